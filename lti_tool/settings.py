@@ -1,0 +1,165 @@
+"""The settings: one table of what can be set, read once into a frozen value. Nobody else reads the environment.
+
+Order: defaults < environment < what a caller passes in. A bad or missing setting stops the start and is named.
+"""
+
+import os
+from base64 import urlsafe_b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet, MultiFernet
+
+from lti_tool.errors import SettingsError
+
+PREFIX = "GATEHOUSE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, checked and typed. The field `public_url` is the environment's GATEHOUSE_PUBLIC_URL, and so on."""
+
+    public_url: str
+    secret_key: str
+    field_keys: tuple[str, ...]
+    data: Path
+    database_url: str
+    programme: Path | None
+    zoom_secret_tokens: tuple[str, ...]
+    zoom_account_id: str | None
+    zoom_client_id: str | None
+    zoom_client_secret: str | None
+    zoom_api_url: str
+    zoom_token_url: str
+    allow_private_addresses: bool
+    log_level: str
+
+    @property
+    def cipher(self) -> MultiFernet:
+        """Encrypts with the newest field key, decrypts with any of them."""
+        return MultiFernet([Fernet(key) for key in self.field_keys])
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table: how a text becomes the value, and the default (None: it must be set)."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str | None
+    doc: str
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+
+def _text(raw: str) -> str:
+    return raw.strip()
+
+
+def _optional_text(raw: str) -> str | None:
+    return raw.strip() or None
+
+
+def _optional_path(raw: str) -> Path | None:
+    return Path(raw) if raw.strip() else None
+
+
+def _list(raw: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
+def _flag(raw: str) -> bool:
+    value = raw.strip().lower()
+    if value not in ("", "0", "1", "true", "false", "yes", "no"):
+        raise ValueError("use 1 or 0")
+    return value in ("1", "true", "yes")
+
+
+def _origin(raw: str) -> str:
+    url = urlsplit(raw.strip())
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("use an address like https://gatehouse.example.org")
+    if url.path.strip("/") or url.query or url.fragment or url.username:
+        raise ValueError("use only scheme, host and port")
+    return f"{url.scheme}://{url.netloc}"
+
+
+def _web_address(raw: str) -> str:
+    url = urlsplit(raw.strip())
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("use an absolute http(s) address")
+    return raw.strip().rstrip("/")
+
+
+def _secret(raw: str) -> str:
+    if len(raw.strip()) < 32:
+        raise ValueError("use at least 32 characters, for example from `openssl rand -hex 32`")
+    return raw.strip()
+
+
+def _field_keys(raw: str) -> tuple[str, ...]:
+    keys = _list(raw)
+    if not keys:
+        raise ValueError("give at least one key")
+    for key in keys:
+        try:
+            valid = len(urlsafe_b64decode(key)) == 32
+        except (Base64Error, ValueError):
+            valid = False
+        if not valid:
+            raise ValueError("each key is 32 bytes in URL-safe base64, for example from `gatehouse keys field`")
+    return keys
+
+
+def _log_level(raw: str) -> str:
+    level = raw.strip().upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("use DEBUG, INFO, WARNING or ERROR")
+    return level
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("public_url", _origin, None, "The address browsers and platforms reach the tool at, without a path."),
+    Setting("secret_key", _secret, None, "Signs state values and forms. Changing it ends launches in progress."),
+    Setting("field_keys", _field_keys, None, "Encrypt licence numbers and tool keys; comma separated, newest first."),
+    Setting("data", Path, "./data", "Folder of the SQLite file."),
+    Setting("database_url", _text, "", "PostgreSQL as postgresql+psycopg://…; empty: a SQLite file under the data folder."),
+    Setting("programme", _optional_path, "", "A programme document (YAML) that is published on the first start."),
+    Setting("zoom_secret_tokens", _list, "", "Zoom's webhook secret token; comma: current, previous."),
+    Setting("zoom_account_id", _optional_text, "", "Account id of the Server-to-Server OAuth app."),
+    Setting("zoom_client_id", _optional_text, "", "Client id of the Server-to-Server OAuth app."),
+    Setting("zoom_client_secret", _optional_text, "", "Client secret of the Server-to-Server OAuth app."),
+    Setting("zoom_api_url", _web_address, "https://api.zoom.us/v2", "Zoom's REST interface."),
+    Setting("zoom_token_url", _web_address, "https://zoom.us/oauth/token", "Zoom's token endpoint."),
+    Setting("allow_private_addresses", _flag, "0", "Allow http and private addresses for platforms. Sandbox and tests only."),
+    Setting("log_level", _log_level, "INFO", "DEBUG, INFO, WARNING or ERROR."),
+)
+
+
+def load_settings(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """The settings from the environment and what the caller gives by field name.
+
+    Raises SettingsError naming the variable that is missing or wrong.
+    """
+    source = os.environ if environment is None else environment
+    values = {each.name: _value(each, source) for each in SETTINGS if each.name not in given}
+    values.update(given)
+    values["database_url"] = values["database_url"] or f"sqlite:///{Path(values['data']).resolve()}/gatehouse.db"
+    assert set(values) == {each.name for each in fields(Settings)}
+    return Settings(**values)
+
+
+def _value(setting: Setting, source: Mapping[str, str]) -> Any:
+    raw = source.get(setting.variable, setting.default)
+    if raw is None:
+        raise SettingsError("setting_missing", f"{setting.variable} is not set. {setting.doc}")
+    try:
+        return setting.parse(raw)
+    except ValueError as error:
+        raise SettingsError("setting_wrong", f"{setting.variable} cannot be used: {error}.") from error

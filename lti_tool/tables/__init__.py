@@ -1,0 +1,29 @@
+"""Every table, by subject. Import `metadata` from here: it is whole only once all subjects are loaded."""
+
+from lti_tool.tables import (
+    credit,
+    evidence,
+    gates,
+    housekeeping,
+    live_sessions,
+    people,
+    platforms,
+    programme,
+    retreats,
+    scores,
+)
+from lti_tool.tables.types import metadata
+
+__all__ = [
+    "credit",
+    "evidence",
+    "gates",
+    "housekeeping",
+    "live_sessions",
+    "metadata",
+    "people",
+    "platforms",
+    "programme",
+    "retreats",
+    "scores",
+]

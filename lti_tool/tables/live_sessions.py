@@ -1,0 +1,84 @@
+"""Live sessions as scheduled, and the attendance settled for them."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from lti_tool.tables.types import Id, UtcDateTime, metadata
+
+# `segments` is the agenda stamped in UTC at scheduling; `programme_version` decides this session for good.
+live_sessions = Table(
+    "live_sessions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("module_id", String(64), nullable=False),
+    Column("programme_version", ForeignKey("programme_versions.version"), nullable=False),
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("zone", String(64), nullable=False),
+    Column("segments", JSON, nullable=False),
+    Column("zoom_kind", String(8), nullable=False),
+    Column("zoom_meeting_id", String(32), nullable=False),
+    Column("join_url", Text),
+    Column("state", String(16), nullable=False),
+    Column("ended_at", UtcDateTime),  # when Zoom said that it ended
+    Column("cancelled_reason", Text),
+    Column("calendar_sequence", Integer, nullable=False, server_default="0"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    CheckConstraint(
+        "state in ('scheduled', 'cancelled', 'provisional', 'reconciled', 'locked')",
+        name="state",
+    ),
+    CheckConstraint("zoom_kind in ('meeting', 'webinar')", name="zoom_kind"),
+    CheckConstraint("starts_at < ends_at", name="times"),
+    Index(None, "zoom_meeting_id"),
+    Index(None, "module_id", "starts_at"),
+)
+
+CURRENT = "is_current"
+
+# One version of one person's attendance. `person_key` names whom the evidence speaks of ("trainee:7",
+# "registrant:abc", "email:…", "connection:…"); a correction is a new version, old ones stay readable (T12).
+attendances = Table(
+    "attendances",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("live_session_id", ForeignKey("live_sessions.id"), nullable=False),
+    Column("person_key", String(255), nullable=False),
+    Column("trainee_id", ForeignKey("trainees.id")),
+    Column("version", Integer, nullable=False),
+    Column("is_current", Boolean, nullable=False),
+    Column("input_digest", String(64), nullable=False),
+    Column("display_name", String(255)),
+    Column("email", String(255)),
+    Column("registrant_id", String(255)),
+    Column("seconds_present", Integer, nullable=False),  # inside instructional segments
+    Column("seconds_instructional", Integer, nullable=False),
+    Column("seconds_required", Integer, nullable=False),
+    Column("completed", Boolean, nullable=False),
+    Column("day", JSON, nullable=False),  # the intervals, gaps and segments as the page shows them
+    Column("flags", JSON, nullable=False),
+    Column("settled_at", UtcDateTime, nullable=False),
+    UniqueConstraint("live_session_id", "person_key", "version"),
+    Index(
+        "uq_attendances_current",
+        "live_session_id",
+        "person_key",
+        unique=True,
+        sqlite_where=text(CURRENT),
+        postgresql_where=text(CURRENT),
+    ),
+    Index(None, "trainee_id"),
+)

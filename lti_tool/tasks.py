@@ -1,0 +1,198 @@
+"""The task queue: one table, claimed by lease, at least once.
+
+A task is enqueued in the transaction that decides it, so it exists exactly if that decision does. A worker claims one by
+a conditional UPDATE with a lease; a worker that dies leaves a lease that runs out. Handlers are idempotent. The same SQL
+runs on SQLite and PostgreSQL.
+"""
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
+
+from lti_tool.db import Database, insert_ignoring
+from lti_tool.errors import GatehouseError
+from lti_tool.tables.housekeeping import tasks
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+MAX_ATTEMPTS = 8
+Clock = Callable[[], datetime]
+Handler = Callable[[Mapping[str, Any]], None]
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def enqueue(
+    connection: Connection,
+    kind: str,
+    key: str,
+    payload: Mapping[str, Any],
+    *,
+    now: datetime,
+    run_at: datetime | None = None,
+) -> None:
+    """Ask for one task in the caller's transaction. A ready, unclaimed task of the same (kind, key) makes this a no-op;
+    one that a worker has in hand does not, since it may have read the state before this change."""
+    connection.execute(
+        insert_ignoring(connection, tasks).values(
+            kind=kind,
+            key=key,
+            payload=dict(payload),
+            state="ready",
+            run_at=run_at or now,
+            attempts=0,
+            created_at=now,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    id: int
+    kind: str
+    payload: Mapping[str, Any]
+    attempts: int
+
+
+@dataclass
+class Worker:
+    """Runs tasks and periodic jobs until told to stop.
+
+    `handlers` maps a task's kind to what does it; each handler opens its own transactions. `periodic` are jobs run at
+    least `interval` apart (reading the inbox, delivering scores): they report whether there may be more to do.
+    """
+
+    database: Database
+    handlers: Mapping[str, Handler]
+    periodic: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
+    clock: Clock = now_utc
+    idle_seconds: float = 0.25
+    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run_forever(self) -> None:
+        while not self.stopping.is_set():
+            if not self._step_safely():
+                self.stopping.wait(self.idle_seconds)
+
+    def run_once(self) -> int:
+        """Work until nothing is due; the number of rounds that found work."""
+        rounds = 0
+        while self.step():
+            rounds += 1
+        return rounds
+
+    def step(self) -> bool:
+        """One round: every periodic job, then one task. True while there was something to do."""
+        busy = False
+        for job in self.periodic.values():
+            busy = job() or busy
+        return self._run_one_task() or busy
+
+    def _step_safely(self) -> bool:
+        """A worker outlives a database that is away: it says so once a second and tries again."""
+        try:
+            return self.step()
+        except Exception as error:
+            log.error("worker round failed", extra={"error": type(error).__name__})
+            self.stopping.wait(1)
+            return False
+
+    def _run_one_task(self) -> bool:
+        claimed = self._claim()
+        if claimed is None:
+            return False
+        try:
+            self.handlers[claimed.kind](claimed.payload)
+        except Exception as error:
+            self._put_back(claimed, error)
+        else:
+            self._finish(claimed)
+        return True
+
+    def _claim(self) -> Claimed | None:
+        now = self.clock()
+        free = and_(
+            tasks.c.state == "ready",
+            tasks.c.run_at <= now,
+            or_(tasks.c.lease_owner.is_(None), tasks.c.leased_until < now),
+        )
+        with self.database.read() as connection:
+            if connection.execute(select(tasks.c.id).where(free).limit(1)).first() is None:
+                return None
+        with self.database.write() as connection:
+            candidate = connection.execute(
+                select(tasks.c.id).where(free).order_by(tasks.c.run_at, tasks.c.id).limit(1)
+            ).scalar()
+            if candidate is None:
+                return None
+            row = connection.execute(
+                update(tasks)
+                .where(tasks.c.id == candidate, free)
+                .values(lease_owner=self.owner, leased_until=now + LEASE, attempts=tasks.c.attempts + 1)
+                .returning(tasks.c.id, tasks.c.kind, tasks.c.payload, tasks.c.attempts)
+            ).first()
+            return None if row is None else Claimed(row.id, row.kind, row.payload, row.attempts)
+
+    def _finish(self, claimed: Claimed) -> None:
+        with self.database.write() as connection:
+            connection.execute(delete(tasks).where(tasks.c.id == claimed.id, tasks.c.lease_owner == self.owner))
+
+    def _put_back(self, claimed: Claimed, error: Exception) -> None:
+        """Back off; park a task that failed too often, where the desk shows it."""
+        label = error.code if isinstance(error, GatehouseError) else type(error).__name__
+        log.warning("task failed", extra={"task": claimed.id, "kind": claimed.kind, "error": label})
+        parked = claimed.attempts >= MAX_ATTEMPTS
+        with self.database.write() as connection:
+            # Another task of the same key may wait already; the failed one then has nothing left to add.
+            twin = tasks.alias()
+            replaced = connection.execute(
+                delete(tasks).where(
+                    tasks.c.id == claimed.id,
+                    tasks.c.lease_owner == self.owner,
+                    select(twin.c.id)
+                    .where(
+                        twin.c.kind == tasks.c.kind,
+                        twin.c.key == tasks.c.key,
+                        twin.c.id != tasks.c.id,
+                        twin.c.state == "ready",
+                        twin.c.lease_owner.is_(None),
+                    )
+                    .exists(),
+                )
+            )
+            if replaced.rowcount:
+                return
+            connection.execute(
+                update(tasks)
+                .where(tasks.c.id == claimed.id, tasks.c.lease_owner == self.owner)
+                .values(
+                    state="parked" if parked else "ready",
+                    lease_owner=None,
+                    leased_until=None,
+                    run_at=self.clock() + backoff(claimed.attempts),
+                    last_error=label,
+                )
+            )
+
+
+def backoff(attempts: int) -> timedelta:
+    """2, 4, 8 … seconds, at most an hour."""
+    return timedelta(seconds=min(2**attempts, 3600))
+
+
+def queue_age_seconds(connection: Connection, now: datetime) -> float:
+    """How long the oldest due task has waited; 0 when none waits."""
+    oldest = connection.execute(
+        select(func.min(tasks.c.run_at)).where(tasks.c.state == "ready", tasks.c.run_at <= now)
+    ).scalar()
+    return 0.0 if oldest is None else (now - oldest).total_seconds()
