@@ -4,7 +4,7 @@ On SQLite the tool is one process and its writers take turns through one lock: a
 instead of failing with SQLITE_BUSY (DESIGN §5). On PostgreSQL the lock is not used.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
@@ -27,7 +27,11 @@ class Database:
     def __init__(self, url: str, cipher: FieldCipher) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = create_engine(self.url, connect_args=_connect_args(self.url), pool_size=24, max_overflow=8)
+        # Without preserve_rowcount an INSERT on PostgreSQL reports -1 rows, and insert_ignoring could not be asked.
+        options = {"preserve_rowcount": True}
+        self.engine = create_engine(
+            self.url, connect_args=_connect_args(self.url), pool_size=24, max_overflow=8, execution_options=options
+        )
         # Encrypted columns find their keys here (tables.types.Encrypted).
         self.engine.dialect.field_cipher = cipher  # type: ignore[attr-defined]
         self._writers_turn = Lock()
@@ -52,7 +56,7 @@ class Database:
 
 
 def insert_ignoring(connection: Connection, table: Table) -> Any:
-    """INSERT … ON CONFLICT DO NOTHING in the dialect of the connection; a rowcount of 0 means that the row was there."""
+    """INSERT … ON CONFLICT DO NOTHING in the connection's dialect; a rowcount of 0 means that the row was there."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     return dialect.insert(table).on_conflict_do_nothing()
 
@@ -73,17 +77,18 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 
 def _prepare_sqlite(engine: Any) -> None:
-    listen: Callable[..., Any] = event.listens_for
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
 
-    @listen(engine, "connect")
-    def _pragmas(raw: Any, _record: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            raw.execute(f"PRAGMA {pragma}").close()
 
-    @listen(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _set_pragmas(raw: Any, _record: Any) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        raw.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def is_answering(database: Database) -> bool:

@@ -35,6 +35,7 @@ class Settings:
     zoom_client_secret: str | None
     zoom_api_url: str
     zoom_token_url: str
+    frame_origins: tuple[str, ...]
     allow_private_addresses: bool
     log_level: str
 
@@ -90,6 +91,10 @@ def _origin(raw: str) -> str:
     return f"{url.scheme}://{url.netloc}"
 
 
+def _origins(raw: str) -> tuple[str, ...]:
+    return tuple(_origin(part) for part in _list(raw))
+
+
 def _web_address(raw: str) -> str:
     url = urlsplit(raw.strip())
     if url.scheme not in ("http", "https") or not url.hostname:
@@ -129,7 +134,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("secret_key", _secret, None, "Signs state values and forms. Changing it ends launches in progress."),
     Setting("field_keys", _field_keys, None, "Encrypt licence numbers and tool keys; comma separated, newest first."),
     Setting("data", Path, "./data", "Folder of the SQLite file."),
-    Setting("database_url", _text, "", "PostgreSQL as postgresql+psycopg://…; empty: a SQLite file under the data folder."),
+    Setting("database_url", _text, "", "PostgreSQL: postgresql+psycopg://…; empty: a SQLite file in the data folder."),
     Setting("programme", _optional_path, "", "A programme document (YAML) that is published on the first start."),
     Setting("zoom_secret_tokens", _list, "", "Zoom's webhook secret token; comma: current, previous."),
     Setting("zoom_account_id", _optional_text, "", "Account id of the Server-to-Server OAuth app."),
@@ -137,7 +142,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("zoom_client_secret", _optional_text, "", "Client secret of the Server-to-Server OAuth app."),
     Setting("zoom_api_url", _web_address, "https://api.zoom.us/v2", "Zoom's REST interface."),
     Setting("zoom_token_url", _web_address, "https://zoom.us/oauth/token", "Zoom's token endpoint."),
-    Setting("allow_private_addresses", _flag, "0", "Allow http and private addresses for platforms. Sandbox and tests only."),
+    Setting("frame_origins", _origins, "", "More origins that may frame the tool (Open edX's learning MFE); comma."),
+    Setting("allow_private_addresses", _flag, "0", "Allow http and private addresses. Sandbox and tests only."),
     Setting("log_level", _log_level, "INFO", "DEBUG, INFO, WARNING or ERROR."),
 )
 

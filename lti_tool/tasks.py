@@ -1,8 +1,8 @@
 """The task queue: one table, claimed by lease, at least once.
 
-A task is enqueued in the transaction that decides it, so it exists exactly if that decision does. A worker claims one by
-a conditional UPDATE with a lease; a worker that dies leaves a lease that runs out. Handlers are idempotent. The same SQL
-runs on SQLite and PostgreSQL.
+A task is enqueued in the transaction that decides it, so it exists exactly if that decision does. A worker claims one
+by a conditional UPDATE with a lease; a worker that dies leaves a lease that runs out. Handlers are idempotent. The
+same SQL runs on SQLite and PostgreSQL.
 """
 
 import logging

@@ -1,0 +1,53 @@
+"""The web application: the one place where everything meets."""
+
+from collections.abc import Iterator
+
+from flask import Blueprint, Flask
+from flask_bootstrap import Bootstrap5
+
+from lti_tool import error_pages, health, launch, request, security_headers, session, times
+from lti_tool.desk import pages as desk_pages
+from lti_tool.gates import pages as gates_pages
+from lti_tool.grades import pages as grades_pages
+from lti_tool.house import House, build_house
+from lti_tool.retreats import pages as retreats_pages
+from lti_tool.sessions import pages as sessions_pages
+from lti_tool.settings import Settings
+from lti_tool.trainee import pages as trainee_pages
+from zoom_adapter import webhook
+from zoom_adapter.inbox import Inbox
+
+# The largest form a person sends; Zoom's deliveries and launches have their own, stricter caps.
+MOST_BYTES_OF_A_FORM = 2 * 1024 * 1024
+
+
+def create_app(settings: Settings, *, house: House | None = None) -> Flask:
+    """The Flask application for these settings; `house` is given by those who share one (the command line, tests)."""
+    house = house or build_house(settings)
+    app = Flask("lti_tool")
+    app.config.update(MAX_CONTENT_LENGTH=MOST_BYTES_OF_A_FORM, BOOTSTRAP_SERVE_LOCAL=True)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["gatehouse"] = house
+    Bootstrap5(app)
+    ancestors = security_headers.FrameAncestors(house.database, settings.frame_origins)
+    security_headers.register(app, ancestors, https=settings.public_url.startswith("https:"))
+    request.register(app)
+    session.register(app)
+    error_pages.register(app)
+    times.register(app)
+    for blueprint in _blueprints(house):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _blueprints(house: House) -> Iterator[Blueprint]:
+    inbox = Inbox(house.database)
+    yield health.blueprint
+    yield launch.blueprint
+    yield webhook.blueprint(house.settings.zoom_secret_tokens, inbox, house.clock)
+    yield trainee_pages.blueprint
+    yield gates_pages.blueprint
+    yield sessions_pages.blueprint
+    yield grades_pages.blueprint
+    yield retreats_pages.blueprint
+    yield desk_pages.blueprint

@@ -1,0 +1,72 @@
+"""The headers of every answer. A page may be framed by registered platforms only; nothing is cached or referred."""
+
+import threading
+import time
+from urllib.parse import urlsplit
+
+from flask import Flask, Response
+from sqlalchemy import select
+
+from lti_tool.db import Database
+from lti_tool.tables.platforms import registrations
+
+# How long a change of the registrations may take to show in frame-ancestors.
+REMEMBERED_SECONDS = 10.0
+
+
+class FrameAncestors:
+    """The origins that may frame the tool: those of the active registrations' login pages and issuers, and those a
+    site adds because its platform shows courses from another host (Open edX's learning micro-frontend)."""
+
+    def __init__(self, database: Database, added: tuple[str, ...]) -> None:
+        self._database = database
+        self._added = added
+        self._lock = threading.Lock()
+        self._value = ""
+        self._read_at = float("-inf")
+
+    def value(self) -> str:
+        with self._lock:
+            if time.monotonic() - self._read_at > REMEMBERED_SECONDS:
+                self._value = " ".join(sorted(self._origins())) or "'none'"
+                self._read_at = time.monotonic()
+            return self._value
+
+    def _origins(self) -> set[str]:
+        addresses = select(registrations.c.auth_login_url, registrations.c.issuer)
+        with self._database.read() as connection:
+            active = connection.execute(addresses.where(registrations.c.status == "active"))
+            urls = [url for row in active for url in row]
+        return {origin for url in urls if (origin := origin_of(url))} | set(self._added)
+
+
+def origin_of(url: str) -> str | None:
+    """Scheme, host and port of an http(s) address; None for anything else (an issuer may be any text)."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def register(app: Flask, ancestors: FrameAncestors, *, https: bool) -> None:
+    """Put the headers on every answer of the app."""
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        headers = response.headers
+        headers.setdefault("Cache-Control", "no-store")
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["X-Content-Type-Options"] = "nosniff"
+        if response.mimetype == "text/html":
+            headers["Content-Security-Policy"] = _policy(ancestors.value())
+        if https:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        return response
+
+
+def _policy(frame_ancestors: str) -> str:
+    # img-src data: is Bootstrap's own icons inside its style sheet.
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        f"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors {frame_ancestors}"
+    )

@@ -1,0 +1,141 @@
+"""A browser without a screen: it signs in to the sandbox LMS, opens units and follows the launch as a person's would.
+
+It keeps cookies, follows redirects, and submits the forms that pages submit by script (LTI's form_post response mode).
+Only the frame is not drawn: what a unit frames is opened directly.
+"""
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import urljoin
+
+import requests
+
+TIMEOUT = (3, 20)
+MOST_STEPS = 8
+
+
+@dataclass
+class Form:
+    """One form of a page: where it goes, how, and its fields with their present values."""
+
+    action: str
+    method: str
+    id: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class _Document(HTMLParser):
+    """The forms, frames, links and words of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.forms: list[Form] = []
+        self.frames: list[str] = []
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self._silent = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append(Form(found.get("action", ""), found.get("method", "get").lower(), found.get("id", "")))
+        elif tag in ("input", "textarea", "select") and self.forms and found.get("name"):
+            self._field(tag, found)
+        elif tag == "iframe":
+            self.frames.append(found.get("src", ""))
+        elif tag == "a" and found.get("href"):
+            self.links.append(found["href"])
+        elif tag in ("script", "style"):
+            self._silent += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._silent -= 1
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent and data.strip():
+            self.words.append(" ".join(data.split()))
+
+    def _field(self, tag: str, found: dict[str, str]) -> None:
+        chosen = found.get("type") not in ("checkbox", "radio", "submit") or "checked" in found
+        if tag != "input" or chosen:
+            self.forms[-1].fields[found["name"]] = found.get("value", "")
+
+
+@dataclass(frozen=True)
+class Page:
+    """What came back: where, with which status and headers, and what it says."""
+
+    url: str
+    status: int
+    html: str
+    headers: dict[str, str]
+
+    @property
+    def document(self) -> _Document:
+        return _Document(self.html)
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.document.words)
+
+    def form(self, part_of_action: str) -> Form:
+        """The first form whose action or id contains the text."""
+        for form in self.document.forms:
+            if part_of_action in form.action or part_of_action in form.id:
+                return form
+        raise LookupError(f"{self.url} has no form with {part_of_action!r}")
+
+
+class Browser:
+    """One person's browser. Secure cookies are kept over http, as browsers do for loopback addresses."""
+
+    def __init__(self, lms_url: str) -> None:
+        self.lms_url = lms_url
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.http.cookies.set_policy(DefaultCookiePolicy(secure_protocols=("http", "https")))
+
+    def sign_in(self, username: str) -> None:
+        answer = self.http.post(f"{self.lms_url}/sandbox/sign-in", data={"username": username}, timeout=TIMEOUT)
+        answer.raise_for_status()
+
+    def open(self, url: str) -> Page:
+        return self._page(self.http.get(url, timeout=TIMEOUT))
+
+    def submit(self, page: Page, form: Form, **values: str) -> Page:
+        """Send a form of a page with its own values and the given ones."""
+        url = urljoin(page.url, form.action or page.url)
+        fields = {**form.fields, **values}
+        if form.method == "post":
+            return self._page(self.http.post(url, data=fields, timeout=TIMEOUT))
+        return self._page(self.http.get(url, params=fields, timeout=TIMEOUT))
+
+    def open_unit(self, block: str) -> Page:
+        """Open a course unit and everything it frames, up to the page of the tool that the person then sees."""
+        return self.settle(self.open(f"{self.lms_url}/unit/{block}"), stop_at=self.lms_url + "/unit/")
+
+    def settle(self, page: Page, stop_at: str = "") -> Page:
+        """Follow frames and self-submitting forms until a page stands still."""
+        for _ in range(MOST_STEPS):
+            onward = self._onward(page, stop_at)
+            if onward is None:
+                return page
+            page = onward
+        raise LookupError(f"{page.url} never stands still")
+
+    def _onward(self, page: Page, stop_at: str) -> Page | None:
+        document = page.document
+        posted_back = [form for form in document.forms if "id_token" in form.fields or "state" in form.fields]
+        if posted_back:
+            return self.submit(page, posted_back[0])
+        if stop_at and page.url.startswith(stop_at) and document.frames:
+            return self.open(urljoin(page.url, document.frames[0]))
+        if page.url.startswith(self.lms_url) and document.frames:
+            return self.open(urljoin(page.url, document.frames[0]))
+        return None
+
+    def _page(self, answer: requests.Response) -> Page:
+        return Page(answer.url, answer.status_code, answer.text, dict(answer.headers))

@@ -1,0 +1,259 @@
+"""The stage: the tool, a genuine Open edX LTI consumer and the Zoom player, each its own process on loopback.
+
+The demo, the check of the demo, the story tests and the chaos tests all stand on it. The LMS is addressed by the name
+`localhost` and the tool by `127.0.0.1`, so a browser sees two sites and the tool's frame is third-party, as at a
+real site.
+"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import requests
+from cryptography.fernet import Fernet
+
+ROOT = Path(__file__).resolve().parent.parent
+PACIFIC = ZoneInfo("America/Los_Angeles")
+READY_SECONDS = 40.0
+PLAYED_MEETING = "86400001001"
+LATER_MEETINGS = (("F1", 9, "86400001002"), ("F1", 30, "86400001003"), ("F2", 16, "86400002001"))
+
+
+class StageError(Exception):
+    """Something on the stage did not come up; the text names what and where its log is."""
+
+
+@dataclass
+class Actor:
+    """One process of the stage, with its log file."""
+
+    name: str
+    command: list[str]
+    folder: Path
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def wait_until_ready(self, url: str) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if self.process is None or self.process.poll() is not None:
+                raise StageError(f"{self.name} ended at its start; see {self.log}\n{self.last_words()}")
+            if _answers(url):
+                return
+            time.sleep(0.05)
+        raise StageError(f"{self.name} did not answer at {url}; see {self.log}\n{self.last_words()}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int | None:
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def last_words(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:]) if self.log.exists() else ""
+
+
+def _answers(url: str) -> bool:
+    try:
+        with requests.Session() as plain:
+            plain.trust_env = False
+            return plain.get(url, timeout=(1, 5)).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def free_port(wanted: int = 0) -> int:
+    """The wanted port when nobody has it, else any free one."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StageError("no free port on 127.0.0.1")
+
+
+@dataclass
+class Stage:
+    """Everything the story needs, started in order and stopped in reverse.
+
+    `folder` keeps databases and logs; `sandbox_python` is the interpreter of the sandbox LMS's own
+    virtual environment. With `database_url` empty the tool runs on SQLite.
+    """
+
+    folder: Path
+    sandbox_python: Path
+    database_url: str = ""
+    ports: tuple[int, int, int] = (0, 0, 0)
+    split_worker: bool = False
+    played_on: date = field(default_factory=lambda: datetime.now(PACIFIC).date())
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tool, lms, zoom = (free_port(wanted) for wanted in self.ports)
+        self.tool_url = f"http://127.0.0.1:{tool}"
+        self.lms_url = f"http://localhost:{lms}"
+        self.zoom_url = f"http://localhost:{zoom}"
+        self.zoom_secret = secrets.token_hex(24)
+        self.environment = self._environment()
+        self.tool = Actor("tool", self._serve_command(tool), self.folder, self.environment)
+        self.worker = Actor("worker", [*self._gatehouse_command, "worker"], self.folder, self.environment)
+        self.lms = Actor("lms", self._lms_command(lms), self.folder, self._plain_environment())
+        self.zoom = Actor("zoom", self._zoom_command(zoom), self.folder, self._plain_environment())
+        self.played_session = 0
+
+    @property
+    def actors(self) -> list[Actor]:
+        return [self.lms, self.tool, *([self.worker] if self.split_worker else []), self.zoom]
+
+    def __enter__(self) -> "Stage":
+        try:
+            self.open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        self.lms.start()
+        self.gatehouse("migrate")
+        self.gatehouse("programme", "publish", str(ROOT / "config" / "demo.yaml"))
+        self.start_tool()
+        self.lms.wait_until_ready(f"{self.lms_url}/healthz")
+        self._register_platform()
+        self._schedule()
+        self.zoom.start()
+        self.zoom.wait_until_ready(f"{self.zoom_url}/healthz")
+
+    def close(self) -> None:
+        for actor in reversed(self.actors):
+            actor.stop()
+
+    def start_tool(self) -> None:
+        self.tool.start()
+        if self.split_worker:
+            self.worker.start()
+        self.tool.wait_until_ready(f"{self.tool_url}/readyz")
+
+    def gatehouse(self, *words: str, check: bool = True) -> str:
+        """Run the command line with the stage's settings; its standard output."""
+        command = [*self._gatehouse_command, *words]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60)
+        if check and done.returncode != 0:
+            raise StageError(f"gatehouse {' '.join(words[:2])} ended with {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def gatehouse_json(self, *words: str) -> Any:
+        return json.loads(self.gatehouse(*words, "--json"))
+
+    def lms_json(self, path: str) -> Any:
+        return self._json(f"{self.lms_url}/sandbox/{path}")
+
+    def zoom_json(self, path: str) -> Any:
+        return self._json(f"{self.zoom_url}/{path}")
+
+    def _json(self, url: str) -> Any:
+        with requests.Session() as plain:
+            plain.trust_env = False
+            answer = plain.get(url, timeout=(3, 20))
+            answer.raise_for_status()
+            return answer.json()
+
+    def _register_platform(self) -> None:
+        for each in self.lms_json("registrations.json"):
+            options = {
+                "--issuer": each["issuer"],
+                "--client-id": each["client_id"],
+                "--deployment-id": each["deployment_id"],
+                "--auth-login-url": each["auth_login_url"],
+                "--token-url": each["token_url"],
+                "--key-set-url": each["key_set_url"],
+                "--profile": "openedx",
+            }
+            self.gatehouse("platform", "add", *(word for pair in options.items() for word in pair))
+
+    def _schedule(self) -> None:
+        self.played_session = self._add_session("F1", self.played_on, PLAYED_MEETING)
+        for module, days, meeting in LATER_MEETINGS:
+            self._add_session(module, self.played_on + timedelta(days=days), meeting)
+
+    def _add_session(self, module: str, day: date, meeting: str) -> int:
+        link = f"{self.zoom_url}/join/{meeting}"
+        starts = f"{day.isoformat()}T09:00"
+        words = ("--module", module, "--starts", starts, "--zoom-meeting", meeting, "--join-url", link)
+        return int(self.gatehouse_json("session", "add", *words)["id"])
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **self._plain_environment(),
+            "GATEHOUSE_PUBLIC_URL": self.tool_url,
+            "GATEHOUSE_SECRET_KEY": secrets.token_hex(32),
+            "GATEHOUSE_FIELD_KEYS": Fernet.generate_key().decode(),
+            "GATEHOUSE_DATA": str(self.folder / "tool"),
+            "GATEHOUSE_DATABASE_URL": self.database_url,
+            "GATEHOUSE_ZOOM_SECRET_TOKENS": self.zoom_secret,
+            "GATEHOUSE_ALLOW_PRIVATE_ADDRESSES": "1",
+        }
+
+    def _plain_environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEHOUSE_")}
+        return {**kept, "PYTHONPATH": str(ROOT), "NO_PROXY": "*", "PYTHONUNBUFFERED": "1"}
+
+    @property
+    def _gatehouse_command(self) -> list[str]:
+        return [sys.executable, "-m", "lti_tool"]
+
+    def _serve_command(self, port: int) -> list[str]:
+        alone = ["--no-worker"] if self.split_worker else []
+        return [*self._gatehouse_command, "serve", "--host", "127.0.0.1", "--port", str(port), *alone]
+
+    def _lms_command(self, port: int) -> list[str]:
+        options = {
+            "--port": str(port),
+            "--public-url": self.lms_url,
+            "--tool-url": self.tool_url,
+            "--data": str(self.folder / "lms"),
+            "--extra-link": f"Play the day={self.zoom_url}",
+        }
+        return [str(self.sandbox_python), "-m", "sandbox.openedx", *(word for pair in options.items() for word in pair)]
+
+    def _zoom_command(self, port: int) -> list[str]:
+        options = {
+            "--port": str(port),
+            "--tool-url": self.tool_url,
+            "--secret-token": self.zoom_secret,
+            "--state-url": f"{self.lms_url}/sandbox/state.json",
+            "--lms": self.lms_url,
+            "--meeting": f"{PLAYED_MEETING}=Module 1, {self.played_on.isoformat()}",
+        }
+        return [sys.executable, "-m", "sandbox.zoom", *(word for pair in options.items() for word in pair)]
