@@ -4,6 +4,7 @@ It keeps cookies, follows redirects, and submits the forms that pages submit by 
 Only the frame is not drawn: what a unit frames is opened directly.
 """
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http.cookiejar import DefaultCookiePolicy
@@ -13,6 +14,10 @@ import requests
 
 TIMEOUT = (3, 20)
 MOST_STEPS = 8
+
+# Where Open edX's student view sends the frame once the person agrees to share name and e-mail. It writes the address
+# into the attribute without escaping its ampersands, so it is taken as it stands.
+LAUNCH_ADDRESS = re.compile(r'data-target="([^"]+/lti/login[^"]*)"')
 
 
 @dataclass
@@ -115,27 +120,28 @@ class Browser:
 
     def open_unit(self, block: str) -> Page:
         """Open a course unit and everything it frames, up to the page of the tool that the person then sees."""
-        return self.settle(self.open(f"{self.lms_url}/unit/{block}"), stop_at=self.lms_url + "/unit/")
+        return self.settle(self.open(f"{self.lms_url}/unit/{block}"))
 
-    def settle(self, page: Page, stop_at: str = "") -> Page:
+    def settle(self, page: Page) -> Page:
         """Follow frames and self-submitting forms until a page stands still."""
         for _ in range(MOST_STEPS):
-            onward = self._onward(page, stop_at)
+            onward = self._onward(page)
             if onward is None:
                 return page
             page = onward
         raise LookupError(f"{page.url} never stands still")
 
-    def _onward(self, page: Page, stop_at: str) -> Page | None:
+    def _onward(self, page: Page) -> Page | None:
         document = page.document
         posted_back = [form for form in document.forms if "id_token" in form.fields or "state" in form.fields]
         if posted_back:
             return self.submit(page, posted_back[0])
-        if stop_at and page.url.startswith(stop_at) and document.frames:
-            return self.open(urljoin(page.url, document.frames[0]))
-        if page.url.startswith(self.lms_url) and document.frames:
-            return self.open(urljoin(page.url, document.frames[0]))
-        return None
+        if not page.url.startswith(self.lms_url):
+            return None
+        launch = LAUNCH_ADDRESS.search(page.html)
+        if launch:
+            return self.open(launch[1])
+        return self.open(urljoin(page.url, document.frames[0])) if document.frames else None
 
     def _page(self, answer: requests.Response) -> Page:
         return Page(answer.url, answer.status_code, answer.text, dict(answer.headers))
