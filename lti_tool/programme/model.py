@@ -2,94 +2,78 @@
 
 Nothing here reads, checks or stores anything: `reader` builds these values from YAML, `gates.rules` reads the rule
 trees. A value of None means that the sources do not say; the word UNSET means that a named person must still choose.
+What is offered is in `catalogue`, what attendance is measured by in `bodies`; everything can be imported from here.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, time
-from decimal import Decimal
+from datetime import date
 from typing import Any, Literal
+
+from lti_tool.programme.bodies import (
+    BoardAcceptance,
+    CompletionPolicy,
+    CreditBody,
+    CreditPolicy,
+    DocumentRow,
+    ScorePolicy,
+)
+from lti_tool.programme.catalogue import (
+    Agenda,
+    AgendaPart,
+    Contraindications,
+    DateConfidence,
+    Length,
+    Module,
+    Package,
+    PlannedSession,
+    Price,
+    Retreat,
+    RetreatDate,
+    Series,
+)
+
+__all__ = [
+    "UNSET",
+    "Acknowledgement",
+    "Agenda",
+    "AgendaPart",
+    "BoardAcceptance",
+    "CompletionPolicy",
+    "Contact",
+    "Contradiction",
+    "Contraindications",
+    "CreditBody",
+    "CreditPolicy",
+    "DateConfidence",
+    "DocumentRow",
+    "EarlierModule",
+    "Equivalency",
+    "EquivalencyProvider",
+    "Gate",
+    "GateMode",
+    "Length",
+    "Module",
+    "Package",
+    "PlannedSession",
+    "Price",
+    "Programme",
+    "Retreat",
+    "RetreatDate",
+    "ScorePolicy",
+    "Series",
+    "Teacher",
+]
 
 UNSET = "UNSET"
 
 GateMode = Literal["required", "recommended", "none", "UNSET"]
-DateConfidence = Literal["printed", "confirmed", "high", "medium", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class AgendaPart:
-    """One segment of an agenda in wall time of the programme's zone; only instructional parts count for anybody."""
-
-    starts: time
-    ends: time
-    title: str
-    instructional: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Agenda:
-    """The segments of one live session; they do not overlap and cover it from first to last minute (ce.md T2)."""
-
-    id: str
-    parts: tuple[AgendaPart, ...]
-
-    @property
-    def instructional_minutes(self) -> int:
-        return sum(
-            (part.ends.hour - part.starts.hour) * 60 + part.ends.minute - part.starts.minute
-            for part in self.parts
-            if part.instructional
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    id: str
-    catalogue: str
-    title: str
-    modules: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Module:
-    """One module of one catalogue version. `agenda` is None while nobody has set it; `credits` maps a body's id to the
-    credits offered, None while not announced (never 0 or 8 by default, C17)."""
-
-    id: str
-    catalogue: str
-    series: str | None
-    number: int | None
-    title: str
-    subtitle: str | None
-    length: str | None
-    agenda: str | None
-    credits: Mapping[str, Decimal | None]
-    topics: tuple[str, ...] = ()
-    objectives: tuple[str, ...] | None = None
-    refs: tuple[str, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """'Module 1: Introduction …', the words people use; without a number just the title."""
-        return f"Module {self.number}: {self.title}" if self.number else self.title
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedSession:
-    """A date of the catalogue. Only `printed` and `confirmed` dates are ever shown to a trainee (C22)."""
-
-    id: str
-    module: str
-    date: date | None
-    starts: time | None
-    ends: time | None
-    confidence: DateConfidence
-    raw: str
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Who may open one offering. `rule` and `recommended` are trees of the grammar gates.md A1, still unparsed."""
+    """Who may open one offering. `rule` and `recommended` are trees of the grammar gates.md A1, still unparsed; `path`
+    is the place of this gate in the document, and its rule is at `path` + `.rule`."""
 
     target: str
     mode: GateMode
@@ -99,6 +83,9 @@ class Gate:
     refs: tuple[str, ...] = ()
     approver: str | None = None
     path: str = ""
+    question: str | None = None
+    """What is still open about this gate, for staff."""
+    suggested_rule: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,111 +97,81 @@ class EquivalencyProvider:
     decision: Literal["accepted", "not_accepted", "discretionary"]
     review: Literal["fast_track", "full"] | None
     reason: str | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    refs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Equivalency:
-    """Which providers may stand for one module or retreat (`target`)."""
+    """Which providers may stand for one module or retreat (`target`). `contact` is the address to write to."""
 
     target: str
     providers: tuple[EquivalencyProvider, ...]
     contact: str
+    needs: str | None = None
+    self_service: bool = False
 
     def provider(self, provider_id: str) -> EquivalencyProvider | None:
         return next((each for each in self.providers if each.id == provider_id), None)
 
 
 @dataclass(frozen=True, slots=True)
-class CreditPolicy:
-    """By what a body measures a live session; durations in minutes unless the name says seconds (ce.md §3)."""
-
-    minutes_per_credit: int
-    credit_step: Decimal
-    late_arrival_minutes: int | None
-    max_missed_total_minutes: int | None
-    max_missed_consecutive_minutes: int | None
-    reconnect_gap_seconds: int
-    evaluation_required: bool
-    fee_required: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CreditBody:
-    """An accrediting body. `policy` is None while it is unset: then no credit of this body can be awarded."""
-
-    id: str
-    legal_name: str
-    role: str
-    provider_number: str | None
-    jurisdiction: str
-    statement: str | None
-    policy: CreditPolicy | None
-    notice_other_states: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentRow:
-    """One row of the table licence × jurisdiction → body (ce.md §2). The first matching row wins; a row with
-    `decided` False awards nothing."""
-
-    licences: tuple[str, ...]
-    jurisdiction: str
-    body: str | None
-    document: Literal["ce_certificate", "attendance_certificate"]
-    notice: str | None
-    decided: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CompletionPolicy:
-    """What 'has taken the module' means: the share of instructional time that must be attended (ce.md T1)."""
-
-    share: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class ScorePolicy:
-    """What a platform's single line item means (`completion` or `ce`), and whether awards may rest on webhooks alone
-    (`provisional`) or need the reconciled report (`reconciled`, ce.md T9)."""
-
-    single_line_item: Literal["completion", "ce"]
-    award_evidence: Literal["provisional", "reconciled"]
-
-
-@dataclass(frozen=True, slots=True)
-class RetreatDate:
-    starts_on: date
-    ends_on: date
-    place: str
-    confidence: DateConfidence
-
-
-@dataclass(frozen=True, slots=True)
-class Retreat:
-    id: str
-    catalogue: str
-    title: str
-    subtitle: str | None
-    stated_days: int | None
-    prerequisite_as_printed: str | None
-    screening_steps: tuple[str, ...] | None
-    attestation_required: bool | None
-    dates: tuple[RetreatDate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Contraindications:
-    """The list shown, as printed, before an application; answers per item exist nowhere (retreats.md H1.3)."""
-
-    version: str
-    instruction: str
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Contact:
+    """Whom to write to for one purpose; the address is empty where none is printed."""
+
     purpose: str
     address: str
+    refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """One person of the faculty; which offerings they teach stands in `teaches`."""
+
+    id: str
+    name: str
+    credentials: str | None
+    teaches: tuple[str, ...]
+    also_spelt: tuple[str, ...] = ()
+    vitae_on_file: bool = False
+    refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierModule:
+    """A module or retreat of an earlier catalogue and what it may stand for here. Counts only with `confirmed_by`."""
+
+    earlier: str
+    earlier_title: str | None
+    now: str
+    confidence: Literal["high", "medium", "low"]
+    why: str
+    confirmed_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A place where the sources disagree, and how this document holds both. While `decide` is "staff" and nobody has
+    decided, checking the document warns of it."""
+
+    id: str
+    area: str
+    conflict: str
+    held_as: str
+    decide: Literal["staff", "none"]
+    decided_by: str | None = None
+    decision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """A warning that a named person has read and accepts, with the reason (ce.md T4, C10)."""
+
+    warning: str
+    path: str
+    reason: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +197,31 @@ class Programme:
     retreats: Mapping[str, Retreat]
     contraindications: Contraindications | None
     legacy_to_current: Mapping[str, str] = field(default_factory=dict)
+    """Only what a named person has confirmed: earlier id → id of this catalogue."""
     made_for_demonstration: tuple[str, ...] = ()
+    abbreviation: str | None = None
+    currency: str = "USD"
+    audience: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
+    retreat_aims: tuple[str, ...] = ()
+    lengths: Mapping[str, Length] = field(default_factory=dict)
+    packages: tuple[Package, ...] = ()
+    notices: Mapping[str, str] = field(default_factory=dict)
+    teachers: Mapping[str, Teacher] = field(default_factory=dict)
+    earlier_modules: tuple[EarlierModule, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    acknowledged: tuple[Acknowledgement, ...] = ()
+    certificate_of_attendance: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    set_kinds: Mapping[str, str] = field(default_factory=dict)
+    """What each set holds: modules, licences or professions."""
+    unset: tuple[str, ...] = ()
+    """The paths that say UNSET: what a named person must still choose."""
+
+    def is_published(self, offering_id: str) -> bool:
+        """Whether the offering is offered at all; an unknown one is not."""
+        offering = self.modules.get(offering_id) or self.retreats.get(offering_id)
+        return offering is not None and offering.publish
 
     def offering_title(self, offering_id: str) -> str:
         """The title of a module or retreat as people know it; the id itself for one the programme does not have."""

@@ -29,6 +29,7 @@ zoom_inbox = Table(
     Column("event", String(96), nullable=False),
     Column("meeting_id", String(32)),
     Column("meeting_uuid", String(128)),
+    Column("happened_at", UtcDateTime),  # the edge's own time; empty for what is no part of an instance
     Column("body", LargeBinary, nullable=False),
     Column("headers", JSON, nullable=False),
     Column("secret_position", SmallInteger, nullable=False),  # 0 current, 1 previous
@@ -36,7 +37,7 @@ zoom_inbox = Table(
     Column("received_at", UtcDateTime, nullable=False),
     Column("taken_at", UtcDateTime),
     UniqueConstraint("dedupe_key"),
-    Index(None, "meeting_id"),
+    Index(None, "meeting_id", "meeting_uuid", "happened_at"),
     Index(
         "ix_zoom_inbox_untaken",
         "id",

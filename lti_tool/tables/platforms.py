@@ -1,6 +1,6 @@
 """Registered platforms, the tool's own keys, consumed nonces, and where in a platform a module has its place."""
 
-from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, CheckConstraint, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint
 
 from lti_tool.tables.types import Encrypted, Id, UtcDateTime, metadata
 
@@ -15,6 +15,7 @@ registrations = Table(
     Column("key_set_url", Text, nullable=False),
     Column("token_audience", Text),  # None: the token URL (TK-2)
     Column("profile", String(32), nullable=False),
+    Column("old_roles", Boolean, nullable=False, default=False),  # RO-3: institution and system roles count as well
     Column("status", String(16), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("issuer", "client_id"),  # OIDC-2: one issuer may have many clients

@@ -9,7 +9,7 @@ programme_versions = Table(
     metadata,
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("document", Text, nullable=False),
-    Column("digest", String(64), nullable=False, unique=True),
+    Column("digest", String(64), nullable=False),
     Column("source_name", String(255), nullable=False),
     Column("published_by", String(255), nullable=False),
     Column("published_at", UtcDateTime, nullable=False),

@@ -37,6 +37,8 @@ retreat_applications = Table(
     ),
 )
 
+IN_FORCE = "ended_at is null"
+
 # Set from the roster by staff present, never by payment or registration (H11.1).
 retreat_attendances = Table(
     "retreat_attendances",
@@ -52,4 +54,14 @@ retreat_attendances = Table(
     Column("ended_at", UtcDateTime),
     CheckConstraint("outcome in ('attended', 'no_show')", name="outcome"),
     CheckConstraint("origin in ('roster', 'imported')", name="origin"),
+    # One outcome in force per person and retreat date; a correction ends the old one.
+    Index(
+        "uq_retreat_attendances_in_force",
+        "trainee_id",
+        "retreat_id",
+        "starts_on",
+        unique=True,
+        sqlite_where=text(IN_FORCE),
+        postgresql_where=text(IN_FORCE),
+    ),
 )

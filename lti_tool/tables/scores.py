@@ -22,6 +22,7 @@ scores = Table(
     Column("delivered_given", Float),
     Column("delivered_at", UtcDateTime),
     Column("last_timestamp", UtcDateTime),  # strictly rising per pair (AG-8)
+    Column("sent_version", Integer),  # which desired version carried that timestamp; None: it must not be used again
     Column("status", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("last_answer", Text),

@@ -1,0 +1,127 @@
+"""`gatehouse programme`: check, compare, publish and export the programme document."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lti_tool import publication
+from lti_tool.commands.console import json_option, open_house, print_fields, print_json
+from lti_tool.errors import BadInput
+from lti_tool.programme.canonical import canonical
+from lti_tool.programme.diff import Change
+from lti_tool.programme.diff import diff as changes_between
+from lti_tool.programme.reader import Checked
+from lti_tool.programme.yaml_source import MAX_BYTES
+
+document_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+
+
+@click.group()
+def programme() -> None:
+    """The programme: modules, gates, agendas, credit and retreats, written in one YAML document.
+
+    The document is edited in a text editor, checked, and published. A published version never changes; publishing again
+    makes a new one. How to write it is explained in docs/programme.md, and config/ holds complete examples.
+    """
+
+
+@programme.command()
+@document_argument
+@json_option
+def check(file: Path, as_json: bool) -> None:
+    """Say what is wrong or doubtful in FILE, with line and place; nothing is changed.
+
+    Needs no settings and no database. Errors keep a document from being published, warnings do not. Exit status 1 when
+    there is an error, 0 otherwise.
+    """
+    checked = publication.check_document(_read(file), str(file))
+    if as_json:
+        print_json(_as_json(checked, file))
+    else:
+        _print_problems(checked)
+    if checked.errors:
+        raise SystemExit(1)
+
+
+@programme.command()
+@document_argument
+@json_option
+def diff(file: Path, as_json: bool) -> None:
+    """Show what would change if FILE were published: its meaning against the version in force, not its layout."""
+    wanted = publication.publishable(publication.check_document(_read(file), str(file)))
+    with open_house() as house, house.database.read() as connection:
+        published = publication.current(connection)
+    changes = changes_between(published.programme, wanted)
+    if as_json:
+        print_json([{"path": each.path, "before": each.before, "after": each.after} for each in changes])
+    else:
+        click.echo("\n".join(map(_told, changes)) or f"FILE means the same as version {published.version}.")
+
+
+@programme.command()
+@document_argument
+@json_option
+def publish(file: Path, as_json: bool) -> None:
+    """Publish FILE as the new version in force.
+
+    Live sessions that are already scheduled keep the version they were scheduled under. A document that means the same
+    as the version in force adds nothing. Refused while `programme check` finds an error.
+    """
+    with open_house() as house, house.database.write() as connection:
+        version = publication.publish(connection, _read(file), file.name, actor="cli", now=house.clock())
+    print_fields({"version": version}, as_json)
+
+
+@programme.command()
+@click.option("--version", type=click.IntRange(min=1), help="Number of the version; without it the one in force.")
+@json_option
+def export(version: int | None, as_json: bool) -> None:
+    """Print a published document, exactly as it was published. With --json, what it says as plain values."""
+    with open_house() as house, house.database.read() as connection:
+        published = publication.current(connection) if version is None else publication.version(connection, version)
+        text = publication.document_of(connection, published.version)
+    if as_json:
+        print_json({"version": published.version, "programme": canonical(published.programme)})
+    else:
+        click.echo(text, nl=False)
+
+
+def _read(file: Path) -> bytes:
+    """The file's bytes, of a huge file just enough to see that it is too large."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        message = f"The file {file} cannot be read: {error.strerror or type(error).__name__}."
+        raise BadInput("file_unreadable", message, "Check its path and rights.") from error
+
+
+def _as_json(checked: Checked, file: Path) -> dict[str, Any]:
+    keys = ("severity", "code", "message", "file", "line", "path")
+    return {
+        "file": str(file),
+        "publishable": not checked.errors,
+        "errors": len(checked.errors),
+        "warnings": len(checked.warnings),
+        "problems": [{key: getattr(each, key) for key in keys} for each in checked.problems],
+    }
+
+
+def _print_problems(checked: Checked) -> None:
+    for each in checked.problems:
+        click.echo(str(each))
+    click.echo(f"{checked.source_name}: {len(checked.errors)} errors, {len(checked.warnings)} warnings")
+
+
+def _told(change: Change) -> str:
+    if change.before is None:
+        return f"+ {change.path}: {_short(change.after)}"
+    if change.after is None:
+        return f"- {change.path}: {_short(change.before)}"
+    return f"~ {change.path}: {_short(change.before)} → {_short(change.after)}"
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 160 else f"{text[:159]}…"

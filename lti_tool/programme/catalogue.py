@@ -1,0 +1,190 @@
+"""What the programme offers: series, modules with their agendas and dates, packages, retreats. Plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, time
+from decimal import Decimal
+from typing import Literal
+
+DateConfidence = Literal["printed", "confirmed", "high", "medium", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgendaPart:
+    """One segment of an agenda in wall time of the programme's zone; only instructional parts count for anybody."""
+
+    starts: time
+    ends: time
+    title: str
+    instructional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """The segments of one live session; they do not overlap and cover it from first to last minute (ce.md T2)."""
+
+    id: str
+    parts: tuple[AgendaPart, ...]
+
+    @property
+    def instructional_minutes(self) -> int:
+        return sum(
+            (part.ends.hour - part.starts.hour) * 60 + part.ends.minute - part.starts.minute
+            for part in self.parts
+            if part.instructional
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long a module of this length lasts, and the agenda and credits its modules have unless they say otherwise."""
+
+    id: str
+    title: str
+    starts: time | None
+    ends: time | None
+    start_choices: tuple[time, ...] = ()
+    training_hours: Decimal | None = None
+    agenda: str | None = None
+    credits: Mapping[str, Decimal | None] = field(default_factory=dict)
+    fees: Mapping[str, Decimal | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    id: str
+    catalogue: str
+    title: str
+    modules: tuple[str, ...]
+    about: str | None = None
+    printed_count: int | None = None
+    also_called: str | None = None
+    refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a module, retreat or package costs, in the programme's currency. None: not printed. Never summed up."""
+
+    tuition: Decimal | None
+    admin_fee: Decimal | None = None
+    refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Several modules sold as one; its price is its own and never computed from the parts (C12)."""
+
+    id: str
+    title: str
+    modules: tuple[str, ...]
+    price: Price
+    training_hours: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One module of one catalogue version. `agenda` is None while nobody has set it; `credits` maps a body's id to the
+    credits offered, None while not announced (never 0 or 8 by default, C17)."""
+
+    id: str
+    catalogue: str
+    series: str | None
+    number: int | None
+    title: str
+    subtitle: str | None
+    length: str | None
+    agenda: str | None
+    credits: Mapping[str, Decimal | None]
+    topics: tuple[str, ...] = ()
+    objectives: tuple[str, ...] | None = None
+    refs: tuple[str, ...] = ()
+    publish: bool = True
+    """False: kept in the catalogue but not offered; its gate may still be UNSET and it stays locked."""
+    also_called: tuple[str, ...] = ()
+    certificate_title: str | None = None
+    fees: Mapping[str, Decimal | None] = field(default_factory=dict)
+    """What a body's credits cost; absent: no fee is printed."""
+    credits_as_printed: str | None = None
+    price: Price | None = None
+    teachers: tuple[str, ...] = ()
+    note: str | None = None
+
+    @property
+    def label(self) -> str:
+        """'Module 1: Introduction …', the words people use; without a number just the title."""
+        return f"Module {self.number}: {self.title}" if self.number else self.title
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSession:
+    """A date of the catalogue. Only `printed` and `confirmed` dates are ever shown to a trainee (C22)."""
+
+    id: str
+    module: str
+    date: date | None
+    starts: time | None
+    ends: time | None
+    confidence: DateConfidence
+    raw: str
+    takes_attendance: bool = False
+    refs: tuple[str, ...] = ()
+
+    @property
+    def is_certain(self) -> bool:
+        return self.date is not None and self.confidence in ("printed", "confirmed")
+
+
+@dataclass(frozen=True, slots=True)
+class RetreatDate:
+    starts_on: date
+    ends_on: date
+    place: str
+    confidence: DateConfidence
+    raw: str = ""
+    refs: tuple[str, ...] = ()
+
+    @property
+    def calendar_days(self) -> int:
+        return (self.ends_on - self.starts_on).days + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Retreat:
+    """One retreat. A value of None that H3.1 (retreats.md) asks for keeps it from being published, and `publish` False
+    means that nobody can apply."""
+
+    id: str
+    catalogue: str
+    title: str
+    subtitle: str | None
+    stated_days: int | None
+    prerequisite_as_printed: str | None
+    screening_steps: tuple[str, ...] | None
+    attestation_required: bool | None
+    dates: tuple[RetreatDate, ...]
+    publish: bool = False
+    also_called: tuple[str, ...] = ()
+    format: str | None = None
+    stated_nights: int | None = None
+    partner: str | None = None
+    about: str | None = None
+    who_as_printed: str | None = None
+    audience: tuple[str, ...] | None = None
+    licence_types: tuple[str, ...] | None = None
+    capacity: int | None = None
+    contact: str | None = None
+    retention_days: int | None = None
+    price: Price | None = None
+    refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contraindications:
+    """The list shown, as printed, before an application; answers per item exist nowhere (retreats.md H1.3)."""
+
+    version: str
+    instruction: str
+    items: tuple[str, ...]
+    not_exhaustive: str | None = None
+    refs: tuple[str, ...] = ()

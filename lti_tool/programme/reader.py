@@ -1,0 +1,161 @@
+"""The reader: a programme document (YAML) to a `Programme`, or to everything that is wrong with it.
+
+First the shape: YAML, keys, types. A document of good shape becomes a Programme, whose meaning `checks` then judges.
+The gates' rules are read by `gates.rules`; `publication.check_document` does both.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lti_tool.programme.checks import check_meaning
+from lti_tool.programme.crediting import read_body, read_completion, read_document_row, read_scores
+from lti_tool.programme.entry import Entry, Report, text
+from lti_tool.programme.model import Gate, Length, Module, PlannedSession, Programme, Retreat, Series
+from lti_tool.programme.offerings import (
+    read_agenda,
+    read_contraindications,
+    read_length,
+    read_module,
+    read_package,
+    read_retreat,
+    read_series,
+)
+from lti_tool.programme.problems import Problem
+from lti_tool.programme.sections import (
+    read_acknowledgement,
+    read_contact,
+    read_contradiction,
+    read_earlier_module,
+    read_equivalency,
+    read_format,
+    read_gates,
+    read_head,
+    read_set,
+    read_teacher,
+)
+from lti_tool.programme.yaml_source import Source, load_yaml
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A document after reading: the programme, unless there is an error, and all problems with file and line."""
+
+    programme: Programme | None
+    problems: tuple[Problem, ...]
+    source: Source = field(default_factory=lambda: Source(None, {}, ()), repr=False)
+    source_name: str = ""
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(each for each in self.problems if each.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(each for each in self.problems if each.severity == "warning")
+
+    def with_problems(self, found: Iterable[Problem]) -> "Checked":
+        """The same document with these findings added, with file and line; an error takes the programme away."""
+        placed = (replace(each, file=self.source_name, line=self.source.line_of(each.path)) for each in found)
+        problems = tuple(sorted((*self.problems, *placed), key=lambda each: (each.severity, each.line, each.code)))
+        broken = any(each.severity == "error" for each in problems)
+        return replace(self, programme=None if broken else self.programme, problems=problems)
+
+
+def read_programme(document: str | bytes, source_name: str) -> Checked:
+    """Read and check one document of at most 1 MB. Never raises: whatever is wrong is a Problem."""
+    source = load_yaml(document)
+    checked = Checked(None, (), source, source_name)
+    if source.problems:
+        return replace(checked, problems=tuple(replace(each, file=source_name) for each in source.problems))
+    if not isinstance(source.value, dict):
+        return checked.with_problems([Problem("error", "wrong_value", "The document must be a list of sections.", "")])
+    report = Report()
+    root = Entry(source.value, "", report)
+    programme = _programme(root)
+    root.close()
+    if report.problems:
+        return checked.with_problems(report.problems)
+    return replace(checked, programme=programme).with_problems(check_meaning(programme, source.value))
+
+
+def _programme(root: Entry) -> Programme:
+    """Every section in turn. After an error the value is only good for finding more errors."""
+    read_format(root, FORMAT)
+    head = root.part("programme", read_head) or read_head(Entry({}, "programme", Report()))
+    catalogue: str = head["catalogue"]
+    contacts = root.named("contacts", read_contact)
+    return Programme(
+        **head,
+        **_offerings(root, catalogue),
+        **_notes(root),
+        contacts=contacts,
+        gates=_gates(root),
+        equivalencies=root.named("equivalencies", lambda entry: read_equivalency(entry, contacts)),
+        bodies=root.named("credit_bodies", read_body),
+        document_matrix=root.each("document_matrix", read_document_row),
+        completion=root.child("completion", read_completion),
+        scores=root.part("scores", read_scores),
+        contraindications=root.child("contraindications", read_contraindications),
+        certificate_of_attendance=root.may("certificate_of_attendance", text),
+        unset=tuple(root.report.unset),
+    )
+
+
+def _offerings(root: Entry, catalogue: str) -> dict[str, Any]:
+    lengths = root.named("lengths", read_length)
+    series = tuple(root.named("series", lambda entry: read_series(entry, catalogue)).values())
+    modules, sessions = _modules(root, catalogue, lengths, series)
+    sets = {name: each or ("", None) for name, each in root.named("sets", read_set).items()}
+    return {
+        "agendas": root.named("agendas", read_agenda),
+        "lengths": lengths,
+        "series": series,
+        "modules": modules,
+        "sessions": sessions,
+        "packages": tuple(root.named("packages", read_package).values()),
+        "sets": {name: members for name, (_, members) in sets.items()},
+        "set_kinds": {name: kind for name, (kind, _) in sets.items()},
+        "retreats": _retreats(root, catalogue, sets),
+    }
+
+
+def _notes(root: Entry) -> dict[str, Any]:
+    earlier = tuple(root.named("earlier_modules", read_earlier_module).values())
+    return {
+        "earlier_modules": earlier,
+        "legacy_to_current": {each.earlier: each.now for each in earlier if each and each.confirmed_by},
+        "made_for_demonstration": root.texts("made_for_demonstration"),
+        "retreat_aims": root.texts("retreat_aims"),
+        "notices": root.text_by_name("notices"),
+        "teachers": root.named("faculty", read_teacher),
+        "contradictions": tuple(root.named("contradictions", read_contradiction).values()),
+        "acknowledged": root.each("acknowledged", read_acknowledgement),
+        "sources": root.text_by_name("sources"),
+    }
+
+
+def _modules(
+    root: Entry, catalogue: str, lengths: dict[str, Length], series: tuple[Series, ...]
+) -> tuple[dict[str, Module], tuple[PlannedSession, ...]]:
+    series_of = {module: each.id for each in series if each for module in each.modules or ()}
+    read = root.named("modules", lambda entry: read_module(entry, catalogue, lengths, series_of))
+    modules = {name: each[0] for name, each in read.items() if each}
+    return modules, tuple(session for each in read.values() if each for session in each[1])
+
+
+def _retreats(root: Entry, catalogue: str, sets: dict[str, tuple[str, tuple[str, ...] | None]]) -> dict[str, Retreat]:
+    licences = {name: members for name, (kind, members) in sets.items() if kind == "licences"}
+    return root.named("retreats", lambda entry: read_retreat(entry, catalogue, licences))
+
+
+def _gates(root: Entry) -> dict[str, Gate]:
+    gates: dict[str, Gate] = {}
+    for gate in (each for group in root.named("gates", read_gates).values() for each in group or ()):
+        if gate.target in gates:
+            message = f"{gate.target} has two gates: here and at {gates[gate.target].path}."
+            root.report.error("gate_twice", message, gate.path)
+        gates[gate.target] = gate
+    return gates
