@@ -24,4 +24,4 @@ def record(
     values. Neither may hold a name, an address or a health word.
     """
     row = {"at": at, "actor": actor, "act": act, "subject": subject, "reason": reason, "details": details}
-    connection.execute(insert(audit_log).values(row))
+    connection.execute(insert(audit_log), row)

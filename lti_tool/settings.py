@@ -59,16 +59,22 @@ class Setting:
         return PREFIX + self.name.upper()
 
 
-def _text(raw: str) -> str:
-    return raw.strip()
-
-
 def _optional_text(raw: str) -> str | None:
     return raw.strip() or None
 
 
 def _optional_path(raw: str) -> Path | None:
     return Path(raw) if raw.strip() else None
+
+
+def _database_url(raw: str) -> str:
+    url = raw.strip()
+    for short in ("postgres://", "postgresql://"):
+        if url.startswith(short):
+            url = f"postgresql+psycopg://{url.removeprefix(short)}"
+    if url and not url.startswith(("postgresql+psycopg://", "sqlite:///")):
+        raise ValueError("use postgresql://user@host/name, or nothing for a SQLite file")
+    return url
 
 
 def _list(raw: str) -> tuple[str, ...]:
@@ -134,7 +140,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("secret_key", _secret, None, "Signs state values and forms. Changing it ends launches in progress."),
     Setting("field_keys", _field_keys, None, "Encrypt licence numbers and tool keys; comma separated, newest first."),
     Setting("data", Path, "./data", "Folder of the SQLite file."),
-    Setting("database_url", _text, "", "PostgreSQL: postgresql+psycopg://…; empty: a SQLite file in the data folder."),
+    Setting("database_url", _database_url, "", "PostgreSQL: postgresql://…; empty: a SQLite file in the data folder."),
     Setting("programme", _optional_path, "", "A programme document (YAML) that is published on the first start."),
     Setting("zoom_secret_tokens", _list, "", "Zoom's webhook secret token; comma: current, previous."),
     Setting("zoom_account_id", _optional_text, "", "Account id of the Server-to-Server OAuth app."),

@@ -11,6 +11,7 @@ from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urljoin
 
 import requests
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 
 TIMEOUT = (3, 20)
 MOST_STEPS = 8
@@ -101,22 +102,23 @@ class Browser:
         self.lms_url = lms_url
         self.http = requests.Session()
         self.http.trust_env = False
-        self.http.cookies.set_policy(DefaultCookiePolicy(secure_protocols=("http", "https")))
+        self.cookies = RequestsCookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
 
     def sign_in(self, username: str) -> None:
-        answer = self.http.post(f"{self.lms_url}/sandbox/sign-in", data={"username": username}, timeout=TIMEOUT)
-        answer.raise_for_status()
+        page = self._send("POST", f"{self.lms_url}/sandbox/sign-in", data={"username": username})
+        if page.status != 200:
+            raise LookupError(f"{username} cannot sign in: {page.status}")
 
     def open(self, url: str) -> Page:
-        return self._page(self.http.get(url, timeout=TIMEOUT))
+        return self._send("GET", url)
 
     def submit(self, page: Page, form: Form, **values: str) -> Page:
         """Send a form of a page with its own values and the given ones."""
         url = urljoin(page.url, form.action or page.url)
         fields = {**form.fields, **values}
         if form.method == "post":
-            return self._page(self.http.post(url, data=fields, timeout=TIMEOUT))
-        return self._page(self.http.get(url, params=fields, timeout=TIMEOUT))
+            return self._send("POST", url, data=fields)
+        return self._send("GET", url, params=fields)
 
     def open_unit(self, block: str) -> Page:
         """Open a course unit and everything it frames, up to the page of the tool that the person then sees."""
@@ -143,5 +145,14 @@ class Browser:
             return self.open(launch[1])
         return self.open(urljoin(page.url, document.frames[0])) if document.frames else None
 
-    def _page(self, answer: requests.Response) -> Page:
-        return Page(answer.url, answer.status_code, answer.text, dict(answer.headers))
+    def _send(self, method: str, url: str, **content: dict[str, str]) -> Page:
+        """Send with our own cookies and follow redirects: requests would put Secure cookies into no http request."""
+        for _ in range(MOST_STEPS):
+            prepared = requests.Request(method, url, **content).prepare()
+            prepared.prepare_cookies(self.cookies)
+            answer = self.http.send(prepared, allow_redirects=False, timeout=TIMEOUT)
+            extract_cookies_to_jar(self.cookies, prepared, answer.raw)
+            if not answer.is_redirect:
+                return Page(answer.url, answer.status_code, answer.text, dict(answer.headers))
+            method, url, content = "GET", urljoin(url, answer.headers["Location"]), {}
+        raise LookupError(f"{url} redirects for ever")

@@ -1,0 +1,122 @@
+# make install   .venv with the `gatehouse` command
+# make demo      the tool, an Open edX sandbox and a Zoom player: prints one address to click through
+# make demo-check  the same story without a browser: exits 0, or says which step failed
+# make test      every test, on SQLite and a real PostgreSQL
+# make sure      format, lint, types, import contracts, tests, demo-check
+# make bench     side-by-side measurements
+#
+# Environments are built from the hashed lock files in requirements/ and rebuilt when a lock changes; otherwise nothing
+# is downloaded. Another interpreter: make PYTHON=/path/to/python3.12 …
+
+SHELL := /bin/sh
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: install environments demo demo-check test sure format lint types contracts chromium bench migration reference lock clean help
+
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.14 python3.11; do \
+	"$$each" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { command -v "$$each"; break; }; done)
+
+# The stamp's name holds the checksum of what the environment was built from, and where. An environment whose
+# interpreter has gone is thrown away first.
+usable = $(shell [ ! -e $(1) ] || $(1)/bin/python -m pip --version >/dev/null 2>&1 || rm -rf $(1))
+stamp = $(call usable,$(1))$(1)/.ready-$(shell { cat $(2) pyproject.toml; pwd; } | cksum | tr ' ' '-')
+
+APP := $(call stamp,.venv,requirements/app.txt)
+TEST := $(call stamp,.venv-test,requirements/test.txt)
+SANDBOX := $(call stamp,.venv-sandbox,requirements/sandbox.txt)
+BENCH := $(call stamp,.venv-bench,requirements/bench.txt)
+
+PIP_INSTALL = -m pip install -qq --disable-pip-version-check --no-input
+
+# $(1) folder, $(2) lock file
+define environment
+@test -n "$(PYTHON)" || { echo "Gatehouse needs Python 3.11 or newer with its venv module; none was found." >&2; exit 1; }
+@echo "building $(1) from $(2)"
+@rm -f $(1)/.ready-*
+@test -x $(1)/bin/python || "$(PYTHON)" -m venv $(1)
+@$(1)/bin/python $(PIP_INSTALL) --require-hashes -r $(2)
+endef
+
+# The project itself, with the build tool of the lock: nothing is downloaded for it.
+define ourselves
+@$(1)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+endef
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+install: $(APP)
+	@echo "ready: .venv/bin/gatehouse --help"
+
+$(APP):
+	$(call environment,.venv,requirements/app.txt)
+	$(call ourselves,.venv)
+	@touch $@
+
+$(TEST):
+	$(call environment,.venv-test,requirements/test.txt)
+	$(call ourselves,.venv-test)
+	@touch $@
+
+$(SANDBOX):
+	$(call environment,.venv-sandbox,requirements/sandbox.txt)
+	@touch $@
+
+$(BENCH):
+	$(call environment,.venv-bench,requirements/bench.txt)
+	@touch $@
+
+# Everything that is ever downloaded (but the bench's peer): afterwards all other targets work without a network.
+environments: $(APP) $(TEST) $(SANDBOX) chromium
+
+demo: $(APP) $(SANDBOX)
+	@.venv/bin/python -m sandbox.demo
+
+demo-check: $(APP) $(SANDBOX)
+	@.venv/bin/python -m sandbox.demo --check
+
+test: $(TEST) $(SANDBOX) chromium
+	@.venv-test/bin/python -m pytest
+
+# The browser tests drive Debian's chromium. Where none can be had they are skipped, and say so.
+chromium:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	&& echo "installing chromium for the browser tests" && apt-get update -qq >/dev/null \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+	|| echo "NO CHROMIUM: the browser tests will be SKIPPED. Install the package chromium to run them." >&2
+
+sure: format lint types contracts test demo-check
+
+format: $(TEST)
+	@.venv-test/bin/ruff format --check .
+
+lint: $(TEST)
+	@.venv-test/bin/ruff check .
+
+types: $(TEST)
+	@.venv-test/bin/mypy
+
+contracts: $(TEST)
+	@.venv-test/bin/lint-imports
+
+bench: $(TEST) $(BENCH)
+	@.venv-test/bin/python -m benchmarks
+
+# The initial revision, written anew from the tables.
+migration: $(TEST)
+	@.venv-test/bin/python -m lti_tool.migrations.draft
+	@.venv-test/bin/ruff format --quiet lti_tool/migrations
+
+# docs/errors.md and docs/commands.md, written anew from the source.
+reference: $(TEST)
+	@.venv-test/bin/python -m tests.reference
+
+# Locks for every Python from 3.11 on, without index addresses. Needs uv on the path.
+lock:
+	@cd requirements && for each in app test sandbox bench; do \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	--no-emit-find-links $$each.in --output-file $$each.txt; done
+
+clean:
+	rm -rf .venv .venv-test .venv-sandbox .venv-bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,30 @@
+"""The tool as it is measured: the whole application, and beside its webhook the same one without a database."""
+
+import os
+
+from flask import Flask, Response
+
+from lti_tool.app import create_app
+from lti_tool.house import build_house
+from lti_tool.log import configure
+from lti_tool.settings import load_settings
+from zoom_adapter import webhook
+
+
+class Forgetful:
+    """An inbox that keeps nothing: what remains is the web server, Flask, the signature and the reading."""
+
+    def append(self, _delivery: object) -> str:
+        return "stored"
+
+
+def tool() -> Flask:
+    """The application for the environment's settings."""
+    settings = load_settings()
+    configure(os.environ.get("GATEHOUSE_LOG_LEVEL", "INFO"))
+    house = build_house(settings)
+    app = create_app(settings, house=house)
+    without = webhook.blueprint(settings.zoom_secret_tokens, Forgetful(), house.clock)  # type: ignore[arg-type]
+    app.register_blueprint(without, name="without_database", url_prefix="/without-database")
+    app.add_url_rule("/bare", "bare", lambda: Response(status=204), methods=["POST"])
+    return app

@@ -1,0 +1,95 @@
+"""Figures beside the bounds they are held against."""
+
+import json
+import os
+import platform as machine
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.launches import Side
+from benchmarks.primitives import Cost
+from benchmarks.start import Start
+from benchmarks.webhooks import DURABLE, Row
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line: what was measured, the bound it is held against, and whether that is kept (None: no bound)."""
+
+    row: str
+    says: str
+    value: float
+    unit: str = ""
+    bound: str = ""
+    kept: bool | None = None
+
+
+def launch_figures(sides: Sequence[Side], verification: Cost, commit: Cost) -> Iterator[Figure]:
+    """The tool against the peer, and against what a launch cannot do without."""
+    *ours, peer = sides
+    yield Figure("launch", f"{peer.name}: login + launch", peer.rate, "/s")
+    yield Figure("launch", f"{peer.name}: own CPU", peer.cpu, "ms")
+    yield Figure("launch", "one RS256 verification (CPU)", verification.cpu, "ms")
+    yield Figure("launch", "one durable commit, SQLite (CPU)", commit.cpu, "ms")
+    yield Figure("launch", "one durable commit, SQLite (wall)", commit.wall, "ms")
+    for side in ours:
+        yield from _one_side(side, peer, verification, commit)
+
+
+def _one_side(side: Side, peer: Side, verification: Cost, commit: Cost) -> Iterator[Figure]:
+    yield Figure("launch", f"{side.name}: login + launch", side.rate, "/s")
+    yield _at_least(1.5, "launch", f"{side.name}: login + launch / peer", side.rate / peer.rate)
+    yield Figure("launch", f"{side.name}: login + launch + page with the gate decided", side.rate_with_page, "/s")
+    yield _at_least(1.5, "launch", f"{side.name}: the same / peer's login + launch", side.rate_with_page / peer.rate)
+    primitives = verification.cpu + commit.wall
+    yield Figure("launch", f"{side.name}: own CPU, login + launch", side.cpu, "ms")
+    yield _at_most(3, "launch", f"{side.name}: own CPU / (verification + commit)", side.cpu / primitives)
+    yield Figure("launch", f"{side.name}: own CPU with the page", side.cpu_with_page, "ms")
+
+
+def webhook_figures(rows: Sequence[Row]) -> Iterator[Figure]:
+    """Durable appends against the same server without a database, the slowest hundredth, the burst."""
+    for row in rows:
+        for path, endpoint in row.endpoints.items():
+            yield Figure("webhook", f"{row.name}: POST {path}", endpoint.rate, "/s")
+        says = f"{row.name}: durable / without a database"
+        yield _at_least(0.6, "webhook", says, row.share_of_without_database)
+        yield Figure("webhook", f"{row.name}: durable / an empty 204", row.share_of_bare)
+        p99 = row.endpoints[DURABLE].p99_milliseconds
+        yield _at_most(50, "webhook", f"{row.name}: p99 at 32 clients", p99, "ms")
+        yield _at_most(1, "webhook", f"{row.name}: p99 of 4,000 in 10 s, 400 at once", row.burst_p99_seconds, "s")
+        yield _at_most(0, "webhook", f"{row.name}: answers other than 2xx in the burst", row.burst_refused)
+
+
+def start_figures(start: Start) -> Iterator[Figure]:
+    yield _at_most(2, "start", "command to ready", start.ready_seconds, "s")
+    yield _at_most(150, "start", "web + worker + SQLite at rest", start.idle_megabytes, "MB")
+    yield Figure("start", "SIGTERM to the end", start.stop_seconds, "s")
+
+
+def _at_least(bound: float, row: str, says: str, value: float, unit: str = "") -> Figure:
+    return Figure(row, says, value, unit, f"≥ {bound:g}", value >= bound)
+
+
+def _at_most(bound: float, row: str, says: str, value: float, unit: str = "") -> Figure:
+    return Figure(row, says, value, unit, f"≤ {bound:g}", value <= bound)
+
+
+def tell(figures: Sequence[Figure]) -> None:
+    """Print the table."""
+    width = max(len(figure.says) for figure in figures)
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, Python {machine.python_version()}")
+    for figure in figures:
+        verdict = "" if figure.kept is None else ("kept" if figure.kept else "MISSED")
+        value = f"{figure.value:,.2f}" if figure.value < 100 else f"{figure.value:,.0f}"
+        print(f"{figure.row:8} {figure.says:{width}} {value:>9} {figure.unit:3} {figure.bound:>7} {verdict}")
+
+
+def write(figures: Sequence[Figure], path: Path) -> None:
+    """Keep the figures as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"at": datetime.now(UTC).isoformat(), "cores": os.cpu_count(), "python": machine.python_version()}
+    about["machine"] = machine.platform()
+    path.write_text(json.dumps({**about, "figures": [asdict(figure) for figure in figures]}, indent=2))

@@ -1,0 +1,73 @@
+"""`gatehouse completions`: who has taken which module, and completions from before this tool."""
+
+from dataclasses import asdict
+from typing import Any, BinaryIO
+
+import click
+
+from lti_tool import people, publication
+from lti_tool.commands.console import json_option, open_house, print_json, print_rows
+from lti_tool.gates import completions as records
+from lti_tool.gates.import_file import MAX_BYTES
+from lti_tool.gates.imports import ImportReport, import_csv
+
+SHOWN = ("id", "trainee_id", "module_id", "completed_on", "origin", "evidence", "recorded_by", "recorded_at")
+
+
+@click.group()
+def completions() -> None:
+    """List completions and import those from before this tool."""
+
+
+@completions.command("list")
+@click.option("--trainee", help="Only this trainee's (id or e-mail), ended ones too.")
+@click.option("--module", help="Only of this module.")
+@json_option
+def list_completions(trainee: str | None, module: str | None, as_json: bool) -> None:
+    """List the completions in force."""
+    with open_house() as house, house.database.read() as connection:
+        if trainee is None:
+            rows = records.in_force(connection, module)
+        else:
+            rows = records.of_trainee(connection, people.find(connection, trainee), ended=True)
+    names = SHOWN if trainee is None else (*SHOWN, "ended_at", "ended_reason")
+    found = [{name: getattr(row, name) for name in names} for row in rows]
+    print_rows([row for row in found if module in (None, row["module_id"])], as_json)
+
+
+@completions.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--commit", metavar="DIGEST", help="Write what the preview of this very file showed.")
+@json_option
+def import_completions(file: BinaryIO, commit: str | None, as_json: bool) -> None:
+    """Import past completions from a CSV file in UTF-8.
+
+    Without --commit it only shows what would happen and prints the file's digest; with --commit DIGEST it happens, in
+    one transaction. Importing a file twice changes nothing.
+
+    Columns: person_key_type (email, platform_user, external_id), person_key, family_name, given_name, title_as_taken,
+    catalogue (current, legacy), module, completed_on, date_precision (day, month, year), origin, evidence_ref, note.
+    """
+    content = file.read(MAX_BYTES + 1)
+    with open_house() as house:
+        begun = house.database.read() if commit is None else house.database.write()
+        with begun as connection:
+            programme = publication.current(connection).programme
+            report = import_csv(connection, programme, content, commit=commit, actor="cli", now=house.clock())
+    print_json(_reported(report)) if as_json else _tell(report)
+
+
+def _reported(report: ImportReport) -> dict[str, Any]:
+    rows = [asdict(row) for row in report.rows]
+    return {"digest": report.digest, "committed": report.committed, "counts": report.counts, "rows": rows}
+
+
+def _tell(report: ImportReport) -> None:
+    for row in report.rows:
+        if row.outcome not in ("new", "same"):
+            click.echo(f"line {row.line}: {row.outcome}: {row.detail}")
+    click.echo(", ".join(f"{count} {outcome}" for outcome, count in report.counts.items() if count) or "no rows")
+    if report.committed:
+        click.echo("Imported.")
+    elif report.counts["new"]:
+        click.echo(f"Nothing was written. To import: the same command with --commit {report.digest}")

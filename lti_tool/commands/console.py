@@ -1,0 +1,113 @@
+"""What every command shares: the house, the way refusals are told, the way rows are printed."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from lti_tool.errors import GatehouseError
+from lti_tool.house import House, build_house
+from lti_tool.settings import load_settings
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+DATABASE_AWAY = GatehouseError(
+    "database_away",
+    "The database does not answer, or is not at this release's schema.",
+    "`gatehouse doctor` looks into it; `gatehouse migrate` brings the schema up to date.",
+)
+
+
+class TellingGroup(click.Group):
+    """A command group whose refusals go to stderr as `error: what happened (code)` and the next step; exit 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GatehouseError as error:
+            raise Refusal(error) from error
+        except (OperationalError, ProgrammingError) as error:
+            raise Refusal(DATABASE_AWAY) from error
+
+
+class Refusal(click.ClickException):
+    """An expected refusal as the command line tells it."""
+
+    exit_code = 1
+
+    def __init__(self, error: GatehouseError) -> None:
+        super().__init__(f"{error.message} ({error.code})")
+        self.next_step = error.next_step
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"error: {self.message}", err=True, file=file)
+        if self.next_step:
+            click.echo(f"  {self.next_step}", err=True, file=file)
+
+
+@contextmanager
+def open_house() -> Iterator[House]:
+    """The house as the environment's settings describe it, without web parts; closed at the end."""
+    house = build_house(load_settings())
+    try:
+        yield house
+    finally:
+        house.database.close()
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print rows as a JSON list or as a table with the first row's names as its head."""
+    if as_json:
+        print_json(list(rows))
+    elif rows:
+        _print_table(rows)
+    else:
+        click.echo("(none)")
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def print_fields(row: Mapping[str, Any], as_json: bool) -> None:
+    """Print one thing: as a JSON object or as one line per field."""
+    if as_json:
+        print_json(dict(row))
+        return
+    width = max(map(len, row))
+    for name, value in row.items():
+        click.echo(f"{name:<{width}}  {_cell(value)}")
+
+
+def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    head = list(rows[0])
+    lines = [head, *([_cell(row[name]) for name in head] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value))
+    return value if isinstance(value, str) else str(_plain(value) if isinstance(value, datetime) else value)
+
+
+def _plain(value: Any) -> Any:
+    """Instants as ISO 8601 in UTC with Z, days as ISO dates, decimals as exact text."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"no JSON form for {type(value).__name__}")

@@ -1,0 +1,81 @@
+"""`gatehouse licence`: the professional licences that credit and retreats ask for."""
+
+from typing import Any
+
+import click
+from sqlalchemy import Row
+
+from lti_tool import licences, people, publication
+from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
+from lti_tool.commands.values import DAY
+from lti_tool.errors import BadInput
+from lti_tool.programme.model import Programme
+
+trainee_option = click.option("--trainee", required=True, help="The trainee's id or e-mail address.")
+SHOWN = (
+    "id", "trainee_id", "type", "jurisdiction", "number", "name_on_licence", "issued_on", "expires_on", "status",
+    "verified", "recorded_by", "recorded_at", "ended_at",
+)  # fmt: skip
+
+
+@click.group()
+def licence() -> None:
+    """Record, list and end licences. Numbers are stored encrypted and shown masked."""
+
+
+@licence.command()
+@trainee_option
+@click.option("--type", "type_", required=True, help="The kind of licence, such as LMFT or psychologist.")
+@click.option("--jurisdiction", required=True, help="The state that issued it, such as CA.")
+@click.option("--number", required=True, help="The licence number.")
+@click.option("--name", "name_on_licence", required=True, help="The name as it stands on the licence.")
+@click.option("--issued", "issued_on", type=DAY, required=True, help="First day of validity.")
+@click.option("--expires", "expires_on", type=DAY, required=True, help="Last day of validity.")
+@click.option("--status", type=click.Choice(licences.STATUSES), default="active", show_default=True,
+              help="What the board says.")  # fmt: skip
+@click.option("--verified", is_flag=True, help="Staff have looked it up at the board.")
+@click.option("--replaces", type=int, metavar="ID", help="The licence record that this one corrects; it is ended.")
+@json_option
+def add(trainee: str, type_: str, as_json: bool, **given: Any) -> None:
+    """Record a licence, or a correction of one with --replaces."""
+    with open_house() as house, house.database.write() as connection:
+        kind = _known_type(publication.current(connection).programme, type_)
+        trainee_id = people.find(connection, trainee)
+        licences.record_licence(connection, trainee_id, type=kind, actor="cli", now=house.clock(), **given)
+        row = licences.of_trainee(connection, trainee_id)[0]
+    print_fields(_shown(row), as_json)
+
+
+@licence.command("list")
+@trainee_option
+@click.option("--ended", is_flag=True, help="Also those no longer in force.")
+@json_option
+def list_licences(trainee: str, ended: bool, as_json: bool) -> None:
+    """List a trainee's licences, newest first."""
+    with open_house() as house, house.database.read() as connection:
+        rows = licences.of_trainee(connection, people.find(connection, trainee), ended=ended)
+    print_rows([_shown(row) for row in rows], as_json)
+
+
+@licence.command()
+@click.argument("licence_id", type=int)
+@click.option("--reason", required=True, help="Why it is no longer in force.")
+@json_option
+def end(licence_id: int, reason: str, as_json: bool) -> None:
+    """Take a licence out of force. It stays on record."""
+    with open_house() as house, house.database.write() as connection:
+        licences.end_licence(connection, licence_id, reason=reason, actor="cli", now=house.clock())
+    print_fields({"id": licence_id, "state": "ended"}, as_json)
+
+
+def _known_type(programme: Programme, written: str) -> str:
+    """The licence type as the programme writes it. A misspelt one would silently earn and open nothing."""
+    known = licences.known_types(programme)
+    if written.strip().lower() not in known:
+        listed = ", ".join(sorted(known.values(), key=str.lower))
+        raise BadInput("licence_type_unknown", "The programme knows no such licence.", f"It knows: {listed}.")
+    return known[written.strip().lower()]
+
+
+def _shown(row: Row[Any]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in SHOWN} | {"number": licences.masked(row.number)}

@@ -1,0 +1,126 @@
+"""`gatehouse retreat`: who may apply, who applied, who was present."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any
+
+import click
+
+from lti_tool import people, publication
+from lti_tool.commands.console import json_option, open_house, print_fields, print_json, print_rows
+from lti_tool.commands.gate import explained
+from lti_tool.commands.values import DAY, INSTANT
+from lti_tool.gates.sentences import gate_in_words, heading, learner_sentence
+from lti_tool.retreats import applications, roster
+from lti_tool.retreats.eligibility import eligibility as ask_eligibility
+from lti_tool.retreats.eligibility import is_offered, shown_dates
+
+trainee_option = click.option("--trainee", required=True, help="The trainee's id or e-mail address.")
+retreat_option = click.option("--retreat", required=True, help="The retreat's id, such as RT_EXP.")
+
+
+@click.group()
+def retreat() -> None:
+    """Retreats: eligibility, applications and the roster."""
+
+
+@retreat.command("list")
+@json_option
+def list_retreats(as_json: bool) -> None:
+    """List the retreats, whether they can be applied for, their dates and what they ask for."""
+    with open_house() as house, house.database.read() as connection:
+        programme = publication.current(connection).programme
+    rows = [
+        {
+            "id": each.id,
+            "title": each.title,
+            "offered": is_offered(programme, each.id),
+            "dates": [place.starts_on.isoformat() for place in shown_dates(each)],
+            "gate": gate_in_words(programme, each.id),
+        }
+        for each in programme.retreats.values()
+    ]
+    print_rows(rows, as_json)
+
+
+@retreat.command("applications")
+@click.option("--retreat", help="Only of this retreat.")
+@json_option
+def list_applications(retreat: str | None, as_json: bool) -> None:
+    """List the applications in the order of submission."""
+    with open_house() as house, house.database.read() as connection:
+        rows = applications.list_applications(connection, retreat)
+    names = ("id", "trainee_id", "name", "retreat_id", "starts_on", "state", "statement_version", "submitted_at")
+    print_rows(_shown(rows, names), as_json)
+
+
+@retreat.command("roster")
+@click.option("--retreat", help="Only of this retreat.")
+@json_option
+def list_roster(retreat: str | None, as_json: bool) -> None:
+    """List who was present and who was not."""
+    with open_house() as house, house.database.read() as connection:
+        rows = roster.entries(connection, retreat)
+    names = ("id", "trainee_id", "name", "retreat_id", "starts_on", "outcome", "origin", "recorded_by", "recorded_at")
+    print_rows(_shown(rows, names), as_json)
+
+
+@retreat.command()
+@trainee_option
+@retreat_option
+@click.option("--starts-on", type=DAY, help="First day of the date in question.  [default: the next date]")
+@click.option("--at", type=INSTANT, help="The moment to decide for.  [default: now]")
+@json_option
+def eligibility(trainee: str, retreat: str, starts_on: date | None, at: datetime | None, as_json: bool) -> None:
+    """Say whether somebody may apply for a retreat, and what is missing. Nothing is written."""
+    with open_house() as house, house.database.read() as connection:
+        published = publication.current(connection)
+        trainee_id, moment = people.find(connection, trainee), at or house.clock()
+        asked = ask_eligibility(connection, published, trainee_id, retreat, moment, starts_on=starts_on)
+    start = asked.place.starts_on.isoformat() if asked.place else None
+    if as_json:
+        about = {"retreat": retreat, "starts_on": start, "offered": asked.is_offered, "may_apply": asked.may_apply}
+        print_json(about | explained(asked.decision, published.programme))
+        return
+    click.echo(heading(asked.decision, published.programme))
+    click.echo(f"date: {start or 'none announced'}; may apply: {'yes' if asked.may_apply else 'no'}")
+    for node in asked.decision.unmet():
+        click.echo(f"  {node.status}: {learner_sentence(node, published.programme)}")
+
+
+@retreat.command()
+@trainee_option
+@retreat_option
+@click.option("--starts-on", type=DAY, required=True, help="First day of the date in question.")
+@click.option("--no-show", is_flag=True, help="The person was not there.")
+@click.option("--reason", default="", help="Why an `attended` is turned round.")
+@click.option("--confirmed-by", metavar="ACTOR", help="The second person, such as staff:3, for turning one round.")
+@json_option
+def attended(
+    trainee: str,
+    retreat: str,
+    starts_on: date,
+    no_show: bool,
+    reason: str,
+    confirmed_by: str | None,
+    as_json: bool,
+) -> None:
+    """Record from the roster that somebody was present at a retreat, or with --no-show that they were not."""
+    with open_house() as house, house.database.write() as connection:
+        programme = publication.current(connection).programme
+        about: dict[str, Any] = {
+            "trainee_id": people.find(connection, trainee),
+            "retreat_id": retreat,
+            "starts_on": starts_on,
+            "actor": "cli",
+            "now": house.clock(),
+        }
+        if no_show:
+            entry = roster.mark_no_show(connection, programme, reason=reason, confirmed_by=confirmed_by, **about)
+        else:
+            entry = roster.mark_attended(connection, programme, **about)
+    print_fields({"roster_entry": entry, "outcome": "no_show" if no_show else "attended"}, as_json)
+
+
+def _shown(rows: Iterable[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [{name: getattr(row, name) for name in names} for row in rows]

@@ -1,0 +1,124 @@
+"""`gatehouse serve`: the web server, with the worker inside unless told otherwise."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+from flask import Flask
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from lti_tool.app import create_app
+from lti_tool.errors import BadInput
+from lti_tool.first_start import prepare
+from lti_tool.house import House, build_house
+from lti_tool.log import configuration, configure
+from lti_tool.settings import Settings, load_settings
+from lti_tool.tasks import Worker
+from lti_tool.wiring import build_worker
+
+log = logging.getLogger(__name__)
+
+# How long requests and tasks in hand may take to finish after SIGTERM.
+FINISH_SECONDS = 60
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", default=8000, show_default=True, help="The port to listen at.")
+@click.option("--processes", default=1, show_default=True, help="Web processes; more than one needs PostgreSQL.")
+@click.option("--threads", default=16, show_default=True, help="Requests a process answers at once.")
+@click.option("--no-worker", is_flag=True, help="Leave tasks and deliveries to `gatehouse worker`.")
+def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -> None:
+    """Answer browsers, platforms and Zoom, and work off tasks and deliveries.
+
+    Before that, a SQLite database is migrated, and GATEHOUSE_PROGRAMME is published if no programme is. SIGTERM lets
+    requests and tasks in hand finish.
+    """
+    settings = load_settings()
+    configure(settings.log_level)
+    _prepare(settings, processes)
+    server = Server(
+        target="",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=processes,
+        blocking_threads=threads,
+        respawn_failed_workers=True,
+        workers_kill_timeout=FINISH_SECONDS,
+        websockets=False,
+        log_level=LogLevels.error,
+        log_dictconfig=configuration(settings.log_level),
+    )
+    server.on_startup(lambda: log.info("listening", extra={"count": processes}))
+    server.serve(spawn_target=run, target_loader=WebProcess(settings, not no_worker), wrap_loader=False)
+
+
+def _prepare(settings: Settings, processes: int) -> None:
+    """Everything that is done once, before there are processes; no connection survives it."""
+    house = build_house(settings)
+    if processes > 1 and house.database.is_sqlite:
+        raise BadInput(
+            "sqlite_one_process",
+            "With SQLite the tool is one process.",
+            "Use --threads, or set GATEHOUSE_DATABASE_URL to a PostgreSQL database.",
+        )
+    prepare(house)
+    house.database.close()
+
+
+@dataclass
+class WebProcess:
+    """What one web process holds: called inside it for the application, stopped when the server has finished."""
+
+    settings: Settings
+    with_worker: bool
+    house: House | None = None
+    worker: Worker | None = None
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def __call__(self) -> Flask:
+        threading.Thread(target=_leave_with_parent, daemon=True).start()
+        self.house = build_house(self.settings)
+        app = create_app(self.settings, house=self.house)
+        if self.with_worker:
+            self._start_worker(self.house)
+        return app
+
+    def _start_worker(self, house: House) -> None:
+        self.worker = build_worker(house)
+        self.threads.append(threading.Thread(target=self.worker.run_forever, name="worker"))
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """The task in hand is finished, then everything is closed."""
+        if self.worker is not None:
+            self.worker.stopping.set()
+        for thread in self.threads:
+            thread.join()
+        if self.house is not None:
+            self.house.database.close()
+
+
+def run(number: int, name: str, process: WebProcess, *rest: Any) -> None:
+    """The main function of a web process: granian's own, then an orderly end."""
+    try:
+        Server._spawn_wsgi_worker(number, name, process, *rest)
+    finally:
+        process.stop()
+
+
+def _leave_with_parent() -> None:
+    """A web process never outlives its parent: another start would make it a second writer on one SQLite file."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

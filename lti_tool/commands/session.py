@@ -1,0 +1,127 @@
+"""`gatehouse session`: schedule live sessions, look at them, call them off, settle them."""
+
+from datetime import date, datetime
+from typing import Any
+
+import click
+
+from lti_tool import publication
+from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
+from lti_tool.errors import BadInput
+from lti_tool.sessions import agenda, live_sessions
+from lti_tool.sessions.live_sessions import LiveSession
+from lti_tool.wiring import settle_now
+
+session_argument = click.argument("session_id", metavar="SESSION_ID", type=int)
+
+
+@click.group()
+def session() -> None:
+    """Live sessions: the scheduled Zoom classes of the programme's modules."""
+
+
+@session.command()
+@click.option("--module", "module_id", required=True, help="Id of the module that is taught.")
+@click.option("--starts", required=True, help="Wall time of the start (2026-12-01T09:00), or a day (2026-12-01).")
+@click.option("--zone", default=None, help="IANA zone of that wall time; default: the programme's.")
+@click.option("--zoom-meeting", required=True, help="Zoom's meeting or webinar id.")
+@click.option("--kind", type=click.Choice(live_sessions.KINDS), default="meeting", show_default=True, help="What the live session is at Zoom.")
+@click.option("--join-url", default=None, help="The link that trainees join by; shown only where the gate is open.")
+@json_option
+def add(
+    module_id: str, starts: str, zone: str | None, zoom_meeting: str, kind: str, join_url: str | None, as_json: bool
+) -> None:
+    """Schedule a live session. Its agenda and its rules are those of the programme published now, for good.
+
+    Past dates are taken: for imports and replays.
+    """
+    with open_house() as house:
+        with house.database.write() as connection:
+            session_id = live_sessions.add(
+                connection,
+                publication.current(connection),
+                module_id=module_id,
+                starts=_start(starts),
+                zone=zone,
+                zoom_meeting_id=zoom_meeting,
+                zoom_kind=kind,
+                join_url=join_url,
+                actor="cli",
+                now=house.clock(),
+            )
+            added = live_sessions.show(connection, session_id)
+        print_fields(_fields(added), as_json)
+
+
+@session.command(name="list")
+@click.option("--module", "module_id", default=None, help="Only the sessions of this module.")
+@json_option
+def list_(module_id: str | None, as_json: bool) -> None:
+    """All live sessions in order of time."""
+    with open_house() as house, house.database.read() as connection:
+        found = live_sessions.list_sessions(connection, module_id=module_id)
+    print_rows([_row(each) for each in found], as_json)
+
+
+@session.command()
+@session_argument
+@json_option
+def show(session_id: int, as_json: bool) -> None:
+    """One live session with its agenda."""
+    with open_house() as house, house.database.read() as connection:
+        found = live_sessions.show(connection, session_id)
+    print_fields(_fields(found), as_json)
+
+
+@session.command()
+@session_argument
+@click.option("--reason", required=True, help="Why it does not take place; kept in the audit log.")
+def cancel(session_id: int, reason: str) -> None:
+    """Call a scheduled session off. Calendars that are subscribed show it as cancelled."""
+    with open_house() as house, house.database.write() as connection:
+        live_sessions.cancel(connection, session_id, reason=reason, actor="cli", now=house.clock())
+    click.echo(f"live session {session_id} is cancelled")
+
+
+@session.command()
+@session_argument
+def settle(session_id: int) -> None:
+    """Compute everybody's attendance again from the evidence. Safe to repeat: the same evidence changes nothing."""
+    with open_house() as house:
+        settle_now(house, session_id)
+        with house.database.read() as connection:
+            state = live_sessions.show(connection, session_id).state
+    click.echo(f"live session {session_id} is settled ({state})")
+
+
+def _start(raw: str) -> datetime | date:
+    try:
+        return date.fromisoformat(raw) if len(raw) == len("2026-12-01") else datetime.fromisoformat(raw)
+    except ValueError as error:
+        message = "The start is not a wall time."
+        raise BadInput("wall_time_wrong", message, "Give it like 2026-12-01T09:00 or 2026-12-01.") from error
+
+
+def _row(each: LiveSession) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "module": each.module_id,
+        "starts_at": each.starts_at,
+        "ends_at": each.ends_at,
+        "zone": each.zone,
+        "zoom_meeting": each.zoom_meeting_id,
+        "kind": each.zoom_kind,
+        "state": each.state,
+        "programme_version": each.programme_version,
+    }
+
+
+def _fields(each: LiveSession) -> dict[str, Any]:
+    return {
+        **_row(each),
+        "join_url": each.join_url,
+        "ended_at": each.ended_at,
+        "cancelled_reason": each.cancelled_reason,
+        "minutes_instructional": agenda.instructional_seconds(each.segments) // 60,
+        "segments": agenda.to_json(each.segments),
+    }

@@ -1,0 +1,55 @@
+"""`gatehouse worker`: tasks and deliveries in a process of their own."""
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from lti_tool.commands.console import json_option, open_house, print_fields
+from lti_tool.log import configure
+from lti_tool.tasks import Worker
+from lti_tool.wiring import build_worker
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Work until nothing is due, then exit.")
+@json_option
+def worker(once: bool, as_json: bool) -> None:
+    """Work off tasks: read Zoom's deliveries, settle sessions, deliver scores.
+
+    `gatehouse serve` has a worker inside; this is for more machines on PostgreSQL, and for a single run. SIGTERM lets
+    the task in hand finish.
+    """
+    with open_house() as house:
+        configure(house.settings.log_level)
+        hands = build_worker(house)
+        if once:
+            print_fields({"rounds": hands.run_once()}, as_json)
+            return
+        if house.database.is_sqlite:
+            click.echo(
+                "note: with SQLite, `gatehouse serve` already works off tasks; two processes slow each other.", err=True
+            )
+        with stopping_on_signals(hands):
+            log.info("working")
+            hands.run_forever()
+
+
+@contextmanager
+def stopping_on_signals(hands: Worker) -> Iterator[None]:
+    """While the block runs, SIGTERM and SIGINT ask the worker to stop after the task in hand."""
+
+    def stop(_number: int, _frame: Any) -> None:
+        hands.stopping.set()
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

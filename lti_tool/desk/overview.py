@@ -1,0 +1,117 @@
+"""What the desk counts and looks up across subjects; reads only."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select
+
+from lti_tool.tables.credit import awards, claims
+from lti_tool.tables.gates import equivalency_requests as requests
+from lti_tool.tables.housekeeping import tasks
+from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.people import trainees
+from lti_tool.tables.scores import scores
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One line of the desk: how many wait for a person, since when the oldest does, and where to look."""
+
+    says: str
+    where: str
+    count: int
+    oldest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What one claim came to; `credits` is None without an award."""
+
+    body_id: str
+    state: str
+    credits: Any
+
+
+def waiting(connection: Connection) -> list[Waiting]:
+    """What waits, in the order in which people should look at it."""
+    unmatched = attendances.c.is_current & attendances.c.trainee_id.is_(None)
+    parked, on_their_way = scores.c.status == "parked", scores.c.status == "waiting"
+    lines: tuple[tuple[str, str, Any, ColumnElement[bool]], ...] = (
+        ("Requests to review", "/desk/equivalencies", requests.c.submitted_at, _is("submitted")),
+        ("People in sessions nobody has matched", "/desk/unmatched", attendances.c.settled_at, unmatched),
+        ("Scores a platform refused", "/desk/scores", scores.c.desired_at, parked),
+        ("Scores on their way", "/desk/scores", scores.c.desired_at, on_their_way),
+        ("Tasks that failed too often", "/desk#tasks", tasks.c.created_at, tasks.c.state == "parked"),
+    )
+    return [_waiting(connection, *line) for line in lines]
+
+
+def parked_tasks(connection: Connection) -> list[Row[Any]]:
+    """The tasks that failed too often, the oldest first."""
+    return list(connection.execute(select(tasks).where(tasks.c.state == "parked").order_by(tasks.c.id)))
+
+
+def awaiting_answer(connection: Connection) -> list[Row[Any]]:
+    """Requests that wait for the learner's answer, with the learner's name."""
+    query = select(requests, trainees.c.name).join(trainees).where(_is("more_info"))
+    return list(connection.execute(query.order_by(requests.c.updated_at)))
+
+
+def recently_decided(connection: Connection, limit: int = 20) -> list[Row[Any]]:
+    """The latest approvals and refusals, with the learner's name."""
+    query = select(requests, trainees.c.name).join(trainees).where(requests.c.decided_at.is_not(None))
+    return list(connection.execute(query.order_by(requests.c.decided_at.desc(), requests.c.id.desc()).limit(limit)))
+
+
+def people_by_session(connection: Connection) -> dict[int, tuple[int, int]]:
+    """Session id → how many people are on record, and how many of them completed."""
+    completed = func.count(case((attendances.c.completed, 1)))
+    query = select(attendances.c.live_session_id, func.count(), completed).where(attendances.c.is_current)
+    grouped = connection.execute(query.group_by(attendances.c.live_session_id))
+    return {session_id: (people, done) for session_id, people, done in grouped}
+
+
+def credit_of_session(connection: Connection, session_id: int) -> dict[int, list[Credit]]:
+    """Trainee id → what the claims of this session came to."""
+    query = (
+        select(claims.c.trainee_id, claims.c.body_id, claims.c.state, awards.c.credits)
+        .outerjoin(
+            awards,
+            (awards.c.trainee_id == claims.c.trainee_id)
+            & (awards.c.live_session_id == claims.c.live_session_id)
+            & (awards.c.body_id == claims.c.body_id)
+            & (awards.c.state == "awarded"),
+        )
+        .where(claims.c.live_session_id == session_id)
+        .order_by(claims.c.body_id)
+    )
+    found: dict[int, list[Credit]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.trainee_id, []).append(Credit(row.body_id, row.state, row.credits))
+    return found
+
+
+def names(connection: Connection, trainee_ids: set[int]) -> dict[int, str]:
+    """Trainee id → the name to show; "Person 7" where the platform sent none."""
+    query = select(trainees.c.id, trainees.c.name).where(trainees.c.id.in_(trainee_ids))
+    return {row.id: row.name or f"Person {row.id}" for row in connection.execute(query)}
+
+
+def next_sessions(connection: Connection, now: datetime) -> dict[str, datetime]:
+    """Module id → when its next live session starts."""
+    query = (
+        select(live_sessions.c.module_id, func.min(live_sessions.c.starts_at))
+        .where(live_sessions.c.starts_at > now, live_sessions.c.state != "cancelled")
+        .group_by(live_sessions.c.module_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _is(state: str) -> ColumnElement[bool]:
+    return requests.c.state == state
+
+
+def _waiting(connection: Connection, says: str, where: str, since: Any, which: ColumnElement[bool]) -> Waiting:
+    count, oldest = connection.execute(select(func.count(), func.min(since)).where(which)).one()
+    return Waiting(says, where, count, oldest)

@@ -1,0 +1,167 @@
+"""The staff desk in the frame: what waits, the gates in words, requests to review, sessions with everyone's minutes."""
+
+from functools import partial
+from typing import Any
+
+from flask import Blueprint
+from flask import request as http_request
+from marshmallow import Schema, ValidationError
+from werkzeug.wrappers import Response
+
+from lti_tool import audit, people, publication
+from lti_tool.desk import forms, overview
+from lti_tool.errors import BadInput
+from lti_tool.gates import decisions, equivalency, sentences
+from lti_tool.gates.addresses import address_of
+from lti_tool.gates.tree import Decision
+from lti_tool.page import go, show
+from lti_tool.programme.model import Programme
+from lti_tool.publication import Published
+from lti_tool.request import connection, now, writes
+from lti_tool.retreats.eligibility import eligibility
+from lti_tool.session import access, viewer
+from lti_tool.sessions import day_picture, days, live_sessions
+
+blueprint = Blueprint("desk", __name__, url_prefix="/desk")
+
+QUEUE = "/desk/equivalencies"
+
+
+@blueprint.get("")
+@access("staff")
+def desk() -> str:
+    """What waits for a person, and since when."""
+    waiting, parked = overview.waiting(connection()), overview.parked_tasks(connection())
+    return show("desk/desk.html", _programme(), waiting=waiting, parked=parked)
+
+
+@blueprint.get("/modules")
+@access("staff")
+def modules() -> str:
+    """Every module and retreat with its gate in words."""
+    published = publication.current(connection())
+    in_words = partial(sentences.gate_in_words, published.programme)
+    coming = overview.next_sessions(connection(), now())
+    return show("desk/modules.html", published.programme, version=published.version, in_words=in_words, coming=coming)
+
+
+@blueprint.get("/equivalencies")
+@access("staff")
+def requests() -> str:
+    """The review queue, first come first."""
+    return show(
+        "desk/equivalencies.html",
+        _programme(),
+        queue=equivalency.queue(connection()),
+        awaiting=overview.awaiting_answer(connection()),
+        decided=overview.recently_decided(connection()),
+        approval_reasons=equivalency.APPROVAL_REASONS,
+        decline_reasons=equivalency.DECLINE_REASONS,
+        reason_words=forms.REASON_WORDS,
+    )
+
+
+@blueprint.post("/equivalencies/<int:request_id>/approve")
+@access("staff")
+def approve(request_id: int) -> Response:
+    """Accept a request: what depends on it opens at the next question."""
+    given = _load(forms.APPROVAL)
+    equivalency.approve(connection(), request_id, actor=viewer().actor, now=now(), **given)
+    return go(QUEUE, "request_approved")
+
+
+@blueprint.post("/equivalencies/<int:request_id>/decline")
+@access("staff")
+def decline(request_id: int) -> Response:
+    """Refuse a request, with words for the learner."""
+    given = _load(forms.DECLINE)
+    equivalency.decline(connection(), request_id, actor=viewer().actor, now=now(), **given)
+    return go(QUEUE, "request_declined")
+
+
+@blueprint.post("/equivalencies/<int:request_id>/ask")
+@access("staff")
+def ask(request_id: int) -> Response:
+    """Put a question to the learner."""
+    given = _load(forms.QUESTION)
+    equivalency.ask_more(connection(), request_id, actor=viewer().actor, now=now(), **given)
+    return go(QUEUE, "question_sent")
+
+
+@blueprint.get("/sessions")
+@access("staff")
+def sessions() -> str:
+    """Every live session, the latest first."""
+    every = list(reversed(live_sessions.list_sessions(connection())))
+    return show("desk/sessions.html", _programme(), sessions=every, people=overview.people_by_session(connection()))
+
+
+@blueprint.get("/sessions/<int:session_id>")
+@access("staff")
+def session(session_id: int) -> str:
+    """Everybody of one session: minutes, evidence, flags, completion and credit."""
+    found = live_sessions.show(connection(), session_id)
+    everybody = days.of_session(connection(), session_id)
+    return show(
+        "desk/session.html",
+        publication.version(connection(), found.programme_version).programme,
+        session=found,
+        matched=[each for each in everybody if each.trainee_id is not None],
+        unmatched=[each for each in everybody if each.trainee_id is None],
+        credit=overview.credit_of_session(connection(), session_id),
+        names=overview.names(connection(), {each.trainee_id for each in everybody if each.trainee_id}),
+        evidence_words=day_picture.EVIDENCE,
+    )
+
+
+@blueprint.get("/unmatched")
+@access("staff")
+def unmatched() -> str:
+    """People seen in sessions whom nobody has matched to a trainee."""
+    return show("desk/unmatched.html", _programme(), people=days.unmatched(connection()))
+
+
+@blueprint.get("/people/<int:trainee_id>")
+@access("staff")
+@writes
+def person(trainee_id: int) -> str:
+    """Why is this learner locked? Every decision with its tree; looking is itself noted (gates.md A7.7)."""
+    published = publication.current(connection())
+    who = people.trainee(connection(), trainee_id)
+    offered = [each for each in published.programme.gates if published.programme.is_published(each)]
+    asked = [_decision(published, trainee_id, each) for each in offered]
+    audit.record(connection(), actor=viewer().actor, act="decisions_viewed", subject=f"trainee:{trainee_id}", at=now())
+    return show(
+        "desk/person.html",
+        published.programme,
+        version=published.version,
+        person=who,
+        decisions=asked,
+        says=partial(sentences.staff_sentence, programme=published.programme),
+        address=address_of,
+        attended=days.of_trainee(connection(), trainee_id),
+        requests=equivalency.of_trainee(connection(), trainee_id),
+    )
+
+
+def _decision(published: Published, trainee_id: int, offering_id: str) -> Decision:
+    """The decision as the person's own page has it: a retreat is judged for its next date."""
+    if offering_id in published.programme.retreats:
+        return eligibility(connection(), published, trainee_id, offering_id, now()).decision
+    coming = live_sessions.upcoming(connection(), offering_id, now())
+    start = coming[0].held_on if coming else None
+    return decisions.ask(connection(), published, trainee_id, offering_id, now(), offering_start=start)
+
+
+def _programme() -> Programme:
+    return publication.current(connection()).programme
+
+
+def _load(form: Schema) -> dict[str, Any]:
+    """The form's values. Raises BadInput `form_incomplete` with the first thing to mend; nothing is changed."""
+    try:
+        given: dict[str, Any] = form.load(http_request.form.to_dict())
+    except ValidationError as error:
+        first = next(iter(error.messages_dict.values()))
+        raise BadInput("form_incomplete", str(first[0]), "Go back, complete the form and send it again.") from error
+    return given

@@ -1,0 +1,102 @@
+"""Completions: records that a module was taken. Ended with a reason, never deleted, one in force per module (A8.4)."""
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, select, update
+
+from lti_tool import audit
+from lti_tool.actors import refuse_alone
+from lti_tool.db import insert_ignoring
+from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.tables.gates import completions
+from lti_tool.tables.people import trainees
+
+Origin = Literal["attendance", "imported", "staff"]
+
+
+def complete(
+    connection: Connection,
+    trainee_id: int,
+    module_id: str,
+    completed_on: date,
+    origin: Origin,
+    *,
+    live_session_id: int | None = None,
+    evidence: str | None = None,
+    actor: str,
+    now: datetime,
+) -> int | None:
+    """Record that a module was taken; its id, or None when a completion of that module is in force already.
+
+    `live_session_id` goes with origin attendance and with no other. It never changes an existing record.
+    """
+    row = {
+        "trainee_id": trainee_id,
+        "module_id": module_id,
+        "completed_on": completed_on,
+        "origin": origin,
+        "live_session_id": live_session_id,
+        "evidence": evidence,
+        "recorded_by": actor,
+        "recorded_at": now,
+    }
+    completion_id = connection.scalar(insert_ignoring(connection, completions).values(row).returning(completions.c.id))
+    if completion_id is None:
+        return None
+    subject = f"completion:{completion_id}"
+    details: dict[str, Any] = {"trainee": trainee_id, "module": module_id, "origin": origin}
+    audit.record(connection, actor=actor, act="completion_recorded", subject=subject, at=now, **details)
+    return int(completion_id)
+
+
+def end_completion(
+    connection: Connection,
+    completion_id: int,
+    *,
+    reason: str,
+    actor: str,
+    confirmed_by: str | None = None,
+    now: datetime,
+) -> None:
+    """Take a completion out of force. Staff need a second person who confirms; attendance and credit are not touched.
+
+    Raises BadInput "reason_missing", NotFound "completion_unknown", Conflict "completion_ended",
+    AccessDenied "second_person_needed" or "own_case".
+    """
+    if not reason.strip():
+        raise BadInput("reason_missing", "Ending a record needs a reason.")
+    row = connection.execute(select(completions).where(completions.c.id == completion_id)).first()
+    if row is None:
+        raise NotFound("completion_unknown", "There is no such completion.")
+    if actor.startswith("staff:"):
+        refuse_alone(actor, confirmed_by, row.trainee_id)
+    in_force = update(completions).where(completions.c.id == completion_id, completions.c.ended_at.is_(None))
+    if not connection.execute(in_force.values(ended_at=now, ended_reason=reason.strip())).rowcount:
+        raise Conflict("completion_ended", "This completion was ended before.")
+    audit.record(
+        connection,
+        actor=actor,
+        act="completion_ended",
+        subject=f"completion:{completion_id}",
+        at=now,
+        reason=reason.strip(),
+        confirmed_by=confirmed_by,
+    )
+
+
+def of_trainee(connection: Connection, trainee_id: int, *, ended: bool = False) -> list[Row[Any]]:
+    """The completions of one person in the order they were recorded; those no longer in force only on request."""
+    wanted = select(completions).where(completions.c.trainee_id == trainee_id).order_by(completions.c.id)
+    return list(connection.execute(wanted if ended else wanted.where(completions.c.ended_at.is_(None))))
+
+
+def in_force(connection: Connection, module_id: str | None = None) -> list[Row[Any]]:
+    """Everybody's completions in force, of one module or of all, with the trainee's name and address."""
+    wanted = (
+        select(completions, trainees.c.name, trainees.c.email)
+        .join(trainees, trainees.c.id == completions.c.trainee_id)
+        .where(completions.c.ended_at.is_(None))
+        .order_by(completions.c.id)
+    )
+    return list(connection.execute(wanted if module_id is None else wanted.where(completions.c.module_id == module_id)))

@@ -1,0 +1,278 @@
+"""Requests that training elsewhere stands for a module or retreat (gates.md A3).
+
+An approval opens gates and nothing else: it is never attendance, completion, credit, certificate or grade (A3.7).
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, select, update
+
+from lti_tool import audit, people
+from lti_tool.actors import refuse_alone, refuse_own, trainee_of
+from lti_tool.db import insert_ignoring
+from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.gates.situation import day_of, short_name
+from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
+from lti_tool.tables.gates import equivalency_requests as requests
+from lti_tool.tables.people import trainees
+
+State = Literal["draft", "submitted", "more_info", "approved", "declined", "withdrawn", "expired", "revoked"]
+
+# A3.3, all of it: any other pair is refused.
+TRANSITIONS: Mapping[State, tuple[State, ...]] = {
+    "draft": ("submitted", "withdrawn"),
+    "submitted": ("more_info", "approved", "declined", "withdrawn"),
+    "more_info": ("submitted", "withdrawn"),
+    "approved": ("expired", "revoked"),
+    "declined": (),
+    "withdrawn": (),
+    "expired": (),
+    "revoked": (),
+}
+# A3.4: cmi5's four grounds for a waiver; a decline says which of them was looked for in vain, or what else is missing.
+APPROVAL_REASONS = ("equivalent_outside", "equivalent_inside", "tested_out", "administrative")
+DECLINE_REASONS = ("not_equivalent", "provider_not_accepted", "evidence_missing", "administrative")
+MAX_TITLE = 255
+MAX_NOTE = 4000
+
+
+def submit(
+    connection: Connection,
+    programme: Programme,
+    *,
+    trainee_id: int,
+    target: str,
+    provider_id: str,
+    course_title: str,
+    evidence_note: str,
+    completed_on: date | None = None,
+    provider_name: str | None = None,
+    as_full_review: bool = False,
+    actor: str,
+    now: datetime,
+) -> int:
+    """File a request and put it into the review queue; its id.
+
+    `provider_name` says who gave the training where the provider is a general one. A provider that the programme does
+    not accept is refused with its printed reason, Conflict "equivalency_not_accepted", unless a full review is asked
+    for; a second open request for the target with Conflict "equivalency_open". Raises BadInput
+    "equivalency_target_unknown", "equivalency_provider_unknown", "equivalency_incomplete" or "equivalency_date_wrong".
+    """
+    people.trainee(connection, trainee_id)
+    provider = _provider(programme, target, provider_id)
+    if provider.decision == "not_accepted" and not as_full_review:
+        raise _not_accepted(programme, target, provider)
+    if completed_on is not None and completed_on > day_of(now, programme.zone):
+        raise BadInput("equivalency_date_wrong", "The training ends in the future.", "Ask once it is completed.")
+    row = {
+        "trainee_id": trainee_id,
+        "target": target,
+        "provider_id": provider_id,
+        "provider_name": _text(provider_name or provider.name, MAX_TITLE),
+        "course_title": _text(course_title, MAX_TITLE),
+        "completed_on": completed_on,
+        "evidence_note": _text(evidence_note, MAX_NOTE, lines=True),
+        "state": "submitted",
+        "submitted_at": now,
+        "created_at": now,
+        "updated_at": now,
+    }
+    # The unique index on open requests decides between two at once.
+    request_id = connection.scalar(insert_ignoring(connection, requests).values(row).returning(requests.c.id))
+    if request_id is None:
+        raise Conflict("equivalency_open", "There is an open request for this already.", "Wait for its decision.")
+    _note(connection, request_id, "equivalency_submitted", actor, now, target=target, provider=provider_id)
+    return int(request_id)
+
+
+def ask_more(connection: Connection, request_id: int, *, question: str, actor: str, now: datetime) -> None:
+    """Put a question to the learner; the gate stays pending."""
+    text = _text(question, MAX_NOTE, lines=True)
+    _review(connection, request_id, "more_info", actor=actor, now=now, question=text)
+
+
+def answer(connection: Connection, request_id: int, *, text: str, actor: str, now: datetime) -> None:
+    """The learner's answer: back in the queue, at the place of the first submission."""
+    request = _own(connection, request_id, actor)
+    note = _text(f"{request.evidence_note}\n\n{_text(text, MAX_NOTE, lines=True)}", 4 * MAX_NOTE, lines=True)
+    _move(connection, request, "submitted", actor=actor, now=now, evidence_note=note)
+
+
+def approve(
+    connection: Connection,
+    request_id: int,
+    *,
+    reason_code: str = "equivalent_outside",
+    text: str = "",
+    expires_on: date | None = None,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Accept: the gate opens at the next question. The reviewer is never the learner (AccessDenied "own_case")."""
+    if expires_on is not None and expires_on < now.date():
+        raise BadInput("equivalency_date_wrong", "The last day of the approval is past.", "Choose a later day.")
+    decided = _decided(reason_code, APPROVAL_REASONS, text, actor, now)
+    _review(connection, request_id, "approved", actor=actor, now=now, expires_on=expires_on, **decided)
+
+
+def decline(
+    connection: Connection,
+    request_id: int,
+    *,
+    reason_code: str = "not_equivalent",
+    text: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Refuse, with a text that tells the learner what to do instead."""
+    decided = _decided(reason_code, DECLINE_REASONS, _text(text, MAX_NOTE, lines=True), actor, now)
+    _review(connection, request_id, "declined", actor=actor, now=now, **decided)
+
+
+def withdraw(connection: Connection, request_id: int, *, actor: str, now: datetime) -> None:
+    """The learner takes the request back."""
+    _move(connection, _own(connection, request_id, actor), "withdrawn", actor=actor, now=now)
+
+
+def revoke(
+    connection: Connection, request_id: int, *, reason: str, actor: str, confirmed_by: str, now: datetime
+) -> None:
+    """Take an approval back, confirmed by a second person. Completions and credit are not touched."""
+    request = load(connection, request_id)
+    refuse_alone(actor, confirmed_by, request.trainee_id)
+    text = _text(reason, MAX_NOTE, lines=True)
+    _move(connection, request, "revoked", actor=actor, now=now, reason=text, confirmed_by=confirmed_by)
+
+
+def expire_due(connection: Connection, *, today: date, now: datetime) -> int:
+    """Mark the approvals whose last day is before `today`; how many. Gates need no mark: they look at the day."""
+    due = select(requests).where(requests.c.state == "approved", requests.c.expires_on < today)
+    expired = connection.execute(due).all()
+    for request in expired:
+        _move(connection, request, "expired", actor="system", now=now)
+    return len(expired)
+
+
+def load(connection: Connection, request_id: int) -> Row[Any]:
+    """One request. Raises NotFound "equivalency_unknown"."""
+    row = connection.execute(select(requests).where(requests.c.id == request_id)).first()
+    if row is None:
+        raise NotFound("equivalency_unknown", "There is no such request.")
+    return row
+
+
+def queue(connection: Connection) -> list[Row[Any]]:
+    """The requests that wait for a reviewer, first submitted first, with the trainee's name and address."""
+    wanted = (
+        select(requests, trainees.c.name, trainees.c.email)
+        .join(trainees, trainees.c.id == requests.c.trainee_id)
+        .where(requests.c.state == "submitted")
+        .order_by(requests.c.submitted_at, requests.c.id)
+    )
+    return list(connection.execute(wanted))
+
+
+def of_trainee(connection: Connection, trainee_id: int) -> list[Row[Any]]:
+    """All requests of one person, newest first; drafts and old decisions too."""
+    return list(
+        connection.execute(select(requests).where(requests.c.trainee_id == trainee_id).order_by(requests.c.id.desc()))
+    )
+
+
+def offered(programme: Programme, target: str) -> Equivalency:
+    """What the programme says about training elsewhere in place of `target`.
+
+    Raises BadInput "equivalency_target_unknown".
+    """
+    for each in programme.equivalencies.values():
+        if each.target == target:
+            return each
+    raise BadInput("equivalency_target_unknown", "Training elsewhere cannot stand for this.", "Look at the programme.")
+
+
+def _provider(programme: Programme, target: str, provider_id: str) -> EquivalencyProvider:
+    provider = offered(programme, target).provider(provider_id)
+    if provider is None:
+        raise BadInput("equivalency_provider_unknown", "There is no such provider on the list.", "Choose one listed.")
+    return provider
+
+
+def _not_accepted(programme: Programme, target: str, provider: EquivalencyProvider) -> Conflict:
+    title = short_name(programme, target)
+    reason = f": {provider.reason}" if provider.reason else ""
+    return Conflict(
+        "equivalency_not_accepted",
+        f"Training by {provider.name} is not accepted in place of {title}{reason}.",
+        f"Take {title}; its dates are listed. If you still want to ask, send the request as a full review.",
+    )
+
+
+def _text(text: str, longest: int, *, lines: bool = False) -> str:
+    """A text that is there, not too long and printable; line breaks only where `lines` allows them."""
+    plain = text.replace("\r\n", "\n").strip()
+    printable = all(letter.isprintable() or (lines and letter in "\n\t") for letter in plain)
+    if not plain or len(plain) > longest or not printable:
+        raise BadInput("equivalency_incomplete", f"A text is missing, unreadable or longer than {longest} characters.")
+    return plain
+
+
+def _decided(code: str, known: tuple[str, ...], text: str, actor: str, now: datetime) -> dict[str, Any]:
+    if code not in known:
+        raise BadInput("equivalency_reason_unknown", "There is no such reason code.", f"Use one of {', '.join(known)}.")
+    return {"reason_code": code, "decision_text": text.strip() or None, "decided_by": actor, "decided_at": now}
+
+
+def _own(connection: Connection, request_id: int, actor: str) -> Row[Any]:
+    """A request that this actor may change as its learner; another trainee's looks as if it were not there."""
+    request = load(connection, request_id)
+    if actor.startswith("trainee:") and trainee_of(actor) != request.trainee_id:
+        raise NotFound("equivalency_unknown", "There is no such request.")
+    return request
+
+
+def _review(connection: Connection, request_id: int, to: State, *, actor: str, now: datetime, **values: Any) -> None:
+    request = load(connection, request_id)
+    refuse_own(actor, request.trainee_id)
+    _move(connection, request, to, actor=actor, now=now, **values)
+
+
+def _move(
+    connection: Connection,
+    request: Row[Any],
+    to: State,
+    *,
+    actor: str,
+    now: datetime,
+    reason: str | None = None,
+    confirmed_by: str | None = None,
+    **values: Any,
+) -> None:
+    """Change the state if the table allows it and nobody else was quicker. Raises Conflict "equivalency_state"."""
+    from_states = [state for state, targets in TRANSITIONS.items() if to in targets]
+    changed = connection.execute(
+        update(requests)
+        .where(requests.c.id == request.id, requests.c.state.in_(from_states))
+        .values(state=to, updated_at=now, **values)
+    )
+    if not changed.rowcount:
+        state = load(connection, request.id).state.replace("_", " ")
+        raise Conflict("equivalency_state", f"This request is {state}; that cannot be done now.", "Look at it again.")
+    details = {"from": request.state, "reason_code": values.get("reason_code"), "confirmed_by": confirmed_by}
+    shown = {name: value for name, value in details.items() if value is not None}
+    _note(connection, request.id, f"equivalency_{to}", actor, now, reason=reason, **shown)
+
+
+def _note(
+    connection: Connection,
+    request_id: int,
+    act: str,
+    actor: str,
+    now: datetime,
+    *,
+    reason: str | None = None,
+    **details: Any,
+) -> None:
+    subject = f"equivalency:{request_id}"
+    audit.record(connection, actor=actor, act=act, subject=subject, at=now, reason=reason, **details)

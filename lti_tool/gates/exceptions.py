@@ -1,0 +1,85 @@
+"""Staff exceptions: one person, one offering, a reason and a last day (gates.md A4). Ended, never edited or deleted."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from lti_tool import audit, people
+from lti_tool.actors import refuse_own
+from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.gates.situation import day_of
+from lti_tool.programme.model import Programme
+from lti_tool.tables.gates import exceptions
+from lti_tool.tables.people import trainees
+
+SHORTEST_REASON = 10
+LASTS = timedelta(days=90)
+
+
+def grant(
+    connection: Connection,
+    programme: Programme,
+    *,
+    trainee_id: int,
+    offering_id: str,
+    reason: str,
+    expires_on: date | None = None,
+    actor: str,
+    now: datetime,
+) -> int:
+    """Open one gate for one person until the end of `expires_on` (90 days when not given); the exception's id.
+
+    It never replaces screening or the statement (A4.4). Raises NotFound "offering_unknown", BadInput
+    "exception_reason_short" or "exception_date_wrong", AccessDenied "own_case": nobody grants to themselves.
+    """
+    people.trainee(connection, trainee_id)
+    refuse_own(actor, trainee_id)
+    today = day_of(now, programme.zone)
+    last = expires_on or today + LASTS
+    if offering_id not in programme.modules and offering_id not in programme.retreats:
+        raise NotFound("offering_unknown", "The programme has no such module or retreat.")
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise BadInput(
+            "exception_reason_short", f"An exception needs a reason of {SHORTEST_REASON} characters or more."
+        )
+    if last < today:
+        raise BadInput("exception_date_wrong", "The last day of the exception is past.", "Choose a later day.")
+    row = {
+        "trainee_id": trainee_id,
+        "offering_id": offering_id,
+        "reason": reason.strip(),
+        "granted_by": actor,
+        "granted_at": now,
+        "expires_on": last,
+    }
+    granted: int = connection.execute(insert(exceptions).values(row).returning(exceptions.c.id)).scalar_one()
+    details: dict[str, Any] = {"trainee": trainee_id, "offering": offering_id, "until": last.isoformat()}
+    audit.record(connection, actor=actor, act="exception_granted", subject=f"exception:{granted}", at=now, **details)
+    return granted
+
+
+def end(connection: Connection, exception_id: int, *, reason: str, actor: str, now: datetime) -> None:
+    """End an exception before its time. Raises BadInput "reason_missing", NotFound "exception_unknown",
+    Conflict "exception_ended"."""
+    if not reason.strip():
+        raise BadInput("reason_missing", "Ending a record needs a reason.")
+    in_force = update(exceptions).where(exceptions.c.id == exception_id, exceptions.c.ended_at.is_(None))
+    if not connection.execute(in_force.values(ended_at=now, ended_reason=reason.strip())).rowcount:
+        if connection.scalar(select(exceptions.c.id).where(exceptions.c.id == exception_id)) is None:
+            raise NotFound("exception_unknown", "There is no such exception.")
+        raise Conflict("exception_ended", "This exception was ended before.")
+    subject = f"exception:{exception_id}"
+    audit.record(connection, actor=actor, act="exception_ended", subject=subject, at=now, reason=reason.strip())
+
+
+def active(connection: Connection, today: date) -> list[Row[Any]]:
+    """Every exception in force on this day of the programme's zone, the first to run out first, with the trainee's name
+    and address."""
+    wanted = (
+        select(exceptions, trainees.c.name, trainees.c.email)
+        .join(trainees, trainees.c.id == exceptions.c.trainee_id)
+        .where(exceptions.c.ended_at.is_(None), exceptions.c.expires_on >= today)
+        .order_by(exceptions.c.expires_on, exceptions.c.id)
+    )
+    return list(connection.execute(wanted))

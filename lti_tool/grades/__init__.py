@@ -1,0 +1,1 @@
+"""What attendance earns: credit claims, awards, and the scores that platforms are sent."""

@@ -1,0 +1,192 @@
+"""The conditions of a credit claim, one function a line (ce.md E1.1).
+
+PURE. `satisfied` is True, False, or None while it is not known yet. Sentences are for the learner and for the desk;
+they hold no name and no licence number.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from lti_tool import times
+from lti_tool.grades.checklist import ClaimCase, Licence, Line, StaffFact
+from lti_tool.grades.credited_time import Missed, missed, stretches
+from lti_tool.programme.model import CreditBody, CreditPolicy, DocumentRow, Programme
+
+
+def offering(body: CreditBody | None, policy: CreditPolicy | None, credits: Decimal | None, case: ClaimCase) -> Line:
+    name = body_name(body, case.body_id)
+    if body is None or policy is None:
+        staff = f"The policy of {case.body_id} is unset or incomplete: it must be set before credit can be offered."
+        return Line("offering", False, f"Credit of {name} is not offered for this module.", staff)
+    if credits is None or credits <= 0:
+        staff = f"No number of credits of {case.body_id} stands in this session's programme version."
+        return Line("offering", None, f"Credits of {name} have not been announced for this module.", staff)
+    if not _approval_covers(body, case.held_on):
+        staff = f"The approval of {case.body_id} does not cover {times.day(case.held_on)}."
+        return Line("offering", False, f"Credit of {name} is not offered for this date.", staff)
+    says = f"This module carries {credits} credits of {name}."
+    return Line("offering", True, says, says, evidence={"credits": str(credits)})
+
+
+def _approval_covers(body: CreditBody, day: date) -> bool:
+    return (body.valid_from is None or body.valid_from <= day) and (body.valid_to is None or day <= body.valid_to)
+
+
+def body_name(body: CreditBody | None, body_id: str) -> str:
+    """The short name of a body, or its id in capitals: "SCRC", "APA"."""
+    return (body.short_name if body is not None else None) or body_id.upper().replace("_", " ")
+
+
+def matrix(programme: Programme, held: Licence | None, case: ClaimCase) -> Line:
+    if held is None:
+        says = "Which document you can get depends on your licence, and none is recorded."
+        return Line("matrix", None, says, "No licence is recorded.", "Record your licence.")
+    row = document_row(programme.document_matrix, held.type, held.jurisdiction)
+    evidence = {"licence": held.id, "type": held.type, "jurisdiction": held.jurisdiction}
+    if row is not None and not row.decided:
+        says = "It has not been decided yet whether your licence earns this credit."
+        staff = f"The row {held.type}/{held.jurisdiction} of the document table is undecided and awards nothing."
+        return Line("matrix", None, says, staff, _notice(programme, row), evidence)
+    if row is None or row.body != case.body_id:
+        says = "This body's credit is not meant for your licence. You can get a certificate of attendance."
+        staff = f"The document table does not name {case.body_id} for {held.type}/{held.jurisdiction}."
+        return Line("matrix", False, says, staff, _notice(programme, row), evidence)
+    says = f"This body's credit is meant for your licence ({held.type}, {held.jurisdiction})."
+    return Line("matrix", True, says, says, _notice(programme, row), evidence)
+
+
+def _notice(programme: Programme, row: DocumentRow | None) -> str:
+    return programme.notices.get(row.notice, "") if row is not None and row.notice else ""
+
+
+def licence(held: Licence | None, case: ClaimCase) -> Line:
+    correct = "Correct the licence data if they are wrong."
+    if held is None:
+        return Line(
+            "licence", False, "No licence of yours is recorded.", "No licence is recorded.", "Record your licence."
+        )
+    day = times.day(case.held_on)
+    evidence = {"licence": held.id, "issued_on": str(held.issued_on), "expires_on": str(held.expires_on)}
+    evidence |= {"status": held.status, "verified": str(held.verified).lower()}
+    if held.issued_on > case.held_on:
+        says = f"Your licence was issued on {times.day(held.issued_on)}, after the session on {day}."
+        return Line("licence", False, f"{says} Credit is never given in advance.", says, correct, evidence)
+    if held.expires_on < case.held_on:
+        says = f"Your licence expired on {times.day(held.expires_on)}, before the session on {day}."
+        return Line("licence", False, says, says, correct, evidence)
+    if held.status == "probation":
+        says = "Staff decide about this licence."
+        return Line("licence", None, says, "The licence is on probation: staff decide.", "", evidence)
+    if held.status != "active":
+        return Line("licence", False, "Your licence is not active.", "The licence is not active.", correct, evidence)
+    how = "checked by staff" if held.verified else "self-declared"
+    return Line("licence", True, f"Your licence was in force on {day} ({how}).", f"In force; {how}.", "", evidence)
+
+
+def identity(held: Licence | None) -> Line:
+    if held is None:
+        return Line("identity", None, "Your licence data are missing.", "No licence data.", "Record your licence.")
+    given = {
+        "type": held.type,
+        "number": held.number,
+        "state": held.jurisdiction,
+        "name on the licence": held.name,
+    }
+    missing = [name for name, value in given.items() if not value.strip()]
+    if missing:
+        says = f"Your licence data lack: {', '.join(missing)}."
+        return Line("identity", False, says, f"Missing: {', '.join(missing)}.", "Complete the licence data.")
+    return Line("identity", True, "Your licence data are complete.", "Type, number, state and name are there.")
+
+
+def fee(policy: CreditPolicy | None, paid: StaffFact | None, contact: str) -> Line:
+    if policy is not None and not policy.fee_required:
+        return Line("fee", True, "No fee is asked for this credit.", "The policy asks for no fee.")
+    if paid is None:
+        return Line(
+            "fee",
+            None,
+            "The fee for this credit is open.",
+            "No payment or waiver is recorded.",
+            f"Pay the fee.{contact}",
+        )
+    return Line("fee", True, "The fee is settled.", "Paid or waived.", evidence=_recorded(paid))
+
+
+def evaluation(policy: CreditPolicy | None, handed_in: StaffFact | None) -> Line:
+    if policy is not None and not policy.evaluation_required:
+        return Line("evaluation", True, "No evaluation is asked for.", "The policy asks for no evaluation.")
+    if handed_in is None:
+        says = "Your evaluation of the session is missing."
+        return Line("evaluation", None, says, "No evaluation is recorded.", "Hand in the evaluation.")
+    return Line("evaluation", True, "Your evaluation is here.", "Handed in.", evidence=_recorded(handed_in))
+
+
+def _recorded(fact: StaffFact) -> dict[str, str]:
+    return {"recorded_by": fact.recorded_by, "recorded_at": fact.recorded_at.isoformat(), "reason": fact.reason or ""}
+
+
+def attendance(policy: CreditPolicy | None, case: ClaimCase) -> Line:
+    """Full attendance as the body sees it. Unproven presence keeps the line open where it would tip the scales."""
+    if policy is None:
+        return Line(
+            "attendance", None, "There is no rule to measure your attendance by.", "The body's policy is unset."
+        )
+    day = stretches(case.day)
+    proven = missed(day, policy, unproven_counts=False)
+    hoped_for = missed(day, policy, unproven_counts=True)
+    evidence = {"missed_seconds": proven.total, "longest_seconds": proven.longest, "late_seconds": proven.late}
+    says = _attendance_in_words(case, proven, policy)
+    by_phone = "phone_only" in case.flags and not policy.phone_only_counts
+    if proven.meets(policy) and case.day["seconds_present"] and not by_phone:
+        return Line("attendance", True, says, says, "", evidence)
+    ask = "See your minutes; ask for a correction if they are wrong."
+    if by_phone:
+        by_phone_says = "You took part by phone only, which this body does not count."
+        return Line("attendance", False, by_phone_says, by_phone_says, ask, evidence)
+    if hoped_for.meets(policy) and case.day["seconds_present"] + _unproven(case):
+        says = f"{says} Part of your presence is not proven yet."
+        return Line("attendance", None, says, f"{says} The platform's report or a reviewer decides.", ask, evidence)
+    return Line("attendance", False, says, says, ask, evidence)
+
+
+def _unproven(case: ClaimCase) -> int:
+    return sum(each.seconds for each in stretches(case.day) if each.kind == "unproven")
+
+
+def _attendance_in_words(case: ClaimCase, proven: Missed, policy: CreditPolicy) -> str:
+    present, total = case.day["seconds_present"], case.day["seconds_instructional"]
+    limits = f"{policy.max_missed_total_minutes} min in all, {policy.max_missed_consecutive_minutes} min at a time"
+    lost = f"Missed for this credit: {times.minutes(proven.total)}, {times.minutes(proven.longest)} of it at a time"
+    late = f"; late by {times.minutes(proven.late)} (allowed: {policy.late_arrival_minutes} min)" if proven.late else ""
+    return f"{times.minutes(present)} of {times.minutes(total)} attended. {lost} (allowed: {limits}){late}."
+
+
+def evidence(programme: Programme, case: ClaimCase) -> Line:
+    """Awards rest on an ended session, and on the reconciled report where the programme asks for it (ce.md T9)."""
+    if not case.ended:
+        return Line("evidence", None, "The session has not ended yet.", "No end of the session is known.")
+    needed = programme.scores.award_evidence
+    if needed == "reconciled" and case.session_state not in ("reconciled", "locked"):
+        says = "Your minutes are provisional until they are compared with the platform's report."
+        return Line("evidence", None, says, "The session is provisional; awards need it reconciled.")
+    staff = f"The session is {case.session_state}; awards rest on {needed} evidence."
+    return Line("evidence", True, "The attendance of the session is settled.", staff)
+
+
+def duplicate(case: ClaimCase) -> Line:
+    if case.credited_in is not None:
+        says = "You have this credit already, from another session of the same module."
+        staff = f"Credited already for live session {case.credited_in}."
+        return Line("duplicate", False, says, staff, "See your earlier certificate.", {"session": case.credited_in})
+    return Line("duplicate", True, "This credit has not been given to you before.", "No earlier award.")
+
+
+def document_row(matrix: Sequence[DocumentRow], licence_type: str, jurisdiction: str) -> DocumentRow | None:
+    """The first row of the table that fits, otherwise the last one; "other" is every place that no row of the licence
+    names."""
+    ours = [row for row in matrix if licence_type.casefold() in map(str.casefold, row.licences)]
+    named = {row.jurisdiction for row in ours}
+    place = jurisdiction if jurisdiction in named else "other"
+    return next((row for row in ours if row.jurisdiction in ("any", place)), matrix[-1] if matrix else None)

@@ -1,0 +1,238 @@
+"""The only outbound door. Everything Gatehouse asks of another system goes through `Http.request`.
+
+Addresses come from platforms and administrators, so each is checked (facts: lti.md §11): https only, no user part,
+and after name resolution no private, loopback, link-local, multicast or unspecified address. The connection goes to the
+very address that was checked, so a name that answers differently the second time gains nothing. Redirects are refused,
+waits and sizes are bounded.
+"""
+
+import ipaddress
+import logging
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
+
+from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
+
+log = logging.getLogger(__name__)
+
+USER_AGENT = "Gatehouse/0.1 (LTI 1.3 tool)"
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+WHOLE_ANSWER_SECONDS = 30
+MOST_BYTES = 1024 * 1024
+ATTEMPTS = 3
+PAUSE_SECONDS = 0.2
+CONNECTIONS_PER_HOST = 32
+
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with any status but a redirect; `headers` are looked up without regard to case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def body_start(self) -> str:
+        """The first 200 characters, for the ledger."""
+        return self.body[:800].decode("utf-8", "replace")[:200]
+
+
+class Http:
+    """The door, with its pool of connections. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        allow_private_addresses: bool = False,
+        resolve: Resolve | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._allow_private = allow_private_addresses
+        self._pause = pause
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy, no netrc: the checked address is the one that is called
+        self._session.cookies = RequestsCookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _PinnedAdapter(resolve or _resolve, self._check_address)
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, adapter)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: Mapping[str, str] | bytes | None = None,
+        retry: bool = False,
+    ) -> Reply:
+        """Ask once, or with `retry` (only for what may be repeated harmlessly) up to three times when there is no
+        answer, 429 or a status from 500.
+
+        Returns the last reply whatever its status. Raises AddressRefused, NoAnswer, or PlatformRefused for a redirect.
+        """
+        self.check_url(url)
+        for attempt in range(1, ATTEMPTS + 1):
+            is_last = not retry or attempt == ATTEMPTS
+            try:
+                reply = self._ask(method, url, headers or {}, data)
+            except NoAnswer:
+                if is_last:
+                    raise
+            else:
+                if is_last or not (reply.status == 429 or reply.status >= 500):
+                    return reply
+            self._pause(PAUSE_SECONDS * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def check_url(self, url: str) -> None:
+        """Raise AddressRefused unless this address may be called, as far as one can tell without a lookup."""
+        parts = _split(url)
+        schemes = ("https", "http") if self._allow_private else ("https",)
+        if (
+            parts.scheme not in schemes
+            or not parts.hostname
+            or parts.username is not None
+            or parts.password is not None
+        ):
+            raise _refused("The address must start with https:// and name a host, without a user or password in it.")
+        if (literal := _as_address(parts.hostname)) is not None:
+            self._check_address(literal)
+
+    def _check_address(self, address: Address) -> None:
+        if not self._allow_private and not is_public(address):
+            raise _refused("The address leads into a private network or to this machine itself.")
+
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], data: Any) -> Reply:
+        named = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+        deadline = time.monotonic() + WHOLE_ANSWER_SECONDS
+        try:
+            with self._session.request(
+                method,
+                url,
+                headers=named,
+                data=data,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = _read(response, deadline)
+        except (requests.RequestException, OSError, UnicodeError) as error:
+            log.info("no answer from another system", extra={"error": type(error).__name__})
+            raise NoAnswer(
+                "no_answer", "The other system did not answer in time.", "Try again in a few minutes."
+            ) from error
+        if 300 <= response.status_code < 400:
+            raise PlatformRefused(
+                "redirect_refused",
+                "The other system sent us to another address, which we do not follow.",
+                answered=response.status_code,
+            )
+        return Reply(response.status_code, response.headers, body)
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address belongs to the public internet; an IPv4 address inside an IPv6 one is judged itself."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = _inner_ipv4(address)
+        if inner is not None:
+            return is_public(inner)
+        if address.is_site_local:
+            return False
+    return address.is_global and not (address.is_multicast or address.is_unspecified or address.is_reserved)
+
+
+def _inner_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for: mapped, 6to4, Teredo, NAT64."""
+    if address in NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
+
+
+class _PinnedAdapter(HTTPAdapter):
+    """Resolves the name, checks every address it has, and connects to one of those; the name stays in Host and SNI."""
+
+    def __init__(self, resolve: Resolve, check: Callable[[Address], None]) -> None:
+        self._resolve = resolve
+        self._check = check
+        super().__init__(pool_connections=CONNECTIONS_PER_HOST, pool_maxsize=CONNECTIONS_PER_HOST)
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        host: Any
+        pool: Any
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        parts = urlsplit(request.url or "")
+        name = parts.hostname or ""
+        request.headers["Host"] = parts.netloc.rpartition("@")[2]
+        if parts.scheme == "https":
+            pool = {**pool, "server_hostname": name}
+        return {**host, "host": self._checked_address(name, parts.port or 443)}, pool
+
+    def _checked_address(self, name: str, port: int) -> str:
+        found = self._resolve(name, port)
+        for each in found:
+            self._check(ipaddress.ip_address(each))
+        # IPv4 first: a host without an IPv6 route would wait for nothing.
+        return min(found, key=lambda each: ":" in each)
+
+
+def _resolve(name: str, port: int) -> list[str]:
+    """The addresses of a name, without scope ids. Raises OSError when it has none."""
+    answers = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]).partition("%")[0] for *_, sockaddr in answers]
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """The whole body, within the size and time that one answer may take."""
+    body = bytearray()
+    for chunk in response.iter_content(65536):
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise NoAnswer("answer_too_large", "The other system's answer is larger than we take.")
+        if time.monotonic() > deadline:
+            raise NoAnswer("no_answer", "The other system did not answer in time.", "Try again in a few minutes.")
+    return bytes(body)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise _refused("This is not a web address.") from error
+    if any(character <= " " or character == "\\" or character == "\x7f" for character in url):
+        raise _refused("The address holds a blank, a backslash or a control character.")
+    return parts
+
+
+def _as_address(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _refused(why: str) -> AddressRefused:
+    return AddressRefused("address_refused", why, "Ask the platform's administrator for the right address.")

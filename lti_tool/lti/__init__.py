@@ -1,0 +1,1 @@
+"""The LTI 1.3 protocol. Knows nothing of training."""

@@ -1,0 +1,137 @@
+"""Platforms' key sets: for each registration the keys that sign its launches, fetched seldom and never from a token.
+
+Kept for a while and used on when the platform does not answer. A kid that is not in the set leads to one new fetch per
+window; within the window it is refused without asking again (LA-3, KE-1).
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.algorithms import RSAAlgorithm
+from jwt.exceptions import InvalidKeyError
+
+from lti_tool.errors import OutboundError, RefusedLaunch
+from lti_tool.http import Http
+from lti_tool.lti.registration import Registration
+
+log = logging.getLogger(__name__)
+
+FRESH = timedelta(minutes=15)
+USABLE_IF_PLATFORM_IS_SILENT = timedelta(hours=24)
+REFETCH_WINDOW = timedelta(seconds=60)
+WINDOW_AFTER_FAILURE = timedelta(seconds=5)
+MOST_KEYS = 50
+KEY_BITS = range(2048, 8193)
+
+
+@dataclass(slots=True)
+class _KeySet:
+    """What is known of one registration's key set. The lock is held by the one thread that fetches."""
+
+    keys: Mapping[str, RSAPublicKey] = field(default_factory=dict)
+    fetched_at: datetime | None = None
+    asked_at: datetime | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def age(self, now: datetime) -> timedelta:
+        return timedelta.max if self.fetched_at is None else now - self.fetched_at
+
+    def may_ask(self, now: datetime) -> bool:
+        window = REFETCH_WINDOW if self.asked_at == self.fetched_at else WINDOW_AFTER_FAILURE
+        return self.asked_at is None or abs(now - self.asked_at) >= window
+
+
+class KeySets:
+    """The key sets of all registrations. Safe to use from several threads; call it outside of a transaction."""
+
+    def __init__(self, http: Http, clock: Callable[[], datetime]) -> None:
+        self._http = http
+        self._clock = clock
+        self._sets: dict[tuple[int, str], _KeySet] = {}
+
+    def key(self, registration: Registration, kid: str) -> RSAPublicKey:
+        """The registration's key of this kid. Raises RefusedLaunch `key_unknown` or `key_set_unreachable`."""
+        known = self._sets.setdefault((registration.id, registration.key_set_url), _KeySet())
+        now = self._clock()
+        if kid not in known.keys or known.age(now) > FRESH:
+            self._refresh(known, registration, kid, now)
+        if known.age(now) > USABLE_IF_PLATFORM_IS_SILENT:
+            raise _unreachable()
+        try:
+            return known.keys[kid]
+        except KeyError:
+            raise _unknown(kid) from None
+
+    def _refresh(self, known: _KeySet, registration: Registration, kid: str, now: datetime) -> None:
+        """Fetch once per window. Threads whose key is at hand do not wait for the one that fetches."""
+        if not known.lock.acquire(blocking=kid not in known.keys):
+            return
+        try:
+            if known.may_ask(now):
+                known.asked_at = now
+                known.keys, known.fetched_at = self._fetch(registration.key_set_url), now
+        except (OutboundError, ValueError, RecursionError) as error:
+            log.warning("key set not read", extra={"registration": registration.id, "error": type(error).__name__})
+        finally:
+            known.lock.release()
+
+    def _fetch(self, url: str) -> dict[str, RSAPublicKey]:
+        """Raises OutboundError, or ValueError when the answer is no key set."""
+        reply = self._http.request("GET", url, headers={"Accept": "application/json"})
+        if not reply.is_ok:
+            raise ValueError("the key set was answered with an error status")
+        return parse_key_set(json.loads(reply.body))
+
+
+def parse_key_set(document: Any) -> dict[str, RSAPublicKey]:
+    """The RSA signature keys of a key set by their kid; keys without `alg` or `use` count (Open edX), others are
+    skipped. Raises ValueError when the document has no list of keys."""
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise ValueError("no list of keys")
+    parsed = ((jwk["kid"], _public_key(jwk)) for jwk in listed[:MOST_KEYS] if _is_usable(jwk))
+    return {kid: key for kid, key in parsed if key is not None}
+
+
+def _is_usable(jwk: Any) -> bool:
+    return (
+        isinstance(jwk, dict)
+        and jwk.get("kty") == "RSA"
+        and jwk.get("use", "sig") == "sig"
+        and jwk.get("alg", "RS256") == "RS256"
+        and isinstance(jwk.get("kid"), str)
+    )
+
+
+def _public_key(jwk: Mapping[str, Any]) -> RSAPublicKey | None:
+    """The key of a JWK's public numbers alone; None when they make no RSA key of a safe size."""
+    try:
+        key = RSAAlgorithm.from_jwk({"kty": "RSA", "n": jwk["n"], "e": jwk["e"]})
+    except (InvalidKeyError, KeyError, TypeError, ValueError):
+        return None
+    return key if isinstance(key, RSAPublicKey) and key.key_size in KEY_BITS else None
+
+
+def _unreachable() -> RefusedLaunch:
+    return RefusedLaunch(
+        "key_set_unreachable",
+        "The learning platform's keys could not be read, so this launch cannot be checked.",
+        "Try again in a few minutes. If it stays, tell the people who run the course: the platform's key set URL does "
+        "not answer.",
+    )
+
+
+def _unknown(kid: str) -> RefusedLaunch:
+    shown = kid if len(kid) <= 64 and kid.isprintable() else "(unreadable)"
+    return RefusedLaunch(
+        "key_unknown",
+        f"The launch was signed with the key {shown}, which is not in the learning platform's key set.",
+        "Try again in a minute. If it stays, tell the people who run the platform: launch and key set disagree.",
+        status=401,
+    )

@@ -1,0 +1,160 @@
+"""The tool's own keys: RSA pairs made on first use, kept encrypted, published as a key set, rotated with overlap.
+
+A new key is published before it signs, and an old one stays published until every assertion and every platform's cache
+of our key set has run out (KE-3 to KE-5).
+"""
+
+import json
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from jwt.algorithms import RSAAlgorithm
+from sqlalchemy import Connection, Row, insert, select, update
+
+from lti_tool import audit
+from lti_tool.db import Database
+from lti_tool.errors import Conflict
+from lti_tool.signing import base64url
+from lti_tool.tables.platforms import tool_keys
+from lti_tool.tasks import Clock
+
+KEY_BITS = 2048
+# What platforms are told about keeping our key set; shorter than the overlap.
+MAX_AGE = timedelta(hours=1)
+PUBLISHED_BEFORE_SIGNING = timedelta(days=1)
+PUBLISHED_AFTER_SIGNING = timedelta(days=7)
+# How soon this process notices a rotation that the command line made.
+REMEMBERED = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolKey:
+    """One key pair. `state`: "waiting" (published, does not sign yet), "signing", "leaving" (published, signs no more)
+    or "retired"."""
+
+    kid: str
+    private_key: RSAPrivateKey
+    public_jwk: dict[str, Any]
+    created_at: datetime
+    signs_from: datetime
+    retired_at: datetime | None
+
+    def is_published(self, now: datetime) -> bool:
+        return self.retired_at is None or now < self.retired_at
+
+    def may_sign(self, now: datetime) -> bool:
+        return self.signs_from <= now and self.is_published(now)
+
+
+class ToolKeys:
+    """The tool's keys in memory: each PEM is parsed once. Opens its own transactions: call it outside of yours."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._keys: tuple[ToolKey, ...] = ()
+        self._read_at: datetime | None = None
+
+    def signing_key(self) -> ToolKey:
+        """The key that signs now: of those whose time has come, the newest."""
+        now = self._clock()
+        return signing(self._present(now), now)
+
+    def key_set(self) -> dict[str, list[dict[str, Any]]]:
+        """The public key set (RFC 7517): every published key with `kid`, `alg` and `use`."""
+        now = self._clock()
+        return {"keys": [key.public_jwk for key in self._present(now) if key.is_published(now)]}
+
+    def _present(self, now: datetime) -> tuple[ToolKey, ...]:
+        with self._lock:
+            if self._read_at is None or abs(now - self._read_at) > REMEMBERED:
+                self._keys = self._read() or self._make_first(now)
+                self._read_at = now
+            return self._keys
+
+    def _read(self) -> tuple[ToolKey, ...]:
+        known = {key.kid: key.private_key for key in self._keys}
+        with self._database.read() as connection:
+            return load_keys(connection, known)
+
+    def _make_first(self, now: datetime) -> tuple[ToolKey, ...]:
+        with self._database.write() as connection:
+            if not load_keys(connection):
+                _insert(connection, signs_from=now, now=now)
+            return load_keys(connection)
+
+
+def load_keys(connection: Connection, known: dict[str, RSAPrivateKey] | None = None) -> tuple[ToolKey, ...]:
+    """All keys, newest first; those in `known` (by kid) are not parsed again."""
+    rows = connection.execute(select(tool_keys).order_by(tool_keys.c.signs_from.desc(), tool_keys.c.kid))
+    return tuple(_key(row, (known or {}).get(row.kid)) for row in rows)
+
+
+def signing(keys: tuple[ToolKey, ...], now: datetime) -> ToolKey:
+    return next(key for key in keys if key.may_sign(now))
+
+
+def state_of(key: ToolKey, keys: tuple[ToolKey, ...], now: datetime) -> str:
+    """ "waiting", "signing", "leaving" or "retired"."""
+    if not key.is_published(now):
+        return "retired"
+    if not key.may_sign(now):
+        return "waiting"
+    return "signing" if signing(keys, now) is key else "leaving"
+
+
+def rotate(connection: Connection, *, at_once: bool, actor: str, now: datetime) -> str:
+    """Publish a new key; its kid. It signs in a day, and the keys before it leave a week after that.
+
+    `at_once` is for a key that fell into other hands: the new key signs now and all others are withdrawn now. Raises
+    Conflict `rotation_under_way` while the key of an earlier rotation still waits to sign.
+    """
+    present = load_keys(connection)
+    if not at_once and any(key.signs_from > now for key in present):
+        raise Conflict(
+            "rotation_under_way",
+            "A new key is published already and waits for its time to sign.",
+            "`gatehouse keys list` shows when. Use --at-once only if a key fell into other hands.",
+        )
+    signs_at_once = at_once or not any(key.may_sign(now) for key in present)
+    signs_from = now if signs_at_once else now + PUBLISHED_BEFORE_SIGNING
+    leaves_at = now if at_once else signs_from + PUBLISHED_AFTER_SIGNING
+    staying = tool_keys.c.retired_at.is_(None) | (tool_keys.c.retired_at > leaves_at)
+    connection.execute(update(tool_keys).where(staying).values(retired_at=leaves_at))
+    kid = _insert(connection, signs_from=signs_from, now=now)
+    audit.record(connection, actor=actor, act="tool_key_rotated", subject=f"key:{kid}", at=now, at_once=at_once)
+    return kid
+
+
+def _insert(connection: Connection, *, signs_from: datetime, now: datetime) -> str:
+    private_key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+    pem = private_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    jwk = _public_jwk(private_key)
+    connection.execute(
+        insert(tool_keys).values(
+            kid=jwk["kid"], private_pem=pem.decode(), public_jwk=jwk, created_at=now, signs_from=signs_from
+        )
+    )
+    return str(jwk["kid"])
+
+
+def _public_jwk(private_key: RSAPrivateKey) -> dict[str, Any]:
+    """The public half as a JWK; its kid is the thumbprint of RFC 7638."""
+    numbers = RSAAlgorithm.to_jwk(private_key.public_key(), as_dict=True)
+    bare = {"e": numbers["e"], "kty": "RSA", "n": numbers["n"]}
+    thumbprint = base64url(sha256(json.dumps(bare, separators=(",", ":")).encode()).digest())
+    return {**bare, "kid": thumbprint, "alg": "RS256", "use": "sig"}
+
+
+def _key(row: Row[Any], known: RSAPrivateKey | None) -> ToolKey:
+    private_key = known or serialization.load_pem_private_key(row.private_pem.encode(), password=None)
+    assert isinstance(private_key, RSAPrivateKey)
+    return ToolKey(row.kid, private_key, row.public_jwk, row.created_at, row.signs_from, row.retired_at)

@@ -1,0 +1,204 @@
+"""The login that comes before a launch (OpenID Connect third-party initiated login; facts: lti.md §2).
+
+A login writes nothing: `state` is a signed value that carries the registration, both hints and the nonce. It is bound
+to the browser by a cookie of its own, so parallel tabs do not disturb each other and a state that comes back from
+another browser is refused (login CSRF). A browser that returns no such cookie blocks them inside the frame: there the
+login starts again in a new tab.
+"""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode, urlsplit
+
+from sqlalchemy import Connection
+
+from lti_tool.errors import RefusedLaunch
+from lti_tool.lti.claims import is_plain_text
+from lti_tool.lti.registration import Registration, find, origin
+from lti_tool.signing import SignatureExpired, SignatureWrong, digest, load, sign
+
+LIFETIME = timedelta(minutes=10)
+COOKIE_PREFIX = "__Host-gatehouse-state-"
+LOGIN_PATH, LAUNCH_PATH = "/lti/login", "/lti/launch"
+PURPOSE = "state"
+
+REOPEN = "Go back to your course and open this unit again."
+
+# Parameter → its longest value.
+REQUIRED = {"iss": 255, "login_hint": 2048, "target_link_uri": 2048}
+OPTIONAL = {"client_id": 255, "lti_message_hint": 4096}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """This tool as platforms see it: its origin, and the secret that signs what leaves it."""
+
+    public_url: str
+    secret_key: str
+
+    @property
+    def redirect_uri(self) -> str:
+        """The one registered redirect URI: a fixed address, never the target link (OIDC-4)."""
+        return self.public_url + LAUNCH_PATH
+
+    def is_own(self, url: str) -> bool:
+        """Whether an absolute URL points into this tool, by no trick of spelling."""
+        if any(character <= " " or character in "\\\x7f" for character in url):
+            return False
+        return origin(url) == origin(self.public_url) and "@" not in urlsplit(url).netloc
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a login hands to its launch through the platform."""
+
+    registration_id: int
+    login_hint: str
+    message_hint: str | None
+    target_link_uri: str
+    nonce: str
+    expires_at: datetime
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie that binds this state to its browser."""
+        return COOKIE_PREFIX + self.nonce[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login under way: where the browser goes, and the cookie it takes along."""
+
+    auth_url: str
+    cookie: str
+    cookie_value: str
+
+
+class CookieMissing(RefusedLaunch):
+    """The browser kept no cookie of this login; `again_url` starts the same login afresh, for a new tab."""
+
+    def __init__(self, again_url: str) -> None:
+        super().__init__(
+            "cookie_missing",
+            "Your browser does not let this page keep you signed in inside the course page.",
+            "Continue in a new tab.",
+            status=403,
+        )
+        self.again_url = again_url
+
+
+def begin_login(connection: Connection, site: Site, given: Mapping[str, str], now: datetime) -> Login:
+    """Answer a platform's login request (OIDC-1 to OIDC-5). `given` are its parameters, by GET or POST.
+
+    Raises RefusedLaunch: `login_incomplete`, `login_wrong`, `target_foreign`, and those of `registration.find`.
+    """
+    _verify_parameters(given)
+    if not site.is_own(given["target_link_uri"]):
+        raise target_foreign()
+    registration = find(connection, given["iss"], given.get("client_id"))
+    expires_at = datetime.fromtimestamp(int((now + LIFETIME).timestamp()), UTC)
+    state = State(
+        registration_id=registration.id,
+        login_hint=given["login_hint"],
+        message_hint=given.get("lti_message_hint"),
+        target_link_uri=given["target_link_uri"],
+        nonce=secrets.token_urlsafe(24),
+        expires_at=expires_at,
+    )
+    return Login(_auth_url(site, registration, state), state.cookie, _cookie_value(site, state))
+
+
+def load_state(site: Site, signed: str, now: datetime) -> State:
+    """The state that came back. Raises RefusedLaunch `state_wrong` or `state_expired`."""
+    try:
+        values = load(site.secret_key, PURPOSE, signed, now=now)
+    except SignatureExpired:
+        raise RefusedLaunch("state_expired", "This launch took too long to come back.", REOPEN, status=401) from None
+    except SignatureWrong:
+        raise RefusedLaunch("state_wrong", "This launch was not started here.", REOPEN, status=401) from None
+    expires_at = datetime.fromtimestamp(values["exp"], UTC)
+    return State(values["r"], values["h"], values["m"], values["t"], values["n"], expires_at)
+
+
+def verify_browser(site: Site, state: State, registration: Registration, cookies: Mapping[str, str]) -> None:
+    """The state must come back from the browser that began the login (OIDC-6).
+
+    Raises CookieMissing when the browser sends no cookie of any login, RefusedLaunch `state_foreign` when it sends
+    cookies, but not this login's.
+    """
+    given = cookies.get(state.cookie)
+    if given is None and not any(name.startswith(COOKIE_PREFIX) for name in cookies):
+        raise CookieMissing(_again_url(state, registration))
+    expected = _cookie_value(site, state)
+    if given is None or not hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode()):
+        raise RefusedLaunch("state_foreign", "This launch was started in another browser.", REOPEN, status=401)
+
+
+def target_foreign() -> RefusedLaunch:
+    return RefusedLaunch(
+        "target_foreign",
+        "The learning platform asked for a page that is not part of this tool.",
+        "Tell the people who run the course: the unit's launch URL (target link) does not belong to Gatehouse.",
+    )
+
+
+def _verify_parameters(given: Mapping[str, str]) -> None:
+    missing = [name for name in REQUIRED if not given.get(name)]
+    if missing:
+        raise RefusedLaunch(
+            "login_incomplete",
+            f"The learning platform's login request lacks {', '.join(missing)}.",
+            "Open the unit from your course. This address is meant for the platform, not for a bookmark.",
+        )
+    wrong = [name for name, longest in (REQUIRED | OPTIONAL).items() if not is_plain_text(given.get(name, ""), longest)]
+    if wrong:
+        raise RefusedLaunch(
+            "login_wrong",
+            f"The learning platform's login request holds a value that cannot be read: {', '.join(wrong)}.",
+            "Tell the people who run the course: the platform sends something this tool cannot read.",
+        )
+
+
+def _auth_url(site: Site, registration: Registration, state: State) -> str:
+    """The redirect of OIDC-3; both hints byte for byte."""
+    values = {
+        "r": state.registration_id,
+        "h": state.login_hint,
+        "m": state.message_hint,
+        "t": state.target_link_uri,
+        "n": state.nonce,
+    }
+    parameters = {
+        "scope": "openid",
+        "response_type": "id_token",
+        "response_mode": "form_post",
+        "prompt": "none",
+        "client_id": registration.client_id,
+        "redirect_uri": site.redirect_uri,
+        "login_hint": state.login_hint,
+        "state": sign(site.secret_key, PURPOSE, values, expires_at=state.expires_at),
+        "nonce": state.nonce,
+    }
+    if state.message_hint is not None:
+        parameters["lti_message_hint"] = state.message_hint
+    joint = "&" if "?" in registration.auth_login_url else "?"
+    return registration.auth_login_url + joint + urlencode(parameters)
+
+
+def _again_url(state: State, registration: Registration) -> str:
+    parameters = {
+        "iss": registration.issuer,
+        "client_id": registration.client_id,
+        "login_hint": state.login_hint,
+        "target_link_uri": state.target_link_uri,
+    }
+    if state.message_hint is not None:
+        parameters["lti_message_hint"] = state.message_hint
+    return f"{LOGIN_PATH}?{urlencode(parameters)}"
+
+
+def _cookie_value(site: Site, state: State) -> str:
+    return digest(site.secret_key, "state cookie", state.nonce)

@@ -1,0 +1,600 @@
+"""The initial schema.
+
+Revision 0001, after nothing. Drafted from the tables, then read.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from lti_tool.tables import types
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "audit_log",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", types.UtcDateTime(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("act", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.String(length=128), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_log")),
+    )
+    op.create_index(op.f("ix_audit_log_subject"), "audit_log", ["subject"], unique=False)
+    op.create_table(
+        "programme_versions",
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("source_name", sa.String(length=255), nullable=False),
+        sa.Column("published_by", sa.String(length=255), nullable=False),
+        sa.Column("published_at", types.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_programme_versions")),
+    )
+    op.create_table(
+        "registrations",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issuer", sa.String(length=255), nullable=False),
+        sa.Column("client_id", sa.String(length=255), nullable=False),
+        sa.Column("auth_login_url", sa.Text(), nullable=False),
+        sa.Column("token_url", sa.Text(), nullable=False),
+        sa.Column("key_set_url", sa.Text(), nullable=False),
+        sa.Column("token_audience", sa.Text(), nullable=True),
+        sa.Column("profile", sa.String(length=32), nullable=False),
+        sa.Column("old_roles", sa.Boolean(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint(
+            "profile in ('openedx', 'moodle', 'canvas', 'generic')", name=op.f("ck_registrations_profile")
+        ),
+        sa.CheckConstraint("status in ('active', 'disabled')", name=op.f("ck_registrations_status")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registrations")),
+        sa.UniqueConstraint("issuer", "client_id", name=op.f("uq_registrations_issuer_client_id")),
+    )
+    op.create_table(
+        "tasks",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=128), nullable=False),
+        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("run_at", types.UtcDateTime(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("state in ('ready', 'parked')", name=op.f("ck_tasks_state")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
+    )
+    op.create_index(
+        "ix_tasks_ready",
+        "tasks",
+        ["run_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'ready'"),
+        postgresql_where=sa.text("state = 'ready'"),
+    )
+    op.create_index(
+        "uq_tasks_unclaimed",
+        "tasks",
+        ["kind", "key"],
+        unique=True,
+        sqlite_where=sa.text("state = 'ready' and lease_owner is null"),
+        postgresql_where=sa.text("state = 'ready' and lease_owner is null"),
+    )
+    op.create_table(
+        "tool_keys",
+        sa.Column("kid", sa.String(length=64), nullable=False),
+        sa.Column("private_pem", types.Encrypted(), nullable=False),
+        sa.Column("public_jwk", sa.JSON(), nullable=False),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("signs_from", types.UtcDateTime(), nullable=False),
+        sa.Column("retired_at", types.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("kid", name=op.f("pk_tool_keys")),
+    )
+    op.create_table(
+        "trainees",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=True),
+        sa.Column("email", sa.String(length=255), nullable=True),
+        sa.Column("profession", sa.String(length=64), nullable=True),
+        sa.Column("calendar_token", sa.String(length=64), nullable=False),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trainees")),
+        sa.UniqueConstraint("calendar_token", name=op.f("uq_trainees_calendar_token")),
+    )
+    op.create_index(op.f("ix_trainees_email"), "trainees", ["email"], unique=False)
+    op.create_table(
+        "used_nonces",
+        sa.Column("nonce", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", types.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("nonce", name=op.f("pk_used_nonces")),
+    )
+    op.create_index(op.f("ix_used_nonces_expires_at"), "used_nonces", ["expires_at"], unique=False)
+    op.create_table(
+        "zoom_inbox",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("dedupe_key", sa.String(length=64), nullable=False),
+        sa.Column("event", sa.String(length=96), nullable=False),
+        sa.Column("meeting_id", sa.String(length=32), nullable=True),
+        sa.Column("meeting_uuid", sa.String(length=128), nullable=True),
+        sa.Column("happened_at", types.UtcDateTime(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("secret_position", sa.SmallInteger(), nullable=False),
+        sa.Column("stale", sa.Boolean(), nullable=False),
+        sa.Column("received_at", types.UtcDateTime(), nullable=False),
+        sa.Column("taken_at", types.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_inbox")),
+        sa.UniqueConstraint("dedupe_key", name=op.f("uq_zoom_inbox_dedupe_key")),
+    )
+    op.create_index(
+        op.f("ix_zoom_inbox_meeting_id_meeting_uuid_happened_at"),
+        "zoom_inbox",
+        ["meeting_id", "meeting_uuid", "happened_at"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_zoom_inbox_untaken",
+        "zoom_inbox",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("taken_at is null"),
+        postgresql_where=sa.text("taken_at is null"),
+    )
+    op.create_table(
+        "decisions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("offering_id", sa.String(length=64), nullable=False),
+        sa.Column("programme_version", sa.Integer(), nullable=False),
+        sa.Column("route", sa.String(length=64), nullable=False),
+        sa.Column("open", sa.Boolean(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("tree", sa.JSON(), nullable=False),
+        sa.Column("decided_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_decisions_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
+    )
+    op.create_index(
+        op.f("ix_decisions_trainee_id_offering_id"), "decisions", ["trainee_id", "offering_id"], unique=False
+    )
+    op.create_table(
+        "deployments",
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("deployment_id", sa.String(length=255), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["registration_id"], ["registrations.id"], name=op.f("fk_deployments_registration_id_registrations")
+        ),
+        sa.PrimaryKeyConstraint("registration_id", "deployment_id", name=op.f("pk_deployments")),
+    )
+    op.create_table(
+        "enrolments",
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("context_id", sa.String(length=255), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("last_launch_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("role in ('trainee', 'staff')", name=op.f("ck_enrolments_role")),
+        sa.ForeignKeyConstraint(
+            ["registration_id"], ["registrations.id"], name=op.f("fk_enrolments_registration_id_registrations")
+        ),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_enrolments_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("registration_id", "context_id", "trainee_id", name=op.f("pk_enrolments")),
+    )
+    op.create_index(op.f("ix_enrolments_trainee_id"), "enrolments", ["trainee_id"], unique=False)
+    op.create_table(
+        "equivalency_requests",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("target", sa.String(length=64), nullable=False),
+        sa.Column("provider_id", sa.String(length=64), nullable=False),
+        sa.Column("provider_name", sa.String(length=255), nullable=False),
+        sa.Column("course_title", sa.String(length=255), nullable=False),
+        sa.Column("completed_on", sa.Date(), nullable=True),
+        sa.Column("evidence_note", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("question", sa.Text(), nullable=True),
+        sa.Column("reason_code", sa.String(length=64), nullable=True),
+        sa.Column("decision_text", sa.Text(), nullable=True),
+        sa.Column("decided_by", sa.String(length=255), nullable=True),
+        sa.Column("decided_at", types.UtcDateTime(), nullable=True),
+        sa.Column("expires_on", sa.Date(), nullable=True),
+        sa.Column("submitted_at", types.UtcDateTime(), nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint(
+            "state in ('draft', 'submitted', 'more_info', 'approved', 'declined', 'withdrawn', 'expired', 'revoked')",
+            name=op.f("ck_equivalency_requests_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["trainee_id"], ["trainees.id"], name=op.f("fk_equivalency_requests_trainee_id_trainees")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_equivalency_requests")),
+    )
+    op.create_index(op.f("ix_equivalency_requests_state"), "equivalency_requests", ["state"], unique=False)
+    op.create_index(op.f("ix_equivalency_requests_trainee_id"), "equivalency_requests", ["trainee_id"], unique=False)
+    op.create_index(
+        "uq_equivalency_requests_open",
+        "equivalency_requests",
+        ["trainee_id", "target"],
+        unique=True,
+        sqlite_where=sa.text("state in ('draft', 'submitted', 'more_info')"),
+        postgresql_where=sa.text("state in ('draft', 'submitted', 'more_info')"),
+    )
+    op.create_table(
+        "exceptions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("offering_id", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("granted_by", sa.String(length=255), nullable=False),
+        sa.Column("granted_at", types.UtcDateTime(), nullable=False),
+        sa.Column("expires_on", sa.Date(), nullable=False),
+        sa.Column("ended_at", types.UtcDateTime(), nullable=True),
+        sa.Column("ended_reason", sa.Text(), nullable=True),
+        sa.CheckConstraint("length(reason) >= 10", name=op.f("ck_exceptions_reason")),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_exceptions_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_exceptions")),
+    )
+    op.create_index(op.f("ix_exceptions_trainee_id"), "exceptions", ["trainee_id"], unique=False)
+    op.create_table(
+        "identities",
+        sa.Column("issuer", sa.String(length=255), nullable=False),
+        sa.Column("sub", sa.String(length=255), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_identities_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("issuer", "sub", name=op.f("pk_identities")),
+    )
+    op.create_index(op.f("ix_identities_trainee_id"), "identities", ["trainee_id"], unique=False)
+    op.create_table(
+        "licences",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("type", sa.String(length=32), nullable=False),
+        sa.Column("jurisdiction", sa.String(length=16), nullable=False),
+        sa.Column("number", types.Encrypted(), nullable=False),
+        sa.Column("name_on_licence", sa.String(length=255), nullable=False),
+        sa.Column("issued_on", sa.Date(), nullable=False),
+        sa.Column("expires_on", sa.Date(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("verified", sa.Boolean(), nullable=False),
+        sa.Column("recorded_by", sa.String(length=255), nullable=False),
+        sa.Column("recorded_at", types.UtcDateTime(), nullable=False),
+        sa.Column("ended_at", types.UtcDateTime(), nullable=True),
+        sa.CheckConstraint("status in ('active', 'probation', 'inactive')", name=op.f("ck_licences_status")),
+        sa.CheckConstraint("issued_on <= expires_on", name=op.f("ck_licences_dates")),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_licences_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_licences")),
+    )
+    op.create_index(op.f("ix_licences_trainee_id"), "licences", ["trainee_id"], unique=False)
+    op.create_table(
+        "live_sessions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("module_id", sa.String(length=64), nullable=False),
+        sa.Column("programme_version", sa.Integer(), nullable=False),
+        sa.Column("starts_at", types.UtcDateTime(), nullable=False),
+        sa.Column("ends_at", types.UtcDateTime(), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("segments", sa.JSON(), nullable=False),
+        sa.Column("zoom_kind", sa.String(length=8), nullable=False),
+        sa.Column("zoom_meeting_id", sa.String(length=32), nullable=False),
+        sa.Column("join_url", sa.Text(), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("ended_at", types.UtcDateTime(), nullable=True),
+        sa.Column("cancelled_reason", sa.Text(), nullable=True),
+        sa.Column("calendar_sequence", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint(
+            "state in ('scheduled', 'cancelled', 'provisional', 'reconciled', 'locked')",
+            name=op.f("ck_live_sessions_state"),
+        ),
+        sa.CheckConstraint("zoom_kind in ('meeting', 'webinar')", name=op.f("ck_live_sessions_zoom_kind")),
+        sa.CheckConstraint("starts_at < ends_at", name=op.f("ck_live_sessions_times")),
+        sa.ForeignKeyConstraint(
+            ["programme_version"],
+            ["programme_versions.version"],
+            name=op.f("fk_live_sessions_programme_version_programme_versions"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_live_sessions")),
+    )
+    op.create_index(
+        op.f("ix_live_sessions_module_id_starts_at"), "live_sessions", ["module_id", "starts_at"], unique=False
+    )
+    op.create_index(op.f("ix_live_sessions_zoom_meeting_id"), "live_sessions", ["zoom_meeting_id"], unique=False)
+    op.create_table(
+        "placements",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("deployment_id", sa.String(length=255), nullable=False),
+        sa.Column("resource_link_id", sa.String(length=255), nullable=False),
+        sa.Column("context_id", sa.String(length=255), nullable=True),
+        sa.Column("context_title", sa.String(length=255), nullable=True),
+        sa.Column("module_id", sa.String(length=64), nullable=True),
+        sa.Column("line_item_url", sa.Text(), nullable=True),
+        sa.Column("line_items_url", sa.Text(), nullable=True),
+        sa.Column("ags_scopes", sa.JSON(), nullable=False),
+        sa.Column("memberships_url", sa.Text(), nullable=True),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["registration_id"], ["registrations.id"], name=op.f("fk_placements_registration_id_registrations")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_placements")),
+        sa.UniqueConstraint(
+            "registration_id",
+            "deployment_id",
+            "resource_link_id",
+            name=op.f("uq_placements_registration_id_deployment_id_resource_link_id"),
+        ),
+    )
+    op.create_index(op.f("ix_placements_module_id"), "placements", ["module_id"], unique=False)
+    op.create_table(
+        "registrants",
+        sa.Column("meeting_id", sa.String(length=32), nullable=False),
+        sa.Column("registrant_id", sa.String(length=128), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("email", sa.String(length=255), nullable=True),
+        sa.Column("name", sa.String(length=255), nullable=True),
+        sa.Column("matched_by", sa.String(length=32), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("recorded_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_registrants_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("meeting_id", "registrant_id", name=op.f("pk_registrants")),
+    )
+    op.create_index(op.f("ix_registrants_trainee_id"), "registrants", ["trainee_id"], unique=False)
+    op.create_table(
+        "retreat_applications",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("retreat_id", sa.String(length=64), nullable=False),
+        sa.Column("starts_on", sa.Date(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("statement_version", sa.String(length=64), nullable=True),
+        sa.Column("statement_at", types.UtcDateTime(), nullable=True),
+        sa.Column("decision_digest", sa.String(length=64), nullable=False),
+        sa.Column("submitted_at", types.UtcDateTime(), nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint(
+            "state in ('draft', 'gate_blocked', 'submitted', 'under_review', 'screening', 'waitlisted', 'offered', 'confirmed', 'declined', 'withdrawn', 'attended', 'no_show')",
+            name=op.f("ck_retreat_applications_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["trainee_id"], ["trainees.id"], name=op.f("fk_retreat_applications_trainee_id_trainees")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retreat_applications")),
+    )
+    op.create_index(
+        "uq_retreat_applications_live",
+        "retreat_applications",
+        ["trainee_id", "retreat_id", "starts_on"],
+        unique=True,
+        sqlite_where=sa.text("state not in ('declined', 'withdrawn', 'attended', 'no_show')"),
+        postgresql_where=sa.text("state not in ('declined', 'withdrawn', 'attended', 'no_show')"),
+    )
+    op.create_table(
+        "retreat_attendances",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("retreat_id", sa.String(length=64), nullable=False),
+        sa.Column("starts_on", sa.Date(), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("origin", sa.String(length=16), nullable=False),
+        sa.Column("recorded_by", sa.String(length=255), nullable=False),
+        sa.Column("recorded_at", types.UtcDateTime(), nullable=False),
+        sa.Column("ended_at", types.UtcDateTime(), nullable=True),
+        sa.CheckConstraint("origin in ('roster', 'imported')", name=op.f("ck_retreat_attendances_origin")),
+        sa.CheckConstraint("outcome in ('attended', 'no_show')", name=op.f("ck_retreat_attendances_outcome")),
+        sa.ForeignKeyConstraint(
+            ["trainee_id"], ["trainees.id"], name=op.f("fk_retreat_attendances_trainee_id_trainees")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retreat_attendances")),
+    )
+    op.create_index(op.f("ix_retreat_attendances_trainee_id"), "retreat_attendances", ["trainee_id"], unique=False)
+    op.create_index(
+        "uq_retreat_attendances_in_force",
+        "retreat_attendances",
+        ["trainee_id", "retreat_id", "starts_on"],
+        unique=True,
+        sqlite_where=sa.text("ended_at is null"),
+        postgresql_where=sa.text("ended_at is null"),
+    )
+    op.create_table(
+        "attendances",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person_key", sa.String(length=255), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("is_current", sa.Boolean(), nullable=False),
+        sa.Column("input_digest", sa.String(length=64), nullable=False),
+        sa.Column("display_name", sa.String(length=255), nullable=True),
+        sa.Column("email", sa.String(length=255), nullable=True),
+        sa.Column("registrant_id", sa.String(length=255), nullable=True),
+        sa.Column("seconds_present", sa.Integer(), nullable=False),
+        sa.Column("seconds_instructional", sa.Integer(), nullable=False),
+        sa.Column("seconds_required", sa.Integer(), nullable=False),
+        sa.Column("completed", sa.Boolean(), nullable=False),
+        sa.Column("day", sa.JSON(), nullable=False),
+        sa.Column("flags", sa.JSON(), nullable=False),
+        sa.Column("settled_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_attendances_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_attendances_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attendances")),
+        sa.UniqueConstraint(
+            "live_session_id", "person_key", "version", name=op.f("uq_attendances_live_session_id_person_key_version")
+        ),
+    )
+    op.create_index(op.f("ix_attendances_trainee_id"), "attendances", ["trainee_id"], unique=False)
+    op.create_index(
+        "uq_attendances_current",
+        "attendances",
+        ["live_session_id", "person_key"],
+        unique=True,
+        sqlite_where=sa.text("is_current"),
+        postgresql_where=sa.text("is_current"),
+    )
+    op.create_table(
+        "claim_facts",
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("body_id", sa.String(length=64), nullable=False),
+        sa.Column("fact", sa.String(length=16), nullable=False),
+        sa.Column("recorded_by", sa.String(length=255), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("recorded_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("fact in ('fee', 'evaluation')", name=op.f("ck_claim_facts_fact")),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_claim_facts_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_claim_facts_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("trainee_id", "live_session_id", "body_id", "fact", name=op.f("pk_claim_facts")),
+    )
+    op.create_table(
+        "claims",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("module_id", sa.String(length=64), nullable=False),
+        sa.Column("body_id", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("checklist", sa.JSON(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("state in ('open', 'ready', 'awarded', 'lapsed', 'voided')", name=op.f("ck_claims_state")),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_claims_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_claims_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_claims")),
+        sa.UniqueConstraint(
+            "trainee_id", "live_session_id", "body_id", name=op.f("uq_claims_trainee_id_live_session_id_body_id")
+        ),
+    )
+    op.create_table(
+        "completions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("module_id", sa.String(length=64), nullable=False),
+        sa.Column("completed_on", sa.Date(), nullable=False),
+        sa.Column("origin", sa.String(length=16), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("evidence", sa.Text(), nullable=True),
+        sa.Column("recorded_by", sa.String(length=255), nullable=False),
+        sa.Column("recorded_at", types.UtcDateTime(), nullable=False),
+        sa.Column("ended_at", types.UtcDateTime(), nullable=True),
+        sa.Column("ended_reason", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(origin = 'attendance') = (live_session_id is not null)", name=op.f("ck_completions_origin_session")
+        ),
+        sa.CheckConstraint("origin in ('attendance', 'imported', 'staff')", name=op.f("ck_completions_origin")),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_completions_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_completions_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_completions")),
+    )
+    op.create_index(op.f("ix_completions_trainee_id"), "completions", ["trainee_id"], unique=False)
+    op.create_index(
+        "uq_completions_in_force",
+        "completions",
+        ["trainee_id", "module_id"],
+        unique=True,
+        sqlite_where=sa.text("ended_at is null"),
+        postgresql_where=sa.text("ended_at is null"),
+    )
+    op.create_table(
+        "scores",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("line_item_url", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("meaning", sa.String(length=16), nullable=False),
+        sa.Column("desired_version", sa.Integer(), nullable=False),
+        sa.Column("desired_given", sa.Float(), nullable=True),
+        sa.Column("desired_maximum", sa.Float(), nullable=False),
+        sa.Column("desired_comment", sa.Text(), nullable=False),
+        sa.Column("desired_at", types.UtcDateTime(), nullable=False),
+        sa.Column("delivered_version", sa.Integer(), nullable=False),
+        sa.Column("delivered_given", sa.Float(), nullable=True),
+        sa.Column("delivered_at", types.UtcDateTime(), nullable=True),
+        sa.Column("last_timestamp", types.UtcDateTime(), nullable=True),
+        sa.Column("sent_version", sa.Integer(), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_answer", sa.Text(), nullable=True),
+        sa.Column("next_attempt_at", types.UtcDateTime(), nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.CheckConstraint("meaning in ('completion', 'ce')", name=op.f("ck_scores_meaning")),
+        sa.CheckConstraint("status in ('waiting', 'delivered', 'parked')", name=op.f("ck_scores_status")),
+        sa.CheckConstraint("delivered_version <= desired_version", name=op.f("ck_scores_versions")),
+        sa.ForeignKeyConstraint(["placement_id"], ["placements.id"], name=op.f("fk_scores_placement_id_placements")),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_scores_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_scores")),
+        sa.UniqueConstraint(
+            "placement_id", "trainee_id", "meaning", name=op.f("uq_scores_placement_id_trainee_id_meaning")
+        ),
+    )
+    op.create_index(op.f("ix_scores_status_next_attempt_at"), "scores", ["status", "next_attempt_at"], unique=False)
+    op.create_table(
+        "web_sessions",
+        sa.Column("token_digest", sa.String(length=64), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("expires_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["placement_id"], ["placements.id"], name=op.f("fk_web_sessions_placement_id_placements")
+        ),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_web_sessions_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_web_sessions")),
+    )
+    op.create_index(op.f("ix_web_sessions_expires_at"), "web_sessions", ["expires_at"], unique=False)
+    op.create_table(
+        "awards",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("module_id", sa.String(length=64), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("body_id", sa.String(length=64), nullable=False),
+        sa.Column("credits", types.Credits(), nullable=False),
+        sa.Column("seconds_present", sa.Integer(), nullable=False),
+        sa.Column("attendance_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("licence_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("programme_version", sa.Integer(), nullable=False),
+        sa.Column("basis", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("awarded_at", types.UtcDateTime(), nullable=False),
+        sa.Column("voided_at", types.UtcDateTime(), nullable=True),
+        sa.Column("voided_reason", sa.Text(), nullable=True),
+        sa.CheckConstraint("state in ('awarded', 'voided')", name=op.f("ck_awards_state")),
+        sa.ForeignKeyConstraint(
+            ["attendance_id"], ["attendances.id"], name=op.f("fk_awards_attendance_id_attendances")
+        ),
+        sa.ForeignKeyConstraint(["licence_id"], ["licences.id"], name=op.f("fk_awards_licence_id_licences")),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_awards_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_awards_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_awards")),
+    )
+    op.create_index(
+        "uq_awards_awarded",
+        "awards",
+        ["trainee_id", "module_id", "body_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'awarded'"),
+        postgresql_where=sa.text("state = 'awarded'"),
+    )

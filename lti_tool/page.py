@@ -1,0 +1,58 @@
+"""What every page of ours has in common: the programme it speaks of, whom to write to, and the notice after a form.
+
+A notice travels as a short code in the address (`?done=request_sent`), because a frame may keep no cookie for it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flask import redirect, render_template
+from flask import request as http_request
+from werkzeug.wrappers import Response
+
+from lti_tool.programme.model import Programme
+from lti_tool.request import now
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    kind: Literal["open", "note"]
+    says: str
+
+
+NOTICES = {
+    "request_sent": Notice("open", "Your request is sent. You will see the answer here."),
+    "answer_sent": Notice("open", "Your answer is sent. The request is back with the training team."),
+    "request_withdrawn": Notice("note", "Your request is withdrawn."),
+    "request_approved": Notice("open", "Approved. What depends on it is open for this person from now on."),
+    "request_declined": Notice("note", "Declined. The person sees your words on their page."),
+    "question_sent": Notice("note", "Your question is on the person's page. The request waits for their answer."),
+    "application_sent": Notice("open", "Your application is sent."),
+    "application_withdrawn": Notice("note", "Your application is withdrawn."),
+    "score_again": Notice("open", "The score is in line again. It will be tried within a minute."),
+}
+
+
+def show(template: str, programme: Programme, /, **values: Any) -> str:
+    """The page, with the programme, its zone, its contact address and the notice of a form just sent."""
+    shared = {
+        "programme": programme,
+        "zone": programme.zone,
+        "contact": contact(programme, "training"),
+        "now": now(),
+        "notice": NOTICES.get(http_request.args.get("done", "")),
+    }
+    return render_template(template, **(shared | values))
+
+
+def go(address: str, done: str) -> Response:
+    """Answer a form: 303 to the page that shows what it did."""
+    assert done in NOTICES
+    return redirect(f"{address}?done={done}", 303)
+
+
+def contact(programme: Programme, purpose: str) -> str | None:
+    """The e-mail address for a purpose ("training", "credits"), else the first one the programme prints, else None."""
+    chosen = programme.contacts.get(purpose)
+    every = [each.address for each in (*([chosen] if chosen else []), *programme.contacts.values())]
+    return next((address for address in every if "@" in address), None)

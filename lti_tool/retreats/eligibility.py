@@ -1,0 +1,93 @@
+"""Who may apply for a retreat: the same gate as everywhere, asked for the first day of one of its dates."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection
+
+from lti_tool.errors import Conflict, NotFound
+from lti_tool.gates.decisions import Published, ask
+from lti_tool.gates.situation import day_of
+from lti_tool.gates.tree import Decision
+from lti_tool.programme.model import UNSET, Programme, Retreat, RetreatDate
+
+
+@dataclass(frozen=True, slots=True)
+class Eligibility:
+    """One person and one date of a retreat. `is_offered` is False while the retreat cannot be applied for by anybody;
+    `place` is None while no date is announced."""
+
+    retreat: Retreat
+    place: RetreatDate | None
+    decision: Decision
+    is_offered: bool
+
+    @property
+    def may_apply(self) -> bool:
+        """Open, or waiting only for a decision (retreats.md H4.6)."""
+        return self.is_offered and self.place is not None and (self.decision.open or self.decision.is_pending)
+
+
+def eligibility(
+    connection: Connection,
+    published: Published,
+    trainee_id: int,
+    retreat_id: str,
+    at: datetime,
+    *,
+    starts_on: date | None = None,
+) -> Eligibility:
+    """Whether this trainee may apply; without `starts_on` for the next date, after the last for that one.
+
+    Raises NotFound "retreat_unknown" or "retreat_date_unknown".
+    """
+    programme = published.programme
+    retreat = retreat_of(programme, retreat_id)
+    place = date_of(retreat, starts_on) if starts_on else next_date(retreat, day_of(at, programme.zone))
+    start = place.starts_on if place else None
+    decision = ask(connection, published, trainee_id, retreat_id, at, offering_start=start)
+    return Eligibility(retreat, place, decision, is_offered(programme, retreat_id))
+
+
+def retreat_of(programme: Programme, retreat_id: str) -> Retreat:
+    """Raises NotFound "retreat_unknown"."""
+    retreat = programme.retreats.get(retreat_id)
+    if retreat is None:
+        raise NotFound("retreat_unknown", "The programme has no such retreat.", "Look at the list of retreats.")
+    return retreat
+
+
+def shown_dates(retreat: Retreat) -> tuple[RetreatDate, ...]:
+    """The dates that are certain, first to last; others are never shown (C22)."""
+    certain = (each for each in retreat.dates if each.confidence in ("printed", "confirmed"))
+    return tuple(sorted(certain, key=lambda each: each.starts_on))
+
+
+def date_of(retreat: Retreat, starts_on: date) -> RetreatDate:
+    """Raises NotFound "retreat_date_unknown"."""
+    for each in shown_dates(retreat):
+        if each.starts_on == starts_on:
+            return each
+    raise NotFound("retreat_date_unknown", "The retreat has no date that begins on this day.", "Choose a listed date.")
+
+
+def next_date(retreat: Retreat, today: date) -> RetreatDate | None:
+    """The next date that has not begun, else the last one; None while none is announced."""
+    dates = shown_dates(retreat)
+    return next((each for each in dates if each.starts_on >= today), dates[-1] if dates else None)
+
+
+def is_offered(programme: Programme, retreat_id: str) -> bool:
+    """Whether anybody can apply: published, and a gate that somebody has decided."""
+    gate = programme.gates.get(retreat_id)
+    return programme.is_published(retreat_id) and gate is not None and gate.mode != UNSET
+
+
+def verify_offered(programme: Programme, retreat_id: str) -> None:
+    """Raises Conflict "retreat_not_offered"."""
+    if not is_offered(programme, retreat_id):
+        raise Conflict(
+            "retreat_not_offered",
+            "This retreat cannot be applied for: its requirements are not decided yet.",
+            "Write to the training team if you would like to hear when they are.",
+        )

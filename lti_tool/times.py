@@ -1,0 +1,134 @@
+"""Instants and durations as people read them: "Tue 1 Dec 2026, 9:00 am – 5:00 pm PST".
+
+Pure: the instant and the zone are arguments. Instants are aware; a zone is an IANA name such as America/Los_Angeles.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+# Written out here so that a page never depends on the locale of the machine.
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def day(value: date) -> str:
+    """'1 Dec 2026'."""
+    return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+
+
+def weekday(value: date) -> str:
+    """'Tue 1 Dec 2026'."""
+    return f"{_WEEKDAYS[value.weekday()]} {day(value)}"
+
+
+def clock(at: datetime, zone: str) -> str:
+    """'9:00 am': the wall time of an instant in a zone."""
+    return _clock(_wall(at, zone))
+
+
+def exact_clock(at: datetime, zone: str) -> str:
+    """'9:00:05 am', and '9:00 am' on a full minute: presence is told to the second."""
+    wall = _wall(at, zone)
+    if not wall.second:
+        return _clock(wall)
+    return f"{_hour(wall)}:{wall.minute:02}:{wall.second:02} {_half(wall)}"
+
+
+def instant(at: datetime, zone: str) -> str:
+    """'Tue 1 Dec 2026, 9:00 am PST'."""
+    wall = _wall(at, zone)
+    return f"{weekday(wall)}, {_clock(wall)} {abbreviation(at, zone)}"
+
+
+def date_of(at: datetime, zone: str) -> str:
+    """'1 Dec 2026': the day of an instant in a zone."""
+    return day(_wall(at, zone))
+
+
+def span(starts_at: datetime, ends_at: datetime, zone: str) -> str:
+    """'Tue 1 Dec 2026, 9:00 am – 5:00 pm PST'; names the second day too where the end lies on another one."""
+    first, last = _wall(starts_at, zone), _wall(ends_at, zone)
+    if first.date() == last.date():
+        return f"{weekday(first)}, {_clock(first)} – {_clock(last)} {abbreviation(ends_at, zone)}"
+    return f"{instant(starts_at, zone)} – {instant(ends_at, zone)}"
+
+
+def days(first: date, last: date) -> str:
+    """'4–8 Sep 2024', '30 Sep – 3 Oct 2024': the first and the last day of a retreat."""
+    if first == last:
+        return day(first)
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}–{day(last)}"
+    start = day(first) if first.year != last.year else f"{first.day} {_MONTHS[first.month - 1]}"
+    return f"{start} – {day(last)}"
+
+
+def abbreviation(at: datetime, zone: str) -> str:
+    """'PST', or the offset where the zone has no letters of its own."""
+    name = _wall(at, zone).tzname() or ""
+    return name if name.isalpha() else utc_offset(at, zone)
+
+
+def utc_offset(at: datetime, zone: str) -> str:
+    """'UTC−8', 'UTC+5:30', 'UTC'."""
+    offset = _wall(at, zone).utcoffset()
+    minutes = int(offset.total_seconds()) // 60 if offset is not None else 0
+    if not minutes:
+        return "UTC"
+    sign = "−" if minutes < 0 else "+"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{sign}{hours}:{rest:02}" if rest else f"UTC{sign}{hours}"
+
+
+def machine(at: datetime) -> str:
+    """'2026-12-01T17:00:00Z', for the `datetime` attribute."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def minutes(seconds: int) -> str:
+    """'312 min', '311 min 59 s', '40 s': whole seconds as minutes, nothing rounded away."""
+    whole, rest = divmod(seconds, 60)
+    if not rest:
+        return f"{whole} min"
+    return f"{whole} min {rest} s" if whole else f"{rest} s"
+
+
+def age(since: datetime, now: datetime) -> str:
+    """'less than a day', '1 day', '12 days': how long something has waited, in full days."""
+    waited = (now - since).days
+    if waited <= 0:
+        return "less than a day"
+    return "1 day" if waited == 1 else f"{waited} days"
+
+
+class HasTemplates(Protocol):
+    """A web application with Jinja templates."""
+
+    @property
+    def jinja_env(self) -> Any: ...
+
+
+def register(app: HasTemplates) -> None:
+    """Let every template of the app write `at | instant(zone)`, `seconds | minutes` and the like."""
+    for words in (day, weekday, clock, exact_clock, instant, date_of, span, days, abbreviation, utc_offset, machine):
+        app.jinja_env.filters[words.__name__] = words
+    app.jinja_env.filters.update(minutes=minutes, age=age)
+
+
+def _wall(at: datetime, zone: str) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("a naive datetime has no place on the clock: give an aware instant")
+    return at.astimezone(ZoneInfo(zone))
+
+
+def _clock(wall: datetime) -> str:
+    return f"{_hour(wall)}:{wall.minute:02} {_half(wall)}"
+
+
+def _hour(wall: datetime) -> int:
+    return wall.hour % 12 or 12
+
+
+def _half(wall: datetime) -> str:
+    return "am" if wall.hour < 12 else "pm"

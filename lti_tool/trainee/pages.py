@@ -1,0 +1,127 @@
+"""The trainee's own pages: the dashboard, a module open or locked, the way into its live session, whom to write to."""
+
+from flask import Blueprint, redirect
+from flask import request as http_request
+from werkzeug.wrappers import Response
+
+from lti_tool import audit, publication
+from lti_tool.errors import NotFound
+from lti_tool.gates import decisions, equivalency
+from lti_tool.gates.tree import Decision
+from lti_tool.page import contact, show
+from lti_tool.publication import Published
+from lti_tool.request import connection, house, now, writes
+from lti_tool.session import access, viewer
+from lti_tool.sessions import days, live_sessions
+from lti_tool.sessions.live_sessions import LiveSession
+from lti_tool.trainee import join, module_page, next_steps, offerings
+from lti_tool.trainee.join import Ticket
+
+blueprint = Blueprint("trainee", __name__)
+
+Page = str | Response
+
+
+@blueprint.get("/")
+@access("trainee")
+def dashboard() -> Page:
+    """Modules by series with their states, what comes next, the own sessions and requests."""
+    if viewer().is_staff:
+        return redirect("/desk", 303)
+    published, trainee_id = publication.current(connection()), viewer().trainee_id
+    series = offerings.by_series(connection(), published, trainee_id, now())
+    is_open = {line.module.id for _, lines in series for line in lines if line.decision.open}
+    upcoming = offerings.sessions_to_come(connection(), is_open, now())
+    attended = days.of_trainee(connection(), trainee_id)
+    requests = equivalency.of_trainee(connection(), trainee_id)
+    steps = next_steps.of(published.programme, series, upcoming, attended, requests)
+    shown = {"series": series, "upcoming": upcoming, "attended": attended, "requests": requests, "steps": steps}
+    return show("trainee/dashboard.html", published.programme, **shown)
+
+
+@blueprint.get("/modules/<module_id>")
+@access("trainee")
+@writes
+def module(module_id: str) -> Page:
+    """The module behind its gate: the page itself, or what is missing and how to get it; always 200."""
+    published = publication.current(connection())
+    decision = _decide(published, viewer().trainee_id, module_id, "module", viewer().is_staff)
+    if not (decision.open or viewer().is_staff):
+        return _locked(published, decision)
+    values = module_page.open_page(connection(), published, decision, now())
+    return show("gates/module.html", published.programme, join_address=_join_address, **values)
+
+
+@blueprint.route("/modules/<module_id>/join", methods=["GET", "POST"])
+@access("public")
+@writes
+def join_session(module_id: str) -> Page:
+    """Ask the gate again, then on to Zoom; without a ticket or a session nobody gets here."""
+    ticket = _joiner()
+    published = publication.current(connection())
+    session = _joinable(module_id, ticket.session_id)
+    decision = _decide(published, ticket.trainee_id, module_id, "join", ticket.is_staff, session)
+    if not (decision.open or ticket.is_staff):
+        return _locked(published, decision)
+    assert session.join_url is not None
+    return redirect(session.join_url, 303)
+
+
+@blueprint.get("/contact")
+@access("trainee")
+def whom_to_write_to() -> Page:
+    """The addresses of the programme. Nothing is stored about a visit here."""
+    programme = publication.current(connection()).programme
+    return show("trainee/contact.html", programme, contact=None, credits_contact=contact(programme, "credits"))
+
+
+def _decide(
+    published: Published,
+    trainee_id: int,
+    module_id: str,
+    route: str,
+    is_staff: bool,
+    session: LiveSession | None = None,
+) -> Decision:
+    """The decision of this entry, kept; for staff the bypass is kept instead (gates.md A9)."""
+    if module_id not in published.programme.modules:
+        raise NotFound("module_unknown", "The programme has no such module.", "Open the unit again from your course.")
+    coming = [session] if session else live_sessions.upcoming(connection(), module_id, now())
+    start = coming[0].held_on if coming else None
+    decision = decisions.ask(connection(), published, trainee_id, module_id, now(), offering_start=start)
+    if is_staff:
+        subject = f"offering:{module_id}"
+        audit.record(
+            connection(), actor=f"staff:{trainee_id}", act="gate_bypassed", subject=subject, at=now(), route=route
+        )
+    else:
+        decisions.record(connection(), decision, route)
+    return decision
+
+
+def _locked(published: Published, decision: Decision) -> str:
+    values = module_page.locked_page(connection(), published, decision, now())
+    return show("gates/locked.html", published.programme, **values)
+
+
+def _join_address(session: LiveSession) -> str | None:
+    return join.address(house().settings.secret_key, viewer(), session, now())
+
+
+def _joiner() -> Ticket:
+    """Who asks: the ticket of the link, or the session of this browser and the `session` it names."""
+    ticket = http_request.args.get("ticket")
+    if ticket:
+        return join.read_ticket(house().settings.secret_key, ticket, now())
+    return Ticket(viewer().trainee_id, http_request.values.get("session", 0, int), viewer().is_staff)
+
+
+def _joinable(module_id: str, session_id: int) -> LiveSession:
+    session = live_sessions.show(connection(), session_id)
+    if session.module_id != module_id or session.state == "cancelled" or not session.join_url:
+        raise NotFound(
+            "join_link_missing",
+            "This session cannot be joined.",
+            "Open the page of the module in your course again; it shows the sessions that can be.",
+        )
+    return session

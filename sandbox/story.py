@@ -1,0 +1,292 @@
+"""The main job, step by step, as people would do it: what `make demo-check` walks through and the story tests stand on.
+
+A step raises StepFailed with what it expected and what it saw. Steps build on each other, in order.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import requests
+
+from sandbox.browser import Browser, Page
+from sandbox.stage import PLAYED_MEETING, Stage
+
+# What each of the cast does on the played day. Everybody is invented; the seed of the sandbox LMS says who they are.
+CAST = {
+    "maya": "breakouts",
+    "greta": "two_devices",
+    "noor": "reconnects",
+    "priya": "leaves_at_lunch",
+    "anneke": "away_for_lunch",
+    "lucia": "late",
+    "saoirse": "other_address",
+}
+ONLOOKERS = ("tomas", "wendell", "hiro")
+LICENCES = {
+    "maya": ("psychologist", "CA", "PSY-10001"),
+    "greta": ("RN", "CA", "RN-20002"),
+    "priya": ("LMFT", "CA", "LMFT-30003"),
+    "tomas": ("LCSW", "CA", "LCSW-40004"),
+}
+PATIENCE_SECONDS = 60.0
+
+
+class StepFailed(Exception):
+    """A step of the story did not hold."""
+
+
+def expect(condition: object, says: str) -> None:
+    if not condition:
+        raise StepFailed(says)
+
+
+def expect_words(page: Page, *wanted: str) -> None:
+    """The page says all of these, whatever their case."""
+    said = page.words.lower()
+    missing = [words for words in wanted if words.lower() not in said]
+    expect(not missing, f"{page.url} ({page.status}) does not say {missing}; it says: {page.words[:600]}")
+
+
+def expect_silence(page: Page, *unwanted: str) -> None:
+    found = [words for words in unwanted if words.lower() in page.html.lower()]
+    expect(not found, f"{page.url} must not contain {found}")
+
+
+def until(what: str, ask: Callable[[], Any]) -> Any:
+    """The first true answer; StepFailed when none comes in time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        answer = ask()
+        if answer:
+            return answer
+        time.sleep(0.2)
+    raise StepFailed(f"waited {PATIENCE_SECONDS:.0f} s in vain for: {what}")
+
+
+class Story:
+    """The cast on a stage. One browser a person, kept for the whole story: nobody signs in twice."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.browsers: dict[str, Browser] = {}
+
+    def steps(self) -> list[tuple[str, Callable[[], None]]]:
+        return [
+            ("A locked module explains itself", self.locked_module),
+            ("Module 1 shows its agenda, its join link, and that it is live", self.open_module),
+            ("A training day is played as Zoom deliveries", self.training_day),
+            ("Attendance becomes completion, completion becomes credit", self.settlement),
+            ("The grade is in Open edX's gradebook", self.grade),
+            ("Module 2 is open, without a new login", self.next_module),
+            ("PRATI opens Module 2 and nothing else; MAPS is refused with its reason", self.equivalencies),
+            ("Half a day completes nothing and says what is missing", self.half_day),
+            ("Retreats keep their own rules", self.retreats),
+        ]
+
+    def gather_the_cast(self) -> None:
+        """Everybody has opened the course once, and the licences that staff hold are recorded."""
+        for username in (*CAST, *ONLOOKERS):
+            self.visit(username, "dashboard")
+        for username, (kind, state, number) in LICENCES.items():
+            self._record_licence(username, kind, state, number)
+
+    # 1
+    def locked_module(self) -> None:
+        page = self.visit("maya", "module2")
+        expect(page.status == 200, f"a locked module answers 200, not {page.status}")
+        expect_words(page, "locked", "Module 1", "equivalency", "I trained elsewhere", "training@polarisinsight.com")
+        expect_words(page, "Next dates of Module 1", "9:00 am", "Checked at", "Not met yet")
+        expect(re.search(r"\bP[SD]T\b", page.words), "the next dates name Pacific time")
+        expect("data-local" in page.html, "the next dates carry what the trainee's own zone is shown from")
+        expect_silence(page, "/join/", "86400002001")
+
+    # 2
+    def open_module(self) -> None:
+        page = self.visit("maya", "module1")
+        expect_words(page, "Introduction to Ketamine-Assisted Psychotherapy", "Agenda", "not recorded", "Join on Zoom")
+        joined = self.browsers["maya"].open(self._join_address(page))
+        expect("/join/" in joined.url and joined.status == 200, f"the join link leads to Zoom, not {joined.url}")
+
+    # 3
+    def training_day(self) -> None:
+        self.gather_the_cast()
+        self.play_the_day()
+
+    def play_the_day(self, **options: Any) -> dict[str, Any]:
+        """Play the day of the cast; the player's final report."""
+        self.start_playing(**options)
+        return self.finish_playing()
+
+    def start_playing(self, **options: Any) -> None:
+        known = {each["username"]: each for each in self.stage.lms_json("state.json")["people"]}
+        people = [
+            {"email": known[username]["email"], "name": known[username]["name"], "behaviour": behaviour}
+            for username, behaviour in CAST.items()
+        ]
+        day = {
+            "meeting_id": PLAYED_MEETING,
+            "date": self.stage.played_on.isoformat(),
+            "people": people,
+            "shuffle": True,
+            "duplicate": True,
+            "speed_seconds": 3,
+        }
+        with requests.Session() as plain:
+            plain.trust_env = False
+            answer = plain.post(f"{self.stage.zoom_url}/play", json={**day, **options}, timeout=(3, 30))
+        expect(answer.status_code == 202, f"the player takes the day, not {answer.status_code}: {answer.text[:300]}")
+
+    def finish_playing(self) -> dict[str, Any]:
+        report: dict[str, Any] = until("the end of the played day", self._ended)
+        expect(report["sent"] > 0, "the player sent deliveries")
+        expect(not report["refused"], f"every delivery was taken in the end: {report}")
+        return report
+
+    # 4
+    def settlement(self) -> None:
+        people = until("the attendance of the day", self._settled)
+        maya = people["maya@example.org"]
+        expect(maya["completed"] and maya["minutes_required"] == 312, f"Maya completed: {maya}")
+        expect(maya["minutes_present"] == 390, f"breakouts and lunch cost Maya nothing: {maya['minutes_present']}")
+        expect(people["greta@example.org"]["minutes_present"] == 390, "two devices count once")
+        expect(people["noor@example.org"]["completed"], "a completion needs no licence")
+        page = self.day_page("maya")
+        expect_words(page, "390 minutes", "counted", "American Psychological Association", "6.5 credits")
+        expect("<svg" in page.html, "the day is drawn")
+        expect_words(self.day_page("noor"), "Completed", "licence")
+        awarded = {name: self._awards(name) for name in ("maya", "greta", "noor", "priya")}
+        expect(awarded["maya"] == {"apa": "6.5"}, f"Maya's award: {awarded['maya']}")
+        expect(awarded["greta"] == {"scrc_brn": "7.8"}, f"Greta's award: {awarded['greta']}")
+        expect(not awarded["noor"] and not awarded["priya"], f"nobody else is awarded anything: {awarded}")
+
+    # 5
+    def grade(self) -> None:
+        grade = until("Maya's grade in the gradebook", lambda: self.gradebook("maya", "module1"))
+        expect(grade["value"] == grade["max_value"] == 1.0, f"the full grade: {grade}")
+        until("a ledger without anything left to deliver", self._all_delivered)
+        held = {(row["user_id"], row["line_item"]): row for row in self.stage.lms_json("grades.json")["lti_results"]}
+        for row in self.stage.gatehouse_json("grades", "ledger"):
+            result = held.get((row["user_id"], row["line_item"]))
+            expect(result, f"the platform holds the delivered score {row}")
+            expect(abs(float(result["score_given"]) - row["delivered"]) < 0.005, f"ledger {row} and platform {result}")
+        comment = next(row["comment"] for (user, _), row in held.items() if user == grade["user_id"])
+        expect("390" in comment and "6.5" in comment, f"the comment names minutes and credit: {comment}")
+
+    # 6
+    def next_module(self) -> None:
+        page = self.visit("maya", "module2", sign_in=False)
+        expect_words(page, "Intermediate Workshop I", "Agenda", "not recorded")
+        expect("locked" not in page.words.lower(), "Module 2 is open")
+
+    # 7
+    def equivalencies(self) -> None:
+        sent = self.ask_for_equivalency("tomas", "prati", "Foundations of ketamine-assisted work")
+        expect_words(sent, "Your request is sent")
+        self.decide_equivalency("ida", "Tomas Lindqvist", "approve")
+        expect_words(self.visit("tomas", "module2"), "Intermediate Workshop I", "Agenda")
+        expect(not self.gradebook("tomas", "module1"), "an equivalency gives no grade")
+        expect(not self._awards("tomas"), "an equivalency earns no credit")
+        explained = self.stage.gatehouse_json("gate", "explain", "--trainee", "tomas@example.org", "--module", "F2")
+        expect(explained["open"] and explained["decision"]["status"] == "waived", f"opened by a waiver: {explained}")
+        refused = self.ask_for_equivalency("wendell", "maps", "Another training")
+        expect_words(refused, "not specific to ketamine in terms of history, dosing, protocol", "Nothing has been sent")
+        expect_words(self.visit("wendell", "module2"), "locked")
+
+    # 8
+    def half_day(self) -> None:
+        people = until("the attendance of the day", self._settled)
+        priya = people["priya@example.org"]
+        expect(not priya["completed"] and priya["minutes_present"] == 165, f"Priya left at lunch: {priya}")
+        grade = until("Priya's partial grade", lambda: self.gradebook("priya", "module1"))
+        expect(grade["value"] < grade["max_value"], f"no full grade for half a day: {grade}")
+        expect_words(self.visit("priya", "module2"), "locked")
+        expect_words(self.day_page("priya"), "147 minutes", "missing")
+
+    # 9
+    def retreats(self) -> None:
+        expect_words(self.visit("maya", "retreats"), "Experiential", "Advanced", "Diamonds")
+        expect_words(self.retreat("maya", "RT_EXP"), "You may apply", "sleep apnea")
+        expect_words(self.retreat("tomas", "RT_EXP"), "locked", "one more Polaris module")
+        self.stage.gatehouse("completions", "add", "--trainee", "tomas@example.org", "--module", "ST_MUS",
+                             "--on", "2024-08-03", "--evidence", "Attendance list of 2024")  # fmt: skip
+        expect_words(self.retreat("tomas", "RT_EXP"), "You may apply")
+        expect_words(self.retreat("noor", "RT_EXP"), "locked", "licence")
+        expect_words(self.retreat("maya", "RT_ADV"), "locked", "retreat")
+        self.stage.gatehouse("retreat", "attended", "--trainee", "maya@example.org", "--retreat", "RT_EXP",
+                             "--starts", "2024-09-04")  # fmt: skip
+        expect_words(self.retreat("maya", "RT_ADV"), "You may apply")
+        expect_words(self.retreat("maya", "RT_DIA"), "cannot be applied for", "nobody has set")
+
+    # What people do.
+
+    def visit(self, username: str, unit: str, *, sign_in: bool = True) -> Page:
+        """Open a course unit as this person; `sign_in=False` insists that they are signed in already."""
+        if username not in self.browsers:
+            expect(sign_in, f"{username} is signed in")
+            self.browsers[username] = Browser(self.stage.lms_url)
+            self.browsers[username].sign_in(username)
+        return self.browsers[username].open_unit(unit)
+
+    def day_page(self, username: str) -> Page:
+        self.visit(username, "module1")
+        return self._own(username, f"/sessions/{self.stage.played_session}")
+
+    def retreat(self, username: str, retreat_id: str) -> Page:
+        self.visit(username, "retreats")
+        return self._own(username, f"/retreats/{retreat_id}")
+
+    def ask_for_equivalency(self, username: str, provider: str, course: str) -> Page:
+        self.visit(username, "module2")
+        page = self._own(username, "/equivalency/F1")
+        return self.browsers[username].submit(
+            page,
+            page.form("/equivalency/F1"),
+            provider=provider,
+            course_title=course,
+            completed_on="2025-05-04",
+            evidence_note="A certificate of completion, dated 4 May 2025.",
+            statement="yes",
+        )
+
+    def decide_equivalency(self, staff: str, person: str, verdict: str) -> Page:
+        self.visit(staff, "dashboard")
+        queue = self._own(staff, "/desk/equivalencies")
+        expect_words(queue, person)
+        return self.browsers[staff].submit(queue, queue.form(f"/{verdict}"))
+
+    def gradebook(self, username: str, unit: str) -> dict[str, Any] | None:
+        published = self.stage.lms_json("grades.json")["published"]
+        return next((row for row in published if (row["username"], row["unit"]) == (username, unit)), None)
+
+    def _own(self, username: str, path: str) -> Page:
+        return self.browsers[username].open(self.stage.tool_url + path)
+
+    def _join_address(self, page: Page) -> str:
+        path = next((link for link in page.document.links if "/join?" in link), None)
+        expect(path, "the page of an open module has a join link")
+        return f"{self.stage.tool_url}{path}"
+
+    def _record_licence(self, username: str, kind: str, state: str, number: str) -> None:
+        trainee = ("--trainee", f"{username}@example.org", "--name", f"{username.title()} as on the licence")
+        licence = ("--type", kind, "--jurisdiction", state, "--number", number, "--verified")
+        self.stage.gatehouse("licence", "add", *trainee, *licence, "--issued", "2019-03-01", "--expires", "2044-02-29")
+
+    def _ended(self) -> dict[str, Any] | None:
+        report: dict[str, Any] = self.stage.zoom_json("status.json")
+        return report if report["state"] == "ended" else None
+
+    def _settled(self) -> dict[str, dict[str, Any]] | None:
+        shown = self.stage.gatehouse_json("attendance", "show", str(self.stage.played_session))
+        people = {each["email"]: each for each in shown["people"]}
+        whole = shown["session"]["state"] == "provisional" and len(people) >= len(CAST) - 1
+        return people if whole else None
+
+    def _all_delivered(self) -> bool:
+        rows = self.stage.gatehouse_json("grades", "ledger")
+        return bool(rows) and all(row["status"] == "delivered" for row in rows)
+
+    def _awards(self, username: str) -> dict[str, str]:
+        shown = self.stage.gatehouse_json("credit", "show", "--trainee", f"{username}@example.org")
+        return {row["body"]: row["credits"] for row in shown if row["state"] == "awarded"}

@@ -1,0 +1,107 @@
+"""The player's pages and its JSON: choose a class, see the cast, play the day."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import requests
+from flask import Flask, Response, jsonify, render_template, request
+
+from sandbox.zoom.behaviours import BEHAVIOURS
+from sandbox.zoom.plan import CAST, ZONE, PlanError, read_plan
+from sandbox.zoom.player import Player
+
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+@dataclass
+class Stage:
+    """Where the player finds what it plays with: the classes by meeting id, and the people of the sandbox LMS."""
+
+    player: Player
+    meetings: dict[str, str] = field(default_factory=dict)
+    state_url: str = ""
+    lms_url: str = ""
+
+    def cast(self) -> list[dict[str, str]]:
+        """The people of the LMS with what they do by default; nobody where the LMS does not answer."""
+        if not self.state_url:
+            return []
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                known = session.get(self.state_url, timeout=(2, 5)).json()["people"]
+        except (requests.RequestException, ValueError, KeyError):
+            return []
+        return [
+            {
+                "name": each["name"],
+                "email": each["email"],
+                "behaviour": CAST.get(each["username"], "all_day"),
+                "note": each.get("note", ""),
+            }
+            for each in known
+        ]
+
+    def classes(self) -> list[dict[str, str]]:
+        """Each class with the date in its label, today in Pacific time where it has none."""
+        today = datetime.now(UTC).astimezone(ZoneInfo(ZONE)).date().isoformat()
+        return [
+            {"id": meeting_id, "label": label, "date": (DAY.search(label) or [today])[0]}
+            for meeting_id, label in self.meetings.items()
+        ]
+
+
+def create_player(stage: Stage) -> Flask:
+    """The player as a Flask application."""
+    app = Flask("sandbox.zoom")
+
+    @app.get("/")
+    def page() -> str:
+        return render_template(
+            "player.html", classes=stage.classes(), cast=stage.cast(), behaviours=BEHAVIOURS, lms_url=stage.lms_url
+        )
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return jsonify({"status": "ok"})
+
+    @app.get("/status.json")
+    def status() -> Response:
+        return jsonify(stage.player.report())
+
+    @app.post("/play")
+    def play() -> tuple[Response, int]:
+        try:
+            plan = read_plan(request.get_json(force=True, silent=True))
+        except PlanError as error:
+            return jsonify({"error": str(error)}), 400
+        if not stage.player.play(plan):
+            return jsonify({"error": "a day is being played; wait until it has ended"}), 409
+        return jsonify(stage.player.report()), 202
+
+    @app.get("/meetings")
+    def meetings() -> Response:
+        return jsonify(stage.classes())
+
+    @app.post("/meetings")
+    def add_meetings() -> tuple[Response, int]:
+        added = _meetings(request.get_json(force=True, silent=True))
+        if added is None:
+            return jsonify({"error": "send an object of meeting ids and labels"}), 400
+        stage.meetings.update(added)
+        return jsonify(stage.classes()), 200
+
+    @app.get("/join/<meeting_id>")
+    def join(meeting_id: str) -> str:
+        return render_template("join.html", meeting_id=meeting_id, label=stage.meetings.get(meeting_id, ""))
+
+    return app
+
+
+def _meetings(raw: Any) -> dict[str, str] | None:
+    if not isinstance(raw, dict) or not all(isinstance(label, str) for label in raw.values()):
+        return None
+    return {str(meeting_id): label for meeting_id, label in raw.items()}

@@ -1,0 +1,71 @@
+"""docs/errors.md and docs/commands.md, written from the source: `python -m tests.reference` (`make reference`)."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+
+import click
+
+from lti_tool.commands import main
+from tests.source import ROOT, UNKNOWN, Refused, modules, refusals
+
+ERRORS = """\
+# Errors
+
+Every refusal has a stable code. People see the sentence and what to do; machines get the code as JSON; the log has the
+code without anybody's name. "…" stands for a value. This page is written from the source by `make reference`.
+"""
+
+COMMANDS = """\
+# Commands
+
+Every command, as `--help` tells it. Settings come from the environment ([operations](operations.md)). Refusals go to
+stderr with their code ([errors](errors.md)); exit code 1 is a refusal, 2 a wrong usage. This page is written from the
+source by `make reference`.
+"""
+
+
+def errors() -> str:
+    """Every code by the module that refuses."""
+    by_module: dict[str, list[Refused]] = defaultdict(list)
+    for each in refusals():
+        by_module[each.module].append(each)
+    titles = {module.name: module.says.partition("\n")[0] for module in modules()}
+    return ERRORS + "".join(_codes(name, titles[name], found) for name, found in sorted(by_module.items()))
+
+
+def all_commands() -> str:
+    """Every command with its help."""
+    return COMMANDS + "".join(_command(path, command) for path, command in sorted(commands(main)))
+
+
+def commands(group: click.Group, path: str = "gatehouse") -> Iterator[tuple[str, click.Command]]:
+    """Every command of a group, by what one types for it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _codes(name: str, title: str, found: list[Refused]) -> str:
+    told = {each.code for each in found if each.message}
+    kept = [each for each in found if each.message or each.code not in told]
+    rows = sorted({f"| `{each.code}` | {_cell(each.message)} | {_cell(each.next_step)} |" for each in kept})
+    head = "| code | what happened | what to do |\n|---|---|---|\n"
+    return f"\n## {name}\n\n{title}\n\n{head}" + "\n".join(rows) + "\n"
+
+
+def _command(path: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=path, terminal_width=100)
+    return f"\n## {path}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def _cell(text: str) -> str:
+    return "" if text == UNKNOWN else " ".join(text.replace("|", "\\|").split())
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"errors": errors, "commands": all_commands}
+
+if __name__ == "__main__":
+    for page, write in PAGES.items():
+        (ROOT / "docs" / f"{page}.md").write_text(write(), encoding="utf-8")

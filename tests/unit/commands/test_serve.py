@@ -1,0 +1,165 @@
+"""`gatehouse serve` and `gatehouse worker` as processes: start, work, an orderly end, and no second writer."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import MultiFernet
+from sqlalchemy import select
+
+from lti_tool.db import Database
+from lti_tool.migrations import head, present_revision
+from lti_tool.publication import current
+from lti_tool.tables.evidence import zoom_inbox
+from tests.conftest import DEMO_PROGRAMME, FIELD_KEY, ZOOM_SECRET
+from tests.postgres import Postgres
+from tests.serving import STOP_SECONDS, serving, start
+from zoom_adapter.signature import sign
+
+BODY = b'{"event": "meeting.participant_joined", "event_ts": 1, "payload": {"object": {"id": "85746065432"}}}'
+
+
+@pytest.fixture
+def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
+    return {
+        "GATEHOUSE_PUBLIC_URL": "https://gatehouse.example.org",
+        "GATEHOUSE_SECRET_KEY": "the secret key of the tests, which is long enough",
+        "GATEHOUSE_FIELD_KEYS": FIELD_KEY,
+        "GATEHOUSE_DATA": str(tmp_path),
+        "GATEHOUSE_DATABASE_URL": database_url,
+        "GATEHOUSE_ZOOM_SECRET_TOKENS": ZOOM_SECRET,
+        "GATEHOUSE_PROGRAMME": str(DEMO_PROGRAMME),
+    }
+
+
+def headers() -> dict[str, str]:
+    timestamp = str(int(time.time()))
+    return {"x-zm-request-timestamp": timestamp, "x-zm-signature": sign(ZOOM_SECRET, timestamp, BODY)}
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return holds()
+
+
+def test_the_worker_inside_reads_what_zoom_delivers_and_sigterm_ends_both_with_zero(
+    environment: dict[str, str], tmp_path: Path, database: Database
+) -> None:
+    def is_taken() -> bool:
+        with database.read() as connection:
+            return connection.execute(select(zoom_inbox.c.taken_at)).scalar() is not None
+
+    with serving(environment, tmp_path) as served:
+        assert served.post("/zoom/webhook", BODY, headers()) == 204
+        assert eventually(is_taken)
+        children = served.children()
+        assert len(children) == 1
+        assert served.stop() == 0
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_first_start_makes_the_database_and_publishes_the_programme(
+    environment: dict[str, str], tmp_path: Path, cipher: MultiFernet
+) -> None:
+    environment |= {"GATEHOUSE_DATABASE_URL": "", "GATEHOUSE_DATA": str(tmp_path / "new folder")}
+    with serving(environment, tmp_path) as served:
+        assert served.stop() == 0
+    database = Database(f"sqlite:///{tmp_path}/new folder/gatehouse.db", cipher)
+    with database.read() as connection:
+        assert present_revision(connection) == head()
+        assert current(connection).version == 1
+    database.close()
+
+
+def test_sigterm_lets_a_request_in_flight_finish(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path) as served, socket.create_connection(("127.0.0.1", served.port)) as browser:
+        lines = ["POST /zoom/webhook HTTP/1.1", "Host: localhost", f"Content-Length: {len(BODY)}"]
+        lines += [f"{name}: {value}" for name, value in headers().items()]
+        browser.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + BODY[:20])
+        time.sleep(0.2)
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        browser.sendall(BODY[20:])
+        assert browser.recv(4096).startswith(b"HTTP/1.1 204")
+        assert served.process.wait(STOP_SECONDS) == 0
+
+
+@pytest.mark.databases("sqlite")
+def test_a_web_process_whose_parent_was_killed_ends_itself(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path) as served:
+        (child,) = served.children()
+        served.stop(signal.SIGKILL)
+        assert eventually(lambda: not is_running(child))
+
+
+@pytest.mark.databases("sqlite")
+def test_a_web_process_that_was_killed_is_replaced(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path) as served:
+        (child,) = served.children()
+        os.kill(child, signal.SIGKILL)
+        assert eventually(lambda: served.children() not in ([], [child]))
+        assert eventually(lambda: is_answering(served.port))
+        assert served.stop() == 0
+
+
+def is_running(process: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def is_answering(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.databases("sqlite")
+def test_several_processes_on_one_sqlite_file_are_refused(environment: dict[str, str], tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    assert start(environment, said, "serve", "--processes", "2").wait(STOP_SECONDS) == 1
+    assert "(sqlite_one_process)" in said.read_text()
+
+
+@pytest.mark.databases("postgresql")
+def test_several_processes_share_postgresql(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path, "--processes", "2", "--threads", "4") as served:
+        assert len(served.children()) == 2
+        assert {served.get("/healthz") for _ in range(10)} == {200}
+        assert served.stop() == 0
+
+
+@pytest.mark.databases("postgresql")
+def test_a_postgresql_that_was_not_migrated_is_not_served(
+    environment: dict[str, str], tmp_path: Path, postgres: Postgres
+) -> None:
+    environment["GATEHOUSE_DATABASE_URL"] = postgres.create("not_migrated")
+    said = tmp_path / "said"
+    assert start(environment, said, "serve").wait(STOP_SECONDS) == 1
+    assert "(database_not_migrated)" in said.read_text()
+
+
+def test_a_worker_in_its_own_process_ends_with_zero_on_sigterm(environment: dict[str, str], tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    process = start(environment, said, "worker")
+    assert eventually(lambda: '"working"' in said.read_text())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(STOP_SECONDS) == 0
+
+
+def test_the_log_of_a_server_holds_no_path_and_no_body(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path) as served:
+        served.get("/calendar/a-secret-token.ics?email=jo@example.org")
+        served.post("/zoom/webhook", BODY, headers())
+        served.stop()
+    said = served.log.read_text()
+    assert not any(secret in said for secret in ("a-secret-token", "jo@example.org", "85746065432"))

@@ -1,0 +1,310 @@
+"""What may be published: the grammar, the targets, the cycles, the rules nobody can satisfy."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lti_tool.gates.conditions import Completed, CompletedAny, Group, LicenceActive, Members
+from lti_tool.gates.rules import UnreadableRule, check_gates, parse_rule, rule_digest
+from lti_tool.programme.model import Gate, Programme
+from tests.unit.gates import rule_strategies as some
+from tests.unit.gates.people_and_programmes import demo, with_gate
+
+F1 = {"completed": {"module": "F1"}}
+EQUIVALENT = {"equivalency": {"for": "F1"}}
+
+
+def nested(depth: int) -> Any:
+    return F1 if depth == 1 else {"all": [nested(depth - 1)]}
+
+
+def faults(raw: Any) -> list[tuple[str, str]]:
+    with pytest.raises(UnreadableRule) as caught:
+        parse_rule(raw)
+    return [(each.code, each.path) for each in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "path"),
+    [
+        ({"xor": [F1]}, "rule_unknown", "rule.xor"),
+        ({"compleated": {"module": "F1"}}, "rule_unknown", "rule.compleated"),
+        ({1: {"module": "F1"}}, "rule_unknown", "rule.1"),
+        ({"any": [F1, {"completed": {"modul": "F1"}}]}, "rule_field_unknown", "rule.any[1].completed.modul"),
+        ({"all": [F1], "any": [F1]}, "rule_many_keys", "rule"),
+        ({}, "rule_empty", "rule"),
+        (None, "rule_empty", "rule"),
+        ([], "rule_empty", "rule"),
+        ("F1", "rule_empty", "rule"),
+        ({"all": []}, "rule_list_empty", "rule.all"),
+        ({"any": F1}, "rule_list_empty", "rule.any"),
+        ({"all": [{}]}, "rule_empty", "rule.all[0]"),
+        ({"at_least": {"n": 0, "of": [F1]}}, "rule_number_wrong", "rule.at_least.n"),
+        ({"at_least": {"n": 2, "of": [F1]}}, "rule_number_wrong", "rule.at_least.n"),
+        ({"at_least": {"n": True, "of": [F1]}}, "rule_number_wrong", "rule.at_least.n"),
+        ({"at_least": {"n": 1.0, "of": [F1]}}, "rule_number_wrong", "rule.at_least.n"),
+        ({"at_least": {"of": [F1]}}, "rule_fields_wrong", "rule.at_least"),
+        ({"at_least": [F1]}, "rule_fields_wrong", "rule.at_least"),
+        ({"not": EQUIVALENT}, "rule_not_refused", "rule.not"),
+        ({"not": {"any": [F1, EQUIVALENT]}}, "rule_not_refused", "rule.not"),
+        ({"not": {"retreat_equivalency": {"for": "RT_EXP"}}}, "rule_not_refused", "rule.not"),
+        ({"not": {"health_clearance": {"offering": "F2", "steps": ["medical"]}}}, "rule_not_refused", "rule.not"),
+        ({"completed": {}}, "rule_field_missing", "rule.completed"),
+        ({"completed": "F1"}, "rule_fields_wrong", "rule.completed"),
+        ({"completed": {"module": ""}}, "rule_value_wrong", "rule.completed.module"),
+        ({"completed": {"module": ["F1"]}}, "rule_value_wrong", "rule.completed.module"),
+        ({"completed": {"module": "F1", "accept_aliases": "no"}}, "rule_value_wrong", "rule.completed.accept_aliases"),
+        ({"completed_any": {"n": 2}}, "rule_field_missing", "rule.completed_any"),
+        ({"completed_any": {"set": "a", "list": ["F1"]}}, "rule_fields_wrong", "rule.completed_any.list"),
+        ({"completed_any": {"list": []}}, "rule_list_empty", "rule.completed_any.list"),
+        ({"licence_active": {"types": []}}, "rule_list_empty", "rule.licence_active.types"),
+        ({"licence_active": {"types": ["RN"], "at": "then"}}, "rule_value_wrong", "rule.licence_active.at"),
+        ({"licence_active": {"types": ["RN"], "at": "2024-01-01T09:00"}}, "rule_value_wrong", "rule.licence_active.at"),
+        ({"date_window": {}}, "rule_field_missing", "rule.date_window"),
+        ({"date_window": {"from": "tomorrow"}}, "rule_value_wrong", "rule.date_window.from"),
+        ({"date_window": {"from": "2024-01-01T09:00Z"}}, "rule_value_wrong", "rule.date_window.from"),
+        ({"date_window": {"from": "2024-01-01", "zone": "Mars/Base"}}, "rule_value_wrong", "rule.date_window.zone"),
+        ({"date_window": {"from": "2024-01-01", "zone": "../etc"}}, "rule_value_wrong", "rule.date_window.zone"),
+        ("UNSET", "gate_unset", "rule"),
+        ({"any": ["UNSET"]}, "gate_unset", "rule.any[0]"),
+        ({"licence_active": {"types": "UNSET"}}, "gate_unset", "rule.licence_active.types"),
+        (nested(9), "rule_too_deep", "rule" + ".all[0]" * 8),
+        ({"any": [F1] * 200}, "rule_too_large", "rule.any[199]"),
+    ],
+)
+def test_what_is_outside_the_grammar_is_refused_with_its_path(raw: Any, code: str, path: str) -> None:
+    assert faults(raw) == [(code, path)]
+
+
+def test_every_fault_is_told_not_only_the_first() -> None:
+    raw = {"all": [{"bogus": {}}, {"any": []}, {"completed": {"module": "UNSET", "x": 1}}]}
+    assert [path for _, path in faults(raw)] == [
+        "rule.all[0].bogus",
+        "rule.all[1].any",
+        "rule.all[2].completed.module",
+        "rule.all[2].completed.x",
+    ]
+
+
+def test_rules_at_the_limits_are_read() -> None:
+    parse_rule(nested(8))
+    parse_rule({"any": [F1] * 199})
+
+
+def test_a_rule_becomes_values() -> None:
+    rule = parse_rule({"all": [F1, {"completed_any": {"set": "s", "n": 2, "except": ["F2"]}}]}, "gates.x.rule")
+    assert isinstance(rule, Group)
+    assert rule == Group(
+        "all",
+        2,
+        (
+            Completed("F1", True, "gates.x.rule.all[0].completed"),
+            CompletedAny(Members("s"), 2, ("F2",), "gates.x.rule.all[1].completed_any"),
+        ),
+        "gates.x.rule.all",
+    )
+
+
+def test_a_date_is_read_as_text_and_as_a_date() -> None:
+    for written in ("2024-01-01", date(2024, 1, 1)):
+        rule = parse_rule({"licence_active": {"types": ["RN"], "at": written}})
+        assert isinstance(rule, LicenceActive)
+        assert rule.at == date(2024, 1, 1)
+
+
+words = st.sampled_from(["all", "any", "at_least", "not", "completed", "completed_any", "n", "of", "x"])
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda kids: st.lists(kids, max_size=3) | st.dictionaries(words, kids, max_size=2),
+    max_leaves=12,
+)
+
+
+@given(anything)
+def test_nothing_breaks_the_reader(raw: Any) -> None:
+    with suppress(UnreadableRule):
+        assert parse_rule(raw)
+
+
+class TestDigest:
+    def test_keys_defaults_and_order_make_no_difference(self) -> None:
+        first = parse_rule({"any": [{"completed_any": {"n": 1, "list": ["F3", "F4"]}}, F1]})
+        second = parse_rule({"any": [{"completed": {"accept_aliases": True, "module": "F1"}},
+                                     {"completed_any": {"list": ["F4", "F3"]}}]})  # fmt: skip
+        assert rule_digest(first) == rule_digest(second)
+
+    def test_one_meaning_in_two_operators_has_one_digest(self) -> None:
+        both = [F1, EQUIVALENT]
+        assert rule_digest(parse_rule({"any": both})) == rule_digest(parse_rule({"at_least": {"n": 1, "of": both}}))
+        assert rule_digest(parse_rule({"all": [F1]})) == rule_digest(parse_rule(F1))
+
+    def test_another_meaning_has_another_digest(self) -> None:
+        different = [
+            F1,
+            {"completed": {"module": "F1", "accept_aliases": False}},
+            {"not": F1},
+            {"all": [F1, EQUIVALENT]},
+            {"any": [F1, EQUIVALENT]},
+            {"completed_any": {"list": ["F1"]}},
+            {"completed_any": {"set": "F1"}},
+        ]
+        assert len({rule_digest(parse_rule(each)) for each in different}) == len(different)
+
+    @given(some.rules, st.randoms())
+    def test_shuffled_keys_and_children_keep_the_digest(self, raw: Any, order: Any) -> None:
+        def shuffled(node: Any) -> Any:
+            if isinstance(node, dict):
+                return {key: shuffled(node[key]) for key in order.sample(list(node), len(node))}
+            if isinstance(node, list):
+                return [shuffled(each) for each in order.sample(node, len(node))]
+            return node
+
+        assert rule_digest(parse_rule(raw)) == rule_digest(parse_rule(shuffled(raw)))
+
+
+def found(programme: Programme, today: date | None = None) -> list[tuple[str, str, str]]:
+    return [(each.severity, each.code, each.path) for each in check_gates(programme, today)]
+
+
+def test_the_demonstration_may_be_published() -> None:
+    assert found(demo()) == [("warning", "gate_unset", "gates.diamonds_retreat.mode")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "path"),
+    [
+        ({"completed": {"module": "F99"}}, "gate_target_missing", "rule.completed.module"),
+        ({"completed": {"module": "RT_EXP"}}, "gate_target_missing", "rule.completed.module"),
+        ({"completed": {"module": "L1"}}, "gate_target_missing", "rule.completed.module"),
+        ({"equivalency": {"for": "F99"}}, "gate_target_missing", "rule.equivalency.for"),
+        ({"attended_retreat": {"retreat": "F1"}}, "gate_target_missing", "rule.attended_retreat.retreat"),
+        ({"retreat_equivalency": {"for": "F1"}}, "gate_target_missing", "rule.retreat_equivalency.for"),
+        ({"completed_any": {"set": "nowhere"}}, "gate_set_missing", "rule.completed_any.set"),
+        ({"completed_any": {"list": ["F1", "F99"]}}, "gate_target_missing", "rule.completed_any.list"),
+        ({"completed_any": {"list": ["F1"], "except": ["F99"]}}, "gate_target_missing", "rule.completed_any.except"),
+        ({"completed_any": {"list": ["F1", "F1"], "n": 2}}, "rule_unsatisfiable", "rule.completed_any.n"),
+        ({"completed_any": {"set": "modules_1_to_5", "n": 6}}, "rule_unsatisfiable", "rule.completed_any.n"),
+        ({"licence_active": {"types": "nowhere"}}, "gate_set_missing", "rule.licence_active.types"),
+        ({"invitation": {"offering": "F99"}}, "gate_target_missing", "rule.invitation.offering"),
+        (
+            {"health_clearance": {"offering": "F99", "steps": ["medical"]}},
+            "gate_target_missing",
+            "rule.health_clearance.offering",
+        ),
+        ({"attestation": {"list": "other", "version": "1"}}, "gate_target_missing", "rule.attestation.list"),
+        (
+            {"attestation": {"list": "contraindications", "version": "older"}},
+            "gate_target_missing",
+            "rule.attestation.version",
+        ),
+        ({"date_window": {"from": "2024-02-01", "to": "2024-01-01"}}, "rule_unsatisfiable", "rule.date_window"),
+        ({"all": [F1, {"not": F1}]}, "rule_contradiction", "rule"),
+        ({"all": [{"all": [F1]}, {"any": [{"not": F1}]}]}, "rule_contradiction", "rule"),
+        ({"bogus": 1}, "rule_unknown", "rule.bogus"),
+        ({"licence_active": {"types": "UNSET"}}, "gate_unset", "rule.licence_active.types"),
+        ({"completed": {"module": "F2"}}, "gate_cycle", "rule"),
+    ],
+)
+def test_a_rule_that_points_nowhere_or_that_nobody_can_satisfy_is_refused(rule: Any, code: str, path: str) -> None:
+    assert ("error", code, f"gates.F2.{path}") in found(with_gate(rule))
+
+
+def test_one_way_out_is_enough() -> None:
+    assert all(severity == "warning" for severity, _, _ in found(with_gate({"any": [F1, {"not": F1}]})))
+
+
+def test_a_window_that_is_past_is_refused_on_a_day_after_it() -> None:
+    programme = with_gate({"date_window": {"to": "2024-01-31"}})
+    assert ("error", "rule_unsatisfiable", "gates.F2.rule.date_window.to") in found(programme, date(2024, 2, 1))
+    assert not [each for each in found(programme, date(2024, 1, 31)) if each[0] == "error"]
+    assert not [each for each in found(programme) if each[0] == "error"]
+
+
+@pytest.mark.parametrize(
+    ("programme", "code", "path"),
+    [
+        (with_gate(None), "gate_rule_missing", "gates.F2.rule"),
+        (with_gate({}), "rule_empty", "gates.F2.rule"),
+        (with_gate(None, mode="recommended"), "gate_rule_missing", "gates.F2.rule"),
+        (with_gate(F1, mode="none"), "gate_rule_not_allowed", "gates.F2.rule"),
+        (with_gate(F1, mode="recommended", recommended=F1), "gate_rule_not_allowed", "gates.F2.recommended"),
+        (with_gate(None, mode="UNSET"), "gate_unset", "gates.F2.mode"),
+        (with_gate(F1, recommended={"bogus": 1}), "rule_unknown", "gates.F2.recommended.bogus"),
+        (with_gate(F1, target="F99"), "gate_target_unknown", "gates.F99"),
+    ],
+)
+def test_mode_and_rule_must_fit(programme: Programme, code: str, path: str) -> None:
+    assert ("error", code, path) in found(programme)
+
+
+@pytest.mark.parametrize(("field", "code"), [("refs", "gate_source_missing"), ("approver", "gate_approver_missing")])
+def test_a_gate_needs_a_source_and_an_approver(field: str, code: str) -> None:
+    bare = {"refs": (), "approver": None}
+    gate = replace(demo().gates["F2"], **{field: bare[field]})
+    programme = replace(demo(), gates={**demo().gates, "F2": gate})
+    assert ("error", code, gate.path) in found(programme)
+
+
+def test_an_offering_without_a_gate_is_refused() -> None:
+    gates = {target: gate for target, gate in demo().gates.items() if target != "F3"}
+    [problem] = [each for each in check_gates(replace(demo(), gates=gates)) if each.severity == "error"]
+    assert problem.code == "gate_missing"
+    assert "F3" in problem.message
+
+
+def test_an_unset_set_is_an_error_only_where_the_offering_is_published() -> None:
+    unset = replace(demo(), sets={**demo().sets, "clinical_licences": None})
+    path = "gates.experiential_retreat.rule.all[0].licence_active.types"
+    assert ("error", "gate_unset", path) in found(unset)
+    held_back = replace(unset, retreats={**unset.retreats, "RT_EXP": replace(unset.retreats["RT_EXP"], publish=False)})
+    assert ("warning", "gate_unset", path) in found(held_back)
+
+
+def test_an_empty_set_can_satisfy_nobody() -> None:
+    empty = replace(demo(), sets={**demo().sets, "clinical_licences": ()})
+    assert "rule_unsatisfiable" in {code for _, code, _ in found(empty)}
+
+
+def needs(*modules: str) -> Any:
+    return {"all": [{"completed": {"module": module}} for module in modules]}
+
+
+def gates(**rules: Any) -> Programme:
+    made = {
+        target: Gate(target, "required", rule, refs=("S0:1",), approver="head of training", path=f"gates.{target}")
+        for target, rule in rules.items()
+    }
+    return replace(demo(), gates={**demo().gates, **made})
+
+
+def test_gates_that_wait_for_each_other_are_refused_once_and_named() -> None:
+    programme = gates(F2=needs("F3"), F3=needs("F4"), F4={"any": [needs("F2"), F1]})
+    [problem] = [each for each in check_gates(programme) if each.code == "gate_cycle"]
+    assert "F2 → F3 → F4 → F2" in problem.message
+
+
+def test_two_ways_to_one_module_are_no_cycle() -> None:
+    programme = gates(F3=needs("F2"), F4=needs("F2", "F3"), F5=needs("F4", "F3"))
+    assert "gate_cycle" not in {code for _, code, _ in found(programme)}
+
+
+def test_a_set_that_holds_the_module_itself_is_a_cycle_only_where_all_of_it_is_needed() -> None:
+    some_of_it = gates(F2={"completed_any": {"set": "modules_1_to_5", "n": 1}})
+    all_of_it = gates(F2={"completed_any": {"set": "modules_1_to_5", "n": 5}})
+    assert "gate_cycle" not in {code for _, code, _ in found(some_of_it)}
+    assert "gate_cycle" in {code for _, code, _ in found(all_of_it)}
+
+
+def test_an_equivalency_that_nobody_can_ask_for_is_doubtful() -> None:
+    programme = with_gate({"any": [F1, {"equivalency": {"for": "F4"}}]})
+    assert ("warning", "gate_equivalency_without_providers", "gates.F2.rule.any[1].equivalency.for") in found(programme)
+
+
+def test_a_prerequisite_that_is_not_offered_is_doubtful() -> None:
+    modules = {**demo().modules, "F1": replace(demo().modules["F1"], publish=False)}
+    assert "gate_target_not_offered" in {code for _, code, _ in found(replace(demo(), modules=modules))}

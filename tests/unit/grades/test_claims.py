@@ -1,0 +1,309 @@
+"""What follows from a settled attendance: completion, claims, awards, scores; and what happens on a correction."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
+from threading import Barrier, Thread
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from lti_tool import licences, publication
+from lti_tool.errors import BadInput, Conflict
+from lti_tool.grades import awards, claims, ledger
+from lti_tool.sessions.settlement import settle
+from lti_tool.tables.credit import awards as awards_table
+from lti_tool.tables.gates import completions
+from lti_tool.tables.housekeeping import audit_log
+from lti_tool.tables.live_sessions import attendances
+from lti_tool.wiring import follow_attendance, reconsider
+from tests.conftest import DEMO_PROGRAMME
+from tests.training_day import (
+    DAY,
+    FIVE,
+    HALF_A_DAY,
+    MODULE,
+    WHOLE_DAY,
+    add_licence,
+    add_place,
+    add_platform,
+    add_session,
+    add_trainee,
+    at,
+    enrol,
+    present,
+    stay,
+)
+
+MOST_OF_IT = (stay(0, 440),)
+
+
+class Stage:
+    """One session of Module 1 and one person, to be settled again and again."""
+
+    def __init__(self, database, now, session_id, trainee_id):
+        self.database, self.now, self.session_id, self.trainee_id = database, now, session_id, trainee_id
+
+    def settle(self, *stays, session_id=None, ended_at=FIVE):
+        people = [present(self.trainee_id, *stays)] if stays else []
+        after = partial(follow_attendance, now=self.now)
+        return settle(self.database, session_id or self.session_id, people, ended_at, self.now, after)
+
+    def read(self, query):
+        with self.database.read() as connection:
+            return connection.execute(query).all()
+
+    def claim(self, body_id="apa"):
+        with self.database.read() as connection:
+            found = claims.of_trainee(connection, self.trainee_id, self.session_id)
+        return next((each for each in found if each.body_id == body_id), None)
+
+    def awards(self):
+        with self.database.read() as connection:
+            return awards.in_force(connection, self.trainee_id, MODULE)
+
+    def completions(self):
+        return self.read(select(completions).order_by(completions.c.id))
+
+    def acts(self, act):
+        return self.read(select(audit_log).where(audit_log.c.act == act))
+
+    def licence(self, **given):
+        with self.database.write() as connection:
+            return add_licence(connection, self.trainee_id, self.now, **given)
+
+
+@pytest.fixture
+def stage(database, published, now):
+    with database.write() as connection:
+        return Stage(database, now, add_session(connection, published, now), add_trainee(connection, 1, now))
+
+
+def lines(claim):
+    return {each["name"]: each["satisfied"] for each in claim.checklist}
+
+
+def test_a_full_day_with_a_licence_is_completed_and_credited(stage):
+    licence_id = stage.licence()
+    stage.settle(*WHOLE_DAY)
+    (completion,) = stage.completions()
+    assert (completion.module_id, completion.origin, completion.completed_on) == (MODULE, "attendance", DAY)
+    (award,) = stage.awards()
+    assert (award.body_id, award.credits, award.seconds_present) == ("apa", Decimal("6.5"), 390 * 60)
+    assert award.licence_id == licence_id
+    assert award.basis["licence"] == {"id": licence_id, "type": "LMFT", "state": "CA"}
+    assert award.basis["policy"]["max_missed_total_minutes"] == 15
+    assert award.basis["statement"]["programme_version"] == award.programme_version
+    assert stage.claim().state == "awarded"
+    assert len(stage.acts("credit_awarded")) == 1
+
+
+def test_a_full_day_without_a_licence_is_completed_and_not_credited(stage):
+    stage.settle(*WHOLE_DAY)
+    assert len(stage.completions()) == 1
+    assert stage.awards() == []
+    assert stage.claim().state == "open"
+    assert lines(stage.claim())["licence"] is False
+
+
+def test_most_of_the_day_is_completed_and_not_credited(stage):
+    stage.licence()
+    stage.settle(*MOST_OF_IT)
+    assert len(stage.completions()) == 1
+    assert (stage.awards(), lines(stage.claim())["attendance"]) == ([], False)
+
+
+def test_half_a_day_is_neither(stage):
+    stage.licence()
+    stage.settle(*HALF_A_DAY)
+    assert (stage.completions(), stage.awards()) == ([], [])
+
+
+def test_nothing_follows_before_the_end(stage):
+    stage.licence()
+    stage.settle(*WHOLE_DAY, ended_at=None)
+    assert (stage.completions(), stage.awards(), stage.claim()) == ([], [], None)
+    stage.settle(*WHOLE_DAY)
+    assert (len(stage.completions()), len(stage.awards())) == (1, 1)
+
+
+def test_settling_again_awards_nothing_twice(stage):
+    stage.licence()
+    for stays in (WHOLE_DAY, (stay(0, 480),), WHOLE_DAY, (stay(1, 480),)):
+        stage.settle(*stays)
+    assert (len(stage.completions()), len(stage.awards()), len(stage.acts("credit_awarded"))) == (1, 1, 1)
+
+
+def test_a_licence_issued_after_the_session_never_makes_it_creditable(stage):
+    stage.settle(*WHOLE_DAY)
+    stage.licence(issued_on=date(2026, 11, 11))
+    with stage.database.write() as connection:
+        reconsider(connection, stage.trainee_id, stage.session_id, stage.now + timedelta(minutes=1))
+    assert (stage.awards(), lines(stage.claim())["licence"]) == ([], False)
+
+
+def test_a_licence_that_was_in_force_may_be_recorded_later(stage):
+    stage.settle(*WHOLE_DAY)
+    stage.now += timedelta(minutes=1)
+    stage.licence()
+    with stage.database.read() as connection:
+        assert claims.outdated(connection) == [(stage.trainee_id, stage.session_id)]
+    with stage.database.write() as connection:
+        reconsider(connection, stage.trainee_id, stage.session_id, stage.now)
+    assert [each.credits for each in stage.awards()] == [Decimal("6.5")]
+    with stage.database.read() as connection:
+        assert claims.outdated(connection) == []
+
+
+def test_a_correction_before_any_award_ends_the_completion_with_a_reason(stage):
+    stage.settle(*WHOLE_DAY)
+    stage.settle(*HALF_A_DAY)
+    (completion,) = stage.completions()
+    assert completion.ended_at is not None
+    assert "threshold" in completion.ended_reason
+    assert len(stage.acts("completion_ended")) == 1
+    stage.settle(*WHOLE_DAY)
+    assert [each.ended_at is None for each in stage.completions()] == [False, True]
+
+
+def test_an_award_is_never_taken_back_silently(stage):
+    stage.licence()
+    stage.settle(*WHOLE_DAY)
+    stage.settle(*HALF_A_DAY)
+    assert [each.state for each in stage.awards()] == ["awarded"]
+    assert stage.completions()[0].ended_at is None
+    assert stage.claim().state == "awarded"
+    assert lines(stage.claim())["contested"] is None
+    stage.settle(*HALF_A_DAY[:1], stay(185, 190))
+    assert len(stage.acts("award_contested")) == 1
+    stage.settle(*WHOLE_DAY)
+    assert "contested" not in lines(stage.claim())
+
+
+def test_evidence_that_is_withdrawn_ends_the_completion(stage):
+    stage.settle(*WHOLE_DAY)
+    stage.settle()
+    assert stage.completions()[0].ended_at is not None
+
+
+def test_a_completion_recorded_by_staff_is_left_alone(stage):
+    row = {"trainee_id": stage.trainee_id, "module_id": MODULE, "completed_on": DAY, "origin": "staff"}
+    with stage.database.write() as connection:
+        connection.execute(insert(completions).values(**row, recorded_by="cli", recorded_at=stage.now))
+    stage.settle(*WHOLE_DAY)
+    stage.settle(*HALF_A_DAY)
+    assert [(each.origin, each.ended_at) for each in stage.completions()] == [("staff", None)]
+
+
+def test_the_same_module_again_is_not_credited_twice(stage, published):
+    stage.licence()
+    with stage.database.write() as connection:
+        again = add_session(connection, published, stage.now, starts=date(2026, 11, 12))
+    stage.settle(*WHOLE_DAY)
+    stage.settle(stay(2880, 3360), session_id=again, ended_at=at(3360))
+    assert [each.live_session_id for each in stage.awards()] == [stage.session_id]
+    with stage.database.read() as connection:
+        (second,) = [each for each in claims.of_trainee(connection, stage.trainee_id, again) if each.body_id == "apa"]
+    assert lines(second)["duplicate"] is False
+
+
+def test_a_taught_session_is_never_decided_by_a_later_programme(stage):
+    stage.licence()
+    text = DEMO_PROGRAMME.read_text(encoding="utf-8").replace("apa: 6.5", "apa: 5.5")
+    with stage.database.write() as connection:
+        publication.publish(connection, text, "later.yaml", actor="cli", now=stage.now)
+    stage.settle(*WHOLE_DAY)
+    assert [each.credits for each in stage.awards()] == [Decimal("6.5")]
+
+
+def test_the_fee_that_staff_record_makes_the_claim_ready(database, now, stage):
+    text = DEMO_PROGRAMME.read_text(encoding="utf-8").replace("fee_required: false", "fee_required: true")
+    with database.write() as connection:
+        from_now_on = publication.publish(connection, text, "fees.yaml", actor="cli", now=now)
+        stage.session_id = add_session(
+            connection, publication.version(connection, from_now_on), now, starts=date(2026, 11, 12)
+        )
+    stage.licence()
+    stage.settle(stay(2880, 3360), ended_at=at(3360))
+    assert lines(stage.claim())["fee"] is None
+    fact = {"trainee_id": stage.trainee_id, "session_id": stage.session_id, "body_id": "apa", "fact": "fee"}
+    with database.write() as connection:
+        claims.record_fact(connection, **fact, reason="Paid by card.", actor="cli", now=now)
+        reconsider(connection, stage.trainee_id, stage.session_id, now)
+        with pytest.raises(Conflict, match="fact_recorded"):
+            claims.record_fact(connection, **fact, reason="Paid again.", actor="cli", now=now)
+        for wrong, code in (({"reason": " "}, "reason_missing"), ({"fact": "gift"}, "fact_unknown")):
+            with pytest.raises(BadInput, match=code):
+                claims.record_fact(connection, **{**fact, "reason": "Seen.", **wrong}, actor="cli", now=now)
+    assert (stage.claim().state, len(stage.awards())) == ("awarded", 1)
+
+
+def test_two_sessions_settled_at_once_award_the_module_once(stage, published):
+    stage.licence()
+    with stage.database.write() as connection:
+        again = add_session(connection, published, stage.now, starts=date(2026, 11, 12))
+    start, failures = Barrier(2), []
+
+    def work(stays, session_id, ended_at):
+        start.wait()
+        try:
+            stage.settle(*stays, session_id=session_id, ended_at=ended_at)
+        except Exception as error:
+            failures.append(error)
+
+    jobs = [(WHOLE_DAY, stage.session_id, FIVE), ((stay(2880, 3360),), again, at(3360))]
+    workers = [Thread(target=work, args=job) for job in jobs]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert failures == []
+    assert len(stage.awards()) == 1
+    assert len([each for each in stage.completions() if each.ended_at is None]) == 1
+    assert stage.read(select(func.count()).select_from(awards_table))[0][0] == 1
+
+
+def test_an_ended_licence_is_not_used(stage):
+    licence_id = stage.licence()
+    with stage.database.write() as connection:
+        licences.end_licence(connection, licence_id, reason="Typed twice.", actor="cli", now=stage.now)
+    stage.settle(*WHOLE_DAY)
+    assert stage.awards() == []
+
+
+def test_the_score_follows_in_the_same_transaction(stage):
+    stage.licence()
+    with stage.database.write() as connection:
+        registration_id = add_platform(connection, stage.now)
+        add_place(connection, registration_id, stage.now)
+        enrol(connection, registration_id, stage.trainee_id, stage.now)
+    stage.settle(*WHOLE_DAY)
+    with stage.database.read() as connection:
+        (score,) = ledger.rows(connection)
+    assert (score.desired_given, score.desired_maximum, score.status) == (100.0, 100.0, "waiting")
+    assert score.desired_comment == "390 of 390 instructional minutes. CE: 6.5 credits (APA)."
+
+
+def test_a_version_names_the_attendance_that_the_award_rests_on(stage):
+    stage.licence()
+    stage.settle(*HALF_A_DAY)
+    stage.settle(*WHOLE_DAY)
+    current = stage.read(select(attendances.c.id).where(attendances.c.is_current))
+    assert [each.attendance_id for each in stage.awards()] == [current[0].id]
+
+
+def test_reconsidering_somebody_who_was_not_there_does_nothing(stage):
+    with stage.database.write() as connection:
+        reconsider(connection, stage.trainee_id, stage.session_id, stage.now)
+    assert stage.claim() is None
+
+
+def test_a_module_without_credit_bodies_has_no_claims(stage, published):
+    module = replace(published.programme.modules[MODULE], credits={})
+    programme = replace(published.programme, modules={MODULE: module})
+    stage.settle(*WHOLE_DAY, ended_at=None)
+    with stage.database.write() as connection:
+        day = claims.attended_day(connection, stage.trainee_id, stage.session_id)
+        claims.decide(connection, programme, [day], stage.now)
+    assert stage.claim() is None

@@ -1,0 +1,72 @@
+"""What holds for every page: no inline script or style, one main heading, landmarks, no address but our own."""
+
+import re
+
+import pytest
+
+TRAINEE = (
+    "/", "/modules/F1", "/modules/F2", "/sessions", "/sessions/1", "/sessions/2", "/calendar", "/contact",
+    "/equivalency", "/equivalency/F1", "/retreats", "/retreats/RT_EXP", "/retreats/RT_DIA", "/nothing",
+)  # fmt: skip
+STAFF = (
+    "/desk", "/desk/modules", "/desk/equivalencies", "/desk/sessions", "/desk/sessions/1", "/desk/unmatched",
+    "/desk/scores", "/desk/people/1", "/modules/F2",
+)  # fmt: skip
+pytestmark = pytest.mark.databases("sqlite")
+
+
+def read(browse, happened, path: str, role: str):
+    return browse(happened.staff if role == "staff" else happened.whole).open(path)
+
+
+PAGES = [(path, "trainee") for path in TRAINEE] + [(path, "staff") for path in STAFF]
+
+
+@pytest.mark.parametrize(("path", "role"), PAGES)
+def test_nothing_is_inline_and_nothing_comes_from_elsewhere(browse, happened, path: str, role: str) -> None:
+    html = read(browse, happened, path, role).html
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", html))
+    assert all(
+        each.startswith("/")
+        for each in re.findall(r'<(?:script|link)[^>]*(?:src|href)="([^"]+)"', html)
+        if "data:" not in each
+    )
+
+
+@pytest.mark.parametrize(("path", "role"), PAGES)
+def test_there_is_one_main_heading_one_main_and_a_way_past_the_bar(browse, happened, path: str, role: str) -> None:
+    html = read(browse, happened, path, role).html
+    assert (html.count("<h1"), html.count("<main"), html.count('href="#page"')) == (1, 1, 1)
+    assert '<html lang="en">' in html
+    assert re.search(r"<title>[^<]+ · Gatehouse</title>", html)
+
+
+@pytest.mark.parametrize(("path", "role"), PAGES)
+def test_ids_are_unique_and_names_refer_to_something(browse, happened, path: str, role: str) -> None:
+    html = read(browse, happened, path, role).html
+    ids = re.findall(r'\sid="([^"]+)"', html)
+    referred = {
+        name
+        for names in re.findall(r'(?:aria-labelledby|aria-describedby|for)="([^"]+)"', html)
+        for name in names.split()
+    }
+    assert sorted(ids) == sorted(set(ids))
+    assert referred <= set(ids)
+
+
+@pytest.mark.parametrize(("path", "role"), PAGES)
+def test_tables_have_captions_and_headings_with_a_scope(browse, happened, path: str, role: str) -> None:
+    html = read(browse, happened, path, role).html
+    assert html.count("<table") == html.count("<caption")
+    assert all("scope=" in tag for tag in re.findall(r"<th[ >][^>]*>?", html))
+
+
+@pytest.mark.parametrize(("path", "role"), PAGES)
+def test_links_of_our_own_lead_somewhere(browse, happened, path: str, role: str) -> None:
+    reader = browse(happened.staff if role == "staff" else happened.whole)
+    page = reader.open(path)
+    own = {each.partition("#")[0] for each in page.links if each.startswith("/") and "/join" not in each}
+    assert {each for each in own if reader.open(each).status >= 400} == ({"/nothing"} & own)
+    here = {each[1:] for each in page.links if each.startswith("#")}
+    assert here <= set(re.findall(r'\sid="([^"]+)"', page.html))

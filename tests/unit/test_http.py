@@ -1,0 +1,214 @@
+"""The outbound door: which addresses it calls, and how much it takes."""
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+
+import pytest
+import requests
+import responses
+
+from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
+from lti_tool.http import MOST_BYTES, Http, is_public
+
+URL = "https://lms.example.org/keys"
+
+
+@pytest.fixture
+def wire() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def http(pauses: list[float]) -> Http:
+    return Http(pause=pauses.append)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://lms.example.org/keys",
+        "ftp://lms.example.org/keys",
+        "file:///etc/passwd",
+        "gopher://lms.example.org",
+        "https:///keys",
+        "lms.example.org/keys",
+        "",
+        "https://user:password@lms.example.org/keys",
+        "https://@lms.example.org/keys",
+        "https://lms.example.org:port/keys",
+        "https://[::1/keys",
+        "https://lms.example.org\\@evil.example/",
+        "https://lms.example.org/ke ys",
+        "https://lms.example.org/\r\nHost: evil",
+        "https://127.0.0.1/",
+        "https://127.8.9.1:8443/",
+        "https://10.0.0.8/",
+        "https://172.16.0.1/",
+        "https://192.168.1.1/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://100.64.0.1/",
+        "https://0.0.0.0/",
+        "https://224.0.0.1/",
+        "https://255.255.255.255/",
+        "https://[::1]/",
+        "https://[::]/",
+        "https://[fe80::1]/",
+        "https://[fe80::1%25eth0]/",
+        "https://[fd00::1]/",
+        "https://[ff02::1]/",
+        "https://[::ffff:10.0.0.8]/",
+        "https://[::ffff:7f00:1]/",
+    ],
+)
+def test_an_address_that_may_not_be_called_is_refused_before_anything_is_sent(url: str, http: Http) -> None:
+    with pytest.raises(AddressRefused) as refused:
+        http.request("GET", url)
+    assert refused.value.code == "address_refused"
+
+
+@pytest.mark.parametrize(
+    "address", ["::ffff:192.168.0.1", "2002:7f00:1::", "64:ff9b::a00:1", "fec0::1", "240.0.0.1", "198.18.0.1"]
+)
+def test_a_private_address_in_disguise_is_private(address: str) -> None:
+    assert not is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"])
+def test_a_public_address_is_public(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("answers", [["10.0.0.8"], ["93.184.216.34", "127.0.0.1"], ["::1"], ["0.0.0.0"]])
+def test_a_name_that_leads_to_a_private_address_is_refused(answers: list[str]) -> None:
+    http = Http(resolve=lambda name, port: answers)
+    with pytest.raises(AddressRefused):
+        http.request("GET", URL)
+
+
+@pytest.mark.parametrize("error", [OSError("no such name"), UnicodeError("label too long"), ValueError("no address")])
+def test_a_name_without_an_address_gives_no_answer(error: Exception) -> None:
+    def resolve(name: str, port: int) -> list[str]:
+        raise error
+
+    with pytest.raises(NoAnswer):
+        Http(resolve=resolve).request("GET", URL)
+
+
+def test_the_tool_names_itself_and_keeps_no_cookies(http: Http, wire: responses.RequestsMock) -> None:
+    wire.get(URL, json={}, headers={"Set-Cookie": "a=b"})
+    http.request("GET", URL)
+    http.request("GET", URL, headers={"Accept": "application/json"})
+    sent = wire.calls[1].request.headers
+    assert sent["User-Agent"].startswith("Gatehouse/")
+    assert sent["Accept"] == "application/json"
+    assert "Cookie" not in sent
+
+
+def test_any_status_but_a_redirect_is_a_reply(http: Http, wire: responses.RequestsMock) -> None:
+    wire.get(URL, body="gone", status=404)
+    reply = http.request("GET", URL)
+    assert (reply.status, reply.body, reply.is_ok) == (404, b"gone", False)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(status: int, http: Http, wire: responses.RequestsMock) -> None:
+    wire.get(URL, status=status, headers={"Location": "https://evil.example/"})
+    with pytest.raises(PlatformRefused) as refused:
+        http.request("GET", URL)
+    assert (refused.value.code, refused.value.answered) == ("redirect_refused", status)
+
+
+def test_an_answer_larger_than_a_megabyte_is_cut_off(http: Http, wire: responses.RequestsMock) -> None:
+    wire.get(URL, body=b"x" * (MOST_BYTES + 1))
+    with pytest.raises(NoAnswer) as refused:
+        http.request("GET", URL)
+    assert refused.value.code == "answer_too_large"
+
+
+def test_only_what_may_be_repeated_is_repeated(http: Http, wire: responses.RequestsMock, pauses: list[float]) -> None:
+    once = wire.post(URL, status=503)
+    assert http.request("POST", URL).status == 503
+    assert (once.call_count, pauses) == (1, [])
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_what_may_be_repeated_is_asked_three_times(
+    status: int, http: Http, wire: responses.RequestsMock, pauses: list[float]
+) -> None:
+    asked = wire.get(URL, status=status)
+    assert http.request("GET", URL, retry=True).status == status
+    assert asked.call_count == 3
+    assert pauses == sorted(pauses)
+
+
+def test_a_second_try_may_succeed(http: Http, wire: responses.RequestsMock) -> None:
+    wire.get(URL, body=requests.ConnectTimeout())
+    wire.get(URL, body="here")
+    assert http.request("GET", URL, retry=True).body == b"here"
+
+
+def test_a_refusal_is_not_repeated(http: Http, wire: responses.RequestsMock) -> None:
+    asked = wire.get(URL, status=403)
+    http.request("GET", URL, retry=True)
+    assert asked.call_count == 1
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[int, list[str]]]:
+    """A real server on this machine; the port, and the Host headers it has seen."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Host"])
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"x" * (MOST_BYTES + 1 if self.path == "/large" else 5))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield running.server_address[1], seen
+        running.shutdown()
+        thread.join()
+
+
+def counting_resolver(asked: list[str]) -> Callable[[str, int], list[str]]:
+    """Answers with this machine the first time, and with another one afterwards."""
+
+    def resolve(name: str, port: int) -> list[str]:
+        asked.append(name)
+        return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.99"]
+
+    return resolve
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(server: tuple[int, list[str]]) -> None:
+    port, seen = server
+    asked: list[str] = []
+    http = Http(allow_private_addresses=True, resolve=counting_resolver(asked))
+    assert http.request("GET", f"http://lms.example.org:{port}/").body == b"xxxxx"
+    assert asked == ["lms.example.org"]
+    assert seen == [f"lms.example.org:{port}"]
+
+
+def test_a_real_answer_that_is_too_large_is_cut_off(server: tuple[int, list[str]]) -> None:
+    http = Http(allow_private_addresses=True)
+    with pytest.raises(NoAnswer):
+        http.request("GET", f"http://127.0.0.1:{server[0]}/large")
+
+
+def test_nobody_there_gives_no_answer() -> None:
+    with pytest.raises(NoAnswer):
+        Http(allow_private_addresses=True).request("GET", "http://127.0.0.1:9/")

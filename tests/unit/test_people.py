@@ -1,0 +1,101 @@
+"""People known from launches."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from lti_tool import people
+from lti_tool.db import Database
+from lti_tool.errors import Conflict, NotFound
+from lti_tool.tables.people import trainees
+from tests.unit.people_of_tests import ISSUER, launched
+
+
+def test_a_person_stays_the_same_through_launches_from_many_units(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        first = launched(connection, now)
+        assert launched(connection, now + timedelta(days=1)) == first
+        assert connection.scalar(select(func.count()).select_from(trainees)) == 1
+
+
+def test_the_same_sub_at_another_platform_is_another_person(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        first = launched(connection, now)
+        other = people.find_or_add(
+            connection, "https://other.example.org", "user-ada", name=None, email="ada@example.org", now=now
+        )
+        assert other != first, "an address is no proof of identity"
+        assert people.with_email(connection, "ADA@Example.org ") == [first, other]
+
+
+def test_name_and_address_follow_the_latest_launch_that_sends_them(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        person = launched(connection, now, email="Old@Example.org")
+        launched(connection, now, name="Ada Newname", sub="user-ada", email=None)
+        row = people.trainee(connection, person)
+        assert (row.name, row.email) == ("Ada Newname", "old@example.org")
+        launched(connection, now, email="new@example.org")
+        assert people.with_email(connection, "old@example.org") == []
+
+
+def test_what_a_platform_sends_is_kept_plain_and_short(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        person = launched(connection, now, name="Ada\x00 Example\n" + "x" * 300, sub="1", email="a@" + "x" * 300)
+        row = people.trainee(connection, person)
+        assert (len(row.name), row.email) == (255, None)
+        assert row.name.startswith("Ada Example")
+        nameless = launched(connection, now, sub="2", name=" ", email="")
+        assert people.trainee(connection, nameless)[1:3] == (None, None)
+
+
+def test_two_first_launches_at_once_make_one_person(database: Database, now: datetime) -> None:
+    def launch(_: int) -> int:
+        with database.write() as connection:
+            return launched(connection, now)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(launch, range(16)))) == 1
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(trainees)) == 1
+
+
+def test_every_person_has_a_calendar_token_of_their_own(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        rows = [people.trainee(connection, launched(connection, now, name)) for name in ("Ada E", "Ben E")]
+        assert len({row.calendar_token for row in rows}) == 2
+        assert all(len(row.calendar_token) >= 40 for row in rows)
+
+
+def test_a_person_is_found_by_id_or_address(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        person = launched(connection, now)
+        assert people.find(connection, str(person)) == person
+        assert people.find(connection, " Ada@EXAMPLE.org") == person
+
+
+@pytest.mark.parametrize("wanted", ["999", "nobody@example.org", "", "9" * 400, "²", "-1", "Ada Example"])
+def test_somebody_unknown_is_not_found(database: Database, now: datetime, wanted: str) -> None:
+    with database.write() as connection:
+        launched(connection, now)
+        with pytest.raises(NotFound) as caught:
+            people.find(connection, wanted)
+    assert caught.value.code == "trainee_unknown"
+
+
+def test_an_address_of_several_people_is_ambiguous_and_tells_their_ids(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        ids = [launched(connection, now, sub=sub) for sub in ("1", "2")]
+        with pytest.raises(Conflict) as caught:
+            people.find(connection, "ada@example.org")
+    assert caught.value.code == "trainee_ambiguous"
+    assert all(str(each) in caught.value.message for each in ids)
+    assert "example.org" not in caught.value.message
+
+
+def test_the_issuer_and_sub_are_taken_exactly(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        first = launched(connection, now)
+        again = people.find_or_add(connection, ISSUER, "USER-ADA", name=None, email=None, now=now)
+        assert again != first

@@ -1,0 +1,203 @@
+"""The house keeps its shape: access, documents, imports, locks and sizes are checked like behaviour."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import click
+import pytest
+from flask import Flask
+from grimp import build_graph
+
+from lti_tool import log
+from lti_tool.commands import main
+from tests import reference
+from tests.reference import commands
+from tests.source import CODE, ROOT, Module, modules, refusals
+
+CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCKS = ("app", "test", "sandbox", "bench")
+
+# Who may enter without a session: platforms, Zoom, machines that watch, and who follows a link that is a secret itself.
+PUBLIC = {
+    "health.alive",
+    "health.metrics",
+    "health.ready",
+    "lti.key_set",
+    "lti.launch",
+    "lti.login",
+    "sessions.feed",
+    "trainee.join_session",
+    "zoom.webhook",
+}
+
+
+def views(app: Flask) -> Iterator[tuple[str, str | None]]:
+    """Every endpoint of our own with its declared access."""
+    for endpoint, view in app.view_functions.items():
+        if endpoint.rpartition(".")[2] != "static":
+            yield endpoint, getattr(view, "access", None)
+
+
+@pytest.mark.databases("sqlite")
+def test_every_route_says_who_may_use_it(app: Flask) -> None:
+    assert {endpoint for endpoint, access in views(app) if access not in ("public", "trainee", "staff")} == set()
+
+
+@pytest.mark.databases("sqlite")
+def test_no_route_is_public_by_accident(app: Flask) -> None:
+    assert {endpoint for endpoint, access in views(app) if access == "public"} == PUBLIC
+
+
+@pytest.mark.databases("sqlite")
+def test_the_desk_is_for_staff(app: Flask) -> None:
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule == "/desk" or rule.rule.startswith("/desk/")]
+    assert rules
+    assert {getattr(app.view_functions[rule.endpoint], "access", None) for rule in rules} == {"staff"}
+
+
+@pytest.mark.parametrize("page", ["errors", "commands"])
+def test_the_reference_is_up_to_date(page: str) -> None:
+    """Every error code and every command is documented: the pages are written from the source."""
+    written = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert written == reference.PAGES[page](), "run `make reference`"
+
+
+def test_the_index_of_errors_misses_no_code() -> None:
+    """What looks like a code where an exception is made is in the index, however it is written."""
+    known = {each.code for each in refusals()}
+    assert len(known) > 100
+    assert {text for module in modules() for text in raised_texts(module)} - known == set()
+
+
+def raised_texts(module: Module) -> Iterator[str]:
+    """Every text of the form of a code inside a `raise`."""
+    for raised in module.all(ast.Raise):
+        for call in (node for node in ast.walk(raised) if isinstance(node, ast.Call)):
+            first = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
+            if isinstance(first, str) and CODE.fullmatch(first):
+                yield first
+
+
+def test_every_field_that_is_logged_is_one_the_log_keeps() -> None:
+    unknown = {f"{module.name}: {name}" for module in modules() for name in logged(module) if name not in log.FIELDS}
+    assert unknown == set()
+
+
+def logged(module: Module) -> Iterator[str]:
+    """The names in every `extra={…}` that is written out."""
+    for call in module.all(ast.Call):
+        for keyword in call.keywords:
+            if keyword.arg == "extra" and isinstance(keyword.value, ast.Dict):
+                yield from (key.value for key in keyword.value.keys if isinstance(key, ast.Constant))
+
+
+def test_log_messages_are_fixed_sentences() -> None:
+    assert {f"{module.name}:{line}" for module in modules() for line in made_up_messages(module)} == set()
+
+
+def made_up_messages(module: Module) -> Iterator[int]:
+    """Calls of a logger whose message is put together, or that hand it arguments."""
+    for call in module.all(ast.Call):
+        function = call.func
+        if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "log":
+            is_fixed = len(call.args) == 1 and isinstance(call.args[0], ast.Constant | ast.Name)
+            if not is_fixed:
+                yield call.lineno
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = {
+        module.name for module in modules() for node in module.all(ast.Attribute) if node.attr in ("environ", "getenv")
+    }
+    assert readers == {"lti_tool.settings"}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {
+        f"{module.name}.{function.name}"
+        for module in modules()
+        for function in module.all(ast.FunctionDef)
+        if function.end_lineno - function.lineno >= 50
+    }
+    assert long == set()
+
+
+def test_no_file_has_more_than_three_hundred_lines() -> None:
+    assert {
+        module.name for module in modules() if len(module.path.read_text(encoding="utf-8").splitlines()) > 300
+    } == set()
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert {module.name for module in modules() if not module.says} == set()
+
+
+def test_what_calls_itself_pure_is_held_to_it() -> None:
+    contract = next(each for each in CONFIGURATION["tool"]["importlinter"]["contracts"] if each["id"] == "pure")
+    kept = tuple(contract["source_modules"])
+    claimed = {module.name for module in modules() if re.search(r"\bPURE\b", module.says)}
+    assert {
+        name for name in claimed if name not in kept and not name.startswith(tuple(f"{each}." for each in kept))
+    } == set()
+
+
+def test_the_import_contracts_hold() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    graph = build_graph("lti_tool", "zoom_adapter", exclude_type_checking_imports=True)
+    ours = {name: graph.find_modules_directly_imported_by(name) & graph.modules - {name} for name in graph.modules}
+    TopologicalSorter(ours).prepare()
+
+
+def test_every_command_and_option_explains_itself() -> None:
+    silent = {path for path, command in commands(main) if not command.help}
+    options = {
+        f"{path} {option.opts[0]}"
+        for path, command in commands(main)
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help
+    }
+    assert silent | options == set()
+
+
+def pinned(lock: str) -> Mapping[str, str]:
+    """Package → version of a lock file."""
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_has_its_hashes_and_no_address(lock: str) -> None:
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8")
+    packages = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]
+    assert [package.split()[0] for package in packages if "--hash=sha256:" not in package] == []
+    assert not re.search(r"://|--(?:extra-)?index|--find-links", text)
+
+
+@pytest.mark.parametrize("lock", ["test", "bench"])
+def test_environments_agree_on_the_versions_they_share(lock: str) -> None:
+    app, other = pinned("app"), pinned(lock)
+    assert {name: other[name] for name in app.keys() & other.keys()} == {
+        name: app[name] for name in app.keys() & other.keys()
+    }
+
+
+def test_the_package_declares_what_its_lock_is_made_from() -> None:
+    declared = set(CONFIGURATION["project"]["dependencies"])
+    listed = (ROOT / "requirements" / "app.in").read_text(encoding="utf-8").split()
+    assert set(listed) - {"setuptools"} == declared

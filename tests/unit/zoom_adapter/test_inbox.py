@@ -1,0 +1,121 @@
+"""The inbox: durable, once, in groups, and quick to say when it cannot."""
+
+import sqlite3
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import func, select
+
+from lti_tool.db import Database
+from lti_tool.tables.evidence import zoom_inbox
+from sandbox.zoom.training_day import encode
+from tests.zoom_day import people_of, whole_day
+from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable
+from zoom_adapter.schemas import read_notice
+
+NOW = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)
+BODIES = [encode(event) for event in whole_day(*people_of("breakouts", "reconnects", "late")).events()]
+
+
+def delivery(body: bytes, *, stale: bool = False) -> Delivery:
+    return Delivery(read_notice(body, stale=stale), body, {"x-zm-request-id": "abc"}, 0, NOW)
+
+
+@pytest.fixture
+def inbox(database: Database):
+    inbox = Inbox(database)
+    yield inbox
+    inbox.close()
+
+
+def kept(database: Database) -> int:
+    with database.read() as connection:
+        return connection.scalar(select(func.count()).select_from(zoom_inbox)) or 0
+
+
+def test_what_was_appended_is_there_byte_by_byte(database: Database, inbox: Inbox) -> None:
+    body = BODIES[1] + b"  \n"
+    assert inbox.append(delivery(body)) == "stored"
+    with database.read() as connection:
+        row = connection.execute(select(zoom_inbox)).one()
+    assert (row.body, row.headers, row.received_at, row.taken_at) == (body, {"x-zm-request-id": "abc"}, NOW, None)
+    assert row.happened_at == read_notice(body).at
+
+
+def test_the_same_content_again_is_a_duplicate(database: Database, inbox: Inbox) -> None:
+    assert [inbox.append(delivery(each)) for each in (BODIES[1], BODIES[1] + b" ", BODIES[2])] == [
+        "stored",
+        "duplicate",
+        "stored",
+    ]
+    assert kept(database) == 2
+
+
+def test_fifty_equal_requests_at_once_leave_one_row(database: Database, inbox: Inbox) -> None:
+    with ThreadPoolExecutor(50) as pool:
+        answers = Counter(pool.map(lambda _n: inbox.append(delivery(BODIES[3])), range(50)))
+    assert answers == {"stored": 1, "duplicate": 49}
+    assert kept(database) == 1
+
+
+def test_a_burst_from_many_threads_is_kept_whole(database: Database, inbox: Inbox) -> None:
+    with ThreadPoolExecutor(32) as pool:
+        answers = Counter(pool.map(lambda body: inbox.append(delivery(body)), BODIES * 3))
+    assert answers == {"stored": len(BODIES), "duplicate": 2 * len(BODIES)}
+    assert kept(database) == len(BODIES)
+
+
+def test_a_stale_copy_is_kept_beside_the_fresh_one(database: Database, inbox: Inbox) -> None:
+    assert inbox.append(delivery(BODIES[1], stale=True)) == "stored"
+    assert inbox.append(delivery(BODIES[1])) == "stored"
+    assert kept(database) == 2
+
+
+def test_texts_longer_than_their_columns_do_not_stop_it(database: Database, inbox: Inbox) -> None:
+    long = '{"event": "meeting.%s", "payload": {"object": {"id": "%s", "uuid": "%s"}}}' % (("é\\u0000" * 500,) * 3)
+    assert inbox.append(delivery(long.encode())) == "stored"
+
+
+def test_close_writes_what_waits_and_refuses_what_comes_later(database: Database) -> None:
+    inbox = Inbox(database)
+    with ThreadPoolExecutor(16) as pool:
+        answers = [pool.submit(inbox.append, delivery(body)) for body in BODIES]
+        while inbox._writer is None:
+            time.sleep(0.001)
+        inbox.close()
+    stored = sum(each.exception() is None for each in answers)
+    assert kept(database) == stored
+    with pytest.raises(InboxUnavailable):
+        inbox.append(delivery(BODIES[0]))
+
+
+def test_a_database_held_by_somebody_else_is_an_error_within_its_time(sqlite_template, tmp_path, cipher) -> None:
+    path = tmp_path / "held.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    database = Database(f"sqlite:///{path}", cipher)
+    inbox = Inbox(database)
+    inbox.append(delivery(BODIES[0]))
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    with pytest.raises(InboxUnavailable) as refused:
+        inbox.append(delivery(BODIES[1]), timeout=0.3)
+    assert time.monotonic() - started < 1
+    assert refused.value.status == 503
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert inbox.append(delivery(BODIES[2])) == "stored", "it works again once the database does"
+    inbox.close()
+    database.close()
+
+
+def test_an_absent_database_is_an_error_at_once(tmp_path, cipher) -> None:
+    database = Database(f"sqlite:///{tmp_path}/empty.db", cipher)
+    inbox = Inbox(database)
+    with pytest.raises(InboxUnavailable):
+        inbox.append(delivery(BODIES[0]))
+    inbox.close()
+    database.close()

@@ -1,0 +1,278 @@
+"""From the inbox to the people of a live session."""
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import func, insert, select, update
+
+from lti_tool import people as trainees
+from lti_tool.db import Database
+from lti_tool.publication import Published
+from lti_tool.sessions import live_sessions
+from lti_tool.sessions.attendance import PersonPresence
+from lti_tool.sessions.settlement import settle
+from lti_tool.tables.evidence import registrants, zoom_inbox
+from lti_tool.tables.housekeeping import tasks
+from lti_tool.tables.live_sessions import attendances
+from lti_tool.tables.live_sessions import live_sessions as sessions_table
+from lti_tool.tasks import Worker
+from sandbox.zoom.training_day import TrainingDay, arrivals, encode
+from tests.clock import TestClock
+from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, seconds, whole_day
+from zoom_adapter.inbox import Delivery, Inbox
+from zoom_adapter.late_matches import match_late
+from zoom_adapter.presence import load_presence, rebuild, settle_task, take_inbox
+from zoom_adapter.schemas import read_notice
+from zoom_adapter.segments import union
+
+AFTER_CLASS = CLOSES + timedelta(hours=1)
+
+
+@pytest.fixture
+def inbox(database: Database):
+    inbox = Inbox(database)
+    yield inbox
+    inbox.close()
+
+
+@pytest.fixture
+def session_id(database: Database, published: Published, now: datetime) -> int:
+    return add_session(database, published, now)
+
+
+def add_session(database: Database, published: Published, now: datetime, day: int = 1) -> int:
+    with database.write() as connection:
+        return live_sessions.add(
+            connection,
+            published,
+            module_id="F1",
+            starts=datetime.fromisoformat(f"2026-12-{day:02}T09:00"),
+            zoom_meeting_id=MEETING,
+            actor="cli",
+            now=now,
+        )
+
+
+def add_trainee(database: Database, email: str, now: datetime, sub: str = "") -> int:
+    with database.write() as connection:
+        return trainees.find_or_add(
+            connection, "https://lms.example.org", sub or email, name="Somebody", email=email, now=now
+        )
+
+
+def deliver(inbox: Inbox, bodies: Iterable[bytes], now: datetime, *, stale: bool = False) -> None:
+    for body in bodies:
+        inbox.append(Delivery(read_notice(body, stale=stale), body, {}, 0, now))
+
+
+def present(database: Database, session_id: int) -> Sequence[PersonPresence]:
+    with database.read() as connection:
+        session = connection.execute(select(sessions_table).where(sessions_table.c.id == session_id)).one()
+        return load_presence(connection, session).people
+
+
+def waiting(database: Database) -> dict[str, datetime]:
+    with database.read() as connection:
+        return {row.key: row.run_at for row in connection.execute(select(tasks.c.key, tasks.c.run_at))}
+
+
+def spans(person: PersonPresence) -> list[tuple[datetime, datetime]]:
+    return union((each.from_at, each.to_at) for each in person.intervals if each.counts)
+
+
+def test_a_day_in_any_order_and_portions_gives_everybody_the_true_seconds(
+    database: Database, inbox: Inbox, session_id: int, now: datetime
+) -> None:
+    day = whole_day(*people_of("breakouts", "reconnects", "two_devices", "leaves_at_lunch", "late"))
+    known = {each.email: add_trainee(database, each.email, now) for each in day.attendees}
+    bodies = arrivals(day.registrations() + day.events(), shuffle=True, duplicate=True, seed=7)
+    for start in range(0, len(bodies), 23):
+        deliver(inbox, bodies[start : start + 23], now)
+        take_inbox(database, now)
+    found = {person.trainee_id: person for person in present(database, session_id)}
+    for attendee, truth in zip(day.attendees, day.truth(), strict=True):
+        assert seconds(spans(found[known[attendee.email]])) == seconds(truth), attendee.behaviour
+
+
+def test_taking_marks_every_row_once_and_asks_once(
+    database: Database, inbox: Inbox, session_id: int, now: datetime
+) -> None:
+    assert take_inbox(database, now) is False
+    deliver(inbox, map(encode, whole_day(*people_of("all_day")).events()), now)
+    assert take_inbox(database, now) is True
+    assert take_inbox(database, now) is False
+    assert f"session:{session_id}" in waiting(database)
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).where(zoom_inbox.c.taken_at == now)) > 0
+        assert connection.scalar(select(func.count()).where(zoom_inbox.c.taken_at.is_(None))) == 0
+
+
+def test_while_the_class_runs_it_is_only_looked_at_after_its_end(
+    database: Database, inbox: Inbox, session_id: int, now: datetime
+) -> None:
+    running = whole_day(*people_of("all_day")).events()[:-1]
+    deliver(inbox, map(encode, running), now)
+    take_inbox(database, now)
+    assert waiting(database) == {f"session:{session_id}:over": CLOSES + timedelta(minutes=10)}
+
+
+def test_a_class_of_the_past_without_an_end_is_looked_at_now(database: Database, inbox: Inbox, session_id: int) -> None:
+    deliver(inbox, map(encode, whole_day(*people_of("all_day")).events()[:-1]), AFTER_CLASS)
+    take_inbox(database, AFTER_CLASS)
+    assert list(waiting(database)) == [f"session:{session_id}"]
+
+
+def test_a_late_delivery_settles_a_class_that_had_ended(
+    database: Database, inbox: Inbox, session_id: int, now: datetime
+) -> None:
+    bodies = [encode(event) for event in whole_day(*people_of("all_day")).events()]
+    late = bodies.pop(2)
+    deliver(inbox, bodies, now)
+    take_inbox(database, now)
+    with database.write() as connection:
+        connection.execute(tasks.delete())
+    deliver(inbox, [late], now)
+    take_inbox(database, now)
+    assert f"session:{session_id}" in waiting(database)
+
+
+def test_another_day_of_the_same_meeting_id_is_another_class(
+    database: Database, inbox: Inbox, published: Published, now: datetime
+) -> None:
+    first, second = add_session(database, published, now, day=1), add_session(database, published, now, day=8)
+    deliver(inbox, map(encode, whole_day(*people_of("late")).events()), now)
+    take_inbox(database, now)
+    assert f"session:{first}" in waiting(database)
+    assert not any(key.startswith(f"session:{second}") for key in waiting(database))
+    assert len(present(database, first)) == 1
+    assert present(database, second) == ()
+
+
+def test_a_restart_during_class_is_one_union(database: Database, inbox: Inbox, session_id: int, now: datetime) -> None:
+    cast = people_of("leaves_at_lunch")
+    afternoon = TrainingDay(MEETING, OPENS + timedelta(hours=4), CLOSES, cast, seed=2)
+    for day in (whole_day(*cast), afternoon):
+        deliver(inbox, map(encode, day.events()), now)
+    (person,) = present(database, session_id)
+    assert len(spans(person)) == 2
+
+
+def test_a_meeting_of_nobody_asks_for_nothing(database: Database, inbox: Inbox, now: datetime) -> None:
+    deliver(inbox, map(encode, whole_day(*people_of("all_day"), meeting="99999999999").events()), now)
+    assert take_inbox(database, now) is True
+    assert waiting(database) == {}
+
+
+def test_cancelled_sessions_are_left_alone(database: Database, inbox: Inbox, session_id: int, now: datetime) -> None:
+    with database.write() as connection:
+        connection.execute(update(sessions_table).values(state="cancelled"))
+    deliver(inbox, map(encode, whole_day(*people_of("all_day")).events()), now)
+    take_inbox(database, now)
+    assert waiting(database) == {}
+
+
+def test_stale_deliveries_earn_nothing(database: Database, inbox: Inbox, session_id: int, now: datetime) -> None:
+    deliver(inbox, map(encode, whole_day(*people_of("late")).events()), now, stale=True)
+    (person,) = present(database, session_id)
+    assert (spans(person), person.flags) == ([], ("stale",))
+
+
+class TestMatching:
+    """Registrant id first, then the exact e-mail of exactly one trainee, else nobody."""
+
+    def test_by_registrant_though_zoom_shows_another_address(
+        self, database: Database, inbox: Inbox, session_id: int, now: datetime
+    ) -> None:
+        trainee_id = add_trainee(database, "late@example.org", now)
+        day = whole_day(*people_of("late"))
+        bodies = [encode(event).replace(b"late@example.org", b"other@example.org") for event in day.events()]
+        deliver(inbox, [*map(encode, day.registrations()), *bodies], now)
+        take_inbox(database, now)
+        assert [person.trainee_id for person in present(database, session_id)] == [trainee_id]
+
+    def test_by_email_when_no_registration_came(
+        self, database: Database, inbox: Inbox, session_id: int, now: datetime
+    ) -> None:
+        trainee_id = add_trainee(database, "Late@Example.org", now)
+        deliver(inbox, map(encode, whole_day(*people_of("late")).events()), now)
+        (person,) = present(database, session_id)
+        assert (person.person_key, person.trainee_id) == (f"trainee:{trainee_id}", trainee_id)
+
+    def test_an_address_that_two_people_have_matches_neither(
+        self, database: Database, inbox: Inbox, session_id: int, now: datetime
+    ) -> None:
+        for sub in ("one", "two"):
+            add_trainee(database, "late@example.org", now, sub)
+        deliver(inbox, map(encode, whole_day(*people_of("late")).registrations()), now)
+        deliver(inbox, map(encode, whole_day(*people_of("late")).events()), now)
+        take_inbox(database, now)
+        (person,) = present(database, session_id)
+        assert (person.trainee_id, person.email) == (None, "late@example.org")
+
+    def test_a_link_made_by_staff_is_never_changed_by_an_event(
+        self, database: Database, inbox: Inbox, session_id: int, now: datetime
+    ) -> None:
+        by_staff = add_trainee(database, "somebody@example.org", now)
+        add_trainee(database, "late@example.org", now)
+        day = whole_day(*people_of("late"))
+        link = {"registrant_id": day.attendees[0].registrant_id, "trainee_id": by_staff, "matched_by": "staff"}
+        with database.write() as connection:
+            connection.execute(insert(registrants).values(meeting_id=MEETING, recorded_at=now, **link))
+        deliver(inbox, map(encode, day.registrations() + day.events()), now)
+        take_inbox(database, now)
+        assert [person.trainee_id for person in present(database, session_id)] == [by_staff]
+
+    def test_the_first_launch_after_class_asks_for_settlement(
+        self, database: Database, inbox: Inbox, session_id: int, clock: TestClock
+    ) -> None:
+        clock.at = AFTER_CLASS
+        worker = working(database, clock)
+        day = whole_day(*people_of("late", "guest"))
+        deliver(inbox, map(encode, day.registrations() + day.events()), clock())
+        worker.run_once()
+        match_late(database, clock())
+        assert waiting(database) == {}
+        trainee_id = add_trainee(database, "late@example.org", clock())
+        match_late(database, clock())
+        assert list(waiting(database)) == [f"session:{session_id}"]
+        worker.run_once()
+        match_late(database, clock())
+        assert waiting(database) == {}
+        with database.read() as connection:
+            current = select(attendances.c.trainee_id).where(attendances.c.is_current)
+            assert set(connection.execute(current).scalars()) == {trainee_id, None}
+
+
+def working(database: Database, clock: TestClock) -> Worker:
+    return Worker(
+        database,
+        handlers={"settle": settle_task(database, settle, lambda *_: None, clock)},
+        periodic={"take_inbox": lambda: take_inbox(database, clock())},
+        clock=clock,
+    )
+
+
+def test_replaying_the_inbox_writes_nothing_new(
+    database: Database, inbox: Inbox, session_id: int, clock: TestClock
+) -> None:
+    clock.at = AFTER_CLASS
+    day = whole_day(*people_of("breakouts", "leaves_at_lunch"))
+    for each in day.attendees:
+        add_trainee(database, each.email, clock())
+    bodies = [encode(event) for event in day.registrations() + day.events()]
+    random.Random(3).shuffle(bodies)
+    deliver(inbox, bodies, clock())
+    working(database, clock).run_once()
+    everything = select(attendances).order_by(attendances.c.id)
+    with database.write() as connection:
+        before = connection.execute(everything).all()
+        assert rebuild(connection, clock()) == [session_id]
+    settle_task(database, settle, lambda *_: None, clock)({"session_id": session_id})
+    with database.read() as connection:
+        assert connection.execute(everything).all() == before
+    assert {row.email: row.completed for row in before} == {
+        "breakouts@example.org": True,
+        "leaves_at_lunch@example.org": False,
+    }

@@ -1,0 +1,150 @@
+"""Reading deliveries, and what makes one the same as another."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.zoom_day import people_of, whole_day
+from zoom_adapter.schemas import Notice, content_key, instant, read_notice, text
+
+EVENTS = whole_day(*people_of("breakouts", "waiting_room")).events()
+JOINED = next(event for event in EVENTS if event["event"] == "meeting.participant_joined")
+
+
+def changed(event: dict[str, Any], **participant: Any) -> bytes:
+    copy = json.loads(json.dumps(event))
+    copy["payload"]["object"]["participant"].update(participant)
+    return json.dumps(copy).encode()
+
+
+def key(body: bytes, *, stale: bool = False) -> str:
+    return content_key(read_notice(body, stale=stale), body)
+
+
+def test_a_join_says_who_where_and_when() -> None:
+    notice = read_notice(json.dumps(JOINED).encode())
+    subject = JOINED["payload"]["object"]
+    assert (notice.kind, notice.meeting_id, notice.meeting_uuid) == ("joined", subject["id"], subject["uuid"])
+    assert notice.at == instant(subject["participant"]["join_time"])
+    assert notice.registrant_id == subject["participant"]["registrant_id"]
+
+
+@pytest.mark.parametrize("number", [86400001234, "86400001234"])
+def test_a_meeting_id_is_text_whether_it_came_as_a_number_or_not(number: int | str) -> None:
+    body = json.dumps({"event": "meeting.started", "payload": {"object": {"id": number}}}).encode()
+    assert read_notice(body).meeting_id == "86400001234"
+
+
+def test_a_webinar_is_read_like_a_meeting() -> None:
+    body = json.dumps(JOINED).replace("meeting.participant", "webinar.participant").encode()
+    assert read_notice(body).kind == "joined"
+
+
+def test_unknown_keys_and_events_do_no_harm() -> None:
+    assert read_notice(changed(JOINED, brand_new={"deep": [1, 2]})).kind == "joined"
+    assert read_notice(b'{"event": "meeting.sharing_started", "payload": {"object": {"id": 5}}}').kind == ""
+
+
+def test_the_address_is_lower_cased_and_trimmed() -> None:
+    assert read_notice(changed(JOINED, email=" Ada@Example.ORG ")).email == "ada@example.org"
+
+
+ODD_BODIES = (
+    b"",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"{",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"event": ["meeting.ended"]}',
+    b'{"event": "meeting.participant_left", "payload": "x"}',
+    b'{"event": "meeting.ended", "payload": {"object": []}}',
+)
+
+
+@pytest.mark.parametrize("body", ODD_BODIES)
+def test_odd_bodies_are_read_as_nothing(body: bytes) -> None:
+    notice = read_notice(body)
+    assert (notice.at, notice.meeting_uuid) == (None, "")
+    assert len(content_key(notice, body)) == 64
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(["participant_uuid", "user_id", "registrant_id", "email", "user_name", "join_time"])
+
+
+@given(FIELDS, JSON)
+def test_any_value_of_any_field_can_be_read_and_stored(field: str, value: Any) -> None:
+    body = changed(JOINED, **{field: value})
+    notice = read_notice(body)
+    assert all("\0" not in each and each.encode() is not None for each in notice if isinstance(each, str))
+    assert len(content_key(notice, body)) == 64
+
+
+def test_texts_lose_what_no_database_stores() -> None:
+    assert text("a\0b\ud800") == "ab?"
+    assert len(text("x" * 10_000)) == 200
+
+
+@pytest.mark.parametrize("value", ["2026-12-01T17:00:00Z", "2026-12-01T17:00:00.000Z", "2026-12-01T09:00:00-08:00"])
+def test_instants_are_utc(value: str) -> None:
+    assert instant(value) == datetime(2026, 12, 1, 17, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", [None, "", "yesterday", 1626230691572, "0001-01-01T00:00:00+14:00", {}])
+def test_what_is_no_instant_is_none(value: object) -> None:
+    assert instant(value) is None
+
+
+def test_a_retry_and_an_overlapping_subscription_have_the_key_of_the_first() -> None:
+    again = json.loads(json.dumps(JOINED))
+    again["event_ts"] += 2000
+    again["payload"]["object"]["topic"] = "renamed"
+    assert key(json.dumps(JOINED).encode()) == key(json.dumps(again, indent=2).encode())
+
+
+def test_every_event_of_a_day_has_its_own_key() -> None:
+    bodies = [json.dumps(event).encode() for event in EVENTS]
+    assert len({key(body) for body in bodies}) == len(bodies)
+
+
+@pytest.mark.parametrize("field", ["participant_uuid", "user_id", "join_time"])
+def test_another_stay_or_time_is_another_delivery(field: str) -> None:
+    other = "2026-12-01T20:00:00Z" if field == "join_time" else "another"
+    assert key(changed(JOINED)) != key(changed(JOINED, **{field: other}))
+
+
+def test_without_enough_to_go_by_only_equal_bytes_are_the_same() -> None:
+    nameless = changed(JOINED, participant_uuid="", user_id="")
+    assert key(nameless) == key(bytes(nameless))
+    assert key(nameless) != key(nameless + b" ")
+
+
+def test_registrations_are_told_apart_by_registrant_and_time() -> None:
+    first, second = whole_day(*people_of("all_day", "late")).registrations()
+    bodies = [json.dumps(each).encode() for each in (first, {**first, "event_ts": 5}, second)]
+    assert len({key(body) for body in bodies}) == 3
+    assert read_notice(bodies[0])._replace(event_ts="", at=None) == Notice(
+        event="meeting.registration_created",
+        kind="registration",
+        meeting_id="86400001234",
+        meeting_uuid=first["payload"]["object"]["uuid"],
+        registrant_id=first["payload"]["object"]["registrant"]["id"],
+        email="all_day@example.org",
+        name="Person all_day",
+    )
+
+
+def test_a_stale_copy_does_not_take_the_place_of_a_fresh_one() -> None:
+    body = json.dumps(JOINED).encode()
+    assert key(body, stale=True) != key(body)
+    assert key(body, stale=True) == key(body, stale=True)

@@ -1,0 +1,299 @@
+"""The cases of Zoom's presence semantics, one by one, and the worked example."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import islice, permutations
+
+import pytest
+
+from lti_tool.sessions.agenda import Segment
+from lti_tool.sessions.attendance import WAITING_ROOM, PersonPresence, attend
+from zoom_adapter.connections import gather
+from zoom_adapter.persons import Identity, people
+from zoom_adapter.schemas import Notice
+from zoom_adapter.segments import union
+
+DAY = datetime(2027, 2, 6, tzinfo=UTC)
+UUID = "Qm9yZWFsaXMwMDAwMDAwMQ=="
+
+
+def at(text: str) -> datetime:
+    hours, minutes, *seconds = (int(part) for part in text.split(":"))
+    return DAY + timedelta(hours=hours, minutes=minutes, seconds=seconds[0] if seconds else 0)
+
+
+def notice(kind: str, time: str, connection: str = "P1", user: str = "1", **more: object) -> Notice:
+    given = {"registrant_id": "rgQuill-0001", "meeting_uuid": UUID, **more}
+    return Notice(kind=kind, at=at(time), participant_uuid=connection, user_id=user, **given)
+
+
+def join(time: str, connection: str = "P1", user: str = "1", **more: object) -> Notice:
+    return notice("joined", time, connection, user, **more)
+
+
+def left(time: str, connection: str = "P1", user: str = "1", **more: object) -> Notice:
+    return notice("left", time, connection, user, **more)
+
+
+def ended(time: str, **more: object) -> Notice:
+    return Notice(kind="ended", at=at(time), meeting_uuid=UUID, **more)
+
+
+def seen(*notices: Notice) -> tuple[PersonPresence, ...]:
+    found = people(gather(notices), lambda _identity: None)
+    for order in islice(permutations(reversed(notices)), 24):
+        assert people(gather(order + notices[:1]), lambda _identity: None) == found, "the order changed the result"
+    return found
+
+
+def one(*notices: Notice) -> PersonPresence:
+    (person,) = seen(*notices)
+    return person
+
+
+def spans(person: PersonPresence) -> list[tuple[str, str]]:
+    counted = union((each.from_at, each.to_at) for each in person.intervals if each.counts)
+    return [(start.strftime("%H:%M:%S"), end.strftime("%H:%M:%S")) for start, end in counted]
+
+
+WORKED_EXAMPLE = (
+    join("16:56:12", "P1", "50331701"),
+    join("17:32:40", "P1", "50331702"),
+    left("17:32:40", "P1", "50331701"),
+    left("17:58:05", "P1", "50331702"),
+    join("17:58:05", "P1", "50331703"),
+    join("18:20:33", "P2", "50331704"),
+    left("18:21:47", "P1", "50331703"),
+    join("18:40:18", "P2", "50331705"),
+    left("18:40:18", "P2", "50331704"),
+    left("19:05:02", "P2", "50331705"),
+    join("19:06:27", "P3", "50331706"),
+    left("19:30:00", "P3", "50331706"),
+)
+
+
+def test_the_worked_example_gives_8015_of_8100_seconds() -> None:
+    person = one(*WORKED_EXAMPLE)
+    segments = [
+        Segment(at("17:00"), at("18:00"), "first", True),
+        Segment(at("18:00"), at("18:15"), "break", False),
+        Segment(at("18:15"), at("19:30"), "second", True),
+    ]
+    attendance = attend(person.intervals, segments, Decimal("0.80"))
+    assert (attendance.seconds_present, attendance.seconds_instructional) == (8015, 8100)
+    assert [(gap.seconds, gap.why) for gap in attendance.missed] == [(85, "away")]
+    assert spans(person) == [("16:56:12", "19:05:02"), ("19:06:27", "19:30:00")]
+    assert person.flags == (), "an old LEFT 74 seconds after the new JOIN is a reconnect, not a second device"
+
+
+@pytest.mark.parametrize("move", [(join, left), (left, join)])
+def test_a_breakout_move_leaves_no_gap_in_either_order(move) -> None:
+    first, second = (each("10:00", user="1" if each is left else "2") for each in move)
+    person = one(join("09:00"), first, second, left("11:00", user="2"))
+    assert spans(person) == [("09:00:00", "11:00:00")]
+    assert person.flags == ()
+
+
+def test_a_half_edge_on_each_side_is_bridged_within_one_connection() -> None:
+    person = one(join("09:00", user="1"), left("11:00", user="2"))
+    assert spans(person) == [("09:00:00", "11:00:00")]
+    assert person.flags == ("estimated",)
+
+
+def test_two_lost_moves_in_a_row_are_bridged_too() -> None:
+    person = one(join("09:00", user="1"), left("10:00", user="2"), left("11:00", user="3"))
+    assert spans(person) == [("09:00:00", "11:00:00")]
+
+
+def test_a_reconnect_shows_its_gap() -> None:
+    person = one(join("09:00"), left("10:00"), join("10:05", "P2"), left("11:00", "P2"))
+    assert spans(person) == [("09:00:00", "10:00:00"), ("10:05:00", "11:00:00")]
+
+
+def test_two_devices_count_once_and_are_flagged() -> None:
+    person = one(join("09:00"), left("11:00"), join("09:30", "P2"), left("10:30", "P2"))
+    assert spans(person) == [("09:00:00", "11:00:00")]
+    assert person.flags == ("concurrent",)
+
+
+def test_the_waiting_room_earns_nothing() -> None:
+    person = one(notice("waiting", "09:00"), notice("waited", "09:30"), join("09:30"), left("10:00"))
+    assert spans(person) == [("09:30:00", "10:00:00")]
+    assert [each.source for each in person.intervals if not each.counts] == [WAITING_ROOM]
+
+
+@pytest.mark.parametrize("also_left", [True, False])
+def test_put_back_in_the_waiting_room_is_out_until_the_next_join(also_left: bool) -> None:
+    edges = [
+        join("09:00", user="1"),
+        notice("put_waiting", "09:40", user="1"),
+        join("10:00", user="2"),
+        left("11:00", user="2"),
+    ]
+    if also_left:
+        edges.append(left("09:40", user="1"))
+    assert spans(one(*edges)) == [("09:00:00", "09:40:00"), ("10:00:00", "11:00:00")]
+
+
+def test_a_late_left_after_the_waiting_room_is_cut_to_the_earlier_time() -> None:
+    assert spans(one(join("09:00"), notice("put_waiting", "09:40"), left("10:30"))) == [("09:00:00", "09:40:00")]
+
+
+def test_a_left_alone_has_an_unknown_start_and_no_credit() -> None:
+    person = one(left("10:00", instance_start=at("08:45")))
+    assert spans(person) == []
+    assert [(each.from_at, each.counts) for each in person.intervals] == [(at("08:45"), False)]
+    assert person.flags == ("estimated", "unconfirmed")
+
+
+def test_a_left_without_join_begins_at_the_left_before_it() -> None:
+    person = one(join("09:00", user="1"), left("09:30", user="1"), left("10:00", user="2"))
+    assert spans(person) == [("09:00:00", "10:00:00")]
+    assert person.flags == ("estimated",)
+
+
+def test_a_left_without_join_after_the_waiting_room_is_not_guessed() -> None:
+    person = one(join("09:00"), left("09:30"), notice("put_waiting", "09:30"), left("10:00", user="2"))
+    assert spans(person) == [("09:00:00", "09:30:00")]
+    assert "unconfirmed" in person.flags
+
+
+def test_a_join_without_left_ends_at_the_next_join_of_its_connection() -> None:
+    person = one(join("09:00", user="1"), join("09:45", user="2"), left("10:00", user="2"), ended("11:00"))
+    assert spans(person) == [("09:00:00", "10:00:00")]
+    assert person.flags == ("estimated",)
+
+
+def test_a_join_without_left_ends_with_the_meeting() -> None:
+    person = one(join("09:00"), ended("11:00"))
+    assert spans(person) == [("09:00:00", "11:00:00")]
+    assert person.flags == ("estimated",)
+
+
+def test_a_later_left_replaces_the_estimate() -> None:
+    person = one(join("09:00"), ended("11:00"), left("11:00:02"))
+    assert spans(person) == [("09:00:00", "11:00:02")]
+    assert person.flags == ()
+
+
+def test_nothing_is_ever_closed_by_our_own_clock() -> None:
+    person = one(join("09:00"))
+    assert person.intervals == ()
+    assert person.flags == ("open",)
+
+
+def test_left_before_join_has_no_length_and_is_flagged() -> None:
+    person = one(join("10:00"), left("09:59:58"), ended("11:00"))
+    assert spans(person) == []
+    assert person.flags == ("reversed",)
+
+
+def test_a_repeated_stay_key_pairs_in_order() -> None:
+    person = one(join("09:00"), left("09:30"), join("10:00"), left("10:30"))
+    assert spans(person) == [("09:00:00", "09:30:00"), ("10:00:00", "10:30:00")]
+    assert person.flags == ("repeated",)
+
+
+def test_two_instances_of_one_class_are_one_union() -> None:
+    other = {"meeting_uuid": "another-uuid=="}
+    person = one(join("09:00"), left("10:00"), join("10:03", "P9", **other), left("11:00", "P9", **other))
+    assert spans(person) == [("09:00:00", "10:00:00"), ("10:03:00", "11:00:00")]
+
+
+def test_the_same_person_in_two_instances_at_once_counts_once_and_is_flagged() -> None:
+    other = {"meeting_uuid": "another-uuid=="}
+    person = one(join("09:00"), left("11:00"), join("09:30", "P9", **other), left("11:30", "P9", **other))
+    assert spans(person) == [("09:00:00", "11:30:00")]
+    assert person.flags == ("concurrent",)
+
+
+def test_a_registrant_id_on_any_edge_holds_for_the_whole_connection() -> None:
+    nameless = {"registrant_id": ""}
+    person = one(
+        join("09:00", **nameless), left("10:00", user="1", **nameless), join("10:00", user="2"), left("11:00", user="2")
+    )
+    assert person.person_key == "registrant:rgQuill-0001"
+    assert spans(person) == [("09:00:00", "11:00:00")]
+
+
+def test_the_address_of_a_breakout_event_is_not_read() -> None:
+    nameless = {"registrant_id": ""}
+    stray = notice("breakout", "09:30", email="stray@example.org", **nameless)
+    person = one(join("09:00", **nameless), stray, left("10:00", **nameless))
+    assert (person.person_key, person.email) == ("connection:P1", None)
+
+
+def test_two_registrants_on_one_connection_are_nobody() -> None:
+    person = one(join("09:00"), left("10:00", registrant_id="rgOther"))
+    assert person.person_key == "connection:P1"
+    assert person.flags == ("conflict",)
+
+
+def test_equal_names_do_not_make_one_person() -> None:
+    same = {"registrant_id": "", "name": "Ada Lindholm"}
+    found = seen(join("09:00", **same), left("10:00", **same), join("09:00", "P2", **same), left("10:00", "P2", **same))
+    assert [person.person_key for person in found] == ["connection:P1", "connection:P2"]
+
+
+def test_a_rename_keeps_the_last_name_for_display() -> None:
+    assert one(join("09:00", name="Ada"), left("10:00", name="Ada L.")).display_name == "Ada L."
+
+
+def test_a_phone_leg_belongs_to_the_computer_it_is_bound_to() -> None:
+    phone = {"registrant_id": "", "phone": "15550100142"}
+    bind = notice("bind", "09:06", "T1", "7", bind_user_id="1", bind_participant_uuid="P1", **phone)
+    person = one(
+        join("09:00"), left("10:00"), join("09:05", "T1", "7", **phone), left("10:30", "T1", "7", **phone), bind
+    )
+    assert spans(person) == [("09:00:00", "10:30:00")]
+    assert person.flags == ("phone",)
+
+
+def test_a_phone_is_also_bound_by_the_stay_alone() -> None:
+    phone = {"registrant_id": "", "phone": "15550100142"}
+    bind = notice("bind", "09:06", "T1", "7", bind_user_id="1", **phone)
+    found = seen(
+        join("09:00"), left("10:00"), join("09:05", "T1", "7", **phone), left("10:30", "T1", "7", **phone), bind
+    )
+    assert [person.person_key for person in found] == ["registrant:rgQuill-0001"]
+
+
+def test_a_dial_in_alone_is_unmatched() -> None:
+    phone = {"registrant_id": "", "phone": "15550100142"}
+    person = one(join("09:00", **phone), left("10:00", **phone))
+    assert (person.person_key, person.flags) == ("connection:P1", ("phone",))
+
+
+def test_a_stay_with_a_stale_edge_does_not_count() -> None:
+    person = one(join("09:00"), left("10:00", stale=True))
+    assert spans(person) == []
+    assert person.flags == ("stale",)
+
+
+def test_a_fresh_copy_of_a_stale_edge_counts() -> None:
+    person = one(join("09:00"), left("10:00", stale=True), left("10:00"))
+    assert spans(person) == [("09:00:00", "10:00:00")]
+
+
+def test_a_connection_without_its_id_is_paired_by_its_stay() -> None:
+    person = one(join("09:00", "", "5"), left("10:00", "", "5"))
+    assert spans(person) == [("09:00:00", "10:00:00")]
+    assert person.flags == ("no_connection_id",)
+
+
+def test_two_identities_of_one_trainee_are_one_person() -> None:
+    by_mail = {"registrant_id": "", "email": "ada@example.org"}
+    notices = (join("09:00"), left("10:00"), join("10:00", "P2", **by_mail), left("11:00", "P2", **by_mail))
+    known = {Identity("rgQuill-0001", ""): 7, Identity("", "ada@example.org"): 7}
+    (person,) = people(gather(notices), known.get)
+    assert (person.person_key, person.trainee_id, person.email) == ("trainee:7", 7, "ada@example.org")
+    assert spans(person) == [("09:00:00", "11:00:00")]
+
+
+def test_edges_without_a_time_or_a_meeting_are_left_out() -> None:
+    assert (
+        gather(
+            [Notice(kind="joined"), Notice(kind="joined", at=at("09:00")), Notice(meeting_uuid=UUID, at=at("09:00"))]
+        )
+        == {}
+    )

@@ -1,0 +1,114 @@
+"""What the deliveries say of each connection: a heap of edges, whatever order they came in.
+
+PURE. A connection is one `participant_uuid` within one meeting instance; it lives on through breakout rooms. Edges are
+kept by their time and stay (`user_id`), so a copy of a delivery changes nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from zoom_adapter.schemas import Notice
+
+
+class Edge(NamedTuple):
+    """One side of a stay: when, and which stay of the connection (Zoom's `user_id`)."""
+
+    at: datetime
+    user_id: str
+
+
+# Edge → whether every copy of it came outside the replay window.
+Edges = dict[Edge, bool]
+
+
+@dataclass(slots=True)
+class Connection:
+    """Everything said of one connection. Sets and dictionaries only: the order of arrival leaves no trace."""
+
+    joins: Edges = field(default_factory=dict)
+    lefts: Edges = field(default_factory=dict)
+    put_waiting: set[datetime] = field(default_factory=set)
+    waits: set[datetime] = field(default_factory=set)
+    admissions: set[datetime] = field(default_factory=set)
+    registrants: set[str] = field(default_factory=set)
+    breakout_registrants: set[str] = field(default_factory=set)
+    emails: set[str] = field(default_factory=set)
+    names: set[tuple[datetime, str]] = field(default_factory=set)
+    bound_connections: set[str] = field(default_factory=set)
+    bound_users: set[str] = field(default_factory=set)
+    by_phone: bool = False
+
+    @property
+    def user_ids(self) -> set[str]:
+        return {edge.user_id for edges in (self.joins, self.lefts) for edge in edges}
+
+    @property
+    def registrant_ids(self) -> set[str]:
+        """A registrant id on any edge holds for all stays; breakout edges speak only where no other edge does."""
+        return self.registrants or self.breakout_registrants
+
+
+@dataclass(slots=True)
+class Instance:
+    """One meeting uuid: when it started, when it ended (with whether that notice was stale), and its connections."""
+
+    started_at: datetime | None = None
+    last_at: datetime | None = None
+    ends: dict[datetime, bool] = field(default_factory=dict)
+    connections: dict[str, Connection] = field(default_factory=dict)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """The last end, since a webinar may also report that its practice session ended."""
+        return max(self.ends, default=None)
+
+
+def gather(notices: Iterable[Notice]) -> dict[str, Instance]:
+    """The instances by uuid. What says neither where nor when it happened is left out."""
+    instances: dict[str, Instance] = {}
+    for notice in notices:
+        if notice.kind and notice.meeting_uuid and notice.at:
+            _add(instances.setdefault(notice.meeting_uuid, Instance()), notice, notice.at)
+    return instances
+
+
+def _add(instance: Instance, notice: Notice, at: datetime) -> None:
+    starts = [each for each in (instance.started_at, notice.instance_start, at) if each]
+    instance.started_at = min(starts)
+    instance.last_at = max(at, instance.last_at or at)
+    if notice.kind == "ended":
+        instance.ends[at] = instance.ends.get(at, True) and notice.stale
+    elif notice.kind != "started":
+        key = notice.participant_uuid or f"user:{notice.user_id}"
+        _add_edge(instance.connections.setdefault(key, Connection()), notice, at)
+
+
+def _add_edge(connection: Connection, notice: Notice, at: datetime) -> None:
+    if notice.kind in ("joined", "left"):
+        edges = connection.joins if notice.kind == "joined" else connection.lefts
+        edge = Edge(at, notice.user_id)
+        edges[edge] = edges.get(edge, True) and notice.stale
+    elif notice.kind == "put_waiting":
+        connection.put_waiting.add(at)
+    elif notice.kind == "waiting":
+        connection.waits.add(at)
+    elif notice.kind == "waited":
+        connection.admissions.add(at)
+    elif notice.kind == "bind":
+        connection.bound_connections.update(filter(None, [notice.bind_participant_uuid]))
+        connection.bound_users.update(filter(None, [notice.bind_user_id]))
+    _identify(connection, notice, at)
+
+
+def _identify(connection: Connection, notice: Notice, at: datetime) -> None:
+    """In breakout events the e-mail can follow the room instead of the person (zoom.md §3.3): it is not read there."""
+    breakout = notice.kind == "breakout"
+    if notice.registrant_id:
+        (connection.breakout_registrants if breakout else connection.registrants).add(notice.registrant_id)
+    if notice.kind in ("joined", "left") and notice.email:
+        connection.emails.add(notice.email)
+    if notice.name and not breakout:
+        connection.names.add((at, notice.name))
+    connection.by_phone = connection.by_phone or bool(notice.phone)

@@ -1,0 +1,193 @@
+"""From the inbox to presence: which live sessions a delivery touches, and who was present in one of them.
+
+A class is the set of meeting instances (uuids) that overlap its window, never the meeting id alone: an id is used for
+months, and a restart during class makes a second uuid (zoom.md §4). Everything here can be computed again from the
+inbox at any time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, and_, func, select, tuple_, update
+
+from lti_tool.db import Database
+from lti_tool.sessions.attendance import PersonPresence
+from lti_tool.tables.evidence import zoom_inbox
+from lti_tool.tables.live_sessions import live_sessions
+from lti_tool.tasks import Handler, enqueue
+from zoom_adapter.connections import Instance, gather
+from zoom_adapter.persons import identities, people
+from zoom_adapter.registrants import directory, record_registration
+from zoom_adapter.schemas import Notice, read_notice
+
+SETTLE = "settle"
+BEFORE_START = timedelta(minutes=30)
+AFTER_END = timedelta(minutes=120)
+# A class is looked at this long after its scheduled end, whatever Zoom said by then.
+WITHOUT_END = timedelta(minutes=10)
+MOST_IN_ONE_TAKE = 2000
+ENDS = ("meeting.ended", "webinar.ended")
+UNSETTLED = ("scheduled", "provisional", "reconciled")
+
+Span = tuple[datetime, datetime]
+
+
+class Presence(NamedTuple):
+    """Who was present in one live session. `ended_at` is None while the class has not ended as far as Zoom said;
+    `flags`: `no_events`, `several_instances`, `running`."""
+
+    people: tuple[PersonPresence, ...]
+    ended_at: datetime | None
+    flags: tuple[str, ...]
+
+
+def take_inbox(database: Database, now: datetime) -> bool:
+    """Read what is new in the inbox: keep who registered, and ask for the settlement of the live sessions touched.
+
+    Mark and tasks are one transaction, so a delivery is never taken without its consequence. Whether there may be more.
+    """
+    with database.read() as connection:
+        if connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.taken_at.is_(None)).limit(1)).first() is None:
+            return False
+    with database.write() as connection:
+        rows = _take(connection, now)
+        for notice in _registrations(rows):
+            record_registration(connection, notice, now)
+        _ask_for_settlement(connection, rows, now)
+    return bool(rows)
+
+
+def _take(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
+    """The oldest untaken rows, marked. Another reader's rows are left to it: the mark is a conditional UPDATE."""
+    untaken = zoom_inbox.c.taken_at.is_(None)
+    oldest = select(zoom_inbox.c.id).where(untaken).order_by(zoom_inbox.c.id).limit(MOST_IN_ONE_TAKE)
+    columns = ("event", "meeting_id", "meeting_uuid", "happened_at", "body")
+    return connection.execute(
+        update(zoom_inbox)
+        .where(zoom_inbox.c.id.in_(oldest), untaken)
+        .values(taken_at=now)
+        .returning(*(zoom_inbox.c[name] for name in columns))
+    ).all()
+
+
+def _registrations(rows: Iterable[Row[Any]]) -> Iterator[Notice]:
+    return (read_notice(row.body) for row in rows if ".registration_" in row.event)
+
+
+def _ask_for_settlement(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
+    """A class that has ended is settled now. Every class is looked at once more after its scheduled end: perhaps nobody
+    ever says that the meeting ended, or it ended early and was not started again."""
+    spans = _spans(connection, rows)
+    ended = _ended_uuids(connection, {uuid for _, uuid in spans})
+    registered = {row.meeting_id for row in rows if ".registration_" in row.event}
+    for session in _sessions_of(connection, {row.meeting_id for row in rows if row.meeting_id}):
+        touched = [uuid for (meeting, uuid), span in spans.items() if _is_part(session, meeting, span)]
+        late_registration = session.zoom_meeting_id in registered and session.state != "scheduled"
+        over_at = session.ends_at + WITHOUT_END
+        if late_registration or ended.intersection(touched) or (touched and now >= over_at):
+            ask_for(connection, session.id, now)
+        if touched and now < over_at:
+            key, payload = f"session:{session.id}:over", {"session_id": session.id}
+            enqueue(connection, SETTLE, key, payload, now=now, run_at=over_at)
+
+
+def ask_for(connection: Connection, session_id: int, now: datetime) -> None:
+    """Ask for the settlement of one live session, in the caller's transaction."""
+    enqueue(connection, SETTLE, f"session:{session_id}", {"session_id": session_id}, now=now)
+
+
+def _spans(connection: Connection, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], Span]:
+    """First and last edge of the instances that these rows belong to, by meeting id and uuid."""
+    at = zoom_inbox.c.happened_at
+    columns = (zoom_inbox.c.meeting_id, zoom_inbox.c.meeting_uuid)
+    meant = {(row.meeting_id, row.meeting_uuid) for row in rows if row.meeting_id and row.meeting_uuid}
+    query = select(*columns, func.min(at), func.max(at)).where(tuple_(*columns).in_(meant)).group_by(*columns)
+    return {(meeting_id, uuid): (first, last) for meeting_id, uuid, first, last in connection.execute(query)}
+
+
+def _ended_uuids(connection: Connection, uuids: set[str]) -> set[str]:
+    query = select(zoom_inbox.c.meeting_uuid).where(zoom_inbox.c.meeting_uuid.in_(uuids), zoom_inbox.c.event.in_(ENDS))
+    return set(connection.execute(query).scalars()) if uuids else set()
+
+
+def _sessions_of(connection: Connection, meeting_ids: set[str]) -> Sequence[Row[Any]]:
+    of_these = and_(live_sessions.c.zoom_meeting_id.in_(meeting_ids), live_sessions.c.state.in_(UNSETTLED))
+    return connection.execute(select(live_sessions).where(of_these).order_by(live_sessions.c.id)).all()
+
+
+def window(session: Row[Any]) -> Span:
+    """When an instance must have been running to belong to this live session."""
+    return session.starts_at - BEFORE_START, session.ends_at + AFTER_END
+
+
+def _is_part(session: Row[Any], meeting_id: str, span: Span) -> bool:
+    opens, closes = window(session)
+    return bool(session.zoom_meeting_id == meeting_id and span[0] <= closes and span[1] >= opens)
+
+
+def load_presence(connection: Connection, session: Row[Any]) -> Presence:
+    """Who was present in this live session (a row of `live_sessions`), by all that the inbox holds now."""
+    instances = gather(_notices(connection, session))
+    asked = set(identities(instances))
+    known = directory(connection, session.zoom_meeting_id, asked)
+    ended_at = _ended_at(instances.values())
+    flags = {"no_events": not instances, "several_instances": len(instances) > 1, "running": ended_at is None}
+    return Presence(people(instances, known.identify), ended_at, tuple(flag for flag, is_so in flags.items() if is_so))
+
+
+def _notices(connection: Connection, session: Row[Any]) -> Iterator[Notice]:
+    opens, closes = window(session)
+    of_meeting = zoom_inbox.c.meeting_id == session.zoom_meeting_id
+    uuids = (
+        select(zoom_inbox.c.meeting_uuid)
+        .where(of_meeting, zoom_inbox.c.happened_at.is_not(None))
+        .group_by(zoom_inbox.c.meeting_uuid)
+        .having(and_(func.min(zoom_inbox.c.happened_at) <= closes, func.max(zoom_inbox.c.happened_at) >= opens))
+    )
+    query = select(zoom_inbox.c.body, zoom_inbox.c.stale).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids))
+    for body, stale in connection.execution_options(yield_per=1000).execute(query):
+        yield read_notice(body, stale=stale)
+
+
+def _ended_at(instances: Iterable[Instance]) -> datetime | None:
+    """The last end of all; None while an instance that saw people after it has not ended."""
+    instances = list(instances)
+    last = max((each.ended_at for each in instances if each.ended_at), default=None)
+    still_open = [each for each in instances if not each.ended_at and each.connections]
+    if last is None or any(each.last_at and each.last_at > last for each in still_open):
+        return None
+    return last
+
+
+def settle_task(
+    database: Database,
+    settle: Callable[..., object],
+    after: Callable[..., None],
+    clock: Callable[[], datetime],
+) -> Handler:
+    """The handler of a `settle` task: load the presence, hand it to `settle(database, session_id, people, ended_at,
+    now, after)`. A live session that is cancelled or locked is left as it is."""
+
+    def run(payload: Mapping[str, Any]) -> None:
+        with database.read() as connection:
+            session = connection.execute(
+                select(live_sessions).where(live_sessions.c.id == payload["session_id"])
+            ).first()
+            if session is None or session.state not in UNSETTLED:
+                return
+            present = load_presence(connection, session)
+        settle(database, session.id, present.people, present.ended_at, clock(), after)
+
+    return run
+
+
+def rebuild(connection: Connection, now: datetime) -> Sequence[int]:
+    """Who registered, read anew from the whole inbox; the ids of the live sessions that the inbox speaks of and that
+    may still be settled."""
+    registrations = select(zoom_inbox.c.body).where(zoom_inbox.c.event.like("%.registration!_%", escape="!"))
+    for body in connection.execute(registrations.order_by(zoom_inbox.c.id)).scalars().all():
+        record_registration(connection, read_notice(body), now)
+    spoken_of = select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == live_sessions.c.zoom_meeting_id).exists()
+    query = select(live_sessions.c.id).where(live_sessions.c.state.in_(UNSETTLED), spoken_of)
+    return connection.execute(query.order_by(live_sessions.c.id)).scalars().all()

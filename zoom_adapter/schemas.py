@@ -1,0 +1,178 @@
+"""What a delivery says, read from its raw body into one flat value.
+
+PURE. Unknown keys are ignored, a number is as good as a text, a missing or odd field is an empty text: new fields and
+types come without notice, and a delivery that is half understood is still evidence. Shapes: zoom.md §3.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+LONGEST_TEXT = 200
+URL_VALIDATION = "endpoint.url_validation"
+
+# What follows "meeting." or "webinar.": the kind of notice and the fields that may hold its time.
+_PARTICIPANT_EVENTS = {
+    "participant_joined": ("joined", ("join_time",)),
+    "participant_left": ("left", ("leave_time",)),
+    "participant_joined_waiting_room": ("waiting", ("date_time",)),
+    "participant_put_in_waiting_room": ("put_waiting", ("date_time",)),
+    "participant_left_waiting_room": ("waited", ("date_time",)),
+    "participant_admitted": ("waited", ("date_time",)),
+    "participant_joined_breakout_room": ("breakout", ("join_time",)),
+    "participant_left_breakout_room": ("breakout", ("leave_time",)),
+    "participant_role_changed": ("role", ("date_time",)),
+    "participant_bind": ("bind", ("date_time", "join_time")),
+}
+_INSTANCE_EVENTS = {"started": ("started", ("start_time",)), "ended": ("ended", ("end_time",))}
+
+
+class Notice(NamedTuple):
+    """One delivery. Texts are never None; `at` is when it happened (aware UTC, None if it does not say)."""
+
+    event: str = ""
+    kind: str = ""
+    event_ts: str = ""
+    meeting_id: str = ""
+    meeting_uuid: str = ""
+    instance_start: datetime | None = None
+    at: datetime | None = None
+    participant_uuid: str = ""
+    user_id: str = ""
+    registrant_id: str = ""
+    email: str = ""
+    name: str = ""
+    phone: str = ""
+    room: str = ""
+    new_role: str = ""
+    bind_user_id: str = ""
+    bind_participant_uuid: str = ""
+    plain_token: str = ""
+    stale: bool = False
+
+
+def read_notice(body: bytes, *, stale: bool = False) -> Notice:
+    """The notice in these bytes; an empty one where they are not a JSON object."""
+    try:
+        delivery = json.loads(body)
+    except (ValueError, RecursionError):
+        return Notice(stale=stale)
+    envelope = _mapping(delivery)
+    payload = _mapping(envelope.get("payload"))
+    subject = _mapping(payload.get("object"))
+    event = text(envelope.get("event"))
+    family, _, name = event.partition(".")
+    base = Notice(
+        event=sys.intern(event),
+        event_ts=text(envelope.get("event_ts")),
+        meeting_id=sys.intern(text(subject.get("id"))),
+        meeting_uuid=sys.intern(text(subject.get("uuid"))),
+        plain_token=text(payload.get("plainToken")) if event == URL_VALIDATION else "",
+        stale=stale,
+    )
+    if family not in ("meeting", "webinar"):
+        return base
+    return _with_details(base, name, subject)
+
+
+def _with_details(base: Notice, name: str, subject: Mapping[str, Any]) -> Notice:
+    if name in _PARTICIPANT_EVENTS:
+        kind, times = _PARTICIPANT_EVENTS[name]
+        return _of_participant(base, kind, times, subject)
+    if name in _INSTANCE_EVENTS:
+        kind, times = _INSTANCE_EVENTS[name]
+        return base._replace(kind=kind, at=_first_instant(subject, times), instance_start=_start(subject))
+    if name.startswith("registration_"):
+        return _of_registrant(base, _mapping(subject.get("registrant")))
+    return base
+
+
+def _of_participant(base: Notice, kind: str, times: tuple[str, ...], subject: Mapping[str, Any]) -> Notice:
+    participant = _mapping(subject.get("participant"))
+    return base._replace(
+        kind=kind,
+        at=_first_instant(participant, times),
+        instance_start=_start(subject),
+        participant_uuid=text(participant.get("participant_uuid")),
+        user_id=text(participant.get("user_id")),
+        registrant_id=text(participant.get("registrant_id")),
+        email=_address(participant.get("email")),
+        name=text(participant.get("user_name")),
+        phone=text(participant.get("phone_number")),
+        room=text(subject.get("breakout_room_uuid")),
+        new_role=text(participant.get("new_role")),
+        bind_user_id=text(participant.get("bind_user_id")),
+        bind_participant_uuid=text(participant.get("bind_participant_uuid")),
+    )
+
+
+def _of_registrant(base: Notice, registrant: Mapping[str, Any]) -> Notice:
+    names = (text(registrant.get("first_name")), text(registrant.get("last_name")))
+    return base._replace(
+        kind="registration",
+        registrant_id=text(registrant.get("id")),
+        email=_address(registrant.get("email")),
+        name=text(" ".join(filter(None, names))),
+    )
+
+
+def content_key(notice: Notice, body: bytes) -> str:
+    """SHA-256 (hex) of what makes a delivery the same one again: equal for retries and for overlapping subscriptions
+    (zoom.md §2). A stale copy has a key of its own, so a fresh one after it still counts."""
+    parts = _content(notice)
+    digest = sha256(body if parts is None else "|".join(parts).encode())
+    return sha256(b"stale|" + digest.digest()).hexdigest() if notice.stale else digest.hexdigest()
+
+
+def _content(notice: Notice) -> tuple[str, ...] | None:
+    """The parts of the key, or None where the delivery lacks one and only its bytes can tell."""
+    if notice.kind == "registration":
+        parts = (notice.meeting_id, notice.event, notice.registrant_id, notice.event_ts)
+        return parts if all(parts) else None
+    if not (notice.at and notice.meeting_uuid):
+        return None
+    time = notice.at.isoformat()
+    if notice.kind in ("started", "ended"):
+        return (notice.meeting_uuid, notice.event, time)
+    if not (notice.participant_uuid or notice.user_id):
+        return None
+    extra = (notice.room, notice.new_role, notice.bind_user_id)
+    return (notice.meeting_uuid, notice.participant_uuid, notice.user_id, notice.event, time, *extra)
+
+
+def text(value: object) -> str:
+    """A JSON scalar as text that any database stores: no NUL, no half of a character pair, at most 200 long."""
+    if isinstance(value, str):
+        clean = value if value.isascii() else value.encode("utf-8", "replace").decode()
+        return clean.replace("\0", "").strip()[:LONGEST_TEXT]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def instant(value: object) -> datetime | None:
+    """An ISO 8601 text as an aware UTC instant; without a zone it is UTC, as Zoom means it. None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _address(value: object) -> str:
+    return text(value).lower()[:LONGEST_TEXT]
+
+
+def _start(subject: Mapping[str, Any]) -> datetime | None:
+    return instant(subject.get("start_time"))
+
+
+def _first_instant(holder: Mapping[str, Any], names: tuple[str, ...]) -> datetime | None:
+    return next((at for name in names if (at := instant(holder.get(name)))), None)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
