@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -17,7 +19,7 @@ from lti_tool.house import House
 from lti_tool.lti.nonces import forget_nonces
 from lti_tool.publication import version
 from lti_tool.sessions import live_sessions
-from lti_tool.sessions.settlement import SettledPerson, settle, verify_settleable
+from lti_tool.sessions.settlement import PEOPLE_PER_COMMIT, SettledPerson, settle, verify_settleable
 from lti_tool.tables.evidence import registrants, zoom_inbox
 from lti_tool.tables.gates import completions
 from lti_tool.tasks import Clock, Handler, Worker
@@ -104,14 +106,22 @@ class Sweep:
             outdated = claims.outdated(connection)
             unscored = ledger.without_score(connection, self.since)
         for trainee_id, session_id in outdated:
-            with self.house.database.write() as connection:
-                reconsider(connection, trainee_id, session_id, self.house.clock())
-        for trainee_id, module_id in unscored:
-            with self.house.database.write() as connection:
-                ledger.desire(connection, [trainee_id], module_id, self.house.clock())
+            self._try(reconsider, trainee_id, session_id)
+        for module_id, pairs in groupby(unscored, key=itemgetter(0)):
+            people = [trainee_id for _, trainee_id in pairs]
+            for first in range(0, len(people), PEOPLE_PER_COMMIT):
+                self._try(ledger.desire, people[first : first + PEOPLE_PER_COMMIT], module_id)
         # A launch that is being committed now may carry an earlier moment.
         self.since = started - timedelta(minutes=1)
         return False
+
+    def _try(self, job: Callable[..., object], *about: Any) -> None:
+        """One job in a transaction of its own. What fails here fails again later, and must not stop the worker."""
+        try:
+            with self.house.database.write() as connection:
+                job(connection, *about, self.house.clock())
+        except Exception as error:
+            log.error("a late change could not be followed", extra={"error": type(error).__name__})
 
 
 def _settle_handler(house: House) -> Handler:

@@ -41,14 +41,21 @@ class _Document(HTMLParser):
         self.links: list[str] = []
         self.words: list[str] = []
         self._silent = 0
+        self._select = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
         if tag == "form":
             self.forms.append(Form(found.get("action", ""), found.get("method", "get").lower(), found.get("id", "")))
-        elif tag in ("input", "textarea", "select") and self.forms and found.get("name"):
+        elif tag in ("input", "textarea") and self.forms and found.get("name"):
             self._field(tag, found)
+        elif tag == "select":
+            self._select = found.get("name", "")
+        elif tag == "option" and self.forms and self._select:
+            # The first option is what a browser sends unless another one is marked.
+            if self._select not in self.forms[-1].fields or "selected" in found:
+                self.forms[-1].fields[self._select] = found.get("value", "")
         elif tag == "iframe":
             self.frames.append(found.get("src", ""))
         elif tag == "a" and found.get("href"):

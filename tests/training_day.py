@@ -24,7 +24,8 @@ def at(minutes: float) -> datetime:
 
 
 def add_session(connection: Connection, published: Published, now: datetime, **given) -> int:
-    values = {"module_id": MODULE, "starts": datetime.fromisoformat("2026-11-10T09:00"), "zoom_meeting_id": MEETING, **given}
+    starts = datetime.fromisoformat("2026-11-10T09:00")
+    values = {"module_id": MODULE, "starts": starts, "zoom_meeting_id": MEETING, **given}
     return live_sessions.add(connection, published, actor="cli", now=now, **values)
 
 

@@ -44,6 +44,7 @@ def _row(each: Any) -> dict[str, Any]:
     return {
         "line_item": each.line_item_url,
         "trainee": each.trainee_id,
+        "user_id": each.user_id,
         "module": each.module_id,
         "meaning": each.meaning,
         "desired": each.desired_given,

@@ -68,11 +68,12 @@ def desire_missing(connection: Connection, trainee_id: int, now: datetime) -> in
     return sum(desire(connection, [trainee_id], module_id, now) for module_id in modules.all())
 
 
-def without_score(connection: Connection, launched_since: datetime, limit: int = 200) -> list[tuple[int, str]]:
-    """(trainee id, module id) of people who attended a module and have launched it since, at a place that has no score
+def without_score(connection: Connection, launched_since: datetime) -> list[tuple[str, int]]:
+    """(module id, trainee id) of people who attended a module and have launched it since, at a place that has no score
     for them or has moved to another line item."""
     query = (
-        select(attendances.c.trainee_id, live_sessions.c.module_id)
+        select(live_sessions.c.module_id, attendances.c.trainee_id)
+        .select_from(attendances)
         .join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
         .join(placements, placements.c.module_id == live_sessions.c.module_id)
         .join(enrolments, and_(_enrolled_here(), enrolments.c.trainee_id == attendances.c.trainee_id))
@@ -89,9 +90,9 @@ def without_score(connection: Connection, launched_since: datetime, limit: int =
             or_(scores.c.id.is_(None), scores.c.line_item_url != placements.c.line_item_url),
         )
         .distinct()
-        .limit(limit)
+        .order_by(live_sessions.c.module_id, attendances.c.trainee_id)
     )
-    return [(row.trainee_id, row.module_id) for row in connection.execute(query)]
+    return [(row.module_id, row.trainee_id) for row in connection.execute(query)]
 
 
 def rows(connection: Connection, *, status: str | None = None) -> Sequence[Row[Any]]:

@@ -37,9 +37,13 @@ class Measured:
     person: PersonPresence
     attendance: Attendance
     day: Mapping[str, Any]
-    latest: Version | None
     digest: str
     ended: bool
+    latest: Version | None = None
+
+    @property
+    def person_key(self) -> str:
+        return self.person.person_key
 
     @property
     def trainee_id(self) -> int | None:
@@ -118,8 +122,8 @@ def write(connection: Connection, session_id: int, news: Sequence[Measured], *, 
     for each in replaced:
         connection.execute(update(attendances).where(attendances.c.id == each.latest_id), each.values(now))
     _close(connection, [each.latest_id for each in added if each.latest is not None and each.latest.is_current])
-    ids = {each.person.person_key: each.latest_id for each in replaced} | _insert(connection, session_id, added, now)
-    return [ids[each.person.person_key] for each in news]
+    ids = {each.person_key: each.latest_id for each in replaced} | _insert(connection, session_id, added, now)
+    return [ids[each.person_key] for each in news]
 
 
 def _close(connection: Connection, row_ids: Collection[int]) -> None:
@@ -134,7 +138,7 @@ def _insert(connection: Connection, session_id: int, news: Sequence[Measured], n
         {
             **each.values(now),
             "live_session_id": session_id,
-            "person_key": each.person.person_key,
+            "person_key": each.person_key,
             "version": 1 if each.latest is None else each.latest.version + 1,
             "is_current": True,
         }

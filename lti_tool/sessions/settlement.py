@@ -31,8 +31,8 @@ from lti_tool.tables.live_sessions import live_sessions as table
 log = logging.getLogger(__name__)
 
 # A commit waits for the disk, and a statement for many people costs little more than one for one person, so people are
-# settled in groups: one transaction each, short enough that a webhook waiting for the same file does not notice.
-PEOPLE_PER_COMMIT = 25
+# settled in groups: one transaction each, short enough that a webhook waiting for the same file hardly notices.
+PEOPLE_PER_COMMIT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,9 @@ def settle(
     todo += [each for each in lost if _has_news(this, each, current, aliases)]
     this.result.unchanged = len(people) + len(lost) - len(todo)
     for group in _groups(todo):
+        measured = [_measure(this, each) for each in group]
         with database.write() as connection:
-            _settle_group(connection, this, group, aliases)
+            _settle_group(connection, this, measured, aliases)
     if this.failures:
         raise Conflict(
             "settlement_incomplete",
@@ -227,7 +228,7 @@ def _groups(people: Sequence[PersonPresence]) -> Iterator[Sequence[PersonPresenc
 
 
 def _settle_group(
-    connection: Connection, this: _Round, group: Sequence[PersonPresence], aliases: Mapping[str, list[str]]
+    connection: Connection, this: _Round, group: Sequence[Measured], aliases: Mapping[str, list[str]]
 ) -> None:
     """Settle a group as a whole, and where that fails one by one, so that a failure touches nobody else."""
     verify_settleable(_lock(connection, this.session.id))
@@ -238,20 +239,20 @@ def _settle_group(
         raise  # the database itself is in trouble: the task is tried again
     except Exception as error:
         if len(group) > 1:
-            for person in group:
-                _settle_group(connection, this, [person], aliases)
+            for each in group:
+                _settle_group(connection, this, [each], aliases)
             return
-        log.error("person could not be settled", extra=_ids(this, group[0], error))
+        log.error("person could not be settled", extra=_ids(this, group[0].person, error))
         this.failures.append(error)
     else:
         this.result.add(counted)
 
 
 def _settle_people(
-    connection: Connection, this: _Round, people: Sequence[PersonPresence], aliases: Mapping[str, list[str]]
+    connection: Connection, this: _Round, people: Sequence[Measured], aliases: Mapping[str, list[str]]
 ) -> SettleResult:
     latest = versions.latest(connection, this.session.id, [each.person_key for each in people])
-    news = [_measure(this, each, latest.get(each.person_key)) for each in people]
+    news = [replace(each, latest=latest.get(each.person_key)) for each in people]
     changed = [each for each in news if not each.is_known]
     ids = versions.write(connection, this.session.id, changed, now=this.now)
     former = [key for each in people for key in aliases.get(each.person_key, ())]
@@ -263,9 +264,9 @@ def _settle_people(
     return SettleResult(this.ended, len(changed), len(news) - len(changed), withdrawn, retired)
 
 
-def _measure(this: _Round, person: PersonPresence, latest: Version | None) -> Measured:
+def _measure(this: _Round, person: PersonPresence) -> Measured:
     attendance = attend(person.intervals, this.session.segments, this.share)
-    return Measured(person, attendance, attendance.day(), latest, this.digest(person), this.ended)
+    return Measured(person, attendance, attendance.day(), this.digest(person), this.ended)
 
 
 def _told(this: _Round, news: Measured, attendance_id: int) -> SettledPerson:

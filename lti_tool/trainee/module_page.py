@@ -70,6 +70,7 @@ def locked_page(connection: Connection, published: Published, decision: Decision
         **words(programme, decision),
         "title": title,
         "headline": sentences.heading(decision, programme),
+        "rule_words": sentences.gate_in_words(programme, decision.offering),
         "needed_dates": list(_needed_dates(connection, programme, decision, now)),
         "elsewhere": list(_elsewhere(connection, programme, decision)),
     }

@@ -143,7 +143,7 @@ def test_a_unit_launched_later_gets_the_score_too(course):
     with course.database.write() as connection:
         add_place(connection, course.registration_id, course.now, resource_link_id="unit-2")
         missing = ledger.without_score(connection, course.now)
-        assert missing == [(course.trainee_id, MODULE)]
+        assert missing == [(MODULE, course.trainee_id)]
         assert ledger.desire_missing(connection, course.trainee_id, course.now) == 1
         assert ledger.without_score(connection, course.now) == []
     assert len(course.scores()) == 2
@@ -154,7 +154,7 @@ def test_a_line_item_that_moved_is_sent_the_score_again(course):
     moved = "https://lms.example.org/lineitems/new"
     with course.database.write() as connection:
         connection.execute(update(placements).values(line_item_url=moved))
-        assert ledger.without_score(connection, course.now) == [(course.trainee_id, MODULE)]
+        assert ledger.without_score(connection, course.now) == [(MODULE, course.trainee_id)]
         assert ledger.desire(connection, [course.trainee_id], MODULE, course.now) == 1
     (score,) = course.scores()
     assert (score.line_item_url, score.desired_version) == (moved, 2)

@@ -27,7 +27,9 @@ def session_id(database, published, now):
 
 def read(database, published, now, trainee_id, *, is_open=True):
     with database.read() as connection:
-        return feed(connection, trainee_id, published, now, {MODULE} if is_open else set(), host="gatehouse.example.org")
+        return feed(
+            connection, trainee_id, published, now, {MODULE} if is_open else set(), host="gatehouse.example.org"
+        )
 
 
 def events(raw):
@@ -51,9 +53,7 @@ def test_the_zone_comes_with_its_rules(database, published, now, trainee_id, ses
 
 
 def test_the_same_records_give_the_same_bytes_at_any_hour(database, published, now, trainee_id, session_id):
-    assert read(database, published, now, trainee_id) == read(
-        database, published, now + timedelta(hours=5), trainee_id
-    )
+    assert read(database, published, now, trainee_id) == read(database, published, now + timedelta(hours=5), trainee_id)
 
 
 def test_the_link_stands_there_only_while_the_gate_is_open(database, published, now, trainee_id, session_id):

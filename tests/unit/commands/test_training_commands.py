@@ -1,0 +1,199 @@
+"""`gatehouse session`, `attendance`, `grades` and `credit`: what a stranger types, and what scripts lean on."""
+
+import json
+from functools import partial
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select, update
+
+from lti_tool.commands.attendance import attendance
+from lti_tool.commands.console import TellingGroup
+from lti_tool.commands.credit import credit
+from lti_tool.commands.grades import grades
+from lti_tool.commands.session import session
+from lti_tool.sessions.settlement import settle
+from lti_tool.tables.live_sessions import live_sessions as sessions_table
+from lti_tool.tables.scores import scores
+from lti_tool.wiring import follow_attendance
+from tests.training_day import (
+    FIVE,
+    WHOLE_DAY,
+    add_licence,
+    add_place,
+    add_platform,
+    add_session,
+    add_trainee,
+    enrol,
+    present,
+    stay,
+)
+
+COMMANDS = {"session": session, "attendance": attendance, "grades": grades, "credit": credit}
+GATEHOUSE = TellingGroup("gatehouse", commands=COMMANDS)
+ADD = ("session", "add", "--module", "F1", "--starts", "2026-12-01T09:00", "--zoom-meeting", "853 0000 1234")
+
+
+@pytest.fixture
+def run(settings, published):
+    environment = {
+        "GATEHOUSE_PUBLIC_URL": settings.public_url,
+        "GATEHOUSE_SECRET_KEY": settings.secret_key,
+        "GATEHOUSE_FIELD_KEYS": ",".join(settings.field_keys),
+        "GATEHOUSE_DATABASE_URL": settings.database_url,
+    }
+    return lambda *words: CliRunner().invoke(GATEHOUSE, words, env=environment)
+
+
+@pytest.fixture
+def taught(database, published, now):
+    """A session that one licensed trainee attended in full and a stranger by half."""
+    with database.write() as connection:
+        session_id, trainee_id = add_session(connection, published, now), add_trainee(connection, 1, now)
+        add_licence(connection, trainee_id, now)
+        registration_id = add_platform(connection, now)
+        add_place(connection, registration_id, now)
+        enrol(connection, registration_id, trainee_id, now)
+    people = [
+        present(trainee_id, *WHOLE_DAY, email="trainee1@example.org", registrant_id="r1"),
+        present(None, stay(0, 100 / 60), key="connection:b"),
+    ]
+    settle(database, session_id, people, FIVE, now, partial(follow_attendance, now=now))
+    return session_id, trainee_id
+
+
+def told(result):
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_session_is_added_shown_and_listed(run):
+    added = told(run(*ADD, "--join-url", "https://zoom.example.org/j/1", "--json"))
+    assert added["starts_at"] == "2026-12-01T17:00:00Z"
+    assert (added["zoom_meeting"], added["kind"], added["minutes_instructional"]) == ("85300001234", "meeting", 390)
+    assert told(run("session", "show", str(added["id"]), "--json")) == added
+    assert [each["id"] for each in told(run("session", "list", "--json"))] == [added["id"]]
+    assert told(run("session", "list", "--module", "F2", "--json")) == []
+
+
+def test_a_day_without_a_time_and_a_past_date_are_taken(run):
+    words = ("session", "add", "--module", "F1", "--starts", "2024-03-05", "--zoom-meeting", "1", "--json")
+    assert told(run(*words))["starts_at"] == "2024-03-05T17:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ((*ADD[:5], "tomorrow", *ADD[6:]), "wall_time_wrong"),
+        ((*ADD[:5], "2026-13-01", *ADD[6:]), "wall_time_wrong"),
+        ((*ADD, "--zone", "Nowhere"), "zone_unknown"),
+        (("session", "show", "99"), "session_unknown"),
+        (("session", "settle", "99"), "session_unknown"),
+        (("session", "cancel", "99", "--reason", "Ill."), "session_unknown"),
+        (("attendance", "show", "99"), "session_unknown"),
+        (("credit", "show", "--trainee", "nobody@example.org"), "trainee_unknown"),
+    ],
+)
+def test_a_refusal_says_what_happened_and_ends_with_1(run, words, code):
+    result = run(*words)
+    assert result.exit_code == 1
+    assert f"({code})" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_wrong_usage_ends_with_2(run):
+    assert run("session", "add").exit_code == 2
+    assert run("session", "show", "one").exit_code == 2
+
+
+def test_a_cancelled_session_is_not_settled(run):
+    session_id = str(told(run(*ADD, "--json"))["id"])
+    assert run("session", "cancel", session_id, "--reason", "The teacher is ill.").exit_code == 0
+    assert "(session_cancelled)" in run("session", "settle", session_id).stderr
+
+
+def test_settling_a_session_without_evidence_leaves_it_scheduled(run, database):
+    session_id = told(run(*ADD, "--json"))["id"]
+    assert "scheduled" in run("session", "settle", str(session_id)).stdout
+    with database.read() as connection:
+        assert connection.scalar(select(sessions_table.c.state)) == "scheduled"
+
+
+def test_attendance_has_the_shape_that_scripts_lean_on(run, taught):
+    session_id, trainee_id = taught
+    shown = told(run("attendance", "show", str(session_id), "--json"))
+    assert shown["session"] == {"id": session_id, "module": "F1", "state": "provisional"}
+    (person,) = shown["people"]
+    assert person == {
+        "trainee": trainee_id,
+        "name": "Somebody",
+        "email": "trainee1@example.org",
+        "registrant_id": "r1",
+        "minutes_present": 390.0,
+        "minutes_instructional": 390.0,
+        "minutes_required": 312.0,
+        "completed": True,
+        "intervals": [
+            {
+                "from": "2026-11-10T16:55:00Z",
+                "to": "2026-11-11T01:05:00Z",
+                "evidence": "webhook",
+                "counted_minutes": 390.0,
+            }
+        ],
+        "flags": [],
+    }
+    (stranger,) = shown["unmatched"]
+    assert (stranger["trainee"], stranger["minutes_present"], stranger["completed"]) == (None, 1.66, False)
+
+
+def test_attendance_is_a_table_for_people(run, taught):
+    shown = run("attendance", "show", str(taught[0])).stdout
+    assert "provisional" in shown
+    assert "390.0" in shown
+    assert "not matched to anybody" in shown
+
+
+def test_a_scheduled_session_has_provisional_numbers_of_nobody(run):
+    session_id = told(run(*ADD, "--json"))["id"]
+    shown = told(run("attendance", "show", str(session_id), "--json"))
+    assert (shown["session"]["state"], shown["people"], shown["unmatched"]) == ("provisional", [], [])
+
+
+def test_the_ledger_shows_desired_and_delivered(run, taught):
+    (row,) = told(run("grades", "ledger", "--json"))
+    assert row["line_item"] == "https://lms.example.org/lineitems/1"
+    assert (row["trainee"], row["desired"], row["delivered"], row["status"]) == (taught[1], 100.0, None, "waiting")
+    assert (row["attempts"], row["last_answer"]) == (0, None)
+    assert told(run("grades", "ledger", "--status", "parked", "--json")) == []
+
+
+def test_what_cannot_be_delivered_is_counted_and_kept(run, taught, database):
+    with database.write() as connection:
+        connection.execute(update(scores).values(desired_given=-1.0, next_attempt_at=FIVE))
+    assert told(run("grades", "deliver", "--json")) == {"delivered": 0, "waiting": 0, "parked": 1}
+    assert told(run("grades", "deliver", "--parked", "--json")) == {"delivered": 0, "waiting": 0, "parked": 1}
+
+
+def test_credit_shows_every_line_of_the_checklist(run, taught):
+    shown = told(run("credit", "show", "--trainee", "trainee1@example.org", "--json"))
+    apa = next(each for each in shown if each["body"] == "apa")
+    assert (apa["session"], apa["state"], apa["credits"]) == (taught[0], "awarded", "6.5")
+    assert {line["name"]: line["satisfied"] for line in apa["checklist"]}["attendance"] is True
+    text = run("credit", "show", "--trainee", str(taught[1]), "--session", str(taught[0])).stdout
+    assert "apa: awarded, 6.5 credits" in text
+    assert "MFT 12345" not in text
+
+
+def test_a_fact_is_recorded_once_for_a_body_of_the_programme(run, taught):
+    words = ("credit", "fact", "--trainee", str(taught[1]), "--session", str(taught[0]), "--fact", "fee")
+    words += ("--reason", "Paid by card.")
+    assert "(body_unknown)" in run(*words, "--body", "nobody").stderr
+    assert run(*words, "--body", "apa").stdout == "recorded: fee\n"
+    assert "(fact_recorded)" in run(*words, "--body", "apa").stderr
+
+
+def test_nobody_has_no_claims(run, database, now):
+    with database.write() as connection:
+        trainee_id = add_trainee(connection, 9, now)
+    assert run("credit", "show", "--trainee", str(trainee_id)).stdout == "(none)\n"
