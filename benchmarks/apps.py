@@ -1,11 +1,10 @@
 """The tool as it is measured: the whole application, and beside its webhook the same one without a database."""
 
-import os
+from datetime import UTC, datetime
 
 from flask import Flask, Response
 
-from lti_tool.app import create_app
-from lti_tool.house import build_house
+from lti_tool.commands.serve import WebProcess
 from lti_tool.log import configure
 from lti_tool.settings import load_settings
 from zoom_adapter import webhook
@@ -19,12 +18,11 @@ class Forgetful:
 
 
 def tool() -> Flask:
-    """The application for the environment's settings."""
+    """What `gatehouse serve --no-worker` runs, for the environment's settings."""
     settings = load_settings()
-    configure(os.environ.get("GATEHOUSE_LOG_LEVEL", "INFO"))
-    house = build_house(settings)
-    app = create_app(settings, house=house)
-    without = webhook.blueprint(settings.zoom_secret_tokens, Forgetful(), house.clock)  # type: ignore[arg-type]
+    configure(settings.log_level)
+    app = WebProcess(settings, with_worker=False)()
+    without = webhook.blueprint(settings.zoom_secret_tokens, Forgetful(), lambda: datetime.now(UTC))  # type: ignore[arg-type]
     app.register_blueprint(without, name="without_database", url_prefix="/without-database")
     app.add_url_rule("/bare", "bare", lambda: Response(status=204), methods=["POST"])
     return app

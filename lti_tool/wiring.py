@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from lti_tool.gates import equivalency
 from lti_tool.gates.completions import complete, end_completion
 from lti_tool.grades import awards, claims, ledger
 from lti_tool.grades.awards import SettledDay
@@ -18,6 +19,7 @@ from lti_tool.grades.delivery import Deliverer
 from lti_tool.house import House
 from lti_tool.lti.nonces import forget_nonces
 from lti_tool.publication import version
+from lti_tool.session import forget_sessions
 from lti_tool.sessions import live_sessions
 from lti_tool.sessions.settlement import PEOPLE_PER_COMMIT, SettledPerson, settle, verify_settleable
 from lti_tool.tables.evidence import registrants, zoom_inbox
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 
 # How often the worker looks for claims and scores that wait for a licence or a first launch.
 SWEEP = timedelta(seconds=5)
-FORGET = timedelta(minutes=10)
+TIDY = timedelta(minutes=10)
 
 
 def follow_attendance(connection: Connection, people: Sequence[SettledPerson], now: datetime) -> None:
@@ -69,7 +71,7 @@ def build_worker(house: House) -> Worker:
             "take_inbox": lambda: presence.take_inbox(house.database, house.clock()),
             "deliver_scores": deliverer.deliver_due,
             "sweep": Every(SWEEP, house.clock, sweep.run),
-            "forget_nonces": Every(FORGET, house.clock, lambda: forget_nonces(house.database, house.clock())),
+            "tidy": Every(TIDY, house.clock, partial(_tidy, house)),
         },
         clock=house.clock,
     )
@@ -122,6 +124,16 @@ class Sweep:
                 job(connection, *about, self.house.clock())
         except Exception as error:
             log.error("a late change could not be followed", extra={"error": type(error).__name__})
+
+
+def _tidy(house: House) -> bool:
+    """Drop what has run out: nonces, sessions of browsers, and approvals of equivalencies (marked, not dropped)."""
+    now = house.clock()
+    with house.database.write() as connection:
+        equivalency.expire_due(connection, today=now.date(), now=now)
+    forget_nonces(house.database, now)
+    forget_sessions(house.database, now)
+    return False
 
 
 def _settle_handler(house: House) -> Handler:

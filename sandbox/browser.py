@@ -5,6 +5,7 @@ Only the frame is not drawn: what a unit frames is opened directly.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http.cookiejar import DefaultCookiePolicy
@@ -84,7 +85,7 @@ class Page:
     url: str
     status: int
     html: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
 
     @property
     def document(self) -> _Document:
@@ -160,6 +161,6 @@ class Browser:
             answer = self.http.send(prepared, allow_redirects=False, timeout=TIMEOUT)
             extract_cookies_to_jar(self.cookies, prepared, answer.raw)
             if not answer.is_redirect:
-                return Page(answer.url, answer.status_code, answer.text, dict(answer.headers))
+                return Page(answer.url, answer.status_code, answer.text, answer.headers)
             method, url, content = "GET", urljoin(url, answer.headers["Location"]), {}
         raise LookupError(f"{url} redirects for ever")

@@ -214,7 +214,7 @@ class Story:
         expect_words(self.retreat("noor", "RT_EXP"), "locked", "licence")
         expect_words(self.retreat("maya", "RT_ADV"), "locked", "retreat")
         self.stage.gatehouse("retreat", "attended", "--trainee", "maya@example.org", "--retreat", "RT_EXP",
-                             "--starts", "2024-09-04")  # fmt: skip
+                             "--starts-on", "2024-09-04")  # fmt: skip
         expect_words(self.retreat("maya", "RT_ADV"), "You may apply")
         expect_words(self.retreat("maya", "RT_DIA"), "cannot be applied for", "nobody has set")
 

@@ -6,7 +6,7 @@ committed: a burst costs one commit a group, not one a delivery.
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -14,7 +14,9 @@ from datetime import datetime
 from queue import Empty, Full, Queue
 from typing import Any, Literal
 
-from lti_tool.db import Database, insert_ignoring
+from sqlalchemy import Connection, Dialect
+
+from lti_tool.db import Database
 from lti_tool.errors import GatehouseError
 from lti_tool.tables.evidence import zoom_inbox
 from zoom_adapter.schemas import Notice, content_key
@@ -52,6 +54,7 @@ class Inbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._insertion = _Insertion(database.engine.dialect)
         self._waiting: Queue[tuple[dict[str, Any], Future[Stored]] | None] = Queue(MOST_WAITING)
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -125,12 +128,57 @@ class Inbox:
             stored.discard(row["dedupe_key"])
             answer.set_result("stored" if new else "duplicate")
 
-    def _insert(self, rows: list[dict[str, Any]]) -> set[str]:
-        """Insert in one transaction; the keys that were new."""
+    def _insert(self, rows: Sequence[dict[str, Any]]) -> set[str]:
+        """Insert in one transaction; the keys that were new. A group in which all is new, as nearly always, needs no
+        question which ones are."""
         unique = {row["dedupe_key"]: row for row in reversed(rows)}
+        try:
+            self._insert_new(list(unique.values()))
+        except _SomeKnownError:
+            return self._insert_singly(unique.values())
+        return set(unique)
+
+    def _insert_new(self, rows: list[dict[str, Any]]) -> None:
         with self._database.write() as connection:
-            statement = insert_ignoring(connection, zoom_inbox).returning(zoom_inbox.c.dedupe_key)
-            return set(connection.execute(statement, list(unique.values())).scalars())
+            if self._insertion.execute(connection, rows) < len(rows):
+                raise _SomeKnownError
+
+    def _insert_singly(self, rows: Iterable[dict[str, Any]]) -> set[str]:
+        with self._database.write() as connection:
+            return {row["dedupe_key"] for row in rows if self._insertion.execute(connection, [row])}
+
+
+class _SomeKnownError(Exception):
+    """Some row of a group was there already: nothing of the group has been written."""
+
+
+class _Insertion:
+    """One INSERT … ON CONFLICT DO NOTHING for a whole group.
+
+    Each call of the database driver lets the other threads run and then waits for its turn again, so a group is one
+    call. SQLAlchemy would build such a statement anew each time; here its text is made once for each size.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        columns = [column for column in zoom_inbox.c if column.name not in ("id", "taken_at")]
+        self._names = [column.name for column in columns]
+        self._processors = [each.type.dialect_impl(dialect).bind_processor(dialect) for each in columns]
+        self._placeholder = "?" if dialect.paramstyle == "qmark" else "%s"
+        self._texts: dict[int, str] = {}
+
+    def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert these rows; how many were new."""
+        text = self._texts.setdefault(len(rows), self._text(len(rows)))
+        return connection.exec_driver_sql(text, tuple(value for row in rows for value in self._values(row))).rowcount
+
+    def _values(self, row: Mapping[str, Any]) -> Iterator[Any]:
+        for name, process in zip(self._names, self._processors, strict=True):
+            yield process(row[name]) if process else row[name]
+
+    def _text(self, size: int) -> str:
+        row = f"({', '.join([self._placeholder] * len(self._names))})"
+        values = ", ".join([row] * size)
+        return f"INSERT INTO {zoom_inbox.name} ({', '.join(self._names)}) VALUES {values} ON CONFLICT DO NOTHING"
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 # How long requests and tasks in hand may take to finish after SIGTERM.
 FINISH_SECONDS = 60
+
+# How long a thread may compute before another gets its turn. With Python's 5 ms the one thread that commits deliveries
+# waits behind the many that answer: durable appends came to 0.8 of the rate that 0.5 ms gives.
+SWITCH_SECONDS = 0.0005
 
 
 @click.command()
@@ -85,6 +90,7 @@ class WebProcess:
     threads: list[threading.Thread] = field(default_factory=list)
 
     def __call__(self) -> Flask:
+        sys.setswitchinterval(SWITCH_SECONDS)
         threading.Thread(target=_leave_with_parent, daemon=True).start()
         self.house = build_house(self.settings)
         app = create_app(self.settings, house=self.house)

@@ -25,7 +25,13 @@ def session() -> None:
 @click.option("--starts", required=True, help="Wall time of the start (2026-12-01T09:00), or a day (2026-12-01).")
 @click.option("--zone", default=None, help="IANA zone of that wall time; default: the programme's.")
 @click.option("--zoom-meeting", required=True, help="Zoom's meeting or webinar id.")
-@click.option("--kind", type=click.Choice(live_sessions.KINDS), default="meeting", show_default=True, help="What the live session is at Zoom.")
+@click.option(
+    "--kind",
+    type=click.Choice(live_sessions.KINDS),
+    default="meeting",
+    show_default=True,
+    help="What the live session is at Zoom.",
+)
 @click.option("--join-url", default=None, help="The link that trainees join by; shown only where the gate is open.")
 @json_option
 def add(
