@@ -14,8 +14,8 @@
         ├── NoAnswer               no connection, no answer in time, or an answer too large
         └── PlatformRefused        the other side answered with an error status
 
-A closed gate is not here: it is a value (`gates.evaluate.Decision`). Every code in use is listed in docs/errors.md, and a
-test says so.
+A closed gate is not here: it is a value (`gates.evaluate.Decision`). Every code in use is listed in docs/errors.md, and
+a test says so.
 """
 
 

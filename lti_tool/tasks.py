@@ -55,6 +55,10 @@ def enqueue(
     )
 
 
+class WorkersLostError(Exception):
+    """A task has cost every worker that took it its life: no handler ever came back to say why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     id: int
@@ -112,6 +116,8 @@ class Worker:
         if claimed is None:
             return False
         try:
+            if claimed.attempts > MAX_ATTEMPTS:
+                raise WorkersLostError
             self.handlers[claimed.kind](claimed.payload)
         except Exception as error:
             self._put_back(claimed, error)

@@ -6,12 +6,11 @@ committed: a burst costs one commit a group, not one a delivery.
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from datetime import datetime
-from queue import Empty, Full, Queue
+from queue import SimpleQueue
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Dialect
@@ -26,6 +25,8 @@ log = logging.getLogger(__name__)
 # Zoom waits three seconds for an answer; what is left is for the way there and back.
 APPEND_SECONDS = 2.0
 MOST_IN_ONE_COMMIT = 256
+# While deliveries come faster than commits, a moment's wait makes fewer and larger groups; a lone one never waits.
+GATHER_SECONDS = 0.002
 MOST_WAITING = 10_000
 
 Stored = Literal["stored", "duplicate"]
@@ -49,29 +50,41 @@ class Delivery:
     received_at: datetime
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A request that waits for its row: `done` is released once the row's fate is known, `outcome` is None when it
+    could not be stored, `given_up` is set when nobody waits any more."""
+
+    row: dict[str, Any]
+    done: threading.Lock
+    outcome: Stored | None = None
+    given_up: bool = False
+
+
 class Inbox:
     """Appends deliveries to the table `zoom_inbox`. May be used by any number of threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._insertion = _Insertion(database.engine.dialect)
-        self._waiting: Queue[tuple[dict[str, Any], Future[Stored]] | None] = Queue(MOST_WAITING)
+        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._is_busy = False
 
     def append(self, delivery: Delivery, timeout: float = APPEND_SECONDS) -> Stored:
         """Return once the delivery is on disk: "stored", or "duplicate" if its content is there already.
 
         Raises InboxUnavailable after `timeout` seconds, or at once when the database refuses.
         """
-        answer: Future[Stored] = Future()
-        try:
-            self._enqueue((_row(delivery), answer))
-            return answer.result(timeout)
-        except (Full, FutureTimeout) as error:
-            answer.cancel()
-            raise _unavailable() from error
+        waiting = _Waiting(_row(delivery), threading.Lock())
+        waiting.done.acquire()
+        self._enqueue(waiting)
+        waiting.given_up = not waiting.done.acquire(timeout=timeout)
+        if waiting.outcome is None:
+            raise _unavailable()
+        return waiting.outcome
 
     def close(self) -> None:
         """Write what waits, then stop. What comes later is refused."""
@@ -82,51 +95,52 @@ class Inbox:
             self._waiting.put(None)
             writer.join()
 
-    def _enqueue(self, item: tuple[dict[str, Any], Future[Stored]]) -> None:
+    def _enqueue(self, waiting: _Waiting) -> None:
         with self._lock:
-            if self._closed:
+            if self._closed or self._waiting.qsize() > MOST_WAITING:
                 raise _unavailable()
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_forever, name="zoom-inbox", daemon=True)
                 self._writer.start()
-            self._waiting.put_nowait(item)
+            self._waiting.put(waiting)
 
     def _write_forever(self) -> None:
         while (group := self._next_group()) is not None:
             # A request that has given up was answered 503 and comes again.
-            current = [item for item in group if item[1].set_running_or_notify_cancel()]
+            current = [waiting for waiting in group if not waiting.given_up]
             if current:
                 self._write_group(current)
 
-    def _next_group(self) -> list[tuple[dict[str, Any], Future[Stored]]] | None:
+    def _next_group(self) -> list[_Waiting] | None:
         """Wait for a delivery and take what waits behind it; None once the inbox is closed and empty."""
         first = self._waiting.get()
         if first is None:
             return None
+        if self._is_busy:
+            time.sleep(GATHER_SECONDS)
         group = [first]
-        while len(group) < MOST_IN_ONE_COMMIT:
-            try:
-                item = self._waiting.get_nowait()
-            except Empty:
-                break
-            if item is None:
+        while len(group) < MOST_IN_ONE_COMMIT and not self._waiting.empty():
+            waiting = self._waiting.get()
+            if waiting is None:
                 self._waiting.put(None)
                 break
-            group.append(item)
+            group.append(waiting)
+        self._is_busy = len(group) > 1
         return group
 
-    def _write_group(self, group: Sequence[tuple[dict[str, Any], Future[Stored]]]) -> None:
+    def _write_group(self, group: Sequence[_Waiting]) -> None:
+        """Whatever happens, nobody is left waiting."""
         try:
-            stored = self._insert([row for row, _ in group])
+            new = self._insert([waiting.row for waiting in group])
         except Exception as error:
             log.error("deliveries could not be stored", extra={"error": type(error).__name__, "count": len(group)})
-            for _, answer in group:
-                answer.set_exception(_unavailable())
-            return
-        for row, answer in group:
-            new = row["dedupe_key"] in stored
-            stored.discard(row["dedupe_key"])
-            answer.set_result("stored" if new else "duplicate")
+        else:
+            for waiting in group:
+                key = waiting.row["dedupe_key"]
+                waiting.outcome = "stored" if key in new else "duplicate"
+                new.discard(key)
+        for waiting in group:
+            waiting.done.release()
 
     def _insert(self, rows: Sequence[dict[str, Any]]) -> set[str]:
         """Insert in one transaction; the keys that were new. A group in which all is new, as nearly always, needs no
@@ -168,8 +182,10 @@ class _Insertion:
 
     def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert these rows; how many were new."""
-        text = self._texts.setdefault(len(rows), self._text(len(rows)))
-        return connection.exec_driver_sql(text, tuple(value for row in rows for value in self._values(row))).rowcount
+        if len(rows) not in self._texts:
+            self._texts[len(rows)] = self._text(len(rows))
+        values = tuple(value for row in rows for value in self._values(row))
+        return connection.exec_driver_sql(self._texts[len(rows)], values).rowcount
 
     def _values(self, row: Mapping[str, Any]) -> Iterator[Any]:
         for name, process in zip(self._names, self._processors, strict=True):
@@ -177,8 +193,8 @@ class _Insertion:
 
     def _text(self, size: int) -> str:
         row = f"({', '.join([self._placeholder] * len(self._names))})"
-        values = ", ".join([row] * size)
-        return f"INSERT INTO {zoom_inbox.name} ({', '.join(self._names)}) VALUES {values} ON CONFLICT DO NOTHING"
+        columns, values = ", ".join(self._names), ", ".join([row] * size)
+        return " ".join(("INSERT INTO", zoom_inbox.name, "(", columns, ") VALUES", values, "ON CONFLICT DO NOTHING"))
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:

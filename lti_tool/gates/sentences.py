@@ -132,7 +132,7 @@ def _title(node: Node, programme: Programme) -> str:
 def _members_in_words(members: Members, programme: Programme) -> str:
     """A set by its own name in words, a list by the titles it holds."""
     if members.set_name is not None:
-        return f"the {members.set_name.replace('_', ' ')}"
+        return f"the {programme.set_title(members.set_name)}"
     return _joined([short_name(programme, each) for each in members.names], "and")
 
 
@@ -192,6 +192,11 @@ def _say_licence(rule: nodes.LicenceActive, _programme: Programme, _about: froze
     return f"an active clinical licence{day}"
 
 
+def _say_professions(rule: nodes.ProfessionIn, programme: Programme, _about: frozenset[str]) -> str:
+    named = rule.members.set_name
+    return f"one of these professions: {programme.set_title(named) if named else ', '.join(rule.members.names)}"
+
+
 def _say_window(rule: nodes.DateWindow, _programme: Programme, _about: frozenset[str]) -> str:
     first = f"from {day_in_words(rule.opens.isoformat())}" if rule.opens else ""
     last = f"until {day_in_words(rule.closes.isoformat())}" if rule.closes else ""
@@ -205,9 +210,7 @@ _SAY: Mapping[type[Any], Callable[[Any, Programme, frozenset[str]], str]] = {
     nodes.AttendedRetreat: lambda rule, programme, _: f"having attended {short_name(programme, rule.retreat)}",
     nodes.RetreatEquivalencyOf: _say_equivalency,
     nodes.LicenceActive: _say_licence,
-    nodes.ProfessionIn: lambda rule, _programme, _: (
-        "one of these professions: " + (rule.members.set_name or "").replace("_", " ") + ", ".join(rule.members.names)
-    ),
+    nodes.ProfessionIn: _say_professions,
     nodes.DateWindow: _say_window,
     nodes.HealthClearance: lambda _rule, _programme, _: "screening by the clinic",
     nodes.AttestationOf: lambda _rule, _programme, _: "the statement about the list of conditions",

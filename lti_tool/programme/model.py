@@ -215,6 +215,8 @@ class Programme:
     sources: Mapping[str, str] = field(default_factory=dict)
     set_kinds: Mapping[str, str] = field(default_factory=dict)
     """What each set holds: modules, licences or professions."""
+    set_titles: Mapping[str, str] = field(default_factory=dict)
+    """What people call a set, where the document says so."""
     unset: tuple[str, ...] = ()
     """The paths that say UNSET: what a named person must still choose."""
 
@@ -222,6 +224,10 @@ class Programme:
         """Whether the offering is offered at all; an unknown one is not."""
         offering = self.modules.get(offering_id) or self.retreats.get(offering_id)
         return offering is not None and offering.publish
+
+    def set_title(self, name: str) -> str:
+        """What people call a set: its title, else its name with spaces."""
+        return self.set_titles.get(name) or name.replace("_", " ")
 
     def offering_title(self, offering_id: str) -> str:
         """The title of a module or retreat as people know it; the id itself for one the programme does not have."""

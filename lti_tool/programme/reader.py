@@ -23,6 +23,7 @@ from lti_tool.programme.offerings import (
 )
 from lti_tool.programme.problems import Problem
 from lti_tool.programme.sections import (
+    NamedSet,
     read_acknowledgement,
     read_contact,
     read_contradiction,
@@ -108,7 +109,7 @@ def _offerings(root: Entry, catalogue: str) -> dict[str, Any]:
     lengths = root.named("lengths", read_length)
     series = tuple(root.named("series", lambda entry: read_series(entry, catalogue)).values())
     modules, sessions = _modules(root, catalogue, lengths, series)
-    sets = {name: each or ("", None) for name, each in root.named("sets", read_set).items()}
+    sets = {name: each or NamedSet("", None, None) for name, each in root.named("sets", read_set).items()}
     return {
         "agendas": root.named("agendas", read_agenda),
         "lengths": lengths,
@@ -116,8 +117,9 @@ def _offerings(root: Entry, catalogue: str) -> dict[str, Any]:
         "modules": modules,
         "sessions": sessions,
         "packages": tuple(root.named("packages", read_package).values()),
-        "sets": {name: members for name, (_, members) in sets.items()},
-        "set_kinds": {name: kind for name, (kind, _) in sets.items()},
+        "sets": {name: each.members for name, each in sets.items()},
+        "set_kinds": {name: each.kind for name, each in sets.items()},
+        "set_titles": {name: each.title for name, each in sets.items() if each.title},
         "retreats": _retreats(root, catalogue, sets),
     }
 
@@ -146,8 +148,8 @@ def _modules(
     return modules, tuple(session for each in read.values() if each for session in each[1])
 
 
-def _retreats(root: Entry, catalogue: str, sets: dict[str, tuple[str, tuple[str, ...] | None]]) -> dict[str, Retreat]:
-    licences = {name: members for name, (kind, members) in sets.items() if kind == "licences"}
+def _retreats(root: Entry, catalogue: str, sets: dict[str, NamedSet]) -> dict[str, Retreat]:
+    licences = {name: each.members for name, each in sets.items() if each.kind == "licences"}
     return root.named("retreats", lambda entry: read_retreat(entry, catalogue, licences))
 
 

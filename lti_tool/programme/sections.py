@@ -1,7 +1,7 @@
 """Reading what is neither an offering nor credit: head, contacts, sets, gates, equivalencies, people, notes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from lti_tool.programme.entry import Entry, count, day, flag, mapping, one_of, text, texts, zone
 from lti_tool.programme.model import (
@@ -16,6 +16,14 @@ from lti_tool.programme.model import (
 )
 
 SET_KINDS = ("modules", "licences", "professions")
+
+
+class NamedSet(NamedTuple):
+    """A set as read: its kind, its members (None while they are UNSET) and what people call it."""
+
+    kind: str
+    members: tuple[str, ...] | None
+    title: str | None
 
 
 def read_head(entry: Entry) -> dict[str, Any]:
@@ -40,15 +48,16 @@ def read_contact(entry: Entry) -> Contact:
     )
 
 
-def read_set(entry: Entry) -> tuple[str, tuple[str, ...] | None]:
-    """What the set holds and its members; None while they are UNSET."""
+def read_set(entry: Entry) -> NamedSet:
+    """One set: what it holds, its members, and its title."""
     kinds = [kind for kind in SET_KINDS if entry.has(kind)]
     if len(kinds) != 1:
         message = f"A set has exactly one of the keys {', '.join(SET_KINDS)}."
         entry.report.error("set_kind", message, entry.path)
     for kind in kinds[1:]:
         entry.may(kind, texts)
-    return (kinds[0], entry.may(kinds[0], texts)) if kinds else ("", None)
+    title = entry.may("title", text)
+    return NamedSet(kinds[0], entry.may(kinds[0], texts), title) if kinds else NamedSet("", None, title)
 
 
 def read_gates(entry: Entry) -> list[Gate]:

@@ -5,7 +5,7 @@ student view, login, id_token, key set, token, line items, scores, results, rost
 Ours are only the parts of edx-platform the package leans on (`stand_ins` lists them), the pages around a unit,
 and the JSON under `/sandbox/` for scripts.
 
-Run it from the repository's root, with the packages of `requirements/openedx.txt` and nothing of the tool's:
+Run it from the repository's root, with the packages of `requirements/sandbox.txt` and nothing of the tool's:
 
     python -m sandbox.openedx --port 8081 --public-url http://localhost:8081 \
         --tool-url http://127.0.0.1:8080 --data DIR

@@ -194,6 +194,20 @@ def test_a_dead_workers_task_is_taken_over_when_its_lease_has_run_out(
     assert (heir.did, waiting(database)) == ([1], [])
 
 
+def test_a_task_that_costs_every_worker_its_life_is_parked_too(
+    database: Database, hire: Hire, clock: TestClock, now: datetime
+) -> None:
+    ask(database, now)
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(WorkerDied):
+            hire(Hands(raising(WorkerDied()))).run_once()
+        clock.at += LEASE + timedelta(seconds=1)
+    last = Hands()
+    hire(last).run_once()
+    row = waiting(database)[0]
+    assert (row.state, row.last_error, last.did) == ("parked", "WorkersLostError", [])
+
+
 def test_a_worker_that_was_taken_for_dead_cannot_undo_its_heirs_work(
     database: Database, hire: Hire, clock: TestClock, now: datetime
 ) -> None:

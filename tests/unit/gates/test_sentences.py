@@ -115,7 +115,7 @@ def test_rules_are_said_as_people_say_them(rule: Any, expected: str) -> None:
         (
             "RT_EXP",
             "An active clinical licence on the first day and "
-            "(Module 1, or (an accepted equivalency and one of the other polaris modules))",
+            "(Module 1, or (an accepted equivalency and one of the other Polaris modules))",
         ),
         ("RT_ADV", f"Having attended {RT_EXP}, or an accepted equivalent elsewhere"),
         ("RT_DIA", "Not decided yet"),
@@ -149,8 +149,8 @@ def test_gates_in_words(offering: str, expected: str) -> None:
         (
             {"completed_any": {"set": "other_polaris_modules", "n": 3}},
             [completed("F3")],
-            "Take 2 more of the other polaris modules.",
-            "2 completions of the other polaris modules are missing.",
+            "Take 2 more of the other Polaris modules.",
+            "2 completions of the other Polaris modules are missing.",
         ),
         (
             {"licence_active": {"types": ["LMFT"]}},
