@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from lti_tool.db import Database
 from lti_tool.http import Http
@@ -18,7 +17,7 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True)
 class House:
-    """What web, worker and commands share. `inbox` is the webhook's durable inbox; only the web process has one."""
+    """What web, worker and commands share."""
 
     settings: Settings
     database: Database
@@ -27,7 +26,6 @@ class House:
     http: Http
     platform_api: PlatformApi
     key_sets: KeySets
-    inbox: Any = None
 
 
 def build_house(

@@ -26,6 +26,7 @@ from lti_tool.tables.evidence import registrants, zoom_inbox
 from lti_tool.tables.gates import completions
 from lti_tool.tasks import Clock, Handler, Worker
 from zoom_adapter import presence
+from zoom_adapter.late_matches import match_late
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ def build_worker(house: House) -> Worker:
         periodic={
             "take_inbox": lambda: presence.take_inbox(house.database, house.clock()),
             "deliver_scores": deliverer.deliver_due,
+            "match_late": Every(SWEEP, house.clock, lambda: match_late(house.database, house.clock())),
             "sweep": Every(SWEEP, house.clock, sweep.run),
             "tidy": Every(TIDY, house.clock, partial(_tidy, house)),
         },

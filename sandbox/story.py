@@ -12,17 +12,10 @@ import requests
 
 from sandbox.browser import Browser, Page
 from sandbox.stage import PLAYED_MEETING, Stage
+from sandbox.zoom.plan import CAST as BEHAVIOUR_OF
 
-# What each of the cast does on the played day. Everybody is invented; the seed of the sandbox LMS says who they are.
-CAST = {
-    "maya": "breakouts",
-    "greta": "two_devices",
-    "noor": "reconnects",
-    "priya": "leaves_at_lunch",
-    "anneke": "away_for_lunch",
-    "lucia": "late",
-    "saoirse": "other_address",
-}
+# Who of the sandbox's people takes part in the played day.
+CAST = {name: BEHAVIOUR_OF[name] for name in ("maya", "greta", "noor", "priya", "anneke", "lucia", "saoirse")}
 ONLOOKERS = ("tomas", "wendell", "hiro")
 LICENCES = {
     "maya": ("psychologist", "CA", "PSY-10001"),

@@ -1,0 +1,1 @@
+"""A package, so that stage and browser end with its last test."""

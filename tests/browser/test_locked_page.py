@@ -1,0 +1,60 @@
+"""The page that most trainees meet first: a locked module, as a browser shows it."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Browser, expect
+
+from tests.browser.visitor import Visitor
+
+Visit = Callable[..., Visitor]
+
+NEW_YORK = {"timezone_id": "America/New_York"}
+
+
+def test_the_heading_has_the_focus_when_the_page_opens(visit: Visit) -> None:
+    page = visit("wendell").enter("module2")
+    expect(page.locator("h1")).to_contain_text("is locked until")
+    expect(page.locator("h1")).to_be_focused()
+
+
+def test_in_the_frame_the_focus_follows_the_reader_and_is_never_taken_from_the_course(visit: Visit) -> None:
+    visitor = visit("wendell")
+    tool = visitor.open_unit("module2")
+    frame = visitor.tool_frame("module2")
+    assert not frame.evaluate("document.hasFocus()"), "the person has clicked in the course page, not in ours"
+    tool.get_by_role("link", name="Check again").click()
+    expect(tool.locator("h1")).to_be_focused()
+
+
+def test_dates_stand_in_pacific_time_and_in_the_zone_of_the_reader(visit: Visit) -> None:
+    tool = visit("wendell", **NEW_YORK).open_unit("module2")
+    first = tool.get_by_role("heading", name="Next dates of Module 1").locator("+ ul > li").first
+    expect(first.locator("time")).to_contain_text("9:00 am – 5:00 pm P")
+    expect(first.locator(".gh-local")).to_be_visible()
+    expect(first.locator(".gh-local")).to_contain_text("your time (America/New York): ")
+    expect(first.locator(".gh-local")).to_contain_text(", 12:00 pm – 8:00 pm")
+
+
+def test_a_reader_in_pacific_time_reads_each_date_once(visit: Visit) -> None:
+    tool = visit("wendell", timezone_id="America/Los_Angeles").open_unit("module2")
+    expect(tool.locator("main time").first).to_be_visible()
+    expect(tool.locator(".gh-local:visible")).to_have_count(0)
+
+
+def test_without_script_the_page_is_whole(visit: Visit, browser: Browser) -> None:
+    visitor = visit("wendell")
+    address = visitor.enter("module2").url
+    context = browser.new_context(java_script_enabled=False, **NEW_YORK)
+    context.add_cookies(visitor.page.context.cookies())
+    page = context.new_page()
+    page.goto(address)
+    expect(page.locator("h1")).to_contain_text("is locked until")
+    expect(page.locator("main")).to_contain_text("9:00 am – 5:00 pm P")
+    expect(page.locator("main")).to_contain_text("(UTC−")
+    expect(page.locator(".gh-local:visible")).to_have_count(0)
+    page.get_by_role("link", name="I trained elsewhere").first.click()
+    expect(page.locator("h1")).to_contain_text("Training taken elsewhere")
+    page.get_by_label("Title of the course").fill("Nothing else")
+    page.get_by_role("button", name="Send the request").click()
+    expect(page.locator("main")).to_contain_text("Nothing has been sent yet")
+    context.close()
