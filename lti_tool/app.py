@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from flask import Blueprint, Flask
 from flask_bootstrap import Bootstrap5
 
-from lti_tool import error_pages, health, launch, log, request, security_headers, session, times
+from lti_tool import error_pages, health, launch, log, request, security_headers, session, times, url_parts
 from lti_tool.desk import pages as desk_pages
 from lti_tool.gates import pages as gates_pages
 from lti_tool.grades import pages as grades_pages
@@ -28,6 +28,7 @@ def create_app(settings: Settings, *, house: House | None = None) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=MOST_BYTES_OF_A_FORM, BOOTSTRAP_SERVE_LOCAL=True)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gatehouse"] = house
+    url_parts.register(app)
     Bootstrap5(app)
     ancestors = security_headers.FrameAncestors(house.database, settings.frame_origins)
     security_headers.register(app, ancestors, https=settings.public_url.startswith("https:"))

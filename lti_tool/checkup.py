@@ -14,6 +14,7 @@ from lti_tool.errors import NotFound
 from lti_tool.health import QUEUE_AGE_LIMIT_SECONDS
 from lti_tool.house import House
 from lti_tool.migrations import head, present_revision
+from lti_tool.sessions import endings
 from lti_tool.settings import Settings
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.platforms import deployments, registrations, tool_keys
@@ -84,6 +85,7 @@ def _database(connection: Connection, now: datetime) -> Iterator[Finding]:
     yield Finding("database", "ok", f"The database answers and is at revision {revision}.")
     checks: tuple[Callable[[Connection], Finding], ...] = (_programme, _platforms, _keys, _parked_tasks, _parked_scores)
     yield from (check(connection) for check in checks)
+    yield _ends(connection, now)
     yield _queue(connection, now)
 
 
@@ -128,6 +130,14 @@ def _queue(connection: Connection, now: datetime) -> Finding:
         return Finding("queue", "ok", f"The oldest due task has waited for {age:.0f} seconds.")
     says = f"The oldest due task has waited for {age / 60:.0f} minutes: no worker is at work."
     return Finding("queue", "wrong", says, "Run `gatehouse serve` or `gatehouse worker`.")
+
+
+def _ends(connection: Connection, now: datetime) -> Finding:
+    late = endings.missing(connection, now)
+    if not late:
+        return Finding("sessions", "ok", "Every live session of the past has its end.")
+    says = f"Nobody has said that these live sessions are over: {', '.join(str(each.id) for each in late)}."
+    return Finding("sessions", "note", says, "Run `gatehouse session end --help`, or cancel what did not take place.")
 
 
 def _parked_tasks(connection: Connection) -> Finding:

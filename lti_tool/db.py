@@ -5,7 +5,8 @@ instead of failing with SQLITE_BUSY (DESIGN §5). On PostgreSQL the lock is not 
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,18 +14,21 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import TimeoutError
 from sqlalchemy.schema import Table
 
 from lti_tool.tables.types import FieldCipher
 
 # Seconds a connection may wait for a lock or a server before it is an error (a webhook must be answered within 3 s).
 BUSY_SECONDS = 2
+# Seconds a writer waits for its turn on SQLite.
+TURN_SECONDS = 10
 
 
 class Database:
     """The engine and its two kinds of transaction."""
 
-    def __init__(self, url: str, cipher: FieldCipher) -> None:
+    def __init__(self, url: str, cipher: FieldCipher, *, turn_seconds: float = TURN_SECONDS) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         # Without preserve_rowcount an INSERT on PostgreSQL reports -1 rows, and insert_ignoring could not be asked.
@@ -35,60 +39,78 @@ class Database:
         # Encrypted columns find their keys here (tables.types.Encrypted).
         self.engine.dialect.field_cipher = cipher  # type: ignore[attr-defined]
         self._writers_turn = Lock()
+        self._turn_seconds = turn_seconds
         if self.is_sqlite:
-            _prepare_sqlite(self.engine)
+            event.listen(self.engine, "connect", _set_pragmas)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read transaction: one consistent view, nothing to commit."""
         with self.engine.connect() as connection, connection.begin():
+            self._begin(connection, "BEGIN")
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A write transaction: committed when the block ends, rolled back when it raises. Never nest two."""
-        turn: AbstractContextManager[Any] = self._writers_turn if self.is_sqlite else nullcontext()
-        with turn, self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        """A write transaction: committed when the block ends, rolled back when it raises. Never nest two. Raises
+        SQLAlchemy's TimeoutError when other writers leave it no turn in time."""
+        with self._turn(), self.engine.connect() as connection, connection.begin():
+            self._begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
     def close(self) -> None:
         self.engine.dispose()
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The turn of one writer; on PostgreSQL there are no turns."""
+        if self.is_sqlite and not self._writers_turn.acquire(timeout=self._turn_seconds):
+            raise TimeoutError("other writers leave no turn")
+        try:
+            yield
+        finally:
+            if self.is_sqlite:
+                self._writers_turn.release()
+
+    def _begin(self, connection: Connection, statement: str) -> None:
+        """SQLite's driver begins no transaction by itself. (An engine event would do it too, but one listener makes
+        SQLAlchemy look for others at every statement.)"""
+        if self.is_sqlite:
+            connection.exec_driver_sql(statement)
+
 
 def insert_ignoring(connection: Connection, table: Table) -> Any:
     """INSERT … ON CONFLICT DO NOTHING in the connection's dialect; a rowcount of 0 means that the row was there."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing()
+    return _insert_ignoring(connection.dialect.name, table)
 
 
 def upsert(connection: Connection, table: Table) -> Any:
     """An INSERT of the connection's dialect on which `.on_conflict_do_update(...)` can be called."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+    return _insert(connection.dialect.name, table)
+
+
+@cache
+def _insert_ignoring(dialect: str, table: Table) -> Any:
+    """Built once for each table: to build a statement anew costs more than to run it."""
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        # Transactions are opened by our own BEGIN below, not guessed by the driver.
+        # Transactions are opened by our own BEGIN above, not guessed by the driver.
         return {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
     return {"connect_timeout": BUSY_SECONDS, "options": "-c timezone=utc -c lock_timeout=10s"}
-
-
-def _prepare_sqlite(engine: Any) -> None:
-    event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
 
 
 def _set_pragmas(raw: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         raw.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def is_answering(database: Database) -> bool:

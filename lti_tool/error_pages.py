@@ -46,6 +46,7 @@ REFUSALS = {
     413: ("body_too_large", "What was sent is larger than we accept.", "Send a smaller file or a shorter text."),
     415: ("media_type_unknown", "What was sent is in a form we do not read.", "Send it from the page's own form."),
 }
+AWAY = (OperationalError, TimeoutError)
 REFUSED = ("request_refused", "The request was refused.", "Go back and try again.")
 
 
@@ -53,8 +54,8 @@ def register(app: Flask) -> None:
     """Answer every error of the app here."""
     app.register_error_handler(GatehouseError, refuse)
     app.register_error_handler(HTTPException, refuse_http)
-    app.register_error_handler(OperationalError, wait)
-    app.register_error_handler(TimeoutError, wait)
+    for away in AWAY:
+        app.register_error_handler(away, wait)
     app.register_error_handler(Exception, apologise)
 
 
@@ -67,7 +68,11 @@ def refuse(error: GatehouseError) -> Response:
 
 
 def refuse_http(error: HTTPException) -> Response:
-    """No such page, a method it does not take, a body too large; redirects pass."""
+    """No such page, a method it does not take, a body too large; redirects pass. What went wrong after the view, such
+    as its commit, comes wrapped and is answered like the same error in a view."""
+    original = getattr(error, "original_exception", None)
+    if original is not None:
+        return wait(original) if isinstance(original, AWAY) else apologise(original)
     abandon()
     if error.code is None or error.code < 400:
         return make_response(error.get_response())

@@ -9,6 +9,7 @@ from lti_tool.http import Http
 from lti_tool.lti.key_sets import KeySets
 from lti_tool.lti.keys import ToolKeys
 from lti_tool.lti.platform_api import PlatformApi
+from lti_tool.lti.remembered import Registrations
 from lti_tool.settings import Settings
 from lti_tool.tasks import now_utc
 
@@ -26,6 +27,7 @@ class House:
     http: Http
     platform_api: PlatformApi
     key_sets: KeySets
+    registrations: Registrations
 
 
 def build_house(
@@ -43,4 +45,5 @@ def build_house(
         http=http,
         platform_api=PlatformApi(database, http, keys, clock),
         key_sets=KeySets(http, clock),
+        registrations=Registrations(database),
     )

@@ -3,15 +3,17 @@
 Addresses come from platforms and administrators, so each is checked (facts: lti.md §11): https only, no user part,
 and after name resolution no private, loopback, link-local, multicast or unspecified address. The connection goes to the
 very address that was checked, so a name that answers differently the second time gains nothing. Redirects are refused,
-waits and sizes are bounded.
+sizes and waits are bounded: an answer that drips, byte by byte, is given up when its whole time is over.
 """
 
+import io
 import ipaddress
 import logging
 import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -19,6 +21,8 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 
@@ -27,7 +31,7 @@ log = logging.getLogger(__name__)
 USER_AGENT = "Gatehouse/0.1 (LTI 1.3 tool)"
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
-WHOLE_ANSWER_SECONDS = 30
+WHOLE_ANSWER_SECONDS = 15
 MOST_BYTES = 1024 * 1024
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
@@ -66,13 +70,14 @@ class Http:
         allow_private_addresses: bool = False,
         resolve: Resolve | None = None,
         pause: Callable[[float], None] = time.sleep,
+        answer_seconds: float = WHOLE_ANSWER_SECONDS,
     ) -> None:
         self._allow_private = allow_private_addresses
         self._pause = pause
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no netrc: the checked address is the one that is called
         self._session.cookies = RequestsCookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _PinnedAdapter(resolve or _resolve, self._check_address)
+        adapter = _PinnedAdapter(resolve or _resolve, self._check_address, answer_seconds)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, adapter)
 
@@ -124,7 +129,6 @@ class Http:
 
     def _ask(self, method: str, url: str, headers: Mapping[str, str], data: Any) -> Reply:
         named = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
-        deadline = time.monotonic() + WHOLE_ANSWER_SECONDS
         try:
             with self._session.request(
                 method,
@@ -135,7 +139,7 @@ class Http:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = _read(response, deadline)
+                body = _read(response)
         except (requests.RequestException, OSError, UnicodeError) as error:
             log.info("no answer from another system", extra={"error": type(error).__name__})
             raise NoAnswer(
@@ -172,10 +176,15 @@ def _inner_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 class _PinnedAdapter(HTTPAdapter):
     """Resolves the name, checks every address it has, and connects to one of those; the name stays in Host and SNI."""
 
-    def __init__(self, resolve: Resolve, check: Callable[[Address], None]) -> None:
+    def __init__(self, resolve: Resolve, check: Callable[[Address], None], answer_seconds: float) -> None:
         self._resolve = resolve
         self._check = check
+        self._answer_seconds = answer_seconds
         super().__init__(pool_connections=CONNECTIONS_PER_HOST, pool_maxsize=CONNECTIONS_PER_HOST)
+
+    def init_poolmanager(self, *given: Any, **named: Any) -> None:
+        super().init_poolmanager(*given, **named)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._answer_seconds)
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
@@ -204,15 +213,59 @@ def _resolve(name: str, port: int) -> list[str]:
     return [str(sockaddr[0]).partition("%")[0] for *_, sockaddr in answers]
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
-    """The whole body, within the size and time that one answer may take."""
+class _TimedAnswer(io.RawIOBase):
+    """What comes from a socket, until a moment: before every read the socket is told how long it may still wait."""
+
+    def __init__(self, raw: io.RawIOBase, waiting: socket.socket, seconds: float) -> None:
+        self._raw = raw
+        self._socket = waiting
+        self._ends_at = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        self._socket.settimeout(min(READ_SECONDS, left))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _pools(answer_seconds: float) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools by scheme, with connections whose answers (headers and body) end in time."""
+
+    class Answer(HTTPResponse):
+        def __init__(self, sock: socket.socket, *given: Any, **named: Any) -> None:
+            super().__init__(sock, *given, **named)
+            self.fp = io.BufferedReader(_TimedAnswer(self.fp.detach(), sock, answer_seconds))
+
+    class Plain(HTTPConnection):
+        response_class = Answer
+
+    class Encrypted(HTTPSConnection):
+        response_class = Answer
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class EncryptedPool(HTTPSConnectionPool):
+        ConnectionCls = Encrypted
+
+    return {"http": PlainPool, "https": EncryptedPool}
+
+
+def _read(response: requests.Response) -> bytes:
+    """The whole body, within the size that one answer may have."""
     body = bytearray()
     for chunk in response.iter_content(65536):
         body += chunk
         if len(body) > MOST_BYTES:
             raise NoAnswer("answer_too_large", "The other system's answer is larger than we take.")
-        if time.monotonic() > deadline:
-            raise NoAnswer("no_answer", "The other system did not answer in time.", "Try again in a few minutes.")
     return bytes(body)
 
 

@@ -9,16 +9,16 @@ from urllib.parse import quote, unquote, urlsplit
 
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template
 from flask import request as http_request
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from lti_tool import people, publication
 from lti_tool.db import upsert
 from lti_tool.errors import RefusedLaunch
-from lti_tool.lti import id_token, keys, nonces, oidc, registration
+from lti_tool.lti import id_token, keys, nonces, oidc
 from lti_tool.lti.claims import Ags, Launch, load_launch
 from lti_tool.lti.oidc import Site, State
 from lti_tool.request import connection, house, now
-from lti_tool.session import COOKIE, LIFETIME, Role, access, set_cookie, start
+from lti_tool.session import COOKIE, LIFETIME, Role, access, drop_cookie, set_cookie, start
 from lti_tool.tables.platforms import enrolments, placements
 
 blueprint = Blueprint("lti", __name__)
@@ -43,8 +43,7 @@ class Entered:
 @access("public")
 def login() -> Response:
     """Third-party initiated login: send the browser on to the platform. Writes nothing."""
-    with house().database.read() as reading:
-        begun = oidc.begin_login(reading, _site(), http_request.values, now())
+    begun = oidc.begin_login(house().registrations, _site(), http_request.values, now())
     response = _redirect(begun.auth_url, 302)
     set_cookie(response, begun.cookie, begun.cookie_value, oidc.LIFETIME)
     return response
@@ -55,7 +54,7 @@ def login() -> Response:
 def launch() -> Response:
     """Authentication response: verify it outside of any transaction, then enter in one."""
     state = oidc.load_state(_site(), _field("state"), now())
-    platform = _platform(state)
+    platform = house().registrations.load_active(state.registration_id, now())
     try:
         oidc.verify_browser(_site(), state, platform, http_request.cookies)
     except oidc.CookieMissing as missing:
@@ -65,6 +64,7 @@ def launch() -> Response:
     entered = enter(connection(), _site(), load_launch(claims, platform), state, now())
     response = _redirect(entered.path, 303)
     set_cookie(response, COOKIE, entered.token, LIFETIME)
+    drop_cookie(response, state.cookie)
     return response
 
 
@@ -98,7 +98,10 @@ def enter(connection: Connection, site: Site, launched: Launch, state: State, no
 
 
 def place(connection: Connection, launched: Launch, module_id: str | None, now: datetime) -> int:
-    """Record what the resource link opens and which services it was offered at this launch; the placement's id."""
+    """Record what the resource link opens and which services it was offered at this launch; the placement's id.
+
+    Most launches change nothing: then nothing is written, so launches of one unit do not wait for each other's commit.
+    """
     ags = launched.ags or Ags(None, None, ())
     key = {
         "registration_id": launched.registration_id,
@@ -113,9 +116,11 @@ def place(connection: Connection, launched: Launch, module_id: str | None, now: 
         "line_items_url": ags.line_items_url,
         "ags_scopes": list(ags.scopes),
         "memberships_url": launched.memberships_url,
-        "updated_at": now,
     }
-    return int(_write(connection, placements, key, values).scalar_one())
+    known = connection.execute(_place_of_link, key).first()
+    if known is not None and all(known._mapping[name] == value for name, value in values.items()):
+        return int(known.id)
+    return int(_write(connection, placements, key, {**values, "updated_at": now}).scalar_one())
 
 
 def enrol(connection: Connection, launched: Launch, trainee_id: int, role: Role, now: datetime) -> None:
@@ -139,14 +144,16 @@ def _write(connection: Connection, table: Any, key: Mapping[str, Any], values: M
     return connection.execute(_statements[known], {**key, **values})
 
 
+_place_of_link = select(placements).where(
+    placements.c.registration_id == bindparam("registration_id"),
+    placements.c.deployment_id == bindparam("deployment_id"),
+    placements.c.resource_link_id == bindparam("resource_link_id"),
+)
+
+
 def _site() -> Site:
     settings = house().settings
     return Site(settings.public_url, settings.secret_key)
-
-
-def _platform(state: State) -> registration.Registration:
-    with house().database.read() as reading:
-        return registration.load_active(reading, state.registration_id)
 
 
 def _module(connection: Connection, launched: Launch) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
-# The extra fields a line may carry: ids, codes, counts and durations of ours.
+# The extra fields a line may carry: ids, codes, counts and durations of ours (`path` is a place in the programme).
 FIELDS = (
     "at",
     "attempts",
@@ -33,9 +33,13 @@ FIELDS = (
     "meeting",
     "method",
     "milliseconds",
+    "offering",
     "outcome",
+    "path",
     "person",
     "placement",
+    "programme_version",
+    "reason",
     "reference",
     "registration",
     "revision",

@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
@@ -27,7 +27,7 @@ def find_or_add(
     if known is None:
         return _add(connection, issuer, sub, _shown(name), _address(email), now)
     _refresh(connection, known, _shown(name), _address(email))
-    return known
+    return int(known.id)
 
 
 def find(connection: Connection, id_or_email: str) -> int:
@@ -65,32 +65,31 @@ def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
     return row
 
 
-def _of_identity(connection: Connection, issuer: str, sub: str) -> int | None:
-    same = (identities.c.issuer == issuer) & (identities.c.sub == sub)
-    return connection.scalar(select(identities.c.trainee_id).where(same))
+def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any, Any] | None:
+    """Id, name and e-mail address."""
+    return connection.execute(_person_of_identity, {"issuer": issuer, "sub": sub}).first()
 
 
 def _add(connection: Connection, issuer: str, sub: str, name: str | None, email: str | None, now: datetime) -> int:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     person = {"name": name, "email": email, "calendar_token": token, "created_at": now}
-    trainee_id: int = connection.execute(insert(trainees).values(person).returning(trainees.c.id)).scalar_one()
+    trainee_id: int = connection.execute(_insert_person, person).scalar_one()
     identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
-    if connection.execute(insert_ignoring(connection, identities).values(identity)).rowcount:
+    if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
         return trainee_id
     # Another launch of the same person was quicker.
     connection.execute(delete(trainees).where(trainees.c.id == trainee_id))
     known = _of_identity(connection, issuer, sub)
     assert known is not None
-    return known
+    return int(known.id)
 
 
-def _refresh(connection: Connection, trainee_id: int, name: str | None, email: str | None) -> None:
+def _refresh(connection: Connection, known: Row[Any, Any, Any], name: str | None, email: str | None) -> None:
     """Write only what has changed: most launches change nothing."""
     sent = {key: value for key, value in (("name", name), ("email", email)) if value is not None}
-    row = connection.execute(select(trainees.c.name, trainees.c.email).where(trainees.c.id == trainee_id)).one()
-    changed = {key: value for key, value in sent.items() if getattr(row, key) != value}
+    changed = {key: value for key, value in sent.items() if getattr(known, key) != value}
     if changed:
-        connection.execute(update(trainees).where(trainees.c.id == trainee_id).values(changed))
+        connection.execute(update(trainees).where(trainees.c.id == known.id).values(changed))
 
 
 def _shown(name: str | None) -> str | None:
@@ -112,3 +111,11 @@ def _unknown() -> NotFound:
     return NotFound(
         "trainee_unknown", "There is no such trainee.", "People are known from their first launch; check id or address."
     )
+
+
+_person_of_identity = (
+    select(trainees.c.id, trainees.c.name, trainees.c.email)
+    .join_from(identities, trainees)
+    .where(identities.c.issuer == bindparam("issuer"), identities.c.sub == bindparam("sub"))
+)
+_insert_person = insert(trainees).returning(trainees.c.id)

@@ -9,12 +9,13 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from lti_tool import audit
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound, ProgrammeError
 from lti_tool.gates.rules import check_gates
+from lti_tool.gates.situation import day_of
 from lti_tool.programme.canonical import programme_digest
 from lti_tool.programme.doubts import unexplained
 from lti_tool.programme.model import Programme
@@ -32,10 +33,16 @@ class Published:
     programme: Programme
 
 
-def check_document(document: str | bytes, source_name: str) -> Checked:
-    """Everything that is wrong or doubtful in a document, the gates' rules included. Never raises."""
+def check_document(document: str | bytes, source_name: str, now: datetime | None = None) -> Checked:
+    """Everything that is wrong or doubtful in a document, the gates' rules included. Never raises.
+
+    With `now` a window that is past on that day in the programme's zone is an error too.
+    """
     checked = read_programme(document, source_name)
-    return checked if checked.programme is None else checked.with_problems(check_gates(checked.programme))
+    if checked.programme is None:
+        return checked
+    today = day_of(now, checked.programme.zone) if now else None
+    return checked.with_problems(check_gates(checked.programme, today))
 
 
 def publish(connection: Connection, document: str | bytes, source_name: str, *, actor: str, now: datetime) -> int:
@@ -44,7 +51,7 @@ def publish(connection: Connection, document: str | bytes, source_name: str, *, 
     Raises ProgrammeError: `programme_refused` when it has errors, `programme_needs_reason` when a warning that needs a
     reason is not acknowledged; Conflict `programme_published_meanwhile` when somebody else was faster.
     """
-    programme = publishable(check_document(document, source_name))
+    programme = publishable(check_document(document, source_name, now))
     digest = programme_digest(programme)
     newest = _newest(connection)
     if newest is not None and newest.digest == digest:
@@ -58,7 +65,7 @@ def publish(connection: Connection, document: str | bytes, source_name: str, *, 
         "published_by": actor,
         "published_at": now,
     }
-    if connection.execute(insert_ignoring(connection, programme_versions).values(row)).rowcount == 0:
+    if connection.execute(insert_ignoring(connection, programme_versions), row).rowcount == 0:
         message = "Another version of the programme was published at the same moment."
         raise Conflict("programme_published_meanwhile", message, "Compare with it and publish again.")
     audit.record(connection, actor=actor, act="programme_published", subject=f"programme:{number}", at=now)
@@ -101,13 +108,11 @@ def document_of(connection: Connection, number: int) -> str:
 
 
 def _newest(connection: Connection) -> Row[Any, Any] | None:
-    wanted = select(programme_versions.c.version, programme_versions.c.digest)
-    return connection.execute(wanted.order_by(programme_versions.c.version.desc()).limit(1)).first()
+    return connection.execute(_newest_version).first()
 
 
 def _version_row(connection: Connection, number: int) -> Row[Any, Any]:
-    wanted = select(programme_versions.c.version, programme_versions.c.digest)
-    row = connection.execute(wanted.where(programme_versions.c.version == number)).first()
+    row = connection.execute(_one_version, {"number": number}).first()
     if row is None:
         raise NotFound("programme_version_unknown", f"There is no programme version {number}.")
     return row
@@ -150,3 +155,8 @@ def _read_again(document: str, number: int) -> Programme:
         message = f"Programme version {number} cannot be read by this release: {checked.errors[0]}"
         raise ProgrammeError("programme_version_unreadable", message, "Publish a corrected document.", status=500)
     return checked.programme
+
+
+_versions = select(programme_versions.c.version, programme_versions.c.digest)
+_newest_version = _versions.order_by(programme_versions.c.version.desc()).limit(1)
+_one_version = _versions.where(programme_versions.c.version == bindparam("number"))

@@ -1,34 +1,48 @@
 """The headers of every answer. A page may be framed by registered platforms only; nothing is cached or referred."""
 
+import logging
+import re
 import threading
 import time
 from urllib.parse import urlsplit
 
 from flask import Flask, Response
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from lti_tool.db import Database
 from lti_tool.tables.platforms import registrations
 
+log = logging.getLogger(__name__)
+
 # How long a change of the registrations may take to show in frame-ancestors.
 REMEMBERED_SECONDS = 10.0
+# A policy is split at blanks, commas and semicolons, so an origin holds none.
+ORIGIN = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 
 
 class FrameAncestors:
     """The origins that may frame the tool: those of the active registrations' login pages and issuers, and those a
     site adds because its platform shows courses from another host (Open edX's learning micro-frontend)."""
 
-    def __init__(self, database: Database, added: tuple[str, ...]) -> None:
+    def __init__(
+        self, database: Database, added: tuple[str, ...], *, remembered_seconds: float = REMEMBERED_SECONDS
+    ) -> None:
         self._database = database
         self._added = added
+        self._remembered_seconds = remembered_seconds
         self._lock = threading.Lock()
-        self._value = ""
+        self._value = "'none'"
         self._read_at = float("-inf")
 
     def value(self) -> str:
+        """The origins as the policy writes them. While the database is away, those last read."""
         with self._lock:
-            if time.monotonic() - self._read_at > REMEMBERED_SECONDS:
-                self._value = " ".join(sorted(self._origins())) or "'none'"
+            if time.monotonic() - self._read_at > self._remembered_seconds:
+                try:
+                    self._value = " ".join(sorted(self._origins())) or "'none'"
+                except SQLAlchemyError as error:
+                    log.warning("frame ancestors not read", extra={"error": type(error).__name__})
                 self._read_at = time.monotonic()
             return self._value
 
@@ -42,10 +56,12 @@ class FrameAncestors:
 
 def origin_of(url: str) -> str | None:
     """Scheme, host and port of an http(s) address; None for anything else (an issuer may be any text)."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
         return None
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return origin if ORIGIN.fullmatch(origin) else None
 
 
 def register(app: Flask, ancestors: FrameAncestors, *, https: bool) -> None:

@@ -18,7 +18,7 @@ from flask import request as http_request
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from lti_tool.db import Database
-from lti_tool.errors import AccessDenied
+from lti_tool.errors import AccessDenied, BadInput
 from lti_tool.request import READING_METHODS, abandon, connection, house, now
 from lti_tool.signing import digest, fingerprint
 from lti_tool.tables.platforms import placements, registrations, web_sessions
@@ -36,8 +36,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks at the page: a person (`trainee_id`; staff are people too) in one placement of one course."""
+    """Who looks at the page: a person (`trainee_id`; staff are people too) in one placement of one course. `visit` is
+    the digest of the session's token: it names the session and opens nothing."""
 
+    visit: str
     trainee_id: int
     placement_id: int
     registration_id: int
@@ -65,7 +67,7 @@ def start(connection: Connection, *, trainee_id: int, placement_id: int, role: R
         "created_at": now,
         "expires_at": now + LIFETIME,
     }
-    connection.execute(insert(web_sessions), row)
+    connection.execute(_insert_session, row)
     return token
 
 
@@ -83,17 +85,26 @@ def set_cookie(response: Response, name: str, value: str, lifetime: timedelta) -
     )
 
 
+def drop_cookie(response: Response, name: str) -> None:
+    """Make the browser forget a cookie that `set_cookie` set."""
+    set_cookie(response, name, "", timedelta())
+
+
 def access(level: Level) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare who may call a view; every view of the tool carries this decorator.
 
     "public": anybody. "trainee": anybody with a session. "staff": a session that a teacher's launch started. For the
-    latter two a request that changes something must carry the session's CSRF token. Raises AccessDenied.
+    latter two a request that changes something must carry the session's CSRF token. A form is read whole before anybody
+    asks for a connection: one that arrives slowly keeps nobody waiting. Raises AccessDenied, or BadInput
+    `form_unreadable`.
     """
 
     def declare(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **named: P.kwargs) -> R:
             try:
+                if http_request.method not in READING_METHODS:
+                    _read_form()
                 if level != "public":
                     _let_in(level)
                 return view(*args, **named)
@@ -124,9 +135,15 @@ def viewer_or_none() -> Viewer | None:
     """The viewer of this request, None when its browser sent no valid session."""
     if "viewer" not in g:
         token = http_request.cookies.get(COOKIE)
-        g.viewer = _find(connection(), token, now()) if token else None
+        g.viewer = viewer_of(connection(), fingerprint(token), now()) if token else None
     found: Viewer | None = g.viewer
     return found
+
+
+def viewer_of(connection: Connection, visit: str, now: datetime) -> Viewer | None:
+    """The viewer of an unexpired session whose platform is still active; `visit` is the digest of its token."""
+    row = connection.execute(_viewer_of_session, {"digest": visit, "now": now}).first()
+    return None if row is None else Viewer(**row._mapping)
 
 
 def csrf_token() -> str:
@@ -156,6 +173,12 @@ def _forget_viewer(_error: BaseException | None = None) -> None:
     g.pop("viewer", None)
 
 
+def _read_form() -> None:
+    """No person types a NUL, and PostgreSQL stores none."""
+    if any("\0" in text for field in http_request.form.items(multi=True) for text in field):
+        raise BadInput("form_unreadable", "The form holds a character that cannot be stored.", "Go back and mend it.")
+
+
 def _let_in(level: Level) -> None:
     found = viewer()
     if level == "staff" and not found.is_staff:
@@ -178,14 +201,10 @@ def _verify_csrf() -> None:
         )
 
 
-def _find(connection: Connection, token: str, now: datetime) -> Viewer | None:
-    """The viewer of an unexpired session whose platform is still active."""
-    row = connection.execute(_viewer_of_session, {"digest": fingerprint(token), "now": now}).first()
-    return None if row is None else Viewer(**row._mapping)
-
-
+_insert_session = insert(web_sessions)
 _viewer_of_session = (
     select(
+        web_sessions.c.token_digest.label("visit"),
         web_sessions.c.trainee_id,
         web_sessions.c.placement_id,
         web_sessions.c.role,

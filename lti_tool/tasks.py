@@ -7,22 +7,25 @@ same SQL runs on SQLite and PostgreSQL.
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, func, or_, select, text, update
 
-from lti_tool.db import Database, insert_ignoring
+from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError
-from lti_tool.tables.housekeeping import tasks
+from lti_tool.tables.housekeeping import UNCLAIMED, tasks
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 8
+# A periodic job that failed rests this long: there is no use in saying the same thing many times a second.
+REST_SECONDS = 1
 Clock = Callable[[], datetime]
 Handler = Callable[[Mapping[str, Any]], None]
 
@@ -40,19 +43,21 @@ def enqueue(
     now: datetime,
     run_at: datetime | None = None,
 ) -> None:
-    """Ask for one task in the caller's transaction. A ready, unclaimed task of the same (kind, key) makes this a no-op;
-    one that a worker has in hand does not, since it may have read the state before this change."""
-    connection.execute(
-        insert_ignoring(connection, tasks).values(
-            kind=kind,
-            key=key,
-            payload=dict(payload),
-            state="ready",
-            run_at=run_at or now,
-            attempts=0,
-            created_at=now,
-        )
+    """Ask for one task in the caller's transaction. A ready, unclaimed task of the same (kind, key) is at most moved
+    forward, and held until this change is committed; one that a worker has in hand does not count, since it may have
+    read the state before this change."""
+    new = upsert(connection, tasks).values(
+        kind=kind,
+        key=key,
+        payload=dict(payload),
+        state="ready",
+        run_at=run_at or now,
+        attempts=0,
+        created_at=now,
     )
+    earlier = case((new.excluded.run_at < tasks.c.run_at, new.excluded.run_at), else_=tasks.c.run_at)
+    unclaimed = {"index_elements": [tasks.c.kind, tasks.c.key], "index_where": text(UNCLAIMED)}
+    connection.execute(new.on_conflict_do_update(**unclaimed, set_={"run_at": earlier}))
 
 
 class WorkersLostError(Exception):
@@ -82,6 +87,7 @@ class Worker:
     idle_seconds: float = 0.25
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     stopping: threading.Event = field(default_factory=threading.Event)
+    _resting: dict[str, float] = field(default_factory=dict)
 
     def run_forever(self) -> None:
         while not self.stopping.is_set():
@@ -98,9 +104,20 @@ class Worker:
     def step(self) -> bool:
         """One round: every periodic job, then one task. True while there was something to do."""
         busy = False
-        for job in self.periodic.values():
-            busy = job() or busy
+        for name, job in self.periodic.items():
+            busy = self._run_job(name, job) or busy
         return self._run_one_task() or busy
+
+    def _run_job(self, name: str, job: Callable[[], bool]) -> bool:
+        """One that fails says so and rests; the others and the tasks go on."""
+        if time.monotonic() < self._resting.get(name, 0):
+            return False
+        try:
+            return job()
+        except Exception as error:
+            log.error("periodic job failed", extra={"kind": name, "error": type(error).__name__})
+            self._resting[name] = time.monotonic() + REST_SECONDS
+            return False
 
     def _step_safely(self) -> bool:
         """A worker outlives a database that is away: it says so once a second and tries again."""

@@ -16,6 +16,7 @@ from lti_tool.gates.completions import complete, end_completion
 from lti_tool.grades import awards, claims, ledger
 from lti_tool.grades.awards import SettledDay
 from lti_tool.grades.delivery import Deliverer
+from lti_tool.grades.settled_days import completed_day, hold
 from lti_tool.house import House
 from lti_tool.lti.nonces import forget_nonces
 from lti_tool.publication import version
@@ -41,6 +42,7 @@ def follow_attendance(connection: Connection, people: Sequence[SettledPerson], n
     days = [_settled_day(each) for each in people if each.ended]
     if not days:
         return
+    hold(connection, [each.trainee_id for each in days])
     _follow_completions(connection, days, now)
     claims.decide(connection, version(connection, days[0].programme_version).programme, days, now)
     ledger.desire(connection, [each.trainee_id for each in days], days[0].module_id, now)
@@ -184,24 +186,32 @@ def _settled_day(person: SettledPerson) -> SettledDay:
 
 
 def _follow_completions(connection: Connection, days: Sequence[SettledDay], now: datetime) -> None:
-    """Completed: recorded once. No longer completed: this session's record ends, unless credit rests on it."""
+    """Completed: recorded once. No longer completed: this session's record ends, unless credit rests on it, and another
+    session that completes the module takes its place."""
     for day in days:
         if day.day["completed"]:
-            complete(
-                connection,
-                day.trainee_id,
-                day.module_id,
-                day.held_on,
-                "attendance",
-                live_session_id=day.session_id,
-                actor="system",
-                now=now,
-            )
+            _complete(connection, day, now)
     fallen = {day.trainee_id: day for day in days if not day.day["completed"]}
     for trainee_id, completion_id in _completions_of(connection, days[0].session_id, list(fallen)):
         if not _credit_rests_on(connection, fallen[trainee_id]):
             reason = "The corrected attendance of this session no longer reaches the completion threshold."
             end_completion(connection, completion_id, reason=reason, actor="system", now=now)
+            other = completed_day(connection, trainee_id, fallen[trainee_id].module_id)
+            if other is not None:
+                _complete(connection, other, now)
+
+
+def _complete(connection: Connection, day: SettledDay, now: datetime) -> None:
+    complete(
+        connection,
+        day.trainee_id,
+        day.module_id,
+        day.held_on,
+        "attendance",
+        live_session_id=day.session_id,
+        actor="system",
+        now=now,
+    )
 
 
 def _completions_of(connection: Connection, session_id: int, trainee_ids: Sequence[int]) -> Sequence[tuple[int, int]]:

@@ -194,7 +194,7 @@ class Story:
         expect(not priya["completed"] and priya["minutes_present"] == 165, f"Priya left at lunch: {priya}")
         grade = until("Priya's partial grade", lambda: self.gradebook("priya", "module1"))
         expect(grade["value"] < grade["max_value"], f"no full grade for half a day: {grade}")
-        expect_words(self.visit("priya", "module2"), "locked")
+        expect_words(self.visit("priya", "module2"), "locked", "What already counts", "147 min are missing")
         expect_words(self.day_page("priya"), "147 min", "missing")
 
     # 9

@@ -111,4 +111,5 @@ def present(trainee_id: int | None, *stays: PresenceInterval, key: str | None = 
         "flags": (),
         **given,
     }
-    return PersonPresence(intervals=tuple(stays), **values)
+    former = (f"registrant:{values['registrant_id']}", f"email:{values['email']}", *(each.source for each in stays))
+    return PersonPresence(intervals=tuple(stays), former_keys=former, **values)

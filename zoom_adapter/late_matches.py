@@ -44,9 +44,11 @@ def _unmatched(connection: Connection) -> Iterable[Row[*tuple[Any, ...]]]:
         attendances.c.live_session_id,
         attendances.c.registrant_id,
         attendances.c.email,
+        attendances.c.flags,
         live_sessions.c.zoom_meeting_id,
     )
     nobody = attendances.c.is_current & attendances.c.trainee_id.is_(None)
     named = attendances.c.registrant_id.is_not(None) | attendances.c.email.is_not(None)
     query = select(*columns).join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
-    return connection.execute(query.where(nobody, named, live_sessions.c.state.in_(UNSETTLED))).all()
+    rows = connection.execute(query.where(nobody, named, live_sessions.c.state.in_(UNSETTLED)))
+    return [row for row in rows if "evidence_withdrawn" not in row.flags]

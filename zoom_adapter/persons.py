@@ -31,13 +31,28 @@ Identify = Callable[[Identity], int | None]
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """Connections that are one appearance: one connection, or several that Zoom bound to each other."""
+    """Connections that are one appearance: one connection, or several that Zoom bound to each other. `media` says by
+    which means anything of it counts: by phone (True), otherwise (False), both, or nothing."""
 
-    key: str
+    keys: tuple[str, ...]
     identity: Identity
     names: frozenset[tuple[datetime, str]]
     stays: tuple[Stay, ...]
     flags: frozenset[str]
+    media: frozenset[bool]
+
+    @property
+    def key(self) -> str:
+        return self.keys[0]
+
+    @property
+    def own_keys(self) -> Iterator[str]:
+        """What the person may be called who is known by this appearance alone."""
+        if self.identity.registrant_id:
+            yield f"registrant:{self.identity.registrant_id}"
+        if self.identity.email:
+            yield f"email:{self.identity.email}"
+        yield from (f"connection:{key}" for key in self.keys)
 
 
 def people(instances: Mapping[str, Instance], identify: Identify) -> tuple[PersonPresence, ...]:
@@ -70,11 +85,16 @@ def _legs(instance: Instance) -> Iterator[Leg]:
         identity = _identity(connections)
         if any(each.stays or each.flags for each in stays) or any(identity):
             yield Leg(
-                key=keys[0],
+                keys=tuple(keys),
                 identity=identity,
                 names=frozenset(name for each in connections for name in each.names),
                 stays=tuple(sorted(stay for each in stays for stay in each.stays)),
                 flags=_flags(keys, connections, stays),
+                media=frozenset(
+                    connection.by_phone
+                    for connection, each in zip(connections, stays, strict=True)
+                    if any(stay.counts for stay in each.stays)
+                ),
             )
 
 
@@ -136,9 +156,7 @@ def _flags(keys: Sequence[str], connections: Sequence[Connection], stays: Sequen
 def _person_key(leg: Leg, trainee_id: int | None) -> str:
     if trainee_id is not None:
         return f"trainee:{trainee_id}"
-    if leg.identity.registrant_id:
-        return f"registrant:{leg.identity.registrant_id}"
-    return f"email:{leg.identity.email}" if leg.identity.email else f"connection:{leg.key}"
+    return next(leg.own_keys)
 
 
 def _person(key: str, trainee_id: int | None, legs: Sequence[Leg]) -> PersonPresence:
@@ -148,6 +166,8 @@ def _person(key: str, trainee_id: int | None, legs: Sequence[Leg]) -> PersonPres
         flags.add("estimated")
     if _is_concurrent(legs):
         flags.add("concurrent")
+    if {by_phone for leg in legs for by_phone in leg.media} == {True}:
+        flags.add("phone_only")
     names = max((name for leg in legs for name in leg.names), default=None)
     return PersonPresence(
         person_key=key,
@@ -157,6 +177,7 @@ def _person(key: str, trainee_id: int | None, legs: Sequence[Leg]) -> PersonPres
         registrant_id=min((leg.identity.registrant_id for leg in legs if leg.identity.registrant_id), default=None),
         intervals=tuple(intervals),
         flags=tuple(sorted(flags)),
+        former_keys=tuple(sorted({each for leg in legs for each in leg.own_keys})),
     )
 
 

@@ -5,27 +5,27 @@ months, and a restart during class makes a second uuid (zoom.md §4). Everything
 inbox at any time.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, func, select, tuple_, update
 
 from lti_tool.db import Database
+from lti_tool.sessions import settle_tasks
 from lti_tool.sessions.attendance import PersonPresence
 from lti_tool.tables.evidence import zoom_inbox
 from lti_tool.tables.live_sessions import live_sessions
-from lti_tool.tasks import Handler, enqueue
+from lti_tool.tasks import Handler
 from zoom_adapter.connections import Instance, gather
 from zoom_adapter.persons import identities, people
 from zoom_adapter.registrants import directory, record_registration
 from zoom_adapter.schemas import Notice, read_notice
 
-SETTLE = "settle"
+SETTLE = settle_tasks.SETTLE
+ask_for = settle_tasks.ask_for
 BEFORE_START = timedelta(minutes=30)
 AFTER_END = timedelta(minutes=120)
-# A class is looked at this long after its scheduled end, whatever Zoom said by then.
-WITHOUT_END = timedelta(minutes=10)
 MOST_IN_ONE_TAKE = 2000
 ENDS = ("meeting.ended", "webinar.ended")
 UNSETTLED = ("scheduled", "provisional", "reconciled")
@@ -59,16 +59,17 @@ def take_inbox(database: Database, now: datetime) -> bool:
 
 
 def _take(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
-    """The oldest untaken rows, marked. Another reader's rows are left to it: the mark is a conditional UPDATE."""
+    """The oldest untaken rows, marked, in order. Another reader's are left to it: the mark is a conditional UPDATE."""
     untaken = zoom_inbox.c.taken_at.is_(None)
     oldest = select(zoom_inbox.c.id).where(untaken).order_by(zoom_inbox.c.id).limit(MOST_IN_ONE_TAKE)
-    columns = ("event", "meeting_id", "meeting_uuid", "happened_at", "body")
-    return connection.execute(
+    columns = ("id", "event", "meeting_id", "meeting_uuid", "happened_at", "body")
+    taken = connection.execute(
         update(zoom_inbox)
         .where(zoom_inbox.c.id.in_(oldest), untaken)
         .values(taken_at=now)
         .returning(*(zoom_inbox.c[name] for name in columns))
-    ).all()
+    )
+    return sorted(taken, key=lambda row: row.id)
 
 
 def _registrations(rows: Iterable[Row[Any]]) -> Iterator[Notice]:
@@ -84,17 +85,10 @@ def _ask_for_settlement(connection: Connection, rows: Sequence[Row[Any]], now: d
     for session in _sessions_of(connection, {row.meeting_id for row in rows if row.meeting_id}):
         touched = [uuid for (meeting, uuid), span in spans.items() if _is_part(session, meeting, span)]
         late_registration = session.zoom_meeting_id in registered and session.state != "scheduled"
-        over_at = session.ends_at + WITHOUT_END
-        if late_registration or ended.intersection(touched) or (touched and now >= over_at):
+        if late_registration or ended.intersection(touched):
             ask_for(connection, session.id, now)
-        if touched and now < over_at:
-            key, payload = f"session:{session.id}:over", {"session_id": session.id}
-            enqueue(connection, SETTLE, key, payload, now=now, run_at=over_at)
-
-
-def ask_for(connection: Connection, session_id: int, now: datetime) -> None:
-    """Ask for the settlement of one live session, in the caller's transaction."""
-    enqueue(connection, SETTLE, f"session:{session_id}", {"session_id": session_id}, now=now)
+        if touched:
+            settle_tasks.ask_when_over(connection, session.id, session.ends_at, now)
 
 
 def _spans(connection: Connection, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], Span]:
@@ -129,9 +123,10 @@ def _is_part(session: Row[Any], meeting_id: str, span: Span) -> bool:
 def load_presence(connection: Connection, session: Row[Any]) -> Presence:
     """Who was present in this live session (a row of `live_sessions`), by all that the inbox holds now."""
     instances = gather(_notices(connection, session))
+    _end_by_staff(instances.values(), session.ended_by_staff_at)
     asked = set(identities(instances))
     known = directory(connection, session.zoom_meeting_id, asked)
-    ended_at = _ended_at(instances.values())
+    ended_at = _ended_at(instances.values(), session.ends_at) or session.ended_by_staff_at
     flags = {"no_events": not instances, "several_instances": len(instances) > 1, "running": ended_at is None}
     return Presence(people(instances, known.identify), ended_at, tuple(flag for flag, is_so in flags.items() if is_so))
 
@@ -150,14 +145,26 @@ def _notices(connection: Connection, session: Row[Any]) -> Iterator[Notice]:
         yield read_notice(body, stale=stale)
 
 
-def _ended_at(instances: Iterable[Instance]) -> datetime | None:
-    """The last end of all; None while an instance that saw people after it has not ended."""
-    instances = list(instances)
-    last = max((each.ended_at for each in instances if each.ended_at), default=None)
-    still_open = [each for each in instances if not each.ended_at and each.connections]
-    if last is None or any(each.last_at and each.last_at > last for each in still_open):
-        return None
-    return last
+def _end_by_staff(instances: Iterable[Instance], at: datetime | None) -> None:
+    """What Zoom left open is closed by what staff said."""
+    for each in instances:
+        if at and not each.ends and each.started_at and each.started_at <= at:
+            each.ends[at] = False
+
+
+def _ended_at(instances: Collection[Instance], ends_at: datetime) -> datetime | None:
+    """The last end of the class; None while it runs: an instance has not ended that saw people after that end.
+
+    What began after the scheduled end is another class or a stray click: it keeps none open, and its end is taken only
+    where no other is known (an id holds one meeting at a time, so the former one is over too).
+    """
+    own = [each for each in instances if each.started_at and each.started_at < ends_at]
+    ends = [each.ended_at for each in own if each.ended_at] or [each.ended_at for each in instances if each.ended_at]
+    last = max(ends, default=None)
+    if last is None or last >= ends_at:
+        return last
+    runs = any(each.last_at and each.last_at > last for each in own if each.connections and not each.ended_at)
+    return None if runs else last
 
 
 def settle_task(

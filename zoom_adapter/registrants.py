@@ -10,15 +10,17 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select, update
 
-from lti_tool.db import upsert
+from lti_tool.db import insert_ignoring
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.people import trainees
 from zoom_adapter.persons import Identity
 from zoom_adapter.schemas import Notice
 
 IDS_IN_ONE_QUERY = 500
+BY_EMAIL = "email"
+LONGEST_EVENT_TS = 15
 
 
 class Registrant(NamedTuple):
@@ -44,24 +46,35 @@ class Directory:
 
 
 def record_registration(connection: Connection, notice: Notice, now: datetime) -> None:
-    """Keep who registered. A trainee that is linked already stays linked."""
+    """Keep who registered: what the newest notice says holds, in whatever order they come, and one without an address
+    takes none away. A link made by staff stays."""
     if not (notice.meeting_id and notice.registrant_id):
         return
     key = {"meeting_id": notice.meeting_id[:32], "registrant_id": notice.registrant_id[:128]}
-    told: dict[str, Any] = {"email": notice.email or None, "name": notice.name or None, "recorded_at": now}
-    trainee_id = _trainees_by_email(connection, [notice.email]).get(notice.email) if notice.email else None
-    if trainee_id is not None and not _is_linked(connection, key):
-        told |= {"trainee_id": trainee_id, "matched_by": "email"}
-    connection.execute(
-        upsert(connection, registrants)
-        .values(**key, **told)
-        .on_conflict_do_update(index_elements=list(key), set_={name: value for name, value in told.items() if value})
-    )
+    connection.execute(insert_ignoring(connection, registrants).values(**key, recorded_at=now))
+    known = connection.execute(select(registrants).filter_by(**key).with_for_update()).one()
+    told = {"email": notice.email or None, "name": notice.name or None, "event_ts": _number(notice.event_ts)}
+    if _rank(told) > _rank(known._asdict()):
+        news = told | _match(connection, known, notice.email) | {"recorded_at": now}
+        connection.execute(update(registrants).filter_by(**key).values(news))
 
 
-def _is_linked(connection: Connection, key: Mapping[str, str]) -> bool:
-    linked = select(registrants.c.trainee_id).filter_by(**key).where(registrants.c.trainee_id.is_not(None))
-    return connection.execute(linked).first() is not None
+def _rank(told: Mapping[str, Any]) -> tuple[bool, int, str, str]:
+    """Whichever of two notices ranks higher is believed. Equal ones differ in nothing that is kept."""
+    return bool(told["email"]), told["event_ts"], told["email"] or "", told["name"] or ""
+
+
+def _match(connection: Connection, known: Row[Any], email: str) -> dict[str, Any]:
+    """Whom this address matches; nothing where staff have linked, or where the address is the one that matched."""
+    if known.matched_by not in (None, BY_EMAIL) or (known.trainee_id is not None and known.email == email):
+        return {}
+    trainee_id = _trainees_by_email(connection, [email]).get(email) if email else None
+    return {"trainee_id": trainee_id, "matched_by": None if trainee_id is None else BY_EMAIL}
+
+
+def _number(event_ts: str) -> int:
+    """Milliseconds; 0, older than anything, for what is no such number."""
+    return int(event_ts) if event_ts.isascii() and event_ts.isdigit() and len(event_ts) <= LONGEST_EVENT_TS else 0
 
 
 def directory(connection: Connection, meeting_id: str, identities: Collection[Identity]) -> Directory:

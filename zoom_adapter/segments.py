@@ -9,10 +9,14 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from zoom_adapter.connections import Connection, Edge, Edges, Instance
+
+# A connection may keep its id through a short drop (zoom.md §4), so the time between two LEFTs may be an absence. Only
+# this little of it is taken for a stay whose JOIN was lost.
+JUST_BEFORE = timedelta(minutes=5)
 
 
 class Stay(NamedTuple):
@@ -109,14 +113,20 @@ def _bridged(connection: Connection, instance: Instance, pairing: _Pairing) -> I
         left = next((each for each in lefts if each.at > join.at), None)
         if left and (following is None or left.at <= following):
             lefts.remove(left)
-            stale = connection.joins[join] or connection.lefts[left]
-            yield _estimate(join.at, left.at, stale, pairing.flags)
+            yield _bridge(join, left, connection, pairing.flags)
         elif following:
             yield _estimate(join.at, following, connection.joins[join], pairing.flags)
         else:
             yield from _until_ended(join, connection.joins[join], instance, pairing.flags)
     for left in lefts:
         yield _without_start(left, connection, instance, pairing.flags)
+
+
+def _bridge(join: Edge, left: Edge, connection: Connection, flags: set[str]) -> Stay:
+    """From a JOIN to the LEFT of a later stay; across another LEFT nobody knows."""
+    if any(join.at < each.at < left.at for each in connection.lefts):
+        return _unconfirmed(join.at, left.at, flags)
+    return _estimate(join.at, left.at, connection.joins[join] or connection.lefts[left], flags)
 
 
 def _until_ended(join: Edge, stale: bool, instance: Instance, flags: set[str]) -> Iterator[Stay]:
@@ -129,16 +139,20 @@ def _until_ended(join: Edge, stale: bool, instance: Instance, flags: set[str]) -
 
 
 def _without_start(left: Edge, connection: Connection, instance: Instance, flags: set[str]) -> Stay:
-    """Began at the last edge before it; with no such edge, or a waiting room in between, nobody knows when."""
+    """Began at the LEFT just before it; with no such LEFT, or a waiting room in between, nobody knows when."""
     edges = sorted(edge.at for edges in (connection.joins, connection.lefts) for edge in edges)
     before = bisect_left(edges, left.at)
-    start = edges[before - 1] if before else None
+    unknown = edges[before - 1] if before else min(instance.started_at or left.at, left.at)
+    start = max((edge.at for edge in connection.lefts if left.at - JUST_BEFORE <= edge.at < left.at), default=None)
     outside = connection.put_waiting | connection.waits
     if start is None or any(start <= at < left.at for at in outside):
-        flags.add("unconfirmed")
-        unknown = start or min(instance.started_at or left.at, left.at)
-        return Stay(unknown, left.at, estimated=True, counts=False)
+        return _unconfirmed(unknown, left.at, flags)
     return _estimate(start, left.at, connection.lefts[left], flags)
+
+
+def _unconfirmed(start: datetime, end: datetime, flags: set[str]) -> Stay:
+    flags.add("unconfirmed")
+    return Stay(start, end, estimated=True, counts=False)
 
 
 def _estimate(start: datetime, end: datetime, stale: bool, flags: set[str]) -> Stay:

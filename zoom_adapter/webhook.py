@@ -53,9 +53,10 @@ def _verified(secrets: Sequence[str], now: datetime) -> Delivery:
         raise RefusedWebhook(
             "zoom_not_configured", "No Zoom secret token is set.", "Set GATEHOUSE_ZOOM_SECRET_TOKENS.", status=503
         )
-    timestamp = request.headers.get("x-zm-request-timestamp", "")
-    signature = request.headers.get("x-zm-signature", "")
-    if not (timestamp and signature):
+    timestamp = request.headers.get("x-zm-request-timestamp")
+    signature = request.headers.get("x-zm-signature")
+    # A server may hand a header that is not ASCII on as an empty text: it was sent, and it is wrong.
+    if timestamp is None or signature is None:
         raise RefusedWebhook("zoom_signature_missing", "The request carries no Zoom signature.", _SIGN)
     body = _raw_body()
     position = matching_secret(secrets, timestamp, body, signature)

@@ -35,7 +35,10 @@ def platform() -> None:
 @click.option("--old-roles", is_flag=True, help="Take institution roles as course roles (Open edX before 11.1.0).")
 @json_option
 def add(deployment_ids: tuple[str, ...], as_json: bool, **given: Any) -> None:
-    """Register a platform. Saying the same again only adds deployments."""
+    """Register a platform. Saying the same again only adds deployments.
+
+    Register only platforms of your own training centre: a teacher of any of its courses may use the whole desk.
+    """
     new = NewRegistration(**given)
     with open_house() as house:
         _check_addresses(house, given)

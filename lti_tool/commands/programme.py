@@ -13,6 +13,7 @@ from lti_tool.programme.diff import Change
 from lti_tool.programme.diff import diff as changes_between
 from lti_tool.programme.reader import Checked
 from lti_tool.programme.yaml_source import MAX_BYTES
+from lti_tool.tasks import now_utc
 
 document_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -35,7 +36,7 @@ def check(file: Path, as_json: bool) -> None:
     Needs no settings and no database. Errors keep a document from being published, warnings do not. Exit status 1 when
     there is an error, 0 otherwise.
     """
-    checked = publication.check_document(_read(file), str(file))
+    checked = publication.check_document(_read(file), str(file), now_utc())
     if as_json:
         print_json(_as_json(checked, file))
     else:
@@ -49,7 +50,7 @@ def check(file: Path, as_json: bool) -> None:
 @json_option
 def diff(file: Path, as_json: bool) -> None:
     """Show what would change if FILE were published: its meaning against the version in force, not its layout."""
-    wanted = publication.publishable(publication.check_document(_read(file), str(file)))
+    wanted = publication.publishable(publication.check_document(_read(file), str(file), now_utc()))
     with open_house() as house, house.database.read() as connection:
         published = publication.current(connection)
     changes = changes_between(published.programme, wanted)

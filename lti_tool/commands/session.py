@@ -7,8 +7,9 @@ import click
 
 from lti_tool import publication
 from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
+from lti_tool.commands.values import INSTANT
 from lti_tool.errors import BadInput
-from lti_tool.sessions import agenda, live_sessions
+from lti_tool.sessions import agenda, endings, live_sessions
 from lti_tool.sessions.live_sessions import LiveSession
 from lti_tool.wiring import settle_now
 
@@ -91,6 +92,17 @@ def cancel(session_id: int, reason: str) -> None:
 
 @session.command()
 @session_argument
+@click.option("--at", required=True, type=INSTANT, help="When it was over, such as 2026-12-01T17:00:00-08:00.")
+@click.option("--reason", required=True, help="How you know; kept in the audit log.")
+def end(session_id: int, at: datetime, reason: str) -> None:
+    """Say when a class was over of which Zoom never said it. If Zoom says it later after all, Zoom is believed."""
+    with open_house() as house, house.database.write() as connection:
+        endings.end(connection, session_id, at=at, reason=reason, actor="cli", now=house.clock())
+    click.echo(f"live session {session_id} is over; its attendance is settled next")
+
+
+@session.command()
+@session_argument
 def settle(session_id: int) -> None:
     """Compute everybody's attendance again from the evidence. Safe to repeat: the same evidence changes nothing."""
     with open_house() as house:
@@ -127,6 +139,7 @@ def _fields(each: LiveSession) -> dict[str, Any]:
         **_row(each),
         "join_url": each.join_url,
         "ended_at": each.ended_at,
+        "ended_by_staff_at": each.ended_by_staff_at,
         "cancelled_reason": each.cancelled_reason,
         "minutes_instructional": agenda.instructional_seconds(each.segments) // 60,
         "segments": agenda.to_json(each.segments),

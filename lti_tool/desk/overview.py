@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
+from lti_tool.sessions import endings
 from lti_tool.tables.credit import awards, claims
 from lti_tool.tables.gates import equivalency_requests as requests
 from lti_tool.tables.housekeeping import tasks
@@ -33,13 +34,14 @@ class Credit:
     credits: Any
 
 
-def waiting(connection: Connection) -> list[Waiting]:
+def waiting(connection: Connection, now: datetime) -> list[Waiting]:
     """What waits, in the order in which people should look at it."""
     unmatched = attendances.c.is_current & attendances.c.trainee_id.is_(None)
     parked, on_their_way = scores.c.status == "parked", scores.c.status == "waiting"
     lines: tuple[tuple[str, str, Any, ColumnElement[bool]], ...] = (
         ("Requests to review", "/desk/equivalencies", requests.c.submitted_at, _is("submitted")),
         ("People in sessions nobody has matched", "/desk/unmatched", attendances.c.settled_at, unmatched),
+        ("Sessions nobody has said are over", "/desk/sessions", live_sessions.c.ends_at, endings.is_missing(now)),
         ("Scores a platform refused", "/desk/scores", scores.c.desired_at, parked),
         ("Scores on their way", "/desk/scores", scores.c.desired_at, on_their_way),
         ("Tasks that failed too often", "/desk#tasks", tasks.c.created_at, tasks.c.state == "parked"),
@@ -65,9 +67,10 @@ def recently_decided(connection: Connection, limit: int = 20) -> list[Row[Any]]:
 
 
 def people_by_session(connection: Connection) -> dict[int, tuple[int, int]]:
-    """Session id → how many people are on record, and how many of them completed."""
+    """Session id → how many known people are on record, and how many of them completed."""
     completed = func.count(case((attendances.c.completed, 1)))
-    query = select(attendances.c.live_session_id, func.count(), completed).where(attendances.c.is_current)
+    known = attendances.c.is_current & attendances.c.trainee_id.is_not(None)
+    query = select(attendances.c.live_session_id, func.count(), completed).where(known)
     grouped = connection.execute(query.group_by(attendances.c.live_session_id))
     return {session_id: (people, done) for session_id, people, done in grouped}
 

@@ -31,7 +31,7 @@ QUEUE = "/desk/equivalencies"
 @access("staff")
 def desk() -> str:
     """What waits for a person, and since when."""
-    waiting, parked = overview.waiting(connection()), overview.parked_tasks(connection())
+    waiting, parked = overview.waiting(connection(), now()), overview.parked_tasks(connection())
     return show("desk/desk.html", _programme(), waiting=waiting, parked=parked)
 
 

@@ -16,6 +16,8 @@ from lti_tool.tables.gates import decisions
 
 log = logging.getLogger(__name__)
 
+_insert_decision = insert(decisions)
+
 # What opens gates whatever their rule says.
 ALWAYS_NEEDED = frozenset({"exceptions"})
 
@@ -69,7 +71,7 @@ def record(connection: Connection, decision: Decision, route: str) -> None:
         "tree": decision.to_json(),
         "decided_at": decision.at,
     }
-    connection.execute(insert(decisions).values(row))
+    connection.execute(_insert_decision, row)
 
 
 def _tell_of_errors(decision: Decision) -> None:

@@ -76,8 +76,7 @@ def _records(wanted: Select[Any], owner: Table, build: Callable[[Row[Any]], Any]
 
 
 def _professions(connection: Connection, kind: str, ids: Sequence[int], found: _Found) -> None:
-    wanted = select(trainees.c.id, trainees.c.profession).where(trainees.c.id.in_(ids))
-    for trainee_id, profession in connection.execute(wanted):
+    for trainee_id, profession in connection.execute(_PROFESSIONS, {"trainees": ids}):
         found[trainee_id][kind] = profession
 
 
@@ -157,6 +156,9 @@ def _columns(table: Table, *left_out: str) -> Select[Any]:
 
 _REQUESTS = _columns(
     equivalency_requests, "evidence_note", "decision_text", "question", "course_title", "provider_name", "completed_on"
+)
+_PROFESSIONS = select(trainees.c.id, trainees.c.profession).where(
+    trainees.c.id.in_(bindparam("trainees", expanding=True))
 )
 _STATEMENTS = select(retreat_applications).where(retreat_applications.c.statement_at.is_not(None))
 

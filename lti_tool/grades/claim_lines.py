@@ -5,7 +5,6 @@ they hold no name and no licence number.
 """
 
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
 
 from lti_tool import times
@@ -22,15 +21,14 @@ def offering(body: CreditBody | None, policy: CreditPolicy | None, credits: Deci
     if credits is None or credits <= 0:
         staff = f"No number of credits of {case.body_id} stands in this session's programme version."
         return Line("offering", None, f"Credits of {name} have not been announced for this module.", staff)
-    if not _approval_covers(body, case.held_on):
+    if body.valid_from is None or body.valid_to is None:
+        staff = f"The approval dates of {case.body_id} are unset: they must be set before credit can be offered."
+        return Line("offering", False, f"Credit of {name} is not offered for this module.", staff)
+    if not body.is_approved_on(case.held_on):
         staff = f"The approval of {case.body_id} does not cover {times.day(case.held_on)}."
         return Line("offering", False, f"Credit of {name} is not offered for this date.", staff)
     says = f"This module carries {credits} credits of {name}."
     return Line("offering", True, says, says, evidence={"credits": str(credits)})
-
-
-def _approval_covers(body: CreditBody, day: date) -> bool:
-    return (body.valid_from is None or body.valid_from <= day) and (body.valid_to is None or day <= body.valid_to)
 
 
 def body_name(body: CreditBody | None, body_id: str) -> str:

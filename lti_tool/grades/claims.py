@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, or_, select, update
 
@@ -20,9 +19,9 @@ from lti_tool.grades import awards
 from lti_tool.grades.awards import ReadyClaim, SettledDay
 from lti_tool.grades.checklist import Checklist, ClaimCase, Licence, Line, StaffFact
 from lti_tool.grades.credit import decide_claim
+from lti_tool.grades.settled_days import attended_day, hold, hold_session
 from lti_tool.programme.model import Programme
 from lti_tool.tables.credit import claim_facts, claims
-from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import licences
 
 FACTS = ("fee", "evaluation")
@@ -124,33 +123,12 @@ def record_fact(
     )
 
 
-def attended_day(connection: Connection, trainee_id: int, session_id: int) -> SettledDay | None:
-    """The current attendance of a person in a session, None without one."""
-    row = connection.execute(
-        select(live_sessions, attendances.c.id.label("attendance_id"), attendances.c.day, attendances.c.flags)
-        .join(attendances, attendances.c.live_session_id == live_sessions.c.id)
-        .where(live_sessions.c.id == session_id, attendances.c.trainee_id == trainee_id, attendances.c.is_current)
-    ).first()
-    if row is None:
-        return None
-    return SettledDay(
-        trainee_id=trainee_id,
-        session_id=session_id,
-        module_id=row.module_id,
-        programme_version=row.programme_version,
-        held_on=row.starts_at.astimezone(ZoneInfo(row.zone)).date(),
-        session_state=row.state,
-        ended=row.ended_at is not None,
-        attendance_id=row.attendance_id,
-        day=row.day,
-        flags=tuple(row.flags),
-    )
-
-
 def reconsider(connection: Connection, trainee_id: int, session_id: int, now: datetime) -> SettledDay | None:
     """Decide a person's claims of a session again, after a licence, a fee or an evaluation was recorded.
 
     The attendance that was decided on, or None while there is none or the session has not ended."""
+    hold_session(connection, session_id)
+    hold(connection, [trainee_id])
     attended = attended_day(connection, trainee_id, session_id)
     if attended is None or not attended.ended:
         return None
@@ -160,12 +138,13 @@ def reconsider(connection: Connection, trainee_id: int, session_id: int, now: da
 
 
 def outdated(connection: Connection, limit: int = 100) -> list[tuple[int, int]]:
-    """(trainee id, session id) of open claims whose person had a licence recorded or ended since they were decided."""
+    """(trainee id, session id) of claims whose person had a licence recorded or ended since they were decided: open
+    ones, and awarded ones, which the licence may no longer carry."""
     query = (
         select(claims.c.trainee_id, claims.c.live_session_id)
         .join(licences, licences.c.trainee_id == claims.c.trainee_id)
         .where(
-            claims.c.state == "open",
+            claims.c.state.in_(("open", "awarded")),
             or_(licences.c.recorded_at > claims.c.updated_at, licences.c.ended_at > claims.c.updated_at),
         )
         .distinct()

@@ -12,19 +12,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, tuple_, update
 
 from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, GatehouseError, OutboundError, PlatformRefused
 from lti_tool.grades.ags import Verdict, interpret, next_timestamp, score_body
+from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS
 from lti_tool.lti.quirks import PROFILES
 from lti_tool.tables.platforms import placements, registrations
 from lti_tool.tables.scores import scores
-from lti_tool.tasks import LEASE, Clock, backoff
+from lti_tool.tasks import Clock, backoff
 
 log = logging.getLogger(__name__)
 
-SENDERS = 8
+# One platform gets half of the senders at most: while it hangs, the others are served.
+SENDERS = 12
+# Longer than a score can be under way: token, score, and both once more after a 401, each as slow as we put up with.
+LEASE = 4 * timedelta(seconds=CONNECT_SECONDS + READ_SECONDS + WHOLE_ANSWER_SECONDS)
 # With a pause that grows to an hour: about two days of a platform that is away.
 MOST_ATTEMPTS = 56
 # A platform that refuses a fresh timestamp this often holds something newer than we know of.
@@ -68,17 +72,18 @@ class Deliverer:
         self._clock = clock
         self._senders = senders
         self._pool = ThreadPoolExecutor(senders, thread_name_prefix="score")
-        self._in_flight: set[Future[None]] = set()
+        self._in_flight: dict[Future[None], int] = {}  # and to which registration it goes
 
     def deliver_due(self) -> bool:
         """Start what is due as far as senders are free, and look after what is under way; False once all is quiet.
 
-        A platform that hangs holds its senders, not the caller.
+        A platform that hangs holds its share of the senders, not the caller.
         """
         self._land()
-        free = self._senders - len(self._in_flight)
-        for due in claim_due(self._database, self._clock(), free):
-            self._in_flight.add(self._pool.submit(self._deliver, due))
+        now = self._clock()
+        for registration_id in waiting_platforms(self._database, now):
+            for due in claim_due(self._database, now, self._room(registration_id), registration_id):
+                self._in_flight[self._pool.submit(self._deliver, due)] = due.registration_id
         if self._in_flight:
             wait(self._in_flight, timeout=0.05, return_when=FIRST_COMPLETED)
         return bool(self._in_flight)
@@ -88,9 +93,13 @@ class Deliverer:
         while self.deliver_due():
             pass
 
+    def _room(self, registration_id: int) -> int:
+        share = max(self._senders // 2, 1) - list(self._in_flight.values()).count(registration_id)
+        return min(share, self._senders - len(self._in_flight))
+
     def _land(self) -> None:
         for done in [each for each in self._in_flight if each.done()]:
-            self._in_flight.discard(done)
+            del self._in_flight[done]
             error = done.exception()
             if error is not None:  # the lease runs out and the score is sent again
                 log.error("score could not be recorded", extra={"error": type(error).__name__})
@@ -112,6 +121,7 @@ class Deliverer:
                 timestamp=due.timestamp,
             )
             answer = self._door.post_score(due.registration_id, due.line_item_url, body)
+            return interpret(PROFILES[due.profile], answer.status, answer.body_start, resent=due.resent)
         except AddressRefused as error:
             return Verdict("parked", error.code)
         except PlatformRefused as error:  # no token to be had, or a redirect, which is never followed
@@ -120,17 +130,33 @@ class Deliverer:
             return Verdict("later", error.code)
         except GatehouseError as error:
             return Verdict("parked", error.code)
-        return interpret(PROFILES[due.profile], answer.status, answer.body_start, resent=due.resent)
+        except Exception as error:  # a fault of ours: it backs off and is parked in the end like any other
+            return Verdict("later", type(error).__name__)
 
 
-def claim_due(database: Database, now: datetime, limit: int) -> list[DueScore]:
-    """Lease up to `limit` scores whose time has come; their timestamps are on record before anything is sent."""
+def waiting_platforms(database: Database, now: datetime) -> list[int]:
+    """The registrations that have a score due, the one that has waited longest first."""
+    with database.read() as connection:
+        return list(
+            connection.scalars(
+                select(placements.c.registration_id)
+                .join(scores, scores.c.placement_id == placements.c.id)
+                .where(_due(now))
+                .group_by(placements.c.registration_id)
+                .order_by(func.min(scores.c.next_attempt_at))
+            )
+        )
+
+
+def claim_due(database: Database, now: datetime, limit: int, registration_id: int | None = None) -> list[DueScore]:
+    """Lease up to `limit` scores whose time has come, of all platforms or of one; their timestamps are on record before
+    anything is sent."""
     if limit <= 0:
         return []
     due = _due(now)
-    with database.read() as connection:
-        if connection.execute(select(scores.c.id).where(due).limit(1)).first() is None:
-            return []
+    if registration_id is not None:
+        theirs = select(placements.c.id).where(placements.c.registration_id == registration_id)
+        due = and_(due, scores.c.placement_id.in_(theirs))
     with database.write() as connection:
         pairs = connection.execute(
             select(scores.c.line_item_url, scores.c.user_id).where(due).order_by(scores.c.next_attempt_at).limit(limit)
@@ -146,25 +172,32 @@ def record(connection: Connection, due: DueScore, verdict: Verdict, now: datetim
         "last_answer": verdict.says,
         # A value that was desired meanwhile is sent whatever became of the older one.
         "status": case((scores.c.desired_version == due.version, _status(due, verdict)), else_="waiting"),
+        "attempts": case((scores.c.desired_version == due.version, _tries(due, verdict)), else_=scores.c.attempts),
         "next_attempt_at": now + _pause(due, verdict),
     }
     if verdict.outcome == "delivered":
-        values |= {"delivered_version": due.version, "delivered_given": due.given, "delivered_at": now, "attempts": 0}
+        values |= {"delivered_version": due.version, "delivered_given": due.given, "delivered_at": now}
     elif verdict.outcome == "again":
         values |= {"sent_version": None}
     ours = and_(scores.c.id == due.id, scores.c.lease_owner == due.owner)
     return bool(connection.execute(update(scores).where(ours).values(values)).rowcount)
 
 
+def _tries(due: DueScore, verdict: Verdict) -> int:
+    """How often in a row this has been the outcome. Only after `again` a score goes out with another timestamp."""
+    is_another = {"again": due.resent, "later": not due.resent}.get(verdict.outcome, False)
+    return 1 if is_another else due.attempts
+
+
 def _status(due: DueScore, verdict: Verdict) -> str:
     if verdict.outcome == "delivered":
         return "delivered"
     most = MOST_TIMESTAMPS if verdict.outcome == "again" else MOST_ATTEMPTS
-    return "parked" if verdict.outcome == "parked" or due.attempts >= most else "waiting"
+    return "parked" if verdict.outcome == "parked" or _tries(due, verdict) >= most else "waiting"
 
 
 def _pause(due: DueScore, verdict: Verdict) -> timedelta:
-    return backoff(min(due.attempts, 12)) if verdict.outcome == "later" else PAUSE
+    return backoff(min(_tries(due, verdict), 12)) if verdict.outcome == "later" else PAUSE
 
 
 def _due(now: datetime) -> ColumnElement[bool]:

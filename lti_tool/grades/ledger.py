@@ -17,12 +17,16 @@ from lti_tool.db import insert_ignoring
 from lti_tool.grades import awards
 from lti_tool.grades.ags import SCORE_SCOPE
 from lti_tool.grades.claim_lines import body_name
+from lti_tool.grades.settled_days import FINAL, hold
 from lti_tool.programme.model import Programme
 from lti_tool.tables.gates import completions
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import trainees
 from lti_tool.tables.platforms import enrolments, placements
 from lti_tool.tables.scores import scores
+
+# The full score says "completed"; minutes alone, however many, stay below it.
+MOST_HUNDREDTHS = 9_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +45,10 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     Nothing is desired before a session has ended, and no CE score before an award (G3): no score is not zero. Gives the
     number of scores that changed.
     """
-    best = _best_attendances(connection, trainee_ids, module_id)
-    awarded = awards.in_force_of(connection, list(best), module_id)
-    changed = 0
-    for number in sorted({each.programme_version for each in best.values()}):
-        programme = publication.version(connection, number).programme
-        people = [trainee_id for trainee_id, each in best.items() if each.programme_version == number]
-        places = _places(connection, people, module_id, programme.scores.single_line_item)
-        wanted = [
-            (place, _score(programme, best[place.trainee_id], awarded.get(place.trainee_id, []), place))
-            for place in places
-        ]
-        changed += _insert(connection, [each for each in wanted if each[0].score_id is None], now)
-        changed += _renew(connection, [each for each in wanted if each[0].score_id is not None], now)
-    return changed
+    hold(connection, trainee_ids)
+    wanted = _wanted(connection, trainee_ids, module_id)
+    added = _insert(connection, [each for each in wanted if each[0].score_id is None], now)
+    return added + _renew(connection, [each for each in wanted if each[0].score_id is not None], now)
 
 
 def desire_missing(connection: Connection, trainee_id: int, now: datetime) -> int:
@@ -62,7 +56,7 @@ def desire_missing(connection: Connection, trainee_id: int, now: datetime) -> in
     modules = connection.execute(
         select(live_sessions.c.module_id)
         .join(attendances, attendances.c.live_session_id == live_sessions.c.id)
-        .where(attendances.c.trainee_id == trainee_id, attendances.c.is_current, live_sessions.c.ended_at.is_not(None))
+        .where(FINAL, attendances.c.trainee_id == trainee_id)
         .distinct()
     ).scalars()
     return sum(desire(connection, [trainee_id], module_id, now) for module_id in modules.all())
@@ -81,9 +75,8 @@ def without_score(connection: Connection, launched_since: datetime) -> list[tupl
             scores, and_(scores.c.placement_id == placements.c.id, scores.c.trainee_id == attendances.c.trainee_id)
         )
         .where(
-            attendances.c.is_current,
+            FINAL,
             attendances.c.seconds_present > 0,
-            live_sessions.c.ended_at.is_not(None),
             placements.c.line_item_url.is_not(None),
             enrolments.c.role == "trainee",
             or_(enrolments.c.last_launch_at >= launched_since, placements.c.updated_at >= launched_since),
@@ -115,31 +108,42 @@ def try_parked_again(connection: Connection, now: datetime) -> int:
     ).rowcount
 
 
+def _wanted(connection: Connection, trainee_ids: Collection[int], module_id: str) -> list[tuple[Any, Score]]:
+    """Every place where a score of these people belongs, with that score."""
+    best = _best_attendances(connection, trainee_ids, module_id)
+    awarded = awards.in_force_of(connection, list(best), module_id)
+    wanted: list[tuple[Any, Score]] = []
+    for number in sorted({each.programme_version for each in best.values()}):
+        programme = publication.version(connection, number).programme
+        people = [trainee_id for trainee_id, each in best.items() if each.programme_version == number]
+        places = _places(connection, people, module_id, programme.scores.single_line_item)
+        wanted += [
+            (place, _score(programme, best[place.trainee_id], awarded.get(place.trainee_id, []), place))
+            for place in places
+        ]
+    return wanted
+
+
 def _best_attendances(connection: Connection, trainee_ids: Collection[int], module_id: str) -> dict[int, Any]:
-    """By person: of several sessions of a module the completed one, else the one with the most minutes."""
-    done = and_(
-        completions.c.live_session_id == live_sessions.c.id,
+    """By person: of several sessions of a module the completed one, else the one with the most minutes. `in_full`: it
+    is completed, and a completion of the module is in force."""
+    in_force = and_(
         completions.c.trainee_id == attendances.c.trainee_id,
+        completions.c.module_id == live_sessions.c.module_id,
         completions.c.ended_at.is_(None),
     )
-    completed = completions.c.id.is_not(None)
     query = (
         select(
             attendances.c.trainee_id,
             attendances.c.seconds_present,
             attendances.c.seconds_instructional,
             live_sessions.c.programme_version,
-            completed.label("completed"),
+            and_(attendances.c.completed, completions.c.id.is_not(None)).label("in_full"),
         )
         .join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
-        .outerjoin(completions, done)
-        .where(
-            attendances.c.trainee_id.in_(trainee_ids),
-            attendances.c.is_current,
-            live_sessions.c.module_id == module_id,
-            live_sessions.c.ended_at.is_not(None),
-        )
-        .order_by(completed, attendances.c.seconds_present, live_sessions.c.id.desc())
+        .outerjoin(completions, in_force)
+        .where(FINAL, attendances.c.trainee_id.in_(trainee_ids), live_sessions.c.module_id == module_id)
+        .order_by(attendances.c.completed, attendances.c.seconds_present, live_sessions.c.id.desc())
     )
     return {row.trainee_id: row for row in connection.execute(query)}
 
@@ -194,7 +198,7 @@ def _score(programme: Programme, best: Any, awarded: Sequence[Row[Any]], place: 
         maximum = whole_maximum(credits) if credits else (place.desired_maximum or 1)
         return Score("ce", float(maximum) if credits else 0.0, float(maximum), comment)
     hundredths = 10_000 * best.seconds_present // max(best.seconds_instructional, 1)
-    return Score("completion", 100.0 if best.completed else min(hundredths, 10_000) / 100, 100.0, comment)
+    return Score("completion", 100.0 if best.in_full else min(hundredths, MOST_HUNDREDTHS) / 100, 100.0, comment)
 
 
 def whole_maximum(credits: Decimal) -> int:
@@ -231,9 +235,9 @@ def _insert(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: da
 
 
 def _renew(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: datetime) -> int:
-    """A new version of each row that says something else now."""
+    """A new version of each row that says something else now, in the order in which delivery holds them too."""
     changed = [each for each in wanted if _known(each[0]) != tuple(_values(*each).values())]
-    for place, score in changed:
+    for place, score in sorted(changed, key=lambda each: each[0].score_id):
         renewed = {"desired_version": scores.c.desired_version + 1, **_values(place, score), **_due(now)}
         connection.execute(update(scores).where(scores.c.id == place.score_id).values(renewed))
     return len(changed)

@@ -21,6 +21,8 @@ def in_words(last_answer: str | None) -> str:
         return ANSWERS[status]
     if status.isdigit():
         return "The platform took it." if status < "300" else _other(status)
+    if status[:1].isupper():  # the class of a fault of our own, where our codes are in lower case
+        return "The tool had a fault of its own. It is tried again by itself."
     return "The platform could not be reached. It is tried again by itself."
 
 

@@ -26,6 +26,8 @@ FRESH = timedelta(minutes=15)
 USABLE_IF_PLATFORM_IS_SILENT = timedelta(hours=24)
 REFETCH_WINDOW = timedelta(seconds=60)
 WINDOW_AFTER_FAILURE = timedelta(seconds=5)
+# How long a launch waits for the fetch that another launch has begun.
+WAIT_SECONDS = 1
 MOST_KEYS = 50
 KEY_BITS = range(2048, 8193)
 
@@ -60,7 +62,7 @@ class KeySets:
         known = self._sets.setdefault((registration.id, registration.key_set_url), _KeySet())
         now = self._clock()
         if kid not in known.keys or known.age(now) > FRESH:
-            self._refresh(known, registration, kid, now)
+            self._refresh(known, registration, kid)
         if known.age(now) > USABLE_IF_PLATFORM_IS_SILENT:
             raise _unreachable()
         try:
@@ -68,18 +70,29 @@ class KeySets:
         except KeyError:
             raise _unknown(kid) from None
 
-    def _refresh(self, known: _KeySet, registration: Registration, kid: str, now: datetime) -> None:
-        """Fetch once per window. Threads whose key is at hand do not wait for the one that fetches."""
-        if not known.lock.acquire(blocking=kid not in known.keys):
-            return
+    def _refresh(self, known: _KeySet, registration: Registration, kid: str) -> None:
+        """Fetch once per window. Threads whose key is at hand do not wait for the one that fetches, the others only a
+        moment: a platform that answers slowly must not take up every thread."""
+        is_known = kid in known.keys
+        if not known.lock.acquire(timeout=0 if is_known else WAIT_SECONDS):
+            if is_known:
+                return
+            raise _unreachable()
         try:
-            if known.may_ask(now):
-                known.asked_at = now
-                known.keys, known.fetched_at = self._fetch(registration.key_set_url), now
-        except (OutboundError, ValueError, RecursionError) as error:
-            log.warning("key set not read", extra={"registration": registration.id, "error": type(error).__name__})
+            if known.may_ask(self._clock()):
+                self._ask(known, registration)
         finally:
             known.lock.release()
+
+    def _ask(self, known: _KeySet, registration: Registration) -> None:
+        """The window begins when the answer is there, or when there was none."""
+        try:
+            known.keys = self._fetch(registration.key_set_url)
+        except (OutboundError, ValueError, RecursionError) as error:
+            log.warning("key set not read", extra={"registration": registration.id, "error": type(error).__name__})
+            known.asked_at = self._clock()
+        else:
+            known.asked_at = known.fetched_at = self._clock()
 
     def _fetch(self, url: str) -> dict[str, RSAPublicKey]:
         """Raises OutboundError, or ValueError when the answer is no key set."""

@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, text, update
 
 from lti_tool import audit
 from lti_tool.db import Database
@@ -30,6 +30,8 @@ PUBLISHED_BEFORE_SIGNING = timedelta(days=1)
 PUBLISHED_AFTER_SIGNING = timedelta(days=7)
 # How soon this process notices a rotation that the command line made.
 REMEMBERED = timedelta(seconds=60)
+
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(1302)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,10 @@ class ToolKeys:
             return load_keys(connection, known)
 
     def _make_first(self, now: datetime) -> tuple[ToolKey, ...]:
+        """Of several processes that start at once, one makes it."""
         with self._database.write() as connection:
+            if not self._database.is_sqlite:
+                connection.execute(_ONE_AT_A_TIME)
             if not load_keys(connection):
                 _insert(connection, signs_from=now, now=now)
             return load_keys(connection)

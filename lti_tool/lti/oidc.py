@@ -7,25 +7,29 @@ login starts again in a new tab.
 """
 
 import hmac
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode, urlsplit
 
-from sqlalchemy import Connection
-
 from lti_tool.errors import RefusedLaunch
 from lti_tool.lti.claims import is_plain_text
-from lti_tool.lti.registration import Registration, find, origin
+from lti_tool.lti.registration import Registration, origin
+from lti_tool.lti.remembered import Registrations
 from lti_tool.signing import SignatureExpired, SignatureWrong, digest, load, sign
 
 LIFETIME = timedelta(minutes=10)
-COOKIE_PREFIX = "__Host-gatehouse-state-"
+ANY_COOKIE = "__Host-gatehouse"
+COOKIE_PREFIX = f"{ANY_COOKIE}-state-"
 LOGIN_PATH, LAUNCH_PATH = "/lti/login", "/lti/launch"
 PURPOSE = "state"
 
 REOPEN = "Go back to your course and open this unit again."
+
+# No address of ours holds a blank, a control character or a backslash.
+TRICKS = re.compile(r"[\x00-\x20\\\x7f]")
 
 # Parameter → its longest value.
 REQUIRED = {"iss": 255, "login_hint": 2048, "target_link_uri": 2048}
@@ -46,7 +50,7 @@ class Site:
 
     def is_own(self, url: str) -> bool:
         """Whether an absolute URL points into this tool, by no trick of spelling."""
-        if any(character <= " " or character in "\\\x7f" for character in url):
+        if TRICKS.search(url):
             return False
         return origin(url) == origin(self.public_url) and "@" not in urlsplit(url).netloc
 
@@ -90,7 +94,7 @@ class CookieMissing(RefusedLaunch):
         self.again_url = again_url
 
 
-def begin_login(connection: Connection, site: Site, given: Mapping[str, str], now: datetime) -> Login:
+def begin_login(registrations: Registrations, site: Site, given: Mapping[str, str], now: datetime) -> Login:
     """Answer a platform's login request (OIDC-1 to OIDC-5). `given` are its parameters, by GET or POST.
 
     Raises RefusedLaunch: `login_incomplete`, `login_wrong`, `target_foreign`, and those of `registration.find`.
@@ -98,7 +102,7 @@ def begin_login(connection: Connection, site: Site, given: Mapping[str, str], no
     _verify_parameters(given)
     if not site.is_own(given["target_link_uri"]):
         raise target_foreign()
-    registration = find(connection, given["iss"], given.get("client_id"))
+    registration = registrations.find(given["iss"], given.get("client_id"), now)
     expires_at = datetime.fromtimestamp(int((now + LIFETIME).timestamp()), UTC)
     state = State(
         registration_id=registration.id,
@@ -126,15 +130,16 @@ def load_state(site: Site, signed: str, now: datetime) -> State:
 def verify_browser(site: Site, state: State, registration: Registration, cookies: Mapping[str, str]) -> None:
     """The state must come back from the browser that began the login (OIDC-6).
 
-    Raises CookieMissing when the browser sends no cookie of any login, RefusedLaunch `state_foreign` when it sends
-    cookies, but not this login's.
+    Raises CookieMissing when the browser sends no cookie of ours, RefusedLaunch `state_foreign` when it sends cookies,
+    but not this login's: another browser began it, or the launch was taken already and its cookie dropped.
     """
     given = cookies.get(state.cookie)
-    if given is None and not any(name.startswith(COOKIE_PREFIX) for name in cookies):
+    if given is None and not any(name.startswith(ANY_COOKIE) for name in cookies):
         raise CookieMissing(_again_url(state, registration))
     expected = _cookie_value(site, state)
     if given is None or not hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode()):
-        raise RefusedLaunch("state_foreign", "This launch was started in another browser.", REOPEN, status=401)
+        message = "This launch was started in another browser, or has been used already."
+        raise RefusedLaunch("state_foreign", message, REOPEN, status=401)
 
 
 def target_foreign() -> RefusedLaunch:

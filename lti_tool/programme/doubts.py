@@ -194,6 +194,9 @@ def _contradictions(programme: Programme) -> Iterator[Problem]:
         if each.decide == "staff" and each.decided_by is None:
             message = f"{each.id}: the sources disagree and nobody has decided. {each.conflict}"
             yield _warning("contradiction_undecided", message, f"contradictions.{each.id}")
+        elif each.decide == "none":
+            message = f"{each.id}: the sources disagree. {each.conflict} Held as: {each.held_as}"
+            yield _warning("contradiction_held", message, f"contradictions.{each.id}")
 
 
 def _listed(names: Iterable[str]) -> str:

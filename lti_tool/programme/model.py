@@ -152,8 +152,8 @@ class EarlierModule:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A place where the sources disagree, and how this document holds both. While `decide` is "staff" and nobody has
-    decided, checking the document warns of it."""
+    """A place where the sources disagree, and how this document holds both. Checking the document
+    warns of it until the staff whom `decide` names have decided; "none" means that there is nothing to decide."""
 
     id: str
     area: str

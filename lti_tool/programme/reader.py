@@ -72,7 +72,9 @@ def read_programme(document: str | bytes, source_name: str) -> Checked:
     if source.problems:
         return replace(checked, problems=tuple(replace(each, file=source_name) for each in source.problems))
     if not isinstance(source.value, dict):
-        return checked.with_problems([Problem("error", "wrong_value", "The document must be a list of sections.", "")])
+        return checked.with_problems(
+            [Problem("error", "wrong_value", "The document must be a mapping of sections (`key: value`).", "")]
+        )
     report = Report()
     root = Entry(source.value, "", report)
     programme = _programme(root)

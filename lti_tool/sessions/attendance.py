@@ -42,7 +42,8 @@ class PresenceInterval:
 @dataclass(frozen=True, slots=True)
 class PersonPresence:
     """All the evidence about one person in one live session. `person_key` names whom it speaks of ("trainee:7",
-    "registrant:…", "email:…", "connection:…"); `trainee_id` is None while nobody has matched the person."""
+    "registrant:…", "email:…", "connection:…"); `trainee_id` is None while nobody has matched the person. `former_keys`
+    are all keys that parts of the same evidence may have had before."""
 
     person_key: str
     trainee_id: int | None
@@ -51,6 +52,7 @@ class PersonPresence:
     registrant_id: str | None
     intervals: tuple[PresenceInterval, ...]
     flags: tuple[str, ...] = ()
+    former_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from lti_tool.publication import Published
 from lti_tool.sessions import live_sessions
 from lti_tool.sessions.live_sessions import LiveSession
 from lti_tool.tables.live_sessions import attendances
+from lti_tool.tables.platforms import enrolments, registrations
 
 # How long a session stays in the calendars of people who were not there.
 KEPT = timedelta(days=30)
@@ -31,13 +32,15 @@ def feed(
 ) -> bytes:
     """An iCalendar document (RFC 5545) for one person. `host` makes the ids of the events unique in the world.
 
-    The join link stands only in sessions of modules whose gate is open for the person.
+    The join link stands only in sessions of modules whose gate is open for the person. Of a module that is not
+    published, only what the person attended is in it.
     """
     attended = _attended(connection, trainee_id)
     shown = [
         session
         for session in live_sessions.list_sessions(connection)
-        if session.ends_at > now - KEPT or session.id in attended
+        if session.id in attended
+        or (session.ends_at > now - KEPT and published.programme.is_published(session.module_id))
     ]
     calendar = Calendar()
     calendar.add("prodid", "-//Gatehouse//Live sessions//EN")
@@ -48,6 +51,13 @@ def feed(
     for session in shown:
         calendar.add_component(_event(session, published.programme, session.module_id in open_modules, host))
     return bytes(calendar.to_ical())
+
+
+def may_join(connection: Connection, trainee_id: int) -> bool:
+    """Whether a platform that is still active ever sent this person; else the feed goes on without join links."""
+    active = enrolments.c.registration_id == registrations.c.id
+    query = select(enrolments.c.trainee_id).where(active, enrolments.c.trainee_id == trainee_id)
+    return connection.execute(query.where(registrations.c.status == "active").limit(1)).first() is not None
 
 
 def _attended(connection: Connection, trainee_id: int) -> set[int]:

@@ -17,6 +17,8 @@ from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme.model import UNSET, Agenda, AgendaPart, Programme
 from lti_tool.publication import Published
 from lti_tool.sessions.agenda import Segment, from_json, lay_out, to_json
+from lti_tool.sessions.settle_tasks import ask_when_over
+from lti_tool.tables.evidence import zoom_inbox
 from lti_tool.tables.live_sessions import live_sessions
 
 KINDS = ("meeting", "webinar")
@@ -25,7 +27,8 @@ KINDS = ("meeting", "webinar")
 @dataclass(frozen=True, slots=True)
 class LiveSession:
     """One scheduled Zoom class. `state` is scheduled, cancelled, provisional (settled from webhooks), reconciled or
-    locked; `ended_at` is None until Zoom has said that the class is over."""
+    locked; `ended_at` is None until settlement knows that the class is over: from Zoom, or from staff where Zoom said
+    nothing (`ended_by_staff_at`)."""
 
     id: int
     module_id: str
@@ -39,6 +42,7 @@ class LiveSession:
     join_url: str | None
     state: str
     ended_at: datetime | None
+    ended_by_staff_at: datetime | None
     cancelled_reason: str | None
     calendar_sequence: int
     created_at: datetime
@@ -63,7 +67,8 @@ def add(
     zoom_kind: str = "meeting",
     join_url: str | None = None,
 ) -> int:
-    """Schedule a session of a module and return its id. Past dates are taken (imports, replays).
+    """Schedule a session of a module and return its id. Past dates are taken (imports, replays); where the inbox speaks
+    of the meeting already, the session is settled once it is over.
 
     `starts` is naive wall time in `zone` (the programme's zone when None); a plain date starts when the agenda does.
     Raises NotFound "module_unknown"; Conflict "agenda_unset", "session_overlaps"; BadInput "zone_unknown",
@@ -91,6 +96,8 @@ def add(
     session_id: int = connection.execute(insert(live_sessions).values(row).returning(live_sessions.c.id)).scalar_one()
     subject = f"session:{session_id}"
     audit.record(connection, actor=actor, act="session_added", subject=subject, at=now, module=module_id)
+    if connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == meeting_id).limit(1)).first():
+        ask_when_over(connection, session_id, row["ends_at"], now)
     return session_id
 
 
@@ -98,7 +105,7 @@ def show(connection: Connection, session_id: int) -> LiveSession:
     """One session. Raises NotFound "session_unknown"."""
     found = _select(connection, live_sessions.c.id == session_id)
     if not found:
-        raise NotFound("session_unknown", f"There is no live session {session_id}.", "See `gatehouse session list`.")
+        raise NotFound("session_unknown", "There is no such live session.", "Choose one from the list of sessions.")
     return found[0]
 
 

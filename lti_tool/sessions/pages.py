@@ -42,6 +42,8 @@ def own_day(session_id: int) -> Page:
     session = live_sessions.show(connection(), session_id)
     programme = publication.version(connection(), session.programme_version).programme
     mine = days.of_trainee_in(connection(), viewer().trainee_id, session_id)
+    if mine is None and not _is_published(session.module_id):
+        raise NotFound("session_unknown", "There is no such live session.", "Choose one from the list of sessions.")
     return show(
         "sessions/day.html",
         programme,
@@ -71,12 +73,17 @@ def feed(token: str) -> Response:
     """The feed for calendar programs, which have no session: the token is who asks."""
     trainee_id = _whose(token)
     published = publication.current(connection())
-    is_open = offerings.open_modules(connection(), published, trainee_id, now())
+    may_join = calendar_feed.may_join(connection(), trainee_id)
+    is_open = offerings.open_modules(connection(), published, trainee_id, now()) if may_join else ()
     host = urlsplit(house().settings.public_url).hostname or "gatehouse"
     body = calendar_feed.feed(connection(), trainee_id, published, now(), is_open, host=host)
     response = Response(body, content_type="text/calendar; charset=utf-8")
     response.headers["Cache-Control"] = "private, max-age=300"
     return response
+
+
+def _is_published(module_id: str) -> bool:
+    return viewer().is_staff or publication.current(connection()).programme.is_published(module_id)
 
 
 def _whose(token: str) -> int:

@@ -1,7 +1,7 @@
 """Settlement: what everybody's presence in one live session amounts to, as versioned rows.
 
 The same evidence always gives the same rows: a person whose input has not changed is left alone, a changed one gets a
-new version, and someone of whom the evidence no longer speaks gets a version of zero seconds rather than a deletion.
+new version, and a trainee of whom the evidence no longer speaks gets a version of zero seconds rather than a deletion.
 Nothing is decided on our own clock: results are final only once the conference system has said that the class is over.
 """
 
@@ -118,10 +118,12 @@ def settle(
     with database.write() as connection:
         this = _open_round(connection, session_id, ended_at, now, after)
         current = versions.current(connection, session_id)
-    aliases = _aliases(people, current)
+        aliases = _aliases(people, current)
+        missing = _missing(people, current, aliases)
+        nobodies = [key for key in missing if current[key].trainee_id is None]
+        this.result.withdrawn = versions.retire(connection, session_id, nobodies)
     todo = [each for each in people if _has_news(this, each, current, aliases)]
-    missing = current.keys() - {each.person_key for each in people} - {old for olds in aliases.values() for old in olds}
-    lost = [_withdrawn(current[key]) for key in sorted(missing)]
+    lost = [_withdrawn(current[key]) for key in sorted(missing.difference(nobodies))]
     todo += [each for each in lost if _has_news(this, each, current, aliases)]
     this.result.unchanged = len(people) + len(lost) - len(todo)
     for group in _groups(todo):
@@ -176,10 +178,14 @@ def verify_settleable(session: LiveSession) -> None:
 
 
 def _mark_ended(connection: Connection, session: LiveSession, ended_at: datetime | None, now: datetime) -> LiveSession:
-    """A later end (a restart) moves the moment on; what has ended never becomes open again."""
-    known = [at for at in (session.ended_at, ended_at) if at is not None]
+    """A later end (a restart) moves the moment on; what has ended never becomes open again. What staff said holds only
+    while nothing else is known."""
+    by_staff = session.ended_by_staff_at
+    known = [at for at in (session.ended_at, ended_at) if at is not None and at != by_staff]
     ended = replace(
-        session, ended_at=max(known), state="provisional" if session.state == "scheduled" else session.state
+        session,
+        ended_at=max(known, default=by_staff),
+        state="provisional" if session.state == "scheduled" else session.state,
     )
     if ended != session:
         connection.execute(
@@ -195,11 +201,17 @@ def _aliases(people: Sequence[PersonPresence], current: Mapping[str, Version]) -
     present = {each.person_key for each in people}
     aliases: dict[str, list[str]] = {}
     for person in people:
-        former = {f"registrant:{person.registrant_id}", f"email:{person.email}", *(e.source for e in person.intervals)}
-        known = sorted(key for key in former if key in current and key not in present)
+        known = sorted(key for key in set(person.former_keys) if key in current and key not in present)
         if known:
             aliases[person.person_key] = known
     return aliases
+
+
+def _missing(
+    people: Sequence[PersonPresence], current: Mapping[str, Version], aliases: Mapping[str, list[str]]
+) -> set[str]:
+    """The current keys of whom the evidence no longer speaks under any name."""
+    return current.keys() - {each.person_key for each in people} - {old for olds in aliases.values() for old in olds}
 
 
 def _has_news(

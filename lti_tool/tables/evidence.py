@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -55,6 +56,7 @@ registrants = Table(
     Column("trainee_id", ForeignKey("trainees.id")),
     Column("email", String(255)),
     Column("name", String(255)),
+    Column("event_ts", BigInteger, nullable=False, server_default="0"),  # of the newest notice, in milliseconds
     Column("matched_by", String(32)),
     Column("reason", Text),
     Column("recorded_at", UtcDateTime, nullable=False),

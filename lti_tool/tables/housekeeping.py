@@ -5,6 +5,7 @@ from sqlalchemy import JSON, CheckConstraint, Column, Index, Integer, String, Ta
 from lti_tool.tables.types import Id, UtcDateTime, metadata
 
 READY = "state = 'ready'"
+UNCLAIMED = "state = 'ready' and lease_owner is null"
 
 tasks = Table(
     "tasks",
@@ -26,8 +27,8 @@ tasks = Table(
         "kind",
         "key",
         unique=True,
-        sqlite_where=text("state = 'ready' and lease_owner is null"),
-        postgresql_where=text("state = 'ready' and lease_owner is null"),
+        sqlite_where=text(UNCLAIMED),
+        postgresql_where=text(UNCLAIMED),
     ),
     Index("ix_tasks_ready", "run_at", sqlite_where=text(READY), postgresql_where=text(READY)),
 )

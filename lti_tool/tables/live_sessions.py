@@ -32,7 +32,8 @@ live_sessions = Table(
     Column("zoom_meeting_id", String(32), nullable=False),
     Column("join_url", Text),
     Column("state", String(16), nullable=False),
-    Column("ended_at", UtcDateTime),  # when Zoom said that it ended
+    Column("ended_at", UtcDateTime),  # when it ended as far as settlement knows: by Zoom, else by staff
+    Column("ended_by_staff_at", UtcDateTime),  # holds while Zoom has said nothing
     Column("cancelled_reason", Text),
     Column("calendar_sequence", Integer, nullable=False, server_default="0"),
     Column("created_at", UtcDateTime, nullable=False),

@@ -71,6 +71,7 @@ def locked_page(connection: Connection, published: Published, decision: Decision
         "title": title,
         "headline": sentences.heading(decision, programme),
         "rule_words": sentences.gate_in_words(programme, decision.offering),
+        "attended": _attended(connection, decision),
         "needed_dates": list(_needed_dates(connection, programme, decision, now)),
         "elsewhere": list(_elsewhere(connection, programme, decision)),
     }
@@ -91,8 +92,8 @@ def agenda_of(programme: Programme, module: Module, session: LiveSession | None)
         day = times.weekday(session.held_on)
         parts = tuple(
             AgendaLine(
-                times.clock(each.starts_at, session.zone),
-                times.clock(each.ends_at, session.zone),
+                times.clock(each.starts_at, programme.zone),
+                times.clock(each.ends_at, programme.zone),
                 each.title,
                 each.instructional,
                 each.starts_at,
@@ -134,6 +135,12 @@ def _learner_view(decision: Decision) -> str:
         return "A learner with your records would see this page too."
     waiting = " and that an answer is awaited" if decision.is_pending else ""
     return f"A learner with your records would see that it is locked{waiting}, and why."
+
+
+def _attended(connection: Connection, decision: Decision) -> list[days.AttendedDay]:
+    """The days of the missing modules that were attended in part: what already counts, and how much is missing."""
+    missing = _named(decision, "completed", "module")
+    return [each for each in days.of_trainee(connection, decision.trainee_id) if each.module_id in missing]
 
 
 def _needed_dates(

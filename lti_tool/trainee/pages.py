@@ -16,6 +16,7 @@ from lti_tool.sessions import days, live_sessions
 from lti_tool.sessions.live_sessions import LiveSession
 from lti_tool.trainee import join, module_page, next_steps, offerings
 from lti_tool.trainee.join import Ticket
+from lti_tool.url_parts import read_id
 
 blueprint = Blueprint("trainee", __name__)
 
@@ -83,8 +84,9 @@ def _decide(
     is_staff: bool,
     session: LiveSession | None = None,
 ) -> Decision:
-    """The decision of this entry, kept; for staff the bypass is kept instead (gates.md A9)."""
-    if module_id not in published.programme.modules:
+    """The decision of this entry, kept; for staff the bypass is kept instead (gates.md A9). A module that is not
+    published exists for staff only."""
+    if module_id not in published.programme.modules or not (is_staff or published.programme.is_published(module_id)):
         raise NotFound("module_unknown", "The programme has no such module.", "Open the unit again from your course.")
     coming = [session] if session else live_sessions.upcoming(connection(), module_id, now())
     start = coming[0].held_on if coming else None
@@ -112,8 +114,8 @@ def _joiner() -> Ticket:
     """Who asks: the ticket of the link, or the session of this browser and the `session` it names."""
     ticket = http_request.args.get("ticket")
     if ticket:
-        return join.read_ticket(house().settings.secret_key, ticket, now())
-    return Ticket(viewer().trainee_id, http_request.values.get("session", 0, int), viewer().is_staff)
+        return join.read_ticket(connection(), house().settings.secret_key, ticket, now())
+    return Ticket(viewer().trainee_id, http_request.values.get("session", 0, read_id), viewer().is_staff)
 
 
 def _joinable(module_id: str, session_id: int) -> LiveSession:

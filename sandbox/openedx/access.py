@@ -79,7 +79,14 @@ def get_course_members(course_key: CourseKey | str) -> dict[int, dict[str, Any]]
 
 
 def _member(members: dict[int, dict[str, Any]], user: User, *, enrolled: bool) -> dict[str, Any]:
-    return members.setdefault(user.id, {
-        "id": user.id, "username": user.username, "email": user.email, "name": user.profile.name,
-        "enrollment_mode": "audit" if enrolled else None, "roles": [],
-    })
+    return members.setdefault(
+        user.id,
+        {
+            "id": user.id,
+            "username": user.username,
+            "email": user.email,
+            "name": user.profile.name,
+            "enrollment_mode": "audit" if enrolled else None,
+            "roles": [],
+        },
+    )

@@ -39,21 +39,25 @@ def grades_json(_request: HttpRequest) -> HttpResponse:
     """The gradebook now, every publication so far, and the package's results."""
     current = sorted(gradebook.current_grades().values(), key=lambda row: row.id)
     history = list(PublishedGrade.objects.select_related("user", "unit"))
-    return JsonResponse({
-        "published": gradebook.published(current),
-        "history": gradebook.published(history),
-        "lti_results": gradebook.lti_results(),
-    })
+    return JsonResponse(
+        {
+            "published": gradebook.published(current),
+            "history": gradebook.published(history),
+            "lti_results": gradebook.lti_results(),
+        }
+    )
 
 
 @require_GET
 def state_json(_request: HttpRequest) -> HttpResponse:
     """People, courses and units."""
-    return JsonResponse({
-        "people": [_person(user) for user in User.objects.select_related("profile").order_by("id")],
-        "courses": list(Course.objects.order_by("position").values("key", "title", "organisation")),
-        "units": [_unit(unit) for unit in Unit.objects.select_related("course")],
-    })
+    return JsonResponse(
+        {
+            "people": [_person(user) for user in User.objects.select_related("profile").order_by("id")],
+            "courses": list(Course.objects.order_by("position").values("key", "title", "organisation")),
+            "units": [_unit(unit) for unit in Unit.objects.select_related("course")],
+        }
+    )
 
 
 @require_POST

@@ -43,7 +43,8 @@ def cells_of(course: Course) -> dict[Place, Cell]:
     comments = _comments()
     return {
         place: Cell(row.value, row.max_value, comments.get((row.user_id, row.unit.usage_key), ""), row.published_at)
-        for place, row in current_grades().items() if row.unit.course_id == course.id
+        for place, row in current_grades().items()
+        if row.unit.course_id == course.id
     }
 
 
@@ -64,14 +65,17 @@ def scored_units(course: Course) -> list[Unit]:
 def published(rows: list[PublishedGrade]) -> list[dict[str, Any]]:
     """Gradebook rows as JSON, `user_id` being the id the tool knows."""
     lti_ids = _lti_ids()
-    return [{
-        "username": row.user.username,
-        "user_id": lti_ids[row.user_id],
-        "unit": row.unit.block_id,
-        "value": row.value,
-        "max_value": row.max_value,
-        "published_at": row.published_at.isoformat(),
-    } for row in rows]
+    return [
+        {
+            "username": row.user.username,
+            "user_id": lti_ids[row.user_id],
+            "unit": row.unit.block_id,
+            "value": row.value,
+            "max_value": row.max_value,
+            "published_at": row.published_at.isoformat(),
+        }
+        for row in rows
+    ]
 
 
 def lti_results() -> list[dict[str, Any]]:
@@ -101,8 +105,11 @@ def _result(score: LtiAgsScore, names: dict[str, str], blocks: dict[str, str]) -
 def _comments() -> dict[tuple[int, str], str]:
     user_ids = {lti_id: user_id for user_id, lti_id in _lti_ids().items()}
     scores = LtiAgsScore.objects.select_related("line_item").order_by("timestamp")
-    return {(user_ids[score.user_id], str(score.line_item.resource_link_id)): score.comment or ""
-            for score in scores if score.user_id in user_ids}
+    return {
+        (user_ids[score.user_id], str(score.line_item.resource_link_id)): score.comment or ""
+        for score in scores
+        if score.user_id in user_ids
+    }
 
 
 def _lti_ids() -> dict[int, str]:

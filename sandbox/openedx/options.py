@@ -33,11 +33,18 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--public-url", type=_base_url, required=True, help="the platform's issuer, as browsers see it")
     parser.add_argument("--tool-url", type=_base_url, required=True, help="base address of the LTI tool")
     parser.add_argument("--data", type=Path, required=True, help="folder for the database; made when missing")
-    parser.add_argument("--extra-link", type=_labelled_link, action="append", default=[], metavar="LABEL=URL",
-                        help="one more link in the top bar; may be repeated")
+    parser.add_argument(
+        "--extra-link",
+        type=_labelled_link,
+        action="append",
+        default=[],
+        metavar="LABEL=URL",
+        help="one more link in the top bar; may be repeated",
+    )
     given = parser.parse_args(arguments)
-    return Options(given.host, given.port, given.public_url, given.tool_url, given.data.resolve(),
-                   tuple(given.extra_link))
+    return Options(
+        given.host, given.port, given.public_url, given.tool_url, given.data.resolve(), tuple(given.extra_link)
+    )
 
 
 def _base_url(text: str) -> str:

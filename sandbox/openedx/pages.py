@@ -26,11 +26,13 @@ Page = Callable[..., HttpResponse]
 
 def signed_in(page: Page) -> Page:
     """Send strangers to the people page first."""
+
     @wraps(page)
     def guarded(request: HttpRequest, *args: Any, **names: Any) -> HttpResponse:
         if not request.user.is_authenticated:
             return redirect(f"/?next={request.path}")
         return page(request, *args, **names)
+
     return guarded
 
 
@@ -39,22 +41,33 @@ def people(request: HttpRequest) -> HttpResponse:
     """Choose whom to be."""
     everybody = User.objects.select_related("profile").order_by("id")
     cards = [(person, ROLE_NAMES[person.profile.role]) for person in everybody]
-    return render(request, "sandbox/people.html", {
-        "learners": [card for card in cards if card[0].profile.role == "learner"],
-        "team": [card for card in cards if card[0].profile.role != "learner"],
-        "next": request.GET.get("next", ""),
-    })
+    return render(
+        request,
+        "sandbox/people.html",
+        {
+            "learners": [card for card in cards if card[0].profile.role == "learner"],
+            "team": [card for card in cards if card[0].profile.role != "learner"],
+            "next": request.GET.get("next", ""),
+        },
+    )
 
 
 @require_GET
 @signed_in
 def courses(request: HttpRequest) -> HttpResponse:
     """The courses the person may open, each with its outline."""
-    mine = [course for course in Course.objects.order_by("position")
-            if check_course_access(course, request.user, "load")]
-    return render(request, "sandbox/courses.html", {
-        "outlines": [(course, _sections(course), has_studio_write_access(request.user, course.key)) for course in mine],
-    })
+    mine = [
+        course for course in Course.objects.order_by("position") if check_course_access(course, request.user, "load")
+    ]
+    return render(
+        request,
+        "sandbox/courses.html",
+        {
+            "outlines": [
+                (course, _sections(course), has_studio_write_access(request.user, course.key)) for course in mine
+            ],
+        },
+    )
 
 
 @require_GET
@@ -64,13 +77,19 @@ def unit(request: HttpRequest, block_id: str) -> HttpResponse:
     here = _unit_for(request, block_id)
     line = list(here.course.units.all())
     place = line.index(here)
-    return render(request, "sandbox/unit.html", {
-        "unit": here, "course": here.course, "sections": _sections(here.course),
-        "previous": line[place - 1] if place else None,
-        "following": line[place + 1] if place + 1 < len(line) else None,
-        "grade": gradebook.cells_of(here.course).get((request.user.id, here.id)),
-        "may_edit": has_studio_write_access(request.user, here.course.key),
-    })
+    return render(
+        request,
+        "sandbox/unit.html",
+        {
+            "unit": here,
+            "course": here.course,
+            "sections": _sections(here.course),
+            "previous": line[place - 1] if place else None,
+            "following": line[place + 1] if place + 1 < len(line) else None,
+            "grade": gradebook.cells_of(here.course).get((request.user.id, here.id)),
+            "may_edit": has_studio_write_access(request.user, here.course.key),
+        },
+    )
 
 
 @require_GET
@@ -87,10 +106,16 @@ def student_view(request: HttpRequest, block_id: str) -> HttpResponse:
 def studio(request: HttpRequest, block_id: str) -> HttpResponse:
     """What course staff see of a unit in Studio: the package's own view for authors, the values to register."""
     here = _unit_for_staff(request, block_id)
-    return render(request, "sandbox/studio.html", {
-        "unit": here, "course": here.course, "registration": registration_of(here),
-        "settings": sorted(here.settings.items()),
-    })
+    return render(
+        request,
+        "sandbox/studio.html",
+        {
+            "unit": here,
+            "course": here.course,
+            "registration": registration_of(here),
+            "settings": sorted(here.settings.items()),
+        },
+    )
 
 
 @require_GET
@@ -105,8 +130,10 @@ def author_view(request: HttpRequest, block_id: str) -> HttpResponse:
 @require_GET
 def grades(request: HttpRequest) -> HttpResponse:
     """Everybody's published grades; open to all, so that it can stand beside a learner's window."""
-    books = [(course, gradebook.scored_units(course), gradebook.table_of(course))
-             for course in Course.objects.order_by("position")]
+    books = [
+        (course, gradebook.scored_units(course), gradebook.table_of(course))
+        for course in Course.objects.order_by("position")
+    ]
     return render(request, "sandbox/gradebook.html", {"books": books})
 
 
@@ -114,8 +141,9 @@ def grades(request: HttpRequest) -> HttpResponse:
 @signed_in
 def progress(request: HttpRequest) -> HttpResponse:
     """The signed-in person's own grades."""
-    mine = [course for course in Course.objects.order_by("position")
-            if check_course_access(course, request.user, "load")]
+    mine = [
+        course for course in Course.objects.order_by("position") if check_course_access(course, request.user, "load")
+    ]
     return render(request, "sandbox/progress.html", {"books": [_own_grades(course, request.user) for course in mine]})
 
 

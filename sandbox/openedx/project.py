@@ -18,18 +18,27 @@ from sandbox.openedx.options import Options
 HERE = Path(__file__).parent
 SESSION_COOKIE = "openedx_sandbox_session"
 
-APPS = ("django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions", "rest_framework",
-        "config_models", "lti_consumer", "sandbox.openedx")
+APPS = (
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "rest_framework",
+    "config_models",
+    "lti_consumer",
+    "sandbox.openedx",
+)
 
 # The tiered cache asks who is signed in, so it comes after authentication. There is no CSRF guard: scripts sign in
 # and change units, and nothing here is worth protecting.
-MIDDLEWARE = ("edx_django_utils.cache.middleware.RequestCacheMiddleware",
-              "sandbox.openedx.cookies.SessionCookieMiddleware",
-              "django.contrib.sessions.middleware.SessionMiddleware",
-              "django.contrib.auth.middleware.AuthenticationMiddleware",
-              "edx_django_utils.cache.middleware.TieredCacheMiddleware",
-              "crum.CurrentRequestUserMiddleware",
-              "django.middleware.clickjacking.XFrameOptionsMiddleware")
+MIDDLEWARE = (
+    "edx_django_utils.cache.middleware.RequestCacheMiddleware",
+    "sandbox.openedx.cookies.SessionCookieMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "edx_django_utils.cache.middleware.TieredCacheMiddleware",
+    "crum.CurrentRequestUserMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+)
 
 
 class OtherAddresses(Exception):
@@ -93,8 +102,9 @@ def _templates() -> dict[str, Any]:
     return {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request",
-                                           "sandbox.openedx.shell.top_bar"]},
+        "OPTIONS": {
+            "context_processors": ["django.template.context_processors.request", "sandbox.openedx.shell.top_bar"]
+        },
     }
 
 
@@ -113,5 +123,7 @@ def _seed(options: Options) -> None:
 
     made_for = seed.plant(options.public_url, options.tool_url)
     if made_for != (options.public_url, options.tool_url):
-        raise OtherAddresses(f"{options.data} belongs to the platform {made_for[0]} with the tool {made_for[1]}; "
-                             "start with those addresses or name another --data folder")
+        raise OtherAddresses(
+            f"{options.data} belongs to the platform {made_for[0]} with the tool {made_for[1]}; "
+            "start with those addresses or name another --data folder"
+        )

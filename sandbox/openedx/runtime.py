@@ -47,8 +47,9 @@ class UserStateStore(KeyValueStore):
     def set(self, key: Any, value: Any) -> None:
         if key.user_id is None:
             raise ValueError(f"nobody is looking at the block, so nobody's {key.field_name} can be kept")
-        UserState.objects.update_or_create(user_id=key.user_id, usage_key=str(key.block_scope_id),
-                                           field=key.field_name, defaults={"value": value})
+        UserState.objects.update_or_create(
+            user_id=key.user_id, usage_key=str(key.block_scope_id), field=key.field_name, defaults={"value": value}
+        )
 
     def delete(self, key: Any) -> None:
         self._rows(key).delete()
@@ -130,11 +131,13 @@ class SandboxRuntime(Runtime):
     def publish(self, _block: XBlock, event_type: str, event: dict[str, Any]) -> None:
         """edx-platform's road to the gradebook; other events have no reader here."""
         if event_type == "grade":
-            PublishedGrade.objects.create(user_id=event["user_id"], unit=self.unit,
-                                          value=event["value"], max_value=event["max_value"])
+            PublishedGrade.objects.create(
+                user_id=event["user_id"], unit=self.unit, value=event["value"], max_value=event["max_value"]
+            )
 
-    def handler_url(self, _block: XBlock, handler_name: str, suffix: str = "", query: str = "",
-                    thirdparty: bool = False) -> str:
+    def handler_url(
+        self, _block: XBlock, handler_name: str, suffix: str = "", query: str = "", thirdparty: bool = False
+    ) -> str:
         """Addresses of block handlers; LTI 1.3 uses none, so nothing answers there."""
         host = settings.LMS_ROOT_URL if thirdparty else ""
         return f"{host}/xblock/{self.unit.block_id}/handler/{handler_name}/{suffix}?{query}"
@@ -154,5 +157,12 @@ def field_data_of(unit: Unit) -> FieldData:
     """Settings come read-only from the unit, as in the LMS; what a block remembers of people can be written."""
     authored = ReadOnlyFieldData(DictFieldData(dict(unit.settings)))
     remembered = KvsFieldData(UserStateStore())
-    return SplitFieldData({Scope.content: authored, Scope.settings: authored, Scope.parent: authored,
-                           Scope.children: authored, Scope.user_state: remembered})
+    return SplitFieldData(
+        {
+            Scope.content: authored,
+            Scope.settings: authored,
+            Scope.parent: authored,
+            Scope.children: authored,
+            Scope.user_state: remembered,
+        }
+    )

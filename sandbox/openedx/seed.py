@@ -25,8 +25,9 @@ def plant(public_url: str, tool_url: str) -> tuple[str, str]:
     made = Installation.objects.first()
     if made is None:
         seed = yaml.safe_load(SEED.read_text(encoding="utf-8").replace("{tool}", tool_url))
-        courses = {entry["key"].split("+")[1]: _plant_course(entry, position)
-                   for position, entry in enumerate(seed["courses"])}
+        courses = {
+            entry["key"].split("+")[1]: _plant_course(entry, position) for position, entry in enumerate(seed["courses"])
+        }
         for entry in seed["people"]:
             _plant_person(entry, courses)
         _plant_units(seed, courses)
@@ -35,16 +36,19 @@ def plant(public_url: str, tool_url: str) -> tuple[str, str]:
 
 
 def _plant_course(entry: dict[str, Any], position: int) -> Course:
-    CourseAllowPIISharingInLTIFlag.objects.create(course_id=CourseKey.from_string(entry["key"]),
-                                                  enabled=entry["share_personal_data"])
-    return Course.objects.create(key=entry["key"], title=entry["title"], organisation=entry["organisation"],
-                                 position=position)
+    CourseAllowPIISharingInLTIFlag.objects.create(
+        course_id=CourseKey.from_string(entry["key"]), enabled=entry["share_personal_data"]
+    )
+    return Course.objects.create(
+        key=entry["key"], title=entry["title"], organisation=entry["organisation"], position=position
+    )
 
 
 def _plant_person(entry: dict[str, Any], courses: dict[str, Course]) -> None:
     role = entry["role"]
-    user = User.objects.create_user(entry["username"], email=f"{entry['username']}@example.org",
-                                    is_staff=role == "global_staff")
+    user = User.objects.create_user(
+        entry["username"], email=f"{entry['username']}@example.org", is_staff=role == "global_staff"
+    )
     Profile.objects.create(user=user, name=entry["name"], note=entry["note"], role=role)
     ExternalId.of(user, "lti")
     for course in (courses[short] for short in entry["courses"]):
@@ -61,7 +65,10 @@ def _plant_units(seed: dict[str, Any], courses: dict[str, Course]) -> None:
     for position, entry in enumerate(seed["units"]):
         course = courses[entry["course"]]
         unit = Unit.objects.create(
-            block_id=entry["block"], course=course, section=entry["section"], position=position,
+            block_id=entry["block"],
+            course=course,
+            section=entry["section"],
+            position=position,
             usage_key=str(CourseKey.from_string(course.key).make_usage_key("lti_consumer", entry["block"])),
             settings=_unit_settings(seed["unit_defaults"], entry, passports[entry["passport"]]),
         )

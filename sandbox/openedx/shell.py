@@ -7,8 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-ROLE_NAMES = {"learner": "Learner", "instructor": "Course instructor", "staff": "Course staff",
-              "community_ta": "Community TA", "global_staff": "Site staff"}
+ROLE_NAMES = {
+    "learner": "Learner",
+    "instructor": "Course instructor",
+    "staff": "Course staff",
+    "community_ta": "Community TA",
+    "global_staff": "Site staff",
+}
 
 
 def top_bar(request: HttpRequest) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, Witness
 
 Visit = Callable[..., Visitor]
 
@@ -41,10 +41,11 @@ def test_a_reader_in_pacific_time_reads_each_date_once(visit: Visit) -> None:
     expect(tool.locator(".gh-local:visible")).to_have_count(0)
 
 
-def test_without_script_the_page_is_whole(visit: Visit, browser: Browser) -> None:
+def test_without_script_the_page_is_whole(visit: Visit, browser: Browser, witness: Witness) -> None:
     visitor = visit("wendell")
     address = visitor.enter("module2").url
     context = browser.new_context(java_script_enabled=False, **NEW_YORK)
+    witness.watch(context)
     context.add_cookies(visitor.page.context.cookies())
     page = context.new_page()
     page.goto(address)
@@ -57,4 +58,5 @@ def test_without_script_the_page_is_whole(visit: Visit, browser: Browser) -> Non
     page.get_by_label("Title of the course").fill("Nothing else")
     page.get_by_role("button", name="Send the request").click()
     expect(page.locator("main")).to_contain_text("Nothing has been sent yet")
+    assert witness.refused("/equivalency/F1", 422) == 1
     context.close()

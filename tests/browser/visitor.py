@@ -1,4 +1,4 @@
-"""A person in front of a real chromium: picks a name in the sandbox LMS, opens units, agrees, and uses the framed tool."""
+"""A person at a real chromium: picks a name in the sandbox LMS, opens units, agrees, and uses the tool in its frame."""
 
 import json
 import shutil
@@ -28,7 +28,8 @@ ARGUMENTS = (
 class Witness:
     """Notes what the pages of a browser ask for elsewhere, and what the browser complains about."""
 
-    origins: tuple[str, ...]
+    tool_url: str
+    other_urls: tuple[str, ...]
     strayed: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
@@ -38,13 +39,20 @@ class Witness:
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
 
     def _asked(self, request: Request) -> None:
-        if not request.url.startswith((*(f"{origin}/" for origin in self.origins), "data:")):
+        if not request.url.startswith((*(f"{ours}/" for ours in (self.tool_url, *self.other_urls)), "data:")):
             self.strayed.append(request.url)
 
     def _said(self, message: ConsoleMessage) -> None:
         """Violations of a content security policy are errors of the console too."""
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.location['url']}: {message.text}")
+
+    def refused(self, path: str, status: int) -> int:
+        """How often the tool refused this page with this status since last asked; chromium calls each an error."""
+        start, reason = f"{self.tool_url}{path}: Failed to load resource", f"status of {status} "
+        refusals = [each for each in self.complaints if each.startswith(start) and reason in each]
+        self.complaints = [each for each in self.complaints if each not in refusals]
+        return len(refusals)
 
     def found(self) -> list[str]:
         """What there is to complain about since it was last asked."""
@@ -70,7 +78,9 @@ class Visitor:
 
     def open_unit(self, block: str) -> FrameLocator:
         """Open a course unit and agree to share name and e-mail; the tool's page inside both frames."""
-        tool = self._consent(block)
+        self.page.goto(f"{self.stage.lms_url}/unit/{block}")
+        self.unit.get_by_role("button", name="OK", exact=True).click()
+        tool = self.unit.frame_locator("iframe.ltiLaunchFrame")
         expect(tool.locator("h1")).to_be_visible()
         return tool
 
@@ -94,11 +104,6 @@ class Visitor:
     def unit(self) -> FrameLocator:
         """The genuine student view of the open unit."""
         return self.page.frame_locator("#unit-frame")
-
-    def _consent(self, block: str) -> FrameLocator:
-        self.page.goto(f"{self.stage.lms_url}/unit/{block}")
-        self.unit.get_by_role("button", name="OK", exact=True).click()
-        return self.unit.frame_locator("iframe.ltiLaunchFrame")
 
 
 def write_profile(folder: Path, settings: dict[str, Any]) -> Path:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import Connection, func, insert, literal, select, text, update
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, StatementError, TimeoutError
 
 from lti_tool.db import Database, insert_ignoring, is_answering, upsert
 from lti_tool.tables.housekeeping import audit_log
@@ -100,6 +100,16 @@ def test_writers_who_read_before_they_write_lose_no_update(database: Database, n
         thread.join()
     with database.read() as connection:
         assert connection.execute(select(used_nonces.c.expires_at)).scalar_one() == now + timedelta(seconds=80)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_writer_that_gets_no_turn_gives_up(database_url: str, cipher: MultiFernet) -> None:
+    impatient = Database(database_url, cipher, turn_seconds=0.05)
+    with impatient.write(), pytest.raises(TimeoutError), impatient.write():
+        pass
+    with impatient.write():
+        pass
+    impatient.close()
 
 
 def test_a_reader_is_not_held_up_by_a_writer(database: Database, now: datetime) -> None:

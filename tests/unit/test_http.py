@@ -1,6 +1,8 @@
 """The outbound door: which addresses it calls, and how much it takes."""
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -207,6 +209,41 @@ def test_a_real_answer_that_is_too_large_is_cut_off(server: tuple[int, list[str]
     http = Http(allow_private_addresses=True)
     with pytest.raises(NoAnswer):
         http.request("GET", f"http://127.0.0.1:{server[0]}/large")
+
+
+@pytest.fixture(params=["headers", "a body", "chunks"])
+def dripping(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A server whose answer never ends and never pauses for long; its port."""
+    start, drip = {
+        "headers": (b"HTTP/1.1 200 OK\r\n", b"X-More: x\r\n"),
+        "a body": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
+        "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    }[request.param]
+
+    def answer() -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(4096)
+            connection.sendall(start)
+            try:
+                while True:
+                    connection.sendall(drip)
+                    time.sleep(0.05)
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+def test_an_answer_that_drips_is_given_up_when_its_time_is_over(dripping: int) -> None:
+    http = Http(allow_private_addresses=True, answer_seconds=0.5)
+    began = time.monotonic()
+    with pytest.raises(NoAnswer):
+        http.request("GET", f"http://127.0.0.1:{dripping}/")
+    assert 0.4 < time.monotonic() - began < 2
 
 
 def test_nobody_there_gives_no_answer() -> None:

@@ -171,11 +171,22 @@ class TestALaunchCountsOnce:
         self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
     ) -> None:
         begun = parameters_of(platform.login(client))
-        token = platform.sign(platform.claims(begun["nonce"], clock()))
-        answers = [client.post("/lti/launch", data={"id_token": token, "state": begun["state"]}) for _ in range(2)]
-        assert answers[0].status_code == 303
-        assert code_of(answers[1]) == "nonce_used"
+        sent = {"id_token": platform.sign(platform.claims(begun["nonce"], clock())), "state": begun["state"]}
+        cookie = client.get_cookie("__Host-gatehouse-state-" + begun["nonce"][:16])
+        assert cookie is not None
+        assert client.post("/lti/launch", data=sent).status_code == 303
+        assert code_of(client.post("/lti/launch", data=sent)) == "state_foreign"
+        client.set_cookie(cookie.key, cookie.value)
+        assert code_of(client.post("/lti/launch", data=sent)) == "nonce_used"
         assert counted(database)[3] == 1
+
+    def test_a_good_launch_drops_the_cookie_of_its_login_and_of_no_other(
+        self, client: FlaskClient, platform: Platform, clock: TestClock
+    ) -> None:
+        other_tab = parameters_of(platform.login(client))
+        platform.launch(client, clock())
+        names = {cookie.key for cookie in client._cookies.values()}
+        assert names == {"__Host-gatehouse", "__Host-gatehouse-state-" + other_tab["nonce"][:16]}
 
     def test_of_the_same_launch_many_times_at_once_one_wins(
         self, app: Flask, client: FlaskClient, platform: Platform, database: Database, clock: TestClock

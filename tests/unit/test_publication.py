@@ -1,13 +1,13 @@
 """Publishing: numbered, never changed, the same meaning once."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
 
 from lti_tool.db import Database
 from lti_tool.errors import NotFound, ProgrammeError
-from lti_tool.publication import current, document_of, publish, version
+from lti_tool.publication import check_document, current, document_of, publish, version
 from lti_tool.tables.housekeeping import audit_log
 from lti_tool.tables.programme import programme_versions
 from tests.unit.programme.documents import SMALL, changed
@@ -45,6 +45,22 @@ def test_going_back_to_an_older_document_is_a_new_version(database: Database, no
     assert [publish_now(database, now, each) for each in (SMALL, SECOND, SMALL)] == [1, 2, 3]
     with database.read() as connection:
         assert current(connection).programme.retreats["R"].capacity == 12
+
+
+PAST = changed("- completed: {module: A}\n", '- completed: {module: A}\n        - date_window: {to: "2026-12-05"}\n')
+
+
+def test_a_window_that_is_past_is_refused_but_a_version_published_before_stays(
+    database: Database, now: datetime
+) -> None:
+    """2026-12-06 07:00 UTC is still the 5th in the programme's zone."""
+    sixth = datetime(2026, 12, 6, 7, tzinfo=UTC)
+    assert publish_now(database, sixth, PAST) == 1
+    with pytest.raises(ProgrammeError, match="already past"):
+        publish_now(database, sixth + timedelta(hours=1), PAST)
+    assert check_document(PAST, "small.yaml").errors == ()
+    with database.read() as connection:
+        assert version(connection, 1).programme.gates["B"]
 
 
 def test_publishing_is_in_the_audit_log(database: Database, now: datetime) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
 
 import pytest
 import responses
@@ -187,6 +189,33 @@ class TestForms:
         platform.launch(other, clock())
         refused = client.post("/t/write/ok", data={"csrf": other.get("/t/form").text})
         assert code_of(refused) == "form_not_ours"
+
+    @pytest.mark.parametrize("path", ["/t/write/ok", "/t/abandoned"])
+    def test_a_form_is_read_before_anything_asks_for_a_connection(
+        self, path: str, client: FlaskClient, platform: Platform, clock: TestClock, database: Database
+    ) -> None:
+        """A form may arrive slowly; on SQLite whoever may write keeps everybody else from writing."""
+        platform.launch(client, clock())
+        held: list[int] = []
+
+        class Arriving(BytesIO):
+            def readinto(self, buffer: Any) -> int:
+                held.append(database.engine.pool.checkedout())  # type: ignore[attr-defined]
+                return super().readinto(buffer)
+
+        form = f"csrf={client.get('/t/form').text}".encode()
+        kind = "application/x-www-form-urlencoded"
+        sent = client.post(path, input_stream=Arriving(form), content_length=len(form), content_type=kind)
+        assert sent.status_code == 200
+        assert set(held) == {0}
+
+    def test_a_character_that_no_database_stores_is_refused(
+        self, client: FlaskClient, platform: Platform, clock: TestClock, database: Database
+    ) -> None:
+        platform.launch(client, clock())
+        refused = client.post("/t/write/ok", data={"csrf": client.get("/t/form").text, "text": "a\0b"})
+        assert (refused.status_code, code_of(refused)) == (422, "form_unreadable")
+        assert marks(database) == []
 
 
 class TestOneTransactionForEachRequest:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import MultiFernet
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 
+from lti_tool import audit
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
-from lti_tool.tables.housekeeping import tasks
+from lti_tool.tables.housekeeping import audit_log, tasks
 from lti_tool.tasks import LEASE, MAX_ATTEMPTS, Worker, backoff, enqueue, queue_age_seconds
 from tests.clock import TestClock
 
@@ -111,6 +112,37 @@ def test_a_task_waits_for_its_time(database: Database, hire: Hire, clock: TestCl
     assert hire(hands).run_once() == 0
     clock.advance(minutes=5)
     assert hire(hands).run_once() == 1
+
+
+def test_a_fresh_ask_does_not_wait_for_the_time_of_an_older_one(database: Database, hire: Hire, now: datetime) -> None:
+    with database.write() as connection:
+        enqueue(connection, "settle", "k", {"n": 1}, now=now, run_at=now + timedelta(hours=1))
+        enqueue(connection, "settle", "k", {"n": 2}, now=now)
+        enqueue(connection, "settle", "k", {"n": 3}, now=now, run_at=now + timedelta(hours=2))
+    hands = Hands()
+    assert (hire(hands).run_once(), hands.did) == (1, [1])
+
+
+def test_a_task_is_not_taken_between_a_change_and_its_commit(
+    database: Database, other_database: Database, clock: TestClock, now: datetime
+) -> None:
+    """Taken there it would not see the change, and nobody would be asked again."""
+    ask(database, now)
+    seen: list[int] = []
+    worker = Worker(other_database, {"settle": lambda _payload: seen.append(changes(other_database))}, clock=clock)
+    thread = threading.Thread(target=worker.run_once)
+    with database.write() as connection:
+        audit.record(connection, actor="cli", act="change", subject="session:1", at=now)
+        enqueue(connection, "settle", "session:1", {}, now=now)
+        thread.start()
+        thread.join(0.5)
+    thread.join()
+    assert seen[-1:] == [1]
+
+
+def changes(database: Database) -> int:
+    with database.read() as connection:
+        return int(connection.execute(select(func.count()).select_from(audit_log)).scalar_one())
 
 
 def test_what_is_asked_while_the_task_is_in_hand_is_done_afterwards(
@@ -246,6 +278,22 @@ def test_periodic_jobs_run_in_every_round_and_say_whether_there_is_more(database
     answers = iter([True, True, False])
     worker = Worker(database, {}, periodic={"inbox": lambda: next(answers)})
     assert worker.run_once() == 2
+
+
+def test_a_failing_job_stops_neither_the_other_jobs_nor_the_tasks(
+    database: Database, hire: Hire, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> bool:
+        raise ValueError("Someone's name")
+
+    did: list[str] = []
+    hands = Hands()
+    worker = hire(hands)
+    worker.periodic = {"inbox": fail, "scores": lambda: bool(did.append("scores"))}
+    ask(database, now)
+    worker.run_once()
+    assert (hands.did, did) == ([1], ["scores", "scores"])
+    assert [(record.kind, record.error) for record in caplog.records] == [("inbox", "ValueError")]  # type: ignore[attr-defined]
 
 
 def test_a_worker_outlives_a_failing_job_and_stops_when_told(database: Database, hire: Hire, now: datetime) -> None:

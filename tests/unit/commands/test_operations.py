@@ -18,6 +18,7 @@ from lti_tool.publication import Published
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tasks import now_utc
 from tests.conftest import FIELD_KEY
+from tests.training_day import add_session
 
 
 @pytest.fixture
@@ -114,6 +115,16 @@ def test_doctor_sees_a_queue_that_nobody_works_off_and_tasks_that_were_given_up(
     result = run(environment, "doctor", "--json")
     assert {states(result)["queue"], states(result)["tasks"]} == {"wrong"}
     assert "settle (KeyError)" in result.stdout
+
+
+def test_doctor_sees_a_class_of_the_past_without_an_end(
+    environment: dict[str, str | None], database: Database, published: Published, now: datetime
+) -> None:
+    with database.write() as connection:
+        session_id = add_session(connection, published, now, starts=datetime.fromisoformat("2024-03-05T09:00"))
+    result = run(environment, "doctor", "--json")
+    assert states(result)["sessions"] == "note"
+    assert f"these live sessions are over: {session_id}." in result.stdout
 
 
 def test_doctor_sees_that_a_field_key_is_missing(

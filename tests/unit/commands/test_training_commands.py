@@ -112,6 +112,22 @@ def test_a_cancelled_session_is_not_settled(run):
     assert "(session_cancelled)" in run("session", "settle", session_id).stderr
 
 
+def test_an_end_that_zoom_never_told_is_recorded_by_staff(run, database):
+    session_id = str(
+        told(run("session", "add", "--module", "F1", "--starts", "2024-03-05", "--zoom-meeting", "1", "--json"))["id"]
+    )
+    words = ("session", "end", session_id, "--at", "2024-03-06T01:00:00Z", "--reason")
+    assert "(reason_missing)" in run(*words, " ").stderr
+    assert (
+        run(*words, "Zoom's message was lost.").stdout
+        == f"live session {session_id} is over; its attendance is settled next\n"
+    )
+    shown = told(run("session", "show", session_id, "--json"))
+    assert (shown["ended_by_staff_at"], shown["ended_at"]) == ("2024-03-06T01:00:00Z", None)
+    assert "provisional" in run("session", "settle", session_id).stdout
+    assert told(run("session", "show", session_id, "--json"))["ended_at"] == "2024-03-06T01:00:00Z"
+
+
 def test_settling_a_session_without_evidence_leaves_it_scheduled(run, database):
     session_id = told(run(*ADD, "--json"))["id"]
     assert "scheduled" in run("session", "settle", str(session_id)).stdout

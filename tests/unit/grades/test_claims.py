@@ -4,19 +4,21 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
+from time import sleep
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from lti_tool import licences, publication
 from lti_tool.errors import BadInput, Conflict
 from lti_tool.grades import awards, claims, ledger
+from lti_tool.grades.settled_days import attended_day
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.credit import awards as awards_table
 from lti_tool.tables.gates import completions
 from lti_tool.tables.housekeeping import audit_log
-from lti_tool.tables.live_sessions import attendances
+from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.wiring import follow_attendance, reconsider
 from tests.conftest import DEMO_PROGRAMME
 from tests.training_day import (
@@ -154,6 +156,70 @@ def test_a_licence_that_was_in_force_may_be_recorded_later(stage):
     assert [each.credits for each in stage.awards()] == [Decimal("6.5")]
     with stage.database.read() as connection:
         assert claims.outdated(connection) == []
+
+
+def test_an_award_is_contested_when_its_licence_is_corrected_later(stage):
+    licence_id = stage.licence()
+    stage.licence(type="RN")
+    stage.settle(*WHOLE_DAY)
+    assert len(stage.awards()) == 2
+    stage.now += timedelta(days=1)
+    stage.licence(issued_on=date(2026, 12, 1), replaces=licence_id)
+    with stage.database.read() as connection:
+        assert claims.outdated(connection) == [(stage.trainee_id, stage.session_id)]
+    with stage.database.write() as connection:
+        reconsider(connection, stage.trainee_id, stage.session_id, stage.now)
+    assert (stage.claim().state, len(stage.awards())) == ("awarded", 2)
+    assert (lines(stage.claim())["licence"], lines(stage.claim())["contested"]) == (False, None)
+    with stage.database.read() as connection:
+        assert claims.outdated(connection) == []
+
+
+def test_a_claim_is_never_decided_on_attendance_that_is_being_corrected(stage):
+    """Whoever reconsiders waits for the settlement in hand, and then sees what it wrote."""
+    stage.settle(*WHOLE_DAY)
+    stage.licence()
+    reconsidering = Event()
+
+    def reconsider_meanwhile():
+        with stage.database.write() as connection:
+            reconsidering.set()
+            reconsider(connection, stage.trainee_id, stage.session_id, stage.now)
+
+    def correct(connection, people):
+        if not other.is_alive():
+            other.start()
+            reconsidering.wait(0.5)
+            sleep(0.2)
+        follow_attendance(connection, people, stage.now)
+
+    other = Thread(target=reconsider_meanwhile)
+    settle(stage.database, stage.session_id, [present(stage.trainee_id, *HALF_A_DAY)], FIVE, stage.now, correct)
+    other.join()
+    assert (stage.awards(), lines(stage.claim())["attendance"]) == ([], False)
+
+
+def test_running_values_are_not_final_because_the_session_has_ended(stage):
+    """A settlement that was killed after some of its groups leaves the others as they were before the end."""
+    stage.licence()
+    stage.settle(*WHOLE_DAY, ended_at=None)
+    with stage.database.write() as connection:
+        connection.execute(update(live_sessions).values(ended_at=FIVE, state="provisional"))
+        reconsider(connection, stage.trainee_id, stage.session_id, stage.now)
+    assert (stage.awards(), stage.claim()) == ([], None)
+    stage.settle(*WHOLE_DAY)
+    assert len(stage.awards()) == 1
+
+
+def test_another_session_that_completes_the_module_carries_the_completion_on(stage, published):
+    with stage.database.write() as connection:
+        again = add_session(connection, published, stage.now, starts=date(2026, 11, 12))
+    stage.settle(*WHOLE_DAY)
+    stage.settle(stay(2880, 3360), session_id=again, ended_at=at(3360))
+    stage.settle(*HALF_A_DAY)
+    first, second = stage.completions()
+    assert (first.live_session_id, first.ended_at is None) == (stage.session_id, False)
+    assert (second.live_session_id, second.ended_at, second.completed_on) == (again, None, date(2026, 11, 12))
 
 
 def test_a_correction_before_any_award_ends_the_completion_with_a_reason(stage):
@@ -304,6 +370,6 @@ def test_a_module_without_credit_bodies_has_no_claims(stage, published):
     programme = replace(published.programme, modules={MODULE: module})
     stage.settle(*WHOLE_DAY, ended_at=None)
     with stage.database.write() as connection:
-        day = claims.attended_day(connection, stage.trainee_id, stage.session_id)
+        day = attended_day(connection, stage.trainee_id, stage.session_id)
         claims.decide(connection, programme, [day], stage.now)
     assert stage.claim() is None

@@ -272,12 +272,21 @@ def test_credits_that_nobody_has_announced_are_not_awarded(credits):
         ({"valid_from": DAY, "valid_to": DAY}, True),
         ({"valid_from": date(2026, 11, 11)}, False),
         ({"valid_to": date(2026, 11, 9)}, False),
+        ({"valid_from": None}, False),
+        ({"valid_to": None}, False),
     ],
 )
 def test_the_approval_must_cover_the_date(valid, satisfied):
     body = replace(PROGRAMME.bodies["apa"], **valid)
     checklist = decide_claim(replace(PROGRAMME, bodies={"apa": body}), case())
     assert line(checklist, "offering").satisfied is satisfied
+
+
+def test_a_body_without_approval_dates_awards_nothing_and_says_so():
+    body = replace(PROGRAMME.bodies["apa"], valid_from=None, valid_to=None)
+    checklist = decide_claim(replace(PROGRAMME, bodies={"apa": body}), case())
+    assert unmet(checklist) == {"offering": False}
+    assert "approval dates of apa are unset" in line(checklist, "offering").staff
 
 
 @pytest.mark.parametrize("missing", ["type", "number", "jurisdiction", "name"])

@@ -9,11 +9,11 @@ from sqlalchemy import insert, select, update
 
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 from lti_tool.grades.ags import Verdict
-from lti_tool.grades.delivery import MOST_ATTEMPTS, MOST_TIMESTAMPS, Deliverer, claim_due, record
+from lti_tool.grades.delivery import LEASE, MOST_ATTEMPTS, MOST_TIMESTAMPS, Deliverer, claim_due, record
+from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS
 from lti_tool.lti.platform_api import Answer
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import scores
-from lti_tool.tasks import LEASE
 from tests.training_day import add_place, add_platform, add_trainee
 
 LINE_ITEM = "https://lms.example.org/lineitems/1"
@@ -205,6 +205,27 @@ def test_a_platform_that_always_holds_something_newer_is_left_to_staff(
     assert (row(database, score_id).status, len(gradebook.posts)) == ("parked", MOST_TIMESTAMPS)
 
 
+def test_an_older_timestamp_after_a_long_outage_is_tried_with_a_new_one_all_the_same(
+    database, deliverer, gradebook, score_id, clock
+):
+    gradebook.trouble = [Answer(503, "")] * (MOST_TIMESTAMPS + 2) + [Answer(400, OLDER)]
+    for _ in range(MOST_TIMESTAMPS + 4):
+        deliverer.deliver_all()
+        clock.advance(hours=1)
+    assert (row(database, score_id).status, len(gradebook.posts)) == ("delivered", MOST_TIMESTAMPS + 4)
+
+
+def test_a_fault_of_our_own_backs_off_and_is_left_to_staff_in_the_end(database, deliverer, gradebook, score_id, clock):
+    gradebook.trouble = [ZeroDivisionError("Someone's name")] * (MOST_ATTEMPTS + 5)
+    deliverer.deliver_all()
+    assert row(database, score_id).next_attempt_at - clock() == timedelta(seconds=2)
+    for _ in range(MOST_ATTEMPTS + 5):
+        clock.advance(hours=1)
+        deliverer.deliver_all()
+    assert (row(database, score_id).status, row(database, score_id).last_answer) == ("parked", "ZeroDivisionError")
+    assert len(gradebook.posts) == MOST_ATTEMPTS
+
+
 @pytest.mark.parametrize(
     ("trouble", "says"),
     [
@@ -331,3 +352,33 @@ def test_a_platform_that_hangs_holds_up_neither_the_caller_nor_other_scores(data
     assert monotonic() - started < 0.4
     deliverer.deliver_all()
     assert len(gradebook.held) == 3
+
+
+def test_a_platform_that_hangs_leaves_half_of_the_senders_to_the_others(database, places, now, clock):
+    many(database, places, now, 20)
+    with database.write() as connection:
+        healthy = add_platform(connection, now, "moodle")
+        place_id = add_place(connection, healthy, now)
+        trainee_id = add_trainee(connection, 1, now)
+    put(database, place_id, trainee_id, now, url="https://moodle.example.org/lineitems/1")
+    hanging, arrived = threading.Event(), threading.Event()
+
+    class Doors:
+        def post_score(self, registration_id, line_item_url, score):
+            if registration_id == healthy:
+                arrived.set()
+            else:
+                hanging.wait(10)
+            return Answer(201, "")
+
+    deliverer = Deliverer(database, Doors(), clock, senders=4)
+    deliverer.deliver_due()
+    reached = arrived.wait(2)
+    hanging.set()
+    deliverer.deliver_all()
+    assert reached
+
+
+def test_a_score_is_leased_for_longer_than_it_can_be_under_way():
+    one_request = CONNECT_SECONDS + READ_SECONDS + WHOLE_ANSWER_SECONDS
+    assert timedelta(seconds=4 * one_request) <= LEASE

@@ -2,14 +2,17 @@
 
 from datetime import date, timedelta
 from functools import partial
+from threading import Thread
 
 import pytest
 from sqlalchemy import select, update
 
 from lti_tool import publication
+from lti_tool.gates import completions
 from lti_tool.gates.completions import complete
 from lti_tool.grades import ledger
 from lti_tool.sessions.settlement import settle
+from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.platforms import placements
 from lti_tool.tables.scores import scores
 from lti_tool.wiring import follow_attendance
@@ -80,6 +83,73 @@ def test_who_did_not_complete_gets_the_share_of_minutes_rounded_down(course, sta
     (score,) = course.scores()
     assert score.desired_given == given
     assert score.desired_comment.startswith(f"{minutes} of 390 instructional minutes.")
+
+
+def test_only_a_completion_in_force_makes_the_full_score(course):
+    course.settle(*WHOLE_DAY)
+    with course.database.write() as connection:
+        (completion,) = completions.in_force(connection)
+        completions.end_completion(connection, completion.id, reason="By mistake.", actor="system", now=course.now)
+        assert ledger.desire(connection, [course.trainee_id], MODULE, course.now) == 1
+    assert course.scores()[0].desired_given == 99.99
+
+
+def test_a_completed_day_is_the_full_score_whichever_completion_is_in_force(course):
+    with course.database.write() as connection:
+        complete(connection, course.trainee_id, MODULE, DAY, "imported", actor="cli", now=course.now)
+    course.settle(stay(0, 430))
+    assert course.scores()[0].desired_given == 100.0
+
+
+def test_running_values_are_no_grade_because_the_session_has_ended(course):
+    course.settle(*HALF_A_DAY, ended_at=None)
+    with course.database.write() as connection:
+        connection.execute(update(live_sessions).values(ended_at=FIVE, state="provisional"))
+        assert ledger.without_score(connection, course.now) == []
+        assert ledger.desire(connection, [course.trainee_id], MODULE, course.now) == 0
+    course.settle(*HALF_A_DAY)
+    assert course.scores()[0].desired_given == 42.3
+
+
+def test_two_sessions_settled_at_once_leave_the_better_score(course, published):
+    """Whoever writes last has seen what the other wrote."""
+    with course.database.write() as connection:
+        again = add_session(connection, published, course.now, starts=date(2026, 11, 12))
+    course.settle(stay(0, 60))
+    meanwhile = Thread(target=course.settle, args=[stay(0, 180)])
+
+    def dawdle(connection, people):
+        follow_attendance(connection, people, course.now)
+        meanwhile.start()
+        meanwhile.join(0.3)
+
+    whole_day = present(course.trainee_id, stay(2880, 3360))
+    settle(course.database, again, [whole_day], at(3360), course.now, dawdle)
+    meanwhile.join()
+    assert [each.desired_given for each in course.scores()] == [100.0]
+
+
+@pytest.mark.databases("postgresql")
+def test_scores_are_renewed_in_the_order_in_which_delivery_holds_them(course):
+    """The earlier unit has the later score here. Renewed by units, the later score would be held first."""
+    here = update(placements).where(placements.c.id == course.place_id)
+    with course.database.write() as connection:
+        add_place(connection, course.registration_id, course.now, resource_link_id="unit-2")
+        connection.execute(here.values(line_item_url=None))
+    course.settle(*WHOLE_DAY)
+    with course.database.write() as connection:
+        connection.execute(here.values(line_item_url="https://lms.example.org/lineitems/0"))
+        ledger.desire(connection, [course.trainee_id], MODULE, course.now)
+    first, second = (each.id for each in course.scores())
+    held = select(scores.c.id).with_for_update(nowait=True)
+    correction = Thread(target=course.settle, args=HALF_A_DAY)
+    with course.database.write() as connection:
+        connection.execute(held.where(scores.c.id == first))
+        correction.start()
+        correction.join(0.3)
+        assert connection.execute(held.where(scores.c.id == second)).scalar() == second
+    correction.join()
+    assert [each.desired_given for each in course.scores()] == [42.3, 42.3]
 
 
 def test_before_the_end_there_is_no_score(course):

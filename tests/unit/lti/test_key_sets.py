@@ -1,5 +1,7 @@
 """Platforms' key sets: when they are asked for, what counts as a key, and what happens when nobody answers."""
 
+import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -101,6 +103,39 @@ def test_a_platform_that_was_away_for_a_moment_is_asked_again_soon(
     wire.replace(responses.GET, PLATFORM.key_set_url, json={"keys": [PLATFORM.jwk()]})
     clock.advance(seconds=5)
     assert key_sets.key(REGISTRATION, "key-1")
+
+
+def test_the_window_begins_when_a_silent_platform_has_been_given_up(
+    key_sets: KeySets, wire: responses.RequestsMock, clock: TestClock
+) -> None:
+    asked: list[Any] = []
+
+    def keep_waiting(request: Any) -> tuple[int, dict[str, str], str]:
+        asked.append(request)
+        clock.advance(seconds=10)
+        return 503, {}, ""
+
+    wire.add_callback(responses.GET, PLATFORM.key_set_url, keep_waiting)
+    assert [code(key_sets), code(key_sets)] == ["key_set_unreachable"] * 2
+    assert len(asked) == 1
+
+
+def test_nobody_waits_long_for_the_fetch_of_another_launch(key_sets: KeySets, wire: responses.RequestsMock) -> None:
+    begun, answer = threading.Event(), threading.Event()
+
+    def hang(_request: Any) -> tuple[int, dict[str, str], str]:
+        begun.set()
+        answer.wait(10)
+        return 200, {}, json.dumps({"keys": [PLATFORM.jwk()]})
+
+    wire.add_callback(responses.GET, PLATFORM.key_set_url, hang)
+    first = threading.Thread(target=key_sets.key, args=(REGISTRATION, "key-1"))
+    first.start()
+    begun.wait(10)
+    assert code(key_sets) == "key_set_unreachable"
+    answer.set()
+    first.join()
+    assert key_sets.key(REGISTRATION, "key-1") == KEY.public_key()
 
 
 def test_registrations_have_key_sets_of_their_own(key_sets: KeySets, wire: responses.RequestsMock) -> None:

@@ -1,5 +1,7 @@
 """The tool's own keys: made once, encrypted, rotated with overlap."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import select, text
 
@@ -37,6 +39,14 @@ def test_the_first_key_is_made_once_and_kept(database: Database, clock: TestCloc
     assert published(keys) == {kid}
     assert ToolKeys(database, clock).signing_key().kid == kid
     assert keys.signing_key().private_key.key_size == 2048
+
+
+def test_of_several_processes_that_start_at_once_one_makes_the_first_key(database: Database, clock: TestClock) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        kids = list(pool.map(lambda _: ToolKeys(database, clock).signing_key().kid, range(4)))
+    assert len(set(kids)) == 1
+    with database.read() as connection:
+        assert len(load_keys(connection)) == 1
 
 
 def test_the_private_half_is_nowhere_readable(database: Database, keys: ToolKeys) -> None:

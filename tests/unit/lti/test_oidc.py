@@ -136,16 +136,18 @@ def test_an_issuer_alone_is_enough_while_it_has_one_registration(
 ) -> None:
     assert parameters_of(platform.login(client, client_id=ABSENT))["client_id"] == "client-1"
     Platform(client_id="client-2").register(database, clock())
+    clock.advance(seconds=3)
     assert code_of(platform.login(client, client_id=ABSENT)) == "client_id_missing"
     assert parameters_of(platform.login(client, client_id="client-2"))["client_id"] == "client-2"
 
 
-def test_a_disabled_platform_neither_logs_in_nor_launches(
+def test_a_platform_disabled_two_seconds_ago_neither_logs_in_nor_launches(
     client: FlaskClient, platform: Platform, database: Database, clock: TestClock
 ) -> None:
     begun = parameters_of(platform.login(client))
     with database.write() as connection:
         registration.set_status(connection, platform.registration_id, "disabled", actor="cli", now=clock())
+    clock.advance(seconds=3)
     token = platform.sign(platform.claims(begun["nonce"], clock()))
     launched = client.post("/lti/launch", data={"id_token": token, "state": begun["state"]})
     assert code_of(platform.login(client)) == "platform_disabled"

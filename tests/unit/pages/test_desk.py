@@ -5,7 +5,9 @@ from sqlalchemy import insert, select, update
 
 from lti_tool.grades.plain_answers import in_words
 from lti_tool.tables.housekeeping import audit_log, tasks
+from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.scores import scores
+from tests.training_day import FIVE
 
 PLACES = ("", "/modules", "/equivalencies", "/sessions", "/sessions/1", "/unmatched", "/scores", "/people/1")
 
@@ -21,6 +23,25 @@ def test_what_waits_is_counted_with_the_age_of_the_oldest(browse, happened) -> N
     assert "Requests to review 1 2 days (since 29 Nov 2026)" in text
     assert "People in sessions nobody has matched 1" in text
     assert "Scores on their way 2" in text
+
+
+def test_a_class_of_the_past_without_an_end_waits_for_staff(browse, happened, database) -> None:
+    staff = browse(happened.staff)
+    assert "Sessions nobody has said are over 0" in staff.open("/desk").text
+    with database.write() as connection:
+        connection.execute(update(live_sessions).where(live_sessions.c.id == happened.day).values(ended_at=None))
+    assert "Sessions nobody has said are over 1" in staff.open("/desk").text
+    with database.write() as connection:
+        by_staff = update(live_sessions).where(live_sessions.c.id == happened.day).values(ended_by_staff_at=FIVE)
+        connection.execute(by_staff)
+    assert "Sessions nobody has said are over 0" in staff.open("/desk").text
+    assert "Staff said it was over Tue 10 Nov 2026, 5:00 pm PST" in staff.open(f"/desk/sessions/{happened.day}").text
+
+
+def test_presence_by_phone_is_told_in_words(browse, happened, database) -> None:
+    with database.write() as connection:
+        connection.execute(update(attendances).values(flags=["phone", "phone_only"]))
+    assert "by phone, by phone only" in browse(happened.staff).open(f"/desk/sessions/{happened.day}").text
 
 
 def test_a_task_that_failed_too_often_is_shown(browse, happened, database, now) -> None:
@@ -45,7 +66,7 @@ def test_a_session_shows_everybodys_minutes_completion_and_credit(browse, happen
 
 
 def test_sessions_are_listed_with_how_many_completed(browse, happened) -> None:
-    assert "Attendance provisional 3 1" in browse(happened.staff).open("/desk/sessions").text
+    assert "Attendance provisional 2 1" in browse(happened.staff).open("/desk/sessions").text
 
 
 def test_people_nobody_matched_are_listed_by_session(browse, happened) -> None:

@@ -71,6 +71,30 @@ def test_a_database_that_is_away_says_when_to_come_again(faulty: FlaskClient) ->
     assert SECRET not in answer.get_data(as_text=True)
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (OperationalError(SECRET, {}, Exception(SECRET)), 503, "database_away"),
+        (ZeroDivisionError(SECRET), 500, "unexpected_error"),
+    ],
+)
+def test_what_fails_after_the_view_is_told_like_what_fails_in_it(
+    app: Flask, error: Exception, status: int, code: str
+) -> None:
+    app.testing = False
+    failing = iter([error])
+
+    @app.after_request
+    def commit(response):
+        for each in failing:
+            raise each
+        return response
+
+    answer = app.test_client().get("/healthz")
+    assert (answer.status_code, answer.json["error"]) == (status, code)
+    assert ("reference" in answer.json) == (status == 500)
+
+
 def test_an_unknown_address_and_a_wrong_method_are_pages_too(client: FlaskClient) -> None:
     missing, wrong = client.get("/nothing"), client.post("/healthz")
     assert (missing.status_code, "page_unknown" in missing.get_data(as_text=True)) == (404, True)

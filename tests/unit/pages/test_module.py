@@ -5,8 +5,11 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from lti_tool.lti import registration
+from lti_tool.publication import publish
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.housekeeping import audit_log
+from tests.conftest import DEMO_PROGRAMME
 from tests.unit.pages.conftest import NEXT_JOIN_URL, SECOND_JOIN_URL
 
 
@@ -127,6 +130,54 @@ def test_an_old_or_broken_join_link_is_refused(browse, happened, client, clock) 
     old = client.get(link, base_url="https://localhost")
     assert "join_link_wrong" in broken.get_data(as_text=True)
     assert "join_link_expired" in old.get_data(as_text=True)
+
+
+def disable_the_platform(database, now) -> None:
+    with database.write() as connection:
+        (only,) = registration.list_registrations(connection)
+        registration.set_status(connection, only.id, "disabled", actor="cli", now=now)
+
+
+def test_a_join_link_ends_with_the_visit_it_was_made_in(browse, happened, client, database, now) -> None:
+    link = join_link(browse(happened.new).open("/modules/F1"))
+    disable_the_platform(database, now)
+    answer = client.get(link, base_url="https://localhost")
+    assert answer.status_code == 403
+    assert "join_link_expired" in answer.get_data(as_text=True)
+
+
+def test_the_calendar_of_a_disabled_platforms_person_has_no_join_link(browse, happened, client, database, now) -> None:
+    (address,) = set(re.findall(r"/calendar/[\w-]+\.ics", browse(happened.new).open("/calendar").html))
+    with_link = client.get(address).get_data(as_text=True)
+    disable_the_platform(database, now)
+    without = client.get(address).get_data(as_text=True)
+    assert ("zoom.example.org" in with_link, "zoom.example.org" in without) == (True, False)
+    assert with_link.count("BEGIN:VEVENT") == without.count("BEGIN:VEVENT") > 0
+
+
+def take_back_module_2(database, now) -> None:
+    title = "    title: Intermediate Workshop I on Ketamine-Assisted Psychotherapy\n"
+    document = DEMO_PROGRAMME.read_text(encoding="utf-8").replace(title, title + "    publish: false\n", 1)
+    with database.write() as connection:
+        assert publish(connection, document, "demo.yaml", actor="cli", now=now) == 2
+
+
+def test_a_module_that_is_not_published_exists_for_staff_only(browse, happened, client, database, now) -> None:
+    learner, teacher = browse(happened.whole), browse(happened.staff)
+    (address,) = set(re.findall(r"/calendar/[\w-]+\.ics", learner.open("/calendar").html))
+    before = client.get(address).get_data(as_text=True)
+    take_back_module_2(database, now)
+    for path in ("/modules/F2", f"/modules/F2/join?session={happened.second_module}"):
+        assert "module_unknown" in learner.open(path).text
+    assert "session_unknown" in learner.open(f"/sessions/{happened.second_module}").text
+    uid = f"session-{happened.second_module}@"
+    assert (uid in before, uid in client.get(address).get_data(as_text=True)) == (True, False)
+    assert teacher.open("/modules/F2").status == 200
+
+
+def test_a_session_that_no_database_could_number_cannot_be_joined(browse, happened) -> None:
+    for number in ("9" * 20, "9" * 5000, "-1", "x", ""):
+        assert browse(happened.new).open(f"/modules/F1/join?session={number}").status == 404
 
 
 def test_nobody_without_ticket_or_session_joins(client, happened) -> None:

@@ -83,7 +83,8 @@ def test_credits_above_the_ceiling_of_an_own_agenda_are_told_at_the_module() -> 
 def test_a_contradiction_is_a_warning_until_somebody_has_decided() -> None:
     open_one = "contradictions: {C99: {area: gates, conflict: One. Two., held_as: Both., decide: staff}}\n"
     assert problems(SMALL + open_one)["contradiction_undecided"].path == "contradictions.C99"
-    assert problems(SMALL + open_one.replace("decide: staff", "decide: none")) == {}
+    held = problems(SMALL + open_one.replace("decide: staff", "decide: none"))
+    assert held["contradiction_held"].message.endswith("Held as: Both.")
     assert problems(SMALL + open_one.replace("decide: staff", "decide: staff, decided_by: head of training")) == {}
 
 

@@ -10,7 +10,9 @@ from lti_tool.programme.yaml_source import load_yaml
 ROOT = Path(__file__).parents[3]
 MANUAL = (ROOT / "docs" / "programme.md").read_text(encoding="utf-8")
 READERS = ("reader", "sections", "offerings", "crediting")
-CODE = re.compile(r'\b(?:_error|error|_warning|_Refused|Problem)\(\s*(?:"(?:error|warning)", )?"(?!error|warning)(\w+)"')
+CODE = re.compile(
+    r'\b(?:_error|error|_warning|_Refused|Problem)\(\s*(?:"(?:error|warning)", )?"(?!error|warning)(\w+)"'
+)
 ASKED = re.compile(r'\b(?:entry\.\w+|root\.\w+|_set|_by_body)\((?:entry, )?"(\w+)"')
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", MANUAL, re.DOTALL)
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime, time
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,4 +77,4 @@ def test_an_evening_that_passes_midnight_goes_on_the_next_day() -> None:
 def test_segments_survive_json_and_never_overlap(day: date, zone: str) -> None:
     segments = lay_out(FULL_DAY, day, zone)
     assert agendas.from_json(json.loads(json.dumps(agendas.to_json(segments)))) == segments
-    assert all(first.ends_at <= second.starts_at for first, second in zip(segments, segments[1:], strict=False))
+    assert all(first.ends_at <= second.starts_at for first, second in pairwise(segments))

@@ -39,9 +39,8 @@ def minutes_missed(attendance: Attendance) -> float:
     return sum(gap.seconds for gap in attendance.missed) / 60
 
 
-SIX_RECONNECTS = tuple(
-    there(start + (40 / 60 if start else 0), end) for start, end in ((0, 20), (20, 40), (40, 60), (60, 80), (80, 110))
-) + (there(110 + 40 / 60, 250), there(250 + 40 / 60, 480))
+BOUNDS = ((0, 20), (20, 40), (40, 60), (60, 80), (80, 110), (110, 250), (250, 480))
+SIX_RECONNECTS = tuple(there(start + (40 / 60 if start else 0), end) for start, end in BOUNDS)
 
 CASES = {
     "Zoom left during lunch": ((there(0, 180), there(240, 480)), True, 0),

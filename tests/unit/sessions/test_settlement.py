@@ -111,6 +111,24 @@ def test_a_person_who_is_matched_later_is_counted_once(database, session_id, tra
     assert [each.trainee_id for each in heard.people] == [trainees[0]]
 
 
+def test_every_row_a_person_was_known_by_gives_way(database, session_id, trainees, now):
+    strangers = [present(None, stay(0, 60), key=key) for key in ("registrant:a", "registrant:b", "connection:c")]
+    settle(database, session_id, strangers, FIVE, now, Heard())
+    former = tuple(each.person_key for each in strangers)
+    matched = replace(present(trainees[0], *WHOLE_DAY), former_keys=former)
+    assert settle(database, session_id, [matched], FIVE, now, Heard()).superseded == 3
+    assert [row.person_key for row in rows(database, is_current=True)] == [f"trainee:{trainees[0]}"]
+
+
+def test_an_unmatched_person_whose_evidence_is_gone_leaves_the_list_but_not_the_record(database, session_id, now):
+    settle(database, session_id, [present(None, *WHOLE_DAY, key="email:a@example.org")], FIVE, now, Heard())
+    result = settle(database, session_id, [], FIVE, now, Heard())
+    assert (result.withdrawn, rows(database, is_current=True)) == (1, [])
+    assert [(row.version, row.seconds_present) for row in rows(database)] == [(1, 390 * 60)]
+    settle(database, session_id, [present(None, *WHOLE_DAY, key="email:a@example.org")], FIVE, now, Heard())
+    assert [(row.version, row.is_current) for row in rows(database)] == [(1, False), (2, True)]
+
+
 def test_a_match_that_is_taken_back_withdraws_the_evidence_of_the_trainee(database, session_id, trainees, now):
     matched = present(trainees[0], *WHOLE_DAY, registrant_id="abc")
     settle(database, session_id, [matched], FIVE, now, Heard())

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, update
 from lti_tool import people as trainees
 from lti_tool.db import Database
 from lti_tool.publication import Published
-from lti_tool.sessions import live_sessions
+from lti_tool.sessions import endings, live_sessions
 from lti_tool.sessions.attendance import PersonPresence
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.evidence import registrants, zoom_inbox
@@ -18,7 +18,8 @@ from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
 from lti_tool.tasks import Worker
-from sandbox.zoom.training_day import TrainingDay, arrivals, encode
+from sandbox.zoom.behaviours import Visit
+from sandbox.zoom.training_day import Attendee, TrainingDay, arrivals, encode
 from tests.clock import TestClock
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, seconds, whole_day
 from zoom_adapter.inbox import Delivery, Inbox
@@ -159,6 +160,123 @@ def test_a_restart_during_class_is_one_union(database: Database, inbox: Inbox, s
     assert len(spans(person)) == 2
 
 
+def ends(database: Database, session_id: int) -> datetime | None:
+    with database.read() as connection:
+        session = connection.execute(select(sessions_table).where(sessions_table.c.id == session_id)).one()
+        return load_presence(connection, session).ended_at
+
+
+def joined(day: TrainingDay) -> list[bytes]:
+    return [encode(event) for event in day.events() if event["event"].endswith("participant_joined")]
+
+
+def last_edge(day: TrainingDay) -> datetime:
+    """The generator ends a meeting when the last person leaves."""
+    return day.truth()[0][-1][1]
+
+
+def test_a_click_on_the_link_after_class_does_not_make_it_run_again(
+    database: Database, inbox: Inbox, session_id: int, now: datetime
+) -> None:
+    stray = TrainingDay(MEETING, CLOSES + timedelta(minutes=20), CLOSES + timedelta(minutes=25), people_of("guest"))
+    early = TrainingDay(MEETING, OPENS, CLOSES - timedelta(minutes=9), people_of("all_day"))
+    deliver(inbox, [*map(encode, early.events()), *joined(stray)], now)
+    assert ends(database, session_id) == last_edge(early)
+
+
+def test_the_afternoon_in_the_same_meeting_keeps_no_morning_open(
+    database: Database, inbox: Inbox, session_id: int, now: datetime
+) -> None:
+    first = TrainingDay(MEETING, OPENS, CLOSES + timedelta(minutes=3), people_of("all_day"))
+    second = TrainingDay(MEETING, CLOSES + timedelta(hours=1), CLOSES + timedelta(hours=5), people_of("all_day"))
+    deliver(inbox, map(encode, first.events() + second.events()[:-1]), now)
+    assert ends(database, session_id) == last_edge(first)
+    deliver(inbox, map(encode, second.events()[-1:]), now)
+    assert ends(database, session_id) == last_edge(first)
+
+
+def test_a_restart_before_the_end_keeps_the_class_open(
+    database: Database, inbox: Inbox, session_id: int, now: datetime
+) -> None:
+    first = TrainingDay(MEETING, OPENS, OPENS + timedelta(hours=3), people_of("all_day"))
+    second = TrainingDay(MEETING, OPENS + timedelta(hours=4), CLOSES, people_of("all_day"))
+    deliver(inbox, [*map(encode, first.events()), *joined(second)], now)
+    assert ends(database, session_id) is None
+
+
+def end_by_staff(database: Database, session_id: int, at: datetime, now: datetime) -> None:
+    with database.write() as connection:
+        endings.end(connection, session_id, at=at, reason="Zoom's message was lost.", actor="cli", now=now)
+
+
+def test_what_staff_say_ends_a_class_whose_end_was_lost_and_the_stays_left_open(
+    database: Database, inbox: Inbox, session_id: int
+) -> None:
+    events = whole_day(*people_of("all_day")).events()
+    kept = [event for event in events if not event["event"].endswith(("participant_left", "ended"))]
+    deliver(inbox, map(encode, kept), AFTER_CLASS)
+    (person,) = present(database, session_id)
+    assert (ends(database, session_id), "open" in person.flags) == (None, True)
+    end_by_staff(database, session_id, CLOSES, AFTER_CLASS)
+    (person,) = present(database, session_id)
+    assert (ends(database, session_id), spans(person)[-1][1], person.flags) == (CLOSES, CLOSES, ("estimated",))
+
+
+def test_zooms_own_end_is_believed_before_that_of_staff(
+    database: Database, inbox: Inbox, session_id: int, clock: TestClock
+) -> None:
+    clock.at = AFTER_CLASS
+    events = whole_day(*people_of("all_day")).events()
+    worker = working(database, clock)
+    deliver(inbox, map(encode, events[:-1]), clock())
+    worker.run_once()
+    end_by_staff(database, session_id, CLOSES + timedelta(minutes=40), clock())
+    worker.run_once()
+    known = select(sessions_table.c.ended_at, sessions_table.c.state)
+    with database.read() as connection:
+        assert connection.execute(known).one() == (CLOSES + timedelta(minutes=40), "provisional")
+    deliver(inbox, map(encode, events[-1:]), clock())
+    worker.run_once()
+    with database.read() as connection:
+        assert connection.scalar(select(sessions_table.c.ended_at)) == ends(database, session_id) < AFTER_CLASS
+
+
+def test_a_class_of_which_zoom_said_nothing_at_all_is_over_when_staff_say_so(
+    database: Database, session_id: int
+) -> None:
+    end_by_staff(database, session_id, CLOSES, AFTER_CLASS)
+    assert ends(database, session_id) == CLOSES
+
+
+def test_a_session_added_after_its_events_is_settled(
+    database: Database, inbox: Inbox, published: Published, clock: TestClock
+) -> None:
+    clock.at = AFTER_CLASS
+    add_trainee(database, "late@example.org", clock())
+    worker = working(database, clock)
+    deliver(inbox, map(encode, whole_day(*people_of("late")).events()), clock())
+    worker.run_once()
+    session_id = add_session(database, published, clock())
+    assert list(waiting(database)) == [f"session:{session_id}"]
+    worker.run_once()
+    with database.read() as connection:
+        assert connection.scalar(select(sessions_table.c.state)) == "provisional"
+        assert connection.scalar(select(func.count()).select_from(attendances)) == 1
+
+
+def test_a_session_added_during_class_is_looked_at_after_its_end(
+    database: Database, inbox: Inbox, published: Published, now: datetime
+) -> None:
+    deliver(inbox, map(encode, whole_day(*people_of("all_day")).events()[:2]), now)
+    take_inbox(database, now)
+    session_id = add_session(database, published, now)
+    assert waiting(database) == {f"session:{session_id}:over": CLOSES + timedelta(minutes=10)}
+
+
+def test_a_session_whose_meeting_nobody_has_seen_asks_for_nothing(database: Database, session_id: int) -> None:
+    assert waiting(database) == {}
+
+
 def test_a_meeting_of_nobody_asks_for_nothing(database: Database, inbox: Inbox, now: datetime) -> None:
     deliver(inbox, map(encode, whole_day(*people_of("all_day"), meeting="99999999999").events()), now)
     assert take_inbox(database, now) is True
@@ -243,6 +361,99 @@ class TestMatching:
         with database.read() as connection:
             current = select(attendances.c.trainee_id).where(attendances.c.is_current)
             assert set(connection.execute(current).scalars()) == {trainee_id, None}
+
+    def test_one_person_of_two_registrations_is_matched_once_and_for_all(
+        self, database: Database, inbox: Inbox, session_id: int, clock: TestClock
+    ) -> None:
+        clock.at = AFTER_CLASS
+        worker = working(database, clock)
+        visits = ((Visit(0, 12_000, ()),), (Visit(12_100, 28_800, ()),))
+        cast = [Attendee("Ada", "ada@example.org", f"r-{n}", visits=each) for n, each in enumerate(visits)]
+        day = whole_day(*cast)
+        deliver(inbox, map(encode, day.registrations() + day.events()), clock())
+        worker.run_once()
+        trainee_id = add_trainee(database, "ada@example.org", clock())
+        match_late(database, clock())
+        worker.run_once()
+        with database.read() as connection:
+            current = select(attendances.c.trainee_id).where(attendances.c.is_current)
+            assert connection.execute(current).scalars().all() == [trainee_id]
+        match_late(database, clock())
+        assert waiting(database) == {}
+
+    def test_a_row_whose_evidence_is_gone_asks_for_nothing(
+        self, database: Database, inbox: Inbox, session_id: int, clock: TestClock
+    ) -> None:
+        clock.at = AFTER_CLASS
+        deliver(inbox, map(encode, whole_day(*people_of("late")).events()), clock())
+        working(database, clock).run_once()
+        with database.write() as connection:
+            connection.execute(update(attendances).values(flags=["evidence_withdrawn"]))
+        add_trainee(database, "late@example.org", clock())
+        match_late(database, clock())
+        assert waiting(database) == {}
+
+
+class TestRegistrations:
+    """Who a registrant is depends on what was said last, not on what came last."""
+
+    EMAILS = ("first@example.org", "second@example.org")
+
+    def events(self, *, newest: str = "registration_approved") -> list[dict]:
+        made = [event for email in self.EMAILS for event in whole_day(Attendee("Ada", email, "r-1")).registrations()]
+        made[1] |= {"event": f"meeting.{newest}", "event_ts": made[0]["event_ts"] + 5000}
+        return made
+
+    def known(self, database: Database) -> list[tuple]:
+        with database.read() as connection:
+            columns = (registrants.c.trainee_id, registrants.c.email, registrants.c.matched_by)
+            return [tuple(row) for row in connection.execute(select(*columns))]
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    @pytest.mark.parametrize("step", [1, -1])
+    def test_the_newest_holds_in_any_order(
+        self, database: Database, inbox: Inbox, now: datetime, at_once: bool, step: int
+    ) -> None:
+        _, second = (add_trainee(database, email, now) for email in self.EMAILS)
+        for event in self.events()[::step]:
+            deliver(inbox, [encode(event)], now)
+            if not at_once:
+                take_inbox(database, now)
+        take_inbox(database, now)
+        assert self.known(database) == [(second, "second@example.org", "email")]
+
+    def test_a_newer_address_that_no_trainee_has_ends_the_match(
+        self, database: Database, inbox: Inbox, now: datetime
+    ) -> None:
+        add_trainee(database, "first@example.org", now)
+        for event in self.events():
+            deliver(inbox, [encode(event)], now)
+            take_inbox(database, now)
+        assert self.known(database) == [(None, "second@example.org", None)]
+
+    @pytest.mark.parametrize("step", [1, -1])
+    def test_a_cancellation_still_says_who_it_was_but_not_against_a_newer_registration(
+        self, database: Database, inbox: Inbox, now: datetime, step: int
+    ) -> None:
+        first, _ = (add_trainee(database, email, now) for email in self.EMAILS)
+        events = self.events(newest="registration_cancelled")
+        deliver(inbox, [encode(events[1])], now)
+        take_inbox(database, now)
+        assert self.known(database)[0][1] == "second@example.org"
+        events[0]["event_ts"] += 60_000
+        deliver(inbox, map(encode, events[::step]), now)
+        take_inbox(database, now)
+        assert self.known(database) == [(first, "first@example.org", "email")]
+
+    def test_a_newer_notice_without_an_address_takes_none_away(
+        self, database: Database, inbox: Inbox, now: datetime
+    ) -> None:
+        first = add_trainee(database, "first@example.org", now)
+        events = self.events()
+        events[1]["payload"]["object"]["registrant"]["email"] = ""
+        deliver(inbox, map(encode, events), now)
+        take_inbox(database, now)
+        assert self.known(database) == [(first, "first@example.org", "email")]
 
 
 def working(database: Database, clock: TestClock) -> Worker:

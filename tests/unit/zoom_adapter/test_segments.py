@@ -101,8 +101,20 @@ def test_a_half_edge_on_each_side_is_bridged_within_one_connection() -> None:
 
 
 def test_two_lost_moves_in_a_row_are_bridged_too() -> None:
-    person = one(join("09:00", user="1"), left("10:00", user="2"), left("11:00", user="3"))
-    assert spans(person) == [("09:00:00", "11:00:00")]
+    person = one(join("09:00", user="1"), left("10:00", user="2"), left("10:04", user="3"))
+    assert spans(person) == [("09:00:00", "10:04:00")]
+
+
+def test_nothing_is_bridged_across_a_left() -> None:
+    person = one(
+        join("08:00", user="1"),
+        join("09:00", user="2"),
+        left("09:10", user="1"),
+        left("17:00", user="3"),
+        ended("17:00"),
+    )
+    assert spans(person) == [("08:00:00", "09:10:00")]
+    assert "unconfirmed" in person.flags
 
 
 def test_a_reconnect_shows_its_gap() -> None:
@@ -146,10 +158,16 @@ def test_a_left_alone_has_an_unknown_start_and_no_credit() -> None:
     assert person.flags == ("estimated", "unconfirmed")
 
 
-def test_a_left_without_join_begins_at_the_left_before_it() -> None:
-    person = one(join("09:00", user="1"), left("09:30", user="1"), left("10:00", user="2"))
-    assert spans(person) == [("09:00:00", "10:00:00")]
+def test_a_left_without_join_begins_at_the_left_just_before_it() -> None:
+    person = one(join("09:00", user="1"), left("09:30", user="1"), left("09:34", user="2"))
+    assert spans(person) == [("09:00:00", "09:34:00")]
     assert person.flags == ("estimated",)
+
+
+def test_a_left_alone_hours_after_another_left_is_not_presence() -> None:
+    person = one(join("09:00", user="1"), left("09:05", user="1"), left("16:59", user="2"), ended("17:00"))
+    assert spans(person) == [("09:00:00", "09:05:00")]
+    assert person.flags == ("estimated", "unconfirmed")
 
 
 def test_a_left_without_join_after_the_waiting_room_is_not_guessed() -> None:
@@ -261,7 +279,16 @@ def test_a_phone_is_also_bound_by_the_stay_alone() -> None:
 def test_a_dial_in_alone_is_unmatched() -> None:
     phone = {"registrant_id": "", "phone": "15550100142"}
     person = one(join("09:00", **phone), left("10:00", **phone))
-    assert (person.person_key, person.flags) == ("connection:P1", ("phone",))
+    assert (person.person_key, person.flags) == ("connection:P1", ("phone", "phone_only"))
+
+
+def test_only_who_counts_by_no_other_connection_is_there_by_phone_only() -> None:
+    phone = {"phone": "15550100142"}
+    on_both = one(join("09:00", **phone), left("10:00", **phone), join("10:00", "P2"), left("10:01", "P2"))
+    assert on_both.flags == ("phone",)
+    waited = one(join("09:00", **phone), left("10:00", **phone), notice("waiting", "10:05", "P2"), left("10:09", "P2"))
+    assert "phone_only" in waited.flags
+    assert one(join("09:00"), left("10:00")).flags == ()
 
 
 def test_a_stay_with_a_stale_edge_does_not_count() -> None:
@@ -287,6 +314,7 @@ def test_two_identities_of_one_trainee_are_one_person() -> None:
     known = {Identity("rgQuill-0001", ""): 7, Identity("", "ada@example.org"): 7}
     (person,) = people(gather(notices), known.get)
     assert (person.person_key, person.trainee_id, person.email) == ("trainee:7", 7, "ada@example.org")
+    assert person.former_keys == ("connection:P1", "connection:P2", "email:ada@example.org", "registrant:rgQuill-0001")
     assert spans(person) == [("09:00:00", "11:00:00")]
 
 
