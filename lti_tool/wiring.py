@@ -145,28 +145,29 @@ def _settle_handler(house: House) -> Handler:
         session_id = int(payload["session_id"])
         with house.database.read() as connection:
             session = live_sessions.show(connection, session_id)
-            seen = _evidence_mark(connection, session.zoom_meeting_id)
+            seen = _evidence_mark(connection, session_id, session.zoom_meeting_id)
         if session.state in ("cancelled", "locked"):
             log.warning("evidence for a session that is not settled any more", extra={"session": session_id})
             return
         settle_now(house, session_id)
         with house.database.write() as connection:
             # Another worker may have settled newer evidence in the meantime, and this one written over it.
-            if _evidence_mark(connection, session.zoom_meeting_id) != seen:
+            if _evidence_mark(connection, session_id, session.zoom_meeting_id) != seen:
                 presence.ask_for(connection, session_id, house.clock())
 
     return run
 
 
-def _evidence_mark(connection: Connection, meeting_id: str) -> tuple[Any, ...]:
-    """Changes whenever the evidence about a meeting does."""
+def _evidence_mark(connection: Connection, session_id: int, meeting_id: str) -> tuple[Any, ...]:
+    """Changes whenever the evidence about a session does: deliveries, registrants, the end that staff record."""
+    ended = live_sessions.show(connection, session_id).ended_by_staff_at
     deliveries = connection.execute(
         select(func.count(), func.max(zoom_inbox.c.id)).where(zoom_inbox.c.meeting_id == meeting_id)
     ).one()
     people = connection.execute(
         select(func.count(), func.max(registrants.c.recorded_at)).where(registrants.c.meeting_id == meeting_id)
     ).one()
-    return (*deliveries, *people)
+    return (*deliveries, *people, ended)
 
 
 def _settled_day(person: SettledPerson) -> SettledDay:

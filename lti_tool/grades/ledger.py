@@ -51,17 +51,6 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     return added + _renew(connection, [each for each in wanted if each[0].score_id is not None], now)
 
 
-def desire_missing(connection: Connection, trainee_id: int, now: datetime) -> int:
-    """Desire what a person has earned already at places launched only now; the number of scores that changed."""
-    modules = connection.execute(
-        select(live_sessions.c.module_id)
-        .join(attendances, attendances.c.live_session_id == live_sessions.c.id)
-        .where(FINAL, attendances.c.trainee_id == trainee_id)
-        .distinct()
-    ).scalars()
-    return sum(desire(connection, [trainee_id], module_id, now) for module_id in modules.all())
-
-
 def without_score(connection: Connection, launched_since: datetime) -> list[tuple[str, int]]:
     """(module id, trainee id) of people who attended a module and have launched it since, at a place that has no score
     for them or has moved to another line item."""

@@ -214,7 +214,7 @@ def test_a_unit_launched_later_gets_the_score_too(course):
         add_place(connection, course.registration_id, course.now, resource_link_id="unit-2")
         missing = ledger.without_score(connection, course.now)
         assert missing == [(MODULE, course.trainee_id)]
-        assert ledger.desire_missing(connection, course.trainee_id, course.now) == 1
+        assert ledger.desire(connection, [course.trainee_id], MODULE, course.now) == 1
         assert ledger.without_score(connection, course.now) == []
     assert len(course.scores()) == 2
 
