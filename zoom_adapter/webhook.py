@@ -32,7 +32,7 @@ def blueprint(secrets: Sequence[str], inbox: Inbox, clock: Callable[[], datetime
         delivery = _verified(secrets, clock())
         notice = delivery.notice
         outcome = inbox.append(delivery)
-        log.info("zoom delivery", extra={"outcome": outcome, "stale": notice.stale, "known": bool(notice.kind)})
+        log.debug("zoom delivery", extra={"outcome": outcome, "stale": notice.stale, "known": bool(notice.kind)})
         if notice.event == URL_VALIDATION:
             return jsonify(challenge_answer(secrets[delivery.secret_position], notice.plain_token)), 200
         return Response(status=204), 204
