@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tests.source import ROOT
 
-START_SECONDS = 20
-STOP_SECONDS = 20
+START_SECONDS = 60
+STOP_SECONDS = 60
 
 
 @dataclass
