@@ -1,5 +1,9 @@
-"""docs/errors.md and docs/commands.md, written from the source: `python -m tests.reference` (`make reference`)."""
+"""docs/errors.md and docs/commands.md, written from the source: `python -m tests.reference` (`make reference`).
 
+With a page's name it is only printed.
+"""
+
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 
@@ -56,7 +60,7 @@ def _codes(name: str, title: str, found: list[Refused]) -> str:
 
 
 def _command(path: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=path, terminal_width=100)
+    context = click.Context(command, info_name=path, terminal_width=100, **main.context_settings)
     return f"\n## {path}\n\n```text\n{command.get_help(context)}\n```\n"
 
 
@@ -67,5 +71,8 @@ def _cell(text: str) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {"errors": errors, "commands": all_commands}
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.stdout.write(PAGES[sys.argv[1]]())
+        sys.exit()
     for page, write in PAGES.items():
         (ROOT / "docs" / f"{page}.md").write_text(write(), encoding="utf-8")
