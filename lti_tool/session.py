@@ -21,7 +21,8 @@ from lti_tool.db import Database
 from lti_tool.errors import AccessDenied, BadInput
 from lti_tool.request import READING_METHODS, abandon, connection, house, now
 from lti_tool.signing import digest, fingerprint
-from lti_tool.tables.platforms import placements, registrations, web_sessions
+from lti_tool.tables.platforms import registrations
+from lti_tool.tables.visits import web_sessions
 
 COOKIE = "__Host-gatehouse"
 CSRF_FIELD = "csrf"
@@ -36,14 +37,15 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks at the page: a person (`trainee_id`; staff are people too) in one placement of one course. `visit` is
-    the digest of the session's token: it names the session and opens nothing."""
+    """Who looks at the page: a person (`trainee_id`; staff are people too) in one course of one platform;
+    `placement_id` is None when no resource link led here. `visit` is the digest of the session's token: it names the
+    session and opens nothing."""
 
     visit: str
     trainee_id: int
-    placement_id: int
     registration_id: int
     context_id: str | None
+    placement_id: int | None
     role: Role
 
     @property
@@ -56,12 +58,23 @@ class Viewer:
         return f"{self.role}:{self.trainee_id}"
 
 
-def start(connection: Connection, *, trainee_id: int, placement_id: int, role: Role, now: datetime) -> str:
+def start(
+    connection: Connection,
+    *,
+    trainee_id: int,
+    registration_id: int,
+    context_id: str | None,
+    placement_id: int | None,
+    role: Role,
+    now: datetime,
+) -> str:
     """Begin a session in the caller's transaction; the token that `set_cookie` puts into the browser."""
     token = secrets.token_urlsafe(32)
     row = {
         "token_digest": fingerprint(token),
         "trainee_id": trainee_id,
+        "registration_id": registration_id,
+        "context_id": context_id,
         "placement_id": placement_id,
         "role": role,
         "created_at": now,
@@ -206,13 +219,12 @@ _viewer_of_session = (
     select(
         web_sessions.c.token_digest.label("visit"),
         web_sessions.c.trainee_id,
+        web_sessions.c.registration_id,
+        web_sessions.c.context_id,
         web_sessions.c.placement_id,
         web_sessions.c.role,
-        placements.c.registration_id,
-        placements.c.context_id,
     )
-    .join_from(web_sessions, placements)
-    .join(registrations)
+    .join_from(web_sessions, registrations)
     .where(
         web_sessions.c.token_digest == bindparam("digest"),
         web_sessions.c.expires_at > bindparam("now"),

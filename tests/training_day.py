@@ -10,7 +10,8 @@ from lti_tool.grades.ags import SCORE_SCOPE
 from lti_tool.publication import Published
 from lti_tool.sessions import live_sessions
 from lti_tool.sessions.attendance import PersonPresence, PresenceInterval
-from lti_tool.tables.platforms import enrolments, placements, registrations
+from lti_tool.tables.courses import enrolments, placements
+from lti_tool.tables.platforms import registrations
 
 MODULE = "F1"
 DAY = date(2026, 11, 10)
@@ -58,6 +59,8 @@ def add_platform(connection: Connection, now: datetime, profile: str = "openedx"
         "key_set_url": "https://lms.example.org/keys",
         "profile": profile,
         "status": "active",
+        "came_by": "command",
+        "service_origins": [],
         "created_at": now,
     }
     return connection.execute(insert(registrations).values(row).returning(registrations.c.id)).scalar_one()
@@ -69,6 +72,7 @@ def add_place(connection: Connection, registration_id: int, now: datetime, **giv
         "registration_id": registration_id,
         "deployment_id": "1",
         "resource_link_id": "unit-1",
+        "content": f"module:{MODULE}",
         "context_id": "course-1",
         "context_title": "Foundations",
         "module_id": MODULE,

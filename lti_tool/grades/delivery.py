@@ -19,7 +19,8 @@ from lti_tool.errors import AddressRefused, GatehouseError, OutboundError, Platf
 from lti_tool.grades.ags import Verdict, interpret, next_timestamp, score_body
 from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS
 from lti_tool.lti.quirks import PROFILES
-from lti_tool.tables.platforms import placements, registrations
+from lti_tool.tables.courses import placements
+from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import scores
 from lti_tool.tasks import Clock, backoff
 

@@ -19,10 +19,10 @@ from lti_tool.grades.ags import SCORE_SCOPE
 from lti_tool.grades.claim_lines import body_name
 from lti_tool.grades.settled_days import FINAL, hold
 from lti_tool.programme.model import Programme
+from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.gates import completions
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import trainees
-from lti_tool.tables.platforms import enrolments, placements
 from lti_tool.tables.scores import scores
 
 # The full score says "completed"; minutes alone, however many, stay below it.

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, select
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import RefusedLaunch
 from lti_tool.lti.oidc import REOPEN
-from lti_tool.tables.platforms import used_nonces
+from lti_tool.tables.visits import used_nonces
 
 # Nonces are forgotten in batches, this long after their state can no longer come back.
 KEPT = timedelta(hours=1)

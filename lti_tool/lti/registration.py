@@ -89,7 +89,9 @@ def add(
     else:
         values = {name: getattr(new, name) for name in NewRegistration.__dataclass_fields__}
         result = connection.execute(
-            insert(registrations).values(**values, status="active", created_at=now).returning(registrations.c.id)
+            insert(registrations)
+            .values(**values, status="active", came_by="command", service_origins=[], created_at=now)
+            .returning(registrations.c.id)
         )
         registration = load(connection, int(result.scalar_one()))
         audit.record(connection, actor=actor, act="platform_added", subject=f"platform:{registration.id}", at=now)

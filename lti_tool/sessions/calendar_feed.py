@@ -14,8 +14,9 @@ from lti_tool.programme.model import Programme
 from lti_tool.publication import Published
 from lti_tool.sessions import live_sessions
 from lti_tool.sessions.live_sessions import LiveSession
+from lti_tool.tables.courses import enrolments
 from lti_tool.tables.live_sessions import attendances
-from lti_tool.tables.platforms import enrolments, registrations
+from lti_tool.tables.platforms import registrations
 
 # How long a session stays in the calendars of people who were not there.
 KEPT = timedelta(days=30)

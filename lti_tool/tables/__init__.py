@@ -1,6 +1,7 @@
 """Every table, by subject. Import `metadata` from here: it is whole only once all subjects are loaded."""
 
 from lti_tool.tables import (
+    courses,
     credit,
     evidence,
     gates,
@@ -11,10 +12,12 @@ from lti_tool.tables import (
     programme,
     retreats,
     scores,
+    visits,
 )
 from lti_tool.tables.types import metadata
 
 __all__ = [
+    "courses",
     "credit",
     "evidence",
     "gates",
@@ -26,4 +29,5 @@ __all__ = [
     "programme",
     "retreats",
     "scores",
+    "visits",
 ]

@@ -1,6 +1,17 @@
-"""Registered platforms, the tool's own keys, consumed nonces, and where in a platform a module has its place."""
+"""Registered platforms and how they came, the tool's own keys, and what platforms' services last answered."""
 
-from sqlalchemy import JSON, Boolean, CheckConstraint, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from lti_tool.tables.types import Encrypted, Id, UtcDateTime, metadata
 
@@ -16,10 +27,13 @@ registrations = Table(
     Column("token_audience", Text),  # None: the token URL (TK-2)
     Column("profile", String(32), nullable=False),
     Column("old_roles", Boolean, nullable=False, default=False),  # RO-3: institution and system roles count as well
+    Column("service_origins", JSON, nullable=False, default=list),  # more origins of this platform's services (TK-7)
     Column("status", String(16), nullable=False),
+    Column("came_by", String(16), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("issuer", "client_id"),  # OIDC-2: one issuer may have many clients
-    CheckConstraint("status in ('active', 'disabled')", name="status"),
+    CheckConstraint("status in ('pending', 'active', 'disabled')", name="status"),
+    CheckConstraint("came_by in ('command', 'file', 'dynamic')", name="came_by"),
     CheckConstraint("profile in ('openedx', 'moodle', 'canvas', 'generic')", name="profile"),
 )
 
@@ -28,6 +42,18 @@ deployments = Table(
     metadata,
     Column("registration_id", ForeignKey("registrations.id"), primary_key=True),
     Column("deployment_id", String(255), primary_key=True),
+)
+
+# An invitation to register a platform by itself (DR-1); its link holds the token, this table only the SHA-256.
+registration_invitations = Table(
+    "registration_invitations",
+    metadata,
+    Column("token_digest", String(64), primary_key=True),
+    Column("invited_by", String(255), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    Column("registration_id", ForeignKey("registrations.id")),
 )
 
 tool_keys = Table(
@@ -41,55 +67,15 @@ tool_keys = Table(
     Column("retired_at", UtcDateTime),
 )
 
-used_nonces = Table(
-    "used_nonces",
-    metadata,
-    Column("nonce", String(64), primary_key=True),
-    Column("expires_at", UtcDateTime, nullable=False, index=True),
-)
-
-# One resource link of a platform: what it opens here, and the services it was offered at its latest launch.
-placements = Table(
-    "placements",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("registration_id", ForeignKey("registrations.id"), nullable=False),
-    Column("deployment_id", String(255), nullable=False),
-    Column("resource_link_id", String(255), nullable=False),
-    Column("context_id", String(255)),
-    Column("context_title", String(255)),
-    Column("module_id", String(64)),
-    Column("line_item_url", Text),
-    Column("line_items_url", Text),
-    Column("ags_scopes", JSON, nullable=False),
-    Column("memberships_url", Text),
-    Column("updated_at", UtcDateTime, nullable=False),
-    UniqueConstraint("registration_id", "deployment_id", "resource_link_id"),
-    Index(None, "module_id"),
-)
-
-# Who was seen in which course, from launches; the platform's user id is what scores are addressed to.
-enrolments = Table(
-    "enrolments",
+# What each service of a platform answered last, for whoever asks why something does not arrive. No body is kept.
+service_answers = Table(
+    "service_answers",
     metadata,
     Column("registration_id", ForeignKey("registrations.id"), primary_key=True),
-    Column("context_id", String(255), primary_key=True),  # "" for a launch without a context
-    Column("trainee_id", ForeignKey("trainees.id"), primary_key=True),
-    Column("user_id", String(255), nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("last_launch_at", UtcDateTime, nullable=False),
-    Index(None, "trainee_id"),
-    CheckConstraint("role in ('trainee', 'staff')", name="role"),
-)
-
-# The browser's session inside the frame; the cookie holds a random token, this table only its SHA-256.
-web_sessions = Table(
-    "web_sessions",
-    metadata,
-    Column("token_digest", String(64), primary_key=True),
-    Column("trainee_id", ForeignKey("trainees.id"), nullable=False),
-    Column("placement_id", ForeignKey("placements.id"), nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("service", String(32), primary_key=True),
+    Column("subject", String(64), primary_key=True),  # digest of the course or line item it was about; "" for none
+    Column("status", Integer, nullable=False),  # HTTP status; 0 when there was no answer
+    Column("code", String(64), nullable=False),  # our own stable code; "" when all was well
+    Column("answered_at", UtcDateTime, nullable=False),
+    Column("well_at", UtcDateTime),  # when it last answered well
 )

@@ -1,8 +1,60 @@
 """The score ledger: per (line item, person) what is desired and what was delivered, with proof."""
 
-from sqlalchemy import CheckConstraint, Column, Float, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from lti_tool.tables.types import Id, UtcDateTime, metadata
+
+IN_USE = "retired_at is null"
+
+# The columns of platforms' gradebooks that this tool writes: given by a launch, found on the platform, or made by us.
+line_items = Table(
+    "line_items",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("registration_id", ForeignKey("registrations.id"), nullable=False),
+    Column("placement_id", ForeignKey("placements.id"), nullable=False),
+    Column("meaning", String(16), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("is_bound", Boolean),  # its resourceLinkId is our resource link's id; None: not looked at yet
+    Column("maximum", Float),  # as the platform has it; None: not looked at yet
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("checked_at", UtcDateTime),
+    Column("retired_at", UtcDateTime),
+    Column("retired_because", String(64)),
+    CheckConstraint("meaning in ('completion', 'ce')", name="meaning"),
+    CheckConstraint("origin in ('given', 'found', 'made')", name="origin"),
+    # One column of a gradebook holds one thing, whichever unit was connected to it before.
+    Index(
+        "uq_line_items_place",
+        "placement_id",
+        "meaning",
+        unique=True,
+        sqlite_where=text(IN_USE),
+        postgresql_where=text(IN_USE),
+    ),
+    Index(
+        "uq_line_items_url",
+        "registration_id",
+        "url",
+        unique=True,
+        sqlite_where=text(IN_USE),
+        postgresql_where=text(IN_USE),
+    ),
+)
 
 scores = Table(
     "scores",
@@ -23,6 +75,10 @@ scores = Table(
     Column("delivered_at", UtcDateTime),
     Column("last_timestamp", UtcDateTime),  # strictly rising per pair (AG-8)
     Column("sent_version", Integer),  # which desired version carried that timestamp; None: it must not be used again
+    Column("seen_given", Float),  # what the platform's own results said, in our maximum (AG-12); None: no result
+    Column("seen_at", UtcDateTime),  # when they were last read
+    Column("seen", String(16), nullable=False, server_default="unread"),
+    Column("look_at", UtcDateTime),  # when to read the results next
     Column("status", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("last_answer", Text),
@@ -32,6 +88,7 @@ scores = Table(
     UniqueConstraint("placement_id", "trainee_id", "meaning"),
     CheckConstraint("status in ('waiting', 'delivered', 'parked')", name="status"),
     CheckConstraint("meaning in ('completion', 'ce')", name="meaning"),
+    CheckConstraint("seen in ('unread', 'same', 'differs', 'missing', 'unreadable')", name="seen"),
     CheckConstraint("delivered_version <= desired_version", name="versions"),
     Index(None, "status", "next_attempt_at"),
 )

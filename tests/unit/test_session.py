@@ -17,7 +17,7 @@ from lti_tool.errors import Conflict
 from lti_tool.lti import registration
 from lti_tool.request import abandon, connection, now, writes
 from lti_tool.session import access, forget_sessions, viewer
-from lti_tool.tables.platforms import used_nonces, web_sessions
+from lti_tool.tables.visits import used_nonces, web_sessions
 from tests.clock import TestClock
 from tests.platform import INSTRUCTOR, Platform, code_of
 

@@ -12,8 +12,8 @@ from lti_tool.gates import completions
 from lti_tool.gates.completions import complete
 from lti_tool.grades import ledger
 from lti_tool.sessions.settlement import settle
+from lti_tool.tables.courses import placements
 from lti_tool.tables.live_sessions import live_sessions
-from lti_tool.tables.platforms import placements
 from lti_tool.tables.scores import scores
 from lti_tool.wiring import follow_attendance
 from tests.conftest import DEMO_PROGRAMME

@@ -47,6 +47,7 @@ class TrainingDay:
     day: int
     next_day: int
     second_module: int
+    platform: int
     place: int
 
 
@@ -70,7 +71,7 @@ def happened(database: Database, published: Published, now: datetime) -> Trainin
         present(None, stay(0, 100), key="email:guest@example.org", display_name="A guest", email="guest@example.org"),
     ]
     settle(database, day, everybody, FIVE, now, partial(follow_attendance, now=now))
-    return TrainingDay(whole, half, elsewhere, new, staff, day, next_day, second, place)
+    return TrainingDay(whole, half, elsewhere, new, staff, day, next_day, second, platform, place)
 
 
 def request_elsewhere(connection, published: Published, trainee_id: int, at: datetime, provider: str = "prati") -> int:
@@ -96,7 +97,15 @@ def browse(app: Flask, database: Database, happened: TrainingDay, now: datetime)
     def browser(trainee_id: int) -> Browser:
         role = "staff" if trainee_id == happened.staff else "trainee"
         with database.write() as connection:
-            token = start(connection, trainee_id=trainee_id, placement_id=happened.place, role=role, now=now)
+            token = start(
+                connection,
+                trainee_id=trainee_id,
+                registration_id=happened.platform,
+                context_id="course-1",
+                placement_id=happened.place,
+                role=role,
+                now=now,
+            )
         client = app.test_client()
         client.set_cookie(COOKIE, token, domain="localhost", secure=True)
         return Browser(client)

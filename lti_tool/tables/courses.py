@@ -1,0 +1,105 @@
+"""Courses on platforms: what each resource link opens, who belongs to a course, and where a course was copied from."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from lti_tool.tables.types import Id, UtcDateTime, metadata
+
+# One content behind one resource link of a platform, and the services it was offered at its latest launch. A link that
+# holds several deep-linked contents (Open edX) has a row for each: its launches differ by their custom parameters only.
+placements = Table(
+    "placements",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("registration_id", ForeignKey("registrations.id"), nullable=False),
+    Column("deployment_id", String(255), nullable=False),
+    Column("resource_link_id", String(255), nullable=False),
+    Column("content", String(96), nullable=False),  # "module:F1", "page:retreats", "" where the launch names nothing
+    Column("resource_link_title", String(255)),
+    Column("context_id", String(255)),
+    Column("context_title", String(255)),
+    Column("module_id", String(64)),  # the module it opens: the launch's own, or for content "" the one staff chose
+    Column("score_meaning", String(16)),  # custom parameter `score`; None: what the programme says
+    Column("confirmed_at", UtcDateTime),  # staff looked at what this link opens, in this course
+    Column("confirmed_by", String(255)),
+    Column("line_item_url", Text),
+    Column("line_items_url", Text),
+    Column("ags_scopes", JSON, nullable=False),
+    Column("memberships_url", Text),
+    Column("groups_url", Text),
+    Column("notices_url", Text),
+    Column("shares_name", Boolean),  # whether the latest launch of a learner carried a name; None: no learner yet
+    Column("shares_email", Boolean),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("registration_id", "deployment_id", "resource_link_id", "content"),
+    CheckConstraint("score_meaning in ('completion', 'ce')", name="score_meaning"),
+    Index(None, "module_id"),
+    Index(None, "registration_id", "context_id"),
+)
+
+# Who was seen in which course, from launches; the platform's user id is what scores are addressed to.
+enrolments = Table(
+    "enrolments",
+    metadata,
+    Column("registration_id", ForeignKey("registrations.id"), primary_key=True),
+    Column("context_id", String(255), primary_key=True),  # "" for a launch without a context
+    Column("trainee_id", ForeignKey("trainees.id"), primary_key=True),
+    Column("user_id", String(255), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("last_launch_at", UtcDateTime, nullable=False),
+    Index(None, "trainee_id"),
+    CheckConstraint("role in ('trainee', 'staff')", name="role"),
+)
+
+# The roster of one course as last read from the platform (NRPS 2.0).
+rosters = Table(
+    "rosters",
+    metadata,
+    Column("registration_id", ForeignKey("registrations.id"), primary_key=True),
+    Column("context_id", String(255), primary_key=True),
+    Column("memberships_url", Text, nullable=False),
+    Column("resource_link_id", String(255)),  # sent as `rlid` where names come only so (moodle.md §6)
+    Column("differences_url", Text),  # opaque; where the platform offers it (NR-3)
+    Column("members", Integer),
+    Column("read_at", UtcDateTime),  # when it was last read whole
+    Column("tried_at", UtcDateTime),
+    Column("code", String(64), nullable=False),  # why the last try failed; "" when it did not
+    Column("next_at", UtcDateTime, nullable=False),
+)
+
+# One member of a roster. Names and addresses are the person's (trainees); who is gone stays, with the day.
+roster_members = Table(
+    "roster_members",
+    metadata,
+    Column("registration_id", ForeignKey("registrations.id"), primary_key=True),
+    Column("context_id", String(255), primary_key=True),
+    Column("user_id", String(255), primary_key=True),
+    Column("trainee_id", ForeignKey("trainees.id"), nullable=False, index=True),
+    Column("role", String(16), nullable=False),
+    Column("groups", JSON, nullable=False),  # names of course groups
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("left_at", UtcDateTime),
+    CheckConstraint("role in ('trainee', 'staff')", name="role"),
+)
+
+# A platform's notice that one course was copied from another (LtiContextCopyNotice).
+course_copies = Table(
+    "course_copies",
+    metadata,
+    Column("registration_id", ForeignKey("registrations.id"), primary_key=True),
+    Column("context_id", String(255), primary_key=True),
+    Column("origin_context_id", String(255), primary_key=True),
+    Column("noticed_at", UtcDateTime, nullable=False),
+)
