@@ -13,6 +13,7 @@ from lti_tool.house import House, build_house
 from lti_tool.retreats import pages as retreats_pages
 from lti_tool.sessions import pages as sessions_pages
 from lti_tool.settings import Settings
+from lti_tool.setup import pages as setup_pages
 from lti_tool.trainee import pages as trainee_pages
 from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox
@@ -53,3 +54,4 @@ def _blueprints(house: House) -> Iterator[Blueprint]:
     yield grades_pages.blueprint
     yield retreats_pages.blueprint
     yield desk_pages.blueprint
+    yield setup_pages.blueprint

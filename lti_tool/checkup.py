@@ -16,6 +16,7 @@ from lti_tool.house import House
 from lti_tool.migrations import head, present_revision
 from lti_tool.sessions import endings
 from lti_tool.settings import Settings
+from lti_tool.setup.units import examine_units
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.platforms import deployments, registrations, tool_keys
 from lti_tool.tables.scores import scores
@@ -83,7 +84,14 @@ def _database(connection: Connection, now: datetime) -> Iterator[Finding]:
         yield Finding("database", "wrong", says, "Run `gatehouse migrate`.")
         return
     yield Finding("database", "ok", f"The database answers and is at revision {revision}.")
-    checks: tuple[Callable[[Connection], Finding], ...] = (_programme, _platforms, _keys, _parked_tasks, _parked_scores)
+    checks: tuple[Callable[[Connection], Finding], ...] = (
+        _programme,
+        _platforms,
+        _keys,
+        _units,
+        _parked_tasks,
+        _parked_scores,
+    )
     yield from (check(connection) for check in checks)
     yield _ends(connection, now)
     yield _queue(connection, now)
@@ -111,6 +119,17 @@ def _platforms(connection: Connection) -> Finding:
         says = f"Without a deployment id, launches are refused: {', '.join(clients)}."
         return Finding("platforms", "wrong", says, "Run `gatehouse platform add` again with --deployment-id.")
     return Finding("platforms", "ok", f"Registered and active platforms: {count}.")
+
+
+def _units(connection: Connection) -> Finding:
+    """What the set-up doctor says of the courses' units, in one line; /desk/setup says it in full."""
+    examined = examine_units(connection)
+    hindered = [each for each in examined if each.is_hindered]
+    if not hindered:
+        return Finding("units", "ok", f"Units of courses that were launched: {len(examined)}; none is hindered.")
+    codes = sorted({finding.code for each in hindered for finding in each.findings if finding.state == "wrong"})
+    says = f"Units of courses with something to mend: {len(hindered)} of {len(examined)} ({', '.join(codes)})."
+    return Finding("units", "wrong", says, "The desk's page Set-up says where; or `gatehouse doctor --units`.")
 
 
 def _keys(connection: Connection) -> Finding:

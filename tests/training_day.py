@@ -50,7 +50,7 @@ def add_licence(connection: Connection, trainee_id: int, now: datetime, **given)
     return licences.record_licence(connection, trainee_id, actor="cli", now=now, **values)
 
 
-def add_platform(connection: Connection, now: datetime, profile: str = "openedx") -> int:
+def add_platform(connection: Connection, now: datetime, profile: str = "openedx", **given) -> int:
     row = {
         "issuer": "https://lms.example.org",
         "client_id": f"client-{profile}",
@@ -62,6 +62,7 @@ def add_platform(connection: Connection, now: datetime, profile: str = "openedx"
         "came_by": "command",
         "service_origins": [],
         "created_at": now,
+        **given,
     }
     return connection.execute(insert(registrations).values(row).returning(registrations.c.id)).scalar_one()
 

@@ -1,32 +1,63 @@
 """`gatehouse doctor`: is this installation able to work, and if not, what is missing."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from lti_tool.checkup import Finding, check_up
 from lti_tool.commands.console import json_option, open_house, print_json
+from lti_tool.setup.units import Examined, examine_units
 
 SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
 @click.command()
+@click.option("--units", is_flag=True, help="Look at every unit of every course instead.")
 @json_option
 @click.pass_context
-def doctor(context: click.Context, as_json: bool) -> None:
+def doctor(context: click.Context, units: bool, as_json: bool) -> None:
     """Check settings, database, programme, Zoom, platforms, keys and queue; exit 1 if something is wrong.
 
-    Nothing is changed and nobody is called.
+    With --units: what launches and the platforms' services have shown of the set-up of each unit, such as grades or
+    names that are off, and where to mend it. Nothing is changed and nobody is called.
     """
     with open_house() as house:
-        findings = check_up(house)
+        if not units:
+            findings = check_up(house)
+            shown: list[dict[str, Any]] = [asdict(finding) for finding in findings]
+            lines = findings
+        else:
+            with house.database.read() as connection:
+                examined = examine_units(connection)
+            shown = [_row(each) for each in examined]
+            lines = [line for each in examined for line in _lines(each)]
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        print_json(shown)
     else:
-        for finding in findings:
-            _tell(finding)
-    if any(finding.state == "wrong" for finding in findings):
+        for line in lines:
+            _tell(line)
+    if any(line.state == "wrong" for line in lines):
         context.exit(1)
+
+
+def _row(examined: Examined) -> dict[str, Any]:
+    return {
+        "platform": examined.registration_id,
+        "course": examined.context_id,
+        "unit": examined.title,
+        "opens": examined.unit.content,
+        "findings": [asdict(finding) for finding in examined.findings],
+    }
+
+
+def _lines(examined: Examined) -> Iterable[Finding]:
+    about = f"{examined.course}, {examined.title}"
+    if not examined.findings:
+        yield Finding(about, "ok", "Nothing to mend.")
+    for each in examined.findings:
+        yield Finding(about, each.state, each.says, each.next_step)
 
 
 def _tell(finding: Finding) -> None:

@@ -48,7 +48,8 @@ placements = Table(
     Index(None, "registration_id", "context_id"),
 )
 
-# Who was seen in which course, from launches; the platform's user id is what scores are addressed to.
+# Who belongs to which course, from launches and rosters; the platform's user id is what scores are addressed to. Once
+# somebody has launched, the launch's role holds (RO-6).
 enrolments = Table(
     "enrolments",
     metadata,
@@ -57,8 +58,10 @@ enrolments = Table(
     Column("trainee_id", ForeignKey("trainees.id"), primary_key=True),
     Column("user_id", String(255), nullable=False),
     Column("role", String(16), nullable=False),
-    Column("last_launch_at", UtcDateTime, nullable=False),
+    Column("last_launch_at", UtcDateTime),  # None: known from the roster only
+    Column("listed_at", UtcDateTime),  # when a roster first listed somebody who had not launched
     Index(None, "trainee_id"),
+    CheckConstraint("last_launch_at is not null or listed_at is not null", name="seen"),
     CheckConstraint("role in ('trainee', 'staff')", name="role"),
 )
 
@@ -76,6 +79,9 @@ rosters = Table(
     Column("tried_at", UtcDateTime),
     Column("code", String(64), nullable=False),  # why the last try failed; "" when it did not
     Column("next_at", UtcDateTime, nullable=False),
+    Column("lease_owner", String(64)),  # who reads it at the moment, and until when nobody else does
+    Column("leased_until", UtcDateTime),
+    Index(None, "next_at"),
 )
 
 # One member of a roster. Names and addresses are the person's (trainees); who is gone stays, with the day.

@@ -219,8 +219,10 @@ def upgrade() -> None:
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.String(length=255), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
-        sa.Column("last_launch_at", types.UtcDateTime(), nullable=False),
+        sa.Column("last_launch_at", types.UtcDateTime(), nullable=True),
+        sa.Column("listed_at", types.UtcDateTime(), nullable=True),
         sa.CheckConstraint("role in ('trainee', 'staff')", name=op.f("ck_enrolments_role")),
+        sa.CheckConstraint("last_launch_at is not null or listed_at is not null", name=op.f("ck_enrolments_seen")),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_enrolments_registration_id_registrations")
         ),
@@ -507,11 +509,14 @@ def upgrade() -> None:
         sa.Column("tried_at", types.UtcDateTime(), nullable=True),
         sa.Column("code", sa.String(length=64), nullable=False),
         sa.Column("next_at", types.UtcDateTime(), nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_rosters_registration_id_registrations")
         ),
         sa.PrimaryKeyConstraint("registration_id", "context_id", name=op.f("pk_rosters")),
     )
+    op.create_index(op.f("ix_rosters_next_at"), "rosters", ["next_at"], unique=False)
     op.create_table(
         "service_answers",
         sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -641,6 +646,7 @@ def upgrade() -> None:
         sa.Column("origin", sa.String(length=16), nullable=False),
         sa.Column("is_bound", sa.Boolean(), nullable=True),
         sa.Column("maximum", sa.Float(), nullable=True),
+        sa.Column("due_at", types.UtcDateTime(), nullable=True),
         sa.Column("made_at", types.UtcDateTime(), nullable=False),
         sa.Column("checked_at", types.UtcDateTime(), nullable=True),
         sa.Column("retired_at", types.UtcDateTime(), nullable=True),

@@ -1,0 +1,203 @@
+"""What is wrong with the set-up of one unit, told from what its launches and services have shown.
+
+PURE. Only what was seen is said: what no platform tells a tool is asked of staff as a list to check by hand.
+(facts: openedx.md §1, §4, §5, §7; moodle.md §1, §5, §6)
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from lti_tool.setup.advice import advice
+
+State = Literal["wrong", "note"]
+
+SCORE = "/scope/score"
+MANAGE = "/scope/lineitem"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the platform's gradebook that a unit writes. `is_bound`: it is tied to this very unit; None: not
+    looked at yet. `due_at`: when the platform says that the unit is due."""
+
+    meaning: str
+    is_bound: bool | None
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One content behind one resource link, as its latest launch and the platform's services left it.
+
+    `answers`: service → our code of its last failure, "" when it answered well; a service never asked is absent.
+    `score_due_by`: when the last session of its module that still brings scores ends. `newer_client`: a later launch of
+    the same unit came with another client id.
+    """
+
+    placement_id: int
+    profile: str
+    content: str
+    module_id: str | None
+    ags_scopes: Sequence[str]
+    has_line_item: bool
+    has_line_items: bool
+    has_roster: bool
+    shares_name: bool | None
+    shares_email: bool | None
+    columns: Sequence[Column]
+    answers: Mapping[str, str]
+    score_due_by: datetime | None
+    newer_client: bool
+    holds_another_modules_grade: bool
+
+    @property
+    def brings_scores(self) -> bool:
+        return self.module_id is not None
+
+    def may(self, scope: str) -> bool:
+        return any(each.endswith(scope) for each in self.ags_scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about a unit: "wrong" keeps something from working, "note" is weaker than it could be."""
+
+    code: str
+    state: State
+    says: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What shows a fault, and how it is told; the way out depends on the platform and is `advice`'s."""
+
+    code: str
+    state: State
+    shows: Callable[[Unit], bool]
+    says: str
+
+
+def examine(unit: Unit) -> Iterator[Finding]:
+    """What there is to say about a unit, the most hindering first."""
+    for sign in SIGNS:
+        if sign.shows(unit):
+            yield Finding(sign.code, sign.state, sign.says, advice(unit.profile, sign.code))
+
+
+def names_no_module(unit: Unit) -> bool:
+    return not unit.content and unit.module_id is None
+
+
+def cannot_score(unit: Unit) -> bool:
+    return unit.brings_scores and not unit.may(SCORE)
+
+
+def has_no_line_item(unit: Unit) -> bool:
+    """Scores are allowed, but there is no column and no right to make one."""
+    can_make = unit.has_line_items and unit.may(MANAGE)
+    return unit.brings_scores and unit.may(SCORE) and not (unit.has_line_item or unit.columns or can_make)
+
+
+def has_foreign_line_item(unit: Unit) -> bool:
+    return bool(unit.columns) and all(each.is_bound is False for each in unit.columns)
+
+
+def is_due_before_the_end(unit: Unit) -> bool:
+    if unit.score_due_by is None:
+        return False
+    return any(each.due_at is not None and each.due_at < unit.score_due_by for each in unit.columns)
+
+
+def failed(service: str, *codes: str) -> Callable[[Unit], bool]:
+    """Whether the service's last answer was one of these failures, or any when none is named."""
+
+    def shows(unit: Unit) -> bool:
+        code = unit.answers.get(service, "")
+        return code in codes if codes else bool(code)
+
+    return shows
+
+
+def roster_failed(unit: Unit) -> bool:
+    return failed("roster")(unit) and not failed("roster", "above_response_limit")(unit)
+
+
+SIGNS: tuple[Sign, ...] = (
+    Sign(
+        "client_replaced",
+        "wrong",
+        lambda unit: unit.newer_client,
+        "This unit is launched with another client id now; what was sent under this one no longer reaches it.",
+    ),
+    Sign(
+        "module_missing",
+        "note",
+        names_no_module,
+        "The unit does not say what it opens (no module_id), so it opens the list of modules.",
+    ),
+    Sign(
+        "keys_unreadable",
+        "wrong",
+        failed("token", "tool_keys_unreadable"),
+        "The platform cannot read this tool's public key set, so it takes neither scores nor questions from us.",
+    ),
+    Sign(
+        "token_refused",
+        "wrong",
+        failed("token", "token_refused", "scope_refused", "assertion_expired"),
+        "The platform gives this tool no access to its services.",
+    ),
+    Sign("grades_off", "wrong", cannot_score, "Grades (AGS) are off for this unit: no score can be sent."),
+    Sign(
+        "line_item_missing",
+        "wrong",
+        has_no_line_item,
+        "Grades are on, but the unit has no gradebook column, and the tool may not make one.",
+    ),
+    Sign(
+        "line_item_unbound",
+        "wrong",
+        has_foreign_line_item,
+        "The gradebook column that came with the launch belongs to another unit: a score there shows nothing here.",
+    ),
+    Sign(
+        "grade_shared",
+        "note",
+        lambda unit: unit.holds_another_modules_grade,
+        "Several modules share this unit, and its one grade belongs to another of them.",
+    ),
+    Sign(
+        "past_due",
+        "note",
+        is_due_before_the_end,
+        "The unit is due before its live session is over: a platform that takes no late grades drops the score.",
+    ),
+    Sign(
+        "roster_off",
+        "note",
+        lambda unit: not unit.has_roster,
+        "The roster (NRPS) is off: people are known here only after their first launch.",
+    ),
+    Sign(
+        "roster_too_large",
+        "note",
+        failed("roster", "above_response_limit"),
+        "The course has more members than the platform hands out: people are known from their launches only.",
+    ),
+    Sign("roster_refused", "wrong", roster_failed, "The platform offers a roster, but does not let this tool read it."),
+    Sign(
+        "email_not_shared",
+        "note",
+        lambda unit: unit.shares_email is False,
+        "No e-mail address comes with launches: Zoom participants who signed in with theirs are matched by hand.",
+    ),
+    Sign(
+        "name_not_shared",
+        "note",
+        lambda unit: unit.shares_name is False,
+        "No name comes with launches: lists show numbers instead of people.",
+    ),
+)
