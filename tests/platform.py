@@ -4,7 +4,7 @@ The stories use Open edX's own code; here every claim, header and key can be cha
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 
 from lti_tool.db import Database
 from lti_tool.lti import registration
-from lti_tool.lti.claims import AGS, LTI, NRPS
+from lti_tool.lti.claims import AGS, DL, LTI, NRPS
 from lti_tool.lti.registration import NewRegistration
 
 SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/"
@@ -139,6 +139,42 @@ class Platform:
         rest = {name: value for name, value in changed.items() if name not in lti}
         return _changed(plain, rest) | {LTI + name: value for name, value in _changed(lti, own).items()}
 
+    def deep_linking_claims(
+        self, issued_nonce: str, now: datetime, user: str = "user-1", **changed: Any
+    ) -> dict[str, Any]:
+        """The claims of a teacher who is sent to pick what a link opens, no more than certification sends; what starts
+        with `settings_` changes the deep linking settings."""
+        own = {name.removeprefix("settings_"): value for name, value in changed.items() if name.startswith("settings_")}
+        settings = {
+            "deep_link_return_url": f"{self.origin}/deep-linking/return",
+            "accept_types": ["ltiResourceLink", "link"],
+            "accept_presentation_document_targets": ["iframe", "window"],
+            "accept_multiple": True,
+        }
+        usual = {
+            "message_type": "LtiDeepLinkingRequest",
+            "roles": [INSTRUCTOR],
+            "resource_link": ABSENT,
+            "target_link_uri": ABSENT,
+            "custom": ABSENT,
+            AGS: ABSENT,
+            NRPS: ABSENT,
+            DL + "deep_linking_settings": _changed(settings, own),
+        }
+        rest = {name: value for name, value in changed.items() if not name.startswith("settings_")}
+        return self.claims(issued_nonce, now, user, **(usual | rest))
+
+    def review_claims(self, issued_nonce: str, now: datetime, user: str = "user-1", **changed: Any) -> dict[str, Any]:
+        """The claims of a teacher who opens, from the gradebook, what the learner "user-2" handed in at the line
+        item that launches of F1 name; `of` names another learner."""
+        usual = {
+            "message_type": "LtiSubmissionReviewRequest",
+            "roles": [INSTRUCTOR],
+            LTI + "for_user": {"user_id": changed.pop("of", "user-2")},
+            "custom": ABSENT,
+        }
+        return self.claims(issued_nonce, now, user, **(usual | changed))
+
     def sign(self, claims: Mapping[str, Any], **header: Any) -> str:
         """An RS256 token of these claims with our kid; a header changed to ABSENT is left out."""
         headers = _changed({"kid": self.kid}, header)
@@ -151,11 +187,14 @@ class Platform:
         *,
         user: str = "user-1",
         header: Mapping[str, Any] | None = None,
+        message: Callable[..., dict[str, Any]] | None = None,
         **changed: Any,
     ) -> TestResponse:
-        """Login and launch in one go, as a browser does them."""
+        """Login and launch in one go, as a browser does them. `message` makes the claims of another message:
+        `self.deep_linking_claims` or `self.review_claims`."""
         begun = parameters_of(self.login(client, user=user))
-        token = self.sign(self.claims(begun["nonce"], now, user, **changed), **(header or {}))
+        claims = (message or self.claims)(begun["nonce"], now, user, **changed)
+        token = self.sign(claims, **(header or {}))
         return client.post("/lti/launch", data={"id_token": token, "state": begun["state"]})
 
 

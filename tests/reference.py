@@ -1,15 +1,17 @@
-"""docs/errors.md and docs/commands.md, written from the source: `python -m tests.reference` (`make reference`).
+"""docs/errors.md, docs/commands.md and docs/roles.md, written from the source: `python -m tests.reference`
+(`make reference`).
 
 With a page's name it is only printed.
 """
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import click
 
 from lti_tool.commands import main
+from lti_tool.lti.roles import FORMS, RIGHTS, Meaning
 from tests.source import ROOT, UNKNOWN, Refused, modules, refusals
 
 ERRORS = """\
@@ -26,6 +28,44 @@ Every command, as `--help` tells it. Settings come from the environment ([operat
 stderr with their code ([errors](errors.md)); exit code 1 is a refusal, 2 a wrong usage. This page is written from the
 source by `make reference`.
 """
+
+ROLES = """\
+# Roles
+
+What the roles of a launch mean, and what people may do then. A launch is a teacher's when one of its roles is a
+teacher's by this table; everybody else is a learner. Roles are compared as whole values, never by a part of them. A
+person who is a teacher and a learner is a teacher. The launch decides what people may do; a roster only says who is
+listed. This page is written from the source by `make reference`.
+"""
+
+MEANINGS: Mapping[Meaning, str] = {
+    "teacher": "teacher",
+    "teacher by old roles": "learner; teacher where the registration accepts old roles",
+    "assistant": "learner",
+    "learner": "learner",
+}
+
+
+def roles() -> str:
+    """Every form of a role with what it means, and every right with who has it."""
+    forms = "".join(
+        f"| {each.form} | {_values(each.values)} | {MEANINGS[each.meaning]} | {each.why} |\n" for each in FORMS
+    )
+    rights = "".join(
+        f"| {each.says} | {_yes('trainee' in each.roles)} | {_yes('staff' in each.roles)} | {each.terms} |\n"
+        for each in RIGHTS
+    )
+    meant = f"## What a role means\n\n| form | values | means | why |\n|---|---|---|---|\n{forms}"
+    may = f"## What people may do\n\n| what | learner | teacher | on these terms |\n|---|---|---|---|\n{rights}"
+    return f"{ROLES}\n{meant}\n{may}"
+
+
+def _values(values: Iterable[str]) -> str:
+    return "<br>".join(f"`{value}`" if value else "empty text" for value in values)
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"
 
 
 def errors() -> str:
@@ -68,7 +108,7 @@ def _cell(text: str) -> str:
     return "" if text == UNKNOWN else " ".join(text.replace("|", "\\|").split())
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"errors": errors, "commands": all_commands}
+PAGES: Mapping[str, Callable[[], str]] = {"errors": errors, "commands": all_commands, "roles": roles}
 
 if __name__ == "__main__":
     if sys.argv[1:]:

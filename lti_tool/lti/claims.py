@@ -1,34 +1,38 @@
-"""The claims of a launch as one value, and what its roles allow (facts: lti.md §4 and §5)."""
+"""The claims of a launch as one value (facts: lti.md §4).
 
-import re
-from collections.abc import Iterable, Mapping
+What platforms may leave out or leave empty is None here; what only people read is cut at a length, what identifies or
+leads somewhere is refused when it is too long.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from marshmallow import ValidationError, fields
 
 from lti_tool.errors import RefusedLaunch
+from lti_tool.lti.claim_fields import (
+    LONGEST_DATA,
+    LONGEST_RETURN_URL,
+    LONGEST_SHOWN,
+    LONGEST_URL,
+    Claims,
+    Section,
+    plain_text,
+    shown,
+)
 from lti_tool.lti.registration import Registration
+from lti_tool.lti.roles import is_teacher
 
 LTI = "https://purl.imsglobal.org/spec/lti/claim/"
 AGS = "https://purl.imsglobal.org/spec/lti-ags/claim/endpoint"
 NRPS = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
+DL = "https://purl.imsglobal.org/spec/lti-dl/claim/"
+GROUPS = "https://purl.imsglobal.org/spec/lti-gs/claim/groupsservice"
+NOTICES = LTI + "platformnotificationservice"
 RESOURCE_LINK_REQUEST = "LtiResourceLinkRequest"
-
-LONGEST_ID = 255
-LONGEST_URL = 2048
-LONGEST_SHOWN = 255
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-MEMBERSHIP = "http://purl.imsglobal.org/vocab/lis/v2/membership#"
-INSTITUTION = "http://purl.imsglobal.org/vocab/lis/v2/institution/person#"
-SYSTEM = "http://purl.imsglobal.org/vocab/lis/v2/system/person#"
-# RO-1, RO-2, RO-5: whole values only; short context names mean the same.
-TEACHERS = frozenset({MEMBERSHIP + "Instructor", MEMBERSHIP + "Administrator", "Instructor", "Administrator"})
-# RO-3: what Open edX before 11.1.0 sent instead, for registrations whose switch `old_roles` is on.
-TEACHERS_IN_OLD_ROLES = frozenset(
-    {INSTITUTION + "Instructor", INSTITUTION + "Faculty", INSTITUTION + "Administrator", SYSTEM + "Administrator"}
-)
+DEEP_LINKING_REQUEST = "LtiDeepLinkingRequest"
+SUBMISSION_REVIEW_REQUEST = "LtiSubmissionReviewRequest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,33 @@ class Ags:
 
 
 @dataclass(frozen=True, slots=True)
+class DeepLinkingSettings:
+    """What a platform takes back from a deep linking request (DL 2.0). `data` goes back byte for byte, None: not given;
+    `accept_line_item` None: not said."""
+
+    return_url: str
+    accept_types: tuple[str, ...]
+    accept_multiple: bool
+    accept_line_item: bool | None
+    data: str | None
+    title: str | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeService:
+    """Where a platform takes addresses for its notices, and which kinds it sends (Platform Notification Service)."""
+
+    url: str
+    notice_types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
-    """A verified launch. Only `sub` identifies a person; `name` and `email` are for display and may be missing."""
+    """A verified launch. Only `sub` identifies a person; `name` and `email` are for display and may be missing.
+
+    `deep_linking` is there in a deep linking request, `for_user` (the learner's user id) in a submission review.
+    """
 
     registration_id: int
     issuer: str
@@ -57,27 +86,21 @@ class Launch:
     is_staff: bool
     context_id: str | None
     context_title: str | None
-    resource_link_id: str
-    target_link_uri: str
+    resource_link_id: str | None
+    resource_link_title: str | None
+    target_link_uri: str | None
     custom: Mapping[str, str]
     ags: Ags | None
     memberships_url: str | None
+    groups_url: str | None = None
+    notices: NoticeService | None = None
+    deep_linking: DeepLinkingSettings | None = None
+    for_user: str | None = None
 
     def custom_value(self, name: str) -> str | None:
         """A custom parameter; None when it is missing, empty, or an unresolved `$Some.Variable`."""
         value = self.custom.get(name, "").strip()
         return None if not value or value.startswith("$") else value
-
-
-def is_plain_text(value: object, longest: int) -> bool:
-    """Whether a value is text of this length that every database takes: no NUL, no half of a surrogate pair."""
-    return isinstance(value, str) and len(value) <= longest and UNSTORABLE.search(value) is None
-
-
-def is_teacher(roles: Iterable[str], *, old_roles: bool) -> bool:
-    """RO-1 to RO-5: an unknown, empty or missing role is a learner's. A teaching assistant is no teacher."""
-    teachers = TEACHERS | TEACHERS_IN_OLD_ROLES if old_roles else TEACHERS
-    return not teachers.isdisjoint(roles)
 
 
 def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch:
@@ -86,7 +109,7 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
         known: dict[str, Any] = _schema.load(claims)
     except ValidationError as error:
         raise _wrong(error) from error
-    context = known.get("context") or {}
+    context, link = known.get("context") or {}, known.get("resource_link") or {}
     return Launch(
         registration_id=registration.id,
         issuer=registration.issuer,
@@ -96,16 +119,21 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
         message_type=known["message_type"],
         sub=known["sub"],
         name=_name(known),
-        email=known.get("email"),
+        email=known.get("email") or None,
         roles=tuple(known["roles"]),
         is_staff=is_teacher(known["roles"], old_roles=registration.old_roles),
-        context_id=context.get("id"),
-        context_title=context.get("title") or context.get("label"),
-        resource_link_id=known["resource_link"]["id"],
-        target_link_uri=known["target_link_uri"],
+        context_id=context.get("id") or None,
+        context_title=context.get("title") or context.get("label") or None,
+        resource_link_id=link.get("id") or None,
+        resource_link_title=link.get("title") or None,
+        target_link_uri=known.get("target_link_uri") or None,
         custom=_texts(known.get("custom")),
         ags=_ags(known.get("ags")),
-        memberships_url=(known.get("nrps") or {}).get("context_memberships_url"),
+        memberships_url=(known.get("nrps") or {}).get("context_memberships_url") or None,
+        groups_url=(known.get("groups") or {}).get("context_groups_url") or None,
+        notices=_notices(known.get("notices") or {}),
+        deep_linking=_deep_linking(known.get("deep_linking")),
+        for_user=(known.get("for_user") or {}).get("user_id"),
     )
 
 
@@ -116,14 +144,36 @@ def _name(known: Mapping[str, Any]) -> str | None:
 
 
 def _texts(custom: Any) -> dict[str, str]:
-    """The custom parameters that are text; a platform may send its own of any kind, or an empty list for none."""
-    return {key: value for key, value in custom.items() if isinstance(value, str)} if isinstance(custom, dict) else {}
+    """The custom parameters that are text or a whole number, as text; a platform may send its own of any kind, or an
+    empty list for none (Moodle)."""
+    if not isinstance(custom, dict):
+        return {}
+    return {key: str(value) for key, value in custom.items() if type(value) in (str, int)}
 
 
 def _ags(claim: Mapping[str, Any] | None) -> Ags | None:
     if claim is None:
         return None
-    return Ags(claim.get("lineitem"), claim.get("lineitems"), tuple(claim.get("scope") or ()))
+    return Ags(claim.get("lineitem") or None, claim.get("lineitems") or None, tuple(claim.get("scope") or ()))
+
+
+def _notices(claim: Mapping[str, Any]) -> NoticeService | None:
+    url = claim.get("platform_notification_service_url")
+    return NoticeService(url, tuple(claim.get("notice_types_supported") or ())) if url else None
+
+
+def _deep_linking(claim: Mapping[str, Any] | None) -> DeepLinkingSettings | None:
+    if claim is None:
+        return None
+    return DeepLinkingSettings(
+        return_url=claim["deep_link_return_url"],
+        accept_types=tuple(claim["accept_types"]),
+        accept_multiple=claim.get("accept_multiple") or False,
+        accept_line_item=claim.get("accept_lineitem"),
+        data=claim.get("data"),
+        title=claim.get("title") or None,
+        text=claim.get("text") or None,
+    )
 
 
 def _wrong(error: ValidationError) -> RefusedLaunch:
@@ -139,67 +189,73 @@ def _short(claim: str) -> str:
     return claim.removeprefix(LTI)
 
 
-def _text(longest: int = LONGEST_ID, *, claim: str | None = None, required: bool = False) -> fields.String:
-    """Text of a bounded length; null where the claim may be missing."""
-
-    def verify(value: str) -> None:
-        if not is_plain_text(value, longest):
-            raise ValidationError("not text of this length")
-
-    return fields.String(required=required, allow_none=not required, validate=verify, data_key=claim)
+class _ResourceLink(Claims):
+    id = plain_text()
+    title = shown()
 
 
-def _shown() -> fields.Function:
-    """Text that is only shown: cut at a length instead of refused."""
+class _Context(Claims):
+    """`type` is not read: it may be a URI (Open edX) or a short name (Moodle)."""
 
-    def cut(value: Any) -> str:
-        if not isinstance(value, str) or not is_plain_text(value[:LONGEST_SHOWN], LONGEST_SHOWN):
-            raise ValidationError("not text")
-        return value[:LONGEST_SHOWN]
-
-    return fields.Function(deserialize=cut, allow_none=True)
+    id = plain_text()
+    label = shown()
+    title = shown()
 
 
-class _Claims(Schema):
-    class Meta:
-        unknown = EXCLUDE
+class _Endpoint(Claims):
+    lineitem = plain_text(LONGEST_URL)
+    lineitems = plain_text(LONGEST_URL)
+    scope = fields.List(plain_text(), allow_none=True)
 
 
-class _ResourceLink(_Claims):
-    id = _text(required=True)
+class _NamesAndRoles(Claims):
+    context_memberships_url = plain_text(LONGEST_URL)
 
 
-class _Context(_Claims):
-    id = _text()
-    label = _shown()
-    title = _shown()
+class _Groups(Claims):
+    context_groups_url = plain_text(LONGEST_URL)
 
 
-class _Endpoint(_Claims):
-    lineitem = _text(LONGEST_URL)
-    lineitems = _text(LONGEST_URL)
-    scope = fields.List(_text(), allow_none=True)
+class _Notices(Claims):
+    platform_notification_service_url = plain_text(LONGEST_URL)
+    notice_types_supported = fields.List(plain_text(required=True), allow_none=True)
 
 
-class _NamesAndRoles(_Claims):
-    context_memberships_url = _text(LONGEST_URL)
+class _DeepLinking(Claims):
+    deep_link_return_url = plain_text(LONGEST_RETURN_URL, required=True)
+    accept_types = fields.List(plain_text(required=True), required=True)
+    accept_multiple = fields.Boolean(allow_none=True)
+    accept_lineitem = fields.Boolean(allow_none=True)
+    data = plain_text(LONGEST_DATA)
+    title = shown()
+    text = shown()
 
 
-class _LaunchClaims(_Claims):
-    sub = _text(required=True)
-    name = _shown()
-    given_name = _shown()
-    family_name = _shown()
-    email = _text(LONGEST_SHOWN)
-    message_type = _text(required=True, claim=LTI + "message_type")
-    deployment_id = _text(required=True, claim=LTI + "deployment_id")
-    target_link_uri = _text(LONGEST_URL, required=True, claim=LTI + "target_link_uri")
-    roles = fields.List(_text(required=True), required=True, data_key=LTI + "roles")
-    resource_link = fields.Nested(_ResourceLink, required=True, data_key=LTI + "resource_link")
-    context = fields.Nested(_Context, allow_none=True, data_key=LTI + "context")
+class _ForUser(Claims):
+    user_id = plain_text(required=True)
+
+
+class _LaunchClaims(Claims):
+    """What any message may hold; what one kind of message must hold stands in id_token.MESSAGES."""
+
+    sub = plain_text(required=True)
+    name = shown()
+    given_name = shown()
+    family_name = shown()
+    email = plain_text(LONGEST_SHOWN)
+    message_type = plain_text(required=True, claim=LTI + "message_type")
+    deployment_id = plain_text(required=True, claim=LTI + "deployment_id")
+    target_link_uri = plain_text(LONGEST_URL, claim=LTI + "target_link_uri")
+    roles = fields.List(plain_text(required=True), required=True, data_key=LTI + "roles")
+    resource_link = Section(_ResourceLink, LTI + "resource_link")
+    context = Section(_Context, LTI + "context")
     custom = fields.Raw(allow_none=True, data_key=LTI + "custom")
-    ags = fields.Nested(_Endpoint, allow_none=True, data_key=AGS)
-    nrps = fields.Nested(_NamesAndRoles, allow_none=True, data_key=NRPS)
+    ags = Section(_Endpoint, AGS)
+    nrps = Section(_NamesAndRoles, NRPS)
+    groups = Section(_Groups, GROUPS)
+    notices = Section(_Notices, NOTICES)
+    deep_linking = Section(_DeepLinking, DL + "deep_linking_settings")
+    for_user = Section(_ForUser, LTI + "for_user")
 
 
 _schema = _LaunchClaims()

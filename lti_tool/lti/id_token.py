@@ -1,59 +1,23 @@
-"""The id_token of a launch: what must hold, in order, as one flat table (facts: lti.md §3, LA-2 to LA-11)."""
+"""The id_token of a launch: who signed it, then what must hold of its claims (facts: lti.md §3, LA-2 to LA-11)."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import jwt
 from jwt.utils import base64url_decode
 
 from lti_tool.errors import RefusedLaunch
-from lti_tool.lti.claims import LONGEST_ID, LTI, RESOURCE_LINK_REQUEST, is_plain_text
+from lti_tool.lti.checks import TELL_PLATFORM, Candidate, checks_of
 from lti_tool.lti.key_sets import KeySets
-from lti_tool.lti.oidc import REOPEN, State
+from lti_tool.lti.oidc import State
 from lti_tool.lti.registration import Registration
 
 ALGORITHM = "RS256"
-VERSION = "1.3.0"
-LEEWAY = timedelta(seconds=60).total_seconds()
-OLDEST = timedelta(minutes=10).total_seconds()
-FAR_FUTURE = 1e12
 LONGEST_TOKEN = 64 * 1024
 
-TELL_PLATFORM = "Tell the people who run the course: the learning platform's message is not as LTI 1.3 describes it."
-CHECK_CLOCKS = f"{REOPEN} If it stays, tell the people who run the platform to check the clocks of both machines."
-CHECK_REGISTRATION = "Tell the people who run the course: the platform's registration with Gatehouse does not fit."
-
 _jws = jwt.PyJWS(algorithms=[ALGORITHM])
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Signed claims that have not been checked yet, and what they are checked against. `now` is Unix seconds."""
-
-    claims: Mapping[str, Any]
-    registration: Registration
-    state: State
-    now: float
-
-    def __getitem__(self, name: str) -> Any:
-        return self.claims.get(name)
-
-    def lti(self, name: str) -> Any:
-        return self.claims.get(LTI + name)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that must hold, and how its failure is told."""
-
-    code: str
-    holds: Callable[[Candidate], bool]
-    message: str
-    next_step: str = TELL_PLATFORM
-    status: int = 400
 
 
 def verify(token: str, registration: Registration, state: State, key_sets: KeySets, now: datetime) -> Mapping[str, Any]:
@@ -64,7 +28,7 @@ def verify(token: str, registration: Registration, state: State, key_sets: KeySe
     """
     claims = verify_signature(token, registration, key_sets)
     candidate = Candidate(claims, registration, state, now.timestamp())
-    for check in CHECKS:
+    for check in checks_of(candidate):
         if not check.holds(candidate):
             raise RefusedLaunch(check.code, check.message, check.next_step, status=check.status)
     return claims
@@ -109,131 +73,3 @@ def _refused(code: str, message: str) -> RefusedLaunch:
 
 def _unreadable() -> RefusedLaunch:
     return _refused("token_unreadable", "The learning platform's message cannot be read.")
-
-
-def is_issuer_registered(it: Candidate) -> bool:
-    return bool(it["iss"] == it.registration.issuer)
-
-
-def is_audience_us_alone(it: Candidate) -> bool:
-    audience = it["aud"]
-    audiences = audience if isinstance(audience, list) else [audience]
-    return bool(audiences) and all(each == it.registration.client_id for each in audiences)
-
-
-def is_authorized_party_us(it: Candidate) -> bool:
-    """LA-5: a list of several needs `azp`; an `azp` is ours wherever it stands."""
-    audience = it["aud"]
-    if "azp" not in it.claims:
-        return not (isinstance(audience, list) and len(audience) > 1)
-    return bool(it["azp"] == it.registration.client_id)
-
-
-def is_expiry_ahead(it: Candidate) -> bool:
-    return _is_number(it["exp"]) and it.now < it["exp"] + LEEWAY
-
-
-def is_issued_now(it: Candidate) -> bool:
-    return _is_number(it["iat"]) and it.now - OLDEST <= it["iat"] <= it.now + LEEWAY
-
-
-def is_valid_yet(it: Candidate) -> bool:
-    return "nbf" not in it.claims or (_is_number(it["nbf"]) and it["nbf"] <= it.now + LEEWAY)
-
-
-def is_nonce_of_state(it: Candidate) -> bool:
-    return bool(it["nonce"] == it.state.nonce)
-
-
-def is_subject_text(it: Candidate) -> bool:
-    return bool(it["sub"]) and is_plain_text(it["sub"], LONGEST_ID)
-
-
-def is_subject_who_logged_in(it: Candidate) -> bool:
-    """LA-8: on platforms that promise it, the launch is for the person the login was for."""
-    return not it.registration.profile.sub_is_login_hint or bool(it["sub"] == it.state.login_hint)
-
-
-def is_version_known(it: Candidate) -> bool:
-    return bool(it.lti("version") == VERSION)
-
-
-def is_message_type_named(it: Candidate) -> bool:
-    return isinstance(it.lti("message_type"), str) and bool(it.lti("message_type"))
-
-
-def is_message_served(it: Candidate) -> bool:
-    return bool(it.lti("message_type") == RESOURCE_LINK_REQUEST)
-
-
-def is_deployment_known(it: Candidate) -> bool:
-    deployment = it.lti("deployment_id")
-    return isinstance(deployment, str) and deployment in it.registration.deployment_ids
-
-
-def is_role_list(it: Candidate) -> bool:
-    roles = it.lti("roles")
-    return isinstance(roles, list) and all(isinstance(role, str) for role in roles)
-
-
-def is_resource_link_named(it: Candidate) -> bool:
-    link = it.lti("resource_link")
-    return isinstance(link, dict) and isinstance(link.get("id"), str) and bool(link["id"])
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < FAR_FUTURE
-
-
-CHECKS: tuple[Check, ...] = (
-    Check(
-        "issuer_wrong",
-        is_issuer_registered,
-        "The launch comes from another platform than the login.",
-        CHECK_REGISTRATION,
-        401,
-    ),
-    Check("audience_wrong", is_audience_us_alone, "The launch is meant for another tool.", CHECK_REGISTRATION, 401),
-    Check(
-        "authorized_party_wrong",
-        is_authorized_party_us,
-        "The launch was handed out to another tool.",
-        CHECK_REGISTRATION,
-        401,
-    ),
-    Check("token_expired", is_expiry_ahead, "The launch is past its time, or names none.", CHECK_CLOCKS, 401),
-    Check(
-        "issued_wrong",
-        is_issued_now,
-        "The launch was issued too long ago or lies in the future.",
-        CHECK_CLOCKS,
-        401,
-    ),
-    Check("not_valid_yet", is_valid_yet, "The launch is valid only later.", CHECK_CLOCKS, 401),
-    Check("nonce_wrong", is_nonce_of_state, "The launch does not belong to this login.", REOPEN, 401),
-    Check("subject_wrong", is_subject_text, "The launch does not say who opens the unit.", TELL_PLATFORM, 401),
-    Check(
-        "login_hint_wrong",
-        is_subject_who_logged_in,
-        "The launch is for another person than the login.",
-        REOPEN,
-        401,
-    ),
-    Check("version_wrong", is_version_known, f"The message is not of LTI version {VERSION}."),
-    Check("message_type_missing", is_message_type_named, "The message does not say what it is."),
-    Check(
-        "message_not_served",
-        is_message_served,
-        "This tool does not serve this kind of message. It serves launches of a unit (LtiResourceLinkRequest).",
-        "Add the unit by hand, with the launch URL and module_id that the administrator's guide names.",
-    ),
-    Check(
-        "deployment_unknown",
-        is_deployment_known,
-        "This deployment of the tool is not registered here.",
-        "Ask the people who run the course to add the deployment id to the platform's registration.",
-        403,
-    ),
-    Check("roles_wrong", is_role_list, "The message does not say in which roles the unit is opened."),
-    Check("resource_link_missing", is_resource_link_named, "The message does not say which unit is opened."),
-)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from werkzeug.datastructures import MultiDict
 
 from lti_tool.db import Database
-from lti_tool.lti.claims import AGS, NRPS
+from lti_tool.lti.claims import AGS, GROUPS, LTI, NOTICES, NRPS
 from lti_tool.lti.nonces import forget_nonces
 from lti_tool.signing import fingerprint
 from lti_tool.tables.courses import enrolments, placements
@@ -246,6 +246,8 @@ JSON = st.recursive(
 )
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CLAIMS = ["iss", "aud", "azp", "sub", "nonce", "iat", "exp", "nbf", "name", "given_name", "family_name", "email"]
+SERVICES = [AGS, NRPS, GROUPS, NOTICES]
+SETTINGS = ["deep_link_return_url", "accept_types", "accept_multiple", "accept_lineitem", "data", "title", "text"]
 LTI_CLAIMS = ["message_type", "version", "deployment_id", "target_link_uri", "roles", "resource_link"]
 
 
@@ -270,12 +272,23 @@ def test_whatever_is_sent_to_the_launch_is_answered_calmly(
 
 @FEW
 @given(
+    kind=st.sampled_from(["claims", "deep_linking_claims", "review_claims"]),
     changed=st.dictionaries(
-        st.sampled_from([*CLAIMS, *LTI_CLAIMS, "context", "custom", AGS, NRPS]), JSON, min_size=1, max_size=4
-    )
+        st.sampled_from([*CLAIMS, *LTI_CLAIMS, *SERVICES, "context", "custom", LTI + "for_user"]),
+        JSON,
+        min_size=1,
+        max_size=4,
+    ),
+    settings=st.dictionaries(st.sampled_from(SETTINGS), JSON, max_size=3),
 )
 @pytest.mark.usefixtures("published")
 def test_whatever_a_platform_signs_is_answered_calmly(
-    changed: dict[str, object], client: FlaskClient, platform: Platform, clock: TestClock
+    kind: str,
+    changed: dict[str, object],
+    settings: dict[str, object],
+    client: FlaskClient,
+    platform: Platform,
+    clock: TestClock,
 ) -> None:
-    assert platform.launch(client, clock(), **changed).status_code < 500
+    more = {f"settings_{name}": value for name, value in settings.items()} if kind == "deep_linking_claims" else {}
+    assert platform.launch(client, clock(), message=getattr(platform, kind), **changed, **more).status_code < 500

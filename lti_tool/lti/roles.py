@@ -1,0 +1,177 @@
+"""What the roles of a launch mean, and what each resulting role may do: two tables (facts: lti.md §5).
+
+Roles are compared as whole values, never by a part of them (RO-1). What is in no row is a learner's (RO-4). The page
+docs/roles.md is written from these tables.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["trainee", "staff"]
+Meaning = Literal["teacher", "teacher by old roles", "assistant", "learner"]
+
+VOCABULARY = "http://purl.imsglobal.org/vocab/lis/v2/"
+MEMBERSHIP = f"{VOCABULARY}membership#"
+SUB_ROLE = f"{VOCABULARY}membership/"
+INSTITUTION = f"{VOCABULARY}institution/person#"
+SYSTEM = f"{VOCABULARY}system/person#"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleForm:
+    """One way in which platforms write a role: the exact values (the first one is the example), what they mean, why."""
+
+    form: str
+    values: tuple[str, ...]
+    meaning: Meaning
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One thing that people do with the tool, who may, and on what terms."""
+
+    name: str
+    says: str
+    roles: frozenset[Role]
+    terms: str
+
+
+def role_of(roles: Iterable[str], *, old_roles: bool = False) -> Role:
+    """The one role that a launch's roles come to. `old_roles`: this registration's switch (RO-3)."""
+    return "staff" if is_teacher(roles, old_roles=old_roles) else "trainee"
+
+
+def is_teacher(roles: Iterable[str], *, old_roles: bool = False) -> bool:
+    """RO-1 to RO-5: whoever holds a teacher's role and a learner's is a teacher; a teaching assistant is none, though
+    platforms send the principal role Instructor beside that sub-role (LTI 1.3 core A.2.3). Old roles count only where
+    the launch names no role in the course: a platform that names some has said all."""
+    held = frozenset(roles)
+    if old_roles and held.isdisjoint(OF_THE_COURSE):
+        return not TEACHERS_BY_OLD_ROLES.isdisjoint(held)
+    return not TEACHERS.isdisjoint(held - PRINCIPALS_OF_ASSISTANTS if held & ASSISTANTS else held)
+
+
+def _named(prefix: str, *names: str) -> tuple[str, ...]:
+    return tuple(prefix + name for name in names)
+
+
+ASSISTANT_NAMES = (
+    "TeachingAssistant",
+    "TeachingAssistantGroup",
+    "TeachingAssistantOffering",
+    "TeachingAssistantSection",
+    "TeachingAssistantSectionAssociation",
+    "TeachingAssistantTemplate",
+)
+PRINCIPALS_OF_ASSISTANTS = frozenset({f"{MEMBERSHIP}Instructor", "Instructor"})
+
+FORMS: tuple[RoleForm, ...] = (
+    RoleForm(
+        "Context role, full",
+        _named(MEMBERSHIP, "Instructor", "Administrator"),
+        "teacher",
+        "A membership in this very course, as LTI 1.3 writes it. Open edX since 11.1.0 and Moodle send these.",
+    ),
+    RoleForm(
+        "Context role, short",
+        ("Instructor", "Administrator"),
+        "teacher",
+        "LTI 1.3 allows the core context roles without their vocabulary. Moodle's roster uses short names.",
+    ),
+    RoleForm(
+        "Context role, full",
+        _named(MEMBERSHIP, "Learner", "ContentDeveloper", "Mentor", "Manager", "Member", "Officer"),
+        "learner",
+        "A membership that teaches nobody. Beside a teacher's role it takes nothing away.",
+    ),
+    RoleForm(
+        "Context role, short",
+        ("Learner", "ContentDeveloper", "Mentor", "Manager", "Member", "Officer"),
+        "learner",
+        "The same without the vocabulary.",
+    ),
+    RoleForm(
+        "Sub-role of a teaching assistant",
+        (
+            *_named(f"{SUB_ROLE}Instructor#", *ASSISTANT_NAMES),
+            *_named(f"{MEMBERSHIP}Instructor#", "TeachingAssistant"),
+            *_named(MEMBERSHIP, "TeachingAssistant"),
+            *_named("Instructor#", "TeachingAssistant"),
+            "TeachingAssistant",
+        ),
+        "assistant",
+        "Helps a teacher and is none. The role Instructor beside it only says what the sub-role belongs to, so "
+        "it does not count; Administrator does. Open edX sends it for Community TAs and Group Moderators.",
+    ),
+    RoleForm(
+        "Sub-role of an instructor",
+        _named(f"{SUB_ROLE}Instructor#", "PrimaryInstructor", "SecondaryInstructor", "Lecturer", "GuestInstructor")
+        + _named(f"{SUB_ROLE}Instructor#", "ExternalInstructor", "Grader"),
+        "learner",
+        "A sub-role only details a role: the teacher's own role, Instructor, has to come beside it.",
+    ),
+    RoleForm(
+        "Institution role",
+        _named(INSTITUTION, "Instructor", "Faculty", "Administrator"),
+        "teacher by old roles",
+        "Says what somebody is in the institution, not in this course. Open edX before 11.1.0 sent nothing else, so a "
+        "registration can be told to accept it (`gatehouse platform add --old-roles`) where no context role is sent.",
+    ),
+    RoleForm(
+        "System role",
+        _named(SYSTEM, "Administrator"),
+        "teacher by old roles",
+        "Says what somebody is on the platform, not in this course; the same switch for Open edX before 11.1.0.",
+    ),
+    RoleForm(
+        "Institution role",
+        _named(INSTITUTION, "Staff", "Student", "Learner", "Member", "Mentor", "Observer", "Alumni", "Guest", "Other")
+        + _named(INSTITUTION, "None", "ProspectiveStudent"),
+        "learner",
+        "Nothing about this course.",
+    ),
+    RoleForm(
+        "System role",
+        _named(SYSTEM, "SysAdmin", "SysSupport", "Creator", "AccountAdmin", "User", "None"),
+        "learner",
+        "Nothing about this course.",
+    ),
+    RoleForm(
+        "Outside the vocabulary",
+        (f"{VOCABULARY}person#Administrator", "urn:lti:role:ims/lis/Instructor", "instructor", "Other", ""),
+        "learner",
+        "Unknown values give nothing: Moodle's site administrator in a roster, LTI 1.1, another case, an empty role. "
+        "The same holds for every value that is in no row, and for an empty list.",
+    ),
+)
+
+TEACHERS, TEACHERS_BY_OLD_ROLES, ASSISTANTS = (
+    frozenset(value for each in FORMS if each.meaning == meaning for value in each.values)
+    for meaning in ("teacher", "teacher by old roles", "assistant")
+)
+
+OF_THE_COURSE = frozenset(
+    value for each in FORMS if each.form.startswith(("Context role", "Sub-role")) for value in each.values
+)
+
+EVERYBODY: frozenset[Role] = frozenset({"trainee", "staff"})
+STAFF: frozenset[Role] = frozenset({"staff"})
+TRAINEES: frozenset[Role] = frozenset({"trainee"})
+
+RIGHTS: tuple[Right, ...] = (
+    Right("open_module", "Open a module whose gate is open", EVERYBODY, ""),
+    Right("enter_shut_module", "Open a module whose gate is shut", STAFF, "Staff pass every gate; each time is noted."),
+    Right("see_own_day", "See one's own attendance and credit", EVERYBODY, ""),
+    Right("ask_for_equivalency", "Ask for earlier training to be accepted", EVERYBODY, ""),
+    Right("see_retreats", "See the retreats and what they take", EVERYBODY, ""),
+    Right(
+        "be_scored", "Get scores in the gradebook", TRAINEES, "Where the latest launch in that course was a learner's."
+    ),
+    Right("be_missed", "Be listed as missing from a live session", TRAINEES, "By the latest launch, else the roster."),
+    Right("use_desk", "Use the desk: requests, sessions, everybody's minutes, scores", STAFF, ""),
+    Right("see_person", "See why a person is locked out", STAFF, "Looking is noted."),
+    Right("pick_content", "Pick what a link opens (deep linking)", STAFF, ""),
+    Right("review_submission", "Open a person's attendance from the gradebook", STAFF, "Looking is noted."),
+)

@@ -1,0 +1,109 @@
+"""The table of roles, whole: every row, and everything that is in no row."""
+
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lti_tool.lti.roles import EVERYBODY, FORMS, INSTITUTION, MEMBERSHIP, RIGHTS, SUB_ROLE, SYSTEM, is_teacher, role_of
+
+ROWS = [(value, each.meaning) for each in FORMS for value in each.values]
+VALUES = [value for value, _ in ROWS]
+TEACHING = [value for value, meaning in ROWS if meaning == "teacher"]
+ASSISTANT = f"{SUB_ROLE}Instructor#TeachingAssistant"
+
+roles_of_any_kind = st.one_of(
+    st.text(max_size=40),
+    st.builds("{}{}".format, st.sampled_from(VALUES), st.text(min_size=1, max_size=3)),
+    st.builds("{}{}".format, st.text(min_size=1, max_size=3), st.sampled_from(VALUES)),
+    st.sampled_from(VALUES).map(str.upper),
+    st.sampled_from(VALUES).map(lambda value: value.replace("http:", "https:")),
+).filter(lambda role: role not in VALUES)
+
+
+@pytest.mark.parametrize(("value", "meaning"), ROWS)
+def test_every_row_means_what_it_says(value: str, meaning: str) -> None:
+    assert role_of([value]) == ("staff" if meaning == "teacher" else "trainee")
+    assert is_teacher([value], old_roles=True) == (meaning in ("teacher", "teacher by old roles"))
+
+
+@given(roles=st.lists(roles_of_any_kind, max_size=5), old_roles=st.booleans())
+def test_what_is_in_no_row_is_a_learner_whatever_it_resembles(roles: list[str], old_roles: bool) -> None:
+    assert role_of(roles, old_roles=old_roles) == "trainee"
+
+
+@given(others=st.lists(st.one_of(roles_of_any_kind, st.sampled_from(VALUES)), max_size=5))
+def test_an_administrator_of_the_course_teaches_whatever_else_they_are(others: list[str]) -> None:
+    assert is_teacher([*others, MEMBERSHIP + "Administrator"])
+
+
+def test_no_value_stands_in_two_rows() -> None:
+    assert len(VALUES) == len(set(VALUES))
+
+
+def test_who_teaches_without_the_switch_is_written_out() -> None:
+    """A row that is added by mistake opens the desk: so the few that do stand here once more."""
+    names = ("Instructor", "Administrator")
+    assert set(TEACHING) == {*names, *(MEMBERSHIP + name for name in names)}
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        [MEMBERSHIP + "Learner", MEMBERSHIP + "Instructor"],
+        [MEMBERSHIP + "Administrator", INSTITUTION + "None", SYSTEM + "None"],
+        [INSTITUTION + "Staff", "Other", MEMBERSHIP + "Instructor"],
+        [MEMBERSHIP + "Instructor", f"{SUB_ROLE}Instructor#PrimaryInstructor"],
+        [MEMBERSHIP + "Administrator", MEMBERSHIP + "Instructor", ASSISTANT],
+        ["", "Instructor"],
+    ],
+)
+def test_a_teacher_with_other_roles_is_a_teacher(roles: list[str]) -> None:
+    assert role_of(roles) == "staff"
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        [],
+        [""],
+        [MEMBERSHIP + "Learner", INSTITUTION + "None", SYSTEM + "None", ASSISTANT],
+        [MEMBERSHIP + "Instructor", ASSISTANT],
+        ["Instructor", ASSISTANT],
+        [
+            MEMBERSHIP + "Instructor",
+            "Instructor",
+            MEMBERSHIP + "Learner",
+            f"{SUB_ROLE}Instructor#TeachingAssistantGroup",
+        ],
+        [INSTITUTION + "Instructor", SYSTEM + "Administrator", MEMBERSHIP + "Learner"],
+    ],
+)
+def test_assistants_and_people_of_the_institution_are_no_teachers(roles: list[str]) -> None:
+    assert role_of(roles) == "trainee"
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        [INSTITUTION + "Instructor", MEMBERSHIP + "Learner"],
+        [SYSTEM + "Administrator", INSTITUTION + "Faculty", "Learner"],
+        [INSTITUTION + "Instructor", ASSISTANT],
+        [INSTITUTION + "Instructor", MEMBERSHIP + "Instructor", ASSISTANT],
+    ],
+)
+def test_old_roles_count_only_where_the_launch_says_nothing_of_the_course(roles: list[str]) -> None:
+    """Open edX before 11.1.0 sent institution and system roles only; since then the switch may have been left on."""
+    assert role_of(roles, old_roles=True) == "trainee"
+
+
+@given(roles=st.lists(st.sampled_from(VALUES), max_size=6).flatmap(st.permutations))
+def test_the_order_and_the_number_of_roles_change_nothing(roles: list[str]) -> None:
+    assert role_of(roles) == role_of(sorted(roles)) == role_of([*roles, *roles])
+
+
+def test_every_right_belongs_to_somebody() -> None:
+    assert all(each.roles and each.roles <= EVERYBODY for each in RIGHTS)
+    assert set(chain.from_iterable(each.roles for each in RIGHTS)) == EVERYBODY
+    assert len({each.name for each in RIGHTS}) == len(RIGHTS)
