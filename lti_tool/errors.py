@@ -82,9 +82,8 @@ class NoAnswer(OutboundError):
 
 
 class PlatformRefused(OutboundError):
-    """`answered` is the HTTP status of the other side, `body_start` the first bytes of its answer for the ledger."""
+    """`answered` is the HTTP status of the other side, 0 when it was not asked."""
 
-    def __init__(self, code: str, message: str, *, answered: int, body_start: str = "") -> None:
+    def __init__(self, code: str, message: str, *, answered: int) -> None:
         super().__init__(code, message)
         self.answered = answered
-        self.body_start = body_start

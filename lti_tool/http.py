@@ -3,7 +3,8 @@
 Addresses come from platforms and administrators, so each is checked (facts: lti.md §11): https only, no user part,
 and after name resolution no private, loopback, link-local, multicast or unspecified address. The connection goes to the
 very address that was checked, so a name that answers differently the second time gains nothing. Redirects are refused,
-sizes and waits are bounded: an answer that drips, byte by byte, is given up when its whole time is over.
+sizes and waits are bounded: the look-up of the name, the connection, and an answer that drips, byte by byte, are given
+up when their time is over.
 """
 
 import io
@@ -12,7 +13,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -25,6 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
+from lti_tool.lookups import LOOKUP_SECONDS, BoundedLookups, Resolve, resolve_by_system
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +35,13 @@ CONNECT_SECONDS = 3
 READ_SECONDS = 10
 WHOLE_ANSWER_SECONDS = 15
 MOST_BYTES = 1024 * 1024
-ATTEMPTS = 3
-PAUSE_SECONDS = 0.2
 CONNECTIONS_PER_HOST = 32
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# IANA's block for protocols, where a cloud keeps its metadata (192.0.0.192); Python before 3.11.10 knows parts of it.
+PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Resolve = Callable[[str, int], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Reply:
     """An answer with any status but a redirect; `headers` are looked up without regard to case."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
     @property
     def is_ok(self) -> bool:
@@ -57,8 +58,9 @@ class Reply:
 
     @property
     def body_start(self) -> str:
-        """The first 200 characters, for the ledger."""
-        return self.body[:800].decode("utf-8", "replace")[:200]
+        """The first 200 characters, for the ledger; what cannot be printed is a blank (PostgreSQL takes no NUL)."""
+        start = self.body[:800].decode("utf-8", "replace")[:200]
+        return "".join(each if each.isprintable() else " " for each in start)
 
 
 class Http:
@@ -68,16 +70,16 @@ class Http:
         self,
         *,
         allow_private_addresses: bool = False,
-        resolve: Resolve | None = None,
-        pause: Callable[[float], None] = time.sleep,
+        resolve: Resolve = resolve_by_system,
+        lookup_seconds: float = LOOKUP_SECONDS,
         answer_seconds: float = WHOLE_ANSWER_SECONDS,
     ) -> None:
         self._allow_private = allow_private_addresses
-        self._pause = pause
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no netrc: the checked address is the one that is called
         self._session.cookies = RequestsCookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _PinnedAdapter(resolve or _resolve, self._check_address, answer_seconds)
+        lookups = BoundedLookups(resolve, seconds=lookup_seconds)
+        adapter = _PinnedAdapter(lookups, self._check_address, answer_seconds)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, adapter)
 
@@ -88,26 +90,13 @@ class Http:
         *,
         headers: Mapping[str, str] | None = None,
         data: Mapping[str, str] | bytes | None = None,
-        retry: bool = False,
     ) -> Reply:
-        """Ask once, or with `retry` (only for what may be repeated harmlessly) up to three times when there is no
-        answer, 429 or a status from 500.
+        """Ask once. Returns the reply whatever its status.
 
-        Returns the last reply whatever its status. Raises AddressRefused, NoAnswer, or PlatformRefused for a redirect.
+        Raises AddressRefused, NoAnswer, or PlatformRefused for a redirect.
         """
         self.check_url(url)
-        for attempt in range(1, ATTEMPTS + 1):
-            is_last = not retry or attempt == ATTEMPTS
-            try:
-                reply = self._ask(method, url, headers or {}, data)
-            except NoAnswer:
-                if is_last:
-                    raise
-            else:
-                if is_last or not (reply.status == 429 or reply.status >= 500):
-                    return reply
-            self._pause(PAUSE_SECONDS * 2**attempt)
-        raise AssertionError("unreachable")
+        return self._ask(method, url, headers or {}, data)
 
     def check_url(self, url: str) -> None:
         """Raise AddressRefused unless this address may be called, as far as one can tell without a lookup."""
@@ -162,6 +151,8 @@ def is_public(address: Address) -> bool:
             return is_public(inner)
         if address.is_site_local:
             return False
+    if address in PROTOCOLS:
+        return False
     return address.is_global and not (address.is_multicast or address.is_unspecified or address.is_reserved)
 
 
@@ -205,12 +196,6 @@ class _PinnedAdapter(HTTPAdapter):
             self._check(ipaddress.ip_address(each))
         # IPv4 first: a host without an IPv6 route would wait for nothing.
         return min(found, key=lambda each: ":" in each)
-
-
-def _resolve(name: str, port: int) -> list[str]:
-    """The addresses of a name, without scope ids. Raises OSError when it has none."""
-    answers = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]).partition("%")[0] for *_, sockaddr in answers]
 
 
 class _TimedAnswer(io.RawIOBase):

@@ -4,7 +4,7 @@ import click
 from cryptography.fernet import Fernet
 
 from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
-from lti_tool.lti.keys import load_keys, rotate, state_of
+from lti_tool.lti.keys import load_keys, make_private_key, rotate, state_of
 
 
 @click.group()
@@ -41,13 +41,15 @@ def list_keys(as_json: bool) -> None:
 )
 @json_option
 def rotate_keys(at_once: bool, as_json: bool) -> None:
-    """Publish a new signing key. It signs in one day; the present key leaves a week after that.
+    """Publish a new signing key. It signs in three days; the present key leaves a week after that.
 
-    Nothing has to be done on the platforms: they read the key set themselves.
+    Nothing has to be done on the platforms: they read the key set themselves. The worker does the same by itself every
+    GATEHOUSE_KEY_ROTATION_DAYS.
     """
+    private_key = make_private_key()
     with open_house() as house, house.database.write() as connection:
         now = house.clock()
-        kid = rotate(connection, at_once=at_once, actor="cli", now=now)
+        kid = rotate(connection, private_key, at_once=at_once, actor="cli", now=now)
         key = next(each for each in load_keys(connection) if each.kid == kid)
     print_fields({"kid": kid, "signs_from": key.signs_from}, as_json)
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 from jwt.exceptions import InvalidKeyError
 
-from lti_tool.errors import OutboundError, RefusedLaunch
+from lti_tool.errors import OutboundError, PlatformRefused, RefusedLaunch
 from lti_tool.http import Http
 from lti_tool.lti.registration import Registration
 
@@ -31,6 +31,8 @@ WAIT_SECONDS = 1
 MOST_KEYS = 50
 KEY_BITS = range(2048, 8193)
 
+Note = Callable[[int, str, str, int, str], None]
+
 
 @dataclass(slots=True)
 class _KeySet:
@@ -42,7 +44,8 @@ class _KeySet:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def age(self, now: datetime) -> timedelta:
-        return timedelta.max if self.fetched_at is None else now - self.fetched_at
+        """Also old when the clock was set back since."""
+        return timedelta.max if self.fetched_at is None else abs(now - self.fetched_at)
 
     def may_ask(self, now: datetime) -> bool:
         window = REFETCH_WINDOW if self.asked_at == self.fetched_at else WINDOW_AFTER_FAILURE
@@ -50,11 +53,15 @@ class _KeySet:
 
 
 class KeySets:
-    """The key sets of all registrations. Safe to use from several threads; call it outside of a transaction."""
+    """The key sets of all registrations. Safe to use from several threads; call it outside of a transaction.
 
-    def __init__(self, http: Http, clock: Callable[[], datetime]) -> None:
+    `note` is told what each fetch brought, as `service_answers.AnswerBook.note` is.
+    """
+
+    def __init__(self, http: Http, clock: Callable[[], datetime], note: Note | None = None) -> None:
         self._http = http
         self._clock = clock
+        self._note = note or (lambda *_: None)
         self._sets: dict[tuple[int, str], _KeySet] = {}
 
     def key(self, registration: Registration, kid: str) -> RSAPublicKey:
@@ -88,18 +95,24 @@ class KeySets:
         """The window begins when the answer is there, or when there was none."""
         try:
             known.keys = self._fetch(registration.key_set_url)
-        except (OutboundError, ValueError, RecursionError) as error:
-            log.warning("key set not read", extra={"registration": registration.id, "error": type(error).__name__})
+        except OutboundError as error:
+            log.warning("key set not read", extra={"registration": registration.id, "code": error.code})
             known.asked_at = self._clock()
+            status = error.answered if isinstance(error, PlatformRefused) else 0
+            self._note(registration.id, "key_set", registration.key_set_url, status, error.code)
         else:
             known.asked_at = known.fetched_at = self._clock()
+            self._note(registration.id, "key_set", registration.key_set_url, 200, "")
 
     def _fetch(self, url: str) -> dict[str, RSAPublicKey]:
-        """Raises OutboundError, or ValueError when the answer is no key set."""
+        """Raises OutboundError: PlatformRefused `key_set_unreadable` when the answer is no key set."""
         reply = self._http.request("GET", url, headers={"Accept": "application/json"})
-        if not reply.is_ok:
-            raise ValueError("the key set was answered with an error status")
-        return parse_key_set(json.loads(reply.body))
+        try:
+            return parse_key_set(json.loads(reply.body) if reply.is_ok else None)
+        except (ValueError, RecursionError):
+            raise PlatformRefused(
+                "key_set_unreadable", "The platform's keys are not as RFC 7517 describes them.", answered=reply.status
+            ) from None
 
 
 def parse_key_set(document: Any) -> dict[str, RSAPublicKey]:

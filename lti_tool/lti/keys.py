@@ -1,10 +1,11 @@
 """The tool's own keys: RSA pairs made on first use, kept encrypted, published as a key set, rotated with overlap.
 
-A new key is published before it signs, and an old one stays published until every assertion and every platform's cache
-of our key set has run out (KE-3 to KE-5).
+A new key is published before it signs, until every platform that keeps our key set has it; an old one stays published
+until everything it signed has run out (KE-3 to KE-5).
 """
 
 import json
+import logging
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
-from sqlalchemy import Connection, Row, insert, select, text, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, text, update
 
 from lti_tool import audit
 from lti_tool.db import Database
@@ -23,21 +24,25 @@ from lti_tool.signing import base64url
 from lti_tool.tables.platforms import tool_keys
 from lti_tool.tasks import Clock
 
+log = logging.getLogger(__name__)
+
 KEY_BITS = 2048
-# What platforms are told about keeping our key set; shorter than the overlap.
+# What platforms are told about keeping our key set; some keep it for a day whatever they are told (KE-4).
 MAX_AGE = timedelta(hours=1)
-PUBLISHED_BEFORE_SIGNING = timedelta(days=1)
-PUBLISHED_AFTER_SIGNING = timedelta(days=7)
-# How soon this process notices a rotation that the command line made.
+LONGEST_PLATFORM_CACHE = timedelta(days=1)
+# How soon this process notices a rotation that another one made.
 REMEMBERED = timedelta(seconds=60)
+# A platform may have read our key set a moment before the new key was in it, through a cache that was as old as it may
+# be: longer than all of that together, and a day to spare.
+PUBLISHED_BEFORE_SIGNING = timedelta(days=3)
+PUBLISHED_AFTER_SIGNING = timedelta(days=7)
 
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(1302)")
 
 
 @dataclass(frozen=True, slots=True)
 class ToolKey:
-    """One key pair. `state`: "waiting" (published, does not sign yet), "signing", "leaving" (published, signs no more)
-    or "retired"."""
+    """One key pair; it is published until `retired_at`."""
 
     kid: str
     private_key: RSAPrivateKey
@@ -87,11 +92,11 @@ class ToolKeys:
 
     def _make_first(self, now: datetime) -> tuple[ToolKey, ...]:
         """Of several processes that start at once, one makes it."""
+        private_key = make_private_key()
         with self._database.write() as connection:
-            if not self._database.is_sqlite:
-                connection.execute(_ONE_AT_A_TIME)
+            _take_turn(connection)
             if not load_keys(connection):
-                _insert(connection, signs_from=now, now=now)
+                _insert(connection, private_key, signs_from=now, now=now)
             return load_keys(connection)
 
 
@@ -102,26 +107,34 @@ def load_keys(connection: Connection, known: dict[str, RSAPrivateKey] | None = N
 
 
 def signing(keys: tuple[ToolKey, ...], now: datetime) -> ToolKey:
-    return next(key for key in keys if key.may_sign(now))
+    """Of keys that are newest first, the newest whose time has come; where that of none has (another machine made the
+    first one, and its clock is ahead), the oldest."""
+    return next((key for key in keys if key.may_sign(now)), keys[-1])
 
 
 def state_of(key: ToolKey, keys: tuple[ToolKey, ...], now: datetime) -> str:
-    """ "waiting", "signing", "leaving" or "retired"."""
+    """ "waiting" (published, does not sign yet), "signing", "leaving" (published, signs no more) or "retired"."""
     if not key.is_published(now):
         return "retired"
-    if not key.may_sign(now):
-        return "waiting"
-    return "signing" if signing(keys, now) is key else "leaving"
+    if key is signing(keys, now):
+        return "signing"
+    return "leaving" if key.may_sign(now) else "waiting"
 
 
-def rotate(connection: Connection, *, at_once: bool, actor: str, now: datetime) -> str:
-    """Publish a new key; its kid. It signs in a day, and the keys before it leave a week after that.
+def make_private_key() -> RSAPrivateKey:
+    """A new RSA key. It takes a good part of a second: make it before a transaction, not inside."""
+    return generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+
+
+def rotate(connection: Connection, private_key: RSAPrivateKey, *, at_once: bool, actor: str, now: datetime) -> str:
+    """Publish a new signing key; its kid. It signs in three days, and the keys before it leave a week after that.
 
     `at_once` is for a key that fell into other hands: the new key signs now and all others are withdrawn now. Raises
     Conflict `rotation_under_way` while the key of an earlier rotation still waits to sign.
     """
+    _take_turn(connection)
     present = load_keys(connection)
-    if not at_once and any(key.signs_from > now for key in present):
+    if not at_once and any(key.signs_from > now and key.is_published(now) for key in present):
         raise Conflict(
             "rotation_under_way",
             "A new key is published already and waits for its time to sign.",
@@ -132,13 +145,47 @@ def rotate(connection: Connection, *, at_once: bool, actor: str, now: datetime) 
     leaves_at = now if at_once else signs_from + PUBLISHED_AFTER_SIGNING
     staying = tool_keys.c.retired_at.is_(None) | (tool_keys.c.retired_at > leaves_at)
     connection.execute(update(tool_keys).where(staying).values(retired_at=leaves_at))
-    kid = _insert(connection, signs_from=signs_from, now=now)
+    kid = _insert(connection, private_key, signs_from=signs_from, now=now)
     audit.record(connection, actor=actor, act="tool_key_rotated", subject=f"key:{kid}", at=now, at_once=at_once)
     return kid
 
 
-def _insert(connection: Connection, *, signs_from: datetime, now: datetime) -> str:
-    private_key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+def rotate_when_due(database: Database, now: datetime, days: int) -> bool:
+    """Periodic job: rotate when the newest key is `days` old; 0 means never. Never more to do.
+
+    Of several workers that find it due at once, one rotates. The first key is made by who signs first.
+    """
+    if not days:
+        return False
+    with database.read() as connection:
+        if not _is_due(connection, now, days):
+            return False
+    private_key = make_private_key()
+    with database.write() as connection:
+        _take_turn(connection)
+        if not _is_due(connection, now, days):
+            return False
+        rotate(connection, private_key, at_once=False, actor="system", now=now)
+    log.info("a new signing key is published")
+    return False
+
+
+def _is_due(connection: Connection, now: datetime, days: int) -> bool:
+    """Asked often, so no key is decrypted for it."""
+    waits = (tool_keys.c.signs_from > now) & or_(tool_keys.c.retired_at.is_(None), tool_keys.c.retired_at > now)
+    if connection.execute(select(tool_keys.c.kid).where(waits).limit(1)).first() is not None:
+        return False
+    newest = connection.execute(select(func.max(tool_keys.c.created_at))).scalar()
+    return newest is not None and now - newest >= timedelta(days=days)
+
+
+def _take_turn(connection: Connection) -> None:
+    """One at a time looks at the keys and adds one; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_ONE_AT_A_TIME)
+
+
+def _insert(connection: Connection, private_key: RSAPrivateKey, *, signs_from: datetime, now: datetime) -> str:
     pem = private_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

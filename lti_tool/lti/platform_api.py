@@ -1,33 +1,25 @@
-"""Calls to a platform's services: access tokens by client assertion, and scores (facts: lti.md §8 and §9)."""
+"""Calls to a platform's services, each with an access token of that platform (facts: lti.md §8 and §9)."""
 
 import json
-import secrets
-import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
-
-import jwt
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
 
 from lti_tool.db import Database
-from lti_tool.errors import AddressRefused, PlatformRefused
+from lti_tool.errors import AddressRefused, OutboundError, PlatformRefused
 from lti_tool.http import Http, Reply
 from lti_tool.lti.keys import ToolKeys
 from lti_tool.lti.registration import Registration, load, origin
+from lti_tool.lti.service_answers import AnswerBook
+from lti_tool.lti.service_urls import below
+from lti_tool.lti.tokens import Tokens
 
 SCORE_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
 SCORE_TYPE = "application/vnd.ims.lis.v1.score+json"
-ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ASSERTION_LIFE = timedelta(minutes=5)
-# Moodle allows no skew: an assertion issued a second in its future is refused.
-ISSUED_AGO = timedelta(seconds=5)
-DROPPED_BEFORE_EXPIRY = timedelta(seconds=60)
-LIFE_WHEN_UNSAID = timedelta(minutes=10)
-LONGEST_LIFE = timedelta(days=1)
 
-TokenKey = tuple[int, str, tuple[str, ...]]
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,146 +35,130 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
-    value: str
-    usable_until: datetime
+class Question:
+    """One request to a service. `scopes` are whole URIs; `service` and `subject` are what its answer is filed under
+    (service_answers). A 403 whose body holds `not_the_token` is no reason to ask for another token."""
+
+    registration_id: int
+    scopes: tuple[str, ...]
+    url: str
+    service: str
+    subject: str = ""
+    method: str = "GET"
+    accept: str | None = None
+    content_type: str | None = None
+    body: bytes | None = field(default=None, repr=False)
+    not_the_token: bytes | None = None
+
+    def headers(self, token: str) -> dict[str, str]:
+        typed = {} if self.content_type is None else {"Content-Type": self.content_type}
+        return {"Authorization": f"Bearer {token}", "Accept": self.accept or "*/*"} | typed
+
+    def is_about_the_token(self, reply: Reply) -> bool:
+        """Whether the token may be at fault: Open edX says 403 to one that has expired, others 401 (TK-6)."""
+        if reply.status not in (401, 403):
+            return False
+        return self.not_the_token is None or self.not_the_token not in reply.body
 
 
 class PlatformApi:
     """The services of the registered platforms. Safe to use from several threads; call it outside of a transaction,
     for it reads registrations and keys in its own and waits for other machines."""
 
-    def __init__(self, database: Database, http: Http, keys: ToolKeys, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        http: Http,
+        keys: ToolKeys,
+        clock: Callable[[], datetime],
+        answers: AnswerBook | None = None,
+    ) -> None:
         self._database = database
         self._http = http
-        self._keys = keys
-        self._clock = clock
-        self._tokens: dict[TokenKey, _Token] = {}
-        self._locks: dict[TokenKey, threading.Lock] = {}
+        self._answers = answers or AnswerBook(database, clock)
+        self._tokens = Tokens(http, keys, clock, self._answers)
 
     def token(self, registration_id: int, scopes: Collection[str]) -> str:
         """An access token for exactly these scopes (whole URIs), kept until a minute before it expires.
 
-        Raises PlatformRefused `token_refused` or `scope_refused`, NoAnswer, AddressRefused.
+        Raises what `Tokens.token` does.
         """
-        return self._token(self._registration(registration_id), scopes)
+        return self._tokens.token(self.registration(registration_id), scopes)
+
+    def fetch(self, question: Question, read: Callable[[Reply], Read]) -> Read:
+        """What `read` makes of the answer to a question. What came of it is noted (service_answers).
+
+        A 401 or 403 is asked once more with a new token. Raises AddressRefused `service_foreign` when the address is
+        not on one of the platform's own hosts, PlatformRefused when the platform is not in use here or no token is to
+        be had, NoAnswer when nothing came back (the request may then have arrived), and what `read` raises.
+        """
+        note = partial(self._answers.note, question.registration_id, question.service, question.subject)
+        try:
+            reply = self._ask(question)
+        except OutboundError as error:
+            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
+            raise
+        try:
+            found = read(reply)
+        except PlatformRefused as error:
+            note(reply.status, error.code)
+            raise
+        note(reply.status, "" if reply.is_ok else "service_refused")
+        return found
 
     def post_score(self, registration_id: int, line_item_url: str, score: Mapping[str, Any]) -> Answer:
-        """Post one AGS 2.0 score to a line item; any status is an Answer, for the ledger to judge.
-
-        A 401 or 403 is asked once more with a new token. Raises AddressRefused when the line item is not on one of the
-        platform's own hosts, PlatformRefused when no token is to be had, NoAnswer when nothing came back: the score may
-        then have arrived.
-        """
-        registration = self._registration(registration_id)
-        _verify_own(registration, line_item_url)
-        url, body = scores_url(line_item_url), json.dumps(score).encode()
-
-        def post() -> Reply:
-            token = self._token(registration, (SCORE_SCOPE,))
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": SCORE_TYPE, "Accept": "*/*"}
-            return self._http.request("POST", url, headers=headers, data=body)
-
-        reply = post()
-        if reply.status in (401, 403):
-            self._forget(registration, (SCORE_SCOPE,))
-            reply = post()
+        """Post one AGS 2.0 score to a line item; any status is an Answer, for the ledger to judge. Raises what `fetch`
+        does."""
+        question = Question(
+            registration_id,
+            (SCORE_SCOPE,),
+            scores_url(line_item_url),
+            service="scores",
+            subject=line_item_url,
+            method="POST",
+            content_type=SCORE_TYPE,
+            body=json.dumps(score).encode(),
+        )
+        reply = self.fetch(question, lambda reply: reply)
         return Answer(reply.status, reply.body_start)
 
-    def _registration(self, registration_id: int) -> Registration:
+    def registration(self, registration_id: int) -> Registration:
+        """The registration of this id. Raises NotFound `platform_missing`."""
         with self._database.read() as connection:
             return load(connection, registration_id)
 
-    def _token(self, registration: Registration, scopes: Collection[str]) -> str:
-        key = _token_key(registration, scopes)
-        with self._locks.setdefault(key, threading.Lock()):
-            token = self._tokens.get(key)
-            if token is None or self._clock() >= token.usable_until:
-                token = self._tokens[key] = self._fetch_token(registration, key[2])
-            return token.value
+    def _ask(self, question: Question) -> Reply:
+        registration = self.registration(question.registration_id)
+        _verify_in_use(registration)
+        _verify_own(registration, question.url)
+        token = self._tokens.token(registration, question.scopes)
+        reply = self._send(question, token)
+        if question.is_about_the_token(reply):
+            self._tokens.forget(registration, question.scopes, token)
+            reply = self._send(question, self._tokens.token(registration, question.scopes))
+        return reply
 
-    def _forget(self, registration: Registration, scopes: Collection[str]) -> None:
-        self._tokens.pop(_token_key(registration, scopes), None)
-
-    def _fetch_token(self, registration: Registration, scopes: tuple[str, ...]) -> _Token:
-        """TK-1 to TK-4. An assertion is used once, so the request is repeated only by asking for a token again."""
-        form = {
-            "grant_type": "client_credentials",
-            "client_assertion_type": ASSERTION_TYPE,
-            "client_assertion": self._assertion(registration),
-            "scope": " ".join(scopes),
-        }
-        reply = self._http.request("POST", registration.token_url, headers={"Accept": "application/json"}, data=form)
-        document = _read_token(reply)
-        granted = document.get("scope")
-        if isinstance(granted, str) and not set(scopes) <= set(granted.split()):
-            raise PlatformRefused(
-                "scope_refused", "The platform does not allow this service to the tool.", answered=reply.status
-            )
-        return _Token(document["access_token"], self._clock() + _life(document) - DROPPED_BEFORE_EXPIRY)
-
-    def _assertion(self, registration: Registration) -> str:
-        key, now = self._keys.signing_key(), self._clock()
-        claims = {
-            "iss": registration.client_id,
-            "sub": registration.client_id,
-            "aud": registration.token_audience or registration.token_url,
-            "iat": int((now - ISSUED_AGO).timestamp()),
-            "exp": int((now - ISSUED_AGO + ASSERTION_LIFE).timestamp()),
-            "jti": secrets.token_urlsafe(24),
-        }
-        return jwt.encode(claims, key.private_key, algorithm="RS256", headers={"kid": key.kid})
+    def _send(self, question: Question, token: str) -> Reply:
+        headers = question.headers(token)
+        return self._http.request(question.method, question.url, headers=headers, data=question.body)
 
 
 def scores_url(line_item_url: str) -> str:
     """The line item's path with `/scores` after it; its query stays (AG-3: Moodle's carry `?type_id=`)."""
-    parts = urlsplit(line_item_url)
-    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + "/scores"))
+    return below(line_item_url, "scores")
+
+
+def _verify_in_use(registration: Registration) -> None:
+    if not registration.is_active:
+        raise PlatformRefused(
+            "platform_not_in_use", "This platform waits for approval here, or is switched off.", answered=0
+        )
 
 
 def _verify_own(registration: Registration, url: str) -> None:
     if origin(url) not in registration.hosts:
         raise AddressRefused(
-            "line_item_foreign",
-            "The line item is not on one of the platform's own hosts, so no access token is sent there.",
+            "service_foreign",
+            "The service is not on one of the platform's own hosts, so no access token is sent there.",
             "Check the platform's addresses with `gatehouse platform show`.",
         )
-
-
-def _token_key(registration: Registration, scopes: Collection[str]) -> TokenKey:
-    return registration.id, registration.client_id, tuple(sorted(set(scopes)))
-
-
-def _read_token(reply: Reply) -> dict[str, Any]:
-    """The token endpoint's answer, JSON whatever its media type says. Raises PlatformRefused `token_refused`."""
-    try:
-        document = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        document = None
-    if reply.is_ok and isinstance(document, dict) and _is_bearer(document):
-        return document
-    raise PlatformRefused(
-        "token_refused",
-        "The platform gave no access token. Often it cannot read this tool's key set, or the clocks disagree.",
-        answered=reply.status,
-        body_start=reply.body_start if not reply.is_ok else "",
-    )
-
-
-def _is_bearer(document: Mapping[str, Any]) -> bool:
-    value, kind = document.get("access_token"), document.get("token_type", "bearer")
-    return (
-        isinstance(value, str)
-        and value.isascii()
-        and value.isprintable()
-        and bool(value.strip())
-        and isinstance(kind, str)
-        and kind.lower() == "bearer"
-    )
-
-
-def _life(document: Mapping[str, Any]) -> timedelta:
-    try:
-        return min(timedelta(seconds=float(document["expires_in"])), LONGEST_LIFE)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return LIFE_WHEN_UNSAID

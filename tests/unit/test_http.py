@@ -1,20 +1,23 @@
 """The outbound door: which addresses it calls, and how much it takes."""
 
+import gzip
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 
 import pytest
-import requests
 import responses
 
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 from lti_tool.http import MOST_BYTES, Http, is_public
 
 URL = "https://lms.example.org/keys"
+# A few hundred bytes that become 100 MB.
+BOMB = gzip.compress(gzip.compress(bytes(100 * MOST_BYTES)))
 
 
 @pytest.fixture
@@ -24,13 +27,8 @@ def wire() -> Iterator[responses.RequestsMock]:
 
 
 @pytest.fixture
-def pauses() -> list[float]:
-    return []
-
-
-@pytest.fixture
-def http(pauses: list[float]) -> Http:
-    return Http(pause=pauses.append)
+def http() -> Http:
+    return Http()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,17 @@ def test_an_address_that_may_not_be_called_is_refused_before_anything_is_sent(ur
 
 
 @pytest.mark.parametrize(
-    "address", ["::ffff:192.168.0.1", "2002:7f00:1::", "64:ff9b::a00:1", "fec0::1", "240.0.0.1", "198.18.0.1"]
+    "address",
+    [
+        "192.0.0.192",
+        "64:ff9b:1::7f00:1",
+        "::ffff:192.168.0.1",
+        "2002:7f00:1::",
+        "64:ff9b::a00:1",
+        "fec0::1",
+        "240.0.0.1",
+        "198.18.0.1",
+    ],
 )
 def test_a_private_address_in_disguise_is_private(address: str) -> None:
     assert not is_public(ip_address(address))
@@ -128,6 +136,19 @@ def test_a_redirect_is_not_followed(status: int, http: Http, wire: responses.Req
     assert (refused.value.code, refused.value.answered) == ("redirect_refused", status)
 
 
+def test_the_start_of_a_body_can_be_kept_and_shown(http: Http, wire: responses.RequestsMock) -> None:
+    """PostgreSQL takes no NUL, and a terminal should see no escape."""
+    wire.get(URL, body=b"a\x00b\x1b[31m\xff\r\nc" + b"x" * 300)
+    start = http.request("GET", URL).body_start
+    assert start.startswith("a b [31m\ufffd  cx")
+    assert (start.isprintable(), len(start)) == (True, 200)
+
+
+def test_what_a_platform_told_is_in_no_repr(http: Http, wire: responses.RequestsMock) -> None:
+    wire.get(URL, body="secret", headers={"X": "secret"})
+    assert repr(http.request("GET", URL)) == "Reply(status=200)"
+
+
 def test_an_answer_larger_than_a_megabyte_is_cut_off(http: Http, wire: responses.RequestsMock) -> None:
     wire.get(URL, body=b"x" * (MOST_BYTES + 1))
     with pytest.raises(NoAnswer) as refused:
@@ -135,32 +156,10 @@ def test_an_answer_larger_than_a_megabyte_is_cut_off(http: Http, wire: responses
     assert refused.value.code == "answer_too_large"
 
 
-def test_only_what_may_be_repeated_is_repeated(http: Http, wire: responses.RequestsMock, pauses: list[float]) -> None:
-    once = wire.post(URL, status=503)
-    assert http.request("POST", URL).status == 503
-    assert (once.call_count, pauses) == (1, [])
-
-
-@pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_what_may_be_repeated_is_asked_three_times(
-    status: int, http: Http, wire: responses.RequestsMock, pauses: list[float]
-) -> None:
-    asked = wire.get(URL, status=status)
-    assert http.request("GET", URL, retry=True).status == status
-    assert asked.call_count == 3
-    assert pauses == sorted(pauses)
-
-
-def test_a_second_try_may_succeed(http: Http, wire: responses.RequestsMock) -> None:
-    wire.get(URL, body=requests.ConnectTimeout())
-    wire.get(URL, body="here")
-    assert http.request("GET", URL, retry=True).body == b"here"
-
-
-def test_a_refusal_is_not_repeated(http: Http, wire: responses.RequestsMock) -> None:
-    asked = wire.get(URL, status=403)
-    http.request("GET", URL, retry=True)
-    assert asked.call_count == 1
+@pytest.mark.parametrize("status", [429, 503])
+def test_nothing_is_asked_twice(status: int, http: Http, wire: responses.RequestsMock) -> None:
+    once = wire.get(URL, status=status)
+    assert (http.request("GET", URL).status, once.call_count) == (status, 1)
 
 
 @pytest.fixture
@@ -172,8 +171,11 @@ def server() -> Iterator[tuple[int, list[str]]]:
         def do_GET(self) -> None:
             seen.append(self.headers["Host"])
             self.send_response(200)
+            if self.path == "/bomb":
+                self.send_header("Content-Encoding", "gzip, gzip")
             self.end_headers()
-            self.wfile.write(b"x" * (MOST_BYTES + 1 if self.path == "/large" else 5))
+            bodies = {"/large": b"x" * (MOST_BYTES + 1), "/bomb": BOMB}
+            self.wfile.write(bodies.get(self.path, b"xxxxx"))
 
         def log_message(self, *_: object) -> None:
             pass
@@ -211,6 +213,24 @@ def test_a_real_answer_that_is_too_large_is_cut_off(server: tuple[int, list[str]
         http.request("GET", f"http://127.0.0.1:{server[0]}/large")
 
 
+def test_an_answer_that_grows_when_it_is_unpacked_is_cut_off_before(server: tuple[int, list[str]]) -> None:
+    http = Http(allow_private_addresses=True)
+    tracemalloc.start()
+    with pytest.raises(NoAnswer) as refused:
+        http.request("GET", f"http://127.0.0.1:{server[0]}/bomb")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (refused.value.code, most < 10 * MOST_BYTES) == ("answer_too_large", True)
+
+
+def test_no_proxy_of_the_environment_comes_between(
+    server: tuple[int, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert Http(allow_private_addresses=True).request("GET", f"http://127.0.0.1:{server[0]}/").is_ok
+
+
 @pytest.fixture(params=["headers", "a body", "chunks"])
 def dripping(request: pytest.FixtureRequest) -> Iterator[int]:
     """A server whose answer never ends and never pauses for long; its port."""
@@ -244,6 +264,20 @@ def test_an_answer_that_drips_is_given_up_when_its_time_is_over(dripping: int) -
     with pytest.raises(NoAnswer):
         http.request("GET", f"http://127.0.0.1:{dripping}/")
     assert 0.4 < time.monotonic() - began < 2
+
+
+def test_a_name_whose_look_up_hangs_is_given_up_when_its_time_is_over() -> None:
+    over = threading.Event()
+
+    def resolve(name: str, port: int) -> list[str]:
+        over.wait(30)
+        return ["93.184.216.34"]
+
+    began = time.monotonic()
+    with pytest.raises(NoAnswer):
+        Http(resolve=resolve, lookup_seconds=0.3).request("GET", URL)
+    over.set()
+    assert time.monotonic() - began < 3
 
 
 def test_nobody_there_gives_no_answer() -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -78,6 +79,16 @@ def test_a_withdrawn_key_stops_counting_after_a_quarter_of_an_hour(
     clock.advance(minutes=15)
     assert key_sets.key(REGISTRATION, "key-1")
     clock.advance(seconds=1)
+    assert code(key_sets) == "key_unknown"
+
+
+def test_a_clock_that_was_set_back_keeps_no_withdrawn_key(
+    key_sets: KeySets, wire: responses.RequestsMock, clock: TestClock
+) -> None:
+    PLATFORM.serve_keys(wire)
+    key_sets.key(REGISTRATION, "key-1")
+    wire.replace(responses.GET, PLATFORM.key_set_url, json={"keys": []})
+    clock.advance(days=-1)
     assert code(key_sets) == "key_unknown"
 
 
@@ -212,3 +223,16 @@ def test_what_is_no_safe_rsa_signature_key_is_skipped(key: Any) -> None:
 
 def test_only_so_many_keys_are_read() -> None:
     assert len(parse_key_set({"keys": [jwk(kid=str(number)) for number in range(60)]})) == 50
+
+
+def test_what_the_key_set_service_answered_is_noted(clock: TestClock, wire: responses.RequestsMock) -> None:
+    noted: list[tuple[object, ...]] = []
+    key_sets = KeySets(Http(), clock, lambda *told: noted.append(told[1:]))
+    for answer in ({"status": 302}, {"status": 404}, {"json": []}, {}):
+        served = PLATFORM.serve_keys(wire, **answer)
+        with suppress(RefusedLaunch):
+            key_sets.key(REGISTRATION, "key-1")
+        wire.remove(served)
+        clock.advance(seconds=5)
+    told = [(302, "redirect_refused"), (404, "key_set_unreadable"), (200, "key_set_unreadable"), (200, "")]
+    assert noted == [("key_set", PLATFORM.key_set_url, *each) for each in told]

@@ -269,6 +269,24 @@ def test_an_error_from_the_platform_becomes_a_friendly_page(
     assert "<b>" not in page
 
 
+def test_an_error_from_the_platform_uses_up_its_state(
+    client: FlaskClient, platform: Platform, clock: TestClock
+) -> None:
+    begun = parameters_of(platform.login(client))
+    client.post("/lti/launch", data={"error": "access_denied", "state": begun["state"]})
+    assert client.get_cookie("__Host-gatehouse-state-" + begun["nonce"][:16]) is None
+    token = platform.sign(platform.claims(begun["nonce"], clock()))
+    late = client.post("/lti/launch", data={"id_token": token, "state": begun["state"]})
+    assert code_of(late) == "cookie_missing"
+
+
+def test_an_error_comes_before_the_question_of_cookies(client: FlaskClient, platform: Platform) -> None:
+    begun = parameters_of(platform.login(client))
+    cookieless = client.application.test_client(use_cookies=False)
+    said = {"error": "login_required", "state": begun["state"]}
+    assert code_of(cookieless.post("/lti/launch", data=said)) == "platform_error"
+
+
 def test_an_error_without_a_state_is_told_as_well(client: FlaskClient, platform: Platform) -> None:
     assert code_of(client.post("/lti/launch", data={"error": "invalid_request"})) == "platform_error"
 

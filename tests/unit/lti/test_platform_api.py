@@ -1,21 +1,18 @@
-"""Access tokens and scores over the wire."""
+"""Calls to platforms' services over the wire: the token, where it may go, what is noted, and scores."""
 
-import threading
 from collections.abc import Iterator
-from typing import Any
-from urllib.parse import parse_qs
 
-import jwt
 import pytest
 import requests
 import responses
+from sqlalchemy import text
 
 from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
-from lti_tool.http import Http
+from lti_tool.http import Reply
 from lti_tool.lti import registration
-from lti_tool.lti.keys import ToolKeys
-from lti_tool.lti.platform_api import PlatformApi, scores_url
+from lti_tool.lti.platform_api import PlatformApi, Question, scores_url
+from lti_tool.lti.service_answers import of_registration
 from tests.clock import TestClock
 from tests.platform import SCOPE, Platform
 
@@ -43,159 +40,153 @@ def wire() -> Iterator[responses.RequestsMock]:
         yield mock
 
 
-@pytest.fixture
-def platform(database: Database, clock: TestClock) -> Platform:
-    return Platform().register(database, clock())
+def outcomes(database: Database, platform: Platform) -> dict[str, tuple[int, str]]:
+    """What is noted of each service: status and code."""
+    with database.read() as connection:
+        answers = of_registration(connection, platform.registration_id)
+    return {each.service: (each.status, each.code) for each in answers}
 
 
-@pytest.fixture
-def keys(database: Database, clock: TestClock) -> ToolKeys:
-    return ToolKeys(database, clock)
+class TestAsking:
+    URL = "https://lms.example.org/list?x=1"
+
+    def ask(self, api: PlatformApi, platform: Platform, url: str = URL, method: str = "GET") -> int:
+        question = Question(
+            platform.registration_id,
+            (f"{SCOPE}score",),
+            url,
+            "groups",
+            url,
+            method,
+            accept="application/a+json",
+            content_type="application/b+json",
+            body=b"{}",
+        )
+        return api.fetch(question, lambda reply: reply.status)
+
+    def test_a_request_goes_out_as_it_was_asked_for(
+        self, api: PlatformApi, platform: Platform, wire: responses.RequestsMock
+    ) -> None:
+        platform.serve_token(wire)
+        wire.put(self.URL, status=204)
+        assert self.ask(api, platform, method="PUT") == 204
+        sent = wire.calls[-1].request
+        assert (sent.headers["Accept"], sent.headers["Content-Type"]) == ("application/a+json", "application/b+json")
+        assert (sent.url, sent.body) == (self.URL, b"{}")
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_a_refused_token_is_replaced_once_and_the_new_one_kept(
+        self, status: int, api: PlatformApi, platform: Platform, wire: responses.RequestsMock
+    ) -> None:
+        platform.serve_token(wire, "stale")
+        fresh = platform.serve_token(wire, "fresh")
+        wire.get(self.URL, status=status)
+        wire.get(self.URL, status=200)
+        assert [self.ask(api, platform) for _ in range(2)] == [200, 200]
+        assert wire.calls[-1].request.headers["Authorization"] == "Bearer fresh"
+        assert fresh.call_count == 1
+
+    def test_a_refusal_that_is_not_about_the_token_costs_none(
+        self, api: PlatformApi, platform: Platform, wire: responses.RequestsMock
+    ) -> None:
+        tokens = platform.serve_token(wire)
+        wire.get(self.URL, status=403, body='{"error": "too_large"}')
+        question = Question(
+            platform.registration_id, (f"{SCOPE}score",), self.URL, "roster", not_the_token=b"too_large"
+        )
+        assert api.fetch(question, lambda reply: reply.status) == 403
+        assert (tokens.call_count, len(wire.calls)) == (1, 2)
+
+    def test_a_token_goes_to_the_platforms_own_hosts_only(
+        self, api: PlatformApi, platform: Platform, wire: responses.RequestsMock, database: Database
+    ) -> None:
+        asked = platform.serve_token(wire)
+        for url in FOREIGN_LINE_ITEMS:
+            with pytest.raises(AddressRefused) as refused:
+                self.ask(api, platform, url)
+            assert refused.value.code == "service_foreign"
+        assert asked.call_count == 0
+        assert outcomes(database, platform) == {"groups": (0, "service_foreign")}
+
+    def test_another_host_may_be_registered_for_services(
+        self, api: PlatformApi, platform: Platform, wire: responses.RequestsMock, database: Database, clock: TestClock
+    ) -> None:
+        with database.write() as connection:
+            more = {"service_origins": ["https://services.example.org"]}
+            registration.change(connection, platform.registration_id, more, [], actor="cli", now=clock())
+        platform.serve_token(wire)
+        wire.get("https://services.example.org/groups")
+        assert self.ask(api, platform, "https://services.example.org/groups") == 200
+
+    def test_a_platform_that_is_not_in_use_is_not_asked(
+        self, api: PlatformApi, platform: Platform, wire: responses.RequestsMock, database: Database, clock: TestClock
+    ) -> None:
+        with database.write() as connection:
+            registration.set_status(connection, platform.registration_id, "disabled", actor="cli", now=clock())
+        with pytest.raises(PlatformRefused) as refused:
+            self.ask(api, platform)
+        assert (refused.value.code, len(wire.calls)) == ("platform_not_in_use", 0)
+
+    def test_what_is_sent_is_in_no_repr(self) -> None:
+        assert "secret" not in repr(Question(1, ("scope",), self.URL, "scores", body=b"secret"))
 
 
-@pytest.fixture
-def api(database: Database, keys: ToolKeys, clock: TestClock) -> PlatformApi:
-    return PlatformApi(database, Http(), keys, clock)
+class TestWhatIsNoted:
+    URL = TestAsking.URL
 
+    def ask(self, api: PlatformApi, platform: Platform) -> None:
+        TestAsking().ask(api, platform)
 
-def form_of(call: Any) -> dict[str, str]:
-    body = call.request.body
-    return {name: values[0] for name, values in parse_qs(body if isinstance(body, str) else body.decode()).items()}
+    def test_what_a_service_answered_is_noted(
+        self, api: PlatformApi, platform: Platform, wire: responses.RequestsMock, database: Database
+    ) -> None:
+        platform.serve_token(wire)
+        wire.get(self.URL, status=500)
+        wire.get(self.URL)
+        self.ask(api, platform)
+        assert outcomes(database, platform) == {"token": (200, ""), "groups": (500, "service_refused")}
+        self.ask(api, platform)
+        assert outcomes(database, platform)["groups"] == (200, "")
 
+    def test_a_refused_token_is_noted_for_both(
+        self, api: PlatformApi, platform: Platform, wire: responses.RequestsMock, database: Database
+    ) -> None:
+        wire.post(platform.token_url, json={"error": "invalid_client"}, status=400)
+        with pytest.raises(PlatformRefused):
+            self.ask(api, platform)
+        refused = (400, "tool_keys_unreadable")
+        assert outcomes(database, platform) == {"token": refused, "groups": refused}
 
-def assertion_of(call: Any, keys: ToolKeys) -> dict[str, Any]:
-    text = form_of(call)["client_assertion"]
-    assert jwt.get_unverified_header(text)["kid"] == keys.signing_key().kid
-    public = keys.signing_key().private_key.public_key()
-    claims: dict[str, Any] = jwt.PyJWT().decode(
-        text, public, ["RS256"], options={"verify_aud": False, "verify_exp": False, "verify_iat": False}
-    )
-    return claims
+    def test_silence_is_noted_as_such(
+        self, api: PlatformApi, platform: Platform, wire: responses.RequestsMock, database: Database
+    ) -> None:
+        platform.serve_token(wire)
+        wire.get(self.URL, body=requests.ConnectTimeout())
+        with pytest.raises(NoAnswer):
+            self.ask(api, platform)
+        assert outcomes(database, platform)["groups"] == (0, "no_answer")
 
+    def test_what_a_reader_refuses_is_noted_with_its_code(
+        self, api: PlatformApi, platform: Platform, wire: responses.RequestsMock, database: Database
+    ) -> None:
+        def read(reply: Reply) -> None:
+            raise PlatformRefused("roster_unreadable", "Not readable.", answered=reply.status)
 
-def test_a_token_is_asked_for_as_the_standard_says(
-    api: PlatformApi, platform: Platform, wire: responses.RequestsMock, keys: ToolKeys, clock: TestClock
-) -> None:
-    platform.serve_token(wire)
-    assert api.token(platform.registration_id, [f"{SCOPE}score"]) == "token-1"
-    form, claims = form_of(wire.calls[0]), assertion_of(wire.calls[0], keys)
-    assert form["grant_type"] == "client_credentials"
-    assert form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-    assert form["scope"] == f"{SCOPE}score"
-    assert (claims["iss"], claims["sub"], claims["aud"]) == ("client-1", "client-1", platform.token_url)
-    assert claims["iat"] == int(clock().timestamp()) - 5
-    assert 0 < claims["exp"] - claims["iat"] <= 300
-    assert "nbf" not in claims
-    assert claims["jti"]
+        platform.serve_token(wire)
+        wire.get(self.URL)
+        with pytest.raises(PlatformRefused):
+            api.fetch(Question(platform.registration_id, (f"{SCOPE}score",), self.URL, "roster"), read)
+        assert outcomes(database, platform)["roster"] == (200, "roster_unreadable")
 
-
-def test_the_audience_may_be_set_for_a_platform(
-    api: PlatformApi,
-    platform: Platform,
-    wire: responses.RequestsMock,
-    keys: ToolKeys,
-    database: Database,
-    clock: TestClock,
-) -> None:
-    with database.write() as connection:
-        audience = {"token_audience": "https://audience.example.org"}
-        registration.change(connection, platform.registration_id, audience, [], actor="cli", now=clock())
-    platform.serve_token(wire)
-    api.token(platform.registration_id, [f"{SCOPE}score"])
-    assert assertion_of(wire.calls[0], keys)["aud"] == "https://audience.example.org"
-
-
-def test_every_assertion_is_its_own(
-    api: PlatformApi, platform: Platform, wire: responses.RequestsMock, keys: ToolKeys, clock: TestClock
-) -> None:
-    platform.serve_token(wire)
-    api.token(platform.registration_id, [f"{SCOPE}score"])
-    clock.advance(hours=1)
-    api.token(platform.registration_id, [f"{SCOPE}score"])
-    first, second = (assertion_of(call, keys)["jti"] for call in wire.calls)
-    assert first != second
-
-
-def test_a_token_is_kept_until_a_minute_before_it_expires(
-    api: PlatformApi, platform: Platform, wire: responses.RequestsMock, clock: TestClock
-) -> None:
-    asked = platform.serve_token(wire, expires_in=3600)
-    for _ in range(3):
-        api.token(platform.registration_id, [f"{SCOPE}score"])
-    clock.advance(seconds=3539)
-    api.token(platform.registration_id, [f"{SCOPE}score"])
-    assert asked.call_count == 1
-    clock.advance(seconds=1)
-    api.token(platform.registration_id, [f"{SCOPE}score"])
-    assert asked.call_count == 2
-
-
-def test_tokens_of_registrations_that_share_an_issuer_are_kept_apart(
-    api: PlatformApi, platform: Platform, wire: responses.RequestsMock, database: Database, clock: TestClock
-) -> None:
-    other = Platform(client_id="client-2").register(database, clock())
-    asked = platform.serve_token(wire)
-    api.token(platform.registration_id, [f"{SCOPE}score"])
-    api.token(other.registration_id, [f"{SCOPE}score"])
-    assert asked.call_count == 2
-
-
-def test_many_threads_ask_for_one_token(api: PlatformApi, platform: Platform, wire: responses.RequestsMock) -> None:
-    asked = platform.serve_token(wire)
-    threads = [threading.Thread(target=api.token, args=(platform.registration_id, [f"{SCOPE}score"])) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert asked.call_count == 1
-
-
-@pytest.mark.parametrize("scope", ["", f"{SCOPE}result.readonly", f"{SCOPE}scores"])
-def test_a_token_without_the_scope_is_not_used(
-    scope: str, api: PlatformApi, platform: Platform, wire: responses.RequestsMock
-) -> None:
-    platform.serve_token(wire, scope=scope)
-    with pytest.raises(PlatformRefused) as refused:
-        api.token(platform.registration_id, [f"{SCOPE}score"])
-    assert refused.value.code == "scope_refused"
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"token_type": "mac"},
-        {"access_token": None},
-        {"access_token": ""},
-        {"access_token": "a\r\nb"},
-        {"access_token": "é"},
-    ],
-)
-def test_an_answer_that_is_no_bearer_token_is_refused(
-    changed: dict[str, Any], api: PlatformApi, platform: Platform, wire: responses.RequestsMock
-) -> None:
-    platform.serve_token(wire, **changed)
-    with pytest.raises(PlatformRefused) as refused:
-        api.token(platform.registration_id, [f"{SCOPE}score"])
-    assert refused.value.code == "token_refused"
-    assert refused.value.body_start == ""
-
-
-@pytest.mark.parametrize("said", ["soon", None, -5, 1e300])
-def test_a_strange_life_of_a_token_does_no_harm(
-    said: Any, api: PlatformApi, platform: Platform, wire: responses.RequestsMock
-) -> None:
-    platform.serve_token(wire, expires_in=said)
-    assert api.token(platform.registration_id, [f"{SCOPE}score"]) == "token-1"
-
-
-def test_the_platforms_words_are_kept_when_it_refuses_a_token(
-    api: PlatformApi, platform: Platform, wire: responses.RequestsMock
-) -> None:
-    wire.post(platform.token_url, json={"error": "invalid_client"}, status=400)
-    with pytest.raises(PlatformRefused) as refused:
-        api.token(platform.registration_id, [f"{SCOPE}score"])
-    assert (refused.value.code, refused.value.answered) == ("token_refused", 400)
-    assert "invalid_client" in refused.value.body_start
+    def test_a_database_that_is_away_stops_no_call(
+        self, api: PlatformApi, platform: Platform, wire: responses.RequestsMock, database: Database
+    ) -> None:
+        platform.serve_token(wire)
+        wire.get(self.URL)
+        with database.write() as connection:
+            connection.execute(text("DROP TABLE service_answers"))
+        self.ask(api, platform)
+        assert len(wire.calls) == 2
 
 
 class TestScores:

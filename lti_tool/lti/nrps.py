@@ -1,0 +1,157 @@
+"""Names and Role Provisioning Services 2.0: who is in a course, page by page (facts: lti.md §7)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from lti_tool.errors import PlatformRefused
+from lti_tool.http import Reply
+from lti_tool.lti.answer_bodies import UnreadableError, read_id, read_json, read_list, shown
+from lti_tool.lti.claim_fields import LONGEST_ID, LONGEST_SHOWN, is_plain_text
+from lti_tool.lti.paging import is_same_origin, link, pages
+from lti_tool.lti.platform_api import PlatformApi, Question
+from lti_tool.lti.service_urls import with_query
+
+ROSTER_SCOPE = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"
+ROSTER_TYPE = "application/vnd.ims.lti-nrps.v2.membershipcontainer+json"
+# Open edX refuses a course that is larger than the site allows with a 403 that says so (openedx.md §7).
+ABOVE_LIMIT = b"above_response_limit"
+# Course Groups Service 1.0: asked for by this parameter, told in this list of each member (unverified).
+GROUPS_PARAMETER = "groups"
+GROUPS_FIELD, GROUP_ID_FIELD = "group_enrollments", "group_id"
+
+Status = Literal["Active", "Inactive", "Deleted"]
+STATUSES: dict[str, Status] = {"active": "Active", "inactive": "Inactive", "deleted": "Deleted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a course. `roles` are as the platform sends them, short names or URIs. Names and addresses may be
+    missing for everybody (NR-6)."""
+
+    user_id: str
+    roles: tuple[str, ...]
+    status: Status
+    name: str | None = None
+    email: str | None = None
+    group_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RosterPage:
+    """One page; `differences_url` is opaque and leads to what changes from now on, where the platform offers it."""
+
+    members: tuple[Member, ...]
+    differences_url: str | None
+
+
+def fetch_roster(
+    api: PlatformApi,
+    registration_id: int,
+    memberships_url: str,
+    *,
+    resource_link_id: str | None = None,
+    limit: int = 100,
+    groups: bool = False,
+) -> Iterator[RosterPage]:
+    """The roster of a course, or of those who see one resource link (`rlid`, which a platform may ignore, NR-5).
+
+    `limit` is a hint. Each page is asked for when it is wanted; a roster is whole only once the iterator has ended.
+    Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused `above_response_limit` (the course is
+    larger than the platform tells), `roster_refused` or `roster_unreadable`: one member that cannot be told from others
+    makes the whole page unreadable.
+    """
+    wanted = {
+        "limit": str(limit),
+        "rlid": resource_link_id,
+        GROUPS_PARAMETER: "true" if groups else None,
+    }
+    url = with_query(memberships_url, {name: value for name, value in wanted.items() if value is not None})
+    return pages(api, _question(registration_id, url, memberships_url), partial(_read_page, memberships_url))
+
+
+def fetch_differences(api: PlatformApi, registration_id: int, differences_url: str) -> Iterator[RosterPage]:
+    """Who changed since the roster that gave this address; only here a member may be "Deleted" (NR-2). Raises as
+    `fetch_roster`. The address is another one each time, so its answers are noted without a subject."""
+    question = _question(registration_id, differences_url, "")
+    return pages(api, question, partial(_read_page, differences_url))
+
+
+def _question(registration_id: int, url: str, subject: str) -> Question:
+    return Question(
+        registration_id, (ROSTER_SCOPE,), url, "roster", subject, accept=ROSTER_TYPE, not_the_token=ABOVE_LIMIT
+    )
+
+
+def _read_page(asked_url: str, reply: Reply) -> RosterPage:
+    _verify_answered(reply)
+    try:
+        document = read_json(reply)
+        if not isinstance(document, dict):
+            raise UnreadableError
+        members = tuple(_member(each) for each in read_list(document.get("members")))
+    except UnreadableError as error:
+        raise PlatformRefused(
+            "roster_unreadable", "The platform's roster is not as NRPS 2.0 describes it.", answered=reply.status
+        ) from error
+    differences_url = link(reply, "differences", asked_url)
+    is_theirs = differences_url is not None and is_same_origin(differences_url, asked_url)
+    return RosterPage(members, differences_url if is_theirs else None)
+
+
+def _verify_answered(reply: Reply) -> None:
+    if reply.status == 403 and ABOVE_LIMIT in reply.body:
+        raise PlatformRefused(
+            "above_response_limit",
+            "The course has more members than the platform tells at once, and it does not tell them in parts.",
+            answered=reply.status,
+        )
+    if not reply.is_ok:
+        raise PlatformRefused(
+            "roster_refused",
+            "The platform does not give this course's roster to the tool.",
+            answered=reply.status,
+        )
+
+
+def _member(entry: dict[str, Any]) -> Member:
+    """NR-2: `user_id` and `roles` are promised; a missing status means Active, an unknown one is not Active."""
+    status = entry.get("status")
+    return Member(
+        user_id=read_id(entry.get("user_id")),
+        roles=_roles(entry.get("roles")),
+        status=STATUSES.get(str(status).lower(), "Inactive") if status else "Active",
+        name=_name(entry),
+        email=_email(entry.get("email")),
+        group_ids=_group_ids(entry.get(GROUPS_FIELD)),
+    )
+
+
+def _roles(value: Any) -> tuple[str, ...]:
+    """RO-4: a role that nobody could know gives nothing, and must not cost the course its roster."""
+    listed = [] if value is None else value
+    if not isinstance(listed, list):
+        raise UnreadableError
+    return tuple(each for each in listed if is_plain_text(each, LONGEST_ID))
+
+
+def _name(entry: dict[str, Any]) -> str | None:
+    parts = (shown(entry.get("given_name")), shown(entry.get("family_name")))
+    return shown(entry.get("name")) or shown(" ".join(part for part in parts if part))
+
+
+def _email(value: Any) -> str | None:
+    """An address that was cut is none."""
+    return value.strip() or None if isinstance(value, str) and is_plain_text(value, LONGEST_SHOWN) else None
+
+
+def _group_ids(value: Any) -> tuple[str, ...]:
+    """What cannot be read of groups is left out: the roster does not depend on it."""
+    found = []
+    for each in value if isinstance(value, list) else []:
+        try:
+            found.append(read_id(each.get(GROUP_ID_FIELD) if isinstance(each, dict) else None))
+        except UnreadableError:
+            continue
+    return tuple(found)
