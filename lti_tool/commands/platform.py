@@ -1,17 +1,38 @@
 """`gatehouse platform`: the learning platforms that may launch this tool."""
 
-from typing import Any
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import groupby
+from typing import Any, BinaryIO
 
 import click
 
 from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
 from lti_tool.house import House
 from lti_tool.lti import registration
-from lti_tool.lti.oidc import LAUNCH_PATH, LOGIN_PATH
 from lti_tool.lti.quirks import PROFILES
 from lti_tool.lti.registration import NewRegistration, Registration
+from lti_tool.platforms import invitations, platform_import, units
+from lti_tool.platforms.overview import tool_addresses
+from lti_tool.platforms.platform_file import MAX_BYTES, read_platform_file
+from lti_tool.platforms.platform_import import Planned
+
+SHOWN = ("id", "client_id", "deployment_ids", "profile", "came_by", "status")
+
+HOURS = click.IntRange(1, invitations.MOST_HOURS)
 
 platform_id = click.argument("platform_id", type=int)
+origins_option = click.option(
+    "--service-origin",
+    "service_origins",
+    multiple=True,
+    help="Another origin of its services, such as https://api.example.org; may be repeated.",
+)
+
+
+confirm_option = click.option(
+    "--confirm", "confirmed", is_flag=True, help="Let it in although it would speak for a platform that is known here."
+)
 
 
 @click.group()
@@ -33,32 +54,57 @@ def platform() -> None:
 @click.option("--audience", "token_audience", help="Audience of token requests, if it is not the token URL.")
 @click.option("--profile", type=click.Choice(list(PROFILES)), default="generic", show_default=True, help="Its kind.")
 @click.option("--old-roles", is_flag=True, help="Take institution roles as course roles (Open edX before 11.1.0).")
+@origins_option
 @json_option
-def add(deployment_ids: tuple[str, ...], as_json: bool, **given: Any) -> None:
+def add(deployment_ids: tuple[str, ...], service_origins: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Register a platform. Saying the same again only adds deployments.
 
     Register only platforms of your own training centre: a teacher of any of its courses may use the whole desk.
     """
-    new = NewRegistration(**given)
     with open_house() as house:
-        _check_addresses(house, given)
-        with house.database.write() as connection:
-            added = registration.add(connection, new, deployment_ids, actor="cli", now=house.clock())
-            row = _row(registration.load(connection, added))
-        print_fields(row | _own_addresses(house), as_json)
+        _add(house, NewRegistration(**given), deployment_ids, service_origins, as_json)
+
+
+@platform.command("add-unit")
+@platform_id
+@click.option("--client-id", required=True, help="The client id that the platform shows for this unit.")
+@click.option("--key-set-url", help="The unit's own key set address.")
+@click.option("--token-url", help="The unit's own token address.")
+@click.option("--deployment-id", "deployment_ids", multiple=True, help="Its deployment ids, if they are others.")
+@json_option
+def add_unit(
+    platform_id: int,
+    client_id: str,
+    key_set_url: str | None,
+    token_url: str | None,
+    deployment_ids: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Register another unit of a platform that is registered already (Open edX has a client id for each).
+
+    Everything that is not given is that of PLATFORM_ID. On Open edX the token address and the key set address end with
+    the same id, so one of the two is enough.
+    """
+    with open_house() as house:
+        with house.database.read() as connection:
+            sibling = registration.load(connection, platform_id)
+        new = units.beside(sibling, client_id, key_set_url=key_set_url, token_url=token_url)
+        deployments = deployment_ids or tuple(sorted(sibling.deployment_ids))
+        _add(house, new, deployments, tuple(sorted(sibling.service_origins)), as_json)
 
 
 @platform.command("list")
 @json_option
 def list_platforms(as_json: bool) -> None:
-    """List the registered platforms."""
+    """List the registered platforms, those of one issuer together."""
     with open_house() as house, house.database.read() as connection:
         rows = [_row(each) for each in registration.list_registrations(connection)]
-    if as_json:
+    if as_json or not rows:
         print_rows(rows, as_json)
         return
-    shown = ("id", "issuer", "client_id", "deployment_ids", "profile", "status")
-    print_rows([{name: row[name] for name in shown} for row in rows], as_json)
+    for issuer, of_issuer in groupby(sorted(rows, key=lambda row: (row["issuer"], row["id"])), _issuer):
+        click.echo(issuer)
+        print_rows([{f"  {name}" if name == "id" else name: row[name] for name in SHOWN} for row in of_issuer], False)
 
 
 @platform.command()
@@ -67,7 +113,8 @@ def list_platforms(as_json: bool) -> None:
 def show(platform_id: int, as_json: bool) -> None:
     """Show one platform, and the tool's addresses to enter on its side."""
     with open_house() as house, house.database.read() as connection:
-        print_fields(_row(registration.load(connection, platform_id)) | _own_addresses(house), as_json)
+        row = _row(registration.load(connection, platform_id))
+        print_fields(row | tool_addresses(house.settings.public_url), as_json)
 
 
 @platform.command()
@@ -79,16 +126,74 @@ def show(platform_id: int, as_json: bool) -> None:
 @click.option("--audience", "token_audience", help="New audience of token requests.")
 @click.option("--profile", type=click.Choice(list(PROFILES)), help="New kind of platform.")
 @click.option("--old-roles/--no-old-roles", default=None, help="Take institution roles as course roles, or not.")
+@origins_option
 @json_option
 def change(platform_id: int, deployment_ids: tuple[str, ...], as_json: bool, **given: Any) -> None:
-    """Correct a platform's addresses or add deployments; what is not given stays."""
-    values = {name: value for name, value in given.items() if value is not None}
+    """Correct a platform's addresses or add deployments; what is not given stays.
+
+    The origins given with --service-origin take the place of the former ones.
+    """
+    values = {name: value for name, value in given.items() if value not in (None, ())}
     with open_house() as house:
         _check_addresses(house, values)
         with house.database.write() as connection:
             registration.change(connection, platform_id, values, deployment_ids, actor="cli", now=house.clock())
             row = _row(registration.load(connection, platform_id))
         print_fields(row, as_json)
+
+
+@platform.command()
+@platform_id
+@click.option("--deployment-id", "deployment_ids", multiple=True, help="A deployment id that it did not name itself.")
+@confirm_option
+@json_option
+def approve(platform_id: int, deployment_ids: tuple[str, ...], confirmed: bool, as_json: bool) -> None:
+    """Let a platform that registered itself launch from now on.
+
+    One whose issuer is registered already with keys at another address, or that names addresses of another platform,
+    takes --confirm: its keys would be believed for everybody of that issuer.
+    """
+    with open_house() as house, house.database.write() as connection:
+        now = house.clock()
+        registration.approve(connection, platform_id, deployment_ids, actor="cli", now=now, confirmed=confirmed)
+        print_fields(_row(registration.load(connection, platform_id)), as_json)
+
+
+@platform.command()
+@click.option("--hours", type=HOURS, default=24, show_default=True, help="How long the link is good for.")
+@json_option
+def invite(hours: int, as_json: bool) -> None:
+    """Print a one-time link by which a platform registers itself (Moodle, Canvas; not Open edX).
+
+    Give it to whoever runs the platform. What comes of it waits for `gatehouse platform approve`.
+    """
+    with open_house() as house, house.database.write() as connection:
+        now, public_url, lifetime = house.clock(), house.settings.public_url, timedelta(hours=hours)
+        link = invitations.invite(connection, public_url, actor="cli", now=now, lifetime=lifetime)
+        print_fields({"link": link, "expires_at": now + lifetime}, as_json)
+
+
+@platform.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--dry-run", is_flag=True, help="Only say what would be added, changed and refused.")
+@json_option
+def import_platforms(file: BinaryIO, dry_run: bool, as_json: bool) -> None:
+    """Register the platforms of a YAML or JSON file, all of them or none.
+
+    The file is a list. Each row has issuer, client_id, deployment_ids (a list), auth_login_url, token_url and
+    key_set_url, and may have audience, profile, old_roles and service_origins (a list). A platform that is registered
+    already is changed to what its row says; deployments are only ever added. Importing a file twice changes nothing.
+    """
+    entries = read_platform_file(file.read(MAX_BYTES + 1))
+    with open_house() as house, house.database.read() if dry_run else house.database.write() as connection:
+        planned = platform_import.plan(connection, house.http, entries)
+        print_rows(list(_told(planned)), as_json)
+        if dry_run:
+            platform_import.verify(planned)
+        else:
+            platform_import.carry_out(connection, planned, actor="cli", now=house.clock())
+    if not as_json:
+        click.echo("Nothing was written: this was a dry run." if dry_run else "Imported.")
 
 
 @platform.command()
@@ -101,22 +206,58 @@ def disable(platform_id: int, as_json: bool) -> None:
 
 @platform.command()
 @platform_id
+@confirm_option
 @json_option
-def enable(platform_id: int, as_json: bool) -> None:
+def enable(platform_id: int, confirmed: bool, as_json: bool) -> None:
     """Let a disabled platform launch again."""
-    _set_status(platform_id, "active", as_json)
+    _set_status(platform_id, "active", as_json, confirmed)
 
 
-def _set_status(platform_id: int, status: str, as_json: bool) -> None:
+def _set_status(platform_id: int, status: str, as_json: bool, confirmed: bool = False) -> None:
     with open_house() as house, house.database.write() as connection:
-        registration.set_status(connection, platform_id, status, actor="cli", now=house.clock())
+        now = house.clock()
+        registration.set_status(connection, platform_id, status, actor="cli", now=now, confirmed=confirmed)
         print_fields(_row(registration.load(connection, platform_id)), as_json)
 
 
+def _add(
+    house: House,
+    new: NewRegistration,
+    deployment_ids: tuple[str, ...],
+    service_origins: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    addresses = {name: getattr(new, name) for name in registration.ADDRESSES}
+    _check_addresses(house, {**addresses, "service_origins": service_origins})
+    with house.database.write() as connection:
+        added = registration.add(
+            connection, new, deployment_ids, actor="cli", now=house.clock(), service_origins=service_origins
+        )
+        row = _row(registration.load(connection, added))
+    print_fields(row | tool_addresses(house.settings.public_url), as_json)
+
+
 def _check_addresses(house: House, given: dict[str, Any]) -> None:
-    for name in registration.ADDRESSES:
-        if name in given:
-            house.http.check_url(given[name])
+    named = [given[name] for name in registration.ADDRESSES if name in given]
+    for url in (*named, *given.get("service_origins", ())):
+        house.http.check_url(url)
+
+
+def _told(planned: list[Planned]) -> Iterator[dict[str, Any]]:
+    for each in planned:
+        new = each.entry.new
+        yield {
+            "row": each.entry.number,
+            "line": each.entry.line,
+            "outcome": each.outcome,
+            "issuer": new.issuer if new else None,
+            "client_id": new.client_id if new else None,
+            "detail": each.detail,
+        }
+
+
+def _issuer(row: dict[str, Any]) -> str:
+    return str(row["issuer"])
 
 
 def _row(each: Registration) -> dict[str, Any]:
@@ -129,17 +270,9 @@ def _row(each: Registration) -> dict[str, Any]:
         "token_url": each.token_url,
         "key_set_url": each.key_set_url,
         "audience": each.token_audience,
+        "service_origins": sorted(each.service_origins),
         "profile": each.profile.name,
         "old_roles": each.old_roles,
+        "came_by": each.came_by,
         "status": each.status,
-    }
-
-
-def _own_addresses(house: House) -> dict[str, str]:
-    """What is entered on the platform's side."""
-    base = house.settings.public_url
-    return {
-        "tool_login_url": base + LOGIN_PATH,
-        "tool_launch_url": base + LAUNCH_PATH,
-        "tool_key_set_url": f"{base}/lti/jwks.json",
     }

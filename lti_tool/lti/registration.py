@@ -1,102 +1,54 @@
 """Registrations: the platforms this tool trusts, keyed by (issuer, client_id), each with its deployments (OIDC-2)."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from lti_tool import audit
 from lti_tool.db import insert_ignoring
-from lti_tool.errors import BadInput, Conflict, NotFound, RefusedLaunch
-from lti_tool.lti.quirks import PROFILES, Profile
+from lti_tool.errors import Conflict, NotFound, RefusedLaunch
+from lti_tool.lti.doubts import doubts
+from lti_tool.lti.new_registration import ADDRESSES as ADDRESSES
+from lti_tool.lti.new_registration import NewRegistration as NewRegistration
+from lti_tool.lti.new_registration import Registration as Registration
+from lti_tool.lti.new_registration import origin as origin
+from lti_tool.lti.new_registration import origins_of, verify
+from lti_tool.lti.quirks import PROFILES
 from lti_tool.tables.platforms import deployments, registrations
-
-ADDRESSES = ("auth_login_url", "token_url", "key_set_url")
-LONGEST_TEXT = 255
-OWN_PORTS = {"https": 443, "http": 80}
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """One platform's registration of this tool. URLs are absolute; `token_audience` None means the token URL."""
-
-    id: int
-    issuer: str
-    client_id: str
-    auth_login_url: str
-    token_url: str
-    key_set_url: str
-    token_audience: str | None
-    profile: Profile
-    old_roles: bool
-    status: str
-    deployment_ids: frozenset[str]
-
-    @property
-    def is_active(self) -> bool:
-        return self.status == "active"
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """The origins that belong to this platform: an access token goes nowhere else (TK-7)."""
-        origins = (origin(url) for url in (self.auth_login_url, self.token_url, self.key_set_url))
-        return frozenset(each for each in origins if each)
-
-
-@dataclass(frozen=True, slots=True)
-class NewRegistration:
-    """What an administrator gives; `profile` is a name in quirks.PROFILES."""
-
-    issuer: str
-    client_id: str
-    auth_login_url: str
-    token_url: str
-    key_set_url: str
-    token_audience: str | None = None
-    profile: str = "generic"
-    old_roles: bool = False
-
-
-def origin(url: str) -> str | None:
-    """Scheme, host and port of a web address, in lower case and without the scheme's own port; None for anything
-    else."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in OWN_PORTS or not parts.hostname:
-        return None
-    return f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port and port != OWN_PORTS[parts.scheme] else "")
 
 
 def add(
-    connection: Connection, new: NewRegistration, deployment_ids: Collection[str], *, actor: str, now: datetime
+    connection: Connection,
+    new: NewRegistration,
+    deployment_ids: Collection[str],
+    *,
+    actor: str,
+    now: datetime,
+    came_by: str = "command",
+    status: str = "active",
+    service_origins: Collection[str] = (),
 ) -> int:
     """Register a platform; the id of its registration. Saying the same again only adds deployments.
 
-    Raises BadInput `platform_wrong`, or Conflict `platform_exists` when (issuer, client_id) has other values. Whether
-    the addresses may be called at all is the caller's question (`Http.check_url`).
+    A "pending" one may lack a deployment id (DR-4). Raises BadInput `platform_wrong`, or Conflict `platform_exists`
+    when (issuer, client_id) has other values, or is there at all and a pending one is to be added. Whether the
+    addresses may be called is the caller's question (`Http.check_url`).
     """
-    _verify(new, deployment_ids)
-    known = _rows(connection, _by_client, {"issuer": new.issuer, "client_id": new.client_id})
-    if known:
-        registration = known[0]
-        _verify_same(registration, new)
-    else:
-        values = {name: getattr(new, name) for name in NewRegistration.__dataclass_fields__}
-        result = connection.execute(
-            insert(registrations)
-            .values(**values, status="active", came_by="command", service_origins=[], created_at=now)
-            .returning(registrations.c.id)
-        )
-        registration = load(connection, int(result.scalar_one()))
-        audit.record(connection, actor=actor, act="platform_added", subject=f"platform:{registration.id}", at=now)
-    _add_deployments(connection, registration.id, deployment_ids)
-    return registration.id
+    verify(new, deployment_ids, may_lack_deployment=status == "pending")
+    origins = origins_of(service_origins)
+    row = asdict(new) | {"status": status, "came_by": came_by, "service_origins": origins, "created_at": now}
+    is_new = connection.execute(insert_ignoring(connection, registrations), row).rowcount
+    found = find_any(connection, new.issuer, new.client_id)
+    assert found is not None
+    if is_new:
+        audit.record(connection, actor=actor, act="platform_added", subject=f"platform:{found.id}", at=now)
+    elif status == "pending" or given(found) != new or found.service_origins != set(origins):
+        raise _exists(found.id)
+    _add_deployments(connection, found.id, deployment_ids)
+    return found.id
 
 
 def load(connection: Connection, registration_id: int) -> Registration:
@@ -112,8 +64,8 @@ def load(connection: Connection, registration_id: int) -> Registration:
 def find(connection: Connection, issuer: str, client_id: str | None) -> Registration:
     """The active registration that a login names (OIDC-2).
 
-    Raises RefusedLaunch `platform_unknown`, `client_id_missing` (the issuer alone does not decide) or
-    `platform_disabled`.
+    Raises RefusedLaunch `platform_unknown`, `client_id_missing` (the issuer alone does not decide),
+    `platform_pending` or `platform_disabled`.
     """
     query = _by_issuer if client_id is None else _by_client
     found = _rows(connection, query, {"issuer": issuer, "client_id": client_id})
@@ -126,7 +78,7 @@ def find(connection: Connection, issuer: str, client_id: str | None) -> Registra
         )
     active = [each for each in found if each.is_active]
     if not active:
-        raise _disabled()
+        raise _inactive(found)
     if len(active) > 1:
         raise RefusedLaunch(
             "client_id_missing",
@@ -140,19 +92,53 @@ def load_active(connection: Connection, registration_id: int) -> Registration:
     """The registration that a state names. Raises RefusedLaunch when it has been disabled since."""
     registration = load(connection, registration_id)
     if not registration.is_active:
-        raise _disabled()
+        raise _inactive([registration])
     return registration
+
+
+def find_any(connection: Connection, issuer: str, client_id: str) -> Registration | None:
+    """The registration of this issuer and client id, active or not."""
+    found = _rows(connection, _by_client, {"issuer": issuer, "client_id": client_id})
+    return found[0] if found else None
 
 
 def list_registrations(connection: Connection) -> list[Registration]:
     return _rows(connection, _all, {})
 
 
-def set_status(connection: Connection, registration_id: int, status: str, *, actor: str, now: datetime) -> None:
-    """Make a registration "active" or "disabled"; a disabled one launches nothing and its sessions end."""
-    load(connection, registration_id)
-    connection.execute(update(registrations).where(registrations.c.id == registration_id).values(status=status))
-    audit.record(connection, actor=actor, act=f"platform_{status}", subject=f"platform:{registration_id}", at=now)
+def set_status(
+    connection: Connection, registration_id: int, status: str, *, actor: str, now: datetime, confirmed: bool = False
+) -> None:
+    """Make a registration "active" or "disabled"; a disabled one launches nothing and its sessions end.
+
+    For one that came by itself, "active" is its approval, and audited as such. Raises Conflict `deployment_missing`,
+    `platform_doubtful` for one that came by itself and would speak for another (unless `confirmed`), or
+    `platform_changed_meanwhile` when somebody else was faster.
+    """
+    _switch(connection, load(connection, registration_id), status, actor, now, confirmed)
+
+
+def approve(
+    connection: Connection,
+    registration_id: int,
+    deployment_ids: Collection[str],
+    *,
+    actor: str,
+    now: datetime,
+    confirmed: bool = False,
+) -> None:
+    """Let a pending registration launch from now on, with these deployments beside those it named.
+
+    Raises Conflict `platform_not_pending` and as `set_status`, BadInput `platform_wrong`.
+    """
+    before = load(connection, registration_id)
+    if before.status != "pending":
+        message = f"This platform does not wait for an approval: it is {before.status}."
+        raise Conflict("platform_not_pending", message, "A disabled platform is switched on again by enabling it.")
+    verify(given(before), deployment_ids, may_lack_deployment=True)
+    _add_deployments(connection, registration_id, deployment_ids)
+    named = replace(before, deployment_ids=before.deployment_ids.union(deployment_ids))
+    _switch(connection, named, "active", actor, now, confirmed)
 
 
 def change(
@@ -164,21 +150,58 @@ def change(
     actor: str,
     now: datetime,
 ) -> None:
-    """Correct a registration's addresses, audience, profile or switches, and add deployments."""
+    """Correct a registration's addresses, audience, profile, switches or `service_origins`, and add deployments."""
     before = load(connection, registration_id)
-    merged = {**_given(before), **values}
-    _verify(NewRegistration(**merged), deployment_ids or before.deployment_ids)
-    if values:
-        connection.execute(update(registrations).where(registrations.c.id == registration_id).values(**values))
+    changed = dict(values)
+    if "service_origins" in changed:
+        changed["service_origins"] = origins_of(changed["service_origins"])
+    merged = asdict(given(before)) | {name: value for name, value in changed.items() if name != "service_origins"}
+    verify(NewRegistration(**merged), deployment_ids, may_lack_deployment=True)
+    if changed:
+        connection.execute(update(registrations).where(registrations.c.id == registration_id).values(**changed))
     _add_deployments(connection, registration_id, deployment_ids)
     subject = f"platform:{registration_id}"
-    audit.record(connection, actor=actor, act="platform_changed", subject=subject, at=now, fields=sorted(values))
+    audit.record(connection, actor=actor, act="platform_changed", subject=subject, at=now, fields=sorted(changed))
 
 
-def _given(registration: Registration) -> dict[str, Any]:
+def given(registration: Registration) -> NewRegistration:
     """A registration's own values, in the form they were given in."""
     values = {name: getattr(registration, name) for name in NewRegistration.__dataclass_fields__}
-    return {**values, "profile": registration.profile.name}
+    return NewRegistration(**{**values, "profile": registration.profile.name})
+
+
+def _switch(
+    connection: Connection, before: Registration, status: str, actor: str, now: datetime, confirmed: bool
+) -> None:
+    if status == "active":
+        _verify_fit(connection, before, confirmed)
+    of_this_status = (registrations.c.id == before.id) & (registrations.c.status == before.status)
+    if not connection.execute(update(registrations).where(of_this_status).values(status=status)).rowcount:
+        raise Conflict("platform_changed_meanwhile", "Somebody else changed this platform.", "Look at it again.")
+    act = "platform_approved" if (before.status, status) == ("pending", "active") else f"platform_{status}"
+    audit.record(connection, actor=actor, act=act, subject=f"platform:{before.id}", at=now)
+
+
+def _verify_fit(connection: Connection, registration: Registration, confirmed: bool) -> None:
+    if not registration.deployment_ids:
+        raise Conflict(
+            "deployment_missing",
+            "This platform named no deployment id, so its launches could not be told from anybody else's.",
+            "Read the deployment id in the platform's settings of this tool and give it with the approval.",
+        )
+    if registration.came_by != "dynamic" or confirmed:
+        return
+    # Of two that are approved at once, the later one sees what the earlier one has become.
+    connection.execute(_locked)
+    found = doubts(registration, list_registrations(connection))
+    if found:
+        verb = "approve" if registration.status == "pending" else "enable"
+        raise Conflict(
+            "platform_doubtful",
+            " ".join(found),
+            "If that is meant, let whoever runs the server decide it: "
+            f"`gatehouse platform {verb} {registration.id} --confirm`.",
+        )
 
 
 def _add_deployments(connection: Connection, registration_id: int, deployment_ids: Iterable[str]) -> None:
@@ -188,38 +211,23 @@ def _add_deployments(connection: Connection, registration_id: int, deployment_id
         )
 
 
-def _verify(new: NewRegistration, deployment_ids: Collection[str]) -> None:
-    texts = [
-        ("issuer", new.issuer),
-        ("client id", new.client_id),
-        *(("deployment id", each) for each in deployment_ids),
-    ]
-    for name, text in texts:
-        if not text.strip() or len(text) > LONGEST_TEXT:
-            raise _wrong(f"The {name} must have 1 to {LONGEST_TEXT} characters.")
-    if not deployment_ids:
-        raise _wrong("At least one deployment id is needed.")
-    if new.profile not in PROFILES:
-        raise _wrong(f"The profile must be one of {', '.join(PROFILES)}.")
-    for name in ADDRESSES:
-        if origin(getattr(new, name)) is None:
-            raise _wrong(f"The {name.replace('_', ' ')} must be an absolute web address.")
+def _exists(registration_id: int) -> Conflict:
+    return Conflict(
+        "platform_exists",
+        f"This issuer and client id are registered already (platform {registration_id}).",
+        f"`gatehouse platform change {registration_id}` corrects its values.",
+    )
 
 
-def _verify_same(known: Registration, new: NewRegistration) -> None:
-    if _given(known) != {name: getattr(new, name) for name in NewRegistration.__dataclass_fields__}:
-        raise Conflict(
-            "platform_exists",
-            f"This issuer and client id are registered already (platform {known.id}) with other values.",
-            f"`gatehouse platform change {known.id}` corrects them.",
+def _inactive(found: Iterable[Registration]) -> RefusedLaunch:
+    if any(each.status == "pending" for each in found):
+        return RefusedLaunch(
+            "platform_pending",
+            "This learning platform has registered, but nobody here has approved it yet.",
+            "Ask the people who run Gatehouse to approve it: on the desk under Platforms, or with "
+            "`gatehouse platform approve`.",
+            status=403,
         )
-
-
-def _wrong(message: str) -> BadInput:
-    return BadInput("platform_wrong", message, "Copy the values from the platform's LTI 1.3 settings.")
-
-
-def _disabled() -> RefusedLaunch:
     return RefusedLaunch(
         "platform_disabled",
         "Launches from this learning platform are switched off here.",
@@ -251,6 +259,8 @@ def _registration(row: Row[Any], deployment_ids: Iterable[str]) -> Registration:
         old_roles=row.old_roles,
         status=row.status,
         deployment_ids=frozenset(deployment_ids),
+        came_by=row.came_by,
+        service_origins=frozenset(row.service_origins),
     )
 
 
@@ -259,6 +269,8 @@ _all = (
     .select_from(registrations.outerjoin(deployments))
     .order_by(registrations.c.id)
 )
+# Launches, which only refer to a registration, do not wait for this.
+_locked = select(registrations.c.id).order_by(registrations.c.id).with_for_update(key_share=True)
 _by_id = _all.where(registrations.c.id == bindparam("id"))
 _by_issuer = _all.where(registrations.c.issuer == bindparam("issuer"))
 _by_client = _by_issuer.where(registrations.c.client_id == bindparam("client_id"))

@@ -1,6 +1,9 @@
 """`gatehouse platform` and `gatehouse keys`, as somebody at a terminal uses them."""
 
 import json
+import re
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,8 @@ from cryptography.fernet import Fernet
 
 from lti_tool.commands import main
 from lti_tool.db import Database
+from lti_tool.lti import registration
+from lti_tool.lti.registration import NewRegistration
 from lti_tool.settings import Settings
 
 ADD = ["platform", "add", "--issuer", "https://lms.example.org", "--client-id", "client-1", "--deployment-id", "1"]
@@ -48,6 +53,7 @@ def test_a_platform_is_added_listed_shown_changed_and_disabled(environment: dict
     number = str(added["id"])
     told(environment, *ADD, "--deployment-id", "2", *ADDRESSES, *KEY_SET, "--profile", "openedx")
     told(environment, "platform", "change", number, "--token-url", "https://lms.example.org/t2", "--audience", "aud")
+    told(environment, "platform", "change", number, "--service-origin", "https://api.example.org/v1")
     (listed,) = told(environment, "platform", "list")
     assert listed == {
         "id": added["id"],
@@ -58,8 +64,10 @@ def test_a_platform_is_added_listed_shown_changed_and_disabled(environment: dict
         "token_url": "https://lms.example.org/t2",
         "key_set_url": "https://lms.example.org/keys",
         "audience": "aud",
+        "service_origins": ["https://api.example.org"],
         "profile": "openedx",
         "old_roles": False,
+        "came_by": "command",
         "status": "active",
     }
     assert told(environment, "platform", "disable", number)["status"] == "disabled"
@@ -75,6 +83,108 @@ def test_an_address_that_could_never_be_called_is_refused(url: str, environment:
     assert result.stdout == ""
     assert result.stderr.startswith("error: ")
     assert "(address_refused)\n  " in result.stderr
+
+
+def test_another_unit_of_an_open_edx_takes_one_line(environment: dict[str, str]) -> None:
+    base = "https://lms.example.org/api/lti_consumer/v1"
+    addresses = ["--auth-login-url", f"{base}/launch/", "--token-url", f"{base}/token/1a"]
+    first = told(
+        environment, *ADD, *addresses, "--key-set-url", f"{base}/public_keysets/1a",
+        "--profile", "openedx", "--service-origin", "https://api.example.org",
+    )  # fmt: skip
+    unit = ["--client-id", "client-2", "--key-set-url", f"{base}/public_keysets/2b"]
+    second = told(environment, "platform", "add-unit", str(first["id"]), *unit)
+    own = {
+        "id": 2,
+        "client_id": "client-2",
+        "token_url": f"{base}/token/2b",
+        "key_set_url": f"{base}/public_keysets/2b",
+    }
+    assert second == first | own
+    private = run(environment, "platform", "add-unit", "1", "--client-id", "c", "--key-set-url", "https://10.0.0.8/k")
+    assert "(address_refused)" in private.stderr
+
+
+def test_many_clients_of_one_issuer_are_listed_under_it(environment: dict[str, str]) -> None:
+    assert run(environment, "platform", "list").stdout == "(none)\n"
+    for issuer, client in (("b", "client-1"), ("a", "client-2"), ("b", "client-3")):
+        given = ["--issuer", f"https://{issuer}.example.org", "--client-id", client, "--deployment-id", "1"]
+        told(environment, "platform", "add", *given, *ADDRESSES, *KEY_SET)
+    lines = run(environment, "platform", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "https://a.example.org", "id", "2", "https://b.example.org", "id", "1", "3",
+    ]  # fmt: skip
+    assert lines[-1].split() == ["3", "client-3", "1", "generic", "command", "active"]
+
+
+def test_an_invitation_is_printed_as_a_link(environment: dict[str, str]) -> None:
+    printed = told(environment, "platform", "invite", "--hours", "2")
+    assert re.fullmatch(r"https://gatehouse\.example\.org/lti/register\?invitation=[\w-]{43}", printed["link"])
+    assert "expires_at" in run(environment, "platform", "invite").stdout
+    assert run(environment, "platform", "invite", "--hours", "0").exit_code == 2
+    assert run(environment, "platform", "invite", "--hours", "9999999999").exit_code == 2
+
+
+def test_a_platform_that_registered_itself_is_approved(
+    environment: dict[str, str], database: Database, now: datetime
+) -> None:
+    address = "https://moodle.example.org"
+    new = NewRegistration(address, "client-9", address, address, address)
+    with database.write() as connection:
+        registration.add(connection, new, [], actor="invitation:1", now=now, came_by="dynamic", status="pending")
+    assert told(environment, "platform", "list")[0]["status"] == "pending"
+    for refused in ("approve", "enable"):
+        assert "(deployment_missing)" in run(environment, "platform", refused, "1").stderr
+    approved = told(environment, "platform", "approve", "1", "--deployment-id", "3")
+    assert (approved["status"], approved["deployment_ids"], approved["came_by"]) == ("active", ["3"], "dynamic")
+    assert "(platform_not_pending)" in run(environment, "platform", "approve", "1").stderr
+
+
+def test_what_could_speak_for_a_known_platform_takes_a_word_more(
+    environment: dict[str, str], database: Database, now: datetime
+) -> None:
+    told(environment, *ADD, *ADDRESSES, *KEY_SET)
+    elsewhere = "https://lms.example.org/~somebody/keys"
+    new = NewRegistration("https://lms.example.org", "client-9", ADDRESSES[1], ADDRESSES[3], elsewhere)
+    with database.write() as connection:
+        registration.add(connection, new, ["1"], actor="invitation:1", now=now, came_by="dynamic", status="pending")
+    for way in ("approve", "enable"):
+        refused = run(environment, "platform", way, "2")
+        assert "(platform_doubtful)" in refused.stderr
+        assert elsewhere in refused.stderr
+    assert told(environment, "platform", "approve", "2", "--confirm")["status"] == "active"
+    told(environment, "platform", "disable", "2")
+    assert told(environment, "platform", "enable", "2", "--confirm")["status"] == "active"
+
+
+def test_a_file_is_looked_at_first_and_then_imported(environment: dict[str, str], tmp_path: Path) -> None:
+    row = {
+        "issuer": "https://lms.example.org",
+        "client_id": "client-1",
+        "deployment_ids": ["1"],
+        "auth_login_url": "https://lms.example.org/auth",
+        "token_url": "https://lms.example.org/token",
+        "key_set_url": "https://lms.example.org/keys",
+    }
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps([row, row | {"client_id": "client-2"}]), encoding="utf-8")
+    bad.write_text(json.dumps([row, row | {"client_id": 7}]), encoding="utf-8")
+    looked = run(environment, "platform", "import", str(good), "--dry-run")
+    assert (looked.exit_code, looked.stdout.splitlines()[-1]) == (0, "Nothing was written: this was a dry run.")
+    assert told(environment, "platform", "list") == []
+    for options in ([], ["--dry-run"]):
+        refused = run(environment, "platform", "import", str(bad), *options)
+        assert (refused.exit_code, "(platform_rows_refused)" in refused.stderr) == (1, True)
+        assert "client_id must be text: put it in quotes." in refused.stdout
+    assert told(environment, "platform", "list") == []
+    written = told(environment, "platform", "import", str(good))
+    assert [(each["row"], each["outcome"], each["client_id"]) for each in written] == [
+        (1, "new", "client-1"),
+        (2, "new", "client-2"),
+    ]
+    assert [each["came_by"] for each in told(environment, "platform", "list")] == ["file", "file"]
+    assert "Imported." in run(environment, "platform", "import", str(good)).stdout
+    assert run(environment, "platform", "import", str(tmp_path / "none.yaml")).exit_code == 2
 
 
 def test_a_refusal_names_its_code_and_the_next_step(environment: dict[str, str]) -> None:
