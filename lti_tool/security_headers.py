@@ -4,9 +4,11 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flask import Flask, Response
+from flask import Flask, Response, g
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,6 +21,14 @@ log = logging.getLogger(__name__)
 REMEMBERED_SECONDS = 10.0
 # A policy is split at blanks, commas and semicolons, so an origin holds none.
 ORIGIN = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """The origins that one answer allows besides."""
+
+    form_to: tuple[str, ...] = ()
+    framed_by: tuple[str, ...] = ()
 
 
 class FrameAncestors:
@@ -64,6 +74,17 @@ def origin_of(url: str) -> str | None:
     return origin if ORIGIN.fullmatch(origin) else None
 
 
+def allow(*, form_to: Iterable[str | None] = (), framed_by: Iterable[str | None] = ()) -> None:
+    """Within a view: let the forms of this one answer be sent to the origins of these addresses, or let the page be
+    framed by them, besides what every page allows. An address that has no http(s) origin allows nothing.
+    """
+    g.allowed = _Allowed(_origins(form_to), _origins(framed_by))
+
+
+def _origins(addresses: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({origin for each in addresses if (origin := origin_of(each or ""))}))
+
+
 def register(app: Flask, ancestors: FrameAncestors, *, https: bool) -> None:
     """Put the headers on every answer of the app."""
 
@@ -73,16 +94,25 @@ def register(app: Flask, ancestors: FrameAncestors, *, https: bool) -> None:
         headers.setdefault("Cache-Control", "no-store")
         headers["Referrer-Policy"] = "no-referrer"
         headers["X-Content-Type-Options"] = "nosniff"
+        allowed = g.pop("allowed", _Allowed())
         if response.mimetype == "text/html":
-            headers["Content-Security-Policy"] = _policy(ancestors.value())
+            headers["Content-Security-Policy"] = _policy(ancestors.value(), allowed)
         if https:
             headers["Strict-Transport-Security"] = "max-age=31536000"
         return response
 
 
-def _policy(frame_ancestors: str) -> str:
+def _policy(frame_ancestors: str, allowed: _Allowed) -> str:
     # img-src data: is Bootstrap's own icons inside its style sheet.
+    form_action = _also("'self'", allowed.form_to)
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        f"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors {frame_ancestors}"
+        f"connect-src 'self'; base-uri 'none'; form-action {form_action}; "
+        f"frame-ancestors {_also(frame_ancestors, allowed.framed_by)}"
     )
+
+
+def _also(sources: str, origins: tuple[str, ...]) -> str:
+    """The sources and some more; 'none' stands alone or not at all."""
+    known = [] if sources == "'none'" else sources.split()
+    return " ".join([*known, *(each for each in origins if each not in known)]) or sources

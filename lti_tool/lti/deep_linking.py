@@ -1,0 +1,144 @@
+"""The answer to a deep linking request: what was picked, signed for the platform that asked (DL 2.0; lti.md §6)."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import jwt
+
+from lti_tool.errors import AddressRefused, BadInput, RefusedLaunch
+from lti_tool.lti.claims import DL, LTI, DeepLinkingSettings
+from lti_tool.lti.keys import ToolKey
+from lti_tool.lti.registration import Registration, origin
+
+ItemType = Literal["ltiResourceLink", "link"]
+# What we offer, the better first: a plain link carries no custom parameters and starts no launch.
+OFFERED: tuple[ItemType, ...] = ("ltiResourceLink", "link")
+RESPONSE = "LtiDeepLinkingResponse"
+VERSION = "1.3.0"
+RESPONSE_LIFE = timedelta(minutes=5)
+# Moodle allows no skew: a response issued a second in its future is refused.
+ISSUED_AGO = timedelta(seconds=5)
+# What Open edX keeps of a title, a label and a tag (openedx.md §5, §8).
+LONGEST_TITLE, LONGEST_LABEL, LONGEST_TAG = 255, 100, 50
+
+
+@dataclass(frozen=True, slots=True)
+class ItemScore:
+    """The line item that a content item may come with; `maximum` is whole because Open edX takes nothing else."""
+
+    label: str
+    maximum: int
+    resource_id: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContentItem:
+    """One thing that was picked. `url` is absolute and https, and becomes the later target link (DL-6)."""
+
+    type: ItemType
+    url: str
+    title: str
+    text: str = ""
+    custom: Mapping[str, str] = field(default_factory=dict)
+    score: ItemScore | None = None
+
+
+def offered_type(settings: DeepLinkingSettings) -> ItemType | None:
+    """The best type of item that both sides know; None when the platform takes none of ours (DL-8)."""
+    return next((each for each in OFFERED if each in settings.accept_types), None)
+
+
+def verify_return_url(registration: Registration, url: str, check_url: Callable[[str], None]) -> str:
+    """The origin that the signed answer may be sent to: one of the platform's own.
+
+    `check_url` is `Http.check_url`. Raises RefusedLaunch `return_url_refused` (not https, or no address that may be
+    called) or `return_url_foreign` (not on one of the platform's hosts).
+    """
+    try:
+        check_url(url)
+    except AddressRefused as refusal:
+        raise RefusedLaunch(
+            "return_url_refused",
+            "The learning platform gave an address for the answer that we may not send anything to.",
+            "Tell the people who run the platform: the deep linking return URL must be an https address.",
+        ) from refusal
+    found = origin(url)
+    if found is None or found not in registration.hosts:
+        raise RefusedLaunch(
+            "return_url_foreign",
+            "The address for the answer is not on one of the learning platform's own hosts, so nothing is sent there.",
+            "Tell the people who run Gatehouse: the platform's registration lacks the host of its deep linking "
+            "return URL.",
+        )
+    return found
+
+
+def sign_response(
+    key: ToolKey,
+    registration: Registration,
+    deployment_id: str,
+    settings: DeepLinkingSettings,
+    items: Sequence[ContentItem],
+    message: str,
+    now: datetime,
+) -> str:
+    """The response as a JWT for the form field `JWT` (DL-3 to DL-5); no items is the answer of who cancels.
+
+    `message` is shown to the person by the platform. Raises BadInput `deep_link_type_refused` or
+    `deep_link_one_only` when the platform did not ask for such items.
+    """
+    _verify(settings, items)
+    claims: dict[str, Any] = {
+        "iss": registration.client_id,
+        "aud": registration.issuer,
+        "iat": int((now - ISSUED_AGO).timestamp()),
+        "exp": int((now + RESPONSE_LIFE).timestamp()),
+        "nonce": secrets.token_urlsafe(24),
+        LTI + "message_type": RESPONSE,
+        LTI + "version": VERSION,
+        LTI + "deployment_id": deployment_id,
+        DL + "content_items": [item_claim(each, settings) for each in items],
+        DL + "msg": message,
+    }
+    if settings.data is not None:
+        claims[DL + "data"] = settings.data
+    return jwt.encode(claims, key.private_key, algorithm="RS256", headers={"kid": key.kid})
+
+
+def item_claim(item: ContentItem, settings: DeepLinkingSettings) -> dict[str, Any]:
+    """One content item as the platform reads it. Nothing in it is empty or null: platforms differ in what they make of
+    an empty `custom`, so it is left out."""
+    claim: dict[str, Any] = {"type": item.type, "url": item.url, "title": item.title[:LONGEST_TITLE]}
+    if item.text:
+        claim["text"] = item.text
+    if item.type == "ltiResourceLink":
+        if custom := {name: value for name, value in item.custom.items() if value}:
+            claim["custom"] = custom
+        if item.score is not None and settings.accept_line_item is not False:
+            claim["lineItem"] = _score_claim(item.score)
+    return claim
+
+
+def _score_claim(score: ItemScore) -> dict[str, Any]:
+    """AG-6: `resourceId` and `tag` are texts, whatever they name."""
+    return {
+        "label": score.label[:LONGEST_LABEL],
+        "scoreMaximum": score.maximum,
+        "resourceId": score.resource_id,
+        "tag": score.tag[:LONGEST_TAG],
+    }
+
+
+def _verify(settings: DeepLinkingSettings, items: Sequence[ContentItem]) -> None:
+    if any(each.type not in settings.accept_types for each in items):
+        raise BadInput(
+            "deep_link_type_refused",
+            "The learning platform does not take what was picked in this place.",
+            "Go back and start from another place in the course.",
+        )
+    if len(items) > 1 and not settings.accept_multiple:
+        raise BadInput("deep_link_one_only", "The learning platform takes one link here.", "Go back and pick just one.")
