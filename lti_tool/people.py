@@ -1,10 +1,11 @@
-"""The people known from launches. An e-mail address finds somebody, it never proves who somebody is."""
+"""The people known from launches and rosters. An e-mail address finds somebody, it never proves who somebody is."""
 
 import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, String, bindparam, delete, func, insert, select, update
 
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
@@ -13,14 +14,26 @@ from lti_tool.tables.people import identities, trainees
 TOKEN_BYTES = 32
 MAX_TEXT = 255
 MAX_ID_DIGITS = 18
+IDS_IN_ONE_QUERY = 500
+
+
+class Told(NamedTuple):
+    """What a platform says of a person, as it is kept: plain and short; None for what it does not say."""
+
+    name: str | None
+    email: str | None
+
+
+def told(name: str | None, email: str | None) -> Told:
+    return Told(_shown(name), _address(email))
 
 
 def find_or_add(
     connection: Connection, issuer: str, sub: str, *, name: str | None, email: str | None, now: datetime
 ) -> int:
-    """The trainee of a platform identity, made at the first launch.
+    """The trainee of a platform identity, made when a launch or a roster names it first.
 
-    `sub` is unique within `issuer` (OpenID Connect Core §2). Name and address follow the latest launch that sends them.
+    `sub` is unique within `issuer` (OpenID Connect Core §2). A name or address that is given replaces the former one.
     Of two first launches at once, one makes the person and both get the same id.
     """
     known = _of_identity(connection, issuer, sub)
@@ -28,6 +41,50 @@ def find_or_add(
         return _add(connection, issuer, sub, _shown(name), _address(email), now)
     _refresh(connection, known, _shown(name), _address(email))
     return int(known.id)
+
+
+def add_missing(connection: Connection, issuer: str, said: Mapping[str, Told], now: datetime) -> dict[str, Row[Any]]:
+    """Make known whoever of these is not known yet; what `of_identities` says of all of them then.
+
+    In one order, so that of two rosters with the same people one waits for the other. Who launches meanwhile is the
+    launch's person.
+    """
+    known = of_identities(connection, issuer, list(said))
+    missing = sorted(said.keys() - known.keys())
+    if not missing:
+        return known
+    people = [_person(*said[sub], now) for sub in missing]
+    added = connection.scalars(insert(trainees).returning(trainees.c.id, sort_by_parameter_order=True), people).all()
+    rows = [{"issuer": issuer, "sub": sub, "trainee_id": each} for sub, each in zip(missing, added, strict=True)]
+    connection.execute(insert_ignoring(connection, identities), rows)
+    found = of_identities(connection, issuer, missing)
+    for spare in set(added) - {row.id for row in found.values()}:
+        connection.execute(delete(trainees).where(trainees.c.id == spare))
+    return known | found
+
+
+def hold(connection: Connection, trainee_ids: Sequence[int]) -> None:
+    """Keep others from changing these people until the transaction ends (SQLite has one writer anyway)."""
+    for some in _portions(sorted(trainee_ids)):
+        locked = select(trainees.c.id).where(trainees.c.id.in_(some)).order_by(trainees.c.id)
+        connection.execute(locked.with_for_update(key_share=True))
+
+
+def change(connection: Connection, news: Mapping[int, Told]) -> None:
+    """Replace name and address of these people by what is told; None leaves what is kept."""
+    rows = [{"person": each, **news[each]._asdict()} for each in sorted(news)]
+    if rows:
+        connection.execute(_change_person, rows)
+
+
+def of_identities(connection: Connection, issuer: str, subs: Sequence[str]) -> dict[str, Row[Any]]:
+    """By `sub`: id, name and e-mail address of those of these platform identities that are known."""
+    found: dict[str, Row[Any]] = {}
+    query = select(identities.c.sub, trainees.c.id, trainees.c.name, trainees.c.email)
+    query = query.join_from(identities, trainees).where(identities.c.issuer == issuer)
+    for some in _portions(subs):
+        found |= {row.sub: row for row in connection.execute(query.where(identities.c.sub.in_(some)))}
+    return found
 
 
 def find(connection: Connection, id_or_email: str) -> int:
@@ -71,9 +128,7 @@ def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any,
 
 
 def _add(connection: Connection, issuer: str, sub: str, name: str | None, email: str | None, now: datetime) -> int:
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    person = {"name": name, "email": email, "calendar_token": token, "created_at": now}
-    trainee_id: int = connection.execute(_insert_person, person).scalar_one()
+    trainee_id: int = connection.execute(_insert_person, _person(name, email, now)).scalar_one()
     identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
     if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
         return trainee_id
@@ -82,6 +137,11 @@ def _add(connection: Connection, issuer: str, sub: str, name: str | None, email:
     known = _of_identity(connection, issuer, sub)
     assert known is not None
     return int(known.id)
+
+
+def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    return {"name": name, "email": email, "calendar_token": token, "created_at": now}
 
 
 def _refresh(connection: Connection, known: Row[Any, Any, Any], name: str | None, email: str | None) -> None:
@@ -107,9 +167,15 @@ def _plain(text: str) -> str:
     return "".join(letter for letter in text if letter.isprintable()).strip()
 
 
+def _portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (values[start : start + IDS_IN_ONE_QUERY] for start in range(0, len(values), IDS_IN_ONE_QUERY))
+
+
 def _unknown() -> NotFound:
     return NotFound(
-        "trainee_unknown", "There is no such trainee.", "People are known from their first launch; check id or address."
+        "trainee_unknown",
+        "There is no such trainee.",
+        "People are known from launches and rosters; check id or address.",
     )
 
 
@@ -119,3 +185,11 @@ _person_of_identity = (
     .where(identities.c.issuer == bindparam("issuer"), identities.c.sub == bindparam("sub"))
 )
 _insert_person = insert(trainees).returning(trainees.c.id)
+_change_person = (
+    update(trainees)
+    .where(trainees.c.id == bindparam("person"))
+    .values(
+        name=func.coalesce(bindparam("name", type_=String), trainees.c.name),
+        email=func.coalesce(bindparam("email", type_=String), trainees.c.email),
+    )
+)

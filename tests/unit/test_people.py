@@ -99,3 +99,12 @@ def test_the_issuer_and_sub_are_taken_exactly(database: Database, now: datetime)
         first = launched(connection, now)
         again = people.find_or_add(connection, ISSUER, "USER-ADA", name=None, email=None, now=now)
         assert again != first
+
+
+def test_many_identities_are_looked_up_at_once(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        ada = launched(connection, now)
+        people.find_or_add(connection, "https://other.example.org", "user-bo", name=None, email=None, now=now)
+        subs = ["user-bo", *(f"user-{number}" for number in range(1200)), "user-ada"]
+        found = people.of_identities(connection, ISSUER, subs)
+    assert {sub: (row.id, row.email) for sub, row in found.items()} == {"user-ada": (ada, "ada@example.org")}
