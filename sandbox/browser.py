@@ -120,6 +120,9 @@ class Browser:
     def open(self, url: str) -> Page:
         return self._send("GET", url)
 
+    def post(self, url: str, fields: Mapping[str, str]) -> Page:
+        return self._send("POST", url, data=dict(fields))
+
     def submit(self, page: Page, form: Form, **values: str) -> Page:
         """Send a form of a page with its own values and the given ones."""
         url = urljoin(page.url, form.action or page.url)

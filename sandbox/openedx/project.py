@@ -32,6 +32,7 @@ APPS = (
 # and change units, and nothing here is worth protecting.
 MIDDLEWARE = (
     "edx_django_utils.cache.middleware.RequestCacheMiddleware",
+    "sandbox.openedx.recording.RecordingMiddleware",
     "sandbox.openedx.cookies.SessionCookieMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

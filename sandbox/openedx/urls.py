@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import include, path
 from django.views.static import serve
 
-from sandbox.openedx import api, pages
+from sandbox.openedx import api, certification, pages
 
 STATIC = Path(__file__).with_name("static")
 # The LMS gives blocks a page with jQuery; Django carries a copy.
@@ -33,7 +33,11 @@ urlpatterns = [
     path("sandbox/state.json", api.state_json),
     path("sandbox/sign-in", api.sign_in),
     path("sandbox/units/<slug:block_id>", api.change_unit),
+    path("sandbox/units/<slug:block_id>/sign.json", certification.sign_json),
+    path("sandbox/units/<slug:block_id>/content.json", certification.content_json),
+    path("sandbox/requests.json", certification.requests_json),
     path("static/jquery/<path:path>", files, {"document_root": JQUERY}),
+    path("favicon.ico", files, {"document_root": STATIC, "path": "icon.svg"}),  # the package's own pages name none
     path("static/<path:path>", files, {"document_root": STATIC}),
     path("api/", include("lti_consumer.plugin.urls", namespace="lti_consumer")),
 ]
