@@ -11,7 +11,7 @@
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: install environments demo demo-check test sure format lint types contracts chromium bench migration reference lock clean help
+.PHONY: install environments demo demo-check test sure format lint types contracts chromium bench migration reference pictures lock clean help
 
 PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.14 python3.11; do \
 	"$$each" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
@@ -108,9 +108,13 @@ migration: $(TEST)
 	@.venv-test/bin/python -m lti_tool.migrations.draft
 	@.venv-test/bin/ruff format --quiet lti_tool/migrations
 
-# docs/errors.md and docs/commands.md, written anew from the source.
+# docs/errors.md, docs/commands.md and docs/roles.md, written anew from the source.
 reference: $(TEST)
 	@.venv-test/bin/python -m tests.reference
+
+# The pictures of docs/platforms, taken anew from the running tool.
+pictures: $(TEST) $(SANDBOX)
+	@.venv-test/bin/python -m tests.browser.pictures
 
 # Locks for every Python from 3.11 on, without index addresses. Needs uv on the path.
 lock:
