@@ -5,8 +5,13 @@ from typing import Any
 import click
 
 from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
-from lti_tool.grades import ledger
+from lti_tool.grades import ledger, reconcile, regrades
 from lti_tool.grades.delivery import Deliverer
+from lti_tool.grades.line_item_search import LineItemSearch
+from lti_tool.grades.reconcile import Reconciler
+from lti_tool.wiring import Sweep
+
+STATUSES = ("waiting", "delivered", "parked", "kept")
 
 
 @click.group()
@@ -15,10 +20,11 @@ def grades() -> None:
 
 
 @grades.command(name="ledger")
-@click.option("--status", type=click.Choice(["waiting", "delivered", "parked"]), default=None, help="Only these.")
+@click.option("--status", type=click.Choice(STATUSES), default=None, help="Only these.")
 @json_option
 def show_ledger(status: str | None, as_json: bool) -> None:
-    """Desired and delivered scores side by side. "delivered" means that the platform has accepted the score."""
+    """Desired and delivered scores side by side. "delivered" means that the platform has accepted the score, "seen"
+    what its gradebook showed when it was last read."""
     with open_house() as house, house.database.read() as connection:
         found = ledger.rows(connection, status=status)
     print_rows([_row(each) for each in found], as_json)
@@ -28,16 +34,36 @@ def show_ledger(status: str | None, as_json: bool) -> None:
 @click.option("--parked", is_flag=True, help="Try the parked ones again too, from the beginning.")
 @json_option
 def deliver(parked: bool, as_json: bool) -> None:
-    """Send what is due now, instead of waiting for the worker."""
+    """Send what is due now, instead of waiting for the worker; missing grade columns are found or made first."""
     with open_house() as house:
         if parked:
             with house.database.write() as connection:
-                ledger.try_parked_again(connection, house.clock())
+                regrades.try_parked_again(connection, house.clock())
+        sweep = Sweep(house)
+        sweep.run()
+        LineItemSearch(house.database, house.platform_api, house.clock, after=sweep.run).search_all()
         Deliverer(house.database, house.platform_api, house.clock).deliver_all()
         with house.database.read() as connection:
             found = ledger.rows(connection)
     counts = {status: sum(each.status == status for each in found) for status in ("delivered", "waiting", "parked")}
     print_fields(counts, as_json)
+
+
+@grades.command(name="reconcile")
+@click.option("--all", "every", is_flag=True, help="Read every grade that can be read now.")
+@json_option
+def look(every: bool, as_json: bool) -> None:
+    """Read from platforms' gradebooks what became of delivered scores, as the worker does in its own time. Nothing is
+    sent; a grade that somebody else entered is shown and left alone."""
+    with open_house() as house:
+        if every:
+            with house.database.write() as connection:
+                reconcile.ask_for_all(connection, house.clock())
+        Reconciler(house.database, house.platform_api, house.clock).look_all()
+        with house.database.read() as connection:
+            found = ledger.rows(connection)
+    states = ("same", "differs", "missing", "unreadable", "unread")
+    print_fields({state: sum(each.seen == state for each in found) for state in states}, as_json)
 
 
 def _row(each: Any) -> dict[str, Any]:
@@ -51,6 +77,8 @@ def _row(each: Any) -> dict[str, Any]:
         "delivered": each.delivered_given if each.delivered_version else None,
         "maximum": each.desired_maximum,
         "status": each.status,
+        "seen": each.seen,
+        "seen_given": each.seen_given,
         "attempts": each.attempts,
         "last_answer": each.last_answer,
         "comment": each.desired_comment,

@@ -9,22 +9,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from lti_tool.errors import BadInput
+from lti_tool.grades.seen import Value
 from lti_tool.lti.quirks import Profile
 
 SCORE_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
 ACTIVITY_PROGRESS = ("Initialized", "Started", "InProgress", "Submitted", "Completed")
 GRADING_PROGRESS = ("FullyGraded", "Pending", "PendingManual", "Failed", "NotReady")
 
-# delivered: the platform has it · again: with a new timestamp · later: as it is, after a pause · parked: staff look
-Outcome = Literal["delivered", "again", "later", "parked"]
+# delivered: the platform has it · again: with a new timestamp · later: as it is, after a pause · parked: staff look ·
+# look: the results decide whether it arrived · regraded: the platform shows what somebody else entered
+Outcome = Literal["delivered", "again", "later", "parked", "look", "regraded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do after an answer, and what the ledger shows of it."""
+    """What to do after an answer, and what the ledger shows of it; `seen` is what a re-grade shows."""
 
     outcome: Outcome
     says: str
+    seen: Value | None = None
 
 
 def score_body(
@@ -62,9 +65,16 @@ def timestamp_text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def next_timestamp(now: datetime, last: datetime | None) -> datetime:
-    """Later than the last one sent for the pair, and no later than now unless our clock has gone back since then."""
-    return now if last is None else max(now, last + timedelta(microseconds=1))
+def next_timestamp(now: datetime, last: datetime | None, *, whole_seconds: bool = False) -> datetime:
+    """Later than the last one sent for the pair, and no later than now unless our clock has gone back since then.
+
+    With `whole_seconds` it is later by the second that it falls into too (Moodle).
+    """
+    if last is None:
+        return now
+    if whole_seconds:
+        return max(now, last.replace(microsecond=0) + timedelta(seconds=1))
+    return max(now, last + timedelta(microseconds=1))
 
 
 def interpret(profile: Profile, status: int, body_start: str, *, resent: bool) -> Verdict:
@@ -75,7 +85,7 @@ def interpret(profile: Profile, status: int, body_start: str, *, resent: bool) -
     if _says_already_exists(profile, status, body_start):
         return Verdict("delivered", f"{status} already there") if resent else Verdict("again", answer)
     if status == profile.older_timestamp_status and (status == 409 or "later point in time" in body_start):
-        return Verdict("again", answer)
+        return Verdict("look" if profile.refusal_needs_a_look else "again", answer)
     if status in (401, 403, 408, 425, 429) or status >= 500:
         return Verdict("later", answer)
     return Verdict("parked", answer)

@@ -1,75 +1,39 @@
 """Delivery: every waiting score of the ledger is sent until the platform has it, or until staff must look at it.
 
-A score is claimed by a conditional UPDATE with a lease; whoever lost the lease records nothing. One score is in flight
-per (line item, user), each with a timestamp later than the one before. What was sent without an answer goes out again
-with the same timestamp, so a platform that has it can say so (openedx.md §5).
+What was sent without an answer goes out again with the same timestamp, so a platform that has it can say so
+(openedx.md §5). Where the gradebook can be read, a score that is not the first is preceded by a look: what somebody
+else entered there meanwhile is never overwritten.
 """
 
 import logging
-import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Protocol
-
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, tuple_, update
 
 from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, GatehouseError, OutboundError, PlatformRefused
-from lti_tool.grades.ags import Verdict, interpret, next_timestamp, score_body
-from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS
-from lti_tool.lti.quirks import PROFILES
-from lti_tool.tables.courses import placements
-from lti_tool.tables.platforms import registrations
-from lti_tool.tables.scores import scores
-from lti_tool.tasks import Clock, backoff
+from lti_tool.grades import due_scores
+from lti_tool.grades.ags import Verdict, interpret, score_body
+from lti_tool.grades.due_scores import REGRADED, DueScore, claim_due, record, waiting_platforms
+from lti_tool.grades.seen import MAXIMUM_WHEN_UNSAID, Value, compare
+from lti_tool.lti.platform_api import PlatformApi
+from lti_tool.lti.results import fetch_result
+from lti_tool.tasks import Clock
 
 log = logging.getLogger(__name__)
 
 # One platform gets half of the senders at most: while it hangs, the others are served.
 SENDERS = 12
-# Longer than a score can be under way: token, score, and both once more after a 401, each as slow as we put up with.
-LEASE = 4 * timedelta(seconds=CONNECT_SECONDS + READ_SECONDS + WHOLE_ANSWER_SECONDS)
-# With a pause that grows to an hour: about two days of a platform that is away.
-MOST_ATTEMPTS = 56
-# A platform that refuses a fresh timestamp this often holds something newer than we know of.
-MOST_TIMESTAMPS = 5
-# Platforms that compare whole seconds need one between two scores of a person (AG-8).
-PAUSE = timedelta(seconds=1)
-
-
-class ScoreDoor(Protocol):
-    """What delivery needs of `lti.platform_api.PlatformApi`."""
-
-    def post_score(self, registration_id: int, line_item_url: str, score: dict[str, Any]) -> Any:
-        """An answer with `status` and `body_start`; raises OutboundError when there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class DueScore:
-    """One claimed score: the desired version as it was claimed, and the lease under which it is recorded."""
-
-    id: int
-    owner: str
-    registration_id: int
-    profile: str
-    line_item_url: str
-    user_id: str
-    version: int
-    given: float | None
-    maximum: float
-    comment: str
-    timestamp: datetime
-    resent: bool
-    attempts: int
+# Answers of a results service that may be another one in a while.
+PASSING = (408, 425, 429)
+ARRIVED = Verdict("delivered", "seen in the results")
 
 
 class Deliverer:
     """Sends due scores with a few threads. `deliver_due` is made to be called again and again by one thread."""
 
-    def __init__(self, database: Database, platform_api: ScoreDoor, clock: Clock, *, senders: int = SENDERS) -> None:
+    def __init__(self, database: Database, api: PlatformApi, clock: Clock, *, senders: int = SENDERS) -> None:
         self._database = database
-        self._door = platform_api
+        self._sender = Sender(database, api, clock)
         self._clock = clock
         self._senders = senders
         self._pool = ThreadPoolExecutor(senders, thread_name_prefix="score")
@@ -84,7 +48,7 @@ class Deliverer:
         now = self._clock()
         for registration_id in waiting_platforms(self._database, now):
             for due in claim_due(self._database, now, self._room(registration_id), registration_id):
-                self._in_flight[self._pool.submit(self._deliver, due)] = due.registration_id
+                self._in_flight[self._pool.submit(self._sender.deliver, due)] = due.registration_id
         if self._in_flight:
             wait(self._in_flight, timeout=0.05, return_when=FIRST_COMPLETED)
         return bool(self._in_flight)
@@ -105,168 +69,122 @@ class Deliverer:
             if error is not None:  # the lease runs out and the score is sent again
                 log.error("score could not be recorded", extra={"error": type(error).__name__})
 
-    def _deliver(self, due: DueScore) -> None:
-        verdict = self._send(due)
-        with self._database.write() as connection:
-            record(connection, due, verdict, self._clock())
+
+class LeaseLostError(Exception):
+    """Somebody else has the score in hand by now, and answers for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends one claimed score, in the thread that calls it."""
+
+    database: Database
+    api: PlatformApi
+    clock: Clock
+
+    def deliver(self, due: DueScore) -> None:
+        """Look where it is needed, send, and record what became of it."""
+        try:
+            due, verdict = self._attempt(due)
+        except LeaseLostError:
+            return
+        with self.database.write() as connection:
+            record(connection, due, verdict, self.clock())
         if verdict.outcome != "delivered":
             log.warning("score not delivered", extra={"score": due.id, "outcome": verdict.outcome})
 
-    def _send(self, due: DueScore) -> Verdict:
+    def _attempt(self, due: DueScore) -> tuple[DueScore, Verdict]:
+        if due.timestamp is None:
+            try:
+                verdict = self._look_first(due)
+            except Exception as error:
+                verdict = verdict_of(error)
+            if verdict is not None:
+                return due, verdict
+            due = self._renew(due)
         try:
-            body = score_body(
-                user_id=due.user_id,
-                given=due.given,
-                maximum=due.maximum,
-                comment=due.comment,
-                timestamp=due.timestamp,
-            )
-            answer = self._door.post_score(due.registration_id, due.line_item_url, body)
-            return interpret(PROFILES[due.profile], answer.status, answer.body_start, resent=due.resent)
-        except AddressRefused as error:
-            return Verdict("parked", error.code)
-        except PlatformRefused as error:  # no token to be had, or a redirect, which is never followed
-            return Verdict("parked" if 300 <= error.answered < 400 else "later", f"{error.answered} {error.code}")
-        except OutboundError as error:
-            return Verdict("later", error.code)
-        except GatehouseError as error:
-            return Verdict("parked", error.code)
-        except Exception as error:  # a fault of ours: it backs off and is parked in the end like any other
-            return Verdict("later", type(error).__name__)
+            verdict = self._send(due)
+            return due, self._look_after(due, verdict) if verdict.outcome == "look" else verdict
+        except Exception as error:
+            return due, verdict_of(error)
 
+    def _look_first(self, due: DueScore) -> Verdict | None:
+        """What the gradebook shows before anything is sent: None when the way is free."""
+        shown = self._shown(due)
+        if shown is None or shown.given is None:
+            return None
+        if due.sent is not None and shown.is_same(due.sent) and not _is_delivered(due, shown):
+            if due.resent:
+                return ARRIVED
+            self._record_arrival(due)
+        return None if _is_ours(due, shown) else Verdict("regraded", REGRADED, shown)
 
-def waiting_platforms(database: Database, now: datetime) -> list[int]:
-    """The registrations that have a score due, the one that has waited longest first."""
-    with database.read() as connection:
-        return list(
-            connection.scalars(
-                select(placements.c.registration_id)
-                .join(scores, scores.c.placement_id == placements.c.id)
-                .where(_due(now))
-                .group_by(placements.c.registration_id)
-                .order_by(func.min(scores.c.next_attempt_at))
-            )
+    def _look_after(self, due: DueScore, refused: Verdict) -> Verdict:
+        """What the gradebook shows after the platform said that it holds something newer."""
+        shown = self._shown(due)
+        if shown is None or shown.given is None:
+            return Verdict("again", refused.says)
+        if shown.is_same(due.value) and (due.resent or not _is_delivered(due, shown)):
+            return ARRIVED
+        return Verdict("again", refused.says) if _is_ours(due, shown) else Verdict("regraded", REGRADED, shown)
+
+    def _shown(self, due: DueScore) -> Value | None:
+        """What the results show of this person; None where they may not be read. Raises OutboundError when there was no
+        answer, or one that may be another in a while."""
+        if not due.is_readable:
+            return None
+        try:
+            result = fetch_result(self.api, due.registration_id, due.line_item_url, due.user_id)
+        except PlatformRefused as error:
+            if error.answered >= 500 or error.answered in PASSING:
+                raise
+            return None
+        if result is None:
+            return Value(None, due.value.maximum)
+        return Value(result.given, result.maximum or MAXIMUM_WHEN_UNSAID)
+
+    def _send(self, due: DueScore) -> Verdict:
+        assert due.timestamp is not None
+        body = score_body(
+            user_id=due.user_id,
+            given=due.value.given,
+            maximum=due.value.maximum,
+            comment=due.comment,
+            timestamp=due.timestamp,
         )
+        answer = self.api.post_score(due.registration_id, due.line_item_url, body)
+        return interpret(due.profile, answer.status, answer.body_start, resent=due.resent)
+
+    def _renew(self, due: DueScore) -> DueScore:
+        with self.database.write() as connection:
+            renewed = due_scores.renew(connection, due, self.clock())
+        if renewed is None:
+            raise LeaseLostError
+        return renewed
+
+    def _record_arrival(self, due: DueScore) -> None:
+        with self.database.write() as connection:
+            due_scores.record_arrival(connection, due, self.clock())
 
 
-def claim_due(database: Database, now: datetime, limit: int, registration_id: int | None = None) -> list[DueScore]:
-    """Lease up to `limit` scores whose time has come, of all platforms or of one; their timestamps are on record before
-    anything is sent."""
-    if limit <= 0:
-        return []
-    due = _due(now)
-    if registration_id is not None:
-        theirs = select(placements.c.id).where(placements.c.registration_id == registration_id)
-        due = and_(due, scores.c.placement_id.in_(theirs))
-    with database.write() as connection:
-        pairs = connection.execute(
-            select(scores.c.line_item_url, scores.c.user_id).where(due).order_by(scores.c.next_attempt_at).limit(limit)
-        ).all()
-        return _claim(connection, {(row.line_item_url, row.user_id) for row in pairs}, now)
+def _is_delivered(due: DueScore, shown: Value) -> bool:
+    """Whether this is what the platform had taken before."""
+    return due.delivered is not None and shown.is_same(due.delivered)
 
 
-def record(connection: Connection, due: DueScore, verdict: Verdict, now: datetime) -> bool:
-    """Write what became of a claimed score; False when the lease was lost and somebody else answers for it."""
-    values: dict[str, Any] = {
-        "lease_owner": None,
-        "leased_until": None,
-        "last_answer": verdict.says,
-        # A value that was desired meanwhile is sent whatever became of the older one.
-        "status": case((scores.c.desired_version == due.version, _status(due, verdict)), else_="waiting"),
-        "attempts": case((scores.c.desired_version == due.version, _tries(due, verdict)), else_=scores.c.attempts),
-        "next_attempt_at": now + _pause(due, verdict),
-    }
-    if verdict.outcome == "delivered":
-        values |= {"delivered_version": due.version, "delivered_given": due.given, "delivered_at": now}
-    elif verdict.outcome == "again":
-        values |= {"sent_version": None}
-    ours = and_(scores.c.id == due.id, scores.c.lease_owner == due.owner)
-    return bool(connection.execute(update(scores).where(ours).values(values)).rowcount)
+def _is_ours(due: DueScore, shown: Value) -> bool:
+    return compare(shown, (*due.ours, due.value)) == "same"
 
 
-def _tries(due: DueScore, verdict: Verdict) -> int:
-    """How often in a row this has been the outcome. Only after `again` a score goes out with another timestamp."""
-    is_another = {"again": due.resent, "later": not due.resent}.get(verdict.outcome, False)
-    return 1 if is_another else due.attempts
-
-
-def _status(due: DueScore, verdict: Verdict) -> str:
-    if verdict.outcome == "delivered":
-        return "delivered"
-    most = MOST_TIMESTAMPS if verdict.outcome == "again" else MOST_ATTEMPTS
-    return "parked" if verdict.outcome == "parked" or _tries(due, verdict) >= most else "waiting"
-
-
-def _pause(due: DueScore, verdict: Verdict) -> timedelta:
-    return backoff(min(_tries(due, verdict), 12)) if verdict.outcome == "later" else PAUSE
-
-
-def _due(now: datetime) -> ColumnElement[bool]:
-    active = select(placements.c.id).join(registrations).where(registrations.c.status == "active")
-    return and_(
-        scores.c.status == "waiting",
-        scores.c.next_attempt_at <= now,
-        or_(scores.c.lease_owner.is_(None), scores.c.leased_until < now),
-        scores.c.placement_id.in_(active),
-    )
-
-
-def _claim(connection: Connection, pairs: set[tuple[str, str]], now: datetime) -> list[DueScore]:
-    """All rows of these (line item, user) pairs are held, so that two workers cannot take two rows of one pair."""
-    if not pairs:
-        return []
-    held = connection.execute(
-        select(scores, placements.c.registration_id, registrations.c.profile)
-        .join(placements, placements.c.id == scores.c.placement_id)
-        .join(registrations, registrations.c.id == placements.c.registration_id)
-        .where(tuple_(scores.c.line_item_url, scores.c.user_id).in_(pairs))
-        .order_by(scores.c.id)
-        .with_for_update(of=scores)
-    ).all()
-    claimed = (_lease(connection, row, held, now) for row in held)
-    return [each for each in claimed if each is not None]
-
-
-def _lease(connection: Connection, row: Row[Any], held: Any, now: datetime) -> DueScore | None:
-    pair = [each for each in held if (each.line_item_url, each.user_id) == (row.line_item_url, row.user_id)]
-    resent = row.sent_version == row.desired_version and row.last_timestamp is not None
-    sent = max((each.last_timestamp for each in pair if each.last_timestamp), default=None)
-    timestamp = row.last_timestamp if resent else next_timestamp(now, sent)
-    owner = uuid.uuid4().hex
-    other = scores.alias()
-    in_flight = select(other.c.id).where(
-        other.c.line_item_url == row.line_item_url,
-        other.c.user_id == row.user_id,
-        other.c.lease_owner.is_not(None),
-        other.c.leased_until >= now,
-    )
-    leased = connection.execute(
-        update(scores)
-        .where(scores.c.id == row.id, _due(now), ~in_flight.exists())
-        .values(
-            lease_owner=owner,
-            leased_until=now + LEASE,
-            attempts=scores.c.attempts + 1,
-            last_timestamp=timestamp,
-            sent_version=row.desired_version,
-        )
-    )
-    return _as_due(row, owner, timestamp, resent) if leased.rowcount else None
-
-
-def _as_due(row: Row[Any], owner: str, timestamp: datetime, resent: bool) -> DueScore:
-    return DueScore(
-        id=row.id,
-        owner=owner,
-        registration_id=row.registration_id,
-        profile=row.profile,
-        line_item_url=row.line_item_url,
-        user_id=row.user_id,
-        version=row.desired_version,
-        given=row.desired_given,
-        maximum=row.desired_maximum,
-        comment=row.desired_comment,
-        timestamp=timestamp,
-        resent=resent,
-        attempts=row.attempts + 1,
-    )
+def verdict_of(error: Exception) -> Verdict:
+    """What becomes of a score that met an error instead of an answer."""
+    if isinstance(error, AddressRefused):
+        return Verdict("parked", error.code)
+    if isinstance(error, PlatformRefused):  # no token to be had, or a redirect, which is never followed
+        return Verdict("parked" if 300 <= error.answered < 400 else "later", f"{error.answered} {error.code}")
+    if isinstance(error, OutboundError):
+        return Verdict("later", error.code)
+    if isinstance(error, GatehouseError):
+        return Verdict("parked", error.code)
+    # A fault of ours: it backs off and is parked in the end like any other.
+    return Verdict("later", type(error).__name__)

@@ -1,42 +1,46 @@
 """The score ledger: what each platform should hold of each person. Desired is not delivered; `delivery` closes the gap.
 
+A person's scores of one module go to every column of it, in every course they are enrolled in (`line_items`).
 A score rests on attendance alone: an equivalency or an imported completion gives no grade (gates.md A3.7, A10.8). Only
 final values are desired, since a platform may ignore or blank anything else (AG-11).
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from lti_tool import publication
 from lti_tool.db import insert_ignoring
-from lti_tool.grades import awards
+from lti_tool.grades import awards, line_items
 from lti_tool.grades.ags import SCORE_SCOPE
-from lti_tool.grades.claim_lines import body_name
+from lti_tool.grades.due_scores import REGRADED
+from lti_tool.grades.score_values import Score, score_of
 from lti_tool.grades.settled_days import FINAL, hold
-from lti_tool.programme.model import Programme
 from lti_tool.tables.courses import enrolments, placements
+from lti_tool.tables.credit import awards as credit_awards
 from lti_tool.tables.gates import completions
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import trainees
+from lti_tool.tables.platforms import registrations
+from lti_tool.tables.scores import line_items as columns
 from lti_tool.tables.scores import scores
 
-# The full score says "completed"; minutes alone, however many, stay below it.
-MOST_HUNDREDTHS = 9_999
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What one line item should show of one person: `given` of `maximum`, and the comment that explains it."""
-
-    meaning: str
-    given: float
-    maximum: float
-    comment: str
+# A column that a score has not been to yet: nothing is known of what it holds.
+ELSEWHERE = {
+    "delivered_version": 0,
+    "delivered_given": None,
+    "delivered_maximum": None,
+    "delivered_at": None,
+    "sent_version": None,
+    "sent_given": None,
+    "sent_maximum": None,
+    "seen": "unread",
+    "seen_given": None,
+    "seen_at": None,
+    "look_at": None,
+}
 
 
 def desire(connection: Connection, trainee_ids: Collection[int], module_id: str, now: datetime) -> int:
@@ -46,30 +50,32 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     number of scores that changed.
     """
     hold(connection, trainee_ids)
+    line_items.connect(connection, now, module_id)
     wanted = _wanted(connection, trainee_ids, module_id)
     added = _insert(connection, [each for each in wanted if each[0].score_id is None], now)
     return added + _renew(connection, [each for each in wanted if each[0].score_id is not None], now)
 
 
-def without_score(connection: Connection, launched_since: datetime) -> list[tuple[str, int]]:
-    """(module id, trainee id) of people who attended a module and have launched it since, at a place that has no score
-    for them or has moved to another line item."""
+def without_score(connection: Connection, since: datetime) -> list[tuple[str, int]]:
+    """(module id, trainee id) of people who attended a module and have come to its unit since, or whose unit has a new
+    column since, where there is no score of them yet or it went to another column."""
     query = (
         select(live_sessions.c.module_id, attendances.c.trainee_id)
         .select_from(attendances)
         .join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
         .join(placements, placements.c.module_id == live_sessions.c.module_id)
+        .join(registrations, registrations.c.id == placements.c.registration_id)
+        .join(columns, columns.c.placement_id == placements.c.id)
         .join(enrolments, and_(_enrolled_here(), enrolments.c.trainee_id == attendances.c.trainee_id))
-        .outerjoin(
-            scores, and_(scores.c.placement_id == placements.c.id, scores.c.trainee_id == attendances.c.trainee_id)
-        )
+        .outerjoin(scores, and_(_of_column(), scores.c.trainee_id == attendances.c.trainee_id))
         .where(
             FINAL,
+            line_items.usable(),
             attendances.c.seconds_present > 0,
-            placements.c.line_item_url.is_not(None),
             enrolments.c.role == "trainee",
-            or_(enrolments.c.last_launch_at >= launched_since, placements.c.updated_at >= launched_since),
-            or_(scores.c.id.is_(None), scores.c.line_item_url != placements.c.line_item_url),
+            _is_due_there(),
+            _is_news(since),
+            or_(scores.c.id.is_(None), scores.c.line_item_url != columns.c.url),
         )
         .distinct()
         .order_by(live_sessions.c.module_id, attendances.c.trainee_id)
@@ -78,38 +84,29 @@ def without_score(connection: Connection, launched_since: datetime) -> list[tupl
 
 
 def rows(connection: Connection, *, status: str | None = None) -> Sequence[Row[Any]]:
-    """The ledger, all or of one status (waiting, delivered, parked), with the module and the person's name."""
+    """The ledger, all or of one status (waiting, delivered, parked, kept), with the module, the person's name and the
+    kind of platform."""
     query = (
-        select(scores, placements.c.module_id, placements.c.context_title, trainees.c.name)
+        select(scores, placements.c.module_id, placements.c.context_title, trainees.c.name, registrations.c.profile)
         .join(placements, placements.c.id == scores.c.placement_id)
+        .join(registrations, registrations.c.id == placements.c.registration_id)
         .join(trainees, trainees.c.id == scores.c.trainee_id)
         .order_by(scores.c.id)
     )
     return connection.execute(query if status is None else query.where(scores.c.status == status)).all()
 
 
-def try_parked_again(connection: Connection, now: datetime) -> int:
-    """Put every parked score back in line; how many there were."""
-    return connection.execute(
-        update(scores)
-        .where(scores.c.status == "parked")
-        .values(status="waiting", attempts=0, next_attempt_at=now, sent_version=None)
-    ).rowcount
-
-
 def _wanted(connection: Connection, trainee_ids: Collection[int], module_id: str) -> list[tuple[Any, Score]]:
-    """Every place where a score of these people belongs, with that score."""
+    """Every column where a score of these people belongs, with that score."""
     best = _best_attendances(connection, trainee_ids, module_id)
     awarded = awards.in_force_of(connection, list(best), module_id)
+    numbers = sorted({each.programme_version for each in best.values()})
+    programmes = {number: publication.version(connection, number).programme for number in numbers}
     wanted: list[tuple[Any, Score]] = []
-    for number in sorted({each.programme_version for each in best.values()}):
-        programme = publication.version(connection, number).programme
-        people = [trainee_id for trainee_id, each in best.items() if each.programme_version == number]
-        places = _places(connection, people, module_id, programme.scores.single_line_item)
-        wanted += [
-            (place, _score(programme, best[place.trainee_id], awarded.get(place.trainee_id, []), place))
-            for place in places
-        ]
+    for place in _places(connection, list(best), module_id):
+        attended = best[place.trainee_id]
+        programme = programmes[attended.programme_version]
+        wanted.append((place, score_of(programme, attended, awarded.get(place.trainee_id, []), place)))
     return wanted
 
 
@@ -145,62 +142,63 @@ def _enrolled_here() -> Any:
     )
 
 
-def _places(connection: Connection, trainee_ids: Collection[int], module_id: str, meaning: str) -> Sequence[Any]:
-    """Where scores of this module go for these people, with the ledger's row of that place where there is one."""
-    known = and_(
-        scores.c.placement_id == placements.c.id,
-        scores.c.trainee_id == enrolments.c.trainee_id,
-        scores.c.meaning == meaning,
+def _of_column() -> Any:
+    return and_(scores.c.placement_id == columns.c.placement_id, scores.c.meaning == columns.c.meaning)
+
+
+def _is_due_there() -> Any:
+    """Whether there is anything to say in this column: of credit only once some was awarded (G3)."""
+    awarded = select(credit_awards.c.id).where(
+        credit_awards.c.trainee_id == attendances.c.trainee_id,
+        credit_awards.c.module_id == live_sessions.c.module_id,
+        credit_awards.c.state == "awarded",
     )
+    return or_(columns.c.meaning == "completion", awarded.exists())
+
+
+def _is_news(since: datetime) -> Any:
+    return or_(
+        enrolments.c.last_launch_at >= since,
+        enrolments.c.listed_at >= since,
+        placements.c.updated_at >= since,
+        columns.c.made_at >= since,
+        columns.c.checked_at >= since,
+    )
+
+
+def _places(connection: Connection, trainee_ids: Collection[int], module_id: str) -> Sequence[Any]:
+    """The columns where scores of this module go for these people, with the ledger's row where there is one."""
     query = (
         select(
             enrolments.c.trainee_id,
-            placements.c.id.label("placement_id"),
-            placements.c.line_item_url,
+            columns.c.placement_id,
+            columns.c.meaning,
+            columns.c.url.label("line_item_url"),
             placements.c.ags_scopes,
             enrolments.c.user_id,
             scores.c.id.label("score_id"),
-            scores.c.desired_version,
+            scores.c.status,
+            scores.c.seen,
             scores.c.desired_given,
             scores.c.desired_maximum,
             scores.c.desired_comment,
             scores.c.line_item_url.label("known_url"),
             scores.c.user_id.label("known_user"),
         )
+        .select_from(columns)
+        .join(placements, placements.c.id == columns.c.placement_id)
+        .join(registrations, registrations.c.id == placements.c.registration_id)
         .join(enrolments, _enrolled_here())
-        .outerjoin(scores, known)
+        .outerjoin(scores, and_(_of_column(), scores.c.trainee_id == enrolments.c.trainee_id))
         .where(
+            line_items.usable(),
             placements.c.module_id == module_id,
-            placements.c.line_item_url.is_not(None),
             enrolments.c.trainee_id.in_(trainee_ids),
             enrolments.c.role == "trainee",
         )
-        .order_by(placements.c.id, enrolments.c.trainee_id)
+        .order_by(columns.c.placement_id, enrolments.c.trainee_id, columns.c.id)
     )
     return [row for row in connection.execute(query) if SCORE_SCOPE in row.ags_scopes]
-
-
-def _score(programme: Programme, best: Any, awarded: Sequence[Row[Any]], place: Any) -> Score:
-    comment = _comment(programme, best, awarded)
-    if programme.scores.single_line_item == "ce":
-        credits = sum((row.credits for row in awarded[:1]), Decimal(0))
-        maximum = whole_maximum(credits) if credits else (place.desired_maximum or 1)
-        return Score("ce", float(maximum) if credits else 0.0, float(maximum), comment)
-    hundredths = 10_000 * best.seconds_present // max(best.seconds_instructional, 1)
-    return Score("completion", 100.0 if best.in_full else min(hundredths, MOST_HUNDREDTHS) / 100, 100.0, comment)
-
-
-def whole_maximum(credits: Decimal) -> int:
-    """Credits as the whole number that Open edX asks for: 6.5 becomes 65, 3.75 becomes 375 (G5)."""
-    tens = max(1, -int(credits.normalize().as_tuple().exponent))
-    return int(credits.scaleb(tens))
-
-
-def _comment(programme: Programme, best: Any, awarded: Sequence[Row[Any]]) -> str:
-    """The minutes and the CE result; no health word and no reason ever stands in a gradebook."""
-    minutes = f"{best.seconds_present // 60} of {best.seconds_instructional // 60} instructional minutes."
-    earned = [f"{row.credits} credits ({body_name(programme.bodies.get(row.body_id), row.body_id)})" for row in awarded]
-    return f"{minutes} CE: {', '.join(earned) or 'none awarded'}."
 
 
 def _insert(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: datetime) -> int:
@@ -213,6 +211,7 @@ def _insert(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: da
             **_values(place, score),
             "desired_version": 1,
             "delivered_version": 0,
+            "seen": "unread",
             **_due(now),
         }
         for place, score in wanted
@@ -227,9 +226,20 @@ def _renew(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: dat
     """A new version of each row that says something else now, in the order in which delivery holds them too."""
     changed = [each for each in wanted if _known(each[0]) != tuple(_values(*each).values())]
     for place, score in sorted(changed, key=lambda each: each[0].score_id):
-        renewed = {"desired_version": scores.c.desired_version + 1, **_values(place, score), **_due(now)}
+        renewed = {"desired_version": scores.c.desired_version + 1, **_values(place, score), **_next_step(place, now)}
         connection.execute(update(scores).where(scores.c.id == place.score_id).values(renewed))
     return len(changed)
+
+
+def _next_step(place: Any, now: datetime) -> dict[str, Any]:
+    """A new value is sent, but not over a grade that somebody else entered: then staff decide, or have decided."""
+    if (place.line_item_url, place.user_id) != (place.known_url, place.known_user):
+        return _due(now) | ELSEWHERE
+    if place.status == "kept":
+        return {"desired_at": now}
+    if place.seen == "differs" and place.status != "waiting":
+        return {"desired_at": now, "status": "parked", "last_answer": REGRADED}
+    return _due(now)
 
 
 def _values(place: Any, score: Score) -> dict[str, Any]:

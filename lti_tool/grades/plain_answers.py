@@ -1,4 +1,6 @@
-"""What a platform's last answer to a score means, in words for staff (pure)."""
+"""What stands behind a score's state, in words for staff (pure): platforms' answers, our own codes, columns."""
+
+from lti_tool.lti.quirks import PROFILES
 
 ANSWERS = {
     "400": "The platform did not understand the score. The maximum of the unit may differ from the programme's.",
@@ -11,22 +13,106 @@ ANSWERS = {
     "429": "The platform asked us to slow down. It is tried again by itself.",
 }
 
+# Where a kind of platform means something more exact.
+ANSWERS_OF = {
+    ("openedx", "400"): "Open edX did not take the score; its answer names the field that it is about.",
+    ("openedx", "403"): "Open edX does not let this unit's passport write the grade. Check that the unit is still "
+    "connected with the client id that is registered here.",
+    ("openedx", "500"): "Open edX failed over this score. It also answers so for a person whom it does not know: check "
+    "that the person is still enrolled.",
+    ("moodle", "403"): "Moodle does not allow this tool to write grades in this course. Check the grade service in the "
+    "tool's settings.",
+    ("moodle", "404"): "Moodle has no such grade column any more. The activity may have been deleted.",
+    ("moodle", "409"): "Moodle holds a newer grade, often one that a teacher entered. Compare the two.",
+}
 
-def in_words(last_answer: str | None) -> str:
-    """The plain reason behind the text of the ledger, which starts with the HTTP status or with one of our codes."""
+NOT_A_PARTICIPANT = (
+    "This person takes no grades in the platform's course: teachers, administrators and people who are not enrolled "
+    "are no graded participants there."
+)
+
+CODES = {
+    "regraded": "Somebody changed this grade in the platform's gradebook. Nothing is sent before you decide.",
+    "column_taken_over": "The unit shows another module by now, and the one grade column belongs to that.",
+    "column_meaning_changed": "The unit's grade column means something else by now.",
+    "column_not_bound": "The grade column is not tied to this unit, so nothing would appear in the gradebook.",
+    "column_gone": "The grade column was removed on the platform.",
+    "score_wrong": "This score cannot be written as the platform asks for it. Tell the people who run the tool.",
+    "service_foreign": "The grade's address is not on the platform's own hosts. Check the platform's registration.",
+    "line_item_foreign": "The grade's address is not on the platform's own hosts. Check the platform's registration.",
+    "token_refused": "The platform gave no access to its grades. Often it cannot read this tool's key set, or the "
+    "clocks disagree. It is tried again by itself.",
+    "scope_refused": "The platform does not allow this tool to write grades. Check the tool's settings there.",
+    "tool_keys_unreadable": "The platform could not check our signature: it cannot read this tool's key set.",
+    "assertion_refused": "The clocks of the platform and of this tool disagree.",
+    "token_url_wrong": "There is no token service at the registered address. Check the platform's registration.",
+    "redirect_refused": "The platform sends scores to another address, which is never followed.",
+    "platform_not_in_use": "The platform is switched off here.",
+}
+
+COLUMNS = {
+    "line_item_gone": "A grade column was removed on the platform. It is made again when you ask for it.",
+    "column_taken_over": "Another module behind the same link writes the one grade column.",
+    "line_items_refused": "The platform does not let the tool read or make grade columns here.",
+    "line_items_unreadable": "The platform's list of grade columns cannot be read.",
+    "scope_refused": "The platform does not allow this tool to look after grade columns. Check its settings there.",
+    "service_foreign": "The address of the grade columns is not on the platform's own hosts.",
+    "next_link_foreign": "The platform's list of grade columns goes on at another host, where nothing is sent.",
+}
+AGAIN = "It is tried again by itself."
+GAVE_UP = "It was tried for days in vain; try again once that is mended."
+# How the ledger notes a score that the platform has.
+TAKEN = ("accepted", "already there")
+COLUMN_UNREACHED = "The platform could not be reached for its grade columns. It is tried again by itself."
+
+
+def in_words(last_answer: str | None, profile: str = "generic", *, is_parked: bool = False) -> str:
+    """The plain reason behind the text of the ledger, which starts with the HTTP status or with one of our codes.
+
+    `profile` is the kind of platform that answered; `is_parked`: nothing is tried any more.
+    """
+    words = _words(last_answer or "", profile)
+    return words.replace(AGAIN, GAVE_UP) if is_parked else words
+
+
+def _words(last_answer: str, profile: str) -> str:
     if not last_answer:
         return "Not tried yet."
-    status = last_answer.split(" ", 1)[0]
-    if status in ANSWERS:
-        return ANSWERS[status]
+    status, _, rest = last_answer.partition(" ")
+    if status in CODES:
+        return CODES[status]
+    if rest in CODES:  # an error of ours about an answer: the token service's, a redirect
+        return CODES[rest]
     if status.isdigit():
-        return "The platform took it." if status < "300" else _other(status)
+        return "The platform took it." if rest in TAKEN else _of_status(status, profile)
     if status[:1].isupper():  # the class of a fault of our own, where our codes are in lower case
         return "The tool had a fault of its own. It is tried again by itself."
+    if last_answer == "seen in the results":
+        return "The platform took it: its gradebook shows it."
     return "The platform could not be reached. It is tried again by itself."
 
 
-def _other(status: str) -> str:
+def column_in_words(code: str) -> str:
+    """Why a unit's grade columns are not as they should be."""
+    return COLUMNS.get(code, COLUMN_UNREACHED)
+
+
+def unseen_in_words(profile: str, status: str) -> str:
+    """Why nothing is known of the gradebook of a score that was accepted; "" where it will be read."""
+    if status == "delivered" and not PROFILES[profile].results_show_gradebook:
+        return "This platform does not let us see its gradebook."
+    return ""
+
+
+def _of_status(status: str, profile: str) -> str:
+    if status == str(PROFILES[profile].not_a_participant_status):
+        return NOT_A_PARTICIPANT
+    if (profile, status) in ANSWERS_OF:
+        return ANSWERS_OF[profile, status]
+    if status in ANSWERS:
+        return ANSWERS[status]
+    if status < "300":
+        return "The platform took it."
     if status >= "500":
         return "The platform had a fault of its own. It is tried again by itself."
     return "The platform refused the score."

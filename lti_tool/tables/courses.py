@@ -41,7 +41,8 @@ placements = Table(
     Column("notices_url", Text),
     Column("shares_name", Boolean),  # whether the latest launch of a learner carried a name; None: no learner yet
     Column("shares_email", Boolean),
-    Column("updated_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),  # when a launch or staff last changed any of this
+    Column("launched_at", UtcDateTime, nullable=False),  # its latest launch, to the hour
     UniqueConstraint("registration_id", "deployment_id", "resource_link_id", "content"),
     CheckConstraint("score_meaning in ('completion', 'ce')", name="score_meaning"),
     Index(None, "module_id"),

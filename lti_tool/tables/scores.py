@@ -57,6 +57,20 @@ line_items = Table(
     ),
 )
 
+# The work on a unit's columns where the tool looks for them, makes them or checks them: when it is due, who has it in
+# hand, and what stood in its way last.
+line_item_searches = Table(
+    "line_item_searches",
+    metadata,
+    Column("placement_id", ForeignKey("placements.id"), primary_key=True),
+    Column("next_at", UtcDateTime, index=True),  # None: waits for staff
+    Column("tried_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False),
+    Column("code", String(64), nullable=False),  # why it failed last; "" when it did not
+    Column("lease_owner", String(64)),
+    Column("leased_until", UtcDateTime),
+)
+
 scores = Table(
     "scores",
     metadata,
@@ -73,10 +87,13 @@ scores = Table(
     Column("desired_at", UtcDateTime, nullable=False),
     Column("delivered_version", Integer, nullable=False),  # 0: nothing yet
     Column("delivered_given", Float),
+    Column("delivered_maximum", Float),
     Column("delivered_at", UtcDateTime),
     Column("last_timestamp", UtcDateTime),  # strictly rising per pair (AG-8)
     Column("sent_version", Integer),  # which desired version carried that timestamp; None: it must not be used again
-    Column("seen_given", Float),  # what the platform's own results said, in our maximum (AG-12); None: no result
+    Column("sent_given", Float),  # what went out with that timestamp, whatever is desired since
+    Column("sent_maximum", Float),
+    Column("seen_given", Float),  # what the platform's own results said, of delivered_maximum (AG-12); None: no result
     Column("seen_at", UtcDateTime),  # when they were last read
     Column("seen", String(16), nullable=False, server_default="unread"),
     Column("look_at", UtcDateTime),  # when to read the results next
@@ -87,9 +104,10 @@ scores = Table(
     Column("lease_owner", String(64)),
     Column("leased_until", UtcDateTime),
     UniqueConstraint("placement_id", "trainee_id", "meaning"),
-    CheckConstraint("status in ('waiting', 'delivered', 'parked')", name="status"),
+    CheckConstraint("status in ('waiting', 'delivered', 'parked', 'kept')", name="status"),
     CheckConstraint("meaning in ('completion', 'ce')", name="meaning"),
     CheckConstraint("seen in ('unread', 'same', 'differs', 'missing', 'unreadable')", name="seen"),
     CheckConstraint("delivered_version <= desired_version", name="versions"),
     Index(None, "status", "next_attempt_at"),
+    Index(None, "look_at"),
 )

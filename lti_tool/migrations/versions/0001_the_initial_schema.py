@@ -374,6 +374,7 @@ def upgrade() -> None:
         sa.Column("shares_name", sa.Boolean(), nullable=True),
         sa.Column("shares_email", sa.Boolean(), nullable=True),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.Column("launched_at", types.UtcDateTime(), nullable=False),
         sa.CheckConstraint("score_meaning in ('completion', 'ce')", name=op.f("ck_placements_score_meaning")),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_placements_registration_id_registrations")
@@ -637,6 +638,21 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at is null"),
     )
     op.create_table(
+        "line_item_searches",
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("next_at", types.UtcDateTime(), nullable=True),
+        sa.Column("tried_at", types.UtcDateTime(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["placement_id"], ["placements.id"], name=op.f("fk_line_item_searches_placement_id_placements")
+        ),
+        sa.PrimaryKeyConstraint("placement_id", name=op.f("pk_line_item_searches")),
+    )
+    op.create_index(op.f("ix_line_item_searches_next_at"), "line_item_searches", ["next_at"], unique=False)
+    op.create_table(
         "line_items",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -692,9 +708,12 @@ def upgrade() -> None:
         sa.Column("desired_at", types.UtcDateTime(), nullable=False),
         sa.Column("delivered_version", sa.Integer(), nullable=False),
         sa.Column("delivered_given", sa.Float(), nullable=True),
+        sa.Column("delivered_maximum", sa.Float(), nullable=True),
         sa.Column("delivered_at", types.UtcDateTime(), nullable=True),
         sa.Column("last_timestamp", types.UtcDateTime(), nullable=True),
         sa.Column("sent_version", sa.Integer(), nullable=True),
+        sa.Column("sent_given", sa.Float(), nullable=True),
+        sa.Column("sent_maximum", sa.Float(), nullable=True),
         sa.Column("seen_given", sa.Float(), nullable=True),
         sa.Column("seen_at", types.UtcDateTime(), nullable=True),
         sa.Column("seen", sa.String(length=16), server_default="unread", nullable=False),
@@ -709,7 +728,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "seen in ('unread', 'same', 'differs', 'missing', 'unreadable')", name=op.f("ck_scores_seen")
         ),
-        sa.CheckConstraint("status in ('waiting', 'delivered', 'parked')", name=op.f("ck_scores_status")),
+        sa.CheckConstraint("status in ('waiting', 'delivered', 'parked', 'kept')", name=op.f("ck_scores_status")),
         sa.CheckConstraint("delivered_version <= desired_version", name=op.f("ck_scores_versions")),
         sa.ForeignKeyConstraint(["placement_id"], ["placements.id"], name=op.f("fk_scores_placement_id_placements")),
         sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_scores_trainee_id_trainees")),
@@ -718,6 +737,7 @@ def upgrade() -> None:
             "placement_id", "trainee_id", "meaning", name=op.f("uq_scores_placement_id_trainee_id_meaning")
         ),
     )
+    op.create_index(op.f("ix_scores_look_at"), "scores", ["look_at"], unique=False)
     op.create_index(op.f("ix_scores_status_next_attempt_at"), "scores", ["status", "next_attempt_at"], unique=False)
     op.create_table(
         "web_sessions",

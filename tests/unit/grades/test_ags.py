@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lti_tool.errors import BadInput
 from lti_tool.grades.ags import interpret, next_timestamp, score_body, timestamp_text
-from lti_tool.grades.ledger import whole_maximum
+from lti_tool.grades.columns import whole_maximum
 from lti_tool.lti.quirks import PROFILES
 
 NOON = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
@@ -87,8 +87,9 @@ OLDER = '{"timestamp":["Score timestamp can only be updated to a later point in 
         ("openedx", 400, EXISTS, False, "again"),
         ("openedx", 400, OLDER, False, "again"),
         ("openedx", 400, '{"userId":["required"]}', False, "parked"),
-        ("moodle", 409, "[]", False, "again"),
-        ("moodle", 409, "[]", True, "again"),
+        ("moodle", 409, "[]", False, "look"),
+        ("moodle", 409, "[]", True, "look"),
+        ("canvas", 409, "", True, "look"),
         ("moodle", 400, EXISTS, True, "parked"),
         ("generic", 404, "", False, "parked"),
         ("generic", 415, "", False, "parked"),

@@ -9,7 +9,8 @@ from sqlalchemy import insert, select, update
 
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 from lti_tool.grades.ags import Verdict
-from lti_tool.grades.delivery import LEASE, MOST_ATTEMPTS, MOST_TIMESTAMPS, Deliverer, claim_due, record
+from lti_tool.grades.delivery import Deliverer
+from lti_tool.grades.due_scores import LEASE, MOST_ATTEMPTS, MOST_TIMESTAMPS, claim_due, record
 from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS
 from lti_tool.lti.platform_api import Answer
 from lti_tool.tables.platforms import registrations
@@ -286,7 +287,7 @@ def test_a_value_desired_while_one_is_under_way_is_sent_next(database, gradebook
     assert (after.status, after.delivered_version, after.desired_version) == ("waiting", 1, 2)
     clock.advance(seconds=2)
     (newer,) = claim_due(database, clock(), 8)
-    assert (newer.given, newer.timestamp > due.timestamp) == (50.0, True)
+    assert (newer.value.given, newer.timestamp > due.timestamp) == (50.0, True)
 
 
 def test_two_units_with_one_line_item_are_sent_one_after_the_other(database, places, trainee_id, now, clock):

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from lti_tool import publication
 from lti_tool.gates import completions
 from lti_tool.gates.completions import complete
-from lti_tool.grades import ledger
+from lti_tool.grades import ledger, line_items, regrades
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.courses import placements
 from lti_tool.tables.live_sessions import live_sessions
@@ -54,6 +54,12 @@ class Course:
     def scores(self):
         with self.database.read() as connection:
             return ledger.rows(connection)
+
+
+def add_unit(connection, course, number, registration_id=None, **given):
+    """Another unit with a column of its own."""
+    own = {"resource_link_id": f"unit-{number}", "line_item_url": f"https://lms.example.org/lineitems/{number}"}
+    return add_place(connection, registration_id or course.registration_id, course.now, **(own | given))
 
 
 @pytest.fixture
@@ -134,7 +140,7 @@ def test_scores_are_renewed_in_the_order_in_which_delivery_holds_them(course):
     """The earlier unit has the later score here. Renewed by units, the later score would be held first."""
     here = update(placements).where(placements.c.id == course.place_id)
     with course.database.write() as connection:
-        add_place(connection, course.registration_id, course.now, resource_link_id="unit-2")
+        add_unit(connection, course, 2)
         connection.execute(here.values(line_item_url=None))
     course.settle(*WHOLE_DAY)
     with course.database.write() as connection:
@@ -179,20 +185,19 @@ def test_the_same_result_is_not_desired_twice(course):
 def test_every_course_of_the_person_gets_the_score_and_no_other_course(course):
     with course.database.write() as connection:
         registration_id = add_platform(connection, course.now, "moodle")
-        same = {"resource_link_id": "unit-2", "line_item_url": "https://lms.example.org/lineitems/2"}
-        add_place(connection, course.registration_id, course.now, **same)
-        add_place(connection, registration_id, course.now, resource_link_id="unit-3")
-        add_place(connection, course.registration_id, course.now, resource_link_id="unit-4", context_id="course-9")
-        add_place(connection, course.registration_id, course.now, resource_link_id="unit-5", line_item_url=None)
-        add_place(connection, course.registration_id, course.now, resource_link_id="unit-6", ags_scopes=[])
-        add_place(connection, course.registration_id, course.now, resource_link_id="unit-7", module_id="F2")
+        add_unit(connection, course, 2)
+        add_unit(connection, course, 3, registration_id)
+        add_unit(connection, course, 4, context_id="course-9")
+        add_unit(connection, course, 5, line_item_url=None)
+        add_unit(connection, course, 6, ags_scopes=[])
+        add_unit(connection, course, 7, module_id="F2")
     course.settle(*WHOLE_DAY)
     assert [each.line_item_url[-1] for each in course.scores()] == ["1", "2"]
 
 
 def test_a_launch_without_a_context_is_a_course_of_its_own(course):
     with course.database.write() as connection:
-        add_place(connection, course.registration_id, course.now, resource_link_id="unit-2", context_id=None)
+        add_unit(connection, course, 2, context_id=None)
         enrol(connection, course.registration_id, course.trainee_id, course.now, context_id="")
     course.settle(*WHOLE_DAY)
     assert len(course.scores()) == 2
@@ -211,7 +216,8 @@ def test_a_unit_launched_later_gets_the_score_too(course):
     course.settle(*WHOLE_DAY)
     course.now += timedelta(days=1)
     with course.database.write() as connection:
-        add_place(connection, course.registration_id, course.now, resource_link_id="unit-2")
+        add_unit(connection, course, 2)
+        line_items.connect(connection, course.now)
         missing = ledger.without_score(connection, course.now)
         assert missing == [(MODULE, course.trainee_id)]
         assert ledger.desire(connection, [course.trainee_id], MODULE, course.now) == 1
@@ -224,6 +230,8 @@ def test_a_line_item_that_moved_is_sent_the_score_again(course):
     moved = "https://lms.example.org/lineitems/new"
     with course.database.write() as connection:
         connection.execute(update(placements).values(line_item_url=moved))
+        course.now += timedelta(days=1)
+        line_items.connect(connection, course.now)
         assert ledger.without_score(connection, course.now) == [(MODULE, course.trainee_id)]
         assert ledger.desire(connection, [course.trainee_id], MODULE, course.now) == 1
     (score,) = course.scores()
@@ -288,7 +296,7 @@ def test_parked_scores_can_be_tried_again(course):
     course.settle(*WHOLE_DAY)
     with course.database.write() as connection:
         connection.execute(update(scores).values(status="parked", attempts=9))
-        assert ledger.try_parked_again(connection, course.now) == 1
+        assert regrades.try_parked_again(connection, course.now) == 1
         assert connection.execute(select(scores.c.status, scores.c.attempts)).one() == ("waiting", 0)
 
 

@@ -1,0 +1,184 @@
+"""Who writes which column of a platform's gradebook.
+
+A launch may name the one column of its unit (declarative): that column then belongs to the content behind the link. Of
+several contents that were put behind one link the newest has it, once and for all: an older one that is opened again
+does not take it back. Columns that the tool finds or makes itself (`line_item_search`) are recorded here too. Nothing
+is ever deleted on a platform: a column that is not used any more is retired here, with the reason.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+
+from lti_tool import publication
+from lti_tool.db import insert_ignoring
+from lti_tool.errors import NotFound
+from lti_tool.grades.ags import SCORE_SCOPE
+from lti_tool.grades.columns import Meaning, Unit, meanings
+from lti_tool.lti.quirks import PROFILES, names_where
+from lti_tool.programme.model import Programme
+from lti_tool.tables.courses import placements
+from lti_tool.tables.platforms import registrations
+from lti_tool.tables.scores import line_items, scores
+
+Reason = Literal["taken_over", "moved", "meaning_changed", "not_bound", "gone"]
+Origin = Literal["given", "found", "made"]
+
+# What the ledger says of a score that waited for a column which then went to something else.
+RETIRED = "column_"
+
+
+def connect(connection: Connection, now: datetime, module_id: str | None = None) -> int:
+    """Bring the columns that launches name in line with the units that name them, all or those of one module; how many
+    changed hands. In most calls nothing has changed, and nothing is written."""
+    programme = _programme(connection)
+    if programme is None:
+        return 0
+    owners = _owners(connection, module_id)
+    held = _held(connection, owners)
+    return sum(_give(connection, programme, unit, held, now) for unit in owners)
+
+
+def usable() -> ColumnElement[bool]:
+    """Columns in use that reach the gradebook, for a query over line items and registrations: on Open edX one that is
+    tied to another unit is taken, and nothing appears."""
+    needs_bound = registrations.c.profile.in_(names_where("grade_needs_bound_line_item"))
+    return and_(line_items.c.retired_at.is_(None), or_(~needs_bound, line_items.c.is_bound.is_distinct_from(False)))
+
+
+def units(connection: Connection, *conditions: ColumnElement[bool]) -> list[Unit]:
+    """The units that show a module, the oldest first."""
+    query = (
+        select(placements, registrations.c.profile)
+        .join(registrations, registrations.c.id == placements.c.registration_id)
+        .where(placements.c.module_id.is_not(None), *conditions)
+        .order_by(placements.c.id)
+    )
+    return [_unit(row) for row in connection.execute(query)]
+
+
+def of_unit(connection: Connection, placement_id: int) -> Sequence[Row[Any]]:
+    """The columns of a unit that are in use."""
+    ours = and_(line_items.c.placement_id == placement_id, line_items.c.retired_at.is_(None))
+    return connection.execute(select(line_items).where(ours).order_by(line_items.c.id)).all()
+
+
+def holder(connection: Connection, registration_id: int, url: str) -> Row[Any] | None:
+    """The column in use at this address, with the module of the unit that has it."""
+    query = (
+        select(line_items, placements.c.module_id)
+        .join(placements, placements.c.id == line_items.c.placement_id)
+        .where(
+            line_items.c.registration_id == registration_id,
+            line_items.c.url == url,
+            line_items.c.retired_at.is_(None),
+        )
+    )
+    return connection.execute(query).first()
+
+
+def add(
+    connection: Connection, unit: Unit, meaning: Meaning, url: str, origin: Origin, now: datetime, **known: Any
+) -> bool:
+    """Record that the unit writes this column; False when somebody else has it or was faster."""
+    row = {
+        "registration_id": unit.registration_id,
+        "placement_id": unit.placement_id,
+        "meaning": meaning,
+        "url": url,
+        "origin": origin,
+        "made_at": now,
+        **known,
+    }
+    return bool(connection.execute(insert_ignoring(connection, line_items), row).rowcount)
+
+
+def retire(connection: Connection, column: Row[Any], because: Reason, now: datetime) -> bool:
+    """Use a column no longer; False when it was retired already. What waited for it waits for staff, unless the column
+    only has another address; what it shows is not compared with ours any more."""
+    ours = and_(line_items.c.id == column.id, line_items.c.retired_at.is_(None))
+    done = connection.execute(update(line_items).where(ours).values(retired_at=now, retired_because=because)).rowcount
+    its = and_(
+        scores.c.placement_id == column.placement_id,
+        scores.c.meaning == column.meaning,
+        scores.c.line_item_url == column.url,
+    )
+    connection.execute(update(scores).where(its).values(look_at=None))
+    if because != "moved":
+        parked = {"status": "parked", "last_answer": RETIRED + because}
+        connection.execute(update(scores).where(its, scores.c.status == "waiting").values(parked))
+    return bool(done)
+
+
+def _give(connection: Connection, programme: Programme, unit: Unit, held: list[Row[Any]], now: datetime) -> int:
+    """Give the unit the column that its launch named, and take it from whoever had it."""
+    meaning, url = meanings(programme, unit)[0], unit.line_item_url
+    if url is None or not unit.trusts_given:
+        return 0
+    here = [each for each in held if (each.registration_id, each.url) == (unit.registration_id, url)]
+    if any(_keeps(each, unit, meaning) for each in here):
+        return 0
+    for each in here:
+        retire(connection, each, "meaning_changed" if each.placement_id == unit.placement_id else "taken_over", now)
+        held.remove(each)
+    for each in [each for each in held if (each.placement_id, each.meaning) == (unit.placement_id, meaning)]:
+        retire(connection, each, "moved", now)
+        held.remove(each)
+    return add(connection, unit, meaning, url, "given", now)
+
+
+def _keeps(column: Row[Any], unit: Unit, meaning: Meaning) -> bool:
+    """Whether who has this column keeps it: this unit itself, a newer one whose latest launch named none (AG-1: it has
+    two by now), or one for whose module the tool made it."""
+    if column.placement_id == unit.placement_id:
+        return bool(column.meaning == meaning)
+    return bool(column.placement_id > unit.placement_id or column.origin != "given")
+
+
+def _owners(connection: Connection, module_id: str | None) -> list[Unit]:
+    """The units to which the named columns belong: of all that may write to one the newest."""
+    of_module = placements.alias()
+    same = and_(
+        of_module.c.registration_id == placements.c.registration_id,
+        of_module.c.line_item_url == placements.c.line_item_url,
+        of_module.c.module_id == module_id,
+    )
+    concerned = [] if module_id is None else [select(of_module.c.id).where(same).exists()]
+    named = units(connection, placements.c.line_item_url.is_not(None), *concerned)
+    newest = {(unit.registration_id, unit.line_item_url): unit for unit in named if SCORE_SCOPE in unit.scopes}
+    return list(newest.values())
+
+
+def _held(connection: Connection, owners: Collection[Unit]) -> list[Row[Any]]:
+    """The columns in use of these units, and those in use at the addresses that they name."""
+    if not owners:
+        return []
+    ours = or_(
+        line_items.c.placement_id.in_([unit.placement_id for unit in owners]),
+        line_items.c.url.in_([unit.line_item_url for unit in owners]),
+    )
+    return list(connection.execute(select(line_items).where(line_items.c.retired_at.is_(None), ours)))
+
+
+def _unit(row: Row[Any]) -> Unit:
+    return Unit(
+        placement_id=row.id,
+        registration_id=row.registration_id,
+        profile=PROFILES[row.profile],
+        module_id=row.module_id,
+        resource_link_id=row.resource_link_id,
+        score=row.score_meaning,
+        line_item_url=row.line_item_url,
+        line_items_url=row.line_items_url,
+        scopes=tuple(row.ags_scopes),
+    )
+
+
+def _programme(connection: Connection) -> Programme | None:
+    """The programme in force, None before the first."""
+    try:
+        return publication.current(connection).programme
+    except NotFound:
+        return None
