@@ -6,11 +6,16 @@ from flask import Blueprint, Flask
 from flask_bootstrap import Bootstrap5
 
 from lti_tool import error_pages, health, launch, log, request, security_headers, session, times, url_parts
+from lti_tool.courses import notices
+from lti_tool.courses import pages as courses_pages
+from lti_tool.deep_linking import pages as deep_linking_pages
 from lti_tool.desk import pages as desk_pages
 from lti_tool.gates import pages as gates_pages
 from lti_tool.grades import pages as grades_pages
 from lti_tool.house import House, build_house
+from lti_tool.platforms import pages as platforms_pages
 from lti_tool.retreats import pages as retreats_pages
+from lti_tool.rosters import pages as rosters_pages
 from lti_tool.sessions import pages as sessions_pages
 from lti_tool.settings import Settings
 from lti_tool.setup import pages as setup_pages
@@ -53,5 +58,10 @@ def _blueprints(house: House) -> Iterator[Blueprint]:
     yield sessions_pages.blueprint
     yield grades_pages.blueprint
     yield retreats_pages.blueprint
+    yield platforms_pages.blueprint
     yield desk_pages.blueprint
+    yield deep_linking_pages.blueprint
+    yield courses_pages.blueprint
+    yield rosters_pages.blueprint
+    yield notices.blueprint
     yield setup_pages.blueprint

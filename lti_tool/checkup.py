@@ -88,11 +88,11 @@ def _database(connection: Connection, now: datetime) -> Iterator[Finding]:
         _programme,
         _platforms,
         _keys,
-        _units,
         _parked_tasks,
         _parked_scores,
     )
     yield from (check(connection) for check in checks)
+    yield _units(connection, now)
     yield _ends(connection, now)
     yield _queue(connection, now)
 
@@ -121,9 +121,9 @@ def _platforms(connection: Connection) -> Finding:
     return Finding("platforms", "ok", f"Registered and active platforms: {count}.")
 
 
-def _units(connection: Connection) -> Finding:
+def _units(connection: Connection, now: datetime) -> Finding:
     """What the set-up doctor says of the courses' units, in one line; /desk/setup says it in full."""
-    examined = examine_units(connection)
+    examined = examine_units(connection, now)
     hindered = [each for each in examined if each.is_hindered]
     if not hindered:
         return Finding("units", "ok", f"Units of courses that were launched: {len(examined)}; none is hindered.")

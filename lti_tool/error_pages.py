@@ -17,7 +17,7 @@ from lti_tool.request import abandon
 
 log = logging.getLogger(__name__)
 
-MACHINE_PATHS = ("/zoom/", "/healthz", "/readyz", "/metrics", "/lti/jwks.json")
+MACHINE_PATHS = ("/zoom/", "/healthz", "/readyz", "/metrics", "/lti/jwks.json", "/lti/notices")
 TRY_AGAIN_SECONDS = 5
 
 HEADINGS = {
@@ -60,10 +60,10 @@ def register(app: Flask) -> None:
 
 
 def refuse(error: GatehouseError) -> Response:
-    """An expected refusal, in its own words."""
+    """An expected refusal, in its own words; its code goes to the log."""
     abandon()
-    if error.status >= 500:
-        log.error("refused", extra={"code": error.code})
+    tell = log.error if error.status >= 500 else log.info
+    tell("refused", extra={"code": error.code})
     return _answer(error.status, error.code, error.message, error.next_step)
 
 
@@ -118,6 +118,8 @@ def _answer(status: int, code: str, message: str, next_step: str, **more: str) -
 
 
 def _heading(status: int) -> str:
+    if http_request.path == "/lti/register" and status != 500:
+        return "The registration did not work"
     if http_request.path.startswith("/lti/") and status < 500:
         return "The launch did not work"
     return HEADINGS.get(status, HEADINGS[400])

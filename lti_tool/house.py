@@ -10,6 +10,7 @@ from lti_tool.lti.key_sets import KeySets
 from lti_tool.lti.keys import ToolKeys
 from lti_tool.lti.platform_api import PlatformApi
 from lti_tool.lti.remembered import Registrations
+from lti_tool.lti.service_answers import AnswerBook
 from lti_tool.settings import Settings
 from lti_tool.tasks import now_utc
 
@@ -36,14 +37,14 @@ def build_house(
     """Put the parts together. Nothing is read, written or called yet."""
     database = database or Database(settings.database_url, settings.cipher)
     http = http or Http(allow_private_addresses=settings.allow_private_addresses)
-    keys = ToolKeys(database, clock)
+    keys, answers = ToolKeys(database, clock), AnswerBook(database, clock)
     return House(
         settings=settings,
         database=database,
         clock=clock,
         keys=keys,
         http=http,
-        platform_api=PlatformApi(database, http, keys, clock),
-        key_sets=KeySets(http, clock),
+        platform_api=PlatformApi(database, http, keys, clock, answers),
+        key_sets=KeySets(http, clock, answers.note),
         registrations=Registrations(database),
     )

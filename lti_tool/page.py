@@ -29,7 +29,18 @@ NOTICES = {
     "question_sent": Notice("note", "Your question is on the person's page. The request waits for their answer."),
     "application_sent": Notice("open", "Your application is sent."),
     "application_withdrawn": Notice("note", "Your application is withdrawn."),
+    "roster_asked": Notice("note", "The roster is being read. Look again in a few seconds."),
+    "attendance_asked": Notice("note", "Attendance is being brought up to date. Look again in a few seconds."),
+    "platform_approved": Notice("open", "Approved. Launches from this platform are let in from now on."),
+    "platform_disabled": Notice("note", "Switched off. Launches from this platform are refused from now on."),
+    "platform_enabled": Notice("open", "Switched on. Launches from this platform are let in again."),
+    "course_confirmed": Notice("open", "Confirmed. Units that come to this course later will wait for you here."),
+    "unit_assigned": Notice("open", "Chosen. The unit opens this module from its next launch on."),
+    "unit_unassigned": Notice("note", "Taken back. The unit opens the dashboard again."),
     "score_again": Notice("open", "The score is in line again. It will be tried within a minute."),
+    "regrade_sent": Notice("open", "Our score is in line. It replaces what somebody entered on the platform."),
+    "regrade_kept": Notice("note", "What was entered on the platform stands. Nothing more is sent for this score."),
+    "columns_again": Notice("open", "The grade columns of this unit are looked for within a minute."),
 }
 
 
@@ -48,7 +59,8 @@ def show(template: str, programme: Programme, /, **values: Any) -> str:
 def go(address: str, done: str) -> Response:
     """Answer a form: 303 to the page that shows what it did."""
     assert done in NOTICES
-    return redirect(f"{address}?done={done}", 303)
+    joint = "&" if "?" in address else "?"
+    return redirect(f"{address}{joint}done={done}", 303)
 
 
 def contact(programme: Programme, purpose: str) -> str | None:

@@ -14,6 +14,7 @@ from flask import Flask, Response, current_app, g
 from flask import request as http_request
 from sqlalchemy import Connection
 
+from lti_tool.errors import BadInput
 from lti_tool.house import House
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -68,8 +69,20 @@ def abandon(_error: BaseException | None = None) -> None:
 
 def register(app: Flask) -> None:
     """Commit after each request of the app; leave nothing open when one breaks off."""
+    app.before_request(_verify_query)
     app.after_request(finish)
     app.teardown_request(_leave)
+
+
+def _verify_query() -> None:
+    """A query of bytes that are no text would be a fault of ours when it is first looked at. Raises BadInput
+    `query_unreadable`."""
+    try:
+        http_request.query_string.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            "query_unreadable", "The address could not be read.", "Open the page again from your course.", status=400
+        ) from error
 
 
 def _leave(error: BaseException | None = None) -> None:

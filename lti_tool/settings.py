@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,8 +37,14 @@ class Settings:
     zoom_api_url: str
     zoom_token_url: str
     frame_origins: tuple[str, ...]
+    roster_hours: int
+    key_rotation_days: int
     allow_private_addresses: bool
     log_level: str
+
+    @property
+    def roster_every(self) -> timedelta:
+        return timedelta(hours=self.roster_hours)
 
     @property
     def cipher(self) -> MultiFernet:
@@ -108,6 +115,13 @@ def _web_address(raw: str) -> str:
     return raw.strip().rstrip("/")
 
 
+def _hours(raw: str) -> int:
+    hours = int(raw) if raw.strip().isdecimal() else 0
+    if not 1 <= hours <= 168:
+        raise ValueError("use whole hours from 1 to 168")
+    return hours
+
+
 def _secret(raw: str) -> str:
     if len(raw.strip()) < 32:
         raise ValueError("use at least 32 characters, for example from `openssl rand -hex 32`")
@@ -126,6 +140,12 @@ def _field_keys(raw: str) -> tuple[str, ...]:
         if not valid:
             raise ValueError("each key is 32 bytes in URL-safe base64, for example from `gatehouse keys field`")
     return keys
+
+
+def _days(raw: str) -> int:
+    if not raw.strip().isdecimal() or int(raw) > 3650:
+        raise ValueError("use a whole number of days, or 0 for never")
+    return int(raw)
 
 
 def _log_level(raw: str) -> str:
@@ -149,6 +169,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("zoom_api_url", _web_address, "https://api.zoom.us/v2", "Zoom's REST interface."),
     Setting("zoom_token_url", _web_address, "https://zoom.us/oauth/token", "Zoom's token endpoint."),
     Setting("frame_origins", _origins, "", "More origins that may frame the tool (Open edX's learning MFE); comma."),
+    Setting(
+        "roster_hours", _hours, "6", "Hours between two reads of a course's roster; it is read oftener around class."
+    ),
+    Setting("key_rotation_days", _days, "90", "How old the tool's signing key gets before a new one; 0: never."),
     Setting("allow_private_addresses", _flag, "0", "Allow http and private addresses. Sandbox and tests only."),
     Setting("log_level", _log_level, "INFO", "DEBUG, INFO, WARNING or ERROR."),
 )

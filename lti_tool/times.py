@@ -102,6 +102,18 @@ def age(since: datetime, now: datetime) -> str:
     return "1 day" if waited == 1 else f"{waited} days"
 
 
+def ago(at: datetime, now: datetime) -> str:
+    """'just now', '1 minute ago', '5 hours ago', '12 days ago': how fresh something is, rounded down."""
+    minutes_since = int((now - at).total_seconds()) // 60
+    if minutes_since < 1:
+        return "just now"
+    for size, unit in ((60 * 24, "day"), (60, "hour"), (1, "minute")):
+        if minutes_since >= size:
+            count = minutes_since // size
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    raise AssertionError("unreachable")
+
+
 class HasTemplates(Protocol):
     """A web application with Jinja templates."""
 
@@ -113,7 +125,7 @@ def register(app: HasTemplates) -> None:
     """Let every template of the app write `at | instant(zone)`, `seconds | minutes` and the like."""
     for words in (day, weekday, clock, exact_clock, instant, date_of, span, days, abbreviation, utc_offset, machine):
         app.jinja_env.filters[words.__name__] = words
-    app.jinja_env.filters.update(minutes=minutes, age=age)
+    app.jinja_env.filters.update(minutes=minutes, age=age, ago=ago)
 
 
 def _wall(at: datetime, zone: str) -> datetime:

@@ -11,15 +11,22 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from lti_tool.courses.copies import NOTICES_PATH, NoticeAsker
+from lti_tool.deep_linking.requests import forget_requests
 from lti_tool.gates import equivalency
 from lti_tool.gates.completions import complete, end_completion
-from lti_tool.grades import awards, claims, ledger
+from lti_tool.grades import awards, claims, ledger, line_items
 from lti_tool.grades.awards import SettledDay
 from lti_tool.grades.delivery import Deliverer
+from lti_tool.grades.line_item_search import LineItemSearch
+from lti_tool.grades.reconcile import Reconciler
 from lti_tool.grades.settled_days import completed_day, hold
 from lti_tool.house import House
+from lti_tool.lti.keys import rotate_when_due
 from lti_tool.lti.nonces import forget_nonces
 from lti_tool.publication import version
+from lti_tool.rosters import due
+from lti_tool.rosters.sync import RosterReader
 from lti_tool.session import forget_sessions
 from lti_tool.sessions import live_sessions
 from lti_tool.sessions.settlement import PEOPLE_PER_COMMIT, SettledPerson, settle, verify_settleable
@@ -34,6 +41,8 @@ log = logging.getLogger(__name__)
 # How often the worker looks for claims and scores that wait for a licence or a first launch.
 SWEEP = timedelta(seconds=5)
 TIDY = timedelta(minutes=10)
+# How often it looks for new courses, and for classes that begin.
+PLAN = timedelta(seconds=10)
 
 
 def follow_attendance(connection: Connection, people: Sequence[SettledPerson], now: datetime) -> None:
@@ -67,12 +76,21 @@ def build_worker(house: House) -> Worker:
     """The worker of this house: settlement tasks, and the periodic jobs of the roads."""
     sweep = Sweep(house)
     deliverer = Deliverer(house.database, house.platform_api, house.clock)
+    line_item_search = LineItemSearch(house.database, house.platform_api, house.clock, after=sweep.run)
+    reconciler = Reconciler(house.database, house.platform_api, house.clock)
+    rosters = RosterReader(house.database, house.platform_api, house.clock, house.settings.roster_every)
+    notices = NoticeAsker(house.database, house.platform_api, house.clock, f"{house.settings.public_url}{NOTICES_PATH}")
     return Worker(
         house.database,
         handlers={presence.SETTLE: _settle_handler(house)},
         periodic={
             "take_inbox": lambda: presence.take_inbox(house.database, house.clock()),
             "deliver_scores": deliverer.deliver_due,
+            "line_items": line_item_search.search_due,
+            "read_results": reconciler.look_due,
+            "plan_rosters": Every(PLAN, house.clock, lambda: due.plan(house.database, house.clock())),
+            "read_rosters": rosters.read_due,
+            "ask_for_notices": Every(PLAN, house.clock, notices.ask_due),
             "match_late": Every(SWEEP, house.clock, lambda: match_late(house.database, house.clock())),
             "sweep": Every(SWEEP, house.clock, sweep.run),
             "tidy": Every(TIDY, house.clock, partial(_tidy, house)),
@@ -108,6 +126,7 @@ class Sweep:
     def run(self) -> bool:
         """Never asks to be run again at once: what is left waits for the next time."""
         started = self.house.clock()
+        self._try(line_items.connect)
         with self.house.database.read() as connection:
             outdated = claims.outdated(connection)
             unscored = ledger.without_score(connection, self.since)
@@ -131,12 +150,15 @@ class Sweep:
 
 
 def _tidy(house: House) -> bool:
-    """Drop what has run out: nonces, sessions of browsers, and approvals of equivalencies (marked, not dropped)."""
+    """Drop what has run out: nonces, sessions of browsers, deep linking requests, and approvals of equivalencies
+    (marked, not dropped). Replace the tool's signing key when it is old."""
     now = house.clock()
     with house.database.write() as connection:
         equivalency.expire_due(connection, today=now.date(), now=now)
     forget_nonces(house.database, now)
     forget_sessions(house.database, now)
+    forget_requests(house.database, now)
+    rotate_when_due(house.database, now, house.settings.key_rotation_days)
     return False
 
 

@@ -1,5 +1,6 @@
 """What every test may ask for. A test that takes `database` runs once on SQLite and once on PostgreSQL."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
@@ -7,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import responses
 from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
 from flask.testing import FlaskClient
@@ -19,6 +21,7 @@ from lti_tool.publication import Published, current, publish
 from lti_tool.settings import Settings, load_settings
 from tests.clock import TestClock
 from tests.closed_sockets import close_sockets
+from tests.platform import Platform
 from tests.postgres import Postgres, running_postgres
 
 DATABASES = ("sqlite", "postgresql")
@@ -32,6 +35,8 @@ _numbers = count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--databases", default=",".join(DATABASES), help="sqlite, postgresql or both (comma separated)")
+    seconds = float(os.environ.get("GATEHOUSE_FUZZ_SECONDS", "60"))
+    parser.addoption("--fuzz-seconds", type=float, default=seconds, help="how long the launch endpoints are attacked")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -136,6 +141,21 @@ def published(database: Database, now: datetime) -> Published:
     with database.write() as connection:
         publish(connection, DEMO_PROGRAMME.read_text(encoding="utf-8"), "demo.yaml", actor="cli", now=now)
         return current(connection)
+
+
+@pytest.fixture
+def wire() -> Iterator[responses.RequestsMock]:
+    """What other machines answer; nothing is answered that the test did not say."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+@pytest.fixture
+def platform(database: Database, clock: TestClock, wire: responses.RequestsMock) -> Platform:
+    """A registered platform that answers for its key set."""
+    platform = Platform().register(database, clock())
+    platform.serve_keys(wire)
+    return platform
 
 
 @pytest.fixture

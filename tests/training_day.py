@@ -80,6 +80,7 @@ def add_place(connection: Connection, registration_id: int, now: datetime, **giv
         "line_item_url": "https://lms.example.org/lineitems/1",
         "ags_scopes": [SCORE_SCOPE],
         "updated_at": now,
+        "launched_at": now,
         **given,
     }
     return connection.execute(insert(placements).values(row).returning(placements.c.id)).scalar_one()

@@ -1,4 +1,4 @@
-"""People who were in a class before the tool knew them: their first launch came later, and says who they are."""
+"""People who were in a class before the tool knew them: a launch or a roster said later who they are."""
 
 from collections import defaultdict
 from collections.abc import Iterable

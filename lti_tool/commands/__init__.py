@@ -4,6 +4,7 @@ import click
 
 from lti_tool.commands import (
     attendance,
+    certify,
     completions,
     credit,
     doctor,
@@ -16,6 +17,7 @@ from lti_tool.commands import (
     platform,
     programme,
     retreat,
+    roster,
     serve,
     session,
     worker,
@@ -40,6 +42,7 @@ for _command in (
     worker.worker,
     migrate.migrate,
     doctor.doctor,
+    certify.certify,
     programme.programme,
     platform.platform,
     keys.keys,
@@ -52,6 +55,7 @@ for _command in (
     retreat.retreat,
     credit.credit,
     grades.grades,
+    roster.roster,
     zoom.zoom,
 ):
     main.add_command(_command)

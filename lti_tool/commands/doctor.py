@@ -30,7 +30,7 @@ def doctor(context: click.Context, units: bool, as_json: bool) -> None:
             lines = findings
         else:
             with house.database.read() as connection:
-                examined = examine_units(connection)
+                examined = examine_units(connection, house.clock())
             shown = [_row(each) for each in examined]
             lines = [line for each in examined for line in _lines(each)]
     if as_json:
@@ -46,6 +46,7 @@ def _row(examined: Examined) -> dict[str, Any]:
     return {
         "platform": examined.registration_id,
         "course": examined.context_id,
+        "link": examined.link_id,
         "unit": examined.title,
         "opens": examined.unit.content,
         "findings": [asdict(finding) for finding in examined.findings],

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select, true
 
+from lti_tool.courses import mapping
+from lti_tool.rosters import lists
 from lti_tool.sessions import endings
 from lti_tool.tables.credit import awards, claims
 from lti_tool.tables.gates import equivalency_requests as requests
@@ -38,11 +40,16 @@ def waiting(connection: Connection, now: datetime) -> list[Waiting]:
     """What waits, in the order in which people should look at it."""
     unmatched = attendances.c.is_current & attendances.c.trainee_id.is_(None)
     parked, on_their_way = scores.c.status == "parked", scores.c.status == "waiting"
+    regraded = (scores.c.seen == "differs") & scores.c.status.in_(("delivered", "parked"))
+    unseen, unread = mapping.unconfirmed(now), lists.unreadable()
     lines: tuple[tuple[str, str, Any, ColumnElement[bool]], ...] = (
         ("Requests to review", "/desk/equivalencies", requests.c.submitted_at, _is("submitted")),
         ("People in sessions nobody has matched", "/desk/unmatched", attendances.c.settled_at, unmatched),
         ("Sessions nobody has said are over", "/desk/sessions", live_sessions.c.ends_at, endings.is_missing(now)),
-        ("Scores a platform refused", "/desk/scores", scores.c.desired_at, parked),
+        ("Courses whose units nobody has confirmed", "/desk/courses", unseen.c.since, true()),
+        ("Rosters that cannot be read", "/desk/rosters", unread.c.since, true()),
+        ("Scores a platform refused", "/desk/scores", scores.c.desired_at, parked & ~regraded),
+        ("Grades somebody changed on a platform", "/desk/scores?state=regraded", scores.c.seen_at, regraded),
         ("Scores on their way", "/desk/scores", scores.c.desired_at, on_their_way),
         ("Tasks that failed too often", "/desk#tasks", tasks.c.created_at, tasks.c.state == "parked"),
     )

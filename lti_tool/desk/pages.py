@@ -9,11 +9,12 @@ from marshmallow import Schema, ValidationError
 from werkzeug.wrappers import Response
 
 from lti_tool import audit, people, publication
-from lti_tool.desk import forms, overview
+from lti_tool.desk import forms, overview, review
 from lti_tool.errors import BadInput
 from lti_tool.gates import decisions, equivalency, sentences
 from lti_tool.gates.addresses import address_of
 from lti_tool.gates.tree import Decision
+from lti_tool.grades import plain_answers, score_states
 from lti_tool.page import go, show
 from lti_tool.programme.model import Programme
 from lti_tool.publication import Published
@@ -141,6 +142,41 @@ def person(trainee_id: int) -> str:
         address=address_of,
         attended=days.of_trainee(connection(), trainee_id),
         requests=equivalency.of_trainee(connection(), trainee_id),
+    )
+
+
+@blueprint.get("/review/<module_id>")
+@access("staff")
+def review_of_nobody(module_id: str) -> str:
+    """From the gradebook to somebody whom no launch and no roster has named."""
+    return show("desk/review.html", _programme(), module_id=module_id, person=None)
+
+
+@blueprint.get("/review/<module_id>/<int:trainee_id>")
+@access("staff")
+@writes
+def review_of_person(module_id: str, trainee_id: int) -> str:
+    """From the gradebook to one person's attendance of one module, with credit and scores; looking is itself noted."""
+    who = people.trainee(connection(), trainee_id)
+    audit.record(
+        connection(),
+        actor=viewer().actor,
+        act="attendance_reviewed",
+        subject=f"trainee:{trainee_id}",
+        at=now(),
+        module=module_id,
+    )
+    return show(
+        "desk/review.html",
+        _programme(),
+        module_id=module_id,
+        person=who,
+        name=who.name or f"Person {who.id}",
+        has_launched=review.has_launched(connection(), trainee_id),
+        days=review.days_of(connection(), trainee_id, module_id),
+        scores=review.scores_of(connection(), trainee_id, module_id),
+        state_of=score_states.state_of,
+        words=plain_answers,
     )
 
 

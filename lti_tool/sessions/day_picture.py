@@ -17,13 +17,24 @@ Day = Mapping[str, Any]
 MARGIN = timedelta(minutes=30)
 WIDTH = 640
 
+# What is said of a stretch to the person it is about, and about that person to staff.
 WHY = {
+    "counted": "You were in the session.",
     "absent": "You were not seen in the session.",
     "before_arrival": "Before you arrived.",
     "away": "You were not in the session.",
     "left_early": "After you had left.",
     "waiting_room": "You were in the waiting room, which is not the session.",
     "unconfirmed": "We cannot tell from Zoom's records that you were in the session.",
+}
+WHY_OF_ANOTHER = {
+    "counted": "In the session.",
+    "absent": "Not seen in the session.",
+    "before_arrival": "Before arriving.",
+    "away": "Not in the session.",
+    "left_early": "After leaving.",
+    "waiting_room": "In the waiting room, which is not the session.",
+    "unconfirmed": "Zoom's records do not tell whether the person was in the session.",
 }
 EVIDENCE = {
     "webhook": "Zoom, live",
@@ -79,12 +90,13 @@ class Picture:
     ticks: tuple[Tick, ...]
 
 
-def stretches(day: Day) -> tuple[Stretch, ...]:
-    """The whole day in order, every minute of the agenda exactly once, and presence around it."""
+def stretches(day: Day, why: Mapping[str, str] = WHY) -> tuple[Stretch, ...]:
+    """The whole day in order, every minute of the agenda exactly once, and presence around it. `why` are the words: WHY
+    or WHY_OF_ANOTHER."""
     segments = day["segments"]
     if not segments:
         return ()
-    inside = [each for segment in segments for each in _of_segment(segment)]
+    inside = [each for segment in segments for each in _of_segment(segment, why)]
     first, last = inside[0].from_at, inside[-1].to_at
     before = [_outside(start, min(end, first)) for start, end in _presence(day) if start < first]
     after = [_outside(max(start, last), end) for start, end in _presence(day) if end > last]
@@ -123,7 +135,7 @@ class _Scale:
         return Shape(left, round(self.x(end) - left, 1), kind, label)
 
 
-def _of_segment(segment: Mapping[str, Any]) -> Iterator[Stretch]:
+def _of_segment(segment: Mapping[str, Any], why: Mapping[str, str]) -> Iterator[Stretch]:
     start, end, title = _at(segment["from"]), _at(segment["to"]), segment["title"]
     if not segment["instructional"]:
         yield Stretch(start, end, "pause", title, "A break: it counts for nobody, and leaving costs nothing.")
@@ -132,11 +144,11 @@ def _of_segment(segment: Mapping[str, Any]) -> Iterator[Stretch]:
     for gap in segment["missed"]:
         gap_start, gap_end = _at(gap["from"]), _at(gap["to"])
         if at < gap_start:
-            yield Stretch(at, gap_start, "counted", title, "You were in the session.")
-        yield Stretch(gap_start, gap_end, "missed", title, WHY.get(gap["why"], "Not counted."))
+            yield Stretch(at, gap_start, "counted", title, why["counted"])
+        yield Stretch(gap_start, gap_end, "missed", title, why.get(gap["why"], "Not counted."))
         at = gap_end
     if at < end:
-        yield Stretch(at, end, "counted", title, "You were in the session.")
+        yield Stretch(at, end, "counted", title, why["counted"])
 
 
 def _outside(start: datetime, end: datetime) -> Stretch:

@@ -4,7 +4,7 @@ PURE. Only what was seen is said: what no platform tells a tool is asked of staf
 (facts: openedx.md §1, §4, §5, §7; moodle.md §1, §5, §6)
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -31,9 +31,9 @@ class Column:
 class Unit:
     """One content behind one resource link, as its latest launch and the platform's services left it.
 
-    `answers`: service → our code of its last failure, "" when it answered well; a service never asked is absent.
-    `score_due_by`: when the last session of its module that still brings scores ends. `newer_client`: a later launch of
-    the same unit came with another client id.
+    `column_gone`: a column that the tool had found or made was removed on the platform. `answers`: service → our codes
+    of what went wrong when it was last asked for this unit (for its course, if it is the roster). `score_due_by`: when
+    the last session of its module ends. `newer_client`: a later launch of the same unit came with another client id.
     """
 
     placement_id: int
@@ -47,7 +47,8 @@ class Unit:
     shares_name: bool | None
     shares_email: bool | None
     columns: Sequence[Column]
-    answers: Mapping[str, str]
+    column_gone: bool
+    answers: Mapping[str, Collection[str]]
     score_due_by: datetime | None
     newer_client: bool
     holds_another_modules_grade: bool
@@ -98,7 +99,8 @@ def cannot_score(unit: Unit) -> bool:
 def has_no_line_item(unit: Unit) -> bool:
     """Scores are allowed, but there is no column and no right to make one."""
     can_make = unit.has_line_items and unit.may(MANAGE)
-    return unit.brings_scores and unit.may(SCORE) and not (unit.has_line_item or unit.columns or can_make)
+    has_some = unit.has_line_item or unit.columns or can_make or unit.column_gone
+    return unit.brings_scores and unit.may(SCORE) and not has_some
 
 
 def has_foreign_line_item(unit: Unit) -> bool:
@@ -112,17 +114,23 @@ def is_due_before_the_end(unit: Unit) -> bool:
 
 
 def failed(service: str, *codes: str) -> Callable[[Unit], bool]:
-    """Whether the service's last answer was one of these failures, or any when none is named."""
-
-    def shows(unit: Unit) -> bool:
-        code = unit.answers.get(service, "")
-        return code in codes if codes else bool(code)
-
-    return shows
+    """Whether the service last failed in one of these ways."""
+    return lambda unit: not set(codes).isdisjoint(unit.answers.get(service, ()))
 
 
-def roster_failed(unit: Unit) -> bool:
-    return failed("roster")(unit) and not failed("roster", "above_response_limit")(unit)
+def column_is_gone(unit: Unit) -> bool:
+    return unit.brings_scores and (unit.column_gone or failed("line_items", "line_item_gone")(unit))
+
+
+def is_served_from_elsewhere(unit: Unit) -> bool:
+    return any(failed(service, "service_foreign")(unit) for service in unit.answers)
+
+
+def grades_are_refused(unit: Unit) -> bool:
+    refused = failed("line_items", "line_items_refused", "scope_refused")(unit) or failed("scores", "scope_refused")(
+        unit
+    )
+    return unit.brings_scores and refused
 
 
 SIGNS: tuple[Sign, ...] = (
@@ -147,8 +155,14 @@ SIGNS: tuple[Sign, ...] = (
     Sign(
         "token_refused",
         "wrong",
-        failed("token", "token_refused", "scope_refused", "assertion_expired"),
+        failed("token", "token_refused", "token_url_wrong", "assertion_expired"),
         "The platform gives this tool no access to its services.",
+    ),
+    Sign(
+        "service_foreign",
+        "wrong",
+        is_served_from_elsewhere,
+        "A service of this unit is on a host that is not registered as the platform's: nothing is sent there.",
     ),
     Sign("grades_off", "wrong", cannot_score, "Grades (AGS) are off for this unit: no score can be sent."),
     Sign(
@@ -156,6 +170,18 @@ SIGNS: tuple[Sign, ...] = (
         "wrong",
         has_no_line_item,
         "Grades are on, but the unit has no gradebook column, and the tool may not make one.",
+    ),
+    Sign(
+        "line_item_gone",
+        "wrong",
+        column_is_gone,
+        "The unit's gradebook column was removed on the platform: scores have nowhere to go.",
+    ),
+    Sign(
+        "grades_refused",
+        "wrong",
+        grades_are_refused,
+        "Grades (AGS) are offered to this unit, but the platform refuses what the tool asks of its gradebook.",
     ),
     Sign(
         "line_item_unbound",
@@ -179,7 +205,8 @@ SIGNS: tuple[Sign, ...] = (
         "roster_off",
         "note",
         lambda unit: not unit.has_roster,
-        "The roster (NRPS) is off: people are known here only after their first launch.",
+        "The roster (NRPS) is off for this unit. If it is off for all units of the course, people are known only after "
+        "their first launch.",
     ),
     Sign(
         "roster_too_large",
@@ -187,17 +214,28 @@ SIGNS: tuple[Sign, ...] = (
         failed("roster", "above_response_limit"),
         "The course has more members than the platform hands out: people are known from their launches only.",
     ),
-    Sign("roster_refused", "wrong", roster_failed, "The platform offers a roster, but does not let this tool read it."),
+    Sign(
+        "roster_refused",
+        "wrong",
+        failed("roster", "roster_refused", "scope_refused"),
+        "The platform offers a roster, but does not let this tool read it.",
+    ),
+    Sign(
+        "roster_unreadable",
+        "note",
+        failed("roster", "roster_unreadable", "next_link_foreign"),
+        "The platform's roster cannot be read whole: people are known from their launches only.",
+    ),
     Sign(
         "email_not_shared",
         "note",
         lambda unit: unit.shares_email is False,
-        "No e-mail address comes with launches: Zoom participants who signed in with theirs are matched by hand.",
+        "No e-mail address comes with launches. Unless the roster has it, Zoom participants are matched by hand.",
     ),
     Sign(
         "name_not_shared",
         "note",
         lambda unit: unit.shares_name is False,
-        "No name comes with launches: lists show numbers instead of people.",
+        "No name comes with launches. Unless the roster has it, lists show numbers instead of people.",
     ),
 )

@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from lti_tool import publication
 from lti_tool.page import show
-from lti_tool.request import connection
+from lti_tool.request import connection, now
 from lti_tool.session import access
 from lti_tool.setup.advice import BY_HAND
 from lti_tool.setup.units import Examined, examine_units
@@ -18,7 +18,7 @@ blueprint = Blueprint("setup", __name__, url_prefix="/desk/setup")
 @access("staff")
 def setup() -> str:
     """Every unit with what the doctor says, those that need somebody first within their course."""
-    examined = sorted(examine_units(connection()), key=_course)
+    examined = sorted(examine_units(connection(), now()), key=_course)
     courses = [(key, sorted(units, key=_urgency)) for key, units in groupby(examined, key=_course)]
     profiles = sorted({each.unit.profile for each in examined})
     return show(

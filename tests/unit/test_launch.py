@@ -1,10 +1,8 @@
 """What a good launch leaves behind, and that each launch counts once."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
-import responses
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
@@ -39,19 +37,6 @@ WAYS: list[tuple[dict[str, object], str]] = [
     ({"custom": {}, "target_link_uri": f"{OWN}/lti/login?next=//evil.example"}, "/"),
     ({"custom": {}, "target_link_uri": f"{OWN}//evil.example/"}, "/"),
 ]
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
-
-
-@pytest.fixture
-def platform(database: Database, clock: TestClock, wire: responses.RequestsMock) -> Platform:
-    platform = Platform().register(database, clock())
-    platform.serve_keys(wire)
-    return platform
 
 
 def counted(database: Database) -> list[int]:

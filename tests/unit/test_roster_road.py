@@ -4,7 +4,6 @@ settled, credited, and scored in the gradebook."""
 import json
 
 import pytest
-import responses
 from sqlalchemy import select
 
 from lti_tool import people
@@ -28,12 +27,6 @@ SCORE_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
 @pytest.fixture
 def platform(database, now):
     return Platform().register(database, now)
-
-
-@pytest.fixture
-def wire():
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """The session in the frame: who gets in, with which role, and what a form must carry."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
 import pytest
-import responses
 from flask import Flask, render_template_string
 from flask.testing import FlaskClient
 from sqlalchemy import func, insert, select
@@ -22,19 +20,6 @@ from tests.clock import TestClock
 from tests.platform import INSTRUCTOR, Platform, code_of
 
 pytestmark = pytest.mark.usefixtures("published")
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
-
-
-@pytest.fixture
-def platform(database: Database, clock: TestClock, wire: responses.RequestsMock) -> Platform:
-    platform = Platform().register(database, clock())
-    platform.serve_keys(wire)
-    return platform
 
 
 def leave_a_mark(mark: str) -> None:

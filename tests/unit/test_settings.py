@@ -47,6 +47,8 @@ WRONG = {
     "GATEHOUSE_ZOOM_API_URL": ["", "api.zoom.us"],
     "GATEHOUSE_ZOOM_TOKEN_URL": ["/oauth/token"],
     "GATEHOUSE_FRAME_ORIGINS": ["apps.lms.example.org", "https://apps.lms.example.org/learning"],
+    "GATEHOUSE_ROSTER_HOURS": ["0", "169", "often", "1.5", ""],
+    "GATEHOUSE_KEY_ROTATION_DAYS": ["-1", "ninety", "1.5", "", "3651"],
     "GATEHOUSE_ALLOW_PRIVATE_ADDRESSES": ["maybe"],
     "GATEHOUSE_LOG_LEVEL": ["LOUD"],
 }

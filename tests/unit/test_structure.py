@@ -16,7 +16,7 @@ from grimp import build_graph
 
 from lti_tool import log
 from lti_tool.commands import main
-from tests.reference import commands
+from tests.reference import PAGES, commands
 from tests.source import CODE, ROOT, Module, modules, refusals
 
 CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -30,6 +30,9 @@ PUBLIC = {
     "lti.key_set",
     "lti.launch",
     "lti.login",
+    "platforms.offer",
+    "platforms.register",
+    "notices.take",
     "sessions.feed",
     "trainee.join_session",
     "zoom.webhook",
@@ -60,9 +63,9 @@ def test_the_desk_is_for_staff(app: Flask) -> None:
     assert {getattr(app.view_functions[rule.endpoint], "access", None) for rule in rules} == {"staff"}
 
 
-@pytest.mark.parametrize("page", ["errors", "commands"])
+@pytest.mark.parametrize("page", PAGES)
 def test_the_reference_is_up_to_date(page: str) -> None:
-    """Every error code and every command is documented: the pages are written from the source, in a process of its own,
+    """Every error code, command and role is documented: the pages are written from the source, in a process of its own,
     since click remembers a command's help option as the first caller wanted it."""
     written = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     command = [sys.executable, "-m", "tests.reference", page]

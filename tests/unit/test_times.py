@@ -1,6 +1,6 @@
 """Instants and durations as people read them."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -76,6 +76,23 @@ def test_the_days_of_a_retreat_are_told_once(first: date, last: date, expected: 
 def test_waiting_is_told_in_full_days(day: int, expected: str) -> None:
     since = datetime(2026, 12, 1, 12, tzinfo=UTC)
     assert times.age(since, datetime(2026, 12, day, 13, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-5, "just now"),
+        (59, "just now"),
+        (60, "1 minute ago"),
+        (3599, "59 minutes ago"),
+        (3600, "1 hour ago"),
+        (86_399, "23 hours ago"),
+        (86_400, "1 day ago"),
+        (200_000, "2 days ago"),
+    ],
+)
+def test_freshness_is_told_in_the_largest_unit(seconds: int, expected: str) -> None:
+    assert times.ago(NINE, NINE + timedelta(seconds=seconds)) == expected
 
 
 def test_a_machine_reads_the_instant_in_utc() -> None:

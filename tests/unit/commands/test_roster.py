@@ -1,7 +1,6 @@
 """`gatehouse roster`: read, listed and shown on the command line."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import responses
@@ -18,12 +17,6 @@ from tests.roster import MEMBERS_URL, TEACHER, person
 from tests.training_day import add_place
 
 GATEHOUSE = TellingGroup("gatehouse", commands={"roster": roster})
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
 
 
 @pytest.fixture

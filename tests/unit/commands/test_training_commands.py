@@ -191,6 +191,17 @@ def test_what_cannot_be_delivered_is_counted_and_kept(run, taught, database):
     assert told(run("grades", "deliver", "--parked", "--json")) == {"delivered": 0, "waiting": 0, "parked": 1}
 
 
+def test_what_gradebooks_show_is_counted_and_nothing_is_sent(run, taught, database):
+    nothing = {"same": 0, "differs": 0, "missing": 0, "unreadable": 0, "unread": 1}
+    assert told(run("grades", "reconcile", "--json")) == nothing
+    with database.write() as connection:
+        seen = {"status": "kept", "delivered_version": 1, "seen": "differs", "seen_given": 55.0}
+        connection.execute(update(scores).values(seen))
+    assert told(run("grades", "reconcile", "--all", "--json")) == nothing | {"differs": 1, "unread": 0}
+    (row,) = told(run("grades", "ledger", "--status", "kept", "--json"))
+    assert (row["seen"], row["seen_given"], row["status"]) == ("differs", 55.0, "kept")
+
+
 def test_credit_shows_every_line_of_the_checklist(run, taught):
     shown = told(run("credit", "show", "--trainee", "trainee1@example.org", "--json"))
     apa = next(each for each in shown if each["body"] == "apa")

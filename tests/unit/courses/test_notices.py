@@ -1,7 +1,6 @@
 """Notices of copied courses: asked for once, taken only with the platform's signature, recorded once."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,12 +23,6 @@ from tests.training_day import add_place
 SERVICE_URL = "https://lms.example.org/notice-handlers/7"
 HANDLER = f"{PUBLIC_URL}/lti/notices"
 SCOPE = "https://purl.imsglobal.org/spec/lti/scope/noticehandlers"
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
 
 
 @pytest.fixture

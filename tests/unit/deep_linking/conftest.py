@@ -1,6 +1,6 @@
 """A teacher whom a platform sent to pick what a link opens, and the platform that reads the answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
 from re import search
@@ -74,12 +74,6 @@ class Sender:
     def items(self, answer: Page) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = self.read(answer)[DL + "content_items"]
         return items
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
-"""A registered platform, and the tool's door to its services."""
+"""The tool's door to a platform's services."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -27,18 +26,12 @@ def api(database: Database, keys: ToolKeys, clock: TestClock) -> PlatformApi:
 
 
 @pytest.fixture
-def platform(database: Database, clock: TestClock) -> Platform:
-    return Platform().register(database, clock())
-
-
-@pytest.fixture
-def generous(platform: Platform) -> Iterator[responses.RequestsMock]:
+def generous(platform: Platform, wire: responses.RequestsMock) -> responses.RequestsMock:
     """The platform on the wire: its token service gives every scope that is asked for."""
 
     def give(request: Any) -> tuple[int, dict[str, str], str]:
         asked = parse_qs(request.body)["scope"][0]
         return 200, {}, json.dumps({"access_token": "token-1", "token_type": "bearer", "scope": asked})
 
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as wire:
-        wire.add_callback("POST", platform.token_url, give)
-        yield wire
+    wire.add_callback("POST", platform.token_url, give)
+    return wire

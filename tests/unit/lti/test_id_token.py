@@ -1,6 +1,6 @@
 """The id_token's checks, one wrong thing at a time, over HTTP."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -30,19 +30,6 @@ from tests.platform import (
 ASSISTANT = "http://purl.imsglobal.org/vocab/lis/v2/membership/Instructor#TeachingAssistant"
 
 pytestmark = pytest.mark.usefixtures("published")
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
-
-
-@pytest.fixture
-def platform(database: Database, clock: TestClock, wire: responses.RequestsMock) -> Platform:
-    platform = Platform().register(database, clock())
-    platform.serve_keys(wire)
-    return platform
 
 
 def at(clock: TestClock, changed: dict[str, Any]) -> dict[str, Any]:

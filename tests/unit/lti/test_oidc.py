@@ -1,10 +1,8 @@
 """The login, and the state that comes back from it."""
 
-from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import responses
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
@@ -15,19 +13,6 @@ from tests.clock import TestClock
 from tests.platform import ABSENT, TARGET, Platform, code_of, parameters_of
 
 pytestmark = [pytest.mark.usefixtures("published"), pytest.mark.databases("sqlite")]
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
-
-
-@pytest.fixture
-def platform(database: Database, clock: TestClock, wire: responses.RequestsMock) -> Platform:
-    platform = Platform().register(database, clock())
-    platform.serve_keys(wire)
-    return platform
 
 
 def row_counts(database: Database) -> dict[str, int]:

@@ -1,7 +1,5 @@
 """Calls to platforms' services over the wire: the token, where it may go, what is noted, and scores."""
 
-from collections.abc import Iterator
-
 import pytest
 import requests
 import responses
@@ -32,12 +30,6 @@ FOREIGN_LINE_ITEMS = [
 
 
 pytestmark = pytest.mark.databases("sqlite")
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
 
 
 def outcomes(database: Database, platform: Platform) -> dict[str, tuple[int, str]]:

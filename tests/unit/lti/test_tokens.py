@@ -30,12 +30,6 @@ pytestmark = pytest.mark.databases("sqlite")
 SCORE, RESULT = f"{SCOPE}score", f"{SCOPE}result.readonly"
 
 
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
-
-
 def form_of(call: Any) -> dict[str, str]:
     body = call.request.body
     return {name: values[0] for name, values in parse_qs(body if isinstance(body, str) else body.decode()).items()}

@@ -10,7 +10,9 @@ TRAINEE = (
 )  # fmt: skip
 STAFF = (
     "/desk", "/desk/modules", "/desk/equivalencies", "/desk/sessions", "/desk/sessions/1", "/desk/unmatched",
-    "/desk/scores", "/desk/people/1", "/modules/F2",
+    "/desk/scores", "/desk/platforms", "/desk/platforms/1/disable", "/desk/people/1", "/modules/F2",
+    "/desk/rosters", "/desk/rosters/missing/1",
+    "/desk/review/F1", "/desk/review/F1/1",
 )  # fmt: skip
 pytestmark = pytest.mark.databases("sqlite")
 

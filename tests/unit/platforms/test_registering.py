@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from threading import Barrier, Thread
 from typing import Any
@@ -33,12 +32,6 @@ from tests.unit.platforms import moodle
 from tests.unit.platforms.moodle import CONFIGURATION_URL, REGISTRATION_URL, SITE, TOKEN, answer, configuration
 
 OURS = "https://gatehouse.example.org"
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as wire:
-        yield wire
 
 
 @pytest.fixture

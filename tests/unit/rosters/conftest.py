@@ -1,7 +1,5 @@
 """A course with a roster, at the wire."""
 
-from collections.abc import Iterator
-
 import pytest
 import responses
 
@@ -11,12 +9,6 @@ from lti_tool.rosters.sync import RosterReader
 from tests.clock import TestClock
 from tests.platform import Platform
 from tests.roster import RosterCourse
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
 
 
 @pytest.fixture
