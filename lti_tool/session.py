@@ -1,8 +1,9 @@
-"""The browser's session inside an LMS's frame: a cookie, who is behind it, and what that role may do.
+"""The browser's session inside an LMS's frame: its token, who is behind it, and what that role may do.
 
-The cookie is `SameSite=None; Secure; Partitioned`, so that browsers which block third-party cookies keep it per LMS. It
-holds a random token; the database holds only the token's SHA-256. Whether the browser keeps our cookies at all is known
-before a session is started: a launch stands only if the cookie of its login came back (lti.oidc).
+The token is random; the database holds only its SHA-256. It is kept in a cookie that is `SameSite=None; Secure;
+Partitioned`, so that browsers which block third-party cookies keep it per LMS. Where a browser keeps no cookie at all
+and the platform's storage vouched for the launch (lti.cookie_ladder), the token lives in the memory of the page's own
+script (static/visit.js), which sends it as `Authorization: Bearer`.
 """
 
 import hmac
@@ -25,6 +26,8 @@ from lti_tool.tables.platforms import registrations
 from lti_tool.tables.visits import web_sessions
 
 COOKIE = "__Host-gatehouse"
+# Where a visit without cookies goes on to.
+GO_ON = "Gatehouse-Location"
 CSRF_FIELD = "csrf"
 # A training day and the evening after it.
 LIFETIME = timedelta(hours=12)
@@ -147,10 +150,15 @@ def viewer() -> Viewer:
 def viewer_or_none() -> Viewer | None:
     """The viewer of this request, None when its browser sent no valid session."""
     if "viewer" not in g:
-        token = http_request.cookies.get(COOKIE)
+        token = session_token()
         g.viewer = viewer_of(connection(), fingerprint(token), now()) if token else None
     found: Viewer | None = g.viewer
     return found
+
+
+def session_token() -> str | None:
+    """The token that this request carries: that of a visit without cookies, else the cookie's."""
+    return _bearer() or http_request.cookies.get(COOKIE)
 
 
 def viewer_of(connection: Connection, visit: str, now: datetime) -> Viewer | None:
@@ -161,7 +169,7 @@ def viewer_of(connection: Connection, visit: str, now: datetime) -> Viewer | Non
 
 def csrf_token() -> str:
     """What a form of this session carries in the field `csrf`: derived from the session's token, stored nowhere."""
-    token = http_request.cookies.get(COOKIE)
+    token = session_token()
     return digest(house().settings.secret_key, "csrf", token) if token else ""
 
 
@@ -177,9 +185,26 @@ def forget_sessions(database: Database, now: datetime) -> bool:
 
 
 def register(app: Flask) -> None:
-    """Give every template of the app `csrf_token()` and `viewer_or_none()`; forget the viewer when a request ends."""
+    """Give every template of the app `csrf_token()` and `viewer_or_none()`; tell visits without cookies where to go on;
+    forget the viewer when a request ends."""
     app.jinja_env.globals.update(csrf_token=csrf_token, viewer_or_none=viewer_or_none)
+    app.after_request(_tell_redirect)
     app.teardown_request(_forget_viewer)
+
+
+def _bearer() -> str:
+    scheme, _, token = http_request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _tell_redirect(response: Response) -> Response:
+    """A visit without cookies is told where to go on, by a header: Safari before 16.1 drops `Authorization` when it
+    follows a redirect by itself, and a script cannot follow one to another site."""
+    if response.location and _bearer():
+        response.headers[GO_ON] = response.headers.pop("Location")
+        response.status_code = 204
+        response.set_data(b"")
+    return response
 
 
 def _forget_viewer(_error: BaseException | None = None) -> None:

@@ -8,6 +8,7 @@ import click
 
 from lti_tool.checkup import Finding, check_up
 from lti_tool.commands.console import json_option, open_house, print_json
+from lti_tool.setup.advice import BY_HAND
 from lti_tool.setup.units import Examined, examine_units
 
 SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
@@ -32,7 +33,7 @@ def doctor(context: click.Context, units: bool, as_json: bool) -> None:
             with house.database.read() as connection:
                 examined = examine_units(connection, house.clock())
             shown = [_row(each) for each in examined]
-            lines = [line for each in examined for line in _lines(each)]
+            lines = [line for each in examined for line in _lines(each)] + list(_by_hand(examined))
     if as_json:
         print_json(shown)
     else:
@@ -50,15 +51,23 @@ def _row(examined: Examined) -> dict[str, Any]:
         "unit": examined.title,
         "opens": examined.unit.content,
         "findings": [asdict(finding) for finding in examined.findings],
+        "check_by_hand": BY_HAND[examined.unit.profile],
     }
 
 
 def _lines(examined: Examined) -> Iterable[Finding]:
     about = f"{examined.course}, {examined.title}"
     if not examined.findings:
-        yield Finding(about, "ok", "Nothing to mend.")
+        yield Finding(about, "ok", "Nothing seen that is to mend.")
     for each in examined.findings:
         yield Finding(about, each.state, each.says, each.next_step)
+
+
+def _by_hand(examined: Iterable[Examined]) -> Iterable[Finding]:
+    """What no launch and no service shows, once for each kind of platform."""
+    for profile in sorted({each.unit.profile for each in examined}):
+        for says in BY_HAND[profile]:
+            yield Finding(f"to check by hand in each unit ({profile})", "note", says)
 
 
 def _tell(finding: Finding) -> None:

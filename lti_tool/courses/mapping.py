@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, func, sel
 
 from lti_tool import audit
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.grades.line_items import release
 from lti_tool.programme.model import Programme
 from lti_tool.tables.courses import course_copies, placements
 from lti_tool.tables.platforms import registrations
@@ -137,6 +138,7 @@ def assign(
     _verify_assignable(connection, unit_id)
     if module_id not in programme.modules or not programme.is_published(module_id):
         raise BadInput("module_not_offered", "The programme offers no such module.", "Choose one from the list.")
+    _release(connection, unit_id, module_id, now)
     _write(connection, unit_id, module_id=module_id, confirmed_at=now, confirmed_by=actor, updated_at=now)
     audit.record(connection, actor=actor, act="unit_assigned", subject=f"placement:{unit_id}", at=now, module=module_id)
 
@@ -144,6 +146,7 @@ def assign(
 def unassign(connection: Connection, unit_id: int, *, actor: str, now: datetime) -> None:
     """Take a choice of staff back: the unit opens the dashboard again. Raises as `assign` does."""
     _verify_assignable(connection, unit_id)
+    _release(connection, unit_id, None, now)
     _write(connection, unit_id, module_id=None, confirmed_at=None, confirmed_by=None, updated_at=now)
     audit.record(connection, actor=actor, act="unit_unassigned", subject=f"placement:{unit_id}", at=now)
 
@@ -158,6 +161,13 @@ def _verify_assignable(connection: Connection, unit_id: int) -> None:
             "This unit says itself what it opens.",
             "Change its custom parameter on the learning platform.",
         )
+
+
+def _release(connection: Connection, unit_id: int, module_id: str | None, now: datetime) -> None:
+    """What the unit showed so far is not written to its grade columns any more."""
+    shown = connection.execute(select(placements.c.module_id).where(placements.c.id == unit_id)).scalar()
+    if shown != module_id:
+        release(connection, unit_id, now)
 
 
 def _write(connection: Connection, unit_id: int, **values: Any) -> None:

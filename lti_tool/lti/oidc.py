@@ -2,8 +2,8 @@
 
 A login writes nothing: `state` is a signed value that carries the registration, both hints and the nonce. It is bound
 to the browser by a cookie of its own, so parallel tabs do not disturb each other and a state that comes back from
-another browser is refused (login CSRF). A browser that returns no such cookie blocks them inside the frame: there the
-login starts again in a new tab.
+another browser is refused (login CSRF). Where the browser keeps no cookie in the frame, `cookie_ladder` says how the
+launch goes on: by what the platform's storage kept, or in a new tab.
 """
 
 import hmac
@@ -12,10 +12,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 from lti_tool.errors import RefusedLaunch
-from lti_tool.lti.claims import is_plain_text
+from lti_tool.lti.claim_fields import is_plain_text
+from lti_tool.lti.cookie_ladder import Cookie, Step, Stored, next_step
 from lti_tool.lti.registration import Registration, origin
 from lti_tool.lti.remembered import Registrations
 from lti_tool.signing import SignatureExpired, SignatureWrong, digest, load, sign
@@ -27,6 +29,7 @@ LOGIN_PATH, LAUNCH_PATH = "/lti/login", "/lti/launch"
 PURPOSE = "state"
 
 REOPEN = "Go back to your course and open this unit again."
+CONTINUE = "Continue in a new tab."
 
 # No address of ours holds a blank, a control character or a backslash.
 TRICKS = re.compile(r"[\x00-\x20\\\x7f]")
@@ -34,6 +37,9 @@ TRICKS = re.compile(r"[\x00-\x20\\\x7f]")
 # Parameter → its longest value.
 REQUIRED = {"iss": 255, "login_hint": 2048, "target_link_uri": 2048}
 OPTIONAL = {"client_id": 255, "lti_message_hint": 4096}
+
+# The frame that keeps things for tools: "_parent", or the name of a frame beside ours.
+STORAGE_TARGET = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +71,35 @@ class State:
     target_link_uri: str
     nonce: str
     expires_at: datetime
+    storage_target: str | None = None
 
     @property
     def cookie(self) -> str:
         """The name of the cookie that binds this state to its browser."""
         return COOKIE_PREFIX + self.nonce[:16]
 
+    @property
+    def storage_key(self) -> str:
+        """The name under which the platform's storage keeps this state's value."""
+        return f"gatehouse-{self.nonce[:16]}"
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A login under way: where the browser goes, and the cookie it takes along."""
+    """A login under way: where the browser goes, the cookie it takes along, and what the platform's storage is asked to
+    keep when it offered itself (`state.storage_target`)."""
 
+    state: State
     auth_url: str
-    cookie: str
     cookie_value: str
+    stored_value: str
 
 
-class CookieMissing(RefusedLaunch):
-    """The browser kept no cookie of this login; `again_url` starts the same login afresh, for a new tab."""
+class NewTab(RefusedLaunch):
+    """Nothing is entered here; `again_url` starts the same login afresh, for a new tab."""
 
-    def __init__(self, again_url: str) -> None:
-        super().__init__(
-            "cookie_missing",
-            "Your browser does not let this page keep you signed in inside the course page.",
-            "Continue in a new tab.",
-            status=403,
-        )
+    def __init__(self, code: str, message: str, next_step: str, again_url: str, *, status: int = 403) -> None:
+        super().__init__(code, message, next_step, status=status)
         self.again_url = again_url
 
 
@@ -111,8 +120,10 @@ def begin_login(registrations: Registrations, site: Site, given: Mapping[str, st
         target_link_uri=given["target_link_uri"],
         nonce=secrets.token_urlsafe(24),
         expires_at=expires_at,
+        storage_target=_storage_target(given),
     )
-    return Login(_auth_url(site, registration, state), state.cookie, _cookie_value(site, state))
+    stored_value = _stored_value(site, state) if state.storage_target else ""
+    return Login(state, _auth_url(site, registration, state), _cookie_value(site, state), stored_value)
 
 
 def load_state(site: Site, signed: str, now: datetime) -> State:
@@ -124,22 +135,32 @@ def load_state(site: Site, signed: str, now: datetime) -> State:
     except SignatureWrong:
         raise RefusedLaunch("state_wrong", "This launch was not started here.", REOPEN, status=401) from None
     expires_at = datetime.fromtimestamp(values["exp"], UTC)
-    return State(values["r"], values["h"], values["m"], values["t"], values["n"], expires_at)
+    return State(values["r"], values["h"], values["m"], values["t"], values["n"], expires_at, values.get("s"))
 
 
-def verify_browser(site: Site, state: State, registration: Registration, cookies: Mapping[str, str]) -> None:
-    """The state must come back from the browser that began the login (OIDC-6).
+def climb(
+    site: Site,
+    state: State,
+    registration: Registration,
+    cookies: Mapping[str, str],
+    stored: str | None = None,
+    sender: str | None = None,
+) -> Literal[Step.ENTER, Step.ENTER_WITHOUT_COOKIES, Step.ASK_PLATFORM]:
+    """The state must come back from the browser that began the login (OIDC-6): how that is known, or still to be asked.
 
-    Raises CookieMissing when the browser sends no cookie of ours, RefusedLaunch `state_foreign` when it sends cookies,
-    but not this login's: another browser began it, or the launch was taken already and its cookie dropped.
+    `stored` is what the platform's storage gave to a page of ours: empty when it gave nothing, None when it has not
+    been asked. It counts only when `sender`, the page's origin as the browser tells it, is our own. Raises NewTab
+    `cookie_missing`, `storage_silent` or `storage_wrong`, or RefusedLaunch `state_foreign`.
     """
-    given = cookies.get(state.cookie)
-    if given is None and not any(name.startswith(ANY_COOKIE) for name in cookies):
-        raise CookieMissing(_again_url(state, registration))
-    expected = _cookie_value(site, state)
-    if given is None or not hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode()):
-        message = "This launch was started in another browser, or has been used already."
-        raise RefusedLaunch("state_foreign", message, REOPEN, status=401)
+    step = next_step(
+        _came_back(cookies.get(state.cookie), _cookie_value(site, state)),
+        others=any(name.startswith(ANY_COOKIE) for name in cookies),
+        offered=state.storage_target is not None,
+        stored=_given_back(site, state, stored, sender),
+    )
+    if step is Step.ENTER or step is Step.ENTER_WITHOUT_COOKIES or step is Step.ASK_PLATFORM:
+        return step
+    raise _refusal(step, _again_url(state, registration))
 
 
 def target_foreign() -> RefusedLaunch:
@@ -148,6 +169,45 @@ def target_foreign() -> RefusedLaunch:
         "The learning platform asked for a page that is not part of this tool.",
         "Tell the people who run the course: the unit's launch URL (target link) does not belong to Gatehouse.",
     )
+
+
+def _came_back(given: str | None, expected: str) -> Cookie:
+    if given is None:
+        return Cookie.ABSENT
+    return Cookie.RIGHT if _is_same(given, expected) else Cookie.WRONG
+
+
+def _given_back(site: Site, state: State, given: str | None, sender: str | None) -> Stored:
+    if given is None:
+        return Stored.UNASKED
+    if not given:
+        return Stored.SILENT
+    by_our_page = sender is not None and site.is_own(sender)
+    return Stored.RIGHT if by_our_page and _is_same(given, _stored_value(site, state)) else Stored.WRONG
+
+
+def _is_same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+
+
+def _refusal(step: Step, again_url: str) -> RefusedLaunch:
+    if step is Step.OFFER_TAB:
+        message = "Your browser does not let this page keep you signed in inside the course page."
+        return NewTab("cookie_missing", message, CONTINUE, again_url)
+    if step is Step.OFFER_TAB_SILENT:
+        message = "Your browser does not let this page keep you signed in, and the course page gave no answer in time."
+        return NewTab("storage_silent", message, CONTINUE, again_url)
+    if step is Step.REFUSE_STORED:
+        message = "What the course page kept for this launch is not what we left there, so nothing was opened."
+        return NewTab("storage_wrong", message, CONTINUE, again_url, status=401)
+    message = "This launch was started in another browser, or has been used already."
+    return RefusedLaunch("state_foreign", message, REOPEN, status=401)
+
+
+def _storage_target(given: Mapping[str, str]) -> str | None:
+    """Where the platform keeps things for us; a name that we cannot use counts as none, since cookies may well do."""
+    target = given.get("lti_storage_target", "")
+    return target if STORAGE_TARGET.fullmatch(target) else None
 
 
 def _verify_parameters(given: Mapping[str, str]) -> None:
@@ -169,13 +229,15 @@ def _verify_parameters(given: Mapping[str, str]) -> None:
 
 def _auth_url(site: Site, registration: Registration, state: State) -> str:
     """The redirect of OIDC-3; both hints byte for byte."""
-    values = {
+    values: dict[str, Any] = {
         "r": state.registration_id,
         "h": state.login_hint,
         "m": state.message_hint,
         "t": state.target_link_uri,
         "n": state.nonce,
     }
+    if state.storage_target is not None:
+        values["s"] = state.storage_target
     parameters = {
         "scope": "openid",
         "response_type": "id_token",
@@ -207,3 +269,8 @@ def _again_url(state: State, registration: Registration) -> str:
 
 def _cookie_value(site: Site, state: State) -> str:
     return digest(site.secret_key, "state cookie", state.nonce)
+
+
+def _stored_value(site: Site, state: State) -> str:
+    """Another value than the cookie's: scripts and the platform get to see this one, and it stands for no cookie."""
+    return digest(site.secret_key, "state in platform storage", state.nonce)

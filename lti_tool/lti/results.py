@@ -12,6 +12,8 @@ from lti_tool.lti.platform_api import PlatformApi, Question
 from lti_tool.lti.service_urls import below, with_query
 
 RESULT_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/result.readonly"
+# What no gradebook shows; shares of such numbers are none.
+LARGEST = 1e9
 RESULTS_TYPE = "application/vnd.ims.lis.v2.resultcontainer+json"
 
 
@@ -75,9 +77,12 @@ def _read_page(reply: Reply) -> list[Result]:
 
 def _result(entry: Mapping[str, Any]) -> Result:
     comment = entry.get("comment")
+    given, maximum = read_number(entry.get("resultScore")), read_number(entry.get("resultMaximum"))
+    if abs(given or 0) > LARGEST or (maximum and not 1 / LARGEST <= maximum <= LARGEST):
+        raise UnreadableError
     return Result(
         user_id=read_id(entry.get("userId")),
-        given=read_number(entry.get("resultScore")),
-        maximum=read_number(entry.get("resultMaximum")),
+        given=given,
+        maximum=maximum,
         comment=comment if isinstance(comment, str) else None,
     )

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from sandbox.stage import Stage
 from sandbox.story import Story, until
+from tests.browser.storage_platform import CourseSite, course_site
 from tests.browser.visitor import ARGUMENTS, CHROMIUM, Visitor, Witness, write_profile
 from tests.stages import opened_stage
 
@@ -26,14 +27,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="package")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """The stage, with everybody of the story enrolled and their licences on record; nothing has been played yet."""
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     if CHROMIUM is None:
         pytest.skip(MISSING)
     with opened_stage(tmp_path_factory.mktemp("stage")) as stage:
-        story = Story(stage)
-        story.gather_the_cast()
-        yield story
+        yield stage
+
+
+@pytest.fixture(scope="package")
+def site(opened: Stage) -> Iterator[CourseSite]:
+    """A second platform, which keeps values for tools. It is registered before any page is asked for: who may frame the
+    tool is remembered for some seconds."""
+    with course_site(opened) as site:
+        yield site
+
+
+@pytest.fixture(scope="package")
+def story(opened: Stage, site: CourseSite) -> Story:
+    """The stage, with everybody of the story enrolled and their licences on record; nothing has been played yet."""
+    story = Story(opened)
+    story.gather_the_cast()
+    return story
 
 
 @pytest.fixture
@@ -67,9 +81,9 @@ def browser(player: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def witness(stage: Stage) -> Iterator[Witness]:
+def witness(stage: Stage, site: CourseSite) -> Iterator[Witness]:
     """Watches every window of the test; what it found and the test did not ask for fails the test."""
-    witness = Witness(stage.tool_url, (stage.lms_url, stage.zoom_url))
+    witness = Witness(stage.tool_url, (stage.lms_url, stage.zoom_url, site.origin, site.stranger))
     yield witness
     assert witness.found() == []
 

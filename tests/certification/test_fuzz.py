@@ -72,6 +72,7 @@ def fire(attack: Attack, ammunition: SearchStrategy[Any], seconds: float) -> int
         max_examples=EXAMPLES_AT_ONCE,
         deadline=None,
         database=None,
+        derandomize=False,  # each volley draws anew, also where CI is set, which would make hypothesis repeat itself
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
