@@ -47,6 +47,7 @@ class SimulatedPlatform:
     kept: dict = field(default_factory=dict)  # (item url, user) → the last score taken from the tool
     trouble: list = field(default_factory=list)  # what happens to the next requests: "lost", "vanished", a status, None
     down_until: datetime | None = None
+    garbled: str | None = None  # what results answer instead, with 200
     asked: list = field(default_factory=list)
     taken: list = field(default_factory=list)  # (item url, user, score, the grade it replaced)
     numbers: object = field(default_factory=count)
@@ -178,6 +179,8 @@ class SimulatedPlatform:
             self.grades[url, user] = Grade(given / score["scoreMaximum"], "tool", at, score["comment"])
 
     def _results(self, url, user, query):
+        if self.garbled is not None:
+            return Reply(200, {}, self.garbled.encode())
         found = self._openedx_results(url) if self.kind == "openedx" else self._gradebook(url)
         wanted = user if self.kind == "openedx" else query.get("user_id")
         return self._say(200, [each for each in found if wanted is None or each["userId"] == wanted])

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 SENDERS = 12
 # Answers of a results service that may be another one in a while.
 PASSING = (408, 425, 429)
+# Results are there, and say nothing: what stands there may be somebody else's.
+UNREADABLE = "results_unreadable"
 ARRIVED = Verdict("delivered", "seen in the results")
 
 
@@ -136,7 +138,7 @@ class Sender:
         try:
             result = fetch_result(self.api, due.registration_id, due.line_item_url, due.user_id)
         except PlatformRefused as error:
-            if error.answered >= 500 or error.answered in PASSING:
+            if error.answered >= 500 or error.answered in PASSING or error.code == UNREADABLE:
                 raise
             return None
         if result is None:

@@ -31,6 +31,8 @@ MOST_ATTEMPTS = 56
 MOST_TIMESTAMPS = 5
 # Platforms that compare whole seconds need one between two scores of a person (AG-8).
 PAUSE = timedelta(seconds=1)
+# Nothing of ours lies further ahead: what does was written while our clock was, and is not waited for.
+FARTHEST_AHEAD = timedelta(hours=2)
 REGRADED = "regraded"
 
 
@@ -177,12 +179,17 @@ def _pause(due: DueScore, verdict: Verdict) -> timedelta:
     return backoff(min(_tries(due, verdict), 12)) if verdict.outcome == "later" else PAUSE
 
 
+def is_live(leased_until: Any, now: datetime) -> ColumnElement[bool]:
+    """Whether a lease still holds."""
+    return and_(leased_until >= now, leased_until <= now + FARTHEST_AHEAD)
+
+
 def _due(now: datetime) -> ColumnElement[bool]:
     active = select(placements.c.id).join(registrations).where(registrations.c.status == "active")
     return and_(
         scores.c.status == "waiting",
-        scores.c.next_attempt_at <= now,
-        or_(scores.c.lease_owner.is_(None), scores.c.leased_until < now),
+        or_(scores.c.next_attempt_at <= now, scores.c.next_attempt_at > now + FARTHEST_AHEAD),
+        or_(scores.c.lease_owner.is_(None), ~is_live(scores.c.leased_until, now)),
         scores.c.placement_id.in_(active),
     )
 
@@ -218,7 +225,7 @@ def _lease(connection: Connection, row: Row[Any], held: list[Row[Any]], now: dat
         other.c.line_item_url == row.line_item_url,
         other.c.user_id == row.user_id,
         other.c.lease_owner.is_not(None),
-        other.c.leased_until >= now,
+        is_live(other.c.leased_until, now),
     )
     ours = and_(scores.c.id == row.id, _due(now), ~in_flight.exists())
     return due if connection.execute(update(scores).where(ours).values(values)).rowcount else None

@@ -16,12 +16,11 @@ from lti_tool import audit
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.grades import line_items
 from lti_tool.grades.columns import Unit
-from lti_tool.grades.due_scores import LEASE
+from lti_tool.grades.due_scores import LEASE, is_live
 from lti_tool.tables.courses import placements
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.programme import programme_versions
 from lti_tool.tables.scores import line_item_searches as searches
-from lti_tool.tables.scores import line_items as columns
 from lti_tool.tasks import backoff
 
 CHECKED_EVERY = timedelta(days=7)
@@ -81,14 +80,14 @@ def troubles(connection: Connection) -> Sequence[Row[Any]]:
 
 def look_again(connection: Connection, placement_id: int, *, actor: str, now: datetime) -> None:
     """Staff ask for another search at once; a column that somebody removed on the platform is made anew then."""
-    gone = and_(columns.c.placement_id == placement_id, columns.c.retired_because == "gone")
-    connection.execute(update(columns).where(gone).values(retired_because="replaced"))
+    line_items.allow_anew(connection, placement_id)
     connection.execute(update(searches).where(searches.c.placement_id == placement_id).values(next_at=now, attempts=0))
     audit.record(connection, actor=actor, act="columns_looked_for", subject=f"placement:{placement_id}", at=now)
 
 
 def _due(now: datetime) -> Any:
     """Units with grade services that allow to read or make columns, and whose search is due."""
+    far_ahead = searches.c.next_at > now + 2 * CHECKED_EVERY  # planned while our clock was
     newest = select(func.max(programme_versions.c.published_at)).scalar_subquery()
     changed = or_(_since_tried(placements.c.updated_at, now), _since_tried(newest, now))
     return (
@@ -99,7 +98,7 @@ def _due(now: datetime) -> Any:
             _active(),
             or_(placements.c.line_items_url.is_not(None), placements.c.line_item_url.is_not(None)),
             cast(placements.c.ags_scopes, Text).contains("/scope/lineitem"),
-            or_(searches.c.placement_id.is_(None), searches.c.next_at <= now, changed),
+            or_(searches.c.placement_id.is_(None), searches.c.next_at <= now, far_ahead, changed),
             _is_free(now),
         )
         .order_by(placements.c.id)
@@ -118,7 +117,7 @@ def _active() -> ColumnElement[bool]:
 
 
 def _is_free(now: datetime) -> ColumnElement[bool]:
-    return or_(searches.c.lease_owner.is_(None), searches.c.leased_until < now)
+    return or_(searches.c.lease_owner.is_(None), ~is_live(searches.c.leased_until, now))
 
 
 def _lease(connection: Connection, placement_id: int, tried_at: datetime | None, now: datetime) -> Search | None:
@@ -153,7 +152,7 @@ def _course_in_hand(unit: Unit, now: datetime) -> ColumnElement[bool]:
             placements.c.registration_id == unit.registration_id,
             placements.c.line_items_url == unit.line_items_url,
             other.c.lease_owner.is_not(None),
-            other.c.leased_until >= now,
+            is_live(other.c.leased_until, now),
         )
         .exists()
     )

@@ -16,6 +16,7 @@ from lti_tool.db import insert_ignoring
 from lti_tool.grades import awards, line_items
 from lti_tool.grades.ags import SCORE_SCOPE
 from lti_tool.grades.due_scores import REGRADED
+from lti_tool.grades.score_states import RETIRED
 from lti_tool.grades.score_values import Score, score_of
 from lti_tool.grades.settled_days import FINAL, hold
 from lti_tool.tables.courses import enrolments, placements
@@ -40,6 +41,9 @@ ELSEWHERE = {
     "seen_given": None,
     "seen_at": None,
     "look_at": None,
+    # Whoever has it in hand loses it: what becomes of that says nothing about the new column.
+    "lease_owner": None,
+    "leased_until": None,
 }
 
 
@@ -75,7 +79,7 @@ def without_score(connection: Connection, since: datetime) -> list[tuple[str, in
             enrolments.c.role == "trainee",
             _is_due_there(),
             _is_news(since),
-            or_(scores.c.id.is_(None), scores.c.line_item_url != columns.c.url),
+            or_(scores.c.id.is_(None), scores.c.line_item_url != columns.c.url, _has_come_back()),
         )
         .distinct()
         .order_by(live_sessions.c.module_id, attendances.c.trainee_id)
@@ -166,6 +170,11 @@ def _is_news(since: datetime) -> Any:
     )
 
 
+def _has_come_back() -> Any:
+    """A column in use whose score was told that it was not: something else may have been written there meanwhile."""
+    return scores.c.last_answer.startswith(RETIRED, autoescape=True)
+
+
 def _places(connection: Connection, trainee_ids: Collection[int], module_id: str) -> Sequence[Any]:
     """The columns where scores of this module go for these people, with the ledger's row where there is one."""
     query = (
@@ -182,6 +191,7 @@ def _places(connection: Connection, trainee_ids: Collection[int], module_id: str
             scores.c.desired_given,
             scores.c.desired_maximum,
             scores.c.desired_comment,
+            _has_come_back().label("has_come_back"),
             scores.c.line_item_url.label("known_url"),
             scores.c.user_id.label("known_user"),
         )
@@ -223,8 +233,9 @@ def _insert(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: da
 
 
 def _renew(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: datetime) -> int:
-    """A new version of each row that says something else now, in the order in which delivery holds them too."""
-    changed = [each for each in wanted if _known(each[0]) != tuple(_values(*each).values())]
+    """A new version of each row that says something else now, or whose column has come back, in the order in which
+    delivery holds them too."""
+    changed = [each for each in wanted if each[0].has_come_back or _known(each[0]) != tuple(_values(*each).values())]
     for place, score in sorted(changed, key=lambda each: each[0].score_id):
         renewed = {"desired_version": scores.c.desired_version + 1, **_values(place, score), **_next_step(place, now)}
         connection.execute(update(scores).where(scores.c.id == place.score_id).values(renewed))
@@ -234,12 +245,12 @@ def _renew(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: dat
 def _next_step(place: Any, now: datetime) -> dict[str, Any]:
     """A new value is sent, but not over a grade that somebody else entered: then staff decide, or have decided."""
     if (place.line_item_url, place.user_id) != (place.known_url, place.known_user):
-        return _due(now) | ELSEWHERE
+        return _due(now) | ELSEWHERE | {"last_answer": None}
     if place.status == "kept":
         return {"desired_at": now}
     if place.seen == "differs" and place.status != "waiting":
         return {"desired_at": now, "status": "parked", "last_answer": REGRADED}
-    return _due(now)
+    return _due(now) | ({"last_answer": None} if place.has_come_back else {})
 
 
 def _values(place: Any, score: Score) -> dict[str, Any]:

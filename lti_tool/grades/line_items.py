@@ -10,13 +10,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select, update
 
 from lti_tool import publication
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import NotFound
 from lti_tool.grades.ags import SCORE_SCOPE
 from lti_tool.grades.columns import Meaning, Unit, meanings
+from lti_tool.grades.score_states import RETIRED
 from lti_tool.lti.quirks import PROFILES, names_where
 from lti_tool.programme.model import Programme
 from lti_tool.tables.courses import placements
@@ -25,9 +26,6 @@ from lti_tool.tables.scores import line_items, scores
 
 Reason = Literal["taken_over", "moved", "meaning_changed", "not_bound", "gone"]
 Origin = Literal["given", "found", "made"]
-
-# What the ledger says of a score that waited for a column which then went to something else.
-RETIRED = "column_"
 
 
 def connect(connection: Connection, now: datetime, module_id: str | None = None) -> int:
@@ -46,6 +44,26 @@ def usable() -> ColumnElement[bool]:
     tied to another unit is taken, and nothing appears."""
     needs_bound = registrations.c.profile.in_(names_where("grade_needs_bound_line_item"))
     return and_(line_items.c.retired_at.is_(None), or_(~needs_bound, line_items.c.is_bound.is_distinct_from(False)))
+
+
+def in_use() -> ColumnElement[bool]:
+    """Whether the column of a score is still its own, for a query over scores."""
+    its = (line_items.c.placement_id == scores.c.placement_id, line_items.c.meaning == scores.c.meaning)
+    here = (line_items.c.url == scores.c.line_item_url, line_items.c.retired_at.is_(None))
+    return select(line_items.c.id).where(*its, *here).exists()
+
+
+def release(connection: Connection, placement_id: int, now: datetime) -> None:
+    """The unit shows another module from now on: its columns are found anew, with that module's scores."""
+    for column in of_unit(connection, placement_id):
+        retire(connection, column, "taken_over", now)
+    allow_anew(connection, placement_id)
+
+
+def allow_anew(connection: Connection, placement_id: int) -> None:
+    """What was removed on the platform may be made again."""
+    gone = and_(line_items.c.placement_id == placement_id, line_items.c.retired_because == "gone")
+    connection.execute(update(line_items).where(gone).values(retired_because="replaced"))
 
 
 def units(connection: Connection, *conditions: ColumnElement[bool]) -> list[Unit]:
@@ -96,8 +114,11 @@ def add(
 
 
 def retire(connection: Connection, column: Row[Any], because: Reason, now: datetime) -> bool:
-    """Use a column no longer; False when it was retired already. What waited for it waits for staff, unless the column
-    only has another address; what it shows is not compared with ours any more."""
+    """Use a column no longer; False when it was retired already. What it shows is not compared with ours any more.
+
+    Unless the column only has another address, what waited or travels waits for staff, and what was delivered bears the
+    reason: both begin anew if the column comes back, but for what staff chose to keep.
+    """
     ours = and_(line_items.c.id == column.id, line_items.c.retired_at.is_(None))
     done = connection.execute(update(line_items).where(ours).values(retired_at=now, retired_because=because)).rowcount
     its = and_(
@@ -107,8 +128,10 @@ def retire(connection: Connection, column: Row[Any], because: Reason, now: datet
     )
     connection.execute(update(scores).where(its).values(look_at=None))
     if because != "moved":
-        parked = {"status": "parked", "last_answer": RETIRED + because}
-        connection.execute(update(scores).where(its, scores.c.status == "waiting").values(parked))
+        # Whoever has one in hand loses it, and records nothing.
+        ended = {"last_answer": RETIRED + because, "lease_owner": None, "leased_until": None}
+        status = case((scores.c.status == "waiting", "parked"), else_=scores.c.status)
+        connection.execute(update(scores).where(its, scores.c.status != "kept").values(status=status, **ended))
     return bool(done)
 
 

@@ -37,6 +37,8 @@ CODES = {
     "column_meaning_changed": "The unit's grade column means something else by now.",
     "column_not_bound": "The grade column is not tied to this unit, so nothing would appear in the gradebook.",
     "column_gone": "The grade column was removed on the platform.",
+    "results_unreadable": "The platform's grades cannot be read, so nothing is sent over what may stand there. It is "
+    "tried again by itself.",
     "score_wrong": "This score cannot be written as the platform asks for it. Tell the people who run the tool.",
     "service_foreign": "The grade's address is not on the platform's own hosts. Check the platform's registration.",
     "line_item_foreign": "The grade's address is not on the platform's own hosts. Check the platform's registration.",

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, and_, case, or_, select, update
 
 from lti_tool.db import Database
 from lti_tool.errors import OutboundError
+from lti_tool.grades import line_items
 from lti_tool.grades.crew import Crew
 from lti_tool.grades.due_scores import LEASE, REGRADED
 from lti_tool.grades.seen import MAXIMUM_WHEN_UNSAID, Value, compare, next_look
@@ -20,7 +21,7 @@ from lti_tool.lti.quirks import names_where
 from lti_tool.lti.results import RESULT_SCOPE, fetch_result
 from lti_tool.tables.courses import placements
 from lti_tool.tables.platforms import registrations
-from lti_tool.tables.scores import line_items, scores
+from lti_tool.tables.scores import scores
 from lti_tool.tasks import Clock
 
 READERS = 2
@@ -84,13 +85,7 @@ def claim(database: Database, now: datetime, limit: int) -> list[Look]:
 
 def ask_for_all(connection: Connection, now: datetime) -> int:
     """Let everything that can be read be read now; how many that is."""
-    in_use = select(line_items.c.id).where(
-        line_items.c.placement_id == scores.c.placement_id,
-        line_items.c.meaning == scores.c.meaning,
-        line_items.c.url == scores.c.line_item_url,
-        line_items.c.retired_at.is_(None),
-    )
-    ids = _rows(_readable(), in_use.exists()).with_only_columns(scores.c.id)
+    ids = _rows(_readable(), line_items.in_use()).with_only_columns(scores.c.id)
     return connection.execute(update(scores).where(scores.c.id.in_(ids)).values(look_at=now)).rowcount
 
 

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
 from lti_tool import audit
 from lti_tool.errors import Conflict, NotFound
+from lti_tool.grades import line_items
 from lti_tool.grades.due_scores import REGRADED
-from lti_tool.grades.line_items import RETIRED
+from lti_tool.grades.score_states import RETIRED
 from lti_tool.tables.scores import scores
 
 
@@ -29,7 +30,7 @@ def try_again(connection: Connection, score_id: int, now: datetime) -> None:
     Raises NotFound "score_unknown", Conflict "score_not_waiting_for_you".
     """
     _of_id(connection, score_id)
-    is_missing = and_(scores.c.status == "delivered", scores.c.seen == "missing")
+    is_missing = and_(scores.c.status == "delivered", scores.c.seen == "missing", line_items.in_use())
     ours = and_(scores.c.id == score_id, or_(_is_refused(), is_missing))
     if not connection.execute(update(scores).where(ours).values(_in_line(now))).rowcount:
         raise Conflict(
@@ -55,7 +56,7 @@ def _decide(
     connection: Connection, score_id: int, act: str, values: dict[str, Any], *, actor: str, now: datetime
 ) -> None:
     row = _of_id(connection, score_id)
-    ours = and_(scores.c.id == score_id, scores.c.seen == "differs", scores.c.status != "waiting")
+    ours = and_(scores.c.id == score_id, scores.c.seen == "differs", scores.c.status != "waiting", line_items.in_use())
     if not connection.execute(update(scores).where(ours).values(values)).rowcount:
         raise Conflict("regrade_missing", "There is nothing to decide about this score.", "Look at the list again.")
     audit.record(

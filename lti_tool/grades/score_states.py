@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+# How the last answer of a score begins whose column went to something else, or is gone.
+RETIRED = "column_"
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -47,6 +50,8 @@ def count(scores: Iterable[Any]) -> list[tuple[State, int]]:
 def _id_of(score: Any) -> str:
     if score.status in ("waiting", "kept"):
         return str(score.status)
+    if (score.last_answer or "").startswith(RETIRED):  # nobody can do anything about what stands there
+        return "refused" if score.status == "parked" else "accepted"
     if score.seen == "differs":
         return "regraded"
     if score.status == "parked":

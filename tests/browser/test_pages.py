@@ -27,7 +27,20 @@ READERS = {
     "staff": (
         "ida",
         "dashboard",
-        ("", "/modules", "/equivalencies", "/sessions", "/sessions/1", "/unmatched", "/scores", "/people/1"),
+        (
+            "",
+            "/modules",
+            "/equivalencies",
+            "/sessions",
+            "/sessions/1",
+            "/unmatched",
+            "/scores",
+            "/people/1",
+            "/setup",
+            "/courses",
+            "/platforms",
+            "/rosters",
+        ),
     ),
 }
 

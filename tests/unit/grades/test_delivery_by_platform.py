@@ -1,11 +1,13 @@
 """Delivery by the rules of each kind of platform: lost answers, whole seconds, clocks that go back, outages."""
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 
 from lti_tool.grades import regrades
+from lti_tool.grades.plain_answers import in_words
 from lti_tool.tables.scores import scores
 from tests.training_day import HALF_A_DAY, stay
 from tests.unit.grades.course import Taught
@@ -161,6 +163,28 @@ def test_results_that_cannot_be_read_just_now_do(course_on):
     taught.deliver()
     assert (taught.row.status, taught.row.last_answer) == ("waiting", "503 results_refused")
     assert deliver(taught.course, minutes=1).status == "delivered"
+
+
+@pytest.mark.parametrize("garbled", ["<b>Notice</b>: undefined index", '{"items": 1}', '[{"userId": []}]'])
+def test_results_that_nobody_can_read_never_let_a_score_overwrite_a_teacher_s(course_on, garbled):
+    taught = Taught(course_on("moodle"))
+    taught.enter(0.9)
+    taught.attend(300)
+    taught.platform.garbled = garbled
+    taught.deliver()
+    assert (taught.row.status, taught.row.last_answer) == ("waiting", "200 results_unreadable")
+    assert in_words(taught.row.last_answer, "moodle").startswith("The platform's grades cannot be read")
+    taught.platform.garbled = None
+    assert deliver(taught.course, minutes=1).last_answer == "regraded"
+    assert taught.platform.share(taught.url, taught.user) == 0.9
+
+
+@pytest.mark.parametrize(("given", "maximum"), [(1e308, 1), (5, 1e-308), (5, -5), (-1e308, 100)])
+def test_a_result_of_no_amount_is_none_that_can_be_read(course_on, given, maximum):
+    taught = Taught(course_on("moodle"))
+    taught.platform.garbled = json.dumps([{"userId": taught.user, "resultScore": given, "resultMaximum": maximum}])
+    taught.look(minutes=5)
+    assert (taught.row.seen, taught.row.seen_given) == ("unreadable", None)
 
 
 def test_waiting_for_results_is_waited_for_longer_and_longer(course_on):

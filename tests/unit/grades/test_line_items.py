@@ -424,6 +424,15 @@ def test_declarative_units_are_never_given_a_second_column(course_on):
     assert len(course.platform.items) == 1
 
 
+def test_a_search_that_was_planned_while_the_clock_was_far_ahead_comes_due_all_the_same(course_on):
+    course = course_on()
+    course.add_free_unit()
+    course.clock.advance(days=400)
+    course.search.search_all()
+    course.clock.advance(days=-380)
+    assert len(due_searches.claim(course.database, course.clock(), 1)) == 1
+
+
 def test_a_search_is_not_due_again_and_again_when_the_clock_is_set_back(course_on):
     course = course_on()
     course.add_free_unit()

@@ -184,10 +184,18 @@ def test_columns_and_unseen_gradebooks_have_words() -> None:
 
 def test_every_combination_of_the_ledger_has_one_state(database, happened) -> None:
     class Row:
-        status, seen = "", ""
+        status, seen, last_answer = "", "", None
 
     found = set()
     for Row.status in ("waiting", "delivered", "parked", "kept"):
         for Row.seen in ("unread", "same", "differs", "missing", "unreadable"):
             found.add(state_of(Row).id)
     assert found == {state.id for state in STATES}
+
+
+def test_a_score_without_a_column_asks_nobody_to_decide_about_what_stands_there() -> None:
+    class Row:
+        seen, last_answer = "differs", "column_taken_over"
+
+    for Row.status, state in (("delivered", "accepted"), ("parked", "refused"), ("kept", "kept")):
+        assert state_of(Row).id == state
