@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, make_response, render_template
 from flask import request as http_request
 from sqlalchemy.exc import OperationalError, TimeoutError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadHost, HTTPException
 
 from lti_tool.errors import GatehouseError
 from lti_tool.request import abandon
@@ -126,7 +126,8 @@ def _heading(status: int) -> str:
 
 
 def _is_for_a_machine() -> bool:
-    if http_request.path.startswith(MACHINE_PATHS):
+    """Also where the request names a host that is none: no page's addresses can be written then."""
+    if http_request.path.startswith(MACHINE_PATHS) or isinstance(http_request.routing_exception, BadHost):
         return True
     accepted = http_request.accept_mimetypes
     return accepted.best_match(["text/html", "application/json"], default="text/html") == "application/json"

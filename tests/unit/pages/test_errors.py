@@ -106,3 +106,10 @@ def test_a_form_that_is_too_large_is_refused_in_words(app: Flask, client: FlaskC
     answer = client.post("/lti/launch", data={"id_token": "x" * (3 * 1024 * 1024)})
     assert answer.status_code == 413
     assert "larger than we accept" in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("host", [".", "a..b"])
+def test_a_host_that_is_none_is_refused_without_a_page(client: FlaskClient, host: str) -> None:
+    answer = client.get("/lti/login", headers={"Host": host})
+    assert answer.status_code == 400
+    assert answer.json["error"] == "request_unreadable"
