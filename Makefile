@@ -103,9 +103,9 @@ contracts: $(TEST)
 bench: $(TEST) $(BENCH)
 	@.venv-test/bin/python -m benchmarks
 
-# The initial revision, written anew from the tables.
+# A draft of the next revision, from the tables: make migration REVISION=0003 SAYS="What changes."
 migration: $(TEST)
-	@.venv-test/bin/python -m lti_tool.migrations.draft
+	@.venv-test/bin/python -m lti_tool.migrations.draft "$(REVISION)" "$(SAYS)"
 	@.venv-test/bin/ruff format --quiet lti_tool/migrations
 
 # docs/errors.md, docs/commands.md and docs/roles.md, written anew from the source.

@@ -58,6 +58,21 @@ class Database:
             self._begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
+    @contextmanager
+    def rebuild(self) -> Iterator[Connection]:
+        """A write transaction in which a table may take another's place, for migrations. SQLite follows no foreign keys
+        meanwhile, so that what refers to the table stays; they are all looked at before the commit."""
+        with self._turn(), self.engine.connect() as connection:
+            self._follow_foreign_keys(connection, "OFF")
+            try:
+                with connection.begin():
+                    self._begin(connection, "BEGIN IMMEDIATE")
+                    yield connection
+                    if self.is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                        raise RuntimeError("the migration left rows that refer to nothing")
+            finally:
+                self._follow_foreign_keys(connection, "ON")
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -71,6 +86,13 @@ class Database:
         finally:
             if self.is_sqlite:
                 self._writers_turn.release()
+
+    def _follow_foreign_keys(self, connection: Connection, switch: str) -> None:
+        """SQLite takes this between transactions only, so it goes past SQLAlchemy, which would begin one."""
+        if self.is_sqlite:
+            cursor = connection.connection.cursor()
+            cursor.execute(f"PRAGMA foreign_keys={switch}")
+            cursor.close()
 
     def _begin(self, connection: Connection, statement: str) -> None:
         """SQLite's driver begins no transaction by itself. (An engine event would do it too, but one listener makes

@@ -1,4 +1,4 @@
-"""The schema's history: one initial revision for now, applied with `gatehouse migrate`."""
+"""The schema's history: revisions that never change, applied with `gatehouse migrate`."""
 
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ def migrate(database: Database) -> str:
 
     Raises Conflict "database_newer" when a newer release has been there: nothing is touched then.
     """
-    with database.write() as connection:
+    with database.rebuild() as connection:
         if not database.is_sqlite:
             connection.execute(ONE_AT_A_TIME)
         _refuse_newer(present_revision(connection))

@@ -1,5 +1,10 @@
-"""Write the initial revision anew from the tables: `python -m lti_tool.migrations.draft` (`make migration`)."""
+"""Draft the next revision: `python -m lti_tool.migrations.draft 0003 "What changes."` (`make migration`).
 
+A revision that is on main never changes. The comparison sees no check constraints, and rows that are there have to be
+carried over: read the draft, and write by hand what is missing.
+"""
+
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -9,22 +14,19 @@ from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy.types import TypeDecorator
 
 from lti_tool.db import Database
-from lti_tool.migrations import SCRIPTS, config
+from lti_tool.migrations import config, migrate
 from lti_tool.tables import types
 
-INITIAL = "0001"
 
-
-def draft() -> None:
-    """Replace the initial revision by one that makes exactly the tables of `lti_tool.tables`."""
-    for old in (SCRIPTS / "versions").glob(f"{INITIAL}_*.py"):
-        old.unlink()
+def draft(revision: str, says: str) -> None:
+    """Write a revision that leads from the present head to the tables of `lti_tool.tables`."""
     with TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{Path(folder)}/draft.db", MultiFernet([Fernet(Fernet.generate_key())]))
+        migrate(database)
         with database.write() as connection:
             settings = config(connection)
             settings.attributes["render_item"] = render_item
-            command.revision(settings, "The initial schema.", autogenerate=True, rev_id=INITIAL)
+            command.revision(settings, says, autogenerate=True, rev_id=revision)
         database.close()
 
 
@@ -36,4 +38,4 @@ def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
 
 
 if __name__ == "__main__":
-    draft()
+    draft(*sys.argv[1:])

@@ -1,7 +1,7 @@
 """Alembic's entry: it runs on the connection, and in the transaction, that `lti_tool.migrations` hands it.
 
-`make migration` (`python -m lti_tool.migrations.draft`) writes the initial revision anew from the tables: until the
-first release there is only that one. After a release a revision never changes; a new one is drafted beside it.
+`make migration` (`python -m lti_tool.migrations.draft`) drafts the next revision from the tables. A revision that is on
+main never changes.
 """
 
 from alembic import context

@@ -46,15 +46,12 @@ def upgrade() -> None:
         sa.Column("token_audience", sa.Text(), nullable=True),
         sa.Column("profile", sa.String(length=32), nullable=False),
         sa.Column("old_roles", sa.Boolean(), nullable=False),
-        sa.Column("service_origins", sa.JSON(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("came_by", sa.String(length=16), nullable=False),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
-        sa.CheckConstraint("came_by in ('command', 'file', 'dynamic')", name=op.f("ck_registrations_came_by")),
         sa.CheckConstraint(
             "profile in ('openedx', 'moodle', 'canvas', 'generic')", name=op.f("ck_registrations_profile")
         ),
-        sa.CheckConstraint("status in ('pending', 'active', 'disabled')", name=op.f("ck_registrations_status")),
+        sa.CheckConstraint("status in ('active', 'disabled')", name=op.f("ck_registrations_status")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registrations")),
         sa.UniqueConstraint("issuer", "client_id", name=op.f("uq_registrations_issuer_client_id")),
     )
@@ -151,17 +148,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("taken_at is null"),
     )
     op.create_table(
-        "course_copies",
-        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("context_id", sa.String(length=255), nullable=False),
-        sa.Column("origin_context_id", sa.String(length=255), nullable=False),
-        sa.Column("noticed_at", types.UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["registration_id"], ["registrations.id"], name=op.f("fk_course_copies_registration_id_registrations")
-        ),
-        sa.PrimaryKeyConstraint("registration_id", "context_id", "origin_context_id", name=op.f("pk_course_copies")),
-    )
-    op.create_table(
         "decisions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -180,30 +166,6 @@ def upgrade() -> None:
         op.f("ix_decisions_trainee_id_offering_id"), "decisions", ["trainee_id", "offering_id"], unique=False
     )
     op.create_table(
-        "deep_link_requests",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("deployment_id", sa.String(length=255), nullable=False),
-        sa.Column("context_id", sa.String(length=255), nullable=True),
-        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("return_url", sa.Text(), nullable=False),
-        sa.Column("accept_types", sa.JSON(), nullable=False),
-        sa.Column("accept_multiple", sa.Boolean(), nullable=False),
-        sa.Column("accept_line_item", sa.Boolean(), nullable=True),
-        sa.Column("data", sa.Text(), nullable=True),
-        sa.Column("created_at", types.UtcDateTime(), nullable=False),
-        sa.Column("expires_at", types.UtcDateTime(), nullable=False),
-        sa.Column("answered_at", types.UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["registration_id"], ["registrations.id"], name=op.f("fk_deep_link_requests_registration_id_registrations")
-        ),
-        sa.ForeignKeyConstraint(
-            ["trainee_id"], ["trainees.id"], name=op.f("fk_deep_link_requests_trainee_id_trainees")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_deep_link_requests")),
-    )
-    op.create_index(op.f("ix_deep_link_requests_expires_at"), "deep_link_requests", ["expires_at"], unique=False)
-    op.create_table(
         "deployments",
         sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("deployment_id", sa.String(length=255), nullable=False),
@@ -219,10 +181,8 @@ def upgrade() -> None:
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.String(length=255), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
-        sa.Column("last_launch_at", types.UtcDateTime(), nullable=True),
-        sa.Column("listed_at", types.UtcDateTime(), nullable=True),
+        sa.Column("last_launch_at", types.UtcDateTime(), nullable=False),
         sa.CheckConstraint("role in ('trainee', 'staff')", name=op.f("ck_enrolments_role")),
-        sa.CheckConstraint("last_launch_at is not null or listed_at is not null", name=op.f("ck_enrolments_seen")),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_enrolments_registration_id_registrations")
         ),
@@ -357,25 +317,14 @@ def upgrade() -> None:
         sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("deployment_id", sa.String(length=255), nullable=False),
         sa.Column("resource_link_id", sa.String(length=255), nullable=False),
-        sa.Column("content", sa.String(length=96), nullable=False),
-        sa.Column("resource_link_title", sa.String(length=255), nullable=True),
         sa.Column("context_id", sa.String(length=255), nullable=True),
         sa.Column("context_title", sa.String(length=255), nullable=True),
         sa.Column("module_id", sa.String(length=64), nullable=True),
-        sa.Column("score_meaning", sa.String(length=16), nullable=True),
-        sa.Column("confirmed_at", types.UtcDateTime(), nullable=True),
-        sa.Column("confirmed_by", sa.String(length=255), nullable=True),
         sa.Column("line_item_url", sa.Text(), nullable=True),
         sa.Column("line_items_url", sa.Text(), nullable=True),
         sa.Column("ags_scopes", sa.JSON(), nullable=False),
         sa.Column("memberships_url", sa.Text(), nullable=True),
-        sa.Column("groups_url", sa.Text(), nullable=True),
-        sa.Column("notices_url", sa.Text(), nullable=True),
-        sa.Column("shares_name", sa.Boolean(), nullable=True),
-        sa.Column("shares_email", sa.Boolean(), nullable=True),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
-        sa.Column("launched_at", types.UtcDateTime(), nullable=False),
-        sa.CheckConstraint("score_meaning in ('completion', 'ce')", name=op.f("ck_placements_score_meaning")),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_placements_registration_id_registrations")
         ),
@@ -384,14 +333,10 @@ def upgrade() -> None:
             "registration_id",
             "deployment_id",
             "resource_link_id",
-            "content",
-            name=op.f("uq_placements_registration_id_deployment_id_resource_link_id_content"),
+            name=op.f("uq_placements_registration_id_deployment_id_resource_link_id"),
         ),
     )
     op.create_index(op.f("ix_placements_module_id"), "placements", ["module_id"], unique=False)
-    op.create_index(
-        op.f("ix_placements_registration_id_context_id"), "placements", ["registration_id", "context_id"], unique=False
-    )
     op.create_table(
         "registrants",
         sa.Column("meeting_id", sa.String(length=32), nullable=False),
@@ -407,21 +352,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("meeting_id", "registrant_id", name=op.f("pk_registrants")),
     )
     op.create_index(op.f("ix_registrants_trainee_id"), "registrants", ["trainee_id"], unique=False)
-    op.create_table(
-        "registration_invitations",
-        sa.Column("token_digest", sa.String(length=64), nullable=False),
-        sa.Column("invited_by", sa.String(length=255), nullable=False),
-        sa.Column("created_at", types.UtcDateTime(), nullable=False),
-        sa.Column("expires_at", types.UtcDateTime(), nullable=False),
-        sa.Column("used_at", types.UtcDateTime(), nullable=True),
-        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["registration_id"],
-            ["registrations.id"],
-            name=op.f("fk_registration_invitations_registration_id_registrations"),
-        ),
-        sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_registration_invitations")),
-    )
     op.create_table(
         "retreat_applications",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -478,59 +408,6 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("ended_at is null"),
         postgresql_where=sa.text("ended_at is null"),
-    )
-    op.create_table(
-        "roster_members",
-        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("context_id", sa.String(length=255), nullable=False),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("role", sa.String(length=16), nullable=False),
-        sa.Column("groups", sa.JSON(), nullable=False),
-        sa.Column("first_seen_at", types.UtcDateTime(), nullable=False),
-        sa.Column("last_seen_at", types.UtcDateTime(), nullable=False),
-        sa.Column("left_at", types.UtcDateTime(), nullable=True),
-        sa.CheckConstraint("role in ('trainee', 'staff')", name=op.f("ck_roster_members_role")),
-        sa.ForeignKeyConstraint(
-            ["registration_id"], ["registrations.id"], name=op.f("fk_roster_members_registration_id_registrations")
-        ),
-        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_roster_members_trainee_id_trainees")),
-        sa.PrimaryKeyConstraint("registration_id", "context_id", "user_id", name=op.f("pk_roster_members")),
-    )
-    op.create_index(op.f("ix_roster_members_trainee_id"), "roster_members", ["trainee_id"], unique=False)
-    op.create_table(
-        "rosters",
-        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("context_id", sa.String(length=255), nullable=False),
-        sa.Column("memberships_url", sa.Text(), nullable=False),
-        sa.Column("resource_link_id", sa.String(length=255), nullable=True),
-        sa.Column("differences_url", sa.Text(), nullable=True),
-        sa.Column("members", sa.Integer(), nullable=True),
-        sa.Column("read_at", types.UtcDateTime(), nullable=True),
-        sa.Column("tried_at", types.UtcDateTime(), nullable=True),
-        sa.Column("code", sa.String(length=64), nullable=False),
-        sa.Column("next_at", types.UtcDateTime(), nullable=False),
-        sa.Column("lease_owner", sa.String(length=64), nullable=True),
-        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["registration_id"], ["registrations.id"], name=op.f("fk_rosters_registration_id_registrations")
-        ),
-        sa.PrimaryKeyConstraint("registration_id", "context_id", name=op.f("pk_rosters")),
-    )
-    op.create_index(op.f("ix_rosters_next_at"), "rosters", ["next_at"], unique=False)
-    op.create_table(
-        "service_answers",
-        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("service", sa.String(length=32), nullable=False),
-        sa.Column("subject", sa.String(length=64), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("code", sa.String(length=64), nullable=False),
-        sa.Column("answered_at", types.UtcDateTime(), nullable=False),
-        sa.Column("well_at", types.UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["registration_id"], ["registrations.id"], name=op.f("fk_service_answers_registration_id_registrations")
-        ),
-        sa.PrimaryKeyConstraint("registration_id", "service", "subject", name=op.f("pk_service_answers")),
     )
     op.create_table(
         "attendances",
@@ -638,62 +515,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at is null"),
     )
     op.create_table(
-        "line_item_searches",
-        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("next_at", types.UtcDateTime(), nullable=True),
-        sa.Column("tried_at", types.UtcDateTime(), nullable=True),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("code", sa.String(length=64), nullable=False),
-        sa.Column("lease_owner", sa.String(length=64), nullable=True),
-        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["placement_id"], ["placements.id"], name=op.f("fk_line_item_searches_placement_id_placements")
-        ),
-        sa.PrimaryKeyConstraint("placement_id", name=op.f("pk_line_item_searches")),
-    )
-    op.create_index(op.f("ix_line_item_searches_next_at"), "line_item_searches", ["next_at"], unique=False)
-    op.create_table(
-        "line_items",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("meaning", sa.String(length=16), nullable=False),
-        sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("origin", sa.String(length=16), nullable=False),
-        sa.Column("is_bound", sa.Boolean(), nullable=True),
-        sa.Column("maximum", sa.Float(), nullable=True),
-        sa.Column("due_at", types.UtcDateTime(), nullable=True),
-        sa.Column("made_at", types.UtcDateTime(), nullable=False),
-        sa.Column("checked_at", types.UtcDateTime(), nullable=True),
-        sa.Column("retired_at", types.UtcDateTime(), nullable=True),
-        sa.Column("retired_because", sa.String(length=64), nullable=True),
-        sa.CheckConstraint("meaning in ('completion', 'ce')", name=op.f("ck_line_items_meaning")),
-        sa.CheckConstraint("origin in ('given', 'found', 'made')", name=op.f("ck_line_items_origin")),
-        sa.ForeignKeyConstraint(
-            ["placement_id"], ["placements.id"], name=op.f("fk_line_items_placement_id_placements")
-        ),
-        sa.ForeignKeyConstraint(
-            ["registration_id"], ["registrations.id"], name=op.f("fk_line_items_registration_id_registrations")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_line_items")),
-    )
-    op.create_index(
-        "uq_line_items_place",
-        "line_items",
-        ["placement_id", "meaning"],
-        unique=True,
-        sqlite_where=sa.text("retired_at is null"),
-        postgresql_where=sa.text("retired_at is null"),
-    )
-    op.create_index(
-        "uq_line_items_url",
-        "line_items",
-        ["registration_id", "url"],
-        unique=True,
-        sqlite_where=sa.text("retired_at is null"),
-        postgresql_where=sa.text("retired_at is null"),
-    )
-    op.create_table(
         "scores",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -708,16 +529,9 @@ def upgrade() -> None:
         sa.Column("desired_at", types.UtcDateTime(), nullable=False),
         sa.Column("delivered_version", sa.Integer(), nullable=False),
         sa.Column("delivered_given", sa.Float(), nullable=True),
-        sa.Column("delivered_maximum", sa.Float(), nullable=True),
         sa.Column("delivered_at", types.UtcDateTime(), nullable=True),
         sa.Column("last_timestamp", types.UtcDateTime(), nullable=True),
         sa.Column("sent_version", sa.Integer(), nullable=True),
-        sa.Column("sent_given", sa.Float(), nullable=True),
-        sa.Column("sent_maximum", sa.Float(), nullable=True),
-        sa.Column("seen_given", sa.Float(), nullable=True),
-        sa.Column("seen_at", types.UtcDateTime(), nullable=True),
-        sa.Column("seen", sa.String(length=16), server_default="unread", nullable=False),
-        sa.Column("look_at", types.UtcDateTime(), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_answer", sa.Text(), nullable=True),
@@ -725,10 +539,7 @@ def upgrade() -> None:
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("leased_until", types.UtcDateTime(), nullable=True),
         sa.CheckConstraint("meaning in ('completion', 'ce')", name=op.f("ck_scores_meaning")),
-        sa.CheckConstraint(
-            "seen in ('unread', 'same', 'differs', 'missing', 'unreadable')", name=op.f("ck_scores_seen")
-        ),
-        sa.CheckConstraint("status in ('waiting', 'delivered', 'parked', 'kept')", name=op.f("ck_scores_status")),
+        sa.CheckConstraint("status in ('waiting', 'delivered', 'parked')", name=op.f("ck_scores_status")),
         sa.CheckConstraint("delivered_version <= desired_version", name=op.f("ck_scores_versions")),
         sa.ForeignKeyConstraint(["placement_id"], ["placements.id"], name=op.f("fk_scores_placement_id_placements")),
         sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_scores_trainee_id_trainees")),
@@ -737,23 +548,17 @@ def upgrade() -> None:
             "placement_id", "trainee_id", "meaning", name=op.f("uq_scores_placement_id_trainee_id_meaning")
         ),
     )
-    op.create_index(op.f("ix_scores_look_at"), "scores", ["look_at"], unique=False)
     op.create_index(op.f("ix_scores_status_next_attempt_at"), "scores", ["status", "next_attempt_at"], unique=False)
     op.create_table(
         "web_sessions",
         sa.Column("token_digest", sa.String(length=64), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("context_id", sa.String(length=255), nullable=True),
-        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("expires_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["placement_id"], ["placements.id"], name=op.f("fk_web_sessions_placement_id_placements")
-        ),
-        sa.ForeignKeyConstraint(
-            ["registration_id"], ["registrations.id"], name=op.f("fk_web_sessions_registration_id_registrations")
         ),
         sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_web_sessions_trainee_id_trainees")),
         sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_web_sessions")),
