@@ -36,6 +36,11 @@ class Settings:
     zoom_client_secret: str | None
     zoom_api_url: str
     zoom_token_url: str
+    zoom_app_id: str | None
+    zoom_plan: str
+    zoom_registration: str
+    zoom_quiet_minutes: int
+    lock_days: int
     frame_origins: tuple[str, ...]
     roster_hours: int
     key_rotation_days: int
@@ -45,6 +50,11 @@ class Settings:
     @property
     def roster_every(self) -> timedelta:
         return timedelta(hours=self.roster_hours)
+
+    @property
+    def has_zoom_api(self) -> bool:
+        """Whether Zoom's REST interface can be asked: account, client and secret are all set."""
+        return bool(self.zoom_account_id and self.zoom_client_id and self.zoom_client_secret)
 
     @property
     def cipher(self) -> MultiFernet:
@@ -148,6 +158,28 @@ def _days(raw: str) -> int:
     return int(raw)
 
 
+def _minutes(raw: str) -> int:
+    minutes = int(raw) if raw.strip().isdecimal() else 0
+    if not 1 <= minutes <= 480:
+        raise ValueError("use whole minutes from 1 to 480")
+    return minutes
+
+
+def _zoom_plan(raw: str) -> str:
+    return _one_of(raw, ("free", "pro", "business"))
+
+
+def _zoom_registration(raw: str) -> str:
+    return _one_of(raw, ("gate", "zoom"))
+
+
+def _one_of(raw: str, allowed: tuple[str, ...]) -> str:
+    value = raw.strip().lower()
+    if value not in allowed:
+        raise ValueError(f"use one of {', '.join(allowed)}")
+    return value
+
+
 def _log_level(raw: str) -> str:
     level = raw.strip().upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -168,6 +200,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("zoom_client_secret", _optional_text, "", "Client secret of the Server-to-Server OAuth app."),
     Setting("zoom_api_url", _web_address, "https://api.zoom.us/v2", "Zoom's REST interface."),
     Setting("zoom_token_url", _web_address, "https://zoom.us/oauth/token", "Zoom's token endpoint."),
+    Setting("zoom_app_id", _optional_text, "", "Id of the Zoom app, to read its log of webhook deliveries."),
+    Setting("zoom_plan", _zoom_plan, "pro", "free, pro or business: how often Zoom's REST interface may be asked."),
+    Setting(
+        "zoom_registration",
+        _zoom_registration,
+        "gate",
+        "gate: who registered at Zoom itself is approved or denied by the gate; zoom: that is left to Zoom.",
+    ),
+    Setting("zoom_quiet_minutes", _minutes, "20", "Minutes without an event during a class before it is an alarm."),
+    Setting("lock_days", _days, "0", "Days after its end at which a reconciled session is locked; 0: by hand only."),
     Setting("frame_origins", _origins, "", "More origins that may frame the tool (Open edX's learning MFE); comma."),
     Setting(
         "roster_hours", _hours, "6", "Hours between two reads of a course's roster; it is read oftener around class."

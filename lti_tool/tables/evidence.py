@@ -1,12 +1,15 @@
-"""Zoom's deliveries as received (append-only) and who a registrant is."""
+"""What Zoom told: deliveries as received (append-only, sealed), reports as fetched, and who a registrant is."""
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     SmallInteger,
     String,
@@ -57,8 +60,84 @@ registrants = Table(
     Column("email", String(255)),
     Column("name", String(255)),
     Column("event_ts", BigInteger, nullable=False, server_default="0"),  # of the newest notice, in milliseconds
+    Column("status", String(16), nullable=False, server_default="approved"),  # at Zoom, as its notices say
     Column("matched_by", String(32)),
     Column("reason", Text),
     Column("recorded_at", UtcDateTime, nullable=False),
+    CheckConstraint("status in ('pending', 'approved', 'denied', 'cancelled')", name="status"),
     Index(None, "trainee_id"),
+)
+
+# The chain over the inbox: each seal covers the one before it and everything of its row that proves something. A row is
+# sealed when it is read for the first time.
+zoom_seals = Table(
+    "zoom_seals",
+    metadata,
+    Column("position", Id, primary_key=True, autoincrement=False),
+    Column("inbox_id", ForeignKey("zoom_inbox.id"), nullable=False, unique=True),
+    Column("seal", String(64), nullable=False),
+    Column("sealed_at", UtcDateTime, nullable=False),
+)
+
+# What the webhook turned away, counted by day and reason: nobody knows who sent it, so nothing of it is kept.
+zoom_refusals = Table(
+    "zoom_refusals",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("code", String(64), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+)
+
+# A report as Zoom gave it, whole, once for each content: canonical JSON of all rows of all pages, compressed.
+zoom_reports = Table(
+    "zoom_reports",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("meeting_uuid", String(128), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("first_fetched_at", UtcDateTime, nullable=False),
+    CheckConstraint("source in ('report', 'past', 'polls')", name="source"),
+    UniqueConstraint("meeting_uuid", "source", "digest"),
+)
+
+# Every time a report was asked for. `settled`: the answer before it was the same.
+zoom_report_fetches = Table(
+    "zoom_report_fetches",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("live_session_id", ForeignKey("live_sessions.id"), nullable=False),
+    Column("meeting_uuid", String(128), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("report_id", ForeignKey("zoom_reports.id")),  # none: the fetch failed
+    Column("code", String(64)),  # why it failed
+    Column("settled", Boolean, nullable=False),
+    Column("fetched_at", UtcDateTime, nullable=False),
+    Index(None, "live_session_id", "meeting_uuid"),
+)
+
+# What is wrong with the evidence, as long as it is: read by the desk, by `gatehouse zoom health` and by the metrics.
+zoom_gaps = Table(
+    "zoom_gaps",
+    metadata,
+    Column("code", String(64), primary_key=True),
+    Column("subject", String(128), primary_key=True),  # "webhook", "session:7"
+    Column("since", UtcDateTime, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("details", JSON, nullable=False),  # ids and numbers only
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+# What staff call a breakout room, of which Zoom tells no name.
+room_labels = Table(
+    "room_labels",
+    metadata,
+    Column("live_session_id", ForeignKey("live_sessions.id"), primary_key=True),
+    Column("room", String(200), primary_key=True),
+    Column("label", String(100), nullable=False),
+    Column("labelled_by", String(255), nullable=False),
+    Column("labelled_at", UtcDateTime, nullable=False),
 )

@@ -34,6 +34,8 @@ live_sessions = Table(
     Column("state", String(16), nullable=False),
     Column("ended_at", UtcDateTime),  # when it ended as far as settlement knows: by Zoom, else by staff
     Column("ended_by_staff_at", UtcDateTime),  # holds while Zoom has said nothing
+    Column("reconciled_at", UtcDateTime),
+    Column("locked_at", UtcDateTime),
     Column("cancelled_reason", Text),
     Column("calendar_sequence", Integer, nullable=False, server_default="0"),
     Column("created_at", UtcDateTime, nullable=False),
