@@ -49,12 +49,19 @@ WRONG = {
     "GATEHOUSE_FRAME_ORIGINS": ["apps.lms.example.org", "https://apps.lms.example.org/learning"],
     "GATEHOUSE_ROSTER_HOURS": ["0", "169", "often", "1.5", ""],
     "GATEHOUSE_KEY_ROTATION_DAYS": ["-1", "ninety", "1.5", "", "3651"],
+    "GATEHOUSE_ZOOM_PLAN": ["", "enterprise"],
+    "GATEHOUSE_ZOOM_REGISTRATION": ["", "maybe"],
+    "GATEHOUSE_ZOOM_QUIET_MINUTES": ["0", "481", "soon", ""],
+    "GATEHOUSE_LOCK_DAYS": ["-1", "never"],
     "GATEHOUSE_ALLOW_PRIVATE_ADDRESSES": ["maybe"],
     "GATEHOUSE_LOG_LEVEL": ["LOUD"],
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+CASES = [(name, value) for name, values in WRONG.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), CASES, ids=[f"{name}-{number}" for number, (name, _) in enumerate(CASES)])
 def test_a_wrong_value_stops_the_start_and_is_named_but_not_repeated(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         load_settings({**REQUIRED, name: value})

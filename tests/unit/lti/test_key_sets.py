@@ -190,25 +190,24 @@ def test_a_signature_key_counts_with_or_without_alg_and_use(changed: dict[str, A
     assert set(parse_key_set({"keys": [jwk(**changed)]})) == {"key-1"}
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        jwk(use="enc"),
-        jwk(alg="RS512"),
-        jwk(kty="EC"),
-        jwk(kty="oct", k="c2VjcmV0"),
-        jwk(kid=None),
-        jwk(kid=7),
-        jwk(n=None),
-        jwk(n=7),
-        jwk(n="!!"),
-        jwk(e="AA"),
-        "key",
-        None,
-        Platform(key=generate_private_key(public_exponent=65537, key_size=1024)).jwk(),
-    ],
-    ids=lambda value: str(value)[:40],
-)
+UNSAFE_KEYS = {
+    "for encryption": jwk(use="enc"),
+    "another algorithm": jwk(alg="RS512"),
+    "elliptic curve": jwk(kty="EC"),
+    "symmetric": jwk(kty="oct", k="c2VjcmV0"),
+    "no kid": jwk(kid=None),
+    "a number as kid": jwk(kid=7),
+    "no modulus": jwk(n=None),
+    "a number as modulus": jwk(n=7),
+    "unreadable modulus": jwk(n="!!"),
+    "unsafe exponent": jwk(e="AA"),
+    "a text": "key",
+    "nothing": None,
+    "1024 bits": Platform(key=generate_private_key(public_exponent=65537, key_size=1024)).jwk(),
+}
+
+
+@pytest.mark.parametrize("key", UNSAFE_KEYS.values(), ids=UNSAFE_KEYS)
 def test_what_is_no_safe_rsa_signature_key_is_skipped(key: Any) -> None:
     other = Platform(key=OTHER_KEY, kid="key-2").jwk()
     assert set(parse_key_set({"keys": [key, other]})) == {"key-2"}

@@ -223,7 +223,7 @@ def test_an_address_that_may_be_called_is_called(world: World, wire: responses.R
         world.change(token_url=world.platform.token_url)
 
 
-@pytest.mark.parametrize("kind", KINDS.keys() - {"token", "key set", "registration configuration"})
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"token", "key set", "registration configuration"}))
 def test_a_host_that_is_not_the_platforms_gets_no_token(kind: str, world: World, wire: responses.RequestsMock) -> None:
     with pytest.raises(GatehouseError) as refused:
         KINDS[kind](world, "https://public.example.org/x")
