@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACIFIC = ZoneInfo("America/Los_Angeles")
 READY_SECONDS = 40.0
 PLAYED_MEETING = "86400001001"
+ZOOM_CREDENTIALS = ("account_id", "client_id", "client_secret", "app_id")
 LATER_MEETINGS = (("F1", 9, "86400001002"), ("F1", 30, "86400001003"), ("F2", 16, "86400002001"))
 
 
@@ -122,6 +123,7 @@ class Stage:
         self.lms_url = f"http://localhost:{lms}"
         self.zoom_url = f"http://localhost:{zoom}"
         self.zoom_secret = secrets.token_hex(24)
+        self.zoom_credentials = {name: secrets.token_hex(8) for name in ZOOM_CREDENTIALS}
         self.environment = self._environment()
         self.tool = Actor("tool", self._serve_command(tool), self.folder, self.environment)
         self.worker = Actor("worker", [*self._gatehouse_command, "worker"], self.folder, self.environment)
@@ -146,14 +148,14 @@ class Stage:
 
     def open(self) -> None:
         self.lms.start()
+        self.zoom.start()
         self.gatehouse("migrate")
         self.gatehouse("programme", "publish", str(ROOT / "config" / "demo.yaml"))
+        self.zoom.wait_until_ready(f"{self.zoom_url}/healthz")
         self.start_tool()
         self.lms.wait_until_ready(f"{self.lms_url}/healthz")
         self._register_platform()
         self._schedule()
-        self.zoom.start()
-        self.zoom.wait_until_ready(f"{self.zoom_url}/healthz")
 
     def close(self) -> None:
         for actor in reversed(self.actors):
@@ -222,6 +224,9 @@ class Stage:
             "GATEHOUSE_DATA": str(self.folder / "tool"),
             "GATEHOUSE_DATABASE_URL": self.database_url,
             "GATEHOUSE_ZOOM_SECRET_TOKENS": self.zoom_secret,
+            "GATEHOUSE_ZOOM_API_URL": f"{self.zoom_url}/v2",
+            "GATEHOUSE_ZOOM_TOKEN_URL": f"{self.zoom_url}/oauth/token",
+            **{f"GATEHOUSE_ZOOM_{name.upper()}": value for name, value in self.zoom_credentials.items()},
             "GATEHOUSE_ALLOW_PRIVATE_ADDRESSES": "1",
         }
 
@@ -255,5 +260,6 @@ class Stage:
             "--state-url": f"{self.lms_url}/sandbox/state.json",
             "--lms": self.lms_url,
             "--meeting": f"{PLAYED_MEETING}=Module 1, {self.played_on.isoformat()}",
+            **{f"--{name.replace('_', '-')}": value for name, value in self.zoom_credentials.items()},
         }
         return [sys.executable, "-m", "sandbox.zoom", *(word for pair in options.items() for word in pair)]

@@ -9,9 +9,12 @@ from zoneinfo import ZoneInfo
 import requests
 from flask import Flask, Response, jsonify, render_template, request
 
+from sandbox.zoom.account import Account
 from sandbox.zoom.behaviours import BEHAVIOURS
-from sandbox.zoom.plan import CAST, ZONE, PlanError, read_plan
+from sandbox.zoom.plan import CAST, ZONE, Plan, PlanError, read_plan
 from sandbox.zoom.player import Player
+from sandbox.zoom.rest import rest_pages
+from sandbox.zoom.rest_answers import Rest
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -24,6 +27,20 @@ class Stage:
     meetings: dict[str, str] = field(default_factory=dict)
     state_url: str = ""
     lms_url: str = ""
+    rest: Rest | None = None
+
+    def __post_init__(self) -> None:
+        self.rest = self.rest or Rest(self.player, Account())
+
+    def play(self, plan: Plan) -> bool:
+        """Play a day in this account; False while another one is being played."""
+        assert self.rest is not None
+        account, day = self.rest.account, plan.day
+        registered = {each.email.lower() for each in day.attendees if account.is_registered(day.meeting_id, each.email)}
+        is_played = self.player.play(plan, registered)
+        if is_played:
+            account.hold(day)
+        return is_played
 
     def cast(self) -> list[dict[str, str]]:
         """The people of the LMS with what they do by default; nobody where the LMS does not answer."""
@@ -56,7 +73,10 @@ class Stage:
 
 def create_player(stage: Stage) -> Flask:
     """The player as a Flask application."""
+    assert stage.rest is not None
     app = Flask("sandbox.zoom")
+    app.url_map.merge_slashes = False  # a uuid in a path may hold two in a row
+    app.register_blueprint(rest_pages(stage.rest))
 
     @app.get("/")
     def page() -> str:
@@ -78,7 +98,7 @@ def create_player(stage: Stage) -> Flask:
             plan = read_plan(request.get_json(force=True, silent=True))
         except PlanError as error:
             return jsonify({"error": str(error)}), 400
-        if not stage.player.play(plan):
+        if not stage.play(plan):
             return jsonify({"error": "a day is being played; wait until it has ended"}), 409
         return jsonify(stage.player.report()), 202
 

@@ -1,14 +1,27 @@
 """What people do on a training day, in minutes after its beginning. Everybody here is a pattern, nobody a person."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Out of the meeting from `starts` to `ends` while the connection keeps its id: put back in the waiting room
+    (`waits`), or a short drop. Nobody knows whether Zoom sends a LEFT to the waiting room as well: `tells` decides."""
+
+    starts: int
+    ends: int
+    waits: bool = False
+    tells: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One connection from `starts` to `ends`, in seconds after the beginning (negative: before it).
 
-    `moves` are the seconds at which it changes room; `waits` is how long it first stood in the waiting room;
-    `phone` marks a dial-in, which Zoom cannot name.
+    `moves` are the seconds at which it changes room, `unseen` those at which it does so without any notice (rooms that
+    the host or the timer closes); `waits` is how long it first stood in the waiting room. `phone` marks a dial-in,
+    which Zoom cannot name, unless it is bound to another visit of the same person (`bound_to`, its number). `roles` are
+    changes of role, each with its second.
     """
 
     starts: int
@@ -16,6 +29,10 @@ class Visit:
     moves: tuple[int, ...] = ()
     waits: int = 0
     phone: bool = False
+    unseen: tuple[int, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    bound_to: int | None = None
+    roles: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +74,18 @@ BEHAVIOURS: dict[str, Behaviour] = {
         ),
     ),
     "waiting_room": Behaviour("stands in the waiting room for the first half hour", (_visit(30, 480, 65.5, waits=32),)),
+    "put_back": Behaviour(
+        "is put back in the waiting room for four minutes",
+        (Visit(-300, 28_800, (2400, 3930), pauses=(Pause(9000, 9240, waits=True),)),),
+    ),
+    "rooms_closed": Behaviour(
+        "is there all day; the host closes the small groups and Zoom tells nothing of it",
+        (Visit(-240, 28_860, (2400, 7800), unseen=(3930, 9315)),),
+    ),
+    "bound_phone": Behaviour(
+        "listens by telephone, bound to the computer, which drops out in the afternoon",
+        (_visit(-5, 300, 40, 65.5), Visit(60, 28_740, phone=True, bound_to=0)),
+    ),
     "other_address": Behaviour(
         "is there all day, signed in to Zoom with another address", (_visit(-2, 480),), registers=False, alias=True
     ),
@@ -70,14 +99,15 @@ def pattern(behaviour: str, length: int) -> tuple[Visit, ...]:
     """The visits of a pattern on a day of `length` seconds; a shorter day cuts them off. Raises KeyError for a pattern
     that does not exist."""
     latest = length + 120
-    return tuple(
-        Visit(
-            each.starts,
-            min(each.ends, latest),
-            tuple(move for move in each.moves if move < latest),
-            each.waits,
-            each.phone,
-        )
-        for each in BEHAVIOURS[behaviour].visits
-        if each.starts < latest
+    return tuple(_until(latest, each) for each in BEHAVIOURS[behaviour].visits if each.starts < latest)
+
+
+def _until(latest: int, visit: Visit) -> Visit:
+    return replace(
+        visit,
+        ends=min(visit.ends, latest),
+        moves=tuple(move for move in visit.moves if move < latest),
+        unseen=tuple(move for move in visit.unseen if move < latest),
+        pauses=tuple(pause for pause in visit.pauses if pause.ends < latest),
+        roles=tuple(role for role in visit.roles if role[0] < latest),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sandbox.zoom.behaviours import BEHAVIOURS
-from sandbox.zoom.training_day import Attendee, TrainingDay, registrant_id
+from sandbox.zoom.training_day import Attendee, TrainingDay, encode, registrant_id
 
 ZONE = "America/Los_Angeles"
 HOURS = {"starts": "09:00", "ends": "17:00"}
@@ -39,17 +39,23 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A day to play within `seconds`; `shuffle` and `duplicate` say how its deliveries arrive."""
+    """A day to play within `seconds`; `shuffle` and `duplicate` say how its deliveries arrive, and of every `lose` of
+    them the last one never does (0: all arrive)."""
 
     day: TrainingDay
     shuffle: bool
     duplicate: bool
     seconds: float
+    lose: int = 0
+
+    def lost(self) -> list[bytes]:
+        """The deliveries that never arrive, in order of time."""
+        return [encode(each) for each in self.day.events()[self.lose - 1 :: self.lose]] if self.lose else []
 
 
 def read_plan(raw: object) -> Plan:
     """A plan from JSON: {meeting_id, date, people: [{email, name, registrant_id?, behaviour}], starts?, ends?, zone?,
-    shuffle?, duplicate?, speed_seconds?}. The same people on the same date are the same instance, byte by byte.
+    shuffle?, duplicate?, lose?, speed_seconds?}. The same people on the same date are the same instance, byte by byte.
 
     Raises PlanError.
     """
@@ -64,6 +70,7 @@ def read_plan(raw: object) -> Plan:
         shuffle=bool(raw.get("shuffle", True)),
         duplicate=bool(raw.get("duplicate", True)),
         seconds=_seconds(raw.get("speed_seconds", 8)),
+        lose=_every(raw.get("lose", 0)),
     )
 
 
@@ -102,6 +109,12 @@ def _list(raw: Mapping[str, Any], name: str) -> list[Any]:
     value = raw.get(name)
     if not isinstance(value, list):
         raise PlanError(f"{name} should be a list")
+    return value
+
+
+def _every(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise PlanError("lose should be a whole number: of so many deliveries one is lost")
     return value
 
 

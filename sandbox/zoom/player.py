@@ -4,14 +4,16 @@ import heapq
 import threading
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import requests
 
+from sandbox.zoom.delivery_log import DeliveryLog
 from sandbox.zoom.plan import Plan
-from sandbox.zoom.training_day import arrivals, encode, signed
+from sandbox.zoom.training_day import Event, arrivals, encode, signed
 
 SENDERS = 4
 ANSWER_SECONDS = 10
@@ -55,17 +57,29 @@ class Player:
         self._secret = secret
         self._run: _Run | None = None
         self._changed = threading.Condition()
+        self.log = DeliveryLog(webhook_url)
 
-    def play(self, plan: Plan) -> bool:
-        """Begin to play; False while another day is being played."""
+    def play(self, plan: Plan, registered: Collection[str] = ()) -> bool:
+        """Begin to play; False while another day is being played. Who is `registered` (by e-mail) is not announced
+        again."""
         with self._changed:
             if self._run and not self._run.ended:
                 return False
-            waiting = _schedule(plan)
+            waiting = _schedule(plan, registered)
             run = self._run = _Run(plan, waiting, len(waiting))
+        for body in plan.lost():
+            self.log.note_lost(body)
         for _ in range(SENDERS):
             threading.Thread(target=self._send_forever, args=(run,), daemon=True).start()
         return True
+
+    def announce(self, event: Event) -> None:
+        """Send one delivery that belongs to no played day, again and again as Zoom does, without being waited for."""
+        threading.Thread(target=self._send_alone, args=(encode(event),), daemon=True).start()
+
+    def is_playing(self, uuid: str) -> bool:
+        with self._changed:
+            return self._run is not None and not self._run.ended and uuid in self._run.plan.day.uuids
 
     def report(self) -> dict[str, Any]:
         """What the player does: {"state": "idle" | "playing" | "ended", "meeting_id", "date", "planned", "sent",
@@ -93,6 +107,16 @@ class Player:
             while (delivery := self._next(run)) is not None:
                 self._note(run, delivery, self._answer(session, delivery.body))
 
+    def _send_alone(self, body: bytes) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            for attempt, pause in enumerate((*RETRY_AFTER, 0)):
+                status = self._answer(session, body)
+                self.log.note(body, status, attempt)
+                if 0 < status < 500:
+                    return
+                time.sleep(pause)
+
     def _next(self, run: _Run) -> _Delivery | None:
         """The next delivery once it is due; None when the day is over."""
         with self._changed:
@@ -114,6 +138,7 @@ class Player:
         return answer.status_code
 
     def _note(self, run: _Run, delivery: _Delivery, status: int) -> None:
+        self.log.note(delivery.body, status, delivery.attempt)
         with self._changed:
             run.in_hand -= 1
             run.sent += 1
@@ -130,14 +155,21 @@ class Player:
             self._changed.notify_all()
 
 
-def _schedule(plan: Plan) -> list[_Delivery]:
+def _schedule(plan: Plan, registered: Collection[str]) -> list[_Delivery]:
     """The challenge and the registrations at once, then the day spread over the seconds it is given."""
-    day = arrivals(plan.day.events(), shuffle=plan.shuffle, duplicate=plan.duplicate, seed=plan.day.seed)
+    lost = set(plan.lost())
+    all_of_it = arrivals(plan.day.events(), shuffle=plan.shuffle, duplicate=plan.duplicate, seed=plan.day.seed)
+    day = [body for body in all_of_it if body not in lost]
     now = time.monotonic()
     challenge = {**CHALLENGE, "event_ts": int(time.time() * 1000)}
-    first = [encode(each) for each in (challenge, *plan.day.registrations())]
+    new = [each for each in plan.day.registrations() if _address(each) not in registered]
+    first = [encode(each) for each in (challenge, *new)]
     waiting = [_Delivery(now, number, body) for number, body in enumerate(first)]
     for number, body in enumerate(day):
         waiting.append(_Delivery(now + plan.seconds * (number + 1) / len(day), len(first) + number, body))
     heapq.heapify(waiting)
     return waiting
+
+
+def _address(registration: Event) -> str:
+    return str(registration["payload"]["object"]["registrant"]["email"]).lower()

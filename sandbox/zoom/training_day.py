@@ -1,55 +1,37 @@
-"""A training day with known truth: what people do, and the webhook deliveries Zoom would make of it.
+"""A training day with known truth: who is there when, the deliveries Zoom makes of it, and the report it gives of it.
 
-The one generator of the demo, the tests and the benchmarks. Shapes follow Zoom's documented samples; the oddities
-follow what is known of live traffic: a breakout move is LEFT and JOIN in the same second in either order, `id` is a
-number in some events and a text in others, a guest's address is blank, a delivery may come twice and in any order.
+The one generator of the demo, the tests and the benchmarks. The same day has the same deliveries, byte by byte.
 """
 
 import base64
 import hmac
 import json
 import random
-import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from itertools import pairwise
-from typing import Any
 
-from sandbox.zoom.behaviours import BEHAVIOURS, Visit, pattern
+from sandbox.zoom.behaviours import Visit, pattern
+from sandbox.zoom.notices import Event as Event
+from sandbox.zoom.notices import Teller, Told
+from sandbox.zoom.people import Attendee as Attendee
+from sandbox.zoom.report import Row, by_connection, rows_of_visit
+from sandbox.zoom.stays import Opening, RoomStay, cut, openings, union
+from sandbox.zoom.stays import Span as Span
 
-Event = dict[str, Any]
-Span = tuple[datetime, datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class Attendee:
-    """One person of the day. `registrant_id` and `email` may be empty, as for a guest; `visits` given by the caller
-    replace those of the behaviour."""
-
-    name: str
-    email: str = ""
-    registrant_id: str = ""
-    behaviour: str = "all_day"
-    visits: tuple[Visit, ...] | None = None
-
-    @property
-    def registers(self) -> bool:
-        return bool(self.registrant_id) and (self.visits is not None or BEHAVIOURS[self.behaviour].registers)
-
-    @property
-    def shown_email(self) -> str:
-        """The address Zoom shows for this person, if any."""
-        if self.visits is not None or BEHAVIOURS[self.behaviour].registers:
-            return self.email
-        return f"practice.{self.email}" if self.email and BEHAVIOURS[self.behaviour].alias else ""
+HOST_IS_EARLY = timedelta(minutes=12)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingDay:
-    """One instance of one meeting, from `opens_at` to `closes_at` (aware UTC). The same day has the same deliveries,
-    byte by byte."""
+    """One class of one meeting, from `opens_at` to `closes_at` (aware UTC).
+
+    `restarts` are pairs of seconds after the beginning: the host ended the meeting at the first and began it again at
+    the second, which makes another instance. `shared_user_ids` above 0 lets so many people and no more have `user_id`s
+    of their own.
+    """
 
     meeting_id: str
     opens_at: datetime
@@ -58,137 +40,124 @@ class TrainingDay:
     kind: str = "meeting"
     topic: str = "Training day – live, not recorded"
     seed: int = 0
-    uuid: str = field(init=False)
+    restarts: tuple[tuple[int, int], ...] = ()
+    shared_user_ids: int = 0
+    instances: tuple[Opening, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        octets = sha256(f"{self.meeting_id}|{self.opens_at.isoformat()}|{self.seed}".encode()).digest()[:16]
-        object.__setattr__(self, "uuid", base64.b64encode(octets).decode())
+        seed = f"{self.meeting_id}|{self.opens_at.isoformat()}|{self.seed}"
+        object.__setattr__(self, "instances", tuple(openings(seed, self.restarts)))
+
+    @property
+    def uuid(self) -> str:
+        """Of the first instance; nearly every day has only one."""
+        return self.instances[0].uuid
+
+    @property
+    def uuids(self) -> list[str]:
+        return [each.uuid for each in self.instances]
+
+    @property
+    def seconds(self) -> int:
+        return int((self.closes_at - self.opens_at).total_seconds())
 
     def visits_of(self, attendee: Attendee) -> tuple[Visit, ...]:
         """What this attendee does on this day."""
-        if attendee.visits is not None:
-            return attendee.visits
-        return pattern(attendee.behaviour, int((self.closes_at - self.opens_at).total_seconds()))
+        return pattern(attendee.behaviour, self.seconds) if attendee.visits is None else attendee.visits
+
+    def stays(self) -> list[RoomStay]:
+        """Everybody's stays, person by person and connection by connection. A webinar tells nothing of rooms."""
+        found = [
+            stay
+            for person, each in enumerate(self.attendees)
+            for stay in cut(person, self.visits_of(each), self.instances, self.opens_at, shared=self.shared_user_ids)
+        ]
+        return found if self.kind == "meeting" else [stay._replace(room="") for stay in found]
 
     def truth(self) -> list[tuple[Span, ...]]:
         """For each attendee the spans in which they were in the meeting: disjoint, in order, whole seconds."""
-        return [tuple(_union(self._span(visit) for visit in self.visits_of(each))) for each in self.attendees]
+        spans: dict[int, list[Span]] = defaultdict(list)
+        for stay in self.stays():
+            spans[stay.person].append(stay.span)
+        return [tuple(union(spans[person])) for person in range(len(self.attendees))]
 
     def registrations(self) -> list[Event]:
         """`registration_created` of everybody who has a registrant id."""
-        registered = (each for each in self.attendees if each.registers)
-        return [self._registration(each, number) for number, each in enumerate(registered)]
+        return [told.event for told in self.told_before()]
 
     def events(self) -> list[Event]:
-        """The day in order of time: started, everybody's edges, ended."""
-        chance = random.Random(f"{self.uuid}|events")
-        edges = [edge for number, each in enumerate(self.attendees) for edge in self._edges(number, each, chance)]
-        edges.sort(key=lambda edge: edge[0])
-        first = min([edge[0] for edge in edges], default=self.opens_at)
-        last = max([edge[0] for edge in edges], default=self.closes_at)
-        opened = self._whole("started", min(first, self.opens_at), id=_number(self.meeting_id))
-        ended = self._whole("ended", last, end_time=_text(last))
-        return [opened, *(event for _, event in edges), ended]
+        """The day in order of time: for each instance started, everybody's edges, ended."""
+        return [told.event for told in self.told()]
 
-    def _span(self, visit: Visit) -> Span:
-        return self._at(visit.starts), self._at(visit.ends)
+    def told_before(self) -> list[Told]:
+        teller = self._teller(self.uuid, self.opens_at - HOST_IS_EARLY)
+        week_before = self.opens_at - timedelta(days=7)
+        registered = [(person, each) for person, each in enumerate(self.attendees) if each.registers]
+        return [
+            teller.registration(each, person, week_before + timedelta(seconds=count), self.opens_at)
+            for count, (person, each) in enumerate(registered)
+        ]
+
+    def told(self) -> list[Told]:
+        """Like `events`, each with what it tells."""
+        stays: dict[str, list[RoomStay]] = {uuid: [] for uuid in self.uuids}
+        for stay in self.stays():
+            stays[stay.uuid].append(stay)
+        return [told for uuid in self.uuids for told in self._told_of(uuid, stays[uuid])]
+
+    def report_rows(self, uuid: str | None = None, *, merged: bool = False) -> list[Row]:
+        """The rows of the participant report of one instance, in order of time; with `merged` Zoom gives one row for
+        each connection instead of one for each stay."""
+        visits = [self.visits_of(each) for each in self.attendees]
+        of_this = [stay for stay in self.stays() if stay.uuid == (uuid or self.uuid)]
+        rows: list[Row] = []
+        for stays in by_connection(of_this):
+            person, visit = stays[0].person, stays[0].visit
+            rows += rows_of_visit(self.attendees[person], visits[person][visit], stays, merged=merged)
+        return sorted(rows, key=lambda row: (row["join_time"], row["user_id"]))
+
+    def _told_of(self, uuid: str, stays: Sequence[RoomStay]) -> list[Told]:
+        opened, closed = self._times(uuid)
+        started = min([opened, *(stay.starts for stay in stays)])
+        teller = self._teller(uuid, started)
+        edges = sorted(self._edges(teller, stays), key=lambda told: told.at)
+        ended = max([each.at for each in edges], default=closed)
+        return [teller.border("started", started), *edges, teller.border("ended", ended)]
+
+    def _times(self, uuid: str) -> Span:
+        """When the host opened and closed this instance."""
+        number = self.uuids.index(uuid)
+        opened = self._at(self.restarts[number - 1][1]) if number else self.opens_at - HOST_IS_EARLY
+        closed = self._at(self.restarts[number][0]) if number < len(self.restarts) else self.closes_at
+        return opened, closed
+
+    def _edges(self, teller: Teller, stays: Sequence[RoomStay]) -> Iterator[Told]:
+        chance = random.Random(f"{teller.uuid}|strays")
+        visits = [self.visits_of(each) for each in self.attendees]
+        first = {(stays[0].person, stays[0].visit): stays for stays in by_connection(stays)}
+        for (person, number), connection in first.items():
+            attendee, visit = self.attendees[person], visits[person][number]
+            yield from teller.visit(attendee, visit, connection, chance.choice(self.attendees).email)
+            yield from self._roles(teller, attendee, visit, connection)
+            for computer in first.get((person, visit.bound_to if visit.bound_to is not None else -1), ())[:1]:
+                yield teller.bind(attendee, visit, connection[0], computer)
+
+    def _roles(self, teller: Teller, attendee: Attendee, visit: Visit, stays: Sequence[RoomStay]) -> Iterator[Told]:
+        for second, role in visit.roles:
+            at = self._at(second)
+            yield from (teller.role(attendee, visit, stay, at, role) for stay in stays if stay.starts <= at < stay.ends)
+
+    def _teller(self, uuid: str, started_at: datetime) -> Teller:
+        return Teller(self.kind, self.meeting_id, uuid, self.topic, started_at, self.seconds // 60)
 
     def _at(self, seconds: int) -> datetime:
         return self.opens_at + timedelta(seconds=seconds)
 
-    def _edges(self, number: int, attendee: Attendee, chance: random.Random) -> Iterator[tuple[datetime, Event]]:
-        for count, visit in enumerate(self.visits_of(attendee)):
-            connection = str(uuid.UUID(int=chance.getrandbits(128), version=4)).upper()
-            first_user = 16_778_240 + number * 65_536 + count * 1024
-            who = _who(attendee, visit, connection)
-            yield from self._waiting(visit, who, first_user)
-            yield from self._stays(visit, who, first_user, chance)
-
-    def _waiting(self, visit: Visit, who: Event, user: int) -> Iterator[tuple[datetime, Event]]:
-        if visit.waits:
-            for name, seconds in (
-                ("participant_joined_waiting_room", visit.starts - visit.waits),
-                ("participant_admitted", visit.starts),
-                ("participant_left_waiting_room", visit.starts),
-            ):
-                at = self._at(seconds)
-                yield at, self._of(name, at, {**who, "user_id": str(user), "date_time": _text(at)})
-
-    def _stays(self, visit: Visit, who: Event, user: int, chance: random.Random) -> Iterator[tuple[datetime, Event]]:
-        inside = sorted({move for move in visit.moves if visit.starts < move < visit.ends})
-        borders = [visit.starts, *inside, visit.ends]
-        for number, (starts, ends) in enumerate(pairwise(borders)):
-            stay = {**who, "user_id": str(user + number)}
-            yield self._join(stay, self._at(starts))
-            yield self._leave(stay, self._at(ends))
-            if number % 2 and self.kind == "meeting":
-                yield from self._breakout(stay, self._at(starts), self._at(ends), chance)
-
-    def _join(self, stay: Event, at: datetime) -> tuple[datetime, Event]:
-        known = {name: value for name, value in stay.items() if name != "registrant_id" or value}
-        return at, self._of("participant_joined", at, {**known, "join_time": _text(at)})
-
-    def _leave(self, stay: Event, at: datetime) -> tuple[datetime, Event]:
-        reason = f"{stay['user_name']} left the meeting."
-        return at, self._of("participant_left", at, {**stay, "leave_time": _text(at), "leave_reason": reason})
-
-    def _breakout(
-        self, stay: Event, start: datetime, end: datetime, chance: random.Random
-    ) -> Iterator[tuple[datetime, Event]]:
-        """Labels only. The address in them may be another person's, as seen in live traffic."""
-        room = base64.b64encode(chance.randbytes(16)).decode()
-        stray = chance.choice(self.attendees).email
-        odd = {
-            **stay,
-            "user_id": f"{stay['user_id']}{int(start.timestamp())}",
-            "parent_user_id": stay["user_id"],
-            "email": stray,
-        }
-        for name, field_name, at in (("joined", "join_time", start), ("left", "leave_time", end)):
-            event = self._of(f"participant_{name}_breakout_room", at, {**odd, field_name: _text(at)})
-            event["payload"]["object"]["breakout_room_uuid"] = room
-            yield at, event
-
-    def _of(self, name: str, at: datetime, participant: Event) -> Event:
-        return self._whole(name, at, participant=participant)
-
-    def _whole(self, name: str, at: datetime, **more: Any) -> Event:
-        subject = {
-            "id": self.meeting_id,
-            "uuid": self.uuid,
-            "host_id": "x1yCzABCDEfg23HiJKl4mN",
-            "topic": self.topic,
-            "type": 8 if self.kind == "meeting" else 5,
-            "start_time": _text(self.opens_at - timedelta(minutes=12)),
-            "timezone": "America/Los_Angeles",
-            "duration": int((self.closes_at - self.opens_at).total_seconds() // 60),
-            **more,
-        }
-        return {
-            "event": f"{self.kind}.{name}",
-            "event_ts": int((at + timedelta(seconds=1.2)).timestamp() * 1000),
-            "payload": {"account_id": "AAAAAABBBB", "object": subject},
-        }
-
-    def _registration(self, attendee: Attendee, number: int) -> Event:
-        given, _, family = attendee.name.partition(" ")
-        registrant = {
-            "id": attendee.registrant_id,
-            "first_name": given,
-            "last_name": family,
-            "email": attendee.email,
-            "status": "approved",
-            "custom_questions": [],
-            "participant_pin_code": 380_303 + number,
-        }
-        at = self.opens_at - timedelta(days=7, seconds=-number)
-        more = {"id": _number(self.meeting_id), "start_time": _text(self.opens_at), "registrant": registrant}
-        return self._whole("registration_created", at, **more)
-
 
 def registrant_id(meeting_id: str, email: str) -> str:
     """A registrant id as Zoom's look: one for each person and meeting series."""
-    return base64.urlsafe_b64encode(sha256(f"{meeting_id}|{email}".encode()).digest()).decode()[:22]
+    digest = sha256(f"{meeting_id}|{email}".encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode()[:22]
 
 
 def encode(event: Event) -> bytes:
@@ -215,38 +184,3 @@ def arrivals(events: Sequence[Event], *, shuffle: bool, duplicate: bool, seed: i
     if shuffle:
         random.Random(seed).shuffle(bodies)
     return bodies
-
-
-def _who(attendee: Attendee, visit: Visit, connection: str) -> Event:
-    """How Zoom names a participant: by telephone not at all, a guest by the name only."""
-    return {
-        "user_name": "+1 ***-***-0142" if visit.phone else attendee.name,
-        "id": "",
-        "participant_user_id": "",
-        "participant_uuid": connection,
-        "email": "" if visit.phone else attendee.shown_email,
-        "registrant_id": "" if visit.phone or not attendee.registers else attendee.registrant_id,
-        "phone_number": "15550100142" if visit.phone else "",
-        "public_ip": "192.0.2.7",
-    }
-
-
-def _union(spans: Iterator[Span]) -> Iterator[Span]:
-    current: Span | None = None
-    for start, end in sorted(spans):
-        if current and start <= current[1]:
-            current = (current[0], max(end, current[1]))
-        else:
-            if current:
-                yield current
-            current = (start, end)
-    if current:
-        yield current
-
-
-def _text(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _number(meeting_id: str) -> int | str:
-    return int(meeting_id) if meeting_id.isdigit() else meeting_id
