@@ -8,7 +8,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from lti_tool.migrations import head, present_revision
 from lti_tool.request import house, now
 from lti_tool.session import access
-from lti_tool.tables.evidence import UNTAKEN, zoom_inbox
+from lti_tool.sessions import evidence_gaps
+from lti_tool.tables.evidence import UNTAKEN, zoom_inbox, zoom_refusals, zoom_seals
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.scores import scores
 from lti_tool.tasks import queue_age_seconds
@@ -39,11 +40,15 @@ def ready() -> tuple[Response, int]:
 @blueprint.get("/metrics")
 @access("public")
 def metrics() -> Response:
-    """Prometheus gauges. Counts only: no label ever holds an id, a name or an address of a person."""
+    """Prometheus gauges. Counts and ages only: a label is a fixed code, never an id, a name or an address."""
     registry = CollectorRegistry()
     with house().database.read() as connection:
         for name, (says, value) in _gauges(connection).items():
             Gauge(f"gatehouse_{name}", says, registry=registry).set(value)
+        for name, (says, by_code) in _gauges_by_code(connection).items():
+            gauge = Gauge(f"gatehouse_{name}", says, ["code"], registry=registry)
+            for code, value in by_code.items():
+                gauge.labels(code).set(value)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -67,15 +72,35 @@ def _gauges(connection: Connection) -> dict[str, tuple[str, float]]:
 
     ready_tasks = select(func.count()).select_from(tasks)
     ledger = select(func.count()).select_from(scores)
+    unread = count(select(func.count()).select_from(zoom_inbox).where(text(UNTAKEN)))
+    sealed = count(select(func.coalesce(func.max(zoom_seals.c.position), 0)))
     return {
         "queue_oldest_due_seconds": ("Age of the oldest due task", queue_age_seconds(connection, now())),
         "tasks_ready": ("Tasks that wait", count(ready_tasks.where(tasks.c.state == "ready"))),
         "tasks_parked": ("Tasks that failed too often", count(ready_tasks.where(tasks.c.state == "parked"))),
-        "zoom_deliveries": ("Deliveries kept", count(select(func.count()).select_from(zoom_inbox))),
-        "zoom_deliveries_unread": (
-            "Deliveries not read yet",
-            count(select(func.count()).select_from(zoom_inbox).where(text(UNTAKEN))),
+        # What was read is sealed, without a gap in the positions: to count a long inbox would take long.
+        "zoom_deliveries": ("Deliveries kept", sealed + unread),
+        "zoom_deliveries_unread": ("Deliveries not read yet", unread),
+        "zoom_deliveries_sealed": ("Deliveries sealed", sealed),
+        "zoom_last_delivery_seconds": (
+            "Age of the last delivery; -1 before the first",
+            _age_of_last_delivery(connection),
         ),
         "scores_waiting": ("Scores to be delivered", count(ledger.where(scores.c.status == "waiting"))),
         "scores_parked": ("Scores that a person must look at", count(ledger.where(scores.c.status == "parked"))),
     }
+
+
+def _gauges_by_code(connection: Connection) -> dict[str, tuple[str, dict[str, float]]]:
+    today = select(zoom_refusals.c.code, zoom_refusals.c.count).where(zoom_refusals.c.day == now().date())
+    refused = {row.code: float(row._mapping["count"]) for row in connection.execute(today)}
+    gaps = {code: float(count) for code, count in evidence_gaps.counts(connection).items()}
+    return {
+        "zoom_gaps": ("Gaps in Zoom's evidence, by kind", gaps),
+        "zoom_refused_today": ("Deliveries turned away since midnight UTC, and duplicates", refused),
+    }
+
+
+def _age_of_last_delivery(connection: Connection) -> float:
+    last = connection.scalar(select(zoom_inbox.c.received_at).order_by(zoom_inbox.c.id.desc()).limit(1))
+    return -1.0 if last is None else (now() - last).total_seconds()

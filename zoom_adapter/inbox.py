@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from queue import SimpleQueue
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ MOST_IN_ONE_COMMIT = 256
 # While deliveries come faster than commits, a moment's wait makes fewer and larger groups; a lone one never waits.
 GATHER_SECONDS = 0.002
 MOST_WAITING = 10_000
+# Our clock makes no presence (zoom.md §4), but what lies further ahead of it than this has not happened.
+FURTHEST_AHEAD = timedelta(days=1)
 
 Stored = Literal["stored", "duplicate"]
 
@@ -40,14 +42,16 @@ class InboxUnavailable(GatehouseError):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery with a valid signature. `body` is kept as it came; `headers` are the few that are worth keeping;
-    `secret_position` is 0 for the current secret and 1 for the previous one."""
+    """One delivery with a valid signature. `body` is kept as it came; `headers` are those that prove it or help to find
+    it at Zoom; `secret_position` is 0 for the current secret and 1 for the previous one, and `secret_mark` its
+    fingerprint (None: nobody signed it; it was read from Zoom's own log of deliveries)."""
 
     notice: Notice
     body: bytes
     headers: Mapping[str, str]
     secret_position: int
     received_at: datetime
+    secret_mark: str | None = None
 
 
 @dataclass(slots=True)
@@ -144,12 +148,14 @@ class Inbox:
 
     def _insert(self, rows: Sequence[dict[str, Any]]) -> set[str]:
         """Insert in one transaction; the keys that were new. A group in which all is new, as nearly always, needs no
-        question which ones are."""
+        question which ones are. In the order of the keys: overlapping subscriptions give two processes the same events
+        in different orders, and on PostgreSQL each would wait for a key that the other has just written."""
         unique = {row["dedupe_key"]: row for row in reversed(rows)}
+        in_order = [unique[key] for key in sorted(unique)]
         try:
-            self._insert_new(list(unique.values()))
+            self._insert_new(in_order)
         except _SomeKnownError:
-            return self._insert_singly(unique.values())
+            return self._insert_singly(in_order)
         return set(unique)
 
     def _insert_new(self, rows: list[dict[str, Any]]) -> None:
@@ -204,10 +210,11 @@ def _row(delivery: Delivery) -> dict[str, Any]:
         "event": notice.event[:96],
         "meeting_id": notice.meeting_id[:32] or None,
         "meeting_uuid": notice.meeting_uuid[:128] or None,
-        "happened_at": notice.at,
+        "happened_at": notice.at if notice.at and notice.at <= delivery.received_at + FURTHEST_AHEAD else None,
         "body": delivery.body,
         "headers": dict(delivery.headers),
         "secret_position": delivery.secret_position,
+        "secret_mark": delivery.secret_mark,
         "stale": notice.stale,
         "received_at": delivery.received_at,
     }

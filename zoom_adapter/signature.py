@@ -7,6 +7,7 @@ JSON that was read and written again has another signature.
 import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from typing import Literal
 
@@ -34,9 +35,9 @@ def matching_secret(secrets: Sequence[str], timestamp: str, body: bytes, signatu
 
 
 def freshness(timestamp: str, now: datetime) -> Freshness:
-    """How old a timestamp in epoch seconds is. Raises ValueError for a text that is none."""
+    """How old a timestamp in epoch seconds is; a text that is none is "stale"."""
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
-        raise ValueError("not a number of seconds")
+        return "stale"
     age = now.timestamp() - int(timestamp)
     if age > OLDEST.total_seconds():
         return "stale"
@@ -48,6 +49,13 @@ def challenge_answer(secret: str, plain_token: str) -> dict[str, str]:
     answer to anybody else would sign texts for strangers."""
     encrypted = hmac.new(_bytes(secret), _bytes(plain_token), sha256).hexdigest()
     return {"plainToken": plain_token, "encryptedToken": encrypted}
+
+
+@cache
+def secret_mark(secret: str) -> str:
+    """A fingerprint (16 hex digits) that tells later which secret a delivery was signed with. Nothing can be signed
+    with it."""
+    return hmac.new(_bytes(secret), b"the mark of this secret", sha256).hexdigest()[:16]
 
 
 def _bytes(text: str) -> bytes:

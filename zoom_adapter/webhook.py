@@ -12,26 +12,37 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from lti_tool.errors import RefusedWebhook
-from zoom_adapter.inbox import Delivery, Inbox
+from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable
+from zoom_adapter.refusals import DUPLICATE, Refusals
 from zoom_adapter.schemas import URL_VALIDATION, Notice, read_notice
-from zoom_adapter.signature import challenge_answer, freshness, matching_secret
+from zoom_adapter.signature import challenge_answer, freshness, matching_secret, secret_mark
 
 log = logging.getLogger(__name__)
 
 # Zoom's largest documented body is below 4 KiB. A body above this is nobody's event, and it is refused before it is
 # read, since no signature can be checked without reading it all.
 LARGEST_BODY = 1024 * 1024
-KEPT_HEADERS = ("x-zm-request-timestamp", "x-zm-request-id", "x-zm-trackingid", "traceparent", "content-type")
+# Timestamp and signature are the proof: with the secret, anybody can compute again that Zoom signed these bytes. The
+# others find the delivery in Zoom's own log.
+PROOF = ("x-zm-request-timestamp", "x-zm-signature")
+KEPT_HEADERS = (*PROOF, "x-zm-request-id", "x-zm-trackingid", "traceparent", "content-type")
 
 
-def blueprint(secrets: Sequence[str], inbox: Inbox, clock: Callable[[], datetime]) -> Blueprint:
-    """The webhook for these secret tokens (current first, then previous)."""
+def blueprint(secrets: Sequence[str], inbox: Inbox, clock: Callable[[], datetime], refusals: Refusals) -> Blueprint:
+    """The webhook for these secret tokens (current first, then previous). What is turned away, and what was there
+    already, is counted in `refusals`."""
     pages = Blueprint("zoom", __name__)
 
     def receive() -> tuple[Response, int]:
-        delivery = _verified(secrets, clock())
+        try:
+            delivery = _verified(secrets, clock())
+            outcome = inbox.append(delivery)
+        except (RefusedWebhook, InboxUnavailable) as error:
+            refusals.count(error.code, clock())
+            raise
+        if outcome == "duplicate":
+            refusals.count(DUPLICATE, clock())
         notice = delivery.notice
-        outcome = inbox.append(delivery)
         log.debug("zoom delivery", extra={"outcome": outcome, "stale": notice.stale, "known": bool(notice.kind)})
         if notice.event == URL_VALIDATION:
             return jsonify(challenge_answer(secrets[delivery.secret_position], notice.plain_token)), 200
@@ -61,13 +72,20 @@ def _verified(secrets: Sequence[str], now: datetime) -> Delivery:
     body = _raw_body()
     position = matching_secret(secrets, timestamp, body, signature)
     if position is None:
-        log.warning("zoom delivery with a wrong signature")
-        raise RefusedWebhook("zoom_signature_wrong", "The signature does not match this body.", _SIGN)
+        raise _wrong_signature(body)
     notice = _read(body, timestamp, now)
-    return Delivery(notice, body, _kept_headers(), position, now)
+    return Delivery(notice, body, _kept_headers(), position, now, secret_mark(secrets[position]))
 
 
 _SIGN = "Sign the raw body with the webhook's secret token as Zoom documents it."
+
+
+def _wrong_signature(body: bytes) -> RefusedWebhook:
+    """A challenge is told apart: after six that Zoom does not see answered, it stops sending."""
+    log.warning("zoom delivery with a wrong signature")
+    if URL_VALIDATION.encode() in body:
+        return RefusedWebhook("zoom_challenge_wrong", "The signature does not match this challenge.", _SIGN)
+    return RefusedWebhook("zoom_signature_wrong", "The signature does not match this body.", _SIGN)
 
 
 def _raw_body() -> bytes:
@@ -86,11 +104,7 @@ def _raw_body() -> bytes:
 
 
 def _read(body: bytes, timestamp: str, now: datetime) -> Notice:
-    try:
-        stale = freshness(timestamp, now) != "fresh"
-    except ValueError as error:
-        raise RefusedWebhook("zoom_timestamp_wrong", "The timestamp is not in epoch seconds.", _SIGN) from error
-    notice = read_notice(body, stale=stale)
+    notice = read_notice(body, stale=freshness(timestamp, now) != "fresh")
     if not notice.event:
         log.warning("zoom delivery cannot be read; kept as it came")
     return notice

@@ -1,7 +1,8 @@
 """What every command shares: the house, the way refusals are told, the way rows are printed."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -58,6 +59,13 @@ def open_house() -> Iterator[House]:
         yield house
     finally:
         house.database.close()
+
+
+@contextmanager
+def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr, for whoever watches a terminal; call what it gives with how much more is done."""
+    with click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        yield bar.update
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:

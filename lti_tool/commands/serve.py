@@ -15,7 +15,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
-from lti_tool.app import create_app
+from lti_tool.app import close_app, create_app
 from lti_tool.errors import BadInput
 from lti_tool.first_start import prepare
 from lti_tool.house import House, build_house
@@ -86,6 +86,7 @@ class WebProcess:
     settings: Settings
     with_worker: bool
     house: House | None = None
+    app: Flask | None = None
     worker: Worker | None = None
     threads: list[threading.Thread] = field(default_factory=list)
 
@@ -93,10 +94,10 @@ class WebProcess:
         sys.setswitchinterval(SWITCH_SECONDS)
         threading.Thread(target=_leave_with_parent, daemon=True).start()
         self.house = build_house(self.settings)
-        app = create_app(self.settings, house=self.house)
+        self.app = create_app(self.settings, house=self.house)
         if self.with_worker:
             self._start_worker(self.house)
-        return app
+        return self.app
 
     def _start_worker(self, house: House) -> None:
         self.worker = build_worker(house)
@@ -110,6 +111,8 @@ class WebProcess:
             self.worker.stopping.set()
         for thread in self.threads:
             thread.join()
+        if self.app is not None:
+            close_app(self.app)
         if self.house is not None:
             self.house.database.close()
 

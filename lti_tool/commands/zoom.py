@@ -1,56 +1,190 @@
-"""`gatehouse zoom`: what Zoom delivered, and what is derived from it."""
+"""`gatehouse zoom`: what Zoom delivered, whether it is as it came, and what is derived from it."""
+
+from typing import Any
 
 import click
+from sqlalchemy import func, select
 
-from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
-from lti_tool.errors import GatehouseError
+from lti_tool.commands.console import json_option, open_house, print_fields, print_json, print_rows, progress
+from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.house import House
+from lti_tool.sessions import evidence_gaps
+from lti_tool.sessions.evidence_gaps import Gap
+from lti_tool.tables.live_sessions import attendances
 from lti_tool.wiring import settle_now
+from zoom_adapter import gaps, seals
 from zoom_adapter import health as inbox_health
-from zoom_adapter import presence
+from zoom_adapter import replay as replaying
+from zoom_adapter.seals import WORDS, Head, Verdict
 
 
 @click.group()
 def zoom() -> None:
-    """Zoom's deliveries: are they coming in, and what follows from them."""
+    """Zoom's deliveries: are they coming in, are they as they came, and what follows from them."""
+
+
+@zoom.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@json_option
+@click.pass_context
+def replay(context: click.Context, dry_run: bool, as_json: bool) -> None:
+    """Rebuild everything that is derived from the evidence: who registered, and everybody's attendance.
+
+    Deliveries, reports, links and corrections are never changed. Where nothing is new, nothing is written; where an
+    attendance is, completions, claims and scores follow. `changed` counts the people of a session with a new version.
+    Locked and cancelled sessions stay as they are. Exit code 1 if a session could not be settled; the others are.
+    """
+    with open_house() as house:
+        _rebuild_registrants(house, dry_run)
+        with house.database.read() as connection:
+            sessions = replaying.sessions(connection)
+        with progress("sessions", len(sessions)) as more:
+            rows = []
+            for session_id in sessions:
+                rows.append({"session": session_id, **_replay(house, session_id, dry_run)})
+                more(1)
+    print_rows(rows, as_json)
+    if any(row["changed"] is None for row in rows):
+        context.exit(1)
+
+
+def _rebuild_registrants(house: House, dry_run: bool) -> None:
+    with house.database.read() as connection:
+        ids = replaying.registrations(connection)
+    with progress("registrations", len(ids)) as more:
+        changed = replaying.rebuild_registrants(house.database, ids, house.clock(), dry_run=dry_run, progress=more)
+    if changed:
+        says = "would change; attendance may follow" if dry_run else "changed"
+        click.echo(f"registrants: {changed} {says}", err=True)
+
+
+def _replay(house: House, session_id: int, dry_run: bool) -> dict[str, Any]:
+    """What came of one session: "settled", or with `dry_run` "same" or "would_change", or the code of the refusal."""
+    try:
+        if dry_run:
+            changed = len(replaying.would_change(house.database, session_id, house.clock()))
+            return {"result": "would_change" if changed else "same", "changed": changed}
+        before = _count_versions(house, session_id)
+        settle_now(house, session_id)
+        return {"result": "settled", "changed": _count_versions(house, session_id) - before}
+    except GatehouseError as error:
+        click.echo(f"error: {error.message} ({error.code})", err=True)
+        return {"result": error.code, "changed": None}
+
+
+def _count_versions(house: House, session_id: int) -> int:
+    with house.database.read() as connection:
+        return connection.scalar(select(func.count()).where(attendances.c.live_session_id == session_id)) or 0
+
+
+@zoom.command()
+@click.option("--noted", metavar="POSITION:SEAL", help="A seal from the log or from an earlier run that must stand.")
+@json_option
+@click.pass_context
+def verify(context: click.Context, noted: str | None, as_json: bool) -> None:
+    """Compute every seal of the inbox again, and every signature whose secret is still set.
+
+    `last` is the end of the chain: keep it elsewhere, and give it as --noted later, to know that nothing before it was
+    made up anew. Signatures with a secret that is not set any more cannot be computed again; those rows rest on their
+    seals. Exit code 1 if anything is not as it was sealed; the deliveries are named by their number in the inbox.
+    """
+    mark = None if noted is None else _head(noted)
+    with (
+        open_house() as house,
+        house.database.read() as connection,
+        progress("deliveries", seals.head(connection).position) as more,
+    ):
+        verdict = seals.verify(connection, house.settings.zoom_secret_tokens, mark, more)
+    if as_json:
+        print_json(_as_json(verdict))
+    else:
+        _tell(verdict)
+    if verdict.broken:
+        context.exit(1)
+
+
+def _head(noted: str) -> Head:
+    position, _, seal = noted.strip().partition(":")
+    if not (position.isascii() and position.isdigit() and len(position) < 18 and len(seal) == 64):
+        raise BadInput(
+            "noted_seal_wrong",
+            "This is not a seal as the tool tells it.",
+            "Give POSITION:SEAL, as `last` in `gatehouse zoom verify`: a number, a colon and 64 hexadecimal digits.",
+        )
+    return Head(int(position), seal.lower())
+
+
+def _as_json(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "sealed": verdict.head.position,
+        "last": str(verdict.head) if verdict.head.position else None,
+        "waiting": verdict.waiting,
+        "signatures": {kind: verdict.signatures[kind] for kind in ("valid", "secret_gone", "unsigned")},
+        "broken": verdict.broken,
+        "breaks": [
+            {"position": each.position, "delivery": each.inbox_id, "code": each.code, "says": WORDS[each.code]}
+            for each in verdict.breaks
+        ],
+    }
+
+
+def _tell(verdict: Verdict) -> None:
+    told = _as_json(verdict)
+    del told["breaks"]
+    signatures = ", ".join(f"{count} {kind}" for kind, count in told["signatures"].items())
+    print_fields({**told, "signatures": signatures}, as_json=False)
+    for each in verdict.breaks:
+        where = f"delivery {each.inbox_id}" if each.inbox_id is not None else "no delivery"
+        click.echo(f"BROKEN  {where}, position {each.position or '-'}: {WORDS[each.code]} ({each.code})")
+    if len(verdict.breaks) < verdict.broken:
+        click.echo(f"… and {verdict.broken - len(verdict.breaks)} more.")
+    if not verdict.broken:
+        click.echo("Every delivery that was read is as it came.")
 
 
 @zoom.command()
 @json_option
 @click.pass_context
-def replay(context: click.Context, as_json: bool) -> None:
-    """Rebuild everything that is derived from the inbox: who registered, and everybody's attendance.
+def health(context: click.Context, as_json: bool) -> None:
+    """When the last delivery and the last challenge came, what is unread or parked, what was turned away, and every gap
+    in the evidence with what to do about it.
 
-    The deliveries themselves are never changed. Where nothing is new, nothing is written. Locked and cancelled sessions
-    stay as they are. Exit code 1 if a session could not be settled; the others are.
+    A challenge is Zoom asking every 72 hours whether the webhook's address is still ours; after six failures it stops
+    sending. `challenge_overdue` means that none came for 80 hours. Exit code 1 if presence is being lost; a gap that is
+    only a note does not count.
     """
-    with open_house() as house:
+    with open_house() as house, house.database.read() as connection:
         now = house.clock()
-        with house.database.write() as connection:
-            sessions = presence.rebuild(connection, now)
-        rows = [{"session": session_id, "result": _settle(house, session_id)} for session_id in sessions]
-    print_rows(rows, as_json)
-    if any(row["result"] != "settled" for row in rows):
+        told = inbox_health.look(connection, now)
+        found = evidence_gaps.dated(connection, gaps.present(connection, house.settings.zoom_quiet, now), now)
+    if as_json:
+        print_json({**told, "gaps": [_gap(each) for each in found]})
+    else:
+        _tell_health(told, found)
+    if any(each.words.is_wrong for each in found):
         context.exit(1)
 
 
-def _settle(house: House, session_id: int) -> str:
-    """ "settled", or the code of the refusal."""
-    try:
-        settle_now(house, session_id)
-    except GatehouseError as error:
-        click.echo(f"error: {error.message} ({error.code})", err=True)
-        return error.code
-    return "settled"
+def _gap(gap: Gap) -> dict[str, Any]:
+    return {
+        "code": gap.code,
+        "about": gap.subject,
+        "is_wrong": gap.words.is_wrong,
+        "since": gap.since,
+        "count": gap.count,
+        "details": dict(gap.details),
+        "says": gap.words.says,
+        "next_step": gap.words.next_step,
+    }
 
 
-@zoom.command()
-@json_option
-def health(as_json: bool) -> None:
-    """When the last delivery and the last challenge came, what is unread, what is parked.
-
-    A challenge is Zoom asking every 72 hours whether the webhook's address is still ours; after six failures it stops
-    sending. `challenge_overdue` means that none came for 80 hours.
-    """
-    with open_house() as house, house.database.read() as connection:
-        print_fields(inbox_health.look(connection, house.clock()), as_json)
+def _tell_health(told: dict[str, Any], found: list[Gap]) -> None:
+    refused = ", ".join(f"{count} {code}" for code, count in told["refused_today"].items())
+    print_fields({**told, "refused_today": refused or None}, as_json=False)
+    for gap in found:
+        sign = "WRONG" if gap.words.is_wrong else "note "
+        details = ", ".join(f"{name} {value}" for name, value in gap.details.items())
+        click.echo(f"{sign}  {gap.subject}: {gap.words.says} ({gap.code}, {gap.count}{details and f'; {details}'})")
+        click.echo(f"       {gap.words.next_step}")
+    if not found:
+        click.echo("No gap in the evidence is known.")

@@ -19,12 +19,16 @@ from sqlalchemy import (
     text,
 )
 
+from lti_tool.tables.append_only import only_grows
 from lti_tool.tables.types import Id, UtcDateTime, metadata
 
 UNTAKEN = "taken_at is null"
+# What is watched: challenges, what could not be read, what was signed too long ago. (Literal, so that SQLite sees that
+# the index fits.)
+NOTABLE = "(event in ('', 'endpoint.url_validation') or stale)"
 
-# The raw bytes are the evidence; the columns beside them are read from those bytes to find them again.
-# `taken_at` is the reader's bookmark, the only thing ever written to a row after its insert.
+# The raw bytes are the evidence, the headers prove them; the columns beside them are read from those bytes to find them
+# again. `taken_at` is the reader's bookmark, the only thing ever written to a row after its insert.
 zoom_inbox = Table(
     "zoom_inbox",
     metadata,
@@ -37,6 +41,7 @@ zoom_inbox = Table(
     Column("body", LargeBinary, nullable=False),
     Column("headers", JSON, nullable=False),
     Column("secret_position", SmallInteger, nullable=False),  # 0 current, 1 previous
+    Column("secret_mark", String(16)),  # which secret that was, by its fingerprint; empty: not signed, or older
     Column("stale", Boolean, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("taken_at", UtcDateTime),
@@ -48,7 +53,14 @@ zoom_inbox = Table(
         sqlite_where=text(UNTAKEN),
         postgresql_where=text(UNTAKEN),
     ),
+    Index(
+        "ix_zoom_inbox_notable",
+        "received_at",
+        sqlite_where=text(NOTABLE),
+        postgresql_where=text(NOTABLE),
+    ),
 )
+only_grows(zoom_inbox, once="taken_at")
 
 # Zoom's registrant id is the person within one meeting series (zoom.md §3.3).
 registrants = Table(
@@ -61,6 +73,7 @@ registrants = Table(
     Column("name", String(255)),
     Column("event_ts", BigInteger, nullable=False, server_default="0"),  # of the newest notice, in milliseconds
     Column("status", String(16), nullable=False, server_default="approved"),  # at Zoom, as its notices say
+    Column("status_ts", BigInteger, nullable=False, server_default="0"),  # of the notice that said it, in milliseconds
     Column("matched_by", String(32)),
     Column("reason", Text),
     Column("recorded_at", UtcDateTime, nullable=False),
@@ -78,6 +91,7 @@ zoom_seals = Table(
     Column("seal", String(64), nullable=False),
     Column("sealed_at", UtcDateTime, nullable=False),
 )
+only_grows(zoom_seals)
 
 # What the webhook turned away, counted by day and reason: nobody knows who sent it, so nothing of it is kept.
 zoom_refusals = Table(
@@ -117,6 +131,21 @@ zoom_report_fetches = Table(
     Column("settled", Boolean, nullable=False),
     Column("fetched_at", UtcDateTime, nullable=False),
     Index(None, "live_session_id", "meeting_uuid"),
+)
+
+# Every time Zoom's own log of deliveries was read: of a class all of it, otherwise what had failed.
+zoom_log_reads = Table(
+    "zoom_log_reads",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("live_session_id", ForeignKey("live_sessions.id"), index=True),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("row_count", Integer),  # none: it could not be read
+    Column("added", Integer),  # events that nobody had delivered
+    Column("unreadable", Integer),  # bodies that are no JSON; kept as they came
+    Column("code", String(64)),  # why it could not be read
+    Column("read_at", UtcDateTime, nullable=False),
 )
 
 # What is wrong with the evidence, as long as it is: read by the desk, by `gatehouse zoom health` and by the metrics.

@@ -1,6 +1,7 @@
 """What people add to Zoom's evidence: links, corrections, reviews, requests, places in meetings, presence checks."""
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     CheckConstraint,
     Column,
@@ -125,6 +126,7 @@ zoom_places = Table(
     Column("registrant_id", String(128)),
     Column("join_url", Encrypted),
     Column("due_at", UtcDateTime),  # none: nothing is to be done
+    Column("asked_at", UtcDateTime),  # when the person last asked to join; none: the course alone speaks for the place
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("last_code", String(64)),
     Column("calls_on", Date),  # Zoom allows 3 adds and 10 changes of status a day for one registrant (UTC days)
@@ -139,6 +141,20 @@ zoom_places = Table(
     CheckConstraint("state in ('none', 'pending', 'registered', 'cancelled', 'refused')", name="state"),
     Index(None, "due_at"),
     Index(None, "trainee_id"),
+)
+
+# A Zoom meeting in which classes are to come: how it is set at Zoom, and when it is looked after next.
+zoom_meetings = Table(
+    "zoom_meetings",
+    metadata,
+    Column("meeting_id", String(32), primary_key=True),
+    Column("settings", JSON),  # those of them that matter to a class, as last read
+    Column("settings_code", String(64), nullable=False),  # why they could not be read last; "" when they were
+    Column("settings_at", UtcDateTime),  # when they were last read
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("leased_until", UtcDateTime),
+    Index(None, "due_at"),
 )
 
 # Staff asked "are you there?" in the frame; whoever sees it taps once.
@@ -171,6 +187,5 @@ poll_answers = Table(
     Column("poll", String(128), nullable=False),
     Column("email", String(255), nullable=False),
     Column("answered_at", UtcDateTime),
-    UniqueConstraint("meeting_uuid", "poll", "email"),
-    Index(None, "live_session_id"),
+    UniqueConstraint("live_session_id", "meeting_uuid", "poll", "email"),
 )

@@ -24,6 +24,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code", "subject", name=op.f("pk_zoom_gaps")),
     )
     op.create_table(
+        "zoom_meetings",
+        sa.Column("meeting_id", sa.String(length=32), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=True),
+        sa.Column("settings_code", sa.String(length=64), nullable=False),
+        sa.Column("settings_at", types.UtcDateTime(), nullable=True),
+        sa.Column("due_at", types.UtcDateTime(), nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("meeting_id", name=op.f("pk_zoom_meetings")),
+    )
+    op.create_index(op.f("ix_zoom_meetings_due_at"), "zoom_meetings", ["due_at"], unique=False)
+    op.create_table(
         "zoom_refusals",
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
@@ -83,6 +95,7 @@ def upgrade() -> None:
         sa.Column("registrant_id", sa.String(length=128), nullable=True),
         sa.Column("join_url", types.Encrypted(), nullable=True),
         sa.Column("due_at", types.UtcDateTime(), nullable=True),
+        sa.Column("asked_at", types.UtcDateTime(), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("last_code", sa.String(length=64), nullable=True),
         sa.Column("calls_on", sa.Date(), nullable=True),
@@ -211,9 +224,14 @@ def upgrade() -> None:
             ["live_session_id"], ["live_sessions.id"], name=op.f("fk_poll_answers_live_session_id_live_sessions")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_poll_answers")),
-        sa.UniqueConstraint("meeting_uuid", "poll", "email", name=op.f("uq_poll_answers_meeting_uuid_poll_email")),
+        sa.UniqueConstraint(
+            "live_session_id",
+            "meeting_uuid",
+            "poll",
+            "email",
+            name=op.f("uq_poll_answers_live_session_id_meeting_uuid_poll_email"),
+        ),
     )
-    op.create_index(op.f("ix_poll_answers_live_session_id"), "poll_answers", ["live_session_id"], unique=False)
     op.create_table(
         "presence_checks",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -240,6 +258,23 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("live_session_id", "room", name=op.f("pk_room_labels")),
     )
+    op.create_table(
+        "zoom_log_reads",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("since", types.UtcDateTime(), nullable=False),
+        sa.Column("until", types.UtcDateTime(), nullable=False),
+        sa.Column("row_count", sa.Integer(), nullable=True),
+        sa.Column("added", sa.Integer(), nullable=True),
+        sa.Column("unreadable", sa.Integer(), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("read_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_zoom_log_reads_live_session_id_live_sessions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_log_reads")),
+    )
+    op.create_index(op.f("ix_zoom_log_reads_live_session_id"), "zoom_log_reads", ["live_session_id"], unique=False)
     op.create_table(
         "zoom_report_fetches",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -283,4 +318,61 @@ def upgrade() -> None:
         table.add_column(sa.Column("status", sa.String(length=16), server_default="approved", nullable=False))
         table.create_check_constraint(
             op.f("ck_registrants_status"), "status in ('pending', 'approved', 'denied', 'cancelled')"
+        )
+    op.add_column("registrants", sa.Column("status_ts", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column("zoom_inbox", sa.Column("secret_mark", sa.String(length=16), nullable=True))
+    op.create_index(
+        "ix_zoom_inbox_notable",
+        "zoom_inbox",
+        ["received_at"],
+        unique=False,
+        sqlite_where=sa.text("(event in ('', 'endpoint.url_validation') or stale)"),
+        postgresql_where=sa.text("(event in ('', 'endpoint.url_validation') or stale)"),
+    )
+
+    # What was read before is read once more, so that it is sealed too. Then inbox and seals only grow.
+    op.execute("UPDATE zoom_inbox SET taken_at = NULL")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$\n"
+            "BEGIN\n"
+            "    RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' only grows', ERRCODE = 'restrict_violation';\n"
+            "END $$"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_never_deleted BEFORE DELETE ON zoom_inbox FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_never_changed BEFORE UPDATE OF id, dedupe_key, event, meeting_id, meeting_uuid, happened_at, body, headers, secret_position, secret_mark, stale, received_at ON zoom_inbox FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_taken_at_once BEFORE UPDATE OF taken_at ON zoom_inbox FOR EACH ROW WHEN (OLD.taken_at IS NOT NULL) EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_never_emptied BEFORE TRUNCATE ON zoom_inbox FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_seals_never_deleted BEFORE DELETE ON zoom_seals FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_seals_never_changed BEFORE UPDATE OF position, inbox_id, seal, sealed_at ON zoom_seals FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_seals_never_emptied BEFORE TRUNCATE ON zoom_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+    else:
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_never_deleted BEFORE DELETE ON zoom_inbox BEGIN SELECT RAISE(ABORT, 'zoom_inbox only grows'); END"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_never_changed BEFORE UPDATE OF id, dedupe_key, event, meeting_id, meeting_uuid, happened_at, body, headers, secret_position, secret_mark, stale, received_at ON zoom_inbox BEGIN SELECT RAISE(ABORT, 'zoom_inbox only grows'); END"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_taken_at_once BEFORE UPDATE OF taken_at ON zoom_inbox WHEN OLD.taken_at IS NOT NULL BEGIN SELECT RAISE(ABORT, 'zoom_inbox only grows'); END"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_seals_never_deleted BEFORE DELETE ON zoom_seals BEGIN SELECT RAISE(ABORT, 'zoom_seals only grows'); END"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_seals_never_changed BEFORE UPDATE OF position, inbox_id, seal, sealed_at ON zoom_seals BEGIN SELECT RAISE(ABORT, 'zoom_seals only grows'); END"
         )

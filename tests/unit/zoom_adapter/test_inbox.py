@@ -1,19 +1,22 @@
 """The inbox: durable, once, in groups, and quick to say when it cannot."""
 
 import sqlite3
+import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.fernet import MultiFernet
 from sqlalchemy import func, select
 
 from lti_tool.db import Database
 from lti_tool.tables.evidence import zoom_inbox
 from sandbox.zoom.training_day import encode
 from tests.zoom_day import people_of, whole_day
-from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable
+from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable, _row
 from zoom_adapter.schemas import read_notice
 
 NOW = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)
@@ -66,6 +69,28 @@ def test_a_burst_from_many_threads_is_kept_whole(database: Database, inbox: Inbo
         answers = Counter(pool.map(lambda body: inbox.append(delivery(body)), BODIES * 3))
     assert answers == {"stored": len(BODIES), "duplicate": 2 * len(BODIES)}
     assert kept(database) == len(BODIES)
+
+
+def test_processes_that_get_the_same_events_in_different_orders_never_wait_for_each_other(
+    database_url: str, cipher: MultiFernet
+) -> None:
+    """Two overlapping subscriptions on PostgreSQL: a deadlock would answer 503 to a whole group."""
+    databases = [Database(database_url, cipher) for _ in range(2)]
+    inboxes = [Inbox(each) for each in databases]
+    together = threading.Barrier(2)
+
+    def insert(inbox: Inbox, bodies: Sequence[bytes]) -> set[str]:
+        rows = [_row(delivery(body)) for body in bodies]
+        together.wait(timeout=10)
+        return inbox._insert(rows)
+
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(20):
+            bodies = [b'{"event": "a.burst", "event_ts": "%d-%d"}' % (number, each) for each in range(256)]
+            new = list(pool.map(insert, inboxes, (bodies, bodies[::-1])))
+            assert sum(map(len, new)) == len(bodies)
+    for each in databases:
+        each.close()
 
 
 def test_a_stale_copy_is_kept_beside_the_fresh_one(database: Database, inbox: Inbox) -> None:

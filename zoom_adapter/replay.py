@@ -1,0 +1,115 @@
+"""Everything that is derived from the evidence, computed again from it: who registered, and everybody's attendance.
+
+Inbox, reports, links, corrections and places are the evidence and what people said of it; they stay as they are.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, or_, select, tuple_
+
+from lti_tool.db import Database
+from lti_tool.sessions.settlement import preview
+from lti_tool.tables.evidence import registrants, zoom_inbox, zoom_report_fetches
+from lti_tool.tables.live_sessions import live_sessions
+from lti_tool.tables.people import trainees
+from lti_tool.tables.presence import attendance_corrections, zoom_places
+from zoom_adapter.presence import UNSETTLED, load_presence
+from zoom_adapter.registrants import record_place, record_registration, record_status
+from zoom_adapter.schemas import read_notice
+
+# One transaction each: a delivery that comes in the meantime hardly waits.
+IN_ONE_COMMIT = 100
+
+Key = tuple[str, str]
+
+
+def registrations(connection: Connection) -> Sequence[int]:
+    """The ids of the deliveries that speak of a registration, in the order in which they came."""
+    speaks = zoom_inbox.c.event.like("%.registration!_%", escape="!")
+    return connection.execute(select(zoom_inbox.c.id).where(speaks).order_by(zoom_inbox.c.id)).scalars().all()
+
+
+def rebuild_registrants(
+    database: Database,
+    ids: Sequence[int],
+    now: datetime,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int], object] = lambda _more: None,
+) -> int:
+    """Read these deliveries anew, and the places that the tool took for people; how many registrants are not what they
+    were. With `dry_run` they stay what they were."""
+    changed: set[Key] = set()
+    # Places first: what Zoom said of a registration is believed over what we knew when we made it.
+    for some in ([], *(ids[start : start + IN_ONE_COMMIT] for start in range(0, len(ids), IN_ONE_COMMIT))):
+        with database.write() as connection, connection.begin_nested() as savepoint:
+            changed |= _reread(connection, some, now) if some else _restore_places(connection, now)
+            if dry_run:
+                savepoint.rollback()
+        progress(len(some))
+    return len(changed)
+
+
+def sessions(connection: Connection) -> Sequence[int]:
+    """The ids of the live sessions of which there is any evidence, and which may still be settled."""
+    session = live_sessions.c
+    evidence = (
+        select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == session.zoom_meeting_id),
+        select(zoom_report_fetches.c.id).where(zoom_report_fetches.c.live_session_id == session.id),
+        select(attendance_corrections.c.id).where(attendance_corrections.c.live_session_id == session.id),
+    )
+    spoken_of = or_(*(each.exists() for each in evidence))
+    query = select(session.id).where(session.state.in_(UNSETTLED), spoken_of).order_by(session.id)
+    return connection.execute(query).scalars().all()
+
+
+def would_change(database: Database, session_id: int, now: datetime) -> list[str]:
+    """The keys of the people whose attendance of this session a settlement would change. Nothing is changed.
+
+    Raises as `settlement.settle` does.
+    """
+    with database.read() as connection:
+        session = connection.execute(select(live_sessions).where(live_sessions.c.id == session_id)).one()
+        present = load_presence(connection, session)
+    return preview(database, session_id, present.people, present.ended_at, now, reports_settled=present.reports_settled)
+
+
+def _reread(connection: Connection, ids: Collection[int], now: datetime) -> set[Key]:
+    bodies = select(zoom_inbox.c.body).where(zoom_inbox.c.id.in_(ids)).order_by(zoom_inbox.c.id)
+    notices = [read_notice(body) for body in connection.execute(bodies).scalars()]
+    keys = {(each.meeting_id[:32], each.registrant_id[:128]) for each in notices}
+    before = _kept(connection, keys)
+    for notice in notices:
+        record_registration(connection, notice, now)
+    after = _kept(connection, keys)
+    return {key for key in keys if before.get(key) != after.get(key)}
+
+
+def _kept(connection: Connection, keys: Collection[Key]) -> dict[Key, Any]:
+    """What is on record of these registrants, but for when it was recorded."""
+    columns = [column for column in registrants.c if column.name != "recorded_at"]
+    query = select(*columns).where(tuple_(registrants.c.meeting_id, registrants.c.registrant_id).in_(keys))
+    return {(row.meeting_id, row.registrant_id): tuple(row) for row in connection.execute(query)}
+
+
+def _restore_places(connection: Connection, now: datetime) -> set[Key]:
+    """The registrations that the tool made itself, where nothing is known of them any more."""
+    same = and_(
+        registrants.c.meeting_id == zoom_places.c.meeting_id, registrants.c.registrant_id == zoom_places.c.registrant_id
+    )
+    query = (
+        select(zoom_places, trainees.c.email, trainees.c.name)
+        .join_from(zoom_places, trainees)
+        .where(zoom_places.c.registrant_id.is_not(None), ~select(registrants.c.meeting_id).where(same).exists())
+        .order_by(zoom_places.c.id)
+    )
+    restored = set()
+    for row in connection.execute(query).all():
+        key = (row.meeting_id, row.registrant_id)
+        record_place(connection, *key, row.trainee_id, email=row.email or "", name=row.name, now=now)
+        if row.state == "cancelled":
+            record_status(connection, row.meeting_id, [row.registrant_id], "cancelled")
+        restored.add(key)
+    return restored
