@@ -90,13 +90,14 @@ class Http:
         *,
         headers: Mapping[str, str] | None = None,
         data: Mapping[str, str] | bytes | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> Reply:
         """Ask once. Returns the reply whatever its status.
 
-        Raises AddressRefused, NoAnswer, or PlatformRefused for a redirect.
+        Raises AddressRefused, NoAnswer (also for a body above `most_bytes`), or PlatformRefused for a redirect.
         """
         self.check_url(url)
-        return self._ask(method, url, headers or {}, data)
+        return self._ask(method, url, headers or {}, data, most_bytes)
 
     def check_url(self, url: str) -> None:
         """Raise AddressRefused unless this address may be called, as far as one can tell without a lookup."""
@@ -116,7 +117,7 @@ class Http:
         if not self._allow_private and not is_public(address):
             raise _refused("The address leads into a private network or to this machine itself.")
 
-    def _ask(self, method: str, url: str, headers: Mapping[str, str], data: Any) -> Reply:
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], data: Any, most_bytes: int) -> Reply:
         named = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         try:
             with self._session.request(
@@ -128,7 +129,7 @@ class Http:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = _read(response)
+                body = _read(response, most_bytes)
         except (requests.RequestException, OSError, UnicodeError) as error:
             log.info("no answer from another system", extra={"error": type(error).__name__})
             raise NoAnswer(
@@ -244,12 +245,12 @@ def _pools(answer_seconds: float) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": PlainPool, "https": EncryptedPool}
 
 
-def _read(response: requests.Response) -> bytes:
+def _read(response: requests.Response, most_bytes: int) -> bytes:
     """The whole body, within the size that one answer may have."""
     body = bytearray()
     for chunk in response.iter_content(65536):
         body += chunk
-        if len(body) > MOST_BYTES:
+        if len(body) > most_bytes:
             raise NoAnswer("answer_too_large", "The other system's answer is larger than we take.")
     return bytes(body)
 
