@@ -11,12 +11,33 @@ from typing import NamedTuple
 
 from zoom_adapter.schemas import Notice
 
+# What shows that somebody was somewhere at that time. Trying to enter, registering and changes of the meeting do not.
+_OF_CONNECTIONS = frozenset(
+    {"joined", "left", "waiting", "put_waiting", "waited", "room_joined", "room_left", "role", "bind"}
+)
+_OF_INSTANCES = frozenset({"started", "ended"})
+_IN_ROOMS = frozenset({"room_joined", "room_left"})
+
 
 class Edge(NamedTuple):
     """One side of a stay: when, and which stay of the connection (Zoom's `user_id`)."""
 
     at: datetime
     user_id: str
+
+
+class RoomEdge(NamedTuple):
+    """One side of a stay in a breakout room; `user_id` is the stay's in the meeting itself."""
+
+    at: datetime
+    user_id: str
+    room: str
+
+
+class RoleChange(NamedTuple):
+    at: datetime
+    old: str
+    new: str
 
 
 # Edge → whether every copy of it came outside the replay window.
@@ -30,8 +51,12 @@ class Connection:
     joins: Edges = field(default_factory=dict)
     lefts: Edges = field(default_factory=dict)
     put_waiting: set[datetime] = field(default_factory=set)
+    put_from: set[Edge] = field(default_factory=set)  # which stay ended there, as far as Zoom says
     waits: set[datetime] = field(default_factory=set)
     admissions: set[datetime] = field(default_factory=set)
+    room_joins: set[RoomEdge] = field(default_factory=set)
+    room_lefts: set[RoomEdge] = field(default_factory=set)
+    roles: set[RoleChange] = field(default_factory=set)
     registrants: set[str] = field(default_factory=set)
     breakout_registrants: set[str] = field(default_factory=set)
     emails: set[str] = field(default_factory=set)
@@ -39,6 +64,8 @@ class Connection:
     bound_connections: set[str] = field(default_factory=set)
     bound_users: set[str] = field(default_factory=set)
     by_phone: bool = False
+    is_host: bool = False
+    from_log: bool = False
 
     @property
     def user_ids(self) -> set[str]:
@@ -65,11 +92,13 @@ class Instance:
         return max(self.ends, default=None)
 
 
-def gather(notices: Iterable[Notice]) -> dict[str, Instance]:
-    """The instances by uuid. What says neither where nor when it happened is left out."""
-    instances: dict[str, Instance] = {}
+def gather(notices: Iterable[Notice], into: dict[str, Instance] | None = None) -> dict[str, Instance]:
+    """The instances by uuid; `into` are those of earlier notices, which are added to. What says neither where nor when
+    it happened is left out."""
+    instances: dict[str, Instance] = {} if into is None else into
     for notice in notices:
-        if notice.kind and notice.meeting_uuid and notice.at:
+        known = notice.kind in _OF_CONNECTIONS or notice.kind in _OF_INSTANCES
+        if known and notice.meeting_uuid and notice.at:
             _add(instances.setdefault(notice.meeting_uuid, Instance()), notice, notice.at)
     return instances
 
@@ -81,34 +110,46 @@ def _add(instance: Instance, notice: Notice, at: datetime) -> None:
     if notice.kind == "ended":
         instance.ends[at] = instance.ends.get(at, True) and notice.stale
     elif notice.kind != "started":
-        key = notice.participant_uuid or f"user:{notice.user_id}"
-        _add_edge(instance.connections.setdefault(key, Connection()), notice, at)
+        # In breakout events the `user_id` is of another kind; the parent's is the stay in the meeting (zoom.md §3.3).
+        user_id = (notice.parent_user_id if notice.kind in _IN_ROOMS else "") or notice.user_id
+        key = notice.participant_uuid or f"user:{user_id}"
+        _add_edge(instance.connections.setdefault(key, Connection()), notice, at, user_id)
 
 
-def _add_edge(connection: Connection, notice: Notice, at: datetime) -> None:
-    if notice.kind in ("joined", "left"):
-        edges = connection.joins if notice.kind == "joined" else connection.lefts
-        edge = Edge(at, notice.user_id)
-        edges[edge] = edges.get(edge, True) and notice.stale
-    elif notice.kind == "put_waiting":
-        connection.put_waiting.add(at)
-    elif notice.kind == "waiting":
-        connection.waits.add(at)
-    elif notice.kind == "waited":
-        connection.admissions.add(at)
-    elif notice.kind == "bind":
-        connection.bound_connections.update(filter(None, [notice.bind_participant_uuid]))
-        connection.bound_users.update(filter(None, [notice.bind_user_id]))
+def _add_edge(connection: Connection, notice: Notice, at: datetime, user_id: str) -> None:
+    match notice.kind:
+        case "joined" | "left":
+            edges = connection.joins if notice.kind == "joined" else connection.lefts
+            edge = Edge(at, user_id)
+            edges[edge] = edges.get(edge, True) and notice.stale
+        case "put_waiting":
+            connection.put_waiting.add(at)
+            connection.put_from.add(Edge(at, user_id))
+        case "waiting":
+            connection.waits.add(at)
+        case "waited":
+            connection.admissions.add(at)
+        case "room_joined":
+            connection.room_joins.add(RoomEdge(at, user_id, notice.room))
+        case "room_left":
+            connection.room_lefts.add(RoomEdge(at, user_id, notice.room))
+        case "role":
+            connection.roles.add(RoleChange(at, notice.old_role, notice.new_role))
+        case "bind":
+            connection.bound_connections.update(filter(None, [notice.bind_participant_uuid]))
+            connection.bound_users.update(filter(None, [notice.bind_user_id]))
     _identify(connection, notice, at)
 
 
 def _identify(connection: Connection, notice: Notice, at: datetime) -> None:
     """In breakout events the e-mail can follow the room instead of the person (zoom.md §3.3): it is not read there."""
-    breakout = notice.kind == "breakout"
+    in_room = notice.kind in _IN_ROOMS
     if notice.registrant_id:
-        (connection.breakout_registrants if breakout else connection.registrants).add(notice.registrant_id)
+        (connection.breakout_registrants if in_room else connection.registrants).add(notice.registrant_id)
     if notice.kind in ("joined", "left") and notice.email:
         connection.emails.add(notice.email)
-    if notice.name and not breakout:
+    if notice.name and not in_room:
         connection.names.add((at, notice.name))
     connection.by_phone = connection.by_phone or bool(notice.phone)
+    connection.is_host = connection.is_host or notice.is_host
+    connection.from_log = connection.from_log or notice.from_log

@@ -1,193 +1,212 @@
-"""From stays to people: which connections are one person, and where that person was.
+"""From appearances and rows of reports to people: which of them are one person, and where that person was.
 
-PURE. A registrant id is the person; an e-mail is one where no registrant id speaks; a phone leg belongs to the computer
-it was bound to. A name is never looked at, equal or similar (ce.md T8). Who the person is to us is asked of `identify`.
+PURE. Who the person is to us is asked of `identify`; two identities of one trainee are one person, and nothing else
+makes two people one (ce.md T8).
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-from lti_tool.sessions.attendance import WAITING_ROOM, PersonPresence, PresenceInterval
-from zoom_adapter.connections import Connection, Instance
-from zoom_adapter.segments import Stay, Stays, stays_of, union
+from lti_tool.sessions.evidence import PersonPresence, PresenceInterval, ReportComparison
+from zoom_adapter.agreement import COMPLETED, ROOM_UNCLEAR, UNCONFIRMED, Agreed, Seen, by_webhooks, compare, presence_in
+from zoom_adapter.breakouts import with_rows
+from zoom_adapter.connections import Instance
+from zoom_adapter.legs import Identity as Identity
+from zoom_adapter.legs import Leg, legs_of
+from zoom_adapter.report_rows import ReportRow
+from zoom_adapter.row_matches import identity_of, match_rows, row_keys
+from zoom_adapter.spans import Span, seconds, union
 
 # A dead connection is noticed after up to a minute and a half, while its owner is back on a new one (zoom.md §1, §4).
 # Only a longer overlap means two devices at once.
 RECONNECT_OVERLAP = timedelta(minutes=2)
 
-
-class Identity(NamedTuple):
-    """What Zoom knows of who somebody is; empty texts where it knows nothing or contradicts itself."""
-
-    registrant_id: str
-    email: str
-
-
 Identify = Callable[[Identity], int | None]
+Reports = Mapping[str, Sequence[ReportRow]]
+NO_REPORTS: Reports = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """Connections that are one appearance: one connection, or several that Zoom bound to each other. `media` says by
-    which means anything of it counts: by phone (True), otherwise (False), both, or nothing."""
+@dataclass(slots=True)
+class _Part:
+    """What one instance tells of one person. `rows` is None where no settled report covers the instance; `reported` is
+    what of the rows is presence."""
 
-    keys: tuple[str, ...]
-    identity: Identity
-    names: frozenset[tuple[datetime, str]]
-    stays: tuple[Stay, ...]
-    flags: frozenset[str]
-    media: frozenset[bool]
-
-    @property
-    def key(self) -> str:
-        return self.keys[0]
+    legs: list[Leg] = field(default_factory=list)
+    rows: list[ReportRow] | None = None
+    reported: list[Span] = field(default_factory=list)
 
     @property
-    def own_keys(self) -> Iterator[str]:
-        """What the person may be called who is known by this appearance alone."""
-        if self.identity.registrant_id:
-            yield f"registrant:{self.identity.registrant_id}"
-        if self.identity.email:
-            yield f"email:{self.identity.email}"
-        yield from (f"connection:{key}" for key in self.keys)
+    def seen(self) -> Seen:
+        return Seen(
+            stays=tuple((stay, f"connection:{leg.key}") for leg in self.legs for stay in leg.stays),
+            open_from=tuple(at for leg in self.legs for at in leg.open_from),
+            roles=tuple(role for leg in self.legs for role in leg.roles),
+        )
+
+    @property
+    def flags(self) -> set[str]:
+        return {flag for leg in self.legs for flag in leg.flags}
 
 
-def people(instances: Mapping[str, Instance], identify: Identify) -> tuple[PersonPresence, ...]:
-    """Everybody who appeared in these instances, each once, in order of their keys.
+@dataclass(slots=True)
+class _Found:
+    """One person, by instance. `is_unclear`: the report has somebody with this person's address in a breakout room, of
+    whom no stay is known; there an address can follow the room (zoom.md §3.3)."""
 
-    `identify` gives the trainee's id for an identity, or None; two identities of one trainee are one person.
-    """
-    found: dict[str, list[Leg]] = defaultdict(list)
-    trainees: dict[str, int | None] = {}
-    for instance in instances.values():
-        for leg in _legs(instance):
-            trainee_id = identify(leg.identity)
-            key = _person_key(leg, trainee_id)
-            found[key].append(leg)
-            trainees[key] = trainee_id
-    return tuple(_person(key, trainees[key], found[key]) for key in sorted(found))
+    trainee_id: int | None
+    parts: dict[str, _Part] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
+    is_unclear: bool = False
 
+    @property
+    def legs(self) -> Iterator[Leg]:
+        return (leg for part in self.parts.values() for leg in part.legs)
 
-def identities(instances: Mapping[str, Instance]) -> Iterator[Identity]:
-    """Every identity that `people` will ask for."""
-    for instance in instances.values():
-        for keys in _bound(instance):
-            yield _identity([instance.connections[key] for key in keys])
+    @property
+    def rows(self) -> Iterator[ReportRow]:
+        return (row for part in self.parts.values() for row in part.rows or ())
 
-
-def _legs(instance: Instance) -> Iterator[Leg]:
-    for keys in _bound(instance):
-        connections = [instance.connections[key] for key in keys]
-        stays = [stays_of(each, instance) for each in connections]
-        identity = _identity(connections)
-        if any(each.stays or each.flags for each in stays) or any(identity):
-            yield Leg(
-                keys=tuple(keys),
-                identity=identity,
-                names=frozenset(name for each in connections for name in each.names),
-                stays=tuple(sorted(stay for each in stays for stay in each.stays)),
-                flags=_flags(keys, connections, stays),
-                media=frozenset(
-                    connection.by_phone
-                    for connection, each in zip(connections, stays, strict=True)
-                    if any(stay.counts for stay in each.stays)
-                ),
-            )
+    @property
+    def identities(self) -> Iterator[Identity]:
+        yield from (leg.identity for leg in self.legs)
+        yield from (identity_of(row) for row in self.rows)
 
 
-def _bound(instance: Instance) -> Iterator[list[str]]:
-    """The connections in groups that belong together, by their keys in order."""
-    owners = _owners(instance)
-    parents = {key: key for key in instance.connections}
+class Everybody:
+    """Everybody in these instances, with the rows of settled reports (by uuid, an empty list for an empty report)."""
 
-    def root(key: str) -> str:
-        while parents[key] != key:
-            key = parents[key]
-        return key
+    def __init__(self, instances: Mapping[str, Instance], reports: Reports = NO_REPORTS) -> None:
+        self._parts: list[tuple[str, Identity, list[str], _Part]] = []
+        self._room_emails: set[str] = set()
+        for uuid in sorted({*instances, *reports}):
+            rows = reports.get(uuid)
+            matched, strangers = match_rows(legs_of(instances.get(uuid, Instance())), rows or ())
+            for each in matched:
+                present = [*presence_in(each.leg.stays, each.rows), *map(_span, each.elsewhere)]
+                part = _Part([each.leg], None if rows is None else [*each.rows, *each.elsewhere], present)
+                self._parts.append((uuid, each.leg.identity, list(each.leg.own_keys), part))
+            for row in strangers:
+                part = _Part([], [row], [_span(row)])
+                self._parts.append((uuid, identity_of(row), row_keys(row, uuid), part))
+            self._room_emails |= {row.email for row in strangers if row.room and not row.registrant_id}
 
-    for key, each in instance.connections.items():
-        for other in each.bound_connections | {owners.get(user, key) for user in each.bound_users}:
-            if other in parents:
-                first, second = sorted((root(key), root(other)))
-                parents[second] = first
-    groups: dict[str, list[str]] = defaultdict(list)
-    for key in sorted(instance.connections):
-        groups[root(key)].append(key)
-    yield from groups.values()
+    def identities(self) -> set[Identity]:
+        """Every identity that `people` will ask for."""
+        return {identity for _, identity, _, _ in self._parts}
 
-
-def _owners(instance: Instance) -> dict[str, str]:
-    """The connection of each stay's `user_id`, where only one connection used it."""
-    owners: dict[str, set[str]] = defaultdict(set)
-    for key, connection in instance.connections.items():
-        for user in connection.user_ids:
-            owners[user].add(key)
-    return {user: next(iter(keys)) for user, keys in owners.items() if len(keys) == 1}
-
-
-def _identity(connections: Sequence[Connection]) -> Identity:
-    """What several edges agree on. Two registrant ids on one appearance contradict each other, and then nobody's name
-    is guessed from its e-mail either."""
-    registrants = {each for connection in connections for each in connection.registrant_ids}
-    emails = {each for connection in connections for each in connection.emails}
-    if len(registrants) > 1:
-        return Identity("", "")
-    return Identity(_only(registrants), _only(emails))
-
-
-def _only(values: set[str]) -> str:
-    return next(iter(values)) if len(values) == 1 else ""
+    def people(self, identify: Identify) -> tuple[PersonPresence, ...]:
+        """Everybody, each once, in order of their keys. `identify` gives the trainee's id for an identity, or None."""
+        found: dict[str, _Found] = {}
+        for uuid, identity, keys, part in self._parts:
+            trainee_id = identify(identity)
+            key = keys[0] if trainee_id is None else f"trainee:{trainee_id}"
+            person = found.setdefault(key, _Found(trainee_id))
+            person.keys.update(keys)
+            whole = person.parts.setdefault(uuid, _Part())
+            whole.legs += part.legs
+            whole.reported += part.reported
+            whole.rows = whole.rows if part.rows is None else [*(whole.rows or ()), *part.rows]
+        for each in found.values():
+            each.is_unclear = any(identity.email in self._room_emails for identity in each.identities if identity.email)
+        return tuple(_person(key, found[key]) for key in sorted(found))
 
 
-def _flags(keys: Sequence[str], connections: Sequence[Connection], stays: Sequence[Stays]) -> frozenset[str]:
-    flags = {flag for each in stays for flag in each.flags}
-    if any(each.by_phone for each in connections):
-        flags.add("phone")
-    if any(key.startswith("user:") for key in keys):
-        flags.add("no_connection_id")
-    if len({each for connection in connections for each in connection.registrant_ids}) > 1:
-        flags.add("conflict")
-    return frozenset(flags)
+def _span(row: ReportRow) -> Span:
+    return row.join_at, row.leave_at
 
 
-def _person_key(leg: Leg, trainee_id: int | None) -> str:
-    if trainee_id is not None:
-        return f"trainee:{trainee_id}"
-    return next(leg.own_keys)
+def people(
+    instances: Mapping[str, Instance], identify: Identify, reports: Reports = NO_REPORTS
+) -> tuple[PersonPresence, ...]:
+    """Everybody who appeared in these instances or their settled reports, each once, in order of their keys."""
+    return Everybody(instances, reports).people(identify)
 
 
-def _person(key: str, trainee_id: int | None, legs: Sequence[Leg]) -> PersonPresence:
-    intervals = sorted((_interval(leg, stay) for leg in legs for stay in leg.stays), key=_order)
-    flags = {flag for leg in legs for flag in leg.flags}
-    if any(stay.estimated for leg in legs for stay in leg.stays):
-        flags.add("estimated")
-    if _is_concurrent(legs):
-        flags.add("concurrent")
-    if {by_phone for leg in legs for by_phone in leg.media} == {True}:
-        flags.add("phone_only")
-    names = max((name for leg in legs for name in leg.names), default=None)
+def identities(instances: Mapping[str, Instance]) -> set[Identity]:
+    """Every identity that `people` will ask for, without reports."""
+    return Everybody(instances).identities()
+
+
+def _person(key: str, found: _Found) -> PersonPresence:
+    agreed = {
+        uuid: compare(part.seen, part.rows, part.reported)
+        for uuid, part in found.parts.items()
+        if part.rows is not None
+    }
+    intervals = [each for comparison in agreed.values() for each in comparison.intervals]
+    for uuid, part in found.parts.items():
+        if uuid not in agreed:
+            intervals += by_webhooks(part.seen)
+    identities = list(found.identities)
     return PersonPresence(
         person_key=key,
-        trainee_id=trainee_id,
-        display_name=names[1] if names else None,
-        email=min((leg.identity.email for leg in legs if leg.identity.email), default=None),
-        registrant_id=min((leg.identity.registrant_id for leg in legs if leg.identity.registrant_id), default=None),
-        intervals=tuple(intervals),
-        flags=tuple(sorted(flags)),
-        former_keys=tuple(sorted({each for leg in legs for each in leg.own_keys})),
+        trainee_id=found.trainee_id,
+        display_name=_name(found),
+        email=min((each.email for each in identities if each.email), default=None),
+        registrant_id=min((each.registrant_id for each in identities if each.registrant_id), default=None),
+        intervals=tuple(sorted(intervals, key=_order)),
+        flags=tuple(sorted(_flags(found, agreed, intervals))),
+        former_keys=tuple(sorted(found.keys)),
+        rooms=with_rows((room for leg in found.legs for room in leg.rooms), found.rows),
+        report=_comparison(agreed, found.is_unclear) if agreed else None,
     )
 
 
-def _interval(leg: Leg, stay: Stay) -> PresenceInterval:
-    source = WAITING_ROOM if stay.waiting else f"connection:{leg.key}"
-    return PresenceInterval(stay.start, stay.end, "estimated" if stay.estimated else "webhook", stay.counts, source)
+def _name(found: _Found) -> str | None:
+    """The last name on a connection; of somebody known by the report alone the last name in it."""
+    names = (name for leg in found.legs for name in leg.names)
+    rows = ((row.leave_at, row.name) for row in found.rows if row.name)
+    last = max(names, default=None) or max(rows, default=None)
+    return last[1] if last else None
 
 
-def _order(interval: PresenceInterval) -> tuple[datetime, datetime, str, str, bool]:
-    return (interval.from_at, interval.to_at, interval.source, interval.evidence, interval.counts)
+def _flags(found: _Found, agreed: Mapping[str, Agreed], intervals: Sequence[PresenceInterval]) -> set[str]:
+    flags: set[str] = set()
+    for uuid, part in found.parts.items():
+        flags |= part.flags - (agreed[uuid].settled if uuid in agreed else frozenset())
+    if any(each.evidence == "estimated" for each in intervals):
+        flags.add("estimated")
+    if any(each.role for each in intervals):
+        flags.add("staff_role")
+    if _is_concurrent(list(found.legs)):
+        flags.add("concurrent")
+    if {by_phone for leg in found.legs for by_phone in leg.media} == {True}:
+        flags.add("phone_only")
+    return flags | _flags_of_reports(found, agreed)
+
+
+def _flags_of_reports(found: _Found, agreed: Mapping[str, Agreed]) -> set[str]:
+    """`report_missing`: of somebody whom webhooks saw the reports know nothing; `report_only`: the other way round;
+    `report_differs`: they contradict each other."""
+    reasons = _reasons(agreed)
+    flags = {"unconfirmed"} if UNCONFIRMED in reasons else set()
+    seen = any(each.webhook for each in agreed.values())
+    told = any(each.report for each in agreed.values())
+    if seen and not told:
+        flags.add("report_missing")
+    elif told and not any(part.flags or leg.stays for part in found.parts.values() for leg in part.legs):
+        flags.add("report_only")
+    elif found.is_unclear or reasons - {UNCONFIRMED, COMPLETED}:
+        flags.add("report_differs")
+    return flags
+
+
+def _comparison(agreed: Mapping[str, Agreed], is_unclear: bool) -> ReportComparison:
+    """Over all instances whose report is settled; what overlaps counts once on either side."""
+    by_webhook = seconds(union(span for each in agreed.values() for span in each.webhook))
+    by_report = seconds(union(span for each in agreed.values() for span in each.report))
+    difference = by_report - by_webhook
+    reasons = _reasons(agreed) | ({ROOM_UNCLEAR} if is_unclear else set()) or ({"rounding"} if difference else set())
+    return ReportComparison(by_webhook, by_report, difference, tuple(sorted(reasons)))
+
+
+def _reasons(agreed: Mapping[str, Agreed]) -> set[str]:
+    return {reason for each in agreed.values() for reason in each.reasons}
+
+
+def _order(interval: PresenceInterval) -> tuple[datetime, datetime, str, str, bool, str]:
+    return (interval.from_at, interval.to_at, interval.source, interval.evidence, interval.counts, interval.role)
 
 
 def _is_concurrent(legs: Sequence[Leg]) -> bool:

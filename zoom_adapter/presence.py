@@ -17,16 +17,21 @@ from lti_tool.sessions.attendance import PersonPresence
 from lti_tool.tables.evidence import zoom_inbox
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tasks import Handler
+from zoom_adapter import instances as classes
+from zoom_adapter import reports, seals
 from zoom_adapter.connections import Instance, gather
-from zoom_adapter.persons import identities, people
+from zoom_adapter.delivery_log import NO_SECRET
+from zoom_adapter.persons import Everybody
 from zoom_adapter.registrants import directory, record_registration
+from zoom_adapter.report_rows import ReportRow, read_rows
 from zoom_adapter.schemas import Notice, read_notice
 
 SETTLE = settle_tasks.SETTLE
 ask_for = settle_tasks.ask_for
 BEFORE_START = timedelta(minutes=30)
 AFTER_END = timedelta(minutes=120)
-MOST_IN_ONE_TAKE = 2000
+# About a fifth of a second, in which on SQLite no delivery is stored.
+MOST_IN_ONE_TAKE = 1000
 ENDS = ("meeting.ended", "webinar.ended")
 UNSETTLED = ("scheduled", "provisional", "reconciled")
 
@@ -35,23 +40,28 @@ Span = tuple[datetime, datetime]
 
 class Presence(NamedTuple):
     """Who was present in one live session. `ended_at` is None while the class has not ended as far as Zoom said;
-    `flags`: `no_events`, `several_instances`, `running`."""
+    `flags`: `no_events`, `several_instances`, `running`. `reports_settled`: every instance has a report that Zoom gave
+    twice in the same words."""
 
     people: tuple[PersonPresence, ...]
     ended_at: datetime | None
     flags: tuple[str, ...]
+    reports_settled: bool = False
 
 
 def take_inbox(database: Database, now: datetime) -> bool:
-    """Read what is new in the inbox: keep who registered, and ask for the settlement of the live sessions touched.
+    """Read what is new in the inbox: seal it, keep who registered, and ask for the settlement of the live sessions
+    touched.
 
-    Mark and tasks are one transaction, so a delivery is never taken without its consequence. Whether there may be more.
+    Mark, seals and tasks are one transaction, so a delivery is never taken without its consequence. Whether there may
+    be more.
     """
     with database.read() as connection:
         if connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.taken_at.is_(None)).limit(1)).first() is None:
             return False
     with database.write() as connection:
         rows = _take(connection, now)
+        seals.seal(connection, rows, now)
         for notice in _registrations(rows):
             record_registration(connection, notice, now)
         _ask_for_settlement(connection, rows, now)
@@ -62,13 +72,8 @@ def _take(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
     """The oldest untaken rows, marked, in order. Another reader's are left to it: the mark is a conditional UPDATE."""
     untaken = zoom_inbox.c.taken_at.is_(None)
     oldest = select(zoom_inbox.c.id).where(untaken).order_by(zoom_inbox.c.id).limit(MOST_IN_ONE_TAKE)
-    columns = ("id", "event", "meeting_id", "meeting_uuid", "happened_at", "body")
-    taken = connection.execute(
-        update(zoom_inbox)
-        .where(zoom_inbox.c.id.in_(oldest), untaken)
-        .values(taken_at=now)
-        .returning(*(zoom_inbox.c[name] for name in columns))
-    )
+    marked = update(zoom_inbox).where(zoom_inbox.c.id.in_(oldest), untaken).values(taken_at=now)
+    taken = connection.execute(marked.returning(*zoom_inbox.c))
     return sorted(taken, key=lambda row: row.id)
 
 
@@ -80,7 +85,7 @@ def _ask_for_settlement(connection: Connection, rows: Sequence[Row[Any]], now: d
     """A class that has ended is settled now. Every class is looked at once more after its scheduled end: perhaps nobody
     ever says that the meeting ended, or it ended early and was not started again."""
     spans = _spans(connection, rows)
-    ended = _ended_uuids(connection, {uuid for _, uuid in spans})
+    ended = _ended_uuids(connection, spans)
     registered = {row.meeting_id for row in rows if ".registration_" in row.event}
     for session in _sessions_of(connection, {row.meeting_id for row in rows if row.meeting_id}):
         touched = [uuid for (meeting, uuid), span in spans.items() if _is_part(session, meeting, span)]
@@ -96,13 +101,16 @@ def _spans(connection: Connection, rows: Iterable[Row[Any]]) -> dict[tuple[str, 
     at = zoom_inbox.c.happened_at
     columns = (zoom_inbox.c.meeting_id, zoom_inbox.c.meeting_uuid)
     meant = {(row.meeting_id, row.meeting_uuid) for row in rows if row.meeting_id and row.meeting_uuid}
-    query = select(*columns, func.min(at), func.max(at)).where(tuple_(*columns).in_(meant)).group_by(*columns)
+    of_these = and_(tuple_(*columns).in_(meant), at.is_not(None))  # a registration is no edge
+    query = select(*columns, func.min(at), func.max(at)).where(of_these).group_by(*columns)
     return {(meeting_id, uuid): (first, last) for meeting_id, uuid, first, last in connection.execute(query)}
 
 
-def _ended_uuids(connection: Connection, uuids: set[str]) -> set[str]:
-    query = select(zoom_inbox.c.meeting_uuid).where(zoom_inbox.c.meeting_uuid.in_(uuids), zoom_inbox.c.event.in_(ENDS))
-    return set(connection.execute(query).scalars()) if uuids else set()
+def _ended_uuids(connection: Connection, instances: Collection[tuple[str, str]]) -> set[str]:
+    """Those of these instances (meeting id and uuid, as the index has them) of which Zoom told the end."""
+    columns = (zoom_inbox.c.meeting_id, zoom_inbox.c.meeting_uuid)
+    query = select(zoom_inbox.c.meeting_uuid).where(tuple_(*columns).in_(instances), zoom_inbox.c.event.in_(ENDS))
+    return set(connection.execute(query).scalars())
 
 
 def _sessions_of(connection: Connection, meeting_ids: set[str]) -> Sequence[Row[Any]]:
@@ -121,14 +129,38 @@ def _is_part(session: Row[Any], meeting_id: str, span: Span) -> bool:
 
 
 def load_presence(connection: Connection, session: Row[Any]) -> Presence:
-    """Who was present in this live session (a row of `live_sessions`), by all that the inbox holds now."""
+    """Who was present in this live session (a row of `live_sessions`), by all that the inbox and the settled reports
+    hold now."""
     instances = gather(_notices(connection, session))
     _end_by_staff(instances.values(), session.ended_by_staff_at)
-    asked = set(identities(instances))
-    known = directory(connection, session.zoom_meeting_id, asked)
-    ended_at = _ended_at(instances.values(), session.ends_at) or session.ended_by_staff_at
+    ended_at = _ended_at(instances.values(), session.ends_at)
+    told = _settled_rows(connection, session, ended_at)
+    are_settled = classes.has_settled_reports(connection, session, ended_at)
+    if ended_at is None and are_settled:
+        ended_at = _ended_by_report(told, session.ends_at)
+    ended_at = ended_at or session.ended_by_staff_at
+    everybody = Everybody(instances, told)
+    known = directory(connection, session.zoom_meeting_id, everybody.identities())
     flags = {"no_events": not instances, "several_instances": len(instances) > 1, "running": ended_at is None}
-    return Presence(people(instances, known.identify), ended_at, tuple(flag for flag, is_so in flags.items() if is_so))
+    return Presence(
+        people=everybody.people(known.identify),
+        ended_at=ended_at,
+        flags=tuple(flag for flag, is_so in flags.items() if is_so),
+        reports_settled=are_settled,
+    )
+
+
+def _settled_rows(connection: Connection, session: Row[Any], ended_at: datetime | None) -> dict[str, list[ReportRow]]:
+    """The rows of the instances whose report Zoom gave twice alike after class; others still grow and prove nothing."""
+    since = classes.known_end(session, ended_at) or session.ends_at
+    known = reports.latest(connection, session.id)
+    return {uuid: read_rows(each.rows)[0] for uuid, each in known.items() if each.settled and each.fetched_at >= since}
+
+
+def _ended_by_report(told: Mapping[str, Sequence[ReportRow]], ends_at: datetime) -> datetime | None:
+    """When the last one left, where no event told of the end: the reports are all there, so nobody is inside any more.
+    What began after the scheduled end is no part of the class."""
+    return max((row.leave_at for rows in told.values() for row in rows if row.join_at < ends_at), default=None)
 
 
 def _notices(connection: Connection, session: Row[Any]) -> Iterator[Notice]:
@@ -140,9 +172,11 @@ def _notices(connection: Connection, session: Row[Any]) -> Iterator[Notice]:
         .group_by(zoom_inbox.c.meeting_uuid)
         .having(and_(func.min(zoom_inbox.c.happened_at) <= closes, func.max(zoom_inbox.c.happened_at) >= opens))
     )
-    query = select(zoom_inbox.c.body, zoom_inbox.c.stale).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids))
-    for body, stale in connection.execution_options(yield_per=1000).execute(query):
-        yield read_notice(body, stale=stale)
+    columns = (zoom_inbox.c.body, zoom_inbox.c.stale, zoom_inbox.c.secret_position, zoom_inbox.c.happened_at)
+    query = select(*columns).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids))
+    for body, stale, secret_position, at in connection.execution_options(yield_per=1000).execute(query):
+        notice = read_notice(body, stale=stale)._replace(at=at)
+        yield notice._replace(from_log=True) if secret_position == NO_SECRET else notice
 
 
 def _end_by_staff(instances: Iterable[Instance], at: datetime | None) -> None:
@@ -174,7 +208,7 @@ def settle_task(
     clock: Callable[[], datetime],
 ) -> Handler:
     """The handler of a `settle` task: load the presence, hand it to `settle(database, session_id, people, ended_at,
-    now, after)`. A live session that is cancelled or locked is left as it is."""
+    now, after, reports_settled=…)`. A live session that is cancelled or locked is left as it is."""
 
     def run(payload: Mapping[str, Any]) -> None:
         with database.read() as connection:
@@ -184,17 +218,14 @@ def settle_task(
             if session is None or session.state not in UNSETTLED:
                 return
             present = load_presence(connection, session)
-        settle(database, session.id, present.people, present.ended_at, clock(), after)
+        settle(
+            database,
+            session.id,
+            present.people,
+            present.ended_at,
+            clock(),
+            after,
+            reports_settled=present.reports_settled,
+        )
 
     return run
-
-
-def rebuild(connection: Connection, now: datetime) -> Sequence[int]:
-    """Who registered, read anew from the whole inbox; the ids of the live sessions that the inbox speaks of and that
-    may still be settled."""
-    registrations = select(zoom_inbox.c.body).where(zoom_inbox.c.event.like("%.registration!_%", escape="!"))
-    for body in connection.execute(registrations.order_by(zoom_inbox.c.id)).scalars().all():
-        record_registration(connection, read_notice(body), now)
-    spoken_of = select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == live_sessions.c.zoom_meeting_id).exists()
-    query = select(live_sessions.c.id).where(live_sessions.c.state.in_(UNSETTLED), spoken_of)
-    return connection.execute(query.order_by(live_sessions.c.id)).scalars().all()

@@ -12,9 +12,12 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 LONGEST_TEXT = 200
+# What lies outside is a clock that was never set, or a placeholder such as the year 1.
+FIRST_YEAR, LAST_YEAR = 2000, 2199
 URL_VALIDATION = "endpoint.url_validation"
 
-# What follows "meeting." or "webinar.": the kind of notice and the fields that may hold its time.
+# What follows "meeting." or "webinar.": the kind of notice and the fields that may hold its time. A meeting that was
+# converted keeps its id and gets the other prefix: both are one class, so the prefix is not looked at.
 _PARTICIPANT_EVENTS = {
     "participant_joined": ("joined", ("join_time",)),
     "participant_left": ("left", ("leave_time",)),
@@ -22,12 +25,38 @@ _PARTICIPANT_EVENTS = {
     "participant_put_in_waiting_room": ("put_waiting", ("date_time",)),
     "participant_left_waiting_room": ("waited", ("date_time",)),
     "participant_admitted": ("waited", ("date_time",)),
-    "participant_joined_breakout_room": ("breakout", ("join_time",)),
-    "participant_left_breakout_room": ("breakout", ("leave_time",)),
+    "participant_joined_breakout_room": ("room_joined", ("join_time",)),
+    "participant_left_breakout_room": ("room_left", ("leave_time",)),
     "participant_role_changed": ("role", ("date_time",)),
     "participant_bind": ("bind", ("date_time", "join_time")),
+    # Before the host is there: evidence of trying, never of presence, so their time is not read.
+    "participant_jbh_waiting": ("tried", ()),
+    "participant_jbh_joined": ("tried", ()),
+    "participant_jbh_waiting_left": ("tried", ()),
 }
 _INSTANCE_EVENTS = {"started": ("started", ("start_time",)), "ended": ("ended", ("end_time",))}
+# What happens to the meeting itself, not in an instance of it: known, and no part of any class.
+_MEETING_EVENTS = {
+    "converted_to_webinar": "converted",
+    "converted_to_meeting": "converted",
+    "created": "created",
+    "updated": "updated",
+    "deleted": "deleted",
+}
+# What only some events say of a participant.
+_MORE = {
+    "room_joined": ("parent_user_id",),
+    "room_left": ("parent_user_id",),
+    "role": ("old_role", "new_role"),
+    "bind": ("bind_user_id", "bind_participant_uuid"),
+}
+# How a registration stands after each event; the first one says it itself.
+_REGISTRATION_EVENTS = {
+    "registration_created": "",
+    "registration_approved": "approved",
+    "registration_denied": "denied",
+    "registration_cancelled": "cancelled",
+}
 
 
 class Notice(NamedTuple):
@@ -43,15 +72,20 @@ class Notice(NamedTuple):
     participant_uuid: str = ""
     user_id: str = ""
     registrant_id: str = ""
+    registrant_status: str = ""
     email: str = ""
     name: str = ""
     phone: str = ""
     room: str = ""
+    parent_user_id: str = ""
+    is_host: bool = False
+    old_role: str = ""
     new_role: str = ""
     bind_user_id: str = ""
     bind_participant_uuid: str = ""
     plain_token: str = ""
     stale: bool = False
+    from_log: bool = False  # nobody delivered it: Zoom's own log had it
 
 
 def read_notice(body: bytes, *, stale: bool = False) -> Notice:
@@ -65,66 +99,68 @@ def read_notice(body: bytes, *, stale: bool = False) -> Notice:
     subject = _mapping(payload.get("object"))
     event = text(envelope.get("event"))
     family, _, name = event.partition(".")
-    base = Notice(
+    return Notice(
         event=sys.intern(event),
         event_ts=text(envelope.get("event_ts")),
         meeting_id=sys.intern(text(subject.get("id"))),
         meeting_uuid=sys.intern(text(subject.get("uuid"))),
         plain_token=text(payload.get("plainToken")) if event == URL_VALIDATION else "",
         stale=stale,
+        **_details(name, subject) if family in ("meeting", "webinar") else {},
     )
-    if family not in ("meeting", "webinar"):
-        return base
-    return _with_details(base, name, subject)
 
 
-def _with_details(base: Notice, name: str, subject: Mapping[str, Any]) -> Notice:
+def _details(name: str, subject: Mapping[str, Any]) -> dict[str, Any]:
+    """What one kind of event says beyond the others."""
     if name in _PARTICIPANT_EVENTS:
         kind, times = _PARTICIPANT_EVENTS[name]
-        return _of_participant(base, kind, times, subject)
+        return _of_participant(kind, times, subject)
     if name in _INSTANCE_EVENTS:
         kind, times = _INSTANCE_EVENTS[name]
-        return base._replace(kind=kind, at=_first_instant(subject, times), instance_start=_start(subject))
-    if name.startswith("registration_"):
-        return _of_registrant(base, _mapping(subject.get("registrant")))
-    return base
+        return {"kind": kind, "at": _first_instant(subject, times), "instance_start": _start(subject)}
+    if name in _REGISTRATION_EVENTS:
+        return _of_registrant(_REGISTRATION_EVENTS[name], _mapping(subject.get("registrant")))
+    return {"kind": _MEETING_EVENTS.get(name, "")}
 
 
-def _of_participant(base: Notice, kind: str, times: tuple[str, ...], subject: Mapping[str, Any]) -> Notice:
+def _of_participant(kind: str, times: tuple[str, ...], subject: Mapping[str, Any]) -> dict[str, Any]:
     participant = _mapping(subject.get("participant"))
-    return base._replace(
-        kind=kind,
-        at=_first_instant(participant, times),
-        instance_start=_start(subject),
-        participant_uuid=text(participant.get("participant_uuid")),
-        user_id=text(participant.get("user_id")),
-        registrant_id=text(participant.get("registrant_id")),
-        email=_address(participant.get("email")),
-        name=text(participant.get("user_name")),
-        phone=text(participant.get("phone_number")),
-        room=text(subject.get("breakout_room_uuid")),
-        new_role=text(participant.get("new_role")),
-        bind_user_id=text(participant.get("bind_user_id")),
-        bind_participant_uuid=text(participant.get("bind_participant_uuid")),
-    )
+    account = text(participant.get("id"))
+    return {
+        "kind": kind,
+        "at": _first_instant(participant, times),
+        "instance_start": _start(subject),
+        "participant_uuid": text(participant.get("participant_uuid")),
+        "user_id": text(participant.get("user_id")),
+        "registrant_id": text(participant.get("registrant_id")),
+        "email": _address(participant.get("email")),
+        "name": text(participant.get("user_name")),
+        "phone": text(participant.get("phone_number")),
+        "room": text(subject.get("breakout_room_uuid")),
+        "is_host": bool(account) and account == text(subject.get("host_id")),
+        **{name: text(participant.get(name)) for name in _MORE.get(kind, ())},
+    }
 
 
-def _of_registrant(base: Notice, registrant: Mapping[str, Any]) -> Notice:
+def _of_registrant(status: str, registrant: Mapping[str, Any]) -> dict[str, Any]:
     names = (text(registrant.get("first_name")), text(registrant.get("last_name")))
-    return base._replace(
-        kind="registration",
-        registrant_id=text(registrant.get("id")),
-        email=_address(registrant.get("email")),
-        name=text(" ".join(filter(None, names))),
-    )
+    return {
+        "kind": "registration",
+        "registrant_id": text(registrant.get("id")),
+        "registrant_status": status or text(registrant.get("status")),
+        "email": _address(registrant.get("email")),
+        "name": text(" ".join(filter(None, names))),
+    }
 
 
 def content_key(notice: Notice, body: bytes) -> str:
     """SHA-256 (hex) of what makes a delivery the same one again: equal for retries and for overlapping subscriptions
-    (zoom.md §2). A stale copy has a key of its own, so a fresh one after it still counts."""
+    (zoom.md §2). A stale copy, and one from Zoom's log, have keys of their own: a fresh one after the first still
+    counts, and a signed one after the second is the better proof."""
     parts = _content(notice)
     digest = sha256(body if parts is None else "|".join(parts).encode())
-    return sha256(b"stale|" + digest.digest()).hexdigest() if notice.stale else digest.hexdigest()
+    kind = b"stale|" if notice.stale else b"log|" if notice.from_log else b""
+    return sha256(kind + digest.digest()).hexdigest() if kind else digest.hexdigest()
 
 
 def _content(notice: Notice) -> tuple[str, ...] | None:
@@ -145,21 +181,25 @@ def _content(notice: Notice) -> tuple[str, ...] | None:
 
 def text(value: object) -> str:
     """A JSON scalar as text that any database stores: no NUL, no half of a character pair, at most 200 long."""
+    if value is None or value == "":
+        return ""  # as most fields are in most events
     if isinstance(value, str):
         clean = value if value.isascii() else value.encode("utf-8", "replace").decode()
         return clean.replace("\0", "").strip()[:LONGEST_TEXT]
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+    return str(value)[:LONGEST_TEXT] if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def instant(value: object) -> datetime | None:
-    """An ISO 8601 text as an aware UTC instant; without a zone it is UTC, as Zoom means it. None for anything else."""
+    """An ISO 8601 text as an aware UTC instant; without a zone it is UTC, as Zoom means it. None for anything else, and
+    for a year in which there was no Zoom."""
     if not isinstance(value, str):
         return None
     try:
         at = datetime.fromisoformat(value)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return at if FIRST_YEAR <= at.year <= LAST_YEAR else None
 
 
 def _address(value: object) -> str:

@@ -7,12 +7,16 @@ edges are routine: what can be inferred is `estimated`, what cannot does not cou
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
+from lti_tool.sessions.evidence import Evidence
 from zoom_adapter.connections import Connection, Edge, Edges, Instance
+from zoom_adapter.roles import RoleSpan, roles_of
+from zoom_adapter.spans import common, union
 
 # A connection may keep its id through a short drop (zoom.md §4), so the time between two LEFTs may be an absence. Only
 # this little of it is taken for a stay whose JOIN was lost.
@@ -20,22 +24,36 @@ JUST_BEFORE = timedelta(minutes=5)
 
 
 class Stay(NamedTuple):
-    """Presence on one connection. The waiting room (`waiting`) earns nothing, like every stay with `counts` false."""
+    """Presence on one connection. The waiting room (`waiting`) earns nothing, like every stay with `counts` false.
+
+    `start_by` and `end_by` grade the edges: a bridge may be estimated between two edges that Zoom told. `role` is set
+    while the person ran the meeting.
+    """
 
     start: datetime
     end: datetime
+    start_by: Evidence = "webhook"
+    end_by: Evidence = "webhook"
     estimated: bool = False
     counts: bool = True
     waiting: bool = False
+    stale: bool = False
+    role: str = ""
+
+    @property
+    def is_proven(self) -> bool:
+        return self.counts and not self.estimated
 
 
 @dataclass(frozen=True, slots=True)
 class Stays:
     """The stays of one connection in order of time, and what was odd about them: `repeated`, `reversed`, `stale`,
-    `unconfirmed` (a start nobody knows), `open` (no end is known yet; such a stay is not among the stays)."""
+    `unconfirmed` (a start nobody knows), `open` (no end is known yet; such a stay is not among the stays, only its
+    beginning is among the `open_from`), `interrupted` (a short drop, or both edges of a stay were lost)."""
 
     stays: tuple[Stay, ...]
     flags: frozenset[str]
+    open_from: tuple[datetime, ...] = ()
 
 
 @dataclass(slots=True)
@@ -45,6 +63,7 @@ class _Pairing:
     pairs: list[tuple[Edge, Edge]] = field(default_factory=list)
     joins: list[Edge] = field(default_factory=list)
     lefts: list[Edge] = field(default_factory=list)
+    open_from: list[datetime] = field(default_factory=list)
     flags: set[str] = field(default_factory=set)
 
 
@@ -53,9 +72,15 @@ def stays_of(connection: Connection, instance: Instance) -> Stays:
     pairing = _pair(connection)
     found = [_paired(start, end, connection, pairing.flags) for start, end in pairing.pairs]
     found += _bridged(connection, instance, pairing)
-    found = [_until_waiting(stay, sorted(connection.put_waiting)) for stay in found]
+    if connection.put_waiting:
+        found = [_until_waiting(stay, sorted(connection.put_waiting)) for stay in found]
+    if roles := roles_of(connection):
+        found = [part for stay in found for part in _in_roles(stay, roles)]
     found += _waiting(connection)
-    return Stays(tuple(sorted(stay for stay in found if stay.start < stay.end)), frozenset(pairing.flags))
+    stays = tuple(sorted(stay for stay in found if stay.start < stay.end))
+    if _is_interrupted(stays):
+        pairing.flags.add("interrupted")
+    return Stays(stays, frozenset(pairing.flags), tuple(sorted(pairing.open_from)))
 
 
 def _pair(connection: Connection) -> _Pairing:
@@ -97,10 +122,7 @@ def _paired(start: Edge, end: Edge, connection: Connection, flags: set[str]) -> 
     if end.at < start.at:
         flags.add("reversed")
         return Stay(start.at, start.at)
-    stale = connection.joins[start] or connection.lefts[end]
-    if stale:
-        flags.add("stale")
-    return Stay(start.at, end.at, counts=not stale)
+    return _trusted(Stay(start.at, end.at), flags, stale=connection.joins[start] or connection.lefts[end])
 
 
 def _bridged(connection: Connection, instance: Instance, pairing: _Pairing) -> Iterator[Stay]:
@@ -110,14 +132,21 @@ def _bridged(connection: Connection, instance: Instance, pairing: _Pairing) -> I
     joins = sorted(edge.at for edge in connection.joins)
     for join in pairing.joins:
         following = next(iter(joins[bisect_right(joins, join.at) :]), None)
-        left = next((each for each in lefts if each.at > join.at), None)
+        # A LEFT after the waiting room is of a later stay.
+        out = min((at for at in connection.put_waiting if at > join.at), default=None)
+        left = next((each for each in lefts if each.at > join.at and (out is None or each.at <= out)), None)
         if left and (following is None or left.at <= following):
             lefts.remove(left)
             yield _bridge(join, left, connection, pairing.flags)
+        elif out is not None and (following is None or out <= following):
+            # Of another stay: the connection lived on, but a move went unseen.
+            stay = Stay(join.at, out, estimated=Edge(out, join.user_id) not in connection.put_from)
+            yield _trusted(stay, pairing.flags, stale=connection.joins[join])
         elif following:
-            yield _estimate(join.at, following, connection.joins[join], pairing.flags)
+            stay = Stay(join.at, following, end_by="estimated", estimated=True)
+            yield _trusted(stay, pairing.flags, stale=connection.joins[join])
         else:
-            yield from _until_ended(join, connection.joins[join], instance, pairing.flags)
+            yield from _until_ended(join, connection, instance, pairing)
     for left in lefts:
         yield _without_start(left, connection, instance, pairing.flags)
 
@@ -126,16 +155,20 @@ def _bridge(join: Edge, left: Edge, connection: Connection, flags: set[str]) -> 
     """From a JOIN to the LEFT of a later stay; across another LEFT nobody knows."""
     if any(join.at < each.at < left.at for each in connection.lefts):
         return _unconfirmed(join.at, left.at, flags)
-    return _estimate(join.at, left.at, connection.joins[join] or connection.lefts[left], flags)
+    bridge = Stay(join.at, left.at, estimated=True)
+    return _trusted(bridge, flags, stale=connection.joins[join] or connection.lefts[left])
 
 
-def _until_ended(join: Edge, stale: bool, instance: Instance, flags: set[str]) -> Iterator[Stay]:
+def _until_ended(join: Edge, connection: Connection, instance: Instance, pairing: _Pairing) -> Iterator[Stay]:
     """Closed by the end of the meeting, never by our own clock."""
-    ended_at = instance.ended_at
-    if ended_at is None:
-        flags.add("open")
+    stale = connection.joins[join]
+    if instance.ended_at is not None:
+        end = max(join.at, instance.ended_at)
+        stay = Stay(join.at, end, end_by="estimated", estimated=True)
+        yield _trusted(stay, pairing.flags, stale=stale or instance.ends[instance.ended_at])
     else:
-        yield _estimate(join.at, max(join.at, ended_at), stale or instance.ends[ended_at], flags)
+        pairing.flags.add("open")
+        pairing.open_from.append(join.at)
 
 
 def _without_start(left: Edge, connection: Connection, instance: Instance, flags: set[str]) -> Stay:
@@ -147,24 +180,44 @@ def _without_start(left: Edge, connection: Connection, instance: Instance, flags
     outside = connection.put_waiting | connection.waits
     if start is None or any(start <= at < left.at for at in outside):
         return _unconfirmed(unknown, left.at, flags)
-    return _estimate(start, left.at, connection.lefts[left], flags)
+    stay = Stay(start, left.at, start_by="estimated", estimated=True)
+    return _trusted(stay, flags, stale=connection.lefts[left])
 
 
 def _unconfirmed(start: datetime, end: datetime, flags: set[str]) -> Stay:
     flags.add("unconfirmed")
-    return Stay(start, end, estimated=True, counts=False)
+    return Stay(start, end, start_by="estimated", estimated=True, counts=False)
 
 
-def _estimate(start: datetime, end: datetime, stale: bool, flags: set[str]) -> Stay:
-    if stale:
-        flags.add("stale")
-    return Stay(start, end, estimated=True, counts=not stale)
+def _trusted(stay: Stay, flags: set[str], *, stale: bool) -> Stay:
+    """A stay with an edge outside the replay window counts only when something else agrees with it."""
+    if not stale:
+        return stay
+    flags.add("stale")
+    return stay._replace(counts=False, stale=True)
 
 
 def _until_waiting(stay: Stay, put_waiting: Sequence[datetime]) -> Stay:
     """Whoever is put back in the waiting room is out until the next JOIN, whether or not a LEFT comes as well."""
     following = next(iter(put_waiting[bisect_right(put_waiting, stay.start) :]), stay.end)
-    return stay._replace(end=min(stay.end, following))
+    if following >= stay.end:
+        return stay
+    return stay._replace(end=following, end_by="webhook")
+
+
+def _in_roles(stay: Stay, roles: Sequence[RoleSpan]) -> Iterator[Stay]:
+    """The stay cut where the role changes."""
+    borders = {each for span in roles for each in (span.start, span.end) if stay.start < each < stay.end}
+    edges = [stay.start, *sorted(borders), stay.end]
+    for number, start in enumerate(edges[:-1]):
+        end = edges[number + 1]
+        yield stay._replace(
+            start=start,
+            end=end,
+            start_by="webhook" if start in borders else stay.start_by,
+            end_by="webhook" if end in borders else stay.end_by,
+            role=next((each.role for each in roles if each.start <= start < each.end), ""),
+        )
 
 
 def _waiting(connection: Connection) -> Iterator[Stay]:
@@ -175,16 +228,13 @@ def _waiting(connection: Connection) -> Iterator[Stay]:
             yield Stay(start, end, counts=False, waiting=True)
 
 
+def _is_interrupted(stays: Sequence[Stay]) -> bool:
+    """Whether the connection was away in between, and not in the waiting room: a few seconds may pass from there."""
+    present = union((stay.start, stay.end) for stay in stays if not stay.waiting)
+    waiting = [(stay.start, stay.end) for stay in stays if stay.waiting]
+    away = [(before[1], after[0]) for before, after in pairwise(present)]
+    return any(not common([gap], waiting) for gap in away)
+
+
 def _time(edge: Edge) -> datetime:
     return edge.at
-
-
-def union(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """Disjoint spans in order; touching ones become one."""
-    joined: list[tuple[datetime, datetime]] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return joined

@@ -34,6 +34,8 @@ class SettledDay:
     attendance_id: int
     day: Mapping[str, Any]
     flags: tuple[str, ...]
+    is_in_doubt: bool = False
+    """Something about the evidence is odd, and nobody of staff has looked at it yet."""
 
 
 @dataclass(frozen=True, slots=True)

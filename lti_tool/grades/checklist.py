@@ -44,8 +44,8 @@ class ClaimCase:
     """Everything one claim rests on.
 
     `held_on` is the session's date in its own zone, `session_state` how far its evidence is settled, `day` the
-    attendance as `Attendance.day()` tells it. `credited_in` is another session for which this offering's credit of this
-    body has been awarded already.
+    attendance as `Attendance.day()` tells it; `is_in_doubt`: staff must look at it first. `credited_in` is another
+    session for which this offering's credit of this body has been awarded already.
     """
 
     module_id: str
@@ -59,6 +59,7 @@ class ClaimCase:
     fee: StaffFact | None = None
     evaluation: StaffFact | None = None
     credited_in: int | None = None
+    is_in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from lti_tool import times
 from lti_tool.grades.checklist import ClaimCase, Licence, Line, StaffFact
 from lti_tool.grades.credited_time import Missed, missed, stretches
 from lti_tool.programme.model import CreditBody, CreditPolicy, DocumentRow, Programme
+from lti_tool.sessions.participation import is_enough
 
 
 def offering(body: CreditBody | None, policy: CreditPolicy | None, credits: Decimal | None, case: ClaimCase) -> Line:
@@ -161,6 +162,21 @@ def _attendance_in_words(case: ClaimCase, proven: Missed, policy: CreditPolicy) 
     return f"{times.minutes(present)} of {times.minutes(total)} attended. {lost} (allowed: {limits}){late}."
 
 
+def participation(policy: CreditPolicy | None, case: ClaimCase) -> Line | None:
+    """Presence checks and polls, where the body asks for a share of them; None where it does not."""
+    if policy is None or policy.participation_share is None:
+        return None
+    found = case.day.get("participation") or {"put": 0, "answered": 0}
+    if not found["put"]:
+        says = "No question was put to you in this session."
+        return Line("participation", True, says, "No presence check and no poll while the person was there.")
+    says = f"You answered {found['answered']} of {found['put']} questions; {policy.participation_share:.0%} are needed."
+    staff = f"{found['answered']} of {found['put']} answered; {policy.participation_share:.0%} are needed."
+    enough = is_enough(found, policy.participation_share)
+    ask = "" if enough else "If you answered and it is not here, ask for a correction."
+    return Line("participation", enough, says, staff, ask, {"put": found["put"], "answered": found["answered"]})
+
+
 def evidence(programme: Programme, case: ClaimCase) -> Line:
     """Awards rest on an ended session, and on the reconciled report where the programme asks for it (ce.md T9)."""
     if not case.ended:
@@ -169,6 +185,9 @@ def evidence(programme: Programme, case: ClaimCase) -> Line:
     if needed == "reconciled" and case.session_state not in ("reconciled", "locked"):
         says = "Your minutes are provisional until they are compared with the platform's report."
         return Line("evidence", None, says, "The session is provisional; awards need it reconciled.")
+    if needed == "reconciled" and case.is_in_doubt:
+        says = "Something about Zoom's records of your day is unclear. Staff look at it before anything is awarded."
+        return Line("evidence", None, says, "The day is in the list of odd days: correct it, or let it stand.")
     staff = f"The session is {case.session_state}; awards rest on {needed} evidence."
     return Line("evidence", True, "The attendance of the session is settled.", staff)
 

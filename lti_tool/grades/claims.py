@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, String, and_, cast, literal, or_, select, union, update
 
 from lti_tool import audit, publication
 from lti_tool.db import insert_ignoring
@@ -23,6 +23,7 @@ from lti_tool.grades.settled_days import attended_day, hold, hold_session
 from lti_tool.programme.model import Programme
 from lti_tool.tables.credit import claim_facts, claims
 from lti_tool.tables.people import licences
+from lti_tool.tables.presence import attendance_reviews
 
 FACTS = ("fee", "evaluation")
 CONTESTED = Line(
@@ -74,6 +75,19 @@ def decide(connection: Connection, programme: Programme, days: Sequence[SettledD
     _write(connection, [each for each in decided if each.day.trainee_id not in overtaken], now)
     # Another session of this module was faster by a moment: what is on record has changed.
     decide(connection, programme, [day for day in days if day.trainee_id in overtaken], now)
+
+
+def try_out(
+    connection: Connection, programme: Programme, days: Sequence[SettledDay]
+) -> dict[tuple[int, str], Checklist]:
+    """How the claims of these people (all of one session) would be decided under this programme, by trainee and body.
+    Nothing is written."""
+    module = programme.modules.get(days[0].module_id) if days else None
+    if module is None or not module.credits:
+        return {}
+    known = _known(connection, days)
+    decided = [_decide(programme, day, body_id, known[day.trainee_id]) for day in days for body_id in module.credits]
+    return {(each.day.trainee_id, each.body_id): each.checklist for each in decided}
 
 
 def of_trainee(connection: Connection, trainee_id: int, session_id: int | None = None) -> Sequence[Row[Any]]:
@@ -139,18 +153,27 @@ def reconsider(connection: Connection, trainee_id: int, session_id: int, now: da
 
 def outdated(connection: Connection, limit: int = 100) -> list[tuple[int, int]]:
     """(trainee id, session id) of claims whose person had a licence recorded or ended since they were decided: open
-    ones, and awarded ones, which the licence may no longer carry."""
-    query = (
+    ones, and awarded ones, which the licence may no longer carry; and of those whose odd day staff let stand since."""
+    by_licence = (
         select(claims.c.trainee_id, claims.c.live_session_id)
         .join(licences, licences.c.trainee_id == claims.c.trainee_id)
         .where(
             claims.c.state.in_(("open", "awarded")),
             or_(licences.c.recorded_at > claims.c.updated_at, licences.c.ended_at > claims.c.updated_at),
         )
-        .distinct()
-        .limit(limit)
     )
-    return [(row.trainee_id, row.live_session_id) for row in connection.execute(query)]
+    by_review = (
+        select(claims.c.trainee_id, claims.c.live_session_id)
+        .join(
+            attendance_reviews,
+            and_(
+                attendance_reviews.c.live_session_id == claims.c.live_session_id,
+                attendance_reviews.c.person_key == literal("trainee:") + cast(claims.c.trainee_id, String),
+            ),
+        )
+        .where(claims.c.state.in_(("open", "awarded")), attendance_reviews.c.made_at > claims.c.updated_at)
+    )
+    return [(row[0], row[1]) for row in connection.execute(union(by_licence, by_review).limit(limit))]
 
 
 def _decide(programme: Programme, day: SettledDay, body_id: str, known: _Known) -> _Decided:
@@ -167,6 +190,7 @@ def _decide(programme: Programme, day: SettledDay, body_id: str, known: _Known) 
         fee=known.facts.get((body_id, "fee")),
         evaluation=known.facts.get((body_id, "evaluation")),
         credited_in=elsewhere[0] if elsewhere else None,
+        is_in_doubt=day.is_in_doubt,
     )
     return _Decided(day, body_id, decide_claim(programme, case), known.claims.get(body_id))
 

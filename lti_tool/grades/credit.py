@@ -24,11 +24,12 @@ def decide_claim(programme: Programme, case: ClaimCase) -> Checklist:
         line.identity(licence),
         line.fee(policy, case.fee, contact),
         line.attendance(policy, case),
+        line.participation(policy, case),
         line.evidence(programme, case),
         line.evaluation(policy, case.evaluation),
         line.duplicate(case),
     )
-    return Checklist(lines, credits, licence)
+    return Checklist(tuple(each for each in lines if each is not None), credits, licence)
 
 
 def _is_complete(policy: CreditPolicy | None) -> bool:

@@ -1,14 +1,18 @@
 """Attendance as credit and scores see it: which of it is final, and whose is being decided on now."""
 
 from collections.abc import Collection
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Text, and_, cast, select
+from sqlalchemy import Connection, Row, Select, Text, and_, cast, select
 
 from lti_tool.grades.awards import SettledDay
 from lti_tool.sessions.attendance_versions import IN_PROGRESS
+from lti_tool.sessions.days import REVIEW_OF_THIS
+from lti_tool.sessions.review_flags import needs_review
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import trainees
+from lti_tool.tables.presence import attendance_reviews
 
 # A session may have ended before everybody of it is settled: values of before the end stand until then.
 FINAL = and_(
@@ -34,16 +38,31 @@ def hold_session(connection: Connection, session_id: int) -> None:
 
 def attended_day(connection: Connection, trainee_id: int, session_id: int) -> SettledDay | None:
     """The current attendance of a person in a session, None without one."""
-    row = connection.execute(
-        select(live_sessions, attendances.c.id.label("attendance_id"), attendances.c.day, attendances.c.flags)
+    row = connection.execute(_days_of(session_id).where(attendances.c.trainee_id == trainee_id)).first()
+    return None if row is None else _day(row)
+
+
+def attended_days(connection: Connection, session_id: int) -> list[SettledDay]:
+    """The current attendances of everybody known in a session, by trainee."""
+    known = _days_of(session_id).where(attendances.c.trainee_id.is_not(None)).order_by(attendances.c.trainee_id)
+    return [_day(row) for row in connection.execute(known)]
+
+
+def _days_of(session_id: int) -> Select[Any]:
+    columns = [attendances.c[name] for name in ("trainee_id", "day", "flags")]
+    is_reviewed = attendance_reviews.c.id.is_not(None).label("is_reviewed")
+    return (
+        select(live_sessions, attendances.c.id.label("attendance_id"), is_reviewed, *columns)
         .join(attendances, attendances.c.live_session_id == live_sessions.c.id)
-        .where(live_sessions.c.id == session_id, attendances.c.trainee_id == trainee_id, attendances.c.is_current)
-    ).first()
-    if row is None:
-        return None
+        .outerjoin(attendance_reviews, REVIEW_OF_THIS)
+        .where(live_sessions.c.id == session_id, attendances.c.is_current)
+    )
+
+
+def _day(row: Row[Any]) -> SettledDay:
     return SettledDay(
-        trainee_id=trainee_id,
-        session_id=session_id,
+        trainee_id=row.trainee_id,
+        session_id=row.id,
         module_id=row.module_id,
         programme_version=row.programme_version,
         held_on=row.starts_at.astimezone(ZoneInfo(row.zone)).date(),
@@ -52,6 +71,7 @@ def attended_day(connection: Connection, trainee_id: int, session_id: int) -> Se
         attendance_id=row.attendance_id,
         day=row.day,
         flags=tuple(row.flags),
+        is_in_doubt=needs_review(row.flags) and not row.is_reviewed,
     )
 
 

@@ -8,9 +8,15 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class CompletionPolicy:
-    """What 'has taken the module' means: the share of instructional time that must be attended (ce.md T1)."""
+    """What 'has taken the module' means: the share of instructional time that must be attended (ce.md T1), and
+    the share of presence checks and polls that must be answered (None: no part)."""
 
     share: Decimal
+    participation_share: Decimal | None = None
+    grace_seconds: int = 0
+    """Absences between two times of presence that are at most this long are forgiven; measured time stays as it is."""
+    staff_earn: bool = False
+    """Whether time in which somebody ran the meeting (host, co-host, panelist) is attendance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class CreditPolicy:
     evaluation_required: bool
     fee_required: bool
     phone_only_counts: bool = False
+    participation_share: Decimal | None = None
+    """The share of presence checks and polls that must be answered; None: they play no part."""
     evaluation_window_days: int | None = None
     issue_by_days: int | None = None
     retention_years: int | None = None

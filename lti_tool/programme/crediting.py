@@ -1,5 +1,7 @@
 """Reading credit bodies, their policies, the document matrix and the policies of completion and scores."""
 
+from decimal import Decimal
+
 from lti_tool.programme.entry import Entry, amount, count, day, flag, one_of, text, texts
 from lti_tool.programme.model import (
     BoardAcceptance,
@@ -21,7 +23,7 @@ def read_body(entry: Entry) -> CreditBody:
         provider_number=entry.may("provider_number", text),
         jurisdiction=entry.need("jurisdiction", text),
         statement=entry.may("statement", text),
-        policy=entry.child("policy", _policy),
+        policy=entry.child("policy", read_policy),
         notice_other_states=entry.may("notice_other_states", text),
         short_name=entry.may("short_name", text),
         also_called=entry.texts("also_called"),
@@ -45,7 +47,7 @@ def _acceptance(entry: Entry) -> BoardAcceptance:
     )
 
 
-def _policy(entry: Entry) -> CreditPolicy | None:
+def read_policy(entry: Entry) -> CreditPolicy | None:
     """The policy, or None while any of it is UNSET: half a policy measures nothing."""
     unset_before = len(entry.report.unset)
     policy = CreditPolicy(
@@ -58,6 +60,7 @@ def _policy(entry: Entry) -> CreditPolicy | None:
         evaluation_required=entry.some("evaluation_required", flag, True),
         fee_required=entry.some("fee_required", flag, True),
         phone_only_counts=entry.some("phone_only_counts", flag, False),
+        participation_share=_share(entry, "participation_share"),
         evaluation_window_days=entry.may("evaluation_window_days", count),
         issue_by_days=entry.may("issue_by_days", count),
         retention_years=entry.may("retention_years", count),
@@ -90,11 +93,19 @@ def read_document_row(entry: Entry) -> DocumentRow:
 
 
 def read_completion(entry: Entry) -> CompletionPolicy | None:
-    share = entry.may("share", amount)
+    share = _share(entry, "share")
+    participation_share = _share(entry, "participation_share")
+    grace_seconds = entry.some("grace_seconds", count, 0)
+    staff_earn = entry.some("staff_earn", flag, False)
+    return None if share is None else CompletionPolicy(share, participation_share, grace_seconds, staff_earn)
+
+
+def _share(entry: Entry, key: str) -> Decimal | None:
+    share = entry.may(key, amount)
     if share is not None and not 0 < share <= 1:
-        message = "'share' must be more than 0 and at most 1; 0.80 means 80 %."
-        entry.report.error("wrong_value", message, entry.at("share"))
-    return None if share is None else CompletionPolicy(share)
+        message = f"'{key}' must be more than 0 and at most 1; 0.80 means 80 %."
+        entry.report.error("wrong_value", message, entry.at(key))
+    return share
 
 
 def read_scores(entry: Entry) -> ScorePolicy:

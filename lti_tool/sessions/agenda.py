@@ -31,7 +31,7 @@ def lay_out(agenda: Agenda, day: date, zone: str) -> tuple[Segment, ...]:
     """The agenda on one day in one zone.
 
     A wall time that lies before the one before it belongs to the next day. A part that the change to summer time
-    swallows whole has no length and is left out.
+    swallows whole has no length and is left out; one that it cuts is shorter.
     """
     segments = []
     wall = datetime.combine(day, time.min)
@@ -46,6 +46,17 @@ def lay_out(agenda: Agenda, day: date, zone: str) -> tuple[Segment, ...]:
 
 def instructional_seconds(segments: Iterable[Segment]) -> int:
     return sum(segment.seconds for segment in segments if segment.instructional)
+
+
+def taught(segments: Iterable[Segment]) -> list[tuple[datetime, datetime]]:
+    """The times of instruction, in order; parts that touch are one."""
+    spans: list[tuple[datetime, datetime]] = []
+    for each in segments:
+        if each.instructional and spans and spans[-1][1] == each.starts_at:
+            spans[-1] = (spans[-1][0], each.ends_at)
+        elif each.instructional:
+            spans.append((each.starts_at, each.ends_at))
+    return spans
 
 
 def to_json(segments: Iterable[Segment]) -> list[dict[str, Any]]:
@@ -80,4 +91,22 @@ def _next_wall(previous: datetime, at: time) -> datetime:
 
 
 def _instant(wall: datetime, zone: str) -> datetime:
-    return wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    """Of a wall time that comes twice the first; for one that never comes the moment at which the clocks change, so
+    that parts stay in order and none overlaps another."""
+    there = ZoneInfo(zone)
+    at = wall.replace(tzinfo=there).astimezone(UTC)
+    if at.astimezone(there).replace(tzinfo=None) == wall:
+        return at
+    return _change(there, wall.replace(tzinfo=there, fold=1).astimezone(UTC), at)
+
+
+def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """When the clocks change between these two instants, to the second."""
+    offset = before.astimezone(zone).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after

@@ -1,4 +1,4 @@
-"""One person's attendance of one live session: presence × agenda × share → what counted, what was missed, and why.
+"""One person's attendance of one live session: presence × agenda × policy → what counted, what was missed, and why.
 
 PURE, in whole seconds (ce.md T7). Presence is the union of all intervals of the person: what overlaps counts once (T6).
 Only seconds inside instructional segments count (T3). An interval that does not count (`counts` is false: the waiting
@@ -6,63 +6,66 @@ room, a stay whose start nobody knows) earns nothing; it only explains a gap.
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from lti_tool.sessions.agenda import Segment, instructional_seconds
+from lti_tool.sessions.evidence import (
+    WAITING_ROOM,
+    Evidence,
+    PersonPresence,
+    PresenceInterval,
+    ReportComparison,
+    RoomStay,
+)
+from lti_tool.sessions.grace import Missed, forgiven_seconds
+from lti_tool.sessions.pieces import GRADES, Piece, pieces_of, second
 
-Evidence = Literal["webhook", "report", "both", "estimated"]
-Why = Literal["absent", "before_arrival", "away", "left_early", "waiting_room", "unconfirmed"]
+__all__ = [
+    "WAITING_ROOM",
+    "Attendance",
+    "CountedInterval",
+    "Evidence",
+    "Gap",
+    "PersonPresence",
+    "PresenceInterval",
+    "ReportComparison",
+    "RoomStay",
+    "SegmentPresence",
+    "Why",
+    "attend",
+]
 
-WAITING_ROOM: Final = "waiting_room"
-# From the strongest evidence to the weakest; presence that does not count is weaker than any that does.
-_STRENGTH = ("both", "webhook", "report", "estimated", WAITING_ROOM, "unconfirmed")
-_COUNTING = frozenset(_STRENGTH[:4])
-
-
-@dataclass(frozen=True, slots=True)
-class PresenceInterval:
-    """Somebody was in the meeting from `from_at` to `to_at` (aware UTC).
-
-    `source` says which record shows it, for example "connection:…" or "waiting_room". With `counts` false no second of
-    it is credited.
-    """
-
-    from_at: datetime
-    to_at: datetime
-    evidence: Evidence
-    counts: bool
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class PersonPresence:
-    """All the evidence about one person in one live session. `person_key` names whom it speaks of ("trainee:7",
-    "registrant:…", "email:…", "connection:…"); `trainee_id` is None while nobody has matched the person. `former_keys`
-    are all keys that parts of the same evidence may have had before."""
-
-    person_key: str
-    trainee_id: int | None
-    display_name: str | None
-    email: str | None
-    registrant_id: str | None
-    intervals: tuple[PresenceInterval, ...]
-    flags: tuple[str, ...] = ()
-    former_keys: tuple[str, ...] = ()
+Absence = Literal["absent", "before_arrival", "away", "left_early"]
+Why = Literal[Absence, "waiting_room", "unconfirmed", "staff_role", "corrected"]
 
 
 @dataclass(frozen=True, slots=True)
 class CountedInterval:
-    """A stretch of presence of one grade of evidence; stretches never overlap. `counted_seconds` lie in instruction."""
+    """A stretch of presence of one grade of evidence; stretches never overlap. `counted_seconds` lie in instruction.
+    `from_evidence` and `to_evidence` grade its two edges; with `counts` false it is no attendance."""
 
     from_at: datetime
     to_at: datetime
     evidence: Evidence
     counted_seconds: int
+    from_evidence: Evidence
+    to_evidence: Evidence
+    counts: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "from": _iso(self.from_at),
+            "to": _iso(self.to_at),
+            "evidence": self.evidence,
+            "from_evidence": self.from_evidence,
+            "to_evidence": self.to_evidence,
+            "counts": self.counts,
+            "counted_seconds": self.counted_seconds,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,10 @@ class Gap:
     from_at: datetime
     to_at: datetime
     seconds: int
-    why: Why
+    why: str  # one of Why
+
+    def to_json(self) -> dict[str, Any]:
+        return {"from": _iso(self.from_at), "to": _iso(self.to_at), "seconds": self.seconds, "why": self.why}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +101,18 @@ class SegmentPresence:
             "seconds_present": self.seconds_present,
             "seconds_missed": self.seconds_missed,
             "evidence": list(self.evidence),
-            "missed": [_gap_json(gap) for gap in self.missed],
+            "missed": [gap.to_json() for gap in self.missed],
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """The result. `completed` is "has taken the module" (T1): at least `seconds_required` of instruction attended."""
+    """The result. `completed` is "has taken the module" (T1): of instruction, at least `seconds_required` attended,
+    where `seconds_forgiven` (short absences, by policy) count like attended ones but are no presence. `rooms`,
+    `waiting` and `report` only explain."""
 
     seconds_present: int
+    seconds_forgiven: int
     seconds_instructional: int
     seconds_required: int
     completed: bool
@@ -111,139 +120,131 @@ class Attendance:
     missed: tuple[Gap, ...]
     segments: tuple[SegmentPresence, ...]
     flags: tuple[str, ...]
+    rooms: tuple[RoomStay, ...] = ()
+    waiting: tuple[tuple[datetime, datetime], ...] = ()
+    report: ReportComparison | None = None
+
+    @property
+    def present(self) -> list[tuple[datetime, datetime]]:
+        """The disjoint times that count as presence, in order, breaks included."""
+        spans: list[tuple[datetime, datetime]] = []
+        for each in self.intervals:
+            if each.counts and spans and spans[-1][1] == each.from_at:
+                spans[-1] = (spans[-1][0], each.to_at)
+            elif each.counts:
+                spans.append((each.from_at, each.to_at))
+        return spans
 
     def day(self) -> dict[str, Any]:
         """The day as a page shows it, in plain JSON values: each segment with the seconds present and missed, why, and
-        by which evidence; the stretches of presence; the sums. Instants are ISO 8601 in UTC."""
+        by which evidence; the stretches of presence; the rooms; the two records side by side; the sums. Instants are
+        ISO 8601 in UTC."""
         return {
             "seconds_present": self.seconds_present,
+            "seconds_forgiven": self.seconds_forgiven,
             "seconds_instructional": self.seconds_instructional,
             "seconds_required": self.seconds_required,
             "completed": self.completed,
             "segments": [each.to_json() for each in self.segments],
-            "intervals": [
-                {
-                    "from": _iso(each.from_at),
-                    "to": _iso(each.to_at),
-                    "evidence": each.evidence,
-                    "counted_seconds": each.counted_seconds,
-                }
-                for each in self.intervals
-            ],
-            "missed": [_gap_json(gap) for gap in self.missed],
+            "intervals": [each.to_json() for each in self.intervals],
+            "missed": [gap.to_json() for gap in self.missed],
+            "rooms": [{"from": _iso(each.from_at), "to": _iso(each.to_at), "room": each.room} for each in self.rooms],
+            "waiting": [{"from": _iso(start), "to": _iso(end)} for start, end in self.waiting],
+            "report": _report_json(self.report),
             "flags": list(self.flags),
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """Seconds since the epoch with one label of `_STRENGTH`; the pieces of a person are in order and disjoint."""
-
-    start: int
-    end: int
-    label: str
-
-    def within(self, start: int, end: int) -> int:
-        return max(0, min(self.end, end) - max(self.start, start))
-
-
-def attend(intervals: Iterable[PresenceInterval], segments: Sequence[Segment], share: Decimal) -> Attendance:
+def attend(
+    intervals: Iterable[PresenceInterval],
+    segments: Sequence[Segment],
+    share: Decimal,
+    *,
+    grace_seconds: int = 0,
+    staff_earn: bool = False,
+    rooms: tuple[RoomStay, ...] = (),
+    report: ReportComparison | None = None,
+) -> Attendance:
     """What one person attended.
 
     `share` of the instructional seconds must be attended to complete (0.80 of 390 minutes: 312:00 is enough, 311:59 is
-    not). An agenda without instruction is completed by nobody.
+    not). An absence of up to `grace_seconds` between two times of presence is forgiven. With `staff_earn`, time in
+    which the person ran the meeting counts too. An agenda without instruction is completed by nobody.
     """
-    pieces = _union(intervals)
-    present = [piece for piece in pieces if piece.label in _COUNTING]
-    spans = [(_second(each.starts_at), _second(each.ends_at)) for each in segments if each.instructional]
+    pieces = pieces_of(intervals, staff_earn=staff_earn)
+    present = [piece for piece in pieces if piece.counts]
+    spans = [(second(each.starts_at), second(each.ends_at)) for each in segments if each.instructional]
     shown = tuple(_in_segment(segment, pieces, present) for segment in segments)
     attended = sum(each.seconds_present for each in shown if each.segment.instructional)
+    forgiven = _forgiven(shown, grace_seconds) if grace_seconds else 0
     total = instructional_seconds(segments)
     required = math.ceil(share * total)
     return Attendance(
         seconds_present=attended,
+        seconds_forgiven=forgiven,
         seconds_instructional=total,
         seconds_required=required,
-        completed=total > 0 and attended >= required,
+        completed=total > 0 and attended + forgiven >= required,
         intervals=tuple(_counted(piece, spans) for piece in pieces if piece.label != WAITING_ROOM),
         missed=tuple(gap for each in shown for gap in each.missed),
         segments=shown,
         flags=_flags(pieces, spans),
+        rooms=rooms,
+        waiting=tuple((_instant(each.start), _instant(each.end)) for each in pieces if each.label == WAITING_ROOM),
+        report=report,
     )
 
 
-def _union(intervals: Iterable[PresenceInterval]) -> list[_Piece]:
-    """Disjoint pieces in order, each labelled with the strongest evidence that covers it."""
-    edges = []
-    for each in intervals:
-        start, end = _second(each.from_at), _second(each.to_at)
-        if start < end:
-            label = each.evidence if each.counts else _idle_label(each)
-            edges += [(start, 1, label), (end, -1, label)]
-    pieces: list[_Piece] = []
-    active: Counter[str] = Counter()
-    previous = 0
-    for second, step, label in sorted(edges):
-        covering = _strongest(active)
-        if covering and previous < second:
-            _extend(pieces, previous, second, covering)
-        active[label] += step
-        previous = second
-    return pieces
+def _forgiven(shown: Iterable[SegmentPresence], grace_seconds: int) -> int:
+    taught = (
+        (each.segment.starts_at, each.segment.ends_at, [Missed(gap.from_at, gap.to_at, gap.why) for gap in each.missed])
+        for each in shown
+        if each.segment.instructional
+    )
+    return forgiven_seconds(taught, grace_seconds)
 
 
-def _idle_label(interval: PresenceInterval) -> str:
-    return WAITING_ROOM if interval.source == WAITING_ROOM else "unconfirmed"
+def _counted(piece: Piece, spans: Sequence[tuple[int, int]]) -> CountedInterval:
+    return CountedInterval(
+        from_at=_instant(piece.start),
+        to_at=_instant(piece.end),
+        evidence=piece.evidence,
+        counted_seconds=sum(piece.within(*span) for span in spans) if piece.counts else 0,
+        from_evidence=piece.from_evidence,
+        to_evidence=piece.to_evidence,
+        counts=piece.counts,
+    )
 
 
-def _strongest(active: Counter[str]) -> str | None:
-    if active["webhook"] > 0 and active["report"] > 0:
-        return "both"
-    return next((label for label in _STRENGTH if active[label] > 0), None)
-
-
-def _extend(pieces: list[_Piece], start: int, end: int, label: str) -> None:
-    if pieces and pieces[-1].end == start and pieces[-1].label == label:
-        start = pieces.pop().start
-    pieces.append(_Piece(start, end, label))
-
-
-def _counted(piece: _Piece, spans: Sequence[tuple[int, int]]) -> CountedInterval:
-    counts = piece.label in _COUNTING
-    seconds = sum(piece.within(*span) for span in spans) if counts else 0
-    evidence: Any = piece.label if counts else "estimated"
-    return CountedInterval(_instant(piece.start), _instant(piece.end), evidence, seconds)
-
-
-def _in_segment(segment: Segment, pieces: Sequence[_Piece], present: Sequence[_Piece]) -> SegmentPresence:
-    start, end = _second(segment.starts_at), _second(segment.ends_at)
+def _in_segment(segment: Segment, pieces: Sequence[Piece], present: Sequence[Piece]) -> SegmentPresence:
+    start, end = second(segment.starts_at), second(segment.ends_at)
     here = [piece for piece in pieces if piece.within(start, end)]
-    found = {piece.label for piece in here} & _COUNTING
+    found = {piece.label for piece in here if piece.counts}
     gaps = tuple(_gaps(start, end, here, present)) if segment.instructional else ()
     return SegmentPresence(
         segment=segment,
-        seconds_present=sum(piece.within(start, end) for piece in here if piece.label in _COUNTING),
+        seconds_present=sum(piece.within(start, end) for piece in here if piece.counts),
         seconds_missed=sum(gap.seconds for gap in gaps),
-        evidence=tuple(label for label in _STRENGTH if label in found),
+        evidence=tuple(grade for grade in GRADES if grade in found),
         missed=gaps,
     )
 
 
-def _gaps(start: int, end: int, here: Sequence[_Piece], present: Sequence[_Piece]) -> Iterator[Gap]:
+def _gaps(start: int, end: int, here: Sequence[Piece], present: Sequence[Piece]) -> Iterator[Gap]:
     """What of one segment no counting piece covers, in order, each stretch with its reason."""
     at = start
     for piece in here:
         if at < piece.start:
             yield _gap(at, piece.start, _why(at, piece.start, present))
         at, until = max(at, piece.start), min(piece.end, end)
-        if piece.label not in _COUNTING:
-            yield _gap(at, until, WAITING_ROOM if piece.label == WAITING_ROOM else "unconfirmed")
+        if not piece.counts:
+            yield _gap(at, until, piece.label)
         at = until
     if at < end:
         yield _gap(at, end, _why(at, end, present))
 
 
-def _why(start: int, end: int, present: Sequence[_Piece]) -> Why:
+def _why(start: int, end: int, present: Sequence[Piece]) -> Absence:
     if not present:
         return "absent"
     if end <= present[0].start:
@@ -251,26 +252,29 @@ def _why(start: int, end: int, present: Sequence[_Piece]) -> Why:
     return "left_early" if start >= present[-1].end else "away"
 
 
-def _gap(start: int, end: int, why: Why) -> Gap:
+def _gap(start: int, end: int, why: str) -> Gap:
     return Gap(_instant(start), _instant(end), end - start, why)
 
 
-def _flags(pieces: Sequence[_Piece], spans: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+def _flags(pieces: Sequence[Piece], spans: Sequence[tuple[int, int]]) -> tuple[str, ...]:
     """`estimated`: seconds were credited on an estimate; `unconfirmed`: some were not credited for want of proof."""
     counted = {piece.label for piece in pieces if any(piece.within(*span) for span in spans)}
     return tuple(flag for flag in ("estimated", "unconfirmed") if flag in counted)
 
 
-def _gap_json(gap: Gap) -> dict[str, Any]:
-    return {"from": _iso(gap.from_at), "to": _iso(gap.to_at), "seconds": gap.seconds, "why": gap.why}
+def _report_json(report: ReportComparison | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    return {
+        "webhook_seconds": report.webhook_seconds,
+        "report_seconds": report.report_seconds,
+        "difference_seconds": report.difference_seconds,
+        "reasons": list(report.reasons),
+    }
 
 
-def _second(at: datetime) -> int:
-    return math.floor(at.timestamp())
-
-
-def _instant(second: int) -> datetime:
-    return datetime.fromtimestamp(second, UTC)
+def _instant(at: int) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
 
 
 def _iso(at: datetime) -> str:

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, select
 
 from lti_tool.sessions.attendance_versions import IN_PROGRESS
 from lti_tool.sessions.day_picture import missing_seconds
+from lti_tool.sessions.review_flags import needs_review
 from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.presence import attendance_reviews
 
 
 @dataclass(frozen=True, slots=True)
 class AttendedDay:
-    """One person's current attendance of one session; `day` is the JSON of `Attendance.day()`."""
+    """One person's current attendance of one session; `day` is the JSON of `Attendance.day()`. `is_reviewed`: staff
+    looked at exactly this evidence (`input_digest`) and let it stand."""
 
     session_id: int
     module_id: str
@@ -34,6 +37,8 @@ class AttendedDay:
     day: Mapping[str, Any]
     flags: Sequence[str]
     settled_at: datetime
+    input_digest: str
+    is_reviewed: bool
 
     @property
     def missing_seconds(self) -> int:
@@ -46,8 +51,14 @@ class AttendedDay:
         return IN_PROGRESS in self.flags
 
     @property
+    def needs_review(self) -> bool:
+        """Whether the evidence leaves a doubt that somebody must look at, or had to."""
+        return needs_review(self.flags)
+
+    @property
     def is_provisional(self) -> bool:
-        return self.session_state not in ("reconciled", "locked")
+        """Until the session is reconciled, and as long as nobody has looked at what is doubtful."""
+        return self.session_state not in ("reconciled", "locked") or (self.needs_review and not self.is_reviewed)
 
 
 def of_trainee(connection: Connection, trainee_id: int) -> list[AttendedDay]:
@@ -80,7 +91,14 @@ _COLUMNS = (
     *(_SESSION[name] for name in ("module_id", "starts_at", "ends_at", "zone")),
     *(_PERSON[name] for name in ("person_key", "trainee_id", "display_name", "email", "registrant_id")),
     *(_PERSON[name] for name in ("seconds_present", "seconds_instructional", "seconds_required", "completed")),
-    *(_PERSON[name] for name in ("day", "flags", "settled_at")),
+    *(_PERSON[name] for name in ("day", "flags", "settled_at", "input_digest")),
+    attendance_reviews.c.id.is_not(None).label("is_reviewed"),
+)
+# Joins a row of `attendances` with the review of exactly this evidence.
+REVIEW_OF_THIS = and_(
+    attendance_reviews.c.live_session_id == _PERSON.live_session_id,
+    attendance_reviews.c.person_key == _PERSON.person_key,
+    attendance_reviews.c.input_digest == _PERSON.input_digest,
 )
 
 
@@ -88,6 +106,7 @@ def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[At
     query = (
         select(*_COLUMNS)
         .join_from(attendances, live_sessions)
+        .outerjoin(attendance_reviews, REVIEW_OF_THIS)
         .where(attendances.c.is_current, *conditions)
         .order_by(live_sessions.c.starts_at.desc(), attendances.c.id)
     )

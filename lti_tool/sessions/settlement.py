@@ -5,27 +5,25 @@ new version, and a trainee of whom the evidence no longer speaks gets a version 
 Nothing is decided on our own clock: results are final only once the conference system has said that the class is over.
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from lti_tool import publication
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
 from lti_tool.sessions import attendance_versions as versions
 from lti_tool.sessions import live_sessions
-from lti_tool.sessions.agenda import to_json
-from lti_tool.sessions.attendance import Attendance, PersonPresence, attend
-from lti_tool.sessions.attendance_versions import Measured, Version
+from lti_tool.sessions.attendance import Attendance, PersonPresence
+from lti_tool.sessions.attendance_versions import Measured
+from lti_tool.sessions.comparison import compare
 from lti_tool.sessions.live_sessions import LiveSession
+from lti_tool.sessions.review_flags import needs_review
+from lti_tool.sessions.rounds import Round, corrected, open_round
 from lti_tool.tables.live_sessions import live_sessions as table
 
 log = logging.getLogger(__name__)
@@ -33,6 +31,8 @@ log = logging.getLogger(__name__)
 # A commit waits for the disk, and a statement for many people costs little more than one for one person, so people are
 # settled in groups: one transaction each, short enough that a webhook waiting for the same file hardly notices.
 PEOPLE_PER_COMMIT = 50
+# Zoom's last retry comes 85 minutes after the first try; until then more may still be told.
+LAST_WORD = timedelta(minutes=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class SettledPerson:
     day: Mapping[str, Any]
     flags: tuple[str, ...]
     ended: bool
+    is_in_doubt: bool = False
+    """The evidence is odd, and nobody of staff has looked at it yet."""
 
 
 After = Callable[[Connection, Sequence[SettledPerson]], None]
@@ -69,33 +71,22 @@ class SettleResult:
 
 
 @dataclass(slots=True)
-class _Round:
-    """One settlement of one session."""
+class _Settling:
+    """One settlement of one session while it goes on."""
 
-    session: LiveSession
-    agenda: str
-    share: Decimal
-    ended: bool
+    round: Round
     now: datetime
     after: After
     result: SettleResult
     failures: list[Exception] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)
 
-    def digest(self, person: PersonPresence) -> str:
-        """Of everything the result rests on; the same digest means the same result."""
-        if person.person_key not in self.digests:
-            self.digests[person.person_key] = self._digest(person)
-        return self.digests[person.person_key]
+    @property
+    def session(self) -> LiveSession:
+        return self.round.session
 
-    def _digest(self, person: PersonPresence) -> str:
-        evidence = sorted(
-            [each.from_at.isoformat(), each.to_at.isoformat(), each.evidence, each.counts, each.source]
-            for each in person.intervals
-        )
-        about = [person.trainee_id, person.display_name, person.email, person.registrant_id, sorted(person.flags)]
-        basis = [evidence, about, str(self.share), self.ended, self.agenda]
-        return hashlib.sha256(json.dumps(basis).encode()).hexdigest()
+    @property
+    def ended(self) -> bool:
+        return self.round.ended
 
 
 def settle(
@@ -105,31 +96,30 @@ def settle(
     ended_at: datetime | None,
     now: datetime,
     after: After,
+    *,
+    reports_settled: bool = False,
 ) -> SettleResult:
-    """Bring the attendance rows of a session in line with the evidence; safe to repeat and to run twice at once.
+    """Bring the attendance rows of a session in line with the evidence and with what staff corrected; safe to repeat
+    and to run twice at once.
 
-    `ended_at` is when the conference system said that the class was over, None while it has not. `after` is called with
-    the matched people of a group whose result changed, in the transaction that writes it. A person whose settlement
-    fails keeps the former version and the others are settled all the same.
+    `ended_at` is when the conference system said that the class was over, None while it has not; `reports_settled`:
+    its reports of all parts of the class are final. `after` is called with the matched people of a group whose result
+    changed, in the transaction that writes it. A person whose settlement fails keeps the former version and the others
+    are settled all the same.
 
     Raises NotFound "session_unknown"; Conflict "session_locked", "session_cancelled", "completion_unset",
     "settlement_incomplete".
     """
     with database.write() as connection:
-        this = _open_round(connection, session_id, ended_at, now, after)
-        current = versions.current(connection, session_id)
-        aliases = _aliases(people, current)
-        missing = _missing(people, current, aliases)
-        nobodies = [key for key in missing if current[key].trainee_id is None]
-        this.result.withdrawn = versions.retire(connection, session_id, nobodies)
-    todo = [each for each in people if _has_news(this, each, current, aliases)]
-    lost = [_withdrawn(current[key]) for key in sorted(missing.difference(nobodies))]
-    todo += [each for each in lost if _has_news(this, each, current, aliases)]
-    this.result.unchanged = len(people) + len(lost) - len(todo)
+        this = _open(connection, session_id, ended_at, now, after, reports_settled)
+        known = compare(corrected(connection, session_id, people), versions.current(connection, session_id))
+        this.result.withdrawn = versions.retire(connection, session_id, known.nobodies)
+    todo = known.news(this.round)
+    this.result.unchanged = len(known.everybody) - len(todo)
     for group in _groups(todo):
-        measured = [_measure(this, each) for each in group]
+        measured = [this.round.measure(each) for each in group]
         with database.write() as connection:
-            _settle_group(connection, this, measured, aliases)
+            _settle_group(connection, this, measured, known.aliases)
     if this.failures:
         raise Conflict(
             "settlement_incomplete",
@@ -139,23 +129,40 @@ def settle(
     return this.result
 
 
-def _open_round(
-    connection: Connection, session_id: int, ended_at: datetime | None, now: datetime, after: After
-) -> _Round:
+def preview(
+    database: Database,
+    session_id: int,
+    people: Sequence[PersonPresence],
+    ended_at: datetime | None,
+    now: datetime,
+    *,
+    reports_settled: bool = False,
+) -> list[str]:
+    """The keys of the people whose attendance `settle` would write anew or take back. Nothing is changed.
+
+    Raises as `settle` does, but for "settlement_incomplete".
+    """
+    with database.write() as connection, connection.begin_nested() as unwritten:
+        this = _open(connection, session_id, ended_at, now, lambda *_: None, reports_settled)
+        known = compare(corrected(connection, session_id, people), versions.current(connection, session_id))
+        unwritten.rollback()
+    return sorted([*known.nobodies, *(each.person_key for each in known.news(this.round))])
+
+
+def _open(
+    connection: Connection,
+    session_id: int,
+    ended_at: datetime | None,
+    now: datetime,
+    after: After,
+    reports_settled: bool,
+) -> _Settling:
     session = _lock(connection, session_id)
     verify_settleable(session)
     ended = session.ended_at is not None or _is_over(session, ended_at, now)
     if ended:
-        session = _mark_ended(connection, session, ended_at, now)
-    completion = publication.version(connection, session.programme_version).programme.completion
-    if completion is None:
-        raise Conflict(
-            "completion_unset",
-            "Nobody has set which share of a session completes it.",
-            "Set the completion share in the programme document; sessions added after publishing use it.",
-        )
-    agenda = json.dumps(to_json(session.segments))
-    return _Round(session, agenda, completion.share, ended, now, after, SettleResult(ended))
+        session = _mark_ended(connection, session, ended_at, now, reports_settled)
+    return _Settling(open_round(connection, session, ended=ended), now, after, SettleResult(ended))
 
 
 def _is_over(session: LiveSession, ended_at: datetime | None, now: datetime) -> bool:
@@ -177,61 +184,27 @@ def verify_settleable(session: LiveSession) -> None:
         raise Conflict("session_cancelled", f"Live session {session.id} is cancelled.")
 
 
-def _mark_ended(connection: Connection, session: LiveSession, ended_at: datetime | None, now: datetime) -> LiveSession:
+def _mark_ended(
+    connection: Connection, session: LiveSession, ended_at: datetime | None, now: datetime, reports_settled: bool
+) -> LiveSession:
     """A later end (a restart) moves the moment on; what has ended never becomes open again. What staff said holds only
-    while nothing else is known."""
+    while nothing else is known. Reconciled is what nobody can add to any more: another part of the class of which there
+    is no report yet makes it provisional again."""
     by_staff = session.ended_by_staff_at
     known = [at for at in (session.ended_at, ended_at) if at is not None and at != by_staff]
+    over_at = max(known, default=by_staff)
+    assert over_at is not None
+    is_final = reports_settled and now >= over_at + LAST_WORD
     ended = replace(
         session,
-        ended_at=max(known, default=by_staff),
-        state="provisional" if session.state == "scheduled" else session.state,
+        ended_at=over_at,
+        state="reconciled" if is_final else "provisional",
+        reconciled_at=(session.reconciled_at or now) if is_final else None,
     )
     if ended != session:
-        connection.execute(
-            update(table)
-            .where(table.c.id == session.id)
-            .values(ended_at=ended.ended_at, state=ended.state, updated_at=now)
-        )
+        values = {"ended_at": ended.ended_at, "state": ended.state, "reconciled_at": ended.reconciled_at}
+        connection.execute(update(table).where(table.c.id == session.id).values(**values, updated_at=now))
     return ended
-
-
-def _aliases(people: Sequence[PersonPresence], current: Mapping[str, Version]) -> dict[str, list[str]]:
-    """Which keys a person was known under before somebody matched them: new key → old keys still current."""
-    present = {each.person_key for each in people}
-    aliases: dict[str, list[str]] = {}
-    for person in people:
-        known = sorted(key for key in set(person.former_keys) if key in current and key not in present)
-        if known:
-            aliases[person.person_key] = known
-    return aliases
-
-
-def _missing(
-    people: Sequence[PersonPresence], current: Mapping[str, Version], aliases: Mapping[str, list[str]]
-) -> set[str]:
-    """The current keys of whom the evidence no longer speaks under any name."""
-    return current.keys() - {each.person_key for each in people} - {old for olds in aliases.values() for old in olds}
-
-
-def _has_news(
-    this: _Round, person: PersonPresence, current: Mapping[str, Version], aliases: Mapping[str, list[str]]
-) -> bool:
-    version = current.get(person.person_key)
-    return version is None or version.input_digest != this.digest(person) or person.person_key in aliases
-
-
-def _withdrawn(version: Version) -> PersonPresence:
-    """The person of a version of whom the evidence no longer speaks."""
-    return PersonPresence(
-        person_key=version.person_key,
-        trainee_id=version.trainee_id,
-        display_name=version.display_name,
-        email=version.email,
-        registrant_id=version.registrant_id,
-        intervals=(),
-        flags=("evidence_withdrawn",),
-    )
 
 
 def _groups(people: Sequence[PersonPresence]) -> Iterator[Sequence[PersonPresence]]:
@@ -240,7 +213,7 @@ def _groups(people: Sequence[PersonPresence]) -> Iterator[Sequence[PersonPresenc
 
 
 def _settle_group(
-    connection: Connection, this: _Round, group: Sequence[Measured], aliases: Mapping[str, list[str]]
+    connection: Connection, this: _Settling, group: Sequence[Measured], aliases: Mapping[str, list[str]]
 ) -> None:
     """Settle a group as a whole, and where that fails one by one, so that a failure touches nobody else."""
     verify_settleable(_lock(connection, this.session.id))
@@ -261,7 +234,7 @@ def _settle_group(
 
 
 def _settle_people(
-    connection: Connection, this: _Round, people: Sequence[Measured], aliases: Mapping[str, list[str]]
+    connection: Connection, this: _Settling, people: Sequence[Measured], aliases: Mapping[str, list[str]]
 ) -> SettleResult:
     latest = versions.latest(connection, this.session.id, [each.person_key for each in people])
     news = [replace(each, latest=latest.get(each.person_key)) for each in people]
@@ -276,17 +249,19 @@ def _settle_people(
     return SettleResult(this.ended, len(changed), len(news) - len(changed), withdrawn, retired)
 
 
-def _measure(this: _Round, person: PersonPresence) -> Measured:
-    attendance = attend(person.intervals, this.session.segments, this.share)
-    return Measured(person, attendance, attendance.day(), this.digest(person), this.ended)
-
-
-def _told(this: _Round, news: Measured, attendance_id: int) -> SettledPerson:
+def _told(this: _Settling, news: Measured, attendance_id: int) -> SettledPerson:
     assert news.trainee_id is not None
     return SettledPerson(
-        this.session, news.trainee_id, attendance_id, news.attendance, news.day, news.flags, this.ended
+        session=this.session,
+        trainee_id=news.trainee_id,
+        attendance_id=attendance_id,
+        attendance=news.attendance,
+        day=news.day,
+        flags=news.flags,
+        ended=this.ended,
+        is_in_doubt=needs_review(news.flags) and news.digest not in this.round.reviewed,
     )
 
 
-def _ids(this: _Round, person: PersonPresence, error: Exception) -> dict[str, Any]:
+def _ids(this: _Settling, person: PersonPresence, error: Exception) -> dict[str, Any]:
     return {"session": this.session.id, "trainee": person.trainee_id, "error": type(error).__name__}

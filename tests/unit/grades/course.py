@@ -4,6 +4,7 @@ from functools import partial
 
 from sqlalchemy import select, update
 
+from lti_tool.consequences import follow_attendance
 from lti_tool.grades import ledger, line_items
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
@@ -13,7 +14,6 @@ from lti_tool.sessions.settlement import settle
 from lti_tool.tables import scores as tables
 from lti_tool.tables.courses import placements
 from lti_tool.tables.live_sessions import attendances
-from lti_tool.wiring import follow_attendance
 from tests.simulated_platform import DECLARATIVE_SCOPES, EVERY_SCOPE, SimulatedPlatform
 from tests.training_day import (
     FIVE,

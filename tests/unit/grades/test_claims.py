@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from lti_tool import licences, publication
+from lti_tool.consequences import follow_attendance, reconsider
 from lti_tool.errors import BadInput, Conflict
 from lti_tool.grades import awards, claims, ledger
 from lti_tool.grades.settled_days import attended_day
@@ -19,7 +20,6 @@ from lti_tool.tables.credit import awards as awards_table
 from lti_tool.tables.gates import completions
 from lti_tool.tables.housekeeping import audit_log
 from lti_tool.tables.live_sessions import attendances, live_sessions
-from lti_tool.wiring import follow_attendance, reconsider
 from tests.conftest import DEMO_PROGRAMME
 from tests.training_day import (
     DAY,

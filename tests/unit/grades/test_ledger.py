@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from lti_tool import publication
+from lti_tool.consequences import follow_attendance
 from lti_tool.gates import completions
 from lti_tool.gates.completions import complete
 from lti_tool.grades import ledger, line_items, regrades
@@ -15,7 +16,6 @@ from lti_tool.sessions.settlement import settle
 from lti_tool.tables.courses import placements
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.scores import scores
-from lti_tool.wiring import follow_attendance
 from tests.conftest import DEMO_PROGRAMME
 from tests.training_day import (
     DAY,

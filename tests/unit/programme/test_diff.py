@@ -78,4 +78,4 @@ def test_another_meaning_has_another_digest(old: str, new: str) -> None:
 
 
 def test_exact_numbers_are_written_as_text() -> None:
-    assert canonical(programme())["completion"] == {"share": "0.8"}
+    assert canonical(programme())["completion"]["share"] == "0.8"

@@ -1,15 +1,18 @@
 """The agenda as instants."""
 
 import json
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lti_tool.programme.model import Agenda, AgendaPart
 from lti_tool.sessions import agenda as agendas
 from lti_tool.sessions.agenda import instructional_seconds, lay_out
+from lti_tool.sessions.attendance import PresenceInterval, attend
 
 PACIFIC = "America/Los_Angeles"
 
@@ -33,6 +36,9 @@ FULL_DAY = agenda(
     ("14:30", "14:45", False),
     ("14:45", "17:00", True),
 )
+
+
+HALF_DAY = agenda(("09:00", "11:00", True), ("11:00", "11:15", False), ("11:15", "13:00", True))
 
 
 def utc(text: str) -> datetime:
@@ -73,8 +79,58 @@ def test_an_evening_that_passes_midnight_goes_on_the_next_day() -> None:
     assert segments[-1].ends_at == utc("2026-12-02T09:00")
 
 
+ZONES = st.sampled_from([PACIFIC, "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe"])
+CHANGES = st.sampled_from(
+    [date(2026, 3, 8), date(2026, 11, 1), date(2026, 3, 29), date(2026, 10, 25), date(2026, 4, 5)]
+)
+
+
+@given(st.lists(st.integers(0, 24 * 4 - 1), min_size=2, max_size=8, unique=True).map(sorted), CHANGES, ZONES)
+def test_parts_never_overlap_on_any_day_on_which_clocks_change(quarters: list[int], day: date, zone: str) -> None:
+    walls = [f"{each // 4:02}:{each % 4 * 15:02}" for each in quarters]
+    segments = lay_out(agenda(*((start, end, True) for start, end in pairwise(walls))), day, zone)
+    assert all(first.ends_at == second.starts_at for first, second in pairwise(segments))
+    assert all(each.seconds > 0 for each in segments)
+
+
 @given(st.dates(date(2020, 1, 1), date(2035, 12, 31)), st.sampled_from([PACIFIC, "Europe/Berlin", "Asia/Kolkata"]))
 def test_segments_survive_json_and_never_overlap(day: date, zone: str) -> None:
     segments = lay_out(FULL_DAY, day, zone)
     assert agendas.from_json(json.loads(json.dumps(agendas.to_json(segments)))) == segments
     assert all(first.ends_at <= second.starts_at for first, second in pairwise(segments))
+
+
+def test_a_half_day_has_225_instructional_minutes() -> None:
+    segments = lay_out(HALF_DAY, date(2026, 12, 1), PACIFIC)
+    assert (instructional_seconds(segments), len(segments)) == (225 * 60, 3)
+
+
+def presence(segments, *spans: tuple[str, str]):
+    stays = [PresenceInterval(utc(start), utc(end), "webhook", True, "connection:a") for start, end in spans]
+    return attend(stays, segments, Decimal("0.80"))
+
+
+@pytest.mark.parametrize(
+    ("day", "offset"),
+    [(date(2026, 12, 1), 8), (date(2026, 7, 14), 7), (date(2026, 3, 8), 7), (date(2026, 11, 1), 8)],
+    ids=["winter", "summer", "spring forward", "fall back"],
+)
+def test_early_and_late_presence_counts_nothing_and_lunch_costs_nothing(day: date, offset: int) -> None:
+    """In Pacific time, over midnight UTC in winter; on the days on which the clocks change, which they did at night."""
+    segments = lay_out(FULL_DAY, day, PACIFIC)
+    noon, later = (f"{day}T{each + offset:02}:00" for each in (12, 13))
+    start, end = segments[0].starts_at, segments[-1].ends_at
+    early, late = (f"{each:%Y-%m-%dT%H:%M}" for each in (start - timedelta(hours=1), end + timedelta(hours=1)))
+    without_lunch = presence(segments, (early, noon), (later, late))
+    assert (without_lunch.seconds_present, without_lunch.missed) == (390 * 60, ())
+    only_outside = presence(segments, (early, f"{start:%Y-%m-%dT%H:%M}"), (noon, later))
+    assert only_outside.seconds_present == 0
+
+
+def test_a_class_in_the_night_of_the_change_is_measured_as_long_as_it_was() -> None:
+    night = agenda(("00:30", "02:30", True), ("02:30", "03:00", False), ("03:00", "04:00", True))
+    spring, autumn = (lay_out(night, day, PACIFIC) for day in (date(2026, 3, 8), date(2026, 11, 1)))
+    assert [each.seconds // 60 for each in spring] == [90, 60], "half past two never came, and nothing counts twice"
+    assert spring[0].ends_at == spring[1].starts_at == utc("2026-03-08T10:00")
+    assert presence(spring, ("2026-03-08T00:00", "2026-03-08T23:00")).seconds_present == 150 * 60
+    assert presence(autumn, ("2026-11-01T00:00", "2026-11-01T23:00")).seconds_present == 240 * 60

@@ -139,6 +139,7 @@ def test_registrations_are_told_apart_by_registrant_and_time() -> None:
         meeting_id="86400001234",
         meeting_uuid=first["payload"]["object"]["uuid"],
         registrant_id=first["payload"]["object"]["registrant"]["id"],
+        registrant_status="approved",
         email="all_day@example.org",
         name="Person all_day",
     )
@@ -148,3 +149,104 @@ def test_a_stale_copy_does_not_take_the_place_of_a_fresh_one() -> None:
     body = json.dumps(JOINED).encode()
     assert key(body, stale=True) != key(body)
     assert key(body, stale=True) == key(body, stale=True)
+
+
+PERSON = {
+    "user_id": "16778240",
+    "user_name": "Ada Lindholm",
+    "id": "iFxeBPYun6SAiWUzBcEkX",
+    "participant_uuid": "A1F0B2C3-0000-4000-8000-000000000001",
+    "email": "ada@example.org",
+    "registrant_id": "rgQuill-0001",
+}
+AT = "2026-12-01T17:00:00Z"
+EVERY_EVENT = {
+    "started": ("started", {"start_time": AT}),
+    "ended": ("ended", {"start_time": AT, "end_time": AT}),
+    "participant_joined": ("joined", {"participant": PERSON | {"join_time": AT}}),
+    "participant_left": ("left", {"participant": PERSON | {"leave_time": AT}}),
+    "participant_joined_waiting_room": ("waiting", {"participant": PERSON | {"date_time": AT}}),
+    "participant_put_in_waiting_room": ("put_waiting", {"participant": PERSON | {"date_time": AT}}),
+    "participant_left_waiting_room": ("waited", {"participant": PERSON | {"date_time": AT}}),
+    "participant_admitted": ("waited", {"participant": PERSON | {"date_time": AT}}),
+    "participant_joined_breakout_room": ("room_joined", {"participant": PERSON | {"join_time": AT}}),
+    "participant_left_breakout_room": ("room_left", {"participant": PERSON | {"leave_time": AT}}),
+    "participant_role_changed": ("role", {"participant": PERSON | {"date_time": AT}}),
+    "participant_bind": ("bind", {"participant": PERSON | {"join_time": AT}}),
+}
+OF_NO_INSTANCE = {
+    "participant_jbh_waiting": "tried",
+    "participant_jbh_joined": "tried",
+    "participant_jbh_waiting_left": "tried",
+    "registration_created": "registration",
+    "registration_approved": "registration",
+    "registration_denied": "registration",
+    "registration_cancelled": "registration",
+    "converted_to_webinar": "converted",
+    "converted_to_meeting": "converted",
+    "created": "created",
+    "updated": "updated",
+    "deleted": "deleted",
+}
+
+
+def delivery(event: str, **subject: Any) -> bytes:
+    whole = {"id": 86400001234, "uuid": "4444AAAiAAAAAiAiAiiAii==", **subject}
+    return json.dumps({"event": event, "event_ts": 1626230691572, "payload": {"object": whole}}).encode()
+
+
+@pytest.mark.parametrize("prefix", ["meeting", "webinar"])
+@pytest.mark.parametrize("name", EVERY_EVENT)
+def test_every_event_of_an_instance_is_read_alike_for_meetings_and_webinars(prefix: str, name: str) -> None:
+    kind, subject = EVERY_EVENT[name]
+    notice = read_notice(delivery(f"{prefix}.{name}", **subject))
+    assert (notice.kind, notice.at, notice.meeting_id) == (kind, instant(AT), "86400001234")
+
+
+@pytest.mark.parametrize("prefix", ["meeting", "webinar"])
+@pytest.mark.parametrize("name", OF_NO_INSTANCE)
+def test_what_happens_in_no_instance_has_no_time_in_one(prefix: str, name: str) -> None:
+    """Who tries to join before the host is never present by it."""
+    person = PERSON | {"date_time": AT}
+    notice = read_notice(delivery(f"{prefix}.{name}", participant=person, registrant={"id": "rg-1"}, start_time=AT))
+    assert (notice.kind, notice.at) == (OF_NO_INSTANCE[name], None)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "read"),
+    [
+        ("created", "approved", "approved"),
+        ("created", "pending", "pending"),
+        ("approved", "", "approved"),
+        ("denied", "approved", "denied"),
+        ("cancelled", "", "cancelled"),
+    ],
+)
+def test_a_registration_stands_as_its_last_event_says(name: str, status: str, read: str) -> None:
+    body = delivery(f"meeting.registration_{name}", registrant={"id": "rg-1", "status": status})
+    assert read_notice(body).registrant_status == read
+
+
+def test_the_host_is_known_by_the_account_that_scheduled_the_meeting() -> None:
+    person = PERSON | {"join_time": AT}
+    told = [read_notice(delivery("meeting.participant_joined", participant=person, host_id=host)) for host in HOSTS]
+    assert [each.is_host for each in told] == [True, False, False]
+    nameless = delivery("meeting.participant_joined", participant=person | {"id": ""}, host_id="")
+    assert not read_notice(nameless).is_host
+
+
+HOSTS = (PERSON["id"], "x1yCzABCDEfg23HiJKl4mN", "")
+
+
+def test_what_only_some_events_say() -> None:
+    roles = {"date_time": AT, "old_role": "attendee", "new_role": "co-host"}
+    bound = {"date_time": AT, "bind_user_id": "16778999", "bind_participant_uuid": "P9"}
+    room = {"join_time": AT, "user_id": "167782401796400000", "parent_user_id": "16778240"}
+    role = read_notice(delivery("meeting.participant_role_changed", participant=PERSON | roles))
+    bind = read_notice(delivery("meeting.participant_bind", participant=PERSON | bound))
+    entered = delivery(
+        "meeting.participant_joined_breakout_room", participant=PERSON | room, breakout_room_uuid="FkQbpP2UR028=="
+    )
+    assert (role.old_role, role.new_role) == ("attendee", "co-host")
+    assert (bind.bind_user_id, bind.bind_participant_uuid) == ("16778999", "P9")
+    assert (read_notice(entered).room, read_notice(entered).parent_user_id) == ("FkQbpP2UR028==", "16778240")

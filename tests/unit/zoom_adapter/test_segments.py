@@ -9,9 +9,9 @@ import pytest
 from lti_tool.sessions.agenda import Segment
 from lti_tool.sessions.attendance import WAITING_ROOM, PersonPresence, attend
 from zoom_adapter.connections import gather
-from zoom_adapter.persons import Identity, people
+from zoom_adapter.persons import people
 from zoom_adapter.schemas import Notice
-from zoom_adapter.segments import union
+from zoom_adapter.spans import union
 
 DAY = datetime(2027, 2, 6, tzinfo=UTC)
 UUID = "Qm9yZWFsaXMwMDAwMDAwMQ=="
@@ -134,6 +134,23 @@ def test_the_waiting_room_earns_nothing() -> None:
     assert [each.source for each in person.intervals if not each.counts] == [WAITING_ROOM]
 
 
+def test_a_few_seconds_from_the_waiting_room_to_the_meeting_are_no_interruption() -> None:
+    person = one(
+        join("09:00", user="1"),
+        left("09:40", user="1"),
+        notice("put_waiting", "09:40", user="1"),
+        notice("waited", "09:50"),
+        join("09:50:02", user="2"),
+        left("11:00", user="2"),
+    )
+    assert person.flags == ()
+
+
+def test_a_connection_that_was_away_for_a_while_is_looked_at() -> None:
+    person = one(join("09:00", user="1"), left("09:40", user="1"), join("09:50", user="2"), left("11:00", user="2"))
+    assert (spans(person), person.flags) == ([("09:00:00", "09:40:00"), ("09:50:00", "11:00:00")], ("interrupted",))
+
+
 @pytest.mark.parametrize("also_left", [True, False])
 def test_put_back_in_the_waiting_room_is_out_until_the_next_join(also_left: bool) -> None:
     edges = [
@@ -145,6 +162,12 @@ def test_put_back_in_the_waiting_room_is_out_until_the_next_join(also_left: bool
     if also_left:
         edges.append(left("09:40", user="1"))
     assert spans(one(*edges)) == [("09:00:00", "09:40:00"), ("10:00:00", "11:00:00")]
+
+
+def test_the_waiting_room_ends_the_stay_that_it_names_and_another_one_only_as_an_estimate() -> None:
+    assert one(join("09:00", user="1"), notice("put_waiting", "09:40", user="1")).flags == ()
+    after_an_unseen_move = one(join("09:00", user="1"), notice("put_waiting", "09:40", user="2"))
+    assert (spans(after_an_unseen_move), after_an_unseen_move.flags) == ([("09:00:00", "09:40:00")], ("estimated",))
 
 
 def test_a_late_left_after_the_waiting_room_is_cut_to_the_earlier_time() -> None:
@@ -209,7 +232,7 @@ def test_left_before_join_has_no_length_and_is_flagged() -> None:
 def test_a_repeated_stay_key_pairs_in_order() -> None:
     person = one(join("09:00"), left("09:30"), join("10:00"), left("10:30"))
     assert spans(person) == [("09:00:00", "09:30:00"), ("10:00:00", "10:30:00")]
-    assert person.flags == ("repeated",)
+    assert person.flags == ("interrupted", "repeated")
 
 
 def test_two_instances_of_one_class_are_one_union() -> None:
@@ -236,7 +259,7 @@ def test_a_registrant_id_on_any_edge_holds_for_the_whole_connection() -> None:
 
 def test_the_address_of_a_breakout_event_is_not_read() -> None:
     nameless = {"registrant_id": ""}
-    stray = notice("breakout", "09:30", email="stray@example.org", **nameless)
+    stray = notice("room_joined", "09:30", email="stray@example.org", **nameless)
     person = one(join("09:00", **nameless), stray, left("10:00", **nameless))
     assert (person.person_key, person.email) == ("connection:P1", None)
 
@@ -311,8 +334,8 @@ def test_a_connection_without_its_id_is_paired_by_its_stay() -> None:
 def test_two_identities_of_one_trainee_are_one_person() -> None:
     by_mail = {"registrant_id": "", "email": "ada@example.org"}
     notices = (join("09:00"), left("10:00"), join("10:00", "P2", **by_mail), left("11:00", "P2", **by_mail))
-    known = {Identity("rgQuill-0001", ""): 7, Identity("", "ada@example.org"): 7}
-    (person,) = people(gather(notices), known.get)
+    known = {("rgQuill-0001", ""): 7, ("", "ada@example.org"): 7}
+    (person,) = people(gather(notices), lambda who: known[who.registrant_id, who.email])
     assert (person.person_key, person.trainee_id, person.email) == ("trainee:7", 7, "ada@example.org")
     assert person.former_keys == ("connection:P1", "connection:P2", "email:ada@example.org", "registrant:rgQuill-0001")
     assert spans(person) == [("09:00:00", "11:00:00")]

@@ -12,7 +12,7 @@ from tests.zoom_day import people_of, seconds, training_days, whole_day
 from zoom_adapter.connections import gather
 from zoom_adapter.persons import people
 from zoom_adapter.schemas import read_notice
-from zoom_adapter.segments import union
+from zoom_adapter.spans import union
 
 
 def nobody(_identity: object) -> None:
@@ -28,15 +28,19 @@ def spans(person: PersonPresence) -> tuple:
 
 
 def expected(day: TrainingDay) -> Counter:
-    """The truth by who Zoom can tell apart: a person with an id or address, else each connection by itself."""
+    """The truth by who Zoom can tell apart: a person with an id or address, else each connection by itself, with
+    the telephone bound to it."""
     truth: Counter = Counter()
     for attendee, stays in zip(day.attendees, day.truth(), strict=True):
         if attendee.registers or attendee.shown_email:
             truth[stays] += bool(stays)
         else:
-            one_by_one = [Attendee(attendee.name, visits=(visit,)) for visit in day.visits_of(attendee)]
-            for alone in one_by_one:
-                truth[TrainingDay(day.meeting_id, day.opens_at, day.closes_at, (alone,)).truth()[0]] += 1
+            visits = day.visits_of(attendee)
+            for number, visit in enumerate(visits):
+                if visit.bound_to is None:
+                    legs = (visit, *(each for each in visits if each.bound_to == number))
+                    alone = Attendee(attendee.name, visits=legs)
+                    truth[TrainingDay(day.meeting_id, day.opens_at, day.closes_at, (alone,)).truth()[0]] += 1
     return +truth
 
 

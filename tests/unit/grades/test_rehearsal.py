@@ -1,0 +1,96 @@
+"""Who would gain or lose under another policy, and that asking changes nothing."""
+
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+
+import pytest
+from sqlalchemy import select
+
+from lti_tool.consequences import follow_attendance
+from lti_tool.grades.rehearsal import rehearse
+from lti_tool.programme.bodies import CompletionPolicy
+from lti_tool.programme.policy_file import TrialPolicy
+from lti_tool.sessions import live_sessions
+from lti_tool.sessions.settlement import settle
+from lti_tool.tables import metadata
+from tests.training_day import FIVE, WHOLE_DAY, add_licence, add_session, add_trainee, present, stay
+
+NO_CHANGE = TrialPolicy(None, {})
+
+
+@pytest.fixture
+def class_of_three(database, published, now):
+    """One there all day, one 18 minutes late (completes, earns no credit), one there until half past twelve."""
+    with database.write() as connection:
+        session_id = add_session(connection, published, now)
+        whole, late, half = (add_trainee(connection, number, now) for number in (1, 2, 3))
+        for each in (whole, late, half):
+            add_licence(connection, each, now)
+    people = [present(whole, *WHOLE_DAY), present(late, stay(18, 480)), present(half, stay(0, 210))]
+    settle(database, session_id, people, FIVE, now, partial(follow_attendance, now=now))
+    return session_id, people
+
+
+def asked(database, class_of_three, trial: TrialPolicy):
+    session_id, people = class_of_three
+    with database.read() as connection:
+        return rehearse(connection, live_sessions.show(connection, session_id), people, trial)
+
+
+def apa(published, **changes):
+    return TrialPolicy(None, {"apa": replace(published.programme.bodies["apa"].policy, **changes)})
+
+
+def test_the_same_policy_changes_nothing(database, class_of_three) -> None:
+    found = asked(database, class_of_three, NO_CHANGE)
+    assert (found.people, found.differences) == (3, ())
+
+
+def test_a_gentler_share_completes_more(database, class_of_three) -> None:
+    (found,) = asked(database, class_of_three, TrialPolicy(CompletionPolicy(Decimal("0.4")), {})).differences
+    assert (found.trainee_id, found.about, found.outcome) == (3, "completion", "gains")
+    assert (found.before, found.after, found.seconds_present) == (False, True, 165 * 60)
+
+
+def test_a_stricter_share_takes_completion(database, class_of_three) -> None:
+    found = asked(database, class_of_three, TrialPolicy(CompletionPolicy(Decimal("0.99")), {})).differences
+    assert [(each.trainee_id, each.about, each.outcome) for each in found] == [(2, "completion", "loses")]
+
+
+def test_the_limits_of_a_body_are_tried_apart_from_completion(database, class_of_three, published) -> None:
+    limits = {f"max_missed_{which}_minutes": 20 for which in ("total", "consecutive")}
+    trial = apa(published, late_arrival_minutes=20, **limits)
+    found = asked(database, class_of_three, trial).differences
+    assert [(each.trainee_id, each.about, each.outcome) for each in found] == [(2, "apa", "gains")]
+
+
+def test_estimates_leave_credit_open(database, class_of_three, published) -> None:
+    session_id, people = class_of_three
+    unsure = present(2, stay(18, 400), stay(400, 480, "estimated"))
+    limits = {f"max_missed_{which}_minutes": 20 for which in ("total", "consecutive")}
+    trial = apa(published, late_arrival_minutes=20, **limits)
+    (found,) = asked(database, (session_id, [people[0], unsure, people[2]]), trial).differences
+    assert (found.about, found.outcome, found.after) == ("apa", "opens", None)
+
+
+def test_participation_that_nobody_was_asked_for_costs_nothing(database, class_of_three) -> None:
+    trial = TrialPolicy(CompletionPolicy(Decimal("0.80"), participation_share=Decimal("1")), {})
+    assert asked(database, class_of_three, trial).differences == ()
+
+
+def test_people_nobody_has_matched_are_not_judged(database, class_of_three) -> None:
+    session_id, people = class_of_three
+    guest = present(None, *WHOLE_DAY, key="connection:a")
+    assert asked(database, (session_id, [*people, guest]), NO_CHANGE).people == 3
+
+
+def test_nothing_at_all_is_written(database, class_of_three) -> None:
+    before = contents(database)
+    asked(database, class_of_three, TrialPolicy(CompletionPolicy(Decimal("0.1")), {}))
+    assert contents(database) == before
+
+
+def contents(database) -> dict[str, list]:
+    with database.read() as connection:
+        return {name: connection.execute(select(table)).all() for name, table in metadata.tables.items()}

@@ -1,0 +1,51 @@
+"""Days with known truth, played with all that goes wrong: what is computed is true wherever the evidence allows it, and
+where it does not, the day is provisional and somebody is asked to look."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lti_tool.db import Database
+from lti_tool.publication import Published
+from tests.clock import TestClock
+from tests.played_days import Listener, play_through, played
+
+DAYS = 200
+PORTIONS = 8
+OTHER_DAYS = 20
+
+_meetings = count(1_000_000)
+
+
+@pytest.fixture
+def listener(database: Database, published: Published, clock: TestClock) -> Iterator[Listener]:
+    listener = Listener(database, published, clock)
+    yield listener
+    listener.close()
+
+
+def problems(listener: Listener, seeds: range) -> list[str]:
+    return [f"day {seed}: {problem}" for seed in seeds for problem in play_through(listener, *played(seed))]
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("portion", range(PORTIONS))
+def test_two_hundred_random_days_are_true_or_in_doubt_and_never_silently_wrong(
+    listener: Listener, portion: int
+) -> None:
+    assert problems(listener, range(portion, DAYS, PORTIONS)) == []
+
+
+@pytest.mark.databases("postgresql")
+def test_some_of_these_days_on_postgresql(listener: Listener) -> None:
+    assert problems(listener, range(0, DAYS, 16)) == []
+
+
+@pytest.mark.databases("sqlite")
+@given(seed=st.integers(DAYS, 10**9))
+@settings(max_examples=OTHER_DAYS, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_so_are_other_days(listener: Listener, seed: int) -> None:
+    assert list(play_through(listener, *played(seed, next(_meetings)))) == []

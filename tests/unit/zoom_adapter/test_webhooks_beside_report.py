@@ -1,0 +1,138 @@
+"""Days of one or two people of which edges were lost, beside the settled report of the same day."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from lti_tool.sessions.attendance import PersonPresence
+from lti_tool.sessions.review_flags import needs_review
+from sandbox.zoom.behaviours import Pause, Visit
+from sandbox.zoom.notices import Told
+from sandbox.zoom.training_day import Attendee, TrainingDay, encode
+from tests.zoom_day import seconds, whole_day
+from zoom_adapter.connections import gather
+from zoom_adapter.persons import people
+from zoom_adapter.report_rows import read_rows
+from zoom_adapter.schemas import read_notice
+from zoom_adapter.spans import union
+
+HOUR = 3600
+
+
+def somebody(*visits: Visit, name: str = "ada", registered: bool = True) -> Attendee:
+    return Attendee(name, f"{name}@example.org", f"rg-{name}" if registered else "", visits=visits)
+
+
+def day_of(*attendees: Attendee, **given: Any) -> TrainingDay:
+    day = whole_day(*attendees)
+    return TrainingDay(day.meeting_id, day.opens_at, day.closes_at, attendees, **given)
+
+
+def found(
+    day: TrainingDay, is_lost: Callable[[Told], bool], rows: Iterable[dict] | None = None
+) -> dict[str | None, PersonPresence]:
+    """Everybody by registrant id or address, when some deliveries are lost and the report is settled (None: it is
+    not)."""
+    left = [read_notice(encode(told.event)) for told in day.told() if not is_lost(told)]
+    reports = {} if rows is None else {day.uuid: read_rows(rows)[0]}
+    return {each.registrant_id or each.email: each for each in people(gather(left), lambda _identity: None, reports)}
+
+
+def counted(person: PersonPresence) -> int:
+    return seconds(union((each.from_at, each.to_at) for each in person.intervals if each.counts))
+
+
+def edge(kind: str, person: int, stay: int) -> Callable[[Told], bool]:
+    """Told of this edge of the so-manieth stay of a person."""
+
+    def is_it(told: Told) -> bool:
+        return told.kind == kind and told.person == person and told.stay is not None and _number(told) == stay
+
+    return is_it
+
+
+def _number(told: Told) -> int:
+    assert told.stay is not None
+    return int(told.stay.user_id) % 1024 + 10 * told.stay.visit
+
+
+def either(*tests: Callable[[Told], bool]) -> Callable[[Told], bool]:
+    return lambda told: any(test(told) for test in tests)
+
+
+def nothing(_told: Told) -> bool:
+    return False
+
+
+def test_waiting_with_one_device_takes_nothing_from_the_report_of_another() -> None:
+    day = day_of(somebody(Visit(0, 4 * HOUR, unseen=(2 * HOUR,)), Visit(3 * HOUR, 5 * HOUR, waits=900)))
+    ada = found(day, nothing, day.report_rows())["rg-ada"]
+    assert counted(ada) == 5 * HOUR
+    assert not needs_review(ada.flags)
+
+
+def test_a_stay_of_which_nothing_came_is_not_cut_by_the_waiting_room_of_another() -> None:
+    day = day_of(somebody(Visit(0, 4 * HOUR), Visit(3 * HOUR, 5 * HOUR, waits=900)))
+    ada = found(day, either(edge("joined", 0, 0), edge("left", 0, 0)), day.report_rows())["rg-ada"]
+    assert counted(ada) == 5 * HOUR
+
+
+def test_a_left_at_which_the_report_only_begins_leaves_the_time_before_it_in_doubt() -> None:
+    day = day_of(somebody(Visit(0, 4 * HOUR, (HOUR,))))
+    rows = [row for row in day.report_rows() if row["bo_mtg_id"]]
+    ada = found(day, edge("joined", 0, 0), rows)["rg-ada"]
+    assert counted(ada) == 3 * HOUR
+    assert "unconfirmed" in ada.flags
+    whole = found(day, edge("joined", 0, 0), day.report_rows())["rg-ada"]
+    assert (counted(whole), needs_review(whole.flags)) == (4 * HOUR, False)
+
+
+def test_of_two_with_one_user_id_the_row_is_of_the_one_whose_edge_came_then() -> None:
+    first, second = Visit(0, 4 * HOUR), Visit(HOUR, 5 * HOUR)
+    day = day_of(somebody(first, registered=False), somebody(second, name="bo", registered=False), shared_user_ids=1)
+    rows = [{**row, "user_email": ""} for row in day.report_rows()]
+    people_found = found(day, edge("left", 0, 0), rows)
+    assert counted(people_found["ada@example.org"]) == 4 * HOUR
+    assert counted(people_found["bo@example.org"]) == 4 * HOUR
+
+
+def test_of_two_stays_that_fit_within_rounding_the_one_that_fits_exactly_has_the_row() -> None:
+    first, second = Visit(0, 4 * HOUR), Visit(1, 4 * HOUR + 1)
+    day = day_of(somebody(first, registered=False), somebody(second, name="bo", registered=False), shared_user_ids=1)
+    rows = [{**row, "user_email": ""} for row in day.report_rows()]
+    assert {each.flags for each in found(day, nothing, rows).values()} == {()}
+
+
+def test_a_telephone_and_the_computer_it_is_bound_to_may_both_lack_an_edge() -> None:
+    day = day_of(somebody(Visit(0, 4 * HOUR), Visit(HOUR, 5 * HOUR, phone=True, bound_to=0), registered=False))
+    lost = either(edge("left", 0, 0), edge("left", 0, 10))
+    rows = [{**row, "user_email": ""} for row in day.report_rows()]
+    assert counted(found(day, lost, rows)["ada@example.org"]) == 5 * HOUR
+
+
+def test_an_address_in_a_breakout_room_credits_nobody_and_calls_for_a_look() -> None:
+    day = day_of(somebody(Visit(0, 4 * HOUR, (HOUR,)), registered=False))
+    lost = either(edge("joined", 0, 1), edge("left", 0, 1))
+    ada = found(day, lost, day.report_rows())["ada@example.org"]
+    assert counted(ada) == HOUR
+    assert needs_review(ada.flags)
+    assert ada.report is not None
+    assert "room_unclear_in_report" in ada.report.reasons
+
+
+def test_a_left_after_the_waiting_room_does_not_end_the_stay_before_it() -> None:
+    pause = Pause(2 * HOUR, 2 * HOUR + 300, waits=True, tells=False)
+    day = day_of(somebody(Visit(0, 4 * HOUR, pauses=(pause,))))
+    ada = found(day, edge("joined", 0, 1))["rg-ada"]
+    assert counted(ada) == 2 * HOUR
+    assert "unconfirmed" in ada.flags
+
+
+def test_a_connection_with_a_hole_is_looked_at_until_a_report_knows_of_it_too() -> None:
+    day = day_of(somebody(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR))))
+    lost = either(edge("joined", 0, 1), edge("left", 0, 1))
+    assert found(day, lost)["rg-ada"].flags == ("interrupted",)
+    told = found(day, lost, day.report_rows())["rg-ada"]
+    assert (counted(told), "interrupted" in told.flags) == (4 * HOUR, False)
+    dropped = day_of(somebody(Visit(0, 4 * HOUR, pauses=(Pause(HOUR, HOUR + 60),))))
+    assert found(dropped, nothing)["rg-ada"].flags == ("interrupted",)
+    assert found(dropped, nothing, dropped.report_rows())["rg-ada"].flags == ()

@@ -1,0 +1,173 @@
+"""The appearances in one instance: each connection, with those that Zoom bound to it, and what names its owner.
+
+PURE. A registrant id is the person; an e-mail is one where no registrant id speaks; a phone leg belongs to the computer
+it was bound to. A name is never looked at, equal or similar (ce.md T8).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from lti_tool.sessions.evidence import RoomStay
+from zoom_adapter.breakouts import rooms_of
+from zoom_adapter.connections import Connection, Instance
+from zoom_adapter.roles import FOREVER, RoleSpan, roles_of
+from zoom_adapter.segments import Stay, Stays, stays_of
+from zoom_adapter.spans import common
+
+
+class Identity(NamedTuple):
+    """What Zoom knows of who somebody is; empty texts where it knows nothing or contradicts itself. `connections` are
+    the connections it speaks of, for staff may have said whose they are."""
+
+    registrant_id: str
+    email: str
+    connections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """Connections that are one appearance: one connection, or several that Zoom bound to each other. `media` says by
+    which means anything of it counts: by phone (True), otherwise (False), both, or nothing. `roles` are those in which
+    it ran the meeting, while it lasted."""
+
+    keys: tuple[str, ...]
+    connections: tuple[Connection, ...]
+    identity: Identity
+    stays: tuple[Stay, ...]
+    open_from: tuple[datetime, ...]
+    rooms: tuple[RoomStay, ...]
+    flags: frozenset[str]
+    media: frozenset[bool]
+    roles: tuple[RoleSpan, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.keys[0]
+
+    @property
+    def names(self) -> Iterator[tuple[datetime, str]]:
+        return (name for each in self.connections for name in each.names)
+
+    @property
+    def own_keys(self) -> Iterator[str]:
+        """What the person may be called who is known by this appearance alone."""
+        yield from keys_of(self.identity)
+        yield from (f"connection:{key}" for key in self.keys)
+
+
+def keys_of(identity: Identity) -> Iterator[str]:
+    """What somebody is called by registrant id or e-mail, the surer name first."""
+    if identity.registrant_id:
+        yield f"registrant:{identity.registrant_id}"
+    if identity.email:
+        yield f"email:{identity.email}"
+
+
+def legs_of(instance: Instance) -> list[Leg]:
+    """Everybody's appearances in this instance, in order of their keys."""
+    found = [
+        _leg(keys, instance, is_torn=len(parts) > 1)
+        for parts in (_parts(group, instance) for group in _bound(instance))
+        for keys in parts
+    ]
+    return [leg for leg in found if leg.stays or leg.flags or leg.identity.registrant_id or leg.identity.email]
+
+
+def identities_of(instance: Instance) -> Iterator[Identity]:
+    """Who appears in this instance, as `legs_of` has it, without a look at anybody's stays."""
+    for group in _bound(instance):
+        for keys in _parts(group, instance):
+            yield _identity(keys, [instance.connections[key] for key in keys])
+
+
+def _parts(group: Sequence[str], instance: Instance) -> list[list[str]]:
+    """The group as one; what Zoom bound to two registrants, one after the other, is torn: nobody loses their own
+    connection by it, and the one between them is nobody's."""
+    registrants = {each for key in group for each in instance.connections[key].registrant_ids}
+    return [[key] for key in group] if len(registrants) > 1 else [list(group)]
+
+
+def _leg(keys: Sequence[str], instance: Instance, *, is_torn: bool) -> Leg:
+    connections = tuple(instance.connections[key] for key in keys)
+    stays = [stays_of(each, instance) for each in connections]
+    both = list(zip(connections, stays, strict=True))
+    return Leg(
+        keys=tuple(keys),
+        connections=connections,
+        identity=_identity(keys, connections),
+        stays=tuple(sorted(stay for each in stays for stay in each.stays)),
+        open_from=tuple(sorted(at for each in stays for at in each.open_from)),
+        rooms=tuple(room for connection, each in both for room in rooms_of(connection, each.stays)),
+        flags=_flags(keys, connections, stays) | ({"conflict"} if is_torn else set()),
+        media=frozenset(connection.by_phone for connection, each in both if any(stay.counts for stay in each.stays)),
+        roles=tuple(role for connection, each in both for role in _roles(connection, each)),
+    )
+
+
+def _roles(connection: Connection, told: Stays) -> Iterator[RoleSpan]:
+    """The staff roles of a connection from its first edge to its last; one whose end is not known may go on."""
+    life = [(stay.start, stay.end) for stay in told.stays] + [(at, FOREVER) for at in told.open_from]
+    for span in roles_of(connection) if life else ():
+        for start, end in common([span[:2]], [(min(life)[0], max(end for _, end in life))]):
+            yield RoleSpan(start, end, span.role)
+
+
+def _bound(instance: Instance) -> Iterator[list[str]]:
+    """The connections in groups that belong together, by their keys in order."""
+    bound = {key: each for key, each in instance.connections.items() if each.bound_connections or each.bound_users}
+    owners = _owners(instance) if bound else {}
+    parents = {key: key for key in instance.connections}
+
+    def root(key: str) -> str:
+        while parents[key] != key:
+            key = parents[key]
+        return key
+
+    for key, each in bound.items():
+        for other in each.bound_connections | {owners.get(user, key) for user in each.bound_users}:
+            if other in parents:
+                first, second = sorted((root(key), root(other)))
+                parents[second] = first
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key in sorted(instance.connections):
+        groups[root(key)].append(key)
+    yield from groups.values()
+
+
+def _owners(instance: Instance) -> dict[str, str]:
+    """The connection of each stay's `user_id`, where only one connection used it."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    for key, connection in instance.connections.items():
+        for user in connection.user_ids:
+            owners[user].add(key)
+    return {user: next(iter(keys)) for user, keys in owners.items() if len(keys) == 1}
+
+
+def _identity(keys: Sequence[str], connections: Sequence[Connection]) -> Identity:
+    """What several edges agree on. Two registrant ids on one appearance contradict each other, and then nobody's name
+    is guessed from its e-mail either."""
+    registrants = {each for connection in connections for each in connection.registrant_ids}
+    emails = {each for connection in connections for each in connection.emails}
+    if len(registrants) > 1:
+        return Identity("", "", tuple(keys))
+    return Identity(_only(registrants), _only(emails), tuple(keys))
+
+
+def _only(values: set[str]) -> str:
+    return next(iter(values)) if len(values) == 1 else ""
+
+
+def _flags(keys: Sequence[str], connections: Sequence[Connection], stays: Sequence[Stays]) -> frozenset[str]:
+    flags = {flag for each in stays for flag in each.flags}
+    if any(each.by_phone for each in connections):
+        flags.add("phone")
+    if any(each.from_log for each in connections):
+        flags.add("webhook_log")
+    if any(key.startswith("user:") for key in keys):
+        flags.add("no_connection_id")
+    if len({each for connection in connections for each in connection.registrant_ids}) > 1:
+        flags.add("conflict")
+    return frozenset(flags)

@@ -1,0 +1,138 @@
+"""Whose the rows of a report are: the appearance that they are of, or what they say themselves.
+
+PURE. A row is of an appearance in the same instance by its registrant, or by its `user_id` and its times (zoom.md §6).
+`user_id`s repeat between people, so what fits two appearances is of neither. A name is never read.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from zoom_adapter.legs import Identity, Leg, keys_of
+from zoom_adapter.report_rows import ReportRow
+
+# The report and the webhooks tell one moment with that much difference (zoom.md §6).
+TOLERANCE = timedelta(seconds=2)
+
+
+@dataclass(slots=True)
+class Matched:
+    """One appearance with its rows; `half` are those of which only one edge is its own, `elsewhere` those of the same
+    registrant in an appearance that left no edge."""
+
+    leg: Leg
+    rows: list[ReportRow] = field(default_factory=list)
+    half: list[ReportRow] = field(default_factory=list)
+    elsewhere: list[ReportRow] = field(default_factory=list)
+
+
+def match_rows(legs: Sequence[Leg], rows: Iterable[ReportRow]) -> tuple[list[Matched], list[ReportRow]]:
+    """The appearances with their rows, and the rows that are of none. A row names an appearance that says nothing of
+    its person itself, if both its edges are the same."""
+    index = _Index(legs)
+    strangers = [row for row in rows if not index.place(row)]
+    for each in index.matched:
+        if _contradict(each.half):
+            strangers += each.half
+        else:
+            each.rows += each.half
+    return [replace(each, leg=_named(each), rows=sorted(each.rows)) for each in index.matched], sorted(strangers)
+
+
+def identity_of(row: ReportRow) -> Identity:
+    """Who the row says that it is of. In a breakout room the address can follow the room (zoom.md §3.3)."""
+    return Identity(row.registrant_id, "" if row.room else row.email)
+
+
+def row_keys(row: ReportRow, meeting_uuid: str) -> list[str]:
+    """What the person of a row of no appearance may be called, the surest name first."""
+    return [*keys_of(identity_of(row)), f"report:{meeting_uuid}:{row.user_id or row.join_at.isoformat()}"]
+
+
+class _Index:
+    """The appearances of one instance by what a row may say of them."""
+
+    def __init__(self, legs: Sequence[Leg]) -> None:
+        self.matched = [Matched(leg) for leg in legs]
+        self.by_registrant: dict[str, list[Matched]] = defaultdict(list)
+        self.by_user: dict[str, list[Matched]] = defaultdict(list)
+        for each in self.matched:
+            self.by_registrant[each.leg.identity.registrant_id].append(each)
+            for user_id in {user_id for connection in each.leg.connections for user_id in connection.user_ids}:
+                self.by_user[user_id].append(each)
+
+    def place(self, row: ReportRow) -> bool:
+        """Give the row to an appearance; whether there is one."""
+        named = self.by_registrant.get(row.registrant_id, []) if row.registrant_id else []
+        candidates = [each for each in self.by_user.get(row.user_id, []) if _may_be(row, each.leg)]
+        whole = [each for each in candidates if _is_same(row, each.leg)]
+        if len(whole) > 1:
+            whole = [each for each in whole if _is_same(row, each.leg, timedelta())]
+        if len(whole) == 1:
+            whole[0].rows.append(row)
+        elif named:
+            own = next((each for each in named if each in candidates), None)
+            (own.rows if own else named[0].elsewhere).append(row)
+        elif len(half := [each for each in candidates if _has_edge(row, each.leg)]) == 1 and not _is_named(
+            row, half[0].leg
+        ):
+            half[0].half.append(row)
+        else:
+            return False
+        return True
+
+
+def _may_be(row: ReportRow, leg: Leg) -> bool:
+    """Whether neither names somebody that the other one is not. A registrant may have any address."""
+    known, said = leg.identity, identity_of(row)
+    if "conflict" in leg.flags:
+        return False
+    if known.registrant_id:
+        return said.registrant_id in ("", known.registrant_id)
+    return not (known.email and said.email) or known.email == said.email
+
+
+def _is_named(row: ReportRow, leg: Leg) -> bool:
+    """Whether the row names somebody where the appearance names nobody."""
+    is_nobody = not (leg.identity.registrant_id or leg.identity.email)
+    return bool(row.registrant_id) or (is_nobody and bool(identity_of(row).email))
+
+
+def _is_same(row: ReportRow, leg: Leg, tolerance: timedelta = TOLERANCE) -> bool:
+    """Whether it begins with the JOIN of this stay and ends with a LEFT of the appearance: a report may merge stays."""
+    starts = (edge.at for each in leg.connections for edge in each.joins if edge.user_id == row.user_id)
+    ends = (edge.at for each in leg.connections for edge in each.lefts)
+    return _meets(row.join_at, starts, tolerance) and _meets(row.leave_at, ends, tolerance)
+
+
+def _has_edge(row: ReportRow, leg: Leg) -> bool:
+    joins = (edge.at for each in leg.connections for edge in each.joins if edge.user_id == row.user_id)
+    lefts = (edge.at for each in leg.connections for edge in each.lefts if edge.user_id == row.user_id)
+    return _meets(row.join_at, joins) or _meets(row.leave_at, lefts)
+
+
+def _meets(at: datetime, others: Iterator[datetime], tolerance: timedelta = TOLERANCE) -> bool:
+    return any(abs(at - other) <= tolerance for other in others)
+
+
+def _contradict(rows: Sequence[ReportRow]) -> bool:
+    """Nobody is in one stay twice at once; a telephone bound to a computer is another stay."""
+    by_stay = sorted(rows, key=lambda row: (row.user_id, row.join_at))
+    return any(
+        before.user_id == after.user_id and after.join_at + TOLERANCE < before.leave_at
+        for before, after in pairwise(by_stay)
+    )
+
+
+def _named(matched: Matched) -> Leg:
+    leg = matched.leg
+    if leg.identity.registrant_id or "conflict" in leg.flags:
+        return leg
+    registrants = {row.registrant_id for row in matched.rows if row.registrant_id}
+    if len(registrants) > 1:
+        return replace(leg, identity=leg.identity._replace(email=""), flags=leg.flags | {"conflict"})
+    emails = {row.email for row in matched.rows if row.email and not row.room}
+    email = leg.identity.email or (next(iter(emails)) if len(emails) == 1 else "")
+    return replace(leg, identity=leg.identity._replace(registrant_id=next(iter(registrants), ""), email=email))
