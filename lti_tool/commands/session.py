@@ -9,7 +9,7 @@ from lti_tool import publication
 from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
 from lti_tool.commands.values import INSTANT
 from lti_tool.errors import BadInput
-from lti_tool.sessions import agenda, endings, live_sessions
+from lti_tool.sessions import agenda, endings, live_sessions, locking
 from lti_tool.sessions.live_sessions import LiveSession
 from lti_tool.wiring import settle_now
 
@@ -110,6 +110,26 @@ def settle(session_id: int) -> None:
         with house.database.read() as connection:
             state = live_sessions.show(connection, session_id).state
     click.echo(f"live session {session_id} is settled ({state})")
+
+
+@session.command()
+@session_argument
+@click.option("--reason", required=True, help="Why nothing more is to be expected; kept in the audit log.")
+def lock(session_id: int, reason: str) -> None:
+    """Make the attendance of a reconciled session final: it is not settled again, whatever comes later."""
+    with open_house() as house, house.database.write() as connection:
+        locking.lock(connection, session_id, actor="cli", reason=reason, now=house.clock())
+    click.echo(f"live session {session_id} is locked")
+
+
+@session.command()
+@session_argument
+@click.option("--reason", required=True, help="What has come up; kept in the audit log.")
+def reopen(session_id: int, reason: str) -> None:
+    """Take the lock of a session back; what came since is settled next."""
+    with open_house() as house, house.database.write() as connection:
+        locking.reopen(connection, session_id, actor="cli", reason=reason, now=house.clock())
+    click.echo(f"live session {session_id} is open again; its attendance is settled next")
 
 
 def _start(raw: str) -> datetime | date:

@@ -4,7 +4,7 @@ Zoom's own end is believed first, whenever it comes. What staff say closes the s
 estimate.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
@@ -13,11 +13,9 @@ from lti_tool.errors import BadInput, Conflict
 from lti_tool.sessions import live_sessions
 from lti_tool.sessions.live_sessions import LiveSession
 from lti_tool.sessions.settle_tasks import ask_for
+from lti_tool.sessions.settlement import LAST_WORD as LAST_WORD
 from lti_tool.sessions.settlement import verify_settleable
 from lti_tool.tables.live_sessions import live_sessions as table
-
-# Zoom's last retry comes 85 minutes after the first try; until then the end may still be told.
-LAST_WORD = timedelta(minutes=90)
 
 
 def end(connection: Connection, session_id: int, *, at: datetime, reason: str, actor: str, now: datetime) -> None:

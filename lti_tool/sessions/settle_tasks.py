@@ -23,3 +23,10 @@ def ask_when_over(connection: Connection, session_id: int, ends_at: datetime, no
         ask_for(connection, session_id, now)
     else:
         enqueue(connection, SETTLE, f"session:{session_id}:over", {"session_id": session_id}, now=now, run_at=over_at)
+
+
+def ask_at(connection: Connection, session_id: int, at: datetime, now: datetime) -> None:
+    """Ask for it at a later moment, where that is still to come."""
+    if now < at:
+        key = f"session:{session_id}:{at:%Y%m%dT%H%M%S}"
+        enqueue(connection, SETTLE, key, {"session_id": session_id}, now=now, run_at=at)

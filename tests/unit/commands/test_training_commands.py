@@ -12,10 +12,11 @@ from lti_tool.commands.console import TellingGroup
 from lti_tool.commands.credit import credit
 from lti_tool.commands.grades import grades
 from lti_tool.commands.session import session
+from lti_tool.consequences import follow_attendance
 from lti_tool.sessions.settlement import settle
+from lti_tool.tables.housekeeping import audit_log
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
 from lti_tool.tables.scores import scores
-from lti_tool.wiring import follow_attendance
 from tests.training_day import (
     FIVE,
     WHOLE_DAY,
@@ -224,3 +225,23 @@ def test_nobody_has_no_claims(run, database, now):
     with database.write() as connection:
         trainee_id = add_trainee(connection, 9, now)
     assert run("credit", "show", "--trainee", str(trainee_id)).stdout == "(none)\n"
+
+
+def test_attendance_is_exported_for_a_spreadsheet_and_the_export_is_noted(run, taught, database, tmp_path):
+    session_id, _ = taught
+    printed = run("attendance", "export", str(session_id))
+    assert printed.stdout.startswith("\ufeffsession,module,date,state")
+    assert printed.stdout.count("provisional") == 2
+    written = run("attendance", "export", str(session_id), "--out", str(tmp_path), "--purpose", "board of 2026")
+    file = tmp_path / f"attendance-session-{session_id}-2026-11-10.csv"
+    assert str(file) in written.stdout
+    assert file.read_bytes() == printed.stdout_bytes
+    with database.read() as connection:
+        noted = list(connection.scalars(select(audit_log.c.details).where(audit_log.c.act == "attendance_exported")))
+    assert [each["purpose"] for each in noted] == ["command line", "board of 2026"]
+    assert {each["rows"] for each in noted} == {2}
+
+
+def test_an_export_into_nowhere_is_refused(run, taught, tmp_path):
+    refused = run("attendance", "export", str(taught[0]), "--out", str(tmp_path / "nowhere" / "file.csv"))
+    assert (refused.exit_code, "export_unwritable" in refused.stderr) == (1, True)
