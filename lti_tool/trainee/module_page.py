@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from lti_tool import times
+from lti_tool import people, times
 from lti_tool.gates import equivalency, sentences
 from lti_tool.gates.addresses import address_of
 from lti_tool.gates.situation import short_name
@@ -17,7 +17,7 @@ from lti_tool.gates.tree import Decision, blocking, walk
 from lti_tool.grades import shown_claims
 from lti_tool.programme.model import Module, PlannedSession, Programme
 from lti_tool.publication import Published
-from lti_tool.sessions import days, live_sessions
+from lti_tool.sessions import days, live_sessions, places
 from lti_tool.sessions.agenda import instructional_seconds
 from lti_tool.sessions.live_sessions import LiveSession
 from lti_tool.trainee.offerings import announced
@@ -42,8 +42,10 @@ class AgendaTable:
     rule: str
 
 
-def open_page(connection: Connection, published: Published, decision: Decision, now: datetime) -> dict[str, Any]:
-    """The content of an open module, for the person of the decision."""
+def open_page(
+    connection: Connection, published: Published, decision: Decision, now: datetime, *, registers: bool
+) -> dict[str, Any]:
+    """The content of an open module, for the person of the decision. `registers`: people are registered at Zoom."""
     programme, trainee_id = published.programme, decision.trainee_id
     module = programme.modules[decision.offering]
     upcoming = live_sessions.upcoming(connection, module.id, now)
@@ -59,6 +61,9 @@ def open_page(connection: Connection, published: Published, decision: Decision, 
         "agenda": agenda_of(programme, module, upcoming[0] if upcoming else None),
         "rule_words": sentences.gate_in_words(programme, module.id),
         "learner_view": _learner_view(decision),
+        "registers": registers,
+        "own_places": places.of_trainee(connection, trainee_id) if registers and upcoming else {},
+        "own_address": people.trainee(connection, trainee_id).email,
     }
 
 
