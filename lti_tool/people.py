@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, String, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, String, bindparam, delete, func, insert, or_, select, update
 
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
@@ -112,6 +112,20 @@ def with_email(connection: Connection, email: str) -> list[int]:
     if address is None:
         return []
     return list(connection.scalars(select(trainees.c.id).where(trainees.c.email == address).order_by(trainees.c.id)))
+
+
+def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]:
+    """Id, name and e-mail address of those whose name or address contains this text, by name. A look-up for a person's
+    eyes: it proves nothing about who somebody is. None for a text of fewer than two letters."""
+    wanted = _plain(text)[:MAX_TEXT]
+    if len(wanted) < 2:
+        return []
+    # SQLite lowers ASCII letters only, so a name is tried as it is usually written too.
+    by_name = [trainees.c.name.contains(each, autoescape=True) for each in {wanted, wanted.title()}]
+    columns = (trainees.c.name, trainees.c.email)
+    lowered = [func.lower(each).contains(wanted.lower(), autoescape=True) for each in columns]
+    query = select(trainees.c.id, trainees.c.name, trainees.c.email).where(or_(*by_name, *lowered))
+    return list(connection.execute(query.order_by(func.lower(trainees.c.name), trainees.c.id).limit(limit)))
 
 
 def trainee(connection: Connection, trainee_id: int) -> Row[Any]:

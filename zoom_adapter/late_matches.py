@@ -1,4 +1,4 @@
-"""People who were in a class before the tool knew them: a launch or a roster said later who they are."""
+"""People who were in a class before the tool knew them: a launch, a roster or a link said later who they are."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -32,23 +32,29 @@ def _matchable(connection: Connection) -> list[int]:
         unmatched[row.zoom_meeting_id].append(row)
     found = set()
     for meeting_id, rows in unmatched.items():
-        asked = {row.id: Identity(row.registrant_id or "", row.email or "") for row in rows}
+        asked = {row.id: _identity(row) for row in rows}
         known = directory(connection, meeting_id, set(asked.values()))
         found |= {row.live_session_id for row in rows if known.identify(asked[row.id]) is not None}
     return sorted(found)
+
+
+def _identity(row: Row[Any]) -> Identity:
+    """As settlement will ask for it. Of a person known by one appearance alone, the key names a connection of it."""
+    kind, _, key = row.person_key.partition(":")
+    return Identity(row.registrant_id or "", row.email or "", (key,) if kind == "connection" else ())
 
 
 def _unmatched(connection: Connection) -> Iterable[Row[*tuple[Any, ...]]]:
     columns = (
         attendances.c.id,
         attendances.c.live_session_id,
+        attendances.c.person_key,
         attendances.c.registrant_id,
         attendances.c.email,
         attendances.c.flags,
         live_sessions.c.zoom_meeting_id,
     )
     nobody = attendances.c.is_current & attendances.c.trainee_id.is_(None)
-    named = attendances.c.registrant_id.is_not(None) | attendances.c.email.is_not(None)
     query = select(*columns).join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
-    rows = connection.execute(query.where(nobody, named, live_sessions.c.state.in_(UNSETTLED)))
+    rows = connection.execute(query.where(nobody, live_sessions.c.state.in_(UNSETTLED)))
     return [row for row in rows if "evidence_withdrawn" not in row.flags]
