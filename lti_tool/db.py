@@ -131,7 +131,8 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 
 def _set_pragmas(raw: Any, _record: Any) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # Without recursive_triggers a REPLACE drops a row and asks no trigger (tables.append_only).
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
         raw.execute(f"PRAGMA {pragma}").close()
 
 

@@ -48,6 +48,11 @@ class Settings:
     log_level: str
 
     @property
+    def zoom_quiet(self) -> timedelta:
+        """For how long nothing may come from Zoom while a session runs before it is a gap in the evidence."""
+        return timedelta(minutes=self.zoom_quiet_minutes)
+
+    @property
     def roster_every(self) -> timedelta:
         return timedelta(hours=self.roster_hours)
 

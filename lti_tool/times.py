@@ -81,6 +81,11 @@ def utc_offset(at: datetime, zone: str) -> str:
     return f"UTC{sign}{hours}:{rest:02}" if rest else f"UTC{sign}{hours}"
 
 
+def wall(at: datetime, zone: str) -> str:
+    """'2026-12-01T09:00': the wall time of an instant in a zone, as a form's field for it takes it."""
+    return _wall(at, zone).strftime("%Y-%m-%dT%H:%M")
+
+
 def machine(at: datetime) -> str:
     """'2026-12-01T17:00:00Z', for the `datetime` attribute."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -114,6 +119,14 @@ def ago(at: datetime, now: datetime) -> str:
     raise AssertionError("unreachable")
 
 
+def ago_exactly(at: datetime, now: datetime) -> str:
+    """'12 seconds ago', '3 minutes ago': like `ago`, for what should be fresh to the second."""
+    seconds = max(0, int((now - at).total_seconds()))
+    if seconds < 120:
+        return "1 second ago" if seconds == 1 else f"{seconds} seconds ago"
+    return ago(at, now)
+
+
 class HasTemplates(Protocol):
     """A web application with Jinja templates."""
 
@@ -123,9 +136,9 @@ class HasTemplates(Protocol):
 
 def register(app: HasTemplates) -> None:
     """Let every template of the app write `at | instant(zone)`, `seconds | minutes` and the like."""
-    for words in (day, weekday, clock, exact_clock, instant, date_of, span, days, abbreviation, utc_offset, machine):
+    for words in (day, weekday, clock, exact_clock, instant, date_of, span, days, abbreviation, utc_offset, machine, wall):
         app.jinja_env.filters[words.__name__] = words
-    app.jinja_env.filters.update(minutes=minutes, age=age, ago=ago)
+    app.jinja_env.filters.update(minutes=minutes, age=age, ago=ago, ago_exactly=ago_exactly)
 
 
 def _wall(at: datetime, zone: str) -> datetime:

@@ -1,7 +1,7 @@
-"""Where the roads meet: what follows from a settled attendance, and the worker that drives presence and delivery."""
+"""Where the roads meet: the worker that drives presence, settlement and delivery."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,30 +11,36 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from lti_tool import admission
+from lti_tool.consequences import follow_attendance, reconsider
 from lti_tool.courses.copies import NOTICES_PATH, NoticeAsker
 from lti_tool.deep_linking.requests import forget_requests
 from lti_tool.gates import equivalency
-from lti_tool.gates.completions import complete, end_completion
-from lti_tool.grades import awards, claims, ledger, line_items
-from lti_tool.grades.awards import SettledDay
+from lti_tool.grades import claims, ledger, line_items
+from lti_tool.grades.crew import Crew
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
 from lti_tool.grades.reconcile import Reconciler
-from lti_tool.grades.settled_days import completed_day, hold
 from lti_tool.house import House
 from lti_tool.lti.keys import rotate_when_due
 from lti_tool.lti.nonces import forget_nonces
-from lti_tool.publication import version
 from lti_tool.rosters import due
 from lti_tool.rosters.sync import RosterReader
 from lti_tool.session import forget_sessions
-from lti_tool.sessions import live_sessions
-from lti_tool.sessions.settlement import PEOPLE_PER_COMMIT, SettledPerson, settle, verify_settleable
-from lti_tool.tables.evidence import registrants, zoom_inbox
-from lti_tool.tables.gates import completions
-from lti_tool.tasks import Clock, Handler, Worker
-from zoom_adapter import presence
+from lti_tool.sessions import live_sessions, locking
+from lti_tool.sessions.settlement import PEOPLE_PER_COMMIT, settle, verify_settleable
+from lti_tool.tables.evidence import registrants, zoom_inbox, zoom_report_fetches
+from lti_tool.tables.presence import attendance_corrections, person_links, presence_check_answers, presence_checks
+from lti_tool.tasks import Every, Handler, Worker
+from zoom_adapter import gaps, presence
+from zoom_adapter.client import ZoomApi
 from zoom_adapter.late_matches import match_late
+from zoom_adapter.meeting_care import MeetingKeeper
+from zoom_adapter.polls import POLLS, PollReader
+from zoom_adapter.reconcile import RECONCILE, ReportReader
+from zoom_adapter.recovery import RECOVER, LogReader
+from zoom_adapter.registration import Registrar
+from zoom_adapter.seals import Witness
 
 log = logging.getLogger(__name__)
 
@@ -43,25 +49,10 @@ SWEEP = timedelta(seconds=5)
 TIDY = timedelta(minutes=10)
 # How often it looks for new courses, and for classes that begin.
 PLAN = timedelta(seconds=10)
-
-
-def follow_attendance(connection: Connection, people: Sequence[SettledPerson], now: datetime) -> None:
-    """What follows from the settled attendance of several people of one session, in the transaction that settled it:
-    completion, credit claims, awards, desired scores. Nothing follows before the session has ended."""
-    days = [_settled_day(each) for each in people if each.ended]
-    if not days:
-        return
-    hold(connection, [each.trainee_id for each in days])
-    _follow_completions(connection, days, now)
-    claims.decide(connection, version(connection, days[0].programme_version).programme, days, now)
-    ledger.desire(connection, [each.trainee_id for each in days], days[0].module_id, now)
-
-
-def reconsider(connection: Connection, trainee_id: int, session_id: int, now: datetime) -> None:
-    """Decide a person's claims of one session again and bring the scores in line."""
-    day = claims.reconsider(connection, trainee_id, session_id, now)
-    if day is not None:
-        ledger.desire(connection, [trainee_id], day.module_id, now)
+# How often it looks for gaps in the evidence.
+MINUTE = timedelta(minutes=1)
+# How many batches of people are registered at Zoom at the same time.
+REGISTRARS = 3
 
 
 def settle_now(house: House, session_id: int) -> None:
@@ -72,6 +63,12 @@ def settle_now(house: House, session_id: int) -> None:
     presence.settle_task(house.database, settle, after, house.clock)({"session_id": session_id})
 
 
+def zoom_api(house: House) -> ZoomApi | None:
+    """Zoom's REST interface with the house's credentials; None without any. Make one and share it: it keeps the token
+    and the pace of the calls."""
+    return ZoomApi(house.http, house.settings, house.clock) if house.settings.has_zoom_api else None
+
+
 def build_worker(house: House) -> Worker:
     """The worker of this house: settlement tasks, and the periodic jobs of the roads."""
     sweep = Sweep(house)
@@ -80,9 +77,18 @@ def build_worker(house: House) -> Worker:
     reconciler = Reconciler(house.database, house.platform_api, house.clock)
     rosters = RosterReader(house.database, house.platform_api, house.clock, house.settings.roster_every)
     notices = NoticeAsker(house.database, house.platform_api, house.clock, f"{house.settings.public_url}{NOTICES_PATH}")
+    zoom = zoom_api(house)
+    reports = ReportReader(house.database, zoom, house.clock)
+    polls = PollReader(house.database, zoom, house.clock)
+    recovery = LogReader(house.database, zoom, house.clock)
     return Worker(
         house.database,
-        handlers={presence.SETTLE: _settle_handler(house)},
+        handlers={
+            presence.SETTLE: _settle_handler(house),
+            RECONCILE: reports.read_due,
+            POLLS: polls.read_due,
+            RECOVER: recovery.read_due,
+        },
         periodic={
             "take_inbox": lambda: presence.take_inbox(house.database, house.clock()),
             "deliver_scores": deliverer.deliver_due,
@@ -91,7 +97,13 @@ def build_worker(house: House) -> Worker:
             "plan_rosters": Every(PLAN, house.clock, lambda: due.plan(house.database, house.clock())),
             "read_rosters": rosters.read_due,
             "ask_for_notices": Every(PLAN, house.clock, notices.ask_due),
+            "plan_reports": Every(PLAN, house.clock, reports.plan),
+            "plan_polls": Every(PLAN, house.clock, polls.plan),
+            "plan_recovery": Every(PLAN, house.clock, recovery.plan),
+            **_place_jobs(house, zoom),
             "match_late": Every(SWEEP, house.clock, lambda: match_late(house.database, house.clock())),
+            "look_for_gaps": Every(MINUTE, house.clock, partial(_look_for_gaps, house)),
+            "tell_seal": Every(TIDY, house.clock, Witness(house.database).tell),
             "sweep": Every(SWEEP, house.clock, sweep.run),
             "tidy": Every(TIDY, house.clock, partial(_tidy, house)),
         },
@@ -99,21 +111,19 @@ def build_worker(house: House) -> Worker:
     )
 
 
-@dataclass
-class Every:
-    """A job that does nothing until `span` has passed since it last ran; a clock set back makes it run at once."""
-
-    span: timedelta
-    clock: Clock
-    job: Callable[[], bool]
-    last: datetime | None = None
-
-    def __call__(self) -> bool:
-        now = self.clock()
-        if self.last is not None and timedelta() <= now - self.last < self.span:
-            return False
-        self.last = now
-        return self.job()
+def _place_jobs(house: House, zoom: ZoomApi | None) -> dict[str, Callable[[], bool]]:
+    """The jobs that keep Zoom's registrants in line with the gate; none without credentials."""
+    if zoom is None:
+        return {}
+    admits = admission.may_register if house.settings.zoom_registration == "gate" else None
+    registrar = Registrar(house.database, zoom, house.clock)
+    keeper = MeetingKeeper(house.database, zoom, house.clock, admits)
+    return {
+        "plan_places": admission.PlacePlan(house.database, house.clock).step,
+        "plan_meetings": Every(PLAN, house.clock, keeper.plan),
+        "places": Crew("places", REGISTRARS, registrar.claim, registrar.do).step,
+        "meetings": Crew("meetings", 1, keeper.claim, keeper.do).step,
+    }
 
 
 @dataclass
@@ -151,15 +161,20 @@ class Sweep:
 
 def _tidy(house: House) -> bool:
     """Drop what has run out: nonces, sessions of browsers, deep linking requests, and approvals of equivalencies
-    (marked, not dropped). Replace the tool's signing key when it is old."""
+    (marked, not dropped). Lock sessions and replace the tool's signing key when they are old enough."""
     now = house.clock()
     with house.database.write() as connection:
         equivalency.expire_due(connection, today=now.date(), now=now)
+        locking.lock_due(connection, now, house.settings.lock_days)
     forget_nonces(house.database, now)
     forget_sessions(house.database, now)
     forget_requests(house.database, now)
     rotate_when_due(house.database, now, house.settings.key_rotation_days)
     return False
+
+
+def _look_for_gaps(house: House) -> bool:
+    return gaps.look(house.database, house.settings.zoom_quiet, house.clock())
 
 
 def _settle_handler(house: House) -> Handler:
@@ -181,7 +196,8 @@ def _settle_handler(house: House) -> Handler:
 
 
 def _evidence_mark(connection: Connection, session_id: int, meeting_id: str) -> tuple[Any, ...]:
-    """Changes whenever the evidence about a session does: deliveries, registrants, the end that staff record."""
+    """Changes whenever the evidence about a session does: deliveries, registrants, reports, the end that staff record,
+    who they say people are, what they correct, who answered a presence check."""
     ended = live_sessions.show(connection, session_id).ended_by_staff_at
     deliveries = connection.execute(
         select(func.count(), func.max(zoom_inbox.c.id)).where(zoom_inbox.c.meeting_id == meeting_id)
@@ -189,64 +205,15 @@ def _evidence_mark(connection: Connection, session_id: int, meeting_id: str) -> 
     people = connection.execute(
         select(func.count(), func.max(registrants.c.recorded_at)).where(registrants.c.meeting_id == meeting_id)
     ).one()
-    return (*deliveries, *people, ended)
-
-
-def _settled_day(person: SettledPerson) -> SettledDay:
-    session = person.session
-    return SettledDay(
-        trainee_id=person.trainee_id,
-        session_id=session.id,
-        module_id=session.module_id,
-        programme_version=session.programme_version,
-        held_on=session.held_on,
-        session_state=session.state,
-        ended=person.ended,
-        attendance_id=person.attendance_id,
-        day=person.day,
-        flags=person.flags,
+    fetches = zoom_report_fetches.c
+    asked = connection.scalar(select(func.max(fetches.id)).where(fetches.live_session_id == session_id))
+    links, corrections = person_links.c, attendance_corrections.c
+    linked = select(func.count(), func.max(links.undone_at)).where(links.meeting_id.in_((meeting_id, "")))
+    by_hand = select(func.count(corrections.confirmed_at), func.max(corrections.undone_at))
+    taps = select(func.count(presence_check_answers.c.trainee_id)).join_from(presence_checks, presence_check_answers)
+    by_people = (
+        linked,
+        by_hand.where(corrections.live_session_id == session_id),
+        taps.where(presence_checks.c.live_session_id == session_id),
     )
-
-
-def _follow_completions(connection: Connection, days: Sequence[SettledDay], now: datetime) -> None:
-    """Completed: recorded once. No longer completed: this session's record ends, unless credit rests on it, and another
-    session that completes the module takes its place."""
-    for day in days:
-        if day.day["completed"]:
-            _complete(connection, day, now)
-    fallen = {day.trainee_id: day for day in days if not day.day["completed"]}
-    for trainee_id, completion_id in _completions_of(connection, days[0].session_id, list(fallen)):
-        if not _credit_rests_on(connection, fallen[trainee_id]):
-            reason = "The corrected attendance of this session no longer reaches the completion threshold."
-            end_completion(connection, completion_id, reason=reason, actor="system", now=now)
-            other = completed_day(connection, trainee_id, fallen[trainee_id].module_id)
-            if other is not None:
-                _complete(connection, other, now)
-
-
-def _complete(connection: Connection, day: SettledDay, now: datetime) -> None:
-    complete(
-        connection,
-        day.trainee_id,
-        day.module_id,
-        day.held_on,
-        "attendance",
-        live_session_id=day.session_id,
-        actor="system",
-        now=now,
-    )
-
-
-def _completions_of(connection: Connection, session_id: int, trainee_ids: Sequence[int]) -> Sequence[tuple[int, int]]:
-    """(trainee id, completion id) of the completions in force that rest on this session."""
-    query = select(completions.c.trainee_id, completions.c.id).where(
-        completions.c.live_session_id == session_id,
-        completions.c.trainee_id.in_(trainee_ids),
-        completions.c.ended_at.is_(None),
-    )
-    return [(row.trainee_id, row.id) for row in connection.execute(query)]
-
-
-def _credit_rests_on(connection: Connection, day: SettledDay) -> bool:
-    awarded = awards.in_force(connection, day.trainee_id, day.module_id)
-    return any(row.live_session_id == day.session_id for row in awarded)
+    return (*deliveries, *people, ended, asked, *(tuple(connection.execute(each).one()) for each in by_people))

@@ -13,6 +13,7 @@ from lti_tool.certification.parties import Heard, Platform
 from lti_tool.certification.results import Finding
 from lti_tool.certification.services import LINE_ITEM_TYPE, SCORE_FIELDS, SCORE_TYPE
 from lti_tool.certification.tool import Tool
+from lti_tool.consequences import follow_attendance
 from lti_tool.lti.claims import AGS, LTI
 from lti_tool.lti.results import fetch_result
 from lti_tool.sessions import live_sessions
@@ -21,7 +22,6 @@ from lti_tool.sessions.live_sessions import LiveSession
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.courses import placements
 from lti_tool.tables.scores import scores
-from lti_tool.wiring import follow_attendance
 
 MEETING = "80000000043"
 DAYS_AGO = timedelta(days=7)

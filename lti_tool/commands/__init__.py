@@ -13,15 +13,19 @@ from lti_tool.commands import (
     grades,
     keys,
     licence,
+    match,
     migrate,
     platform,
     programme,
+    rehearsal,
     retreat,
     roster,
     serve,
     session,
     worker,
     zoom,
+    zoom_recover,
+    zoom_reports,
 )
 from lti_tool.commands.console import TellingGroup
 
@@ -37,6 +41,7 @@ def main() -> None:
     """
 
 
+attendance.attendance.add_command(rehearsal.rehearse)
 for _command in (
     serve.serve,
     worker.worker,
@@ -48,6 +53,7 @@ for _command in (
     keys.keys,
     session.session,
     attendance.attendance,
+    match.match,
     gate.gate,
     equivalency.equivalency,
     completions.completions,
@@ -59,3 +65,6 @@ for _command in (
     zoom.zoom,
 ):
     main.add_command(_command)
+
+for _verb in (zoom_reports.reconcile, zoom_reports.reports, zoom_recover.recover):
+    zoom.zoom.add_command(_verb)

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
 from lti_tool.commands.console import json_option, open_house, print_json, print_rows
+from lti_tool.desk import session_sheet
+from lti_tool.errors import BadInput
 from lti_tool.sessions import days, live_sessions
 from lti_tool.sessions.days import AttendedDay
 from lti_tool.sessions.live_sessions import LiveSession
@@ -38,6 +41,30 @@ def show(session_id: int, as_json: bool) -> None:
     if unmatched:
         click.echo("not matched to anybody:")
         print_rows([_brief(each) for each in unmatched], as_json=False)
+
+
+@attendance.command()
+@click.argument("session_id", metavar="SESSION_ID", type=int)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="A file, or a folder in which the export gets a name of its own; without it the table goes to stdout.",
+)
+@click.option("--purpose", default="command line", show_default=True, help="What it is for; kept in the audit log.")
+def export(session_id: int, out: Path | None, purpose: str) -> None:
+    """Everybody's attendance of one session as CSV, one row a person, as the desk hands it out."""
+    with open_house() as house, house.database.write() as connection:
+        file = session_sheet.export(connection, session_id, purpose=purpose, actor="cli", now=house.clock())
+    if out is None:
+        click.echo(file.body, nl=False)
+        return
+    place = out / file.filename if out.is_dir() else out
+    try:
+        place.write_bytes(file.body)
+    except OSError as error:
+        raise BadInput("export_unwritable", f"{place} cannot be written.", "Choose another place.") from error
+    click.echo(str(place))
 
 
 def _session(session: LiveSession) -> dict[str, Any]:

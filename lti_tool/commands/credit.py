@@ -8,10 +8,10 @@ from sqlalchemy import Connection, Row
 
 from lti_tool import people, publication
 from lti_tool.commands.console import json_option, open_house, print_json
+from lti_tool.consequences import reconsider
 from lti_tool.errors import NotFound
 from lti_tool.grades import awards, claims
 from lti_tool.sessions import live_sessions
-from lti_tool.wiring import reconsider
 
 trainee_option = click.option("--trainee", required=True, help="Id or e-mail address of the trainee.")
 MARKS = {True: "met    ", False: "not met", None: "open   "}

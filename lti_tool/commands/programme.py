@@ -7,12 +7,11 @@ import click
 
 from lti_tool import publication
 from lti_tool.commands.console import json_option, open_house, print_fields, print_json
-from lti_tool.errors import BadInput
+from lti_tool.commands.values import read_document
 from lti_tool.programme.canonical import canonical
 from lti_tool.programme.diff import Change
 from lti_tool.programme.diff import diff as changes_between
 from lti_tool.programme.reader import Checked
-from lti_tool.programme.yaml_source import MAX_BYTES
 from lti_tool.tasks import now_utc
 
 document_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
@@ -36,7 +35,7 @@ def check(file: Path, as_json: bool) -> None:
     Needs no settings and no database. Errors keep a document from being published, warnings do not. Exit status 1 when
     there is an error, 0 otherwise.
     """
-    checked = publication.check_document(_read(file), str(file), now_utc())
+    checked = publication.check_document(read_document(file), str(file), now_utc())
     if as_json:
         print_json(_as_json(checked, file))
     else:
@@ -50,7 +49,7 @@ def check(file: Path, as_json: bool) -> None:
 @json_option
 def diff(file: Path, as_json: bool) -> None:
     """Show what would change if FILE were published: its meaning against the version in force, not its layout."""
-    wanted = publication.publishable(publication.check_document(_read(file), str(file), now_utc()))
+    wanted = publication.publishable(publication.check_document(read_document(file), str(file), now_utc()))
     with open_house() as house, house.database.read() as connection:
         published = publication.current(connection)
     changes = changes_between(published.programme, wanted)
@@ -70,7 +69,7 @@ def publish(file: Path, as_json: bool) -> None:
     as the version in force adds nothing. Refused while `programme check` finds an error.
     """
     with open_house() as house, house.database.write() as connection:
-        version = publication.publish(connection, _read(file), file.name, actor="cli", now=house.clock())
+        version = publication.publish(connection, read_document(file), file.name, actor="cli", now=house.clock())
     print_fields({"version": version}, as_json)
 
 
@@ -86,16 +85,6 @@ def export(version: int | None, as_json: bool) -> None:
         print_json({"version": published.version, "programme": canonical(published.programme)})
     else:
         click.echo(text, nl=False)
-
-
-def _read(file: Path) -> bytes:
-    """The file's bytes, of a huge file just enough to see that it is too large."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        message = f"The file {file} cannot be read: {error.strerror or type(error).__name__}."
-        raise BadInput("file_unreadable", message, "Check its path and rights.") from error
 
 
 def _as_json(checked: Checked, file: Path) -> dict[str, Any]:

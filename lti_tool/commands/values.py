@@ -1,9 +1,13 @@
-"""Kinds of values that options take: days and instants as ISO 8601 writes them."""
+"""Kinds of values that options take: days and instants as ISO 8601 writes them, documents."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import click
+
+from lti_tool.errors import BadInput
+from lti_tool.programme.yaml_source import MAX_BYTES
 
 
 class Day(click.ParamType[date]):
@@ -37,3 +41,14 @@ class Instant(click.ParamType[datetime]):
 
 DAY = Day()
 INSTANT = Instant()
+
+
+def read_document(file: Path) -> bytes:
+    """The bytes of a YAML document, of a huge file just enough to see that it is too large. Raises BadInput
+    "file_unreadable"."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        message = f"The file {file} cannot be read: {error.strerror or type(error).__name__}."
+        raise BadInput("file_unreadable", message, "Check its path and rights.") from error

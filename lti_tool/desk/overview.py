@@ -1,19 +1,24 @@
 """What the desk counts and looks up across subjects; reads only."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, func, select, true
 
+from lti_tool.actors import trainee_of
 from lti_tool.courses import mapping
 from lti_tool.rosters import lists
-from lti_tool.sessions import endings
+from lti_tool.sessions import corrections, endings, reviews, unmatched
 from lti_tool.tables.credit import awards, claims
+from lti_tool.tables.evidence import zoom_gaps
 from lti_tool.tables.gates import equivalency_requests as requests
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import trainees
+from lti_tool.tables.presence import attendance_corrections as by_hand
+from lti_tool.tables.presence import attendance_requests as asked
 from lti_tool.tables.scores import scores
 
 
@@ -38,13 +43,14 @@ class Credit:
 
 def waiting(connection: Connection, now: datetime) -> list[Waiting]:
     """What waits, in the order in which people should look at it."""
-    unmatched = attendances.c.is_current & attendances.c.trainee_id.is_(None)
     parked, on_their_way = scores.c.status == "parked", scores.c.status == "waiting"
     regraded = (scores.c.seen == "differs") & scores.c.status.in_(("delivered", "parked"))
     unseen, unread = mapping.unconfirmed(now), lists.unreadable()
     lines: tuple[tuple[str, str, Any, ColumnElement[bool]], ...] = (
         ("Requests to review", "/desk/equivalencies", requests.c.submitted_at, _is("submitted")),
-        ("People in sessions nobody has matched", "/desk/unmatched", attendances.c.settled_at, unmatched),
+        ("Requests about attendance", "/desk/attendance-requests", asked.c.created_at, asked.c.state == "open"),
+        ("Corrections waiting for a second person", "/desk/corrections", by_hand.c.proposed_at, corrections.WAITING),
+        ("Gaps in Zoom's evidence", "/desk#evidence", zoom_gaps.c.since, true()),
         ("Sessions nobody has said are over", "/desk/sessions", live_sessions.c.ends_at, endings.is_missing(now)),
         ("Courses whose units nobody has confirmed", "/desk/courses", unseen.c.since, true()),
         ("Rosters that cannot be read", "/desk/rosters", unread.c.since, true()),
@@ -53,7 +59,21 @@ def waiting(connection: Connection, now: datetime) -> list[Waiting]:
         ("Scores on their way", "/desk/scores", scores.c.desired_at, on_their_way),
         ("Tasks that failed too often", "/desk#tasks", tasks.c.created_at, tasks.c.state == "parked"),
     )
-    return [_waiting(connection, *line) for line in lines]
+    counted = [_waiting(connection, *line) for line in lines]
+    return [counted[0], *_people_waiting(connection), *counted[1:]]
+
+
+def _people_waiting(connection: Connection) -> list[Waiting]:
+    """People seen in sessions of whom somebody has to say something."""
+    nobodies = unmatched.waiting_since(connection)
+    doubtful = [row.settled_at for row in reviews.due(connection)]
+    return [
+        Waiting(says, where, len(since), min(since, default=None))
+        for says, where, since in (
+            ("People in sessions nobody has matched", "/desk/unmatched", nobodies),
+            ("Days to look at", "/desk/reviews", doubtful),
+        )
+    ]
 
 
 def parked_tasks(connection: Connection) -> list[Row[Any]]:
@@ -106,6 +126,14 @@ def names(connection: Connection, trainee_ids: set[int]) -> dict[int, str]:
     """Trainee id → the name to show; "Person 7" where the platform sent none."""
     query = select(trainees.c.id, trainees.c.name).where(trainees.c.id.in_(trainee_ids))
     return {row.id: row.name or f"Person {row.id}" for row in connection.execute(query)}
+
+
+def acting(connection: Connection, actors: Iterable[str | None]) -> dict[str, str]:
+    """Actor ("staff:3", "cli") → whom to name as the one who acted."""
+    ids = {actor: trainee_of(actor) for actor in actors if actor is not None}
+    known = names(connection, {each for each in ids.values() if each is not None})
+    said = {"cli": "the command line", "system": "Gatehouse itself"}
+    return {actor: said.get(actor) or known.get(number or 0, actor) for actor, number in ids.items()}
 
 
 def next_sessions(connection: Connection, now: datetime) -> dict[str, datetime]:

@@ -1,4 +1,4 @@
-"""The staff desk in the frame: what waits, the gates in words, requests to review, sessions with everyone's minutes."""
+"""The staff desk in the frame: what waits, the gates in words, requests to review."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from lti_tool.publication import Published
 from lti_tool.request import connection, now, writes
 from lti_tool.retreats.eligibility import eligibility
 from lti_tool.session import access, viewer
-from lti_tool.sessions import day_picture, days, live_sessions
+from lti_tool.sessions import days, evidence_gaps, live_sessions
 
 blueprint = Blueprint("desk", __name__, url_prefix="/desk")
 
@@ -33,7 +33,8 @@ QUEUE = "/desk/equivalencies"
 def desk() -> str:
     """What waits for a person, and since when."""
     waiting, parked = overview.waiting(connection(), now()), overview.parked_tasks(connection())
-    return show("desk/desk.html", _programme(), waiting=waiting, parked=parked)
+    gaps = evidence_gaps.on_record(connection())
+    return show("desk/desk.html", _programme(), waiting=waiting, gaps=gaps, parked=parked)
 
 
 @blueprint.get("/modules")
@@ -87,39 +88,6 @@ def ask(request_id: int) -> Response:
     given = _load(forms.QUESTION)
     equivalency.ask_more(connection(), request_id, actor=viewer().actor, now=now(), **given)
     return go(QUEUE, "question_sent")
-
-
-@blueprint.get("/sessions")
-@access("staff")
-def sessions() -> str:
-    """Every live session, the latest first."""
-    every = list(reversed(live_sessions.list_sessions(connection())))
-    return show("desk/sessions.html", _programme(), sessions=every, people=overview.people_by_session(connection()))
-
-
-@blueprint.get("/sessions/<int:session_id>")
-@access("staff")
-def session(session_id: int) -> str:
-    """Everybody of one session: minutes, evidence, flags, completion and credit."""
-    found = live_sessions.show(connection(), session_id)
-    everybody = days.of_session(connection(), session_id)
-    return show(
-        "desk/session.html",
-        publication.version(connection(), found.programme_version).programme,
-        session=found,
-        matched=[each for each in everybody if each.trainee_id is not None],
-        unmatched=[each for each in everybody if each.trainee_id is None],
-        credit=overview.credit_of_session(connection(), session_id),
-        names=overview.names(connection(), {each.trainee_id for each in everybody if each.trainee_id}),
-        evidence_words=day_picture.EVIDENCE,
-    )
-
-
-@blueprint.get("/unmatched")
-@access("staff")
-def unmatched() -> str:
-    """People seen in sessions whom nobody has matched to a trainee."""
-    return show("desk/unmatched.html", _programme(), people=days.unmatched(connection()))
 
 
 @blueprint.get("/people/<int:trainee_id>")

@@ -11,7 +11,7 @@ from lti_tool.errors import RefusedLaunch
 from lti_tool.grades import shown_claims
 from lti_tool.grades.shown_claims import ShownClaim
 from lti_tool.lti.claims import Launch
-from lti_tool.sessions import day_picture, days, live_sessions
+from lti_tool.sessions import day_picture, day_words, days, live_sessions
 from lti_tool.sessions.day_picture import Picture, Stretch
 from lti_tool.sessions.days import AttendedDay
 from lti_tool.tables.courses import enrolments, placements
@@ -76,7 +76,7 @@ def _reviewed(connection: Connection, trainee_id: int, attended: AttendedDay) ->
     programme = publication.version(connection, taught.programme_version).programme
     return ReviewedDay(
         attended=attended,
-        rows=day_picture.stretches(attended.day, day_picture.WHY_OF_ANOTHER),
+        rows=day_picture.stretches(attended.day, day_words.WHY_OF_ANOTHER),
         picture=day_picture.draw(attended.day, attended.zone),
         claims=shown_claims.of_session(connection, programme, trainee_id, attended.session_id),
     )

@@ -164,6 +164,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("open_module", "Open a module whose gate is open", EVERYBODY, ""),
     Right("enter_shut_module", "Open a module whose gate is shut", STAFF, "Staff pass every gate; each time is noted."),
     Right("see_own_day", "See one's own attendance and credit", EVERYBODY, ""),
+    Right("question_own_day", "Say that one's own day does not look right", EVERYBODY, "One open request a session."),
     Right("ask_for_equivalency", "Ask for earlier training to be accepted", EVERYBODY, ""),
     Right("see_retreats", "See the retreats and what they take", EVERYBODY, ""),
     Right(
@@ -172,6 +173,10 @@ RIGHTS: tuple[Right, ...] = (
     Right("be_missed", "Be listed as missing from a live session", TRAINEES, "By the latest launch, else the roster."),
     Right("use_desk", "Use the desk: requests, sessions, everybody's minutes, scores", STAFF, ""),
     Right("see_person", "See why a person is locked out", STAFF, "Looking is noted."),
+    Right(
+        "match_people", "Say who somebody was whom nobody has matched", STAFF, "Never for oneself; it can be undone."
+    ),
+    Right("correct_presence", "Propose presence by hand", STAFF, "Never for oneself; a second person confirms."),
     Right("pick_content", "Pick what a link opens (deep linking)", STAFF, ""),
     Right("review_submission", "Open a person's attendance from the gradebook", STAFF, "Looking is noted."),
 )

@@ -3,7 +3,7 @@
 The same records give the same bytes: UID and DTSTAMP come from the session, never from the moment of asking.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from lti_tool.tables.platforms import registrations
 
 # How long a session stays in the calendars of people who were not there.
 KEPT = timedelta(days=30)
+NO_LINKS: Mapping[str, str] = {}
 
 
 def feed(
@@ -30,11 +31,13 @@ def feed(
     open_modules: Container[str],
     *,
     host: str = "gatehouse",
+    own_links: Mapping[str, str] = NO_LINKS,
 ) -> bytes:
     """An iCalendar document (RFC 5545) for one person. `host` makes the ids of the events unique in the world.
 
-    The join link stands only in sessions of modules whose gate is open for the person. Of a module that is not
-    published, only what the person attended is in it.
+    The join link stands only in sessions of modules whose gate is open for the person: the person's own at Zoom
+    (`own_links` by meeting id), else the general one. Of a module that is not published, only what the person attended
+    is in it.
     """
     attended = _attended(connection, trainee_id)
     shown = [
@@ -50,7 +53,9 @@ def feed(
     for zone in sorted({session.zone for session in shown} or {published.programme.zone}):
         calendar.add_component(_timezone(zone, shown))
     for session in shown:
-        calendar.add_component(_event(session, published.programme, session.module_id in open_modules, host))
+        link = own_links.get(session.zoom_meeting_id) or session.join_url
+        is_open = session.module_id in open_modules
+        calendar.add_component(_event(session, published.programme, link if is_open else None, host, is_open=is_open))
     return bytes(calendar.to_ical())
 
 
@@ -75,7 +80,7 @@ def _timezone(zone: str, shown: list[LiveSession]) -> Timezone:
     return Timezone.from_tzid(zone, first_date=first, last_date=last)
 
 
-def _event(session: LiveSession, programme: Programme, is_open: bool, host: str) -> Event:
+def _event(session: LiveSession, programme: Programme, link: str | None, host: str, *, is_open: bool) -> Event:
     zone = ZoneInfo(session.zone)
     event = Event()
     event.add("uid", f"session-{session.id}@{host}")
@@ -86,8 +91,8 @@ def _event(session: LiveSession, programme: Programme, is_open: bool, host: str)
     event.add("summary", programme.offering_title(session.module_id))
     event.add("status", "CANCELLED" if session.state == "cancelled" else "CONFIRMED")
     event.add("description", _description(session, is_open))
-    if is_open and session.join_url and session.state != "cancelled":
-        event.add("location", session.join_url)
+    if link and session.state != "cancelled":
+        event.add("location", link)
     return event
 
 

@@ -43,6 +43,8 @@ class LiveSession:
     state: str
     ended_at: datetime | None
     ended_by_staff_at: datetime | None
+    reconciled_at: datetime | None
+    locked_at: datetime | None
     cancelled_reason: str | None
     calendar_sequence: int
     created_at: datetime
@@ -190,7 +192,7 @@ def _agenda(programme: Programme, module_id: str) -> Agenda:
 def _segments(agenda: Agenda, starts: datetime | date, zone: str) -> Sequence[Segment]:
     if not isinstance(starts, datetime):
         starts = datetime.combine(starts, agenda.parts[0].starts)
-    wall = _real_wall_time(starts, zone)
+    wall = real_wall_time(starts, zone)
     return lay_out(_starting_at(agenda, wall.time()), wall.date(), zone)
 
 
@@ -211,12 +213,17 @@ def _moved_part(part: AgendaPart, starts: time, ends: time) -> AgendaPart:
     return replace(part, starts=starts, ends=ends)
 
 
-def _real_wall_time(wall: datetime, zone: str) -> datetime:
-    """Refuses a time with an offset, one that the clocks skip, and one that they show twice."""
+def real_wall_time(wall: datetime, zone: str) -> datetime:
+    """The wall time itself. Raises BadInput "wall_time_wrong" for one with an offset, one that the clocks skip, and one
+    that they show twice."""
     if wall.tzinfo is not None:
         raise _wrong_wall_time("The start carries an offset.")
     there = wall.replace(tzinfo=ZoneInfo(zone), fold=0)
-    if there.astimezone(UTC).astimezone(there.tzinfo).replace(tzinfo=None) != wall:
+    try:
+        shown = there.astimezone(UTC).astimezone(there.tzinfo).replace(tzinfo=None)
+    except OverflowError as error:
+        raise _wrong_wall_time("No calendar knows this day.") from error
+    if shown != wall:
         raise _wrong_wall_time(f"On that day the clocks in {zone} skip this time.")
     if there.utcoffset() != there.replace(fold=1).utcoffset():
         raise _wrong_wall_time(f"On that day the clocks in {zone} show this time twice.")

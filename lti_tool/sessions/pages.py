@@ -12,7 +12,8 @@ from lti_tool.grades import shown_claims
 from lti_tool.page import show
 from lti_tool.request import connection, house, now
 from lti_tool.session import access, viewer
-from lti_tool.sessions import calendar_feed, day_picture, days, live_sessions
+from lti_tool.sessions import calendar_feed, day_picture, days, live_sessions, participation, places, requests, rooms
+from lti_tool.sessions.progress import progress
 from lti_tool.tables.people import trainees
 from lti_tool.trainee import offerings
 
@@ -44,15 +45,20 @@ def own_day(session_id: int) -> Page:
     mine = days.of_trainee_in(connection(), viewer().trainee_id, session_id)
     if mine is None and not _is_published(session.module_id):
         raise NotFound("session_unknown", "There is no such live session.", "Choose one from the list of sessions.")
+    grace = programme.completion.grace_seconds if programme.completion else 0
+    labels, settings = rooms.labels(connection(), session_id), house().settings
     return show(
         "sessions/day.html",
         programme,
         session=session,
+        progress=progress(session, now(), has_reports=settings.has_zoom_api, lock_days=settings.lock_days),
         mine=mine,
-        rows=day_picture.stretches(mine.day) if mine else (),
-        picture=day_picture.draw(mine.day, session.zone) if mine else None,
-        evidence_words=day_picture.EVIDENCE,
-        flag_words=day_picture.FLAGS,
+        rows=day_picture.stretches(mine.day, grace_seconds=grace) if mine else (),
+        whereabouts=day_picture.whereabouts(mine.day) if mine else (),
+        questions=participation.questions_of(mine.day) if mine else (),
+        picture=day_picture.draw(mine.day, session.zone, labels, grace) if mine else None,
+        room_labels=labels,
+        own_requests=requests.of_trainee_in(connection(), viewer().trainee_id, session_id),
         own_claims=shown_claims.of_session(connection(), programme, viewer().trainee_id, session_id),
     )
 
@@ -76,7 +82,8 @@ def feed(token: str) -> Response:
     may_join = calendar_feed.may_join(connection(), trainee_id)
     is_open = offerings.open_modules(connection(), published, trainee_id, now()) if may_join else ()
     host = urlsplit(house().settings.public_url).hostname or "gatehouse"
-    body = calendar_feed.feed(connection(), trainee_id, published, now(), is_open, host=host)
+    own = places.own_links(connection(), trainee_id) if may_join else {}
+    body = calendar_feed.feed(connection(), trainee_id, published, now(), is_open, host=host, own_links=own)
     response = Response(body, content_type="text/calendar; charset=utf-8")
     response.headers["Cache-Control"] = "private, max-age=300"
     return response

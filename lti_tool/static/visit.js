@@ -21,6 +21,7 @@ export function begin(given, path) {
   token = given;
   document.addEventListener("click", follow);
   document.addEventListener("submit", send);
+  document.addEventListener("gatehouse-read", readFor);
   addEventListener("popstate", goBack);
   return load(new URL(path, location), {}, history.replaceState);
 }
@@ -95,6 +96,11 @@ async function load(address, sent = {}, remember = history.pushState, top = 0) {
   show(said);
   if (!own.isForm) arrive(address, remember, left);
   settle(own.isForm ? null : address.hash, top);
+}
+
+// A script of the page shown reads a part of it anew.
+function readFor(event) {
+  event.detail.answer = fetch(new URL(event.detail.address, location), manners(new AbortController()));
 }
 
 function manners(own) {

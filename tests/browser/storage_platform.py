@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from sandbox.stage import Stage
-from tests.platform import Platform
+from tests.platform import INSTRUCTOR, Platform
 
 # Answers what tools ask; MANNER says how well. What it heard is for the test.
 STORAGE = """
@@ -114,6 +114,8 @@ class CourseSite:
         """The person is signed in here: back to the tool with the signed launch, at once."""
         custom, instant = loads(asked["lti_message_hint"]), datetime.now(UTC)
         unit = {"target_link_uri": f"{self.tool_url}/lti/launch", "custom": custom}
+        if asked["login_hint"].startswith("teacher"):
+            unit["roles"] = [INSTRUCTOR]
         message = self.platform.claims if custom else self.platform.deep_linking_claims
         claims = message(asked["nonce"], instant, asked["login_hint"], **(unit if custom else {}))
         sent = {"id_token": self.platform.sign(claims), "state": asked["state"]}

@@ -1,5 +1,6 @@
 """The cookie ladder in a real browser that blocks third-party cookies: each rung, and down from each that breaks."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tests.browser.storage_platform import CourseSite
 from tests.browser.test_cookies import BLOCK, BLOCK_THIRD_PARTIES, KEEPS
 from tests.browser.test_pages import barriers, is_wider_than_its_window
 from tests.browser.visitor import ARGUMENTS, CHROMIUM, Witness, write_profile
+from tests.running_class import WHOLE, RunningClass, attendee
 
 Open = Callable[..., "Window"]
 
@@ -177,6 +179,24 @@ def test_second_rung_staff_pick_what_a_link_opens(open_course: Open, no_cookies:
     window.tool.get_by_role("radio").or_(window.tool.get_by_role("checkbox")).first.check()
     window.tool.locator("form button").first.click()
     expect(window.tool.locator("body")).to_have_text("Picked: True")
+
+
+def test_second_rung_the_live_board_renews_itself(open_course: Open, no_cookies: dict[str, Any], stage: Stage) -> None:
+    """A script of the page shown asks for a part of it; the token stays with the script of the visit."""
+    running = RunningClass(stage, meeting="86400009002")
+    window = open_course("good", no_cookies, user="teacher-2", page="desk")
+    window.tool.get_by_role("link", name="Sessions", exact=True).click()
+    window.tool.locator(f'a[href="/desk/sessions/{running.session}"]').click()
+    window.tool.get_by_role("link", name="Live board").click()
+    here = window.tool.locator(".gh-tiles > div:first-child dd")
+    expect(here).to_have_text(re.compile(r"^0\b"))
+    running.tell(attendee("maya", WHOLE))
+    expect(here).to_have_text(re.compile(r"^1\b"), timeout=30_000)
+
+    window.tool.get_by_role("link", name="Ask who is there").click()
+    window.tool.get_by_role("button", name="Ask now").click()
+    expect(window.tool.locator("main").get_by_role("status")).to_have_text("Asked. The answers are counted below.")
+    expect(window.tool.locator("#live-manner")).to_have_text("This page renews itself.")
 
 
 def test_second_rung_no_page_has_a_serious_barrier_or_is_wider_than_a_phone(

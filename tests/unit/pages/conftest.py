@@ -8,13 +8,13 @@ from functools import partial
 import pytest
 from flask import Flask
 
+from lti_tool.consequences import follow_attendance
 from lti_tool.db import Database
 from lti_tool.gates import equivalency
 from lti_tool.publication import Published
 from lti_tool.session import COOKIE, start
 from lti_tool.sessions import live_sessions
 from lti_tool.sessions.settlement import settle
-from lti_tool.wiring import follow_attendance
 from tests.training_day import (
     FIVE,
     WHOLE_DAY,

@@ -6,10 +6,15 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as some
 
+from lti_tool.sessions import day_words
 from lti_tool.sessions.agenda import Segment
-from lti_tool.sessions.attendance import attend
-from lti_tool.sessions.day_picture import WIDTH, draw, missing_seconds, stretches
+from lti_tool.sessions.attendance import RoomStay, attend
+from lti_tool.sessions.day_picture import WIDTH, draw, grades, missing_seconds, stretches, strip, whereabouts
+from lti_tool.sessions.day_words import room_name
+from lti_tool.sessions.pieces import GRADES
+from lti_tool.sessions.review_flags import REVIEW_FLAGS
 from tests.training_day import at, stay
+from zoom_adapter.agreement import COMPLETED, REPORT_LACKS, UNCONFIRMED, WAITED, WEBHOOKS_LACK
 
 PACIFIC = "America/Los_Angeles"
 DAY = (
@@ -71,3 +76,62 @@ def test_what_is_missing_is_told_to_the_second() -> None:
 
 def test_a_day_without_an_agenda_has_no_picture() -> None:
     assert draw(attend((), (), Decimal("0.80")).day(), PACIFIC) is None
+
+
+def test_counted_time_is_told_apart_by_the_record_it_is_known_from() -> None:
+    day = day_of(stay(0, 30), stay(30, 60, "report"), stay(60, 70, "estimated"), stay(70, 90, "manual"))
+    told = [(row.evidence, row.seconds // 60) for row in stretches(day) if row.kind == "counted"]
+    assert told == [("webhook", 30), ("report", 30), ("estimated", 10), ("manual", 20)]
+    assert grades(day) == ("webhook", "report", "estimated", "manual")
+    picture = draw(day, PACIFIC)
+    assert picture is not None
+    assert {"webhook", "report", "estimated", "manual"} <= picture.kinds
+
+
+def test_rooms_and_waiting_rooms_have_their_lane_and_their_rows() -> None:
+    rooms = (RoomStay(at(10), at(40), "abc/9=="), RoomStay(at(50), at(60), ""))
+    waiting = stay(-10, 0, counts=False, source="waiting_room")
+    day = attend((waiting, stay(0, 180)), DAY, Decimal("0.80"), rooms=rooms).day()
+    assert [(each.is_waiting, each.room, each.seconds) for each in whereabouts(day)] == [
+        (True, "", 600),
+        (False, "abc/9==", 1800),
+        (False, "", 600),
+    ]
+    picture = draw(day, PACIFIC, {"abc/9==": "Group A"})
+    assert picture is not None
+    assert [shape.label for shape in picture.rooms] == ["Group A", "A breakout room"]
+    assert "waiting" in picture.kinds
+    assert room_name("abc/9==", {}) == "Room ABC9"
+
+
+def test_a_day_of_an_earlier_release_has_no_rooms_and_draws_all_the_same() -> None:
+    day = {name: value for name, value in day_of(stay(0, 180)).items() if name not in ("rooms", "waiting", "report")}
+    assert whereabouts(day) == ()
+    assert draw(day, PACIFIC) is not None
+
+
+def test_a_forgiven_absence_is_neither_missed_nor_counted() -> None:
+    day = attend((stay(0, 30), stay(32, 180)), DAY, Decimal("0.80"), grace_seconds=120).day()
+    assert [row.kind for row in stretches(day, grace_seconds=120)] == [
+        "counted", "forgiven", "counted", "pause", "counted",
+    ]  # fmt: skip
+    assert "missed" in [row.kind for row in stretches(day)]
+
+
+def test_a_strip_shows_teaching_only() -> None:
+    shapes = strip(day_of(stay(0, 120)), 160)
+    assert [shape.kind for shape in shapes] == ["counted", "counted", "missing"]
+    assert max(shape.x + shape.width for shape in shapes) <= 160.2
+
+
+def test_every_flag_reason_and_grade_that_may_be_stored_has_words() -> None:
+    assert {*REVIEW_FLAGS, "concurrent", "phone", "phone_only", "webhook_log"} <= set(day_words.STAFF_FLAGS)
+    assert set(GRADES) == set(day_words.EVIDENCE)
+    reasons = (REPORT_LACKS, WEBHOOKS_LACK, UNCONFIRMED, COMPLETED, WAITED, "rounding")
+    assert set(reasons) <= set(day_words.REASONS)
+    assert set(day_words.WHY) == set(day_words.WHY_OF_ANOTHER)
+
+
+def test_a_code_that_is_newer_than_the_words_is_told_all_the_same() -> None:
+    assert day_words.flags_in_words(["brand_new"]) == ["brand new"]
+    assert day_words.reasons_in_words({"reasons": ["brand_new"]}) == "brand new"

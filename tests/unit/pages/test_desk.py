@@ -58,13 +58,6 @@ def test_gates_are_told_in_words(browse, happened) -> None:
     assert "not decided, so nobody gets in" in text
 
 
-def test_a_session_shows_everybodys_minutes_completion_and_credit(browse, happened) -> None:
-    text = browse(happened.staff).open(f"/desk/sessions/{happened.day}").text
-    assert "Trainee 1 390 min of 390 min 312 min Yes 6.5 APA" in text
-    assert "Trainee 2 138 min 30 s of 390 min 312 min No, 173 min 30 s missing" in text
-    assert "A guest: 85 min" in text or "A guest: 90 min" in text
-
-
 def test_sessions_are_listed_with_how_many_completed(browse, happened) -> None:
     assert "Attendance provisional 2 1" in browse(happened.staff).open("/desk/sessions").text
 

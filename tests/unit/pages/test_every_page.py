@@ -11,8 +11,11 @@ TRAINEE = (
 STAFF = (
     "/desk", "/desk/modules", "/desk/equivalencies", "/desk/sessions", "/desk/sessions/1", "/desk/unmatched",
     "/desk/scores", "/desk/platforms", "/desk/platforms/1/disable", "/desk/people/1", "/modules/F2",
-    "/desk/rosters", "/desk/rosters/missing/1",
+    "/desk/sessions/add", "/desk/sessions/1/people/1", "/desk/sessions/1/people/3", "/desk/sessions/1/live",
+    "/desk/rosters", "/desk/rosters/missing/1", "/desk/sessions/2/zoom",
     "/desk/review/F1", "/desk/review/F1/1",
+    "/desk/unmatched/3", "/desk/unmatched/3?trainee=4", "/desk/links", "/desk/reviews", "/desk/corrections",
+    "/desk/sessions/1/corrections/2", "/desk/attendance-requests",
 )  # fmt: skip
 pytestmark = pytest.mark.databases("sqlite")
 

@@ -9,14 +9,15 @@ import pytest
 import responses
 from sqlalchemy import delete, func, insert, select
 
+from lti_tool.consequences import follow_attendance
 from lti_tool.db import Database
 from lti_tool.lti.roles import RIGHTS, Right
 from lti_tool.rosters import missing
 from lti_tool.sessions import live_sessions
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.courses import enrolments, roster_members, rosters
+from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.scores import scores
-from lti_tool.wiring import follow_attendance
 from tests.platform import INSTRUCTOR, LEARNER, Platform
 from tests.training_day import FIVE, WHOLE_DAY, enrol, present
 from tests.unit.pages.browser import Browser
@@ -84,16 +85,40 @@ def is_let_in(who: Somebody, kind: str, **claims: Any) -> bool:
         return platform.launch(who.browser.client, who.now, message=message, roles=roles, **claims).status_code == 303
 
 
+def may_question_own_day(who: Somebody) -> bool:
+    settled(who)
+    where = f"/sessions/{who.happened.day}"
+    return who.browser.send(who.browser.open(where), f"{where}/requests", text="Not all of it.").status == 303
+
+
+def may_match(who: Somebody) -> bool:
+    with who.database.read() as connection:
+        guest = connection.scalar(select(attendances.c.id).where(attendances.c.trainee_id.is_(None)))
+    given = {"trainee": str(who.happened.elsewhere), "reason": "She rang."}
+    page = who.browser.open(f"/sessions/{who.happened.day}")
+    return who.browser.send(page, f"/desk/unmatched/{guest}/match", **given).status == 303
+
+
+def may_correct(who: Somebody) -> bool:
+    given = {"what": "present", "starts": "2026-11-10T09:00", "ends": "2026-11-10T10:00"}
+    page = who.browser.open(f"/sessions/{who.happened.day}")
+    where = f"/desk/sessions/{who.happened.day}/corrections/{who.happened.half}"
+    return who.browser.send(page, where, **given, reason="Seen.", evidence="The roster.").status == 303
+
+
 PROBES: Mapping[str, Callable[[Somebody], bool]] = {
     "open_module": lambda who: who.opens("/modules/F1"),
     "enter_shut_module": enters_shut_module,
     "see_own_day": lambda who: who.opens(f"/sessions/{who.happened.day}"),
+    "question_own_day": may_question_own_day,
     "ask_for_equivalency": may_ask,
     "see_retreats": lambda who: who.opens("/retreats"),
     "be_scored": is_scored,
     "be_missed": is_listed_as_missing,
     "use_desk": lambda who: who.opens("/desk"),
     "see_person": lambda who: who.opens(f"/desk/people/{who.happened.whole}"),
+    "match_people": may_match,
+    "correct_presence": may_correct,
     "pick_content": lambda who: is_let_in(who, "deep_linking"),
     "review_submission": lambda who: is_let_in(who, "review", custom={"module_id": "F1"}),
 }
