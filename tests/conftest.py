@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
 from flask.testing import FlaskClient
 
-from lti_tool.app import create_app
+from lti_tool.app import close_app, create_app
 from lti_tool.db import Database
 from lti_tool.house import House, build_house
 from lti_tool.migrations import migrate
@@ -165,11 +165,12 @@ def house(settings: Settings, database: Database, clock: TestClock) -> House:
 
 
 @pytest.fixture
-def app(settings: Settings, house: House) -> Flask:
+def app(settings: Settings, house: House) -> Iterator[Flask]:
     """The whole web application on the test's house."""
     app = create_app(settings, house=house)
     app.testing = True
-    return app
+    yield app
+    close_app(app)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The worker: from Zoom's deliveries to the score a platform accepts, and what comes in late."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 import responses
@@ -8,14 +8,18 @@ from sqlalchemy import select
 
 from lti_tool.grades import awards, ledger
 from lti_tool.house import build_house
-from lti_tool.sessions import days, live_sessions
+from lti_tool.http import Http
+from lti_tool.sessions import days, evidence_gaps, live_sessions, places
 from lti_tool.tables.housekeeping import tasks
-from lti_tool.wiring import Every, build_worker, settle_now
+from lti_tool.tasks import Every
+from lti_tool.wiring import build_worker, settle_now
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.platform import Platform
 from tests.training_day import FIVE, MEETING, MODULE, NINE, add_licence, add_place, add_session, add_trainee, enrol
+from tests.zoom_registrants import Registrants, with_credentials
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.schemas import read_notice
+from zoom_adapter.seals import verify
 
 
 @pytest.fixture
@@ -128,3 +132,41 @@ def test_a_job_runs_once_in_its_span_and_again_when_the_clock_is_set_back(clock)
         clock.advance(seconds=step)
         every()
     assert len(ran) == 3
+
+
+def test_the_worker_seals_what_it_reads_and_looks_for_gaps_once_a_minute(database, house, played, clock):
+    worker = build_worker(house)
+    worker.run_once()
+    clock.at += timedelta(minutes=1)
+    worker.step()
+    with database.read() as connection:
+        verdict = verify(connection)
+        assert (verdict.broken, verdict.waiting, verdict.head.position > 3) == (0, 0, True)
+        assert evidence_gaps.on_record(connection) == []
+    clock.at += timedelta(hours=81)
+    worker.step()
+    with database.read() as connection:
+        assert [gap.code for gap in evidence_gaps.on_record(connection)] == ["challenge_overdue"]
+
+
+def test_with_zooms_credentials_the_worker_registers_everybody_enrolled(
+    database, published, platform, settings, clock, now, wire
+):
+    meeting = "85300000009"
+    with database.write() as connection:
+        add_session(connection, published, now, starts=date(2026, 12, 20), zoom_meeting_id=meeting)
+        trainee_id = add_trainee(connection, 1, now)
+        add_place(connection, platform.registration_id, now)
+        enrol(connection, platform.registration_id, trainee_id, now)
+    zoom = Registrants(wire, meeting).serve()
+    http = Http(resolve=lambda _name, _port: ["93.184.216.34"])
+    worker = build_worker(build_house(with_credentials(settings), clock, database=database, http=http))
+    worker.run_once()
+    worker.run_once()
+    place = read(database, lambda c: places.of(c, trainee_id, meeting))
+    assert (place.is_ready, zoom.of("approved")) == (True, {"trainee1@example.org"})
+    with database.write() as connection:
+        session = live_sessions.of_meeting(connection, meeting)[0]
+        live_sessions.cancel(connection, session.id, reason="Illness.", actor="cli", now=clock.advance(minutes=1))
+    worker.run_once()
+    assert zoom.of("cancelled") == {"trainee1@example.org"}
