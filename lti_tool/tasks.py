@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_, select, text, true, update
 
 from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError
@@ -102,7 +102,8 @@ class Worker:
     """Runs tasks and periodic jobs until told to stop.
 
     `handlers` maps a task's kind to what does it; each handler opens its own transactions. `periodic` are jobs run at
-    least `interval` apart (reading the inbox, delivering scores): they report whether there may be more to do.
+    least `interval` apart (reading the inbox, delivering scores): they report whether there may be more to do. `these`
+    are the tasks that it takes; `claim` and `do` are made for a crew, where they wait for other machines.
     """
 
     database: Database
@@ -112,6 +113,7 @@ class Worker:
     idle_seconds: float = 0.25
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     stopping: threading.Event = field(default_factory=threading.Event)
+    these: ColumnElement[bool] = field(default_factory=true)
     _resting: dict[str, float] = field(default_factory=dict)
 
     def run_forever(self) -> None:
@@ -156,8 +158,19 @@ class Worker:
 
     def _run_one_task(self) -> bool:
         claimed = self._claim()
-        if claimed is None:
-            return False
+        if claimed is not None:
+            self.do(claimed)
+        return claimed is not None
+
+    def claim(self, limit: int) -> list[Claimed]:
+        """Take up to so many tasks whose time has come and that nobody else has."""
+        found: list[Claimed] = []
+        while len(found) < limit and (claimed := self._claim()) is not None:
+            found.append(claimed)
+        return found
+
+    def do(self, claimed: Claimed) -> None:
+        """Do one task; one that fails is put back for later."""
         try:
             if claimed.attempts > MAX_ATTEMPTS:
                 raise WorkersLostError
@@ -166,11 +179,11 @@ class Worker:
             self._put_back(claimed, error)
         else:
             self._finish(claimed)
-        return True
 
     def _claim(self) -> Claimed | None:
         now = self.clock()
         free = and_(
+            self.these,
             tasks.c.state == "ready",
             tasks.c.run_at <= now,
             or_(tasks.c.lease_owner.is_(None), tasks.c.leased_until < now),

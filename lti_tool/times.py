@@ -136,7 +136,20 @@ class HasTemplates(Protocol):
 
 def register(app: HasTemplates) -> None:
     """Let every template of the app write `at | instant(zone)`, `seconds | minutes` and the like."""
-    for words in (day, weekday, clock, exact_clock, instant, date_of, span, days, abbreviation, utc_offset, machine, wall):
+    for words in (
+        day,
+        weekday,
+        clock,
+        exact_clock,
+        instant,
+        date_of,
+        span,
+        days,
+        abbreviation,
+        utc_offset,
+        machine,
+        wall,
+    ):
         app.jinja_env.filters[words.__name__] = words
     app.jinja_env.filters.update(minutes=minutes, age=age, ago=ago, ago_exactly=ago_exactly)
 

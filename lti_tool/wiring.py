@@ -30,6 +30,7 @@ from lti_tool.session import forget_sessions
 from lti_tool.sessions import live_sessions, locking
 from lti_tool.sessions.settlement import PEOPLE_PER_COMMIT, settle, verify_settleable
 from lti_tool.tables.evidence import registrants, zoom_inbox, zoom_report_fetches
+from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.presence import attendance_corrections, person_links, presence_check_answers, presence_checks
 from lti_tool.tasks import Every, Handler, Worker
 from zoom_adapter import gaps, presence
@@ -53,6 +54,8 @@ PLAN = timedelta(seconds=10)
 MINUTE = timedelta(minutes=1)
 # How many batches of people are registered at Zoom at the same time.
 REGISTRARS = 3
+# Tasks that ask Zoom, and may wait for it for minutes.
+ZOOM_TASKS = (RECONCILE, POLLS, RECOVER)
 
 
 def settle_now(house: House, session_id: int) -> None:
@@ -81,14 +84,11 @@ def build_worker(house: House) -> Worker:
     reports = ReportReader(house.database, zoom, house.clock)
     polls = PollReader(house.database, zoom, house.clock)
     recovery = LogReader(house.database, zoom, house.clock)
+    of_zoom = {RECONCILE: reports.read_due, POLLS: polls.read_due, RECOVER: recovery.read_due}
+    asker = Worker(house.database, of_zoom, clock=house.clock, these=tasks.c.kind.in_(ZOOM_TASKS))
     return Worker(
         house.database,
-        handlers={
-            presence.SETTLE: _settle_handler(house),
-            RECONCILE: reports.read_due,
-            POLLS: polls.read_due,
-            RECOVER: recovery.read_due,
-        },
+        handlers={presence.SETTLE: _settle_handler(house)},
         periodic={
             "take_inbox": lambda: presence.take_inbox(house.database, house.clock()),
             "deliver_scores": deliverer.deliver_due,
@@ -100,6 +100,7 @@ def build_worker(house: House) -> Worker:
             "plan_reports": Every(PLAN, house.clock, reports.plan),
             "plan_polls": Every(PLAN, house.clock, polls.plan),
             "plan_recovery": Every(PLAN, house.clock, recovery.plan),
+            "ask_zoom": Crew("zoom", 1, asker.claim, asker.do).step,
             **_place_jobs(house, zoom),
             "match_late": Every(SWEEP, house.clock, lambda: match_late(house.database, house.clock())),
             "look_for_gaps": Every(MINUTE, house.clock, partial(_look_for_gaps, house)),
@@ -108,6 +109,7 @@ def build_worker(house: House) -> Worker:
             "tidy": Every(TIDY, house.clock, partial(_tidy, house)),
         },
         clock=house.clock,
+        these=tasks.c.kind.not_in(ZOOM_TASKS),
     )
 
 

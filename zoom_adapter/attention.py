@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from lti_tool.tables.evidence import zoom_inbox, zoom_report_fetches
 from lti_tool.tables.live_sessions import live_sessions
@@ -58,10 +58,10 @@ def reports_refused(connection: Connection, now: datetime) -> list[Attention]:
 def locked_evidence(connection: Connection, now: datetime) -> list[Attention]:
     """Locked sessions of the last month of which Zoom told something after the lock: it counts only if somebody reopens
     them."""
-    at = zoom_inbox.c.received_at
+    at, taken_at, locked_at = zoom_inbox.c.received_at, zoom_inbox.c.taken_at, live_sessions.c.locked_at
     of_session = and_(
         zoom_inbox.c.meeting_id == live_sessions.c.zoom_meeting_id,
-        at > live_sessions.c.locked_at,
+        or_(at > locked_at, taken_at > locked_at),  # what nobody had read before the lock came too late as well
         zoom_inbox.c.happened_at.is_not(None),
         zoom_inbox.c.happened_at < live_sessions.c.ends_at,
         zoom_inbox.c.happened_at >= live_sessions.c.starts_at,

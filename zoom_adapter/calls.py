@@ -9,7 +9,15 @@ from urllib.parse import quote, urlencode
 
 from lti_tool.errors import NoAnswer
 from lti_tool.http import Http, Reply
-from zoom_adapter.api_errors import ZoomRefused, daily_limit, document, rate_limited, refusal, registrant_limit, unreadable
+from zoom_adapter.api_errors import (
+    ZoomRefused,
+    daily_limit,
+    document,
+    rate_limited,
+    refusal,
+    registrant_limit,
+    unreadable,
+)
 from zoom_adapter.limits import Limits, Weight, is_daily, next_day, retry_at
 from zoom_adapter.tokens import Token, ZoomTokens
 

@@ -116,11 +116,12 @@ def refused(connection: Connection, job: Job, place: DuePlace, code: str, now: d
 def put_off(
     connection: Connection, job: Job, place: DuePlace, code: str, until: datetime, now: datetime, *, was_asked: bool
 ) -> None:
-    """It is tried again at `until`. Where Zoom was not asked at all, none of the person's calls of the day is used."""
+    """It is tried again at `until`. None of the person's calls of the day is used where Zoom was not asked at all, nor
+    where nobody knows: a short trouble would lock people out until midnight, and Zoom says when it has enough."""
+    is_lost = was_asked and code in UNKNOWN_OUTCOME
     used = zoom_places.c.adds if job.act == "register" else zoom_places.c.changes
-    given_back = {} if was_asked else {used.name: case((used > 0, used - 1), else_=0)}
-    is_known = job.act == "register" and not (place.is_unsure or (was_asked and code in UNKNOWN_OUTCOME))
-    state = {"state": "none"} if is_known else {}
+    given_back = {} if was_asked and not is_lost else {used.name: case((used > 0, used - 1), else_=0)}
+    state = {"state": "none"} if job.act == "register" and not (is_lost or place.is_unsure) else {}
     _release(connection, job, place, {"last_code": code, **given_back, **state}, until, now)
 
 

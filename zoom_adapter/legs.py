@@ -13,9 +13,8 @@ from typing import NamedTuple
 from lti_tool.sessions.evidence import RoomStay
 from zoom_adapter.breakouts import rooms_of
 from zoom_adapter.connections import Connection, Instance
-from zoom_adapter.roles import FOREVER, RoleSpan, roles_of
+from zoom_adapter.roles import ALWAYS, FOREVER, RoleSpan, roles_of
 from zoom_adapter.segments import Stay, Stays, stays_of
-from zoom_adapter.spans import common
 
 
 class Identity(NamedTuple):
@@ -108,11 +107,10 @@ def _leg(keys: Sequence[str], instance: Instance, *, is_torn: bool) -> Leg:
 
 
 def _roles(connection: Connection, told: Stays) -> Iterator[RoleSpan]:
-    """The staff roles of a connection from its first edge to its last; one whose end is not known may go on."""
-    life = [(stay.start, stay.end) for stay in told.stays] + [(at, FOREVER) for at in told.open_from]
-    for span in roles_of(connection) if life else ():
-        for start, end in common([span[:2]], [(min(life)[0], max(end for _, end in life))]):
-            yield RoleSpan(start, end, span.role)
+    """The staff roles of a connection until the last that is known of it; without an end they may go on."""
+    ends = (*(stay.end for stay in told.stays), *(left.at for left in connection.lefts))
+    last = FOREVER if told.open_from else max(ends, default=ALWAYS)
+    return (each._replace(end=min(each.end, last)) for each in roles_of(connection) if each.start < last)
 
 
 def _bound(instance: Instance) -> Iterator[list[str]]:

@@ -222,7 +222,8 @@ def settle_task(
             database,
             session.id,
             present.people,
-            present.ended_at,
+            # What staff said of the end may have been corrected by now.
+            None if present.ended_at == session.ended_by_staff_at else present.ended_at,
             clock(),
             after,
             reports_settled=present.reports_settled,

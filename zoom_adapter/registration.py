@@ -30,6 +30,8 @@ HOPELESS = (*OF_MEETING, "zoom_token_refused")
 LOOK_AGAIN = timedelta(minutes=30)
 # While Zoom is silent: a class may be about to begin when it speaks again.
 LONGEST_PAUSE = timedelta(minutes=5)
+# After so many attempts people are tried alone: it may be one of them on whom Zoom breaks down.
+TOGETHER = 3
 LONGEST_NAME = 64
 
 
@@ -69,7 +71,7 @@ class Registrar:
         places = self._without_shared(job, places)
         if any(each.is_unsure for each in places):
             places = self._adopt(job, places)
-        if len(places) > 1:
+        if len(places) > 1 and all(each.attempts <= TOGETHER for each in places):
             places = self._register_many(job, places)
         self._one_by_one(job, places, self._register)
 
@@ -251,7 +253,9 @@ class Registrar:
 
 def _trouble(error: OutboundError, place: DuePlace, now: datetime) -> Trouble:
     if isinstance(error, NoAnswer):
-        return Trouble(error.code, now + min(backoff(place.attempts), LONGEST_PAUSE), was_asked=True)
+        is_alone = error.code != "no_answer" and place.attempts > TOGETHER
+        until = now + min(backoff(place.attempts), LONGEST_PAUSE)
+        return Trouble(error.code, until, was_asked=True, is_alone=is_alone)
     if not isinstance(error, ZoomRefused):
         return Trouble(error.code, now + LOOK_AGAIN, was_asked=True)
     until = max(error.retry_at, now) if error.retry_at else now + LOOK_AGAIN

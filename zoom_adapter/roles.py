@@ -13,7 +13,7 @@ from zoom_adapter.connections import Connection
 # By the letters of what Zoom says ("co-host", "Co-Host", "cohost"). Everybody else only attends.
 STAFF_ROLES = {"host": "host", "cohost": "co-host", "alternativehost": "host", "panelist": "panelist"}
 
-_ALWAYS = datetime.min.replace(tzinfo=UTC)
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -33,7 +33,7 @@ def roles_of(connection: Connection) -> list[RoleSpan]:
 def _history(connection: Connection) -> Iterator[tuple[datetime, datetime, str]]:
     changes = sorted(connection.roles)
     before = "host" if connection.is_host else _letters(changes[0].old) if changes else ""
-    roles = [(_ALWAYS, before), *((each.at, _letters(each.new)) for each in changes), (FOREVER, "")]
+    roles = [(ALWAYS, before), *((each.at, _letters(each.new)) for each in changes), (FOREVER, "")]
     for (start, role), (end, _) in pairwise(roles):
         yield start, end, role
 

@@ -46,9 +46,9 @@ def to_review() -> str:
     return show(
         "desk/review_list.html",
         _programme(),
-        days=[(row.id, each, *_drawn(each)) for row, each in zip(due, shown, strict=False)],
-        more=len(due) - len(shown),
-        names=overview.names(connection(), {each.trainee_id for each in shown if each.trainee_id}),
+        days=[(row.id, each, *_drawn(each)) for row, each in shown],
+        more=len(due) - MOST_ON_A_PAGE,
+        names=overview.names(connection(), {each.trainee_id for _, each in shown if each.trainee_id}),
     )
 
 
@@ -65,16 +65,20 @@ def let_stand(session_id: int) -> Response:
 @access("staff")
 def all_corrections() -> str:
     """What waits for a second person, with what it would change; and what was decided."""
-    waiting, decided = corrections.waiting(connection()), corrections.decided(connection())
+    me = viewer().actor
+    # Those first about which the reader can do something.
+    waiting = sorted(corrections.waiting(connection()), key=lambda each: bool(each.proposed_by == me))
+    decided = corrections.decided(connection())
     actors = {by for each in (*waiting, *decided) for by in (each.proposed_by, each.confirmed_by, each.undone_by)}
     return show(
         "desk/corrections.html",
         _programme(),
-        waiting=[(each, _change(each)) for each in waiting],
+        waiting=[(each, _change(each)) for each in waiting[:MOST_ON_A_PAGE]],
+        more=len(waiting) - MOST_ON_A_PAGE,
         decided=decided,
         acting=overview.acting(connection(), actors),
         state_of=corrections.state_of,
-        me=viewer().actor,
+        me=me,
     )
 
 
@@ -141,11 +145,12 @@ def undo_correction(correction_id: int) -> Response:
 @access("staff")
 def questions() -> str:
     """What trainees say is not right, first come first."""
-    answered = requests.answered(connection())
+    queue, answered = requests.queue(connection()), requests.answered(connection())
     return show(
         "desk/requests.html",
         _programme(),
-        queue=[(each, _attended(each)) for each in requests.queue(connection())],
+        queue=[(each, _attended(each)) for each in queue[:MOST_ON_A_PAGE]],
+        more=len(queue) - MOST_ON_A_PAGE,
         answered=answered,
         acting=overview.acting(connection(), {each.answered_by for each in answered}),
     )
@@ -160,14 +165,15 @@ def answer(request_id: int) -> Response:
     return go("/desk/attendance-requests", "question_answered")
 
 
-def _days(due: Sequence[Row[Any]]) -> list[AttendedDay]:
-    """These days in this order; each session is read once."""
+def _days(due: Sequence[Row[Any]]) -> list[tuple[Row[Any], AttendedDay]]:
+    """These days in this order, without those that a settlement has taken back meanwhile; each session is read once."""
     found = {
         (day.session_id, day.person_key): day
         for session_id in dict.fromkeys(row.live_session_id for row in due)
         for day in days.of_session(connection(), session_id)
     }
-    return [found[row.live_session_id, row.person_key] for row in due]
+    known = [(row, found.get((row.live_session_id, row.person_key))) for row in due]
+    return [(row, day) for row, day in known if day is not None]
 
 
 def _drawn(day: AttendedDay) -> tuple[Sequence[Stretch], Picture | None]:

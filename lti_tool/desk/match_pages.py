@@ -27,6 +27,8 @@ from lti_tool.url_parts import read_id
 blueprint = Blueprint("matching", __name__, url_prefix="/desk")
 
 MOST_FOUND = 20
+# Links on one page; the latest come first.
+MOST_LINKS = 25
 QUEUE = "/desk/unmatched"
 
 
@@ -97,12 +99,16 @@ def leave(attendance_id: int) -> Response:
 @blueprint.get("/links")
 @access("staff")
 def made() -> str:
-    """Every link, and how to take it back."""
+    """The links and how to take them back, page by page; `before` is the id of the last one on the page before."""
     rows = links.listed(connection())
+    before = http_request.args.get("before", None, read_id)
+    in_force = [each for each in rows if each.undone_at is None and (before is None or each.id < before)]
+    shown = in_force[:MOST_LINKS]
     return show(
         "desk/links.html",
         publication.current(connection()).programme,
-        in_force=[_with_sessions(each) for each in rows if each.undone_at is None],
+        in_force=[_with_sessions(each) for each in shown],
+        before=shown[-1].id if len(in_force) > len(shown) else None,
         undone=[each for each in rows if each.undone_at is not None],
         acting=overview.acting(connection(), {actor for each in rows for actor in (each.made_by, each.undone_by)}),
     )

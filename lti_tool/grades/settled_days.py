@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, Select, Text, and_, cast, select
 
 from lti_tool.grades.awards import SettledDay
 from lti_tool.sessions.attendance_versions import IN_PROGRESS
-from lti_tool.sessions.days import REVIEW_OF_THIS
+from lti_tool.sessions.days import REVIEW_OF_THIS, STATE_OF_DAY
 from lti_tool.sessions.review_flags import needs_review
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import trainees
@@ -52,7 +52,13 @@ def _days_of(session_id: int) -> Select[Any]:
     columns = [attendances.c[name] for name in ("trainee_id", "day", "flags")]
     is_reviewed = attendance_reviews.c.id.is_not(None).label("is_reviewed")
     return (
-        select(live_sessions, attendances.c.id.label("attendance_id"), is_reviewed, *columns)
+        select(
+            live_sessions,
+            attendances.c.id.label("attendance_id"),
+            STATE_OF_DAY.label("state_of_day"),
+            is_reviewed,
+            *columns,
+        )
         .join(attendances, attendances.c.live_session_id == live_sessions.c.id)
         .outerjoin(attendance_reviews, REVIEW_OF_THIS)
         .where(live_sessions.c.id == session_id, attendances.c.is_current)
@@ -66,7 +72,7 @@ def _day(row: Row[Any]) -> SettledDay:
         module_id=row.module_id,
         programme_version=row.programme_version,
         held_on=row.starts_at.astimezone(ZoneInfo(row.zone)).date(),
-        session_state=row.state,
+        session_state=row.state_of_day,
         ended=row.ended_at is not None and IN_PROGRESS not in row.flags,
         attendance_id=row.attendance_id,
         day=row.day,

@@ -73,7 +73,6 @@ STAFF_FLAGS = {
     "manual": "partly recorded by staff",
     "corrected": "corrected by staff",
     "staff_role": "ran the session",
-    "webhook_log": "partly from Zoom's delivery log",
     "evidence_withdrawn": "evidence withdrawn",
     "in_progress": "running values",
 }

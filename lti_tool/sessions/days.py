@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, select
 
 from lti_tool.sessions.attendance_versions import IN_PROGRESS
 from lti_tool.sessions.day_picture import missing_seconds
@@ -85,9 +85,14 @@ def unmatched(connection: Connection) -> list[AttendedDay]:
 
 _SESSION = live_sessions.c
 _PERSON = attendances.c
+# The session's state as it holds for one day: whoever could not be settled is not reconciled with the others.
+STATE_OF_DAY = case(
+    (and_(_SESSION.state == "reconciled", _PERSON.settled_at < _SESSION.reconciled_at), "provisional"),
+    else_=_SESSION.state,
+)
 _COLUMNS = (
     _SESSION.id.label("session_id"),
-    _SESSION.state.label("session_state"),
+    STATE_OF_DAY.label("session_state"),
     *(_SESSION[name] for name in ("module_id", "starts_at", "ends_at", "zone")),
     *(_PERSON[name] for name in ("person_key", "trainee_id", "display_name", "email", "registrant_id")),
     *(_PERSON[name] for name in ("seconds_present", "seconds_instructional", "seconds_required", "completed")),

@@ -30,8 +30,7 @@ REASONS = {
     "zoom_answer_unreadable": "Zoom's answer could not be read. It is tried again by itself.",
     "zoom_rate_limited": "Zoom takes no more calls of this account at the moment. It goes on by itself.",
     "zoom_daily_limit": "Zoom's limit of calls for today is used up. It goes on by itself after midnight UTC.",
-    "zoom_registrant_limit": "Zoom takes no more changes of this person's registration today. It goes on by itself after "
-    "midnight UTC.",
+    "zoom_registrant_limit": "Zoom takes no more changes of this registration today. It goes on after midnight UTC.",
     "zoom_adds_used": "Zoom allows three registrations of a person a day. It goes on by itself after midnight UTC.",
     "zoom_changes_used": "Zoom allows ten changes of a registration a day. It goes on by itself after midnight UTC.",
     "zoom_scope_missing": "The Zoom app lacks a scope; `gatehouse zoom verify` names it. Add it and try again.",

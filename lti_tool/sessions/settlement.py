@@ -102,10 +102,10 @@ def settle(
     """Bring the attendance rows of a session in line with the evidence and with what staff corrected; safe to repeat
     and to run twice at once.
 
-    `ended_at` is when the conference system said that the class was over, None while it has not; `reports_settled`:
-    its reports of all parts of the class are final. `after` is called with the matched people of a group whose result
-    changed, in the transaction that writes it. A person whose settlement fails keeps the former version and the others
-    are settled all the same.
+    `ended_at` is when the conference system said that the class was over, None while it has not; what staff say of it
+    is read here, for they may correct it meanwhile. `reports_settled`: its reports of all parts of the class are final.
+    `after` is called with the matched people of a group whose result changed, in the transaction that writes it. A
+    person whose settlement fails keeps the former version and the others are settled all the same.
 
     Raises NotFound "session_unknown"; Conflict "session_locked", "session_cancelled", "completion_unset",
     "settlement_incomplete".
@@ -159,7 +159,7 @@ def _open(
 ) -> _Settling:
     session = _lock(connection, session_id)
     verify_settleable(session)
-    ended = session.ended_at is not None or _is_over(session, ended_at, now)
+    ended = session.ended_at is not None or _is_over(session, ended_at or session.ended_by_staff_at, now)
     if ended:
         session = _mark_ended(connection, session, ended_at, now, reports_settled)
     return _Settling(open_round(connection, session, ended=ended), now, after, SettleResult(ended))

@@ -48,7 +48,9 @@ def everybody(connection: Connection) -> list[Seen]:
     and without sessions that are locked."""
     waiting = [each for each in days.unmatched(connection) if not each.is_reviewed and each.session_state != "locked"]
     ids = _ids(connection)
-    return [Seen(ids[each.session_id, each.person_key], each) for each in waiting]
+    # On PostgreSQL a settlement may have matched somebody between the two queries.
+    known = [(ids.get((each.session_id, each.person_key)), each) for each in waiting]
+    return [Seen(attendance_id, each) for attendance_id, each in known if attendance_id is not None]
 
 
 def waiting_since(connection: Connection) -> list[datetime]:

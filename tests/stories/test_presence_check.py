@@ -24,7 +24,7 @@ def test_staff_ask_a_trainee_taps_and_the_day_shows_it(story: Story) -> None:
     expect_words(page, "Nothing has been asked in this session")
     asked = story.browsers["ida"].submit(page, page.form("/checks"), seconds="300")
     expect_words(asked, "Asked. The answers are counted below.", "open now")
-    again = story.browsers["ida"].submit(asked, page.form("seconds"), seconds="300")
+    again = story.browsers["ida"].submit(page, page.form("/checks"), seconds="300")
     assert again.status == 409
 
     question = own("maya", "/presence")

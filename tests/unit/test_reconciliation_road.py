@@ -1,5 +1,6 @@
 """From the end of a class to reconciled, awarded and locked: the whole road, on the tool's own worker."""
 
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,6 +18,7 @@ from lti_tool.publication import Published, current, publish
 from lti_tool.sessions import days, live_sessions, locking, reviews
 from lti_tool.sessions.days import AttendedDay
 from lti_tool.settings import Settings
+from lti_tool.tables.evidence import zoom_inbox
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tasks import Worker
 from lti_tool.wiring import build_worker
@@ -278,3 +280,26 @@ def test_nothing_is_left_waiting_when_all_is_said(
     with house.database.read() as connection:
         kinds = connection.execute(select(tasks.c.kind)).scalars().all()
     assert [kind for kind in kinds if kind in ("settle", "reconcile")] == []
+
+
+def test_while_zoom_takes_its_time_over_a_report_the_inbox_is_read(
+    house: House, worker: Worker, zoom: ReportingZoom, clock: TestClock, session_id: int
+) -> None:
+    first, *rest = DAY.registrations() + DAY.events()
+    deliver(house, rest)
+    taken: list[bool] = []
+
+    def is_taken() -> bool:
+        with house.database.read() as connection:
+            return connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.taken_at.is_(None))).first() is None
+
+    def take_time() -> None:
+        deliver(house, [first])
+        ends = time.monotonic() + 5
+        while not is_taken() and time.monotonic() < ends:
+            time.sleep(0.02)
+        taken.append(is_taken())
+
+    zoom.meanwhile.append(take_time)
+    pass_time(worker, clock, 0, 5)
+    assert taken == [True]

@@ -12,6 +12,7 @@ from sqlalchemy import Row, func, select
 from lti_tool import audit
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
+from lti_tool.grades.crew import Crew
 from lti_tool.tables.housekeeping import audit_log, tasks
 from lti_tool.tasks import LEASE, MAX_ATTEMPTS, Worker, backoff, enqueue, queue_age_seconds
 from tests.clock import TestClock
@@ -294,6 +295,22 @@ def test_a_failing_job_stops_neither_the_other_jobs_nor_the_tasks(
     worker.run_once()
     assert (hands.did, did) == ([1], ["scores", "scores"])
     assert [(record.kind, record.error) for record in caplog.records] == [("inbox", "ValueError")]  # type: ignore[attr-defined]
+
+
+def test_tasks_that_wait_for_other_machines_keep_no_other_task_waiting(
+    database: Database, clock: TestClock, now: datetime
+) -> None:
+    came = threading.Event()
+    waited: list[bool] = []
+    asker = Worker(database, {"ask": lambda _: waited.append(came.wait(5))}, clock=clock, these=tasks.c.kind == "ask")
+    crew = Crew("ask", 1, asker.claim, asker.do)
+    hands = {"settle": Hands(lambda _: came.set())}
+    worker = Worker(database, hands, {"ask": crew.step}, clock=clock, these=tasks.c.kind != "ask")
+    with database.write() as connection:
+        enqueue(connection, "ask", "zoom", {}, now=now - timedelta(hours=1))
+    ask(database, now)
+    worker.run_once()
+    assert (hands["settle"].did, waited, waiting(database)) == ([1], [True], [])
 
 
 def test_a_worker_outlives_a_failing_job_and_stops_when_told(database: Database, hire: Hire, now: datetime) -> None:

@@ -13,6 +13,14 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
+    add_what_zoom_tells()
+    add_what_people_say()
+    add_places()
+    change_tables()
+    let_the_inbox_only_grow()
+
+
+def add_what_zoom_tells() -> None:
     op.create_table(
         "zoom_gaps",
         sa.Column("code", sa.String(length=64), nullable=False),
@@ -23,18 +31,6 @@ def upgrade() -> None:
         sa.Column("seen_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("code", "subject", name=op.f("pk_zoom_gaps")),
     )
-    op.create_table(
-        "zoom_meetings",
-        sa.Column("meeting_id", sa.String(length=32), nullable=False),
-        sa.Column("settings", sa.JSON(), nullable=True),
-        sa.Column("settings_code", sa.String(length=64), nullable=False),
-        sa.Column("settings_at", types.UtcDateTime(), nullable=True),
-        sa.Column("due_at", types.UtcDateTime(), nullable=False),
-        sa.Column("lease_owner", sa.String(length=64), nullable=True),
-        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
-        sa.PrimaryKeyConstraint("meeting_id", name=op.f("pk_zoom_meetings")),
-    )
-    op.create_index(op.f("ix_zoom_meetings_due_at"), "zoom_meetings", ["due_at"], unique=False)
     op.create_table(
         "zoom_refusals",
         sa.Column("day", sa.Date(), nullable=False),
@@ -58,6 +54,62 @@ def upgrade() -> None:
             "meeting_uuid", "source", "digest", name=op.f("uq_zoom_reports_meeting_uuid_source_digest")
         ),
     )
+    op.create_table(
+        "zoom_seals",
+        sa.Column(
+            "position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("inbox_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("seal", sa.String(length=64), nullable=False),
+        sa.Column("sealed_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["inbox_id"], ["zoom_inbox.id"], name=op.f("fk_zoom_seals_inbox_id_zoom_inbox")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_zoom_seals")),
+        sa.UniqueConstraint("inbox_id", name=op.f("uq_zoom_seals_inbox_id")),
+    )
+    op.create_table(
+        "zoom_log_reads",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("since", types.UtcDateTime(), nullable=False),
+        sa.Column("until", types.UtcDateTime(), nullable=False),
+        sa.Column("row_count", sa.Integer(), nullable=True),
+        sa.Column("added", sa.Integer(), nullable=True),
+        sa.Column("unreadable", sa.Integer(), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("read_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_zoom_log_reads_live_session_id_live_sessions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_log_reads")),
+    )
+    op.create_index(op.f("ix_zoom_log_reads_live_session_id"), "zoom_log_reads", ["live_session_id"], unique=False)
+    op.create_table(
+        "zoom_report_fetches",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meeting_uuid", sa.String(length=128), nullable=False),
+        sa.Column("source", sa.String(length=16), nullable=False),
+        sa.Column("report_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("settled", sa.Boolean(), nullable=False),
+        sa.Column("fetched_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_zoom_report_fetches_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(
+            ["report_id"], ["zoom_reports.id"], name=op.f("fk_zoom_report_fetches_report_id_zoom_reports")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_report_fetches")),
+    )
+    op.create_index(
+        op.f("ix_zoom_report_fetches_live_session_id_meeting_uuid"),
+        "zoom_report_fetches",
+        ["live_session_id", "meeting_uuid"],
+        unique=False,
+    )
+
+
+def add_what_people_say() -> None:
     op.create_table(
         "person_links",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -83,49 +135,6 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("undone_at is null"),
         postgresql_where=sa.text("undone_at is null"),
-    )
-    op.create_table(
-        "zoom_places",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("meeting_id", sa.String(length=32), nullable=False),
-        sa.Column("zoom_kind", sa.String(length=8), nullable=False),
-        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("wanted", sa.Boolean(), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("registrant_id", sa.String(length=128), nullable=True),
-        sa.Column("join_url", types.Encrypted(), nullable=True),
-        sa.Column("due_at", types.UtcDateTime(), nullable=True),
-        sa.Column("asked_at", types.UtcDateTime(), nullable=True),
-        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("last_code", sa.String(length=64), nullable=True),
-        sa.Column("calls_on", sa.Date(), nullable=True),
-        sa.Column("adds", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("changes", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("lease_owner", sa.String(length=64), nullable=True),
-        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
-        sa.Column("wanted_at", types.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
-        sa.CheckConstraint(
-            "state in ('none', 'pending', 'registered', 'cancelled', 'refused')", name=op.f("ck_zoom_places_state")
-        ),
-        sa.CheckConstraint("zoom_kind in ('meeting', 'webinar')", name=op.f("ck_zoom_places_zoom_kind")),
-        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_zoom_places_trainee_id_trainees")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_places")),
-        sa.UniqueConstraint("meeting_id", "trainee_id", name=op.f("uq_zoom_places_meeting_id_trainee_id")),
-    )
-    op.create_index(op.f("ix_zoom_places_due_at"), "zoom_places", ["due_at"], unique=False)
-    op.create_index(op.f("ix_zoom_places_trainee_id"), "zoom_places", ["trainee_id"], unique=False)
-    op.create_table(
-        "zoom_seals",
-        sa.Column(
-            "position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
-        ),
-        sa.Column("inbox_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("seal", sa.String(length=64), nullable=False),
-        sa.Column("sealed_at", types.UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["inbox_id"], ["zoom_inbox.id"], name=op.f("fk_zoom_seals_inbox_id_zoom_inbox")),
-        sa.PrimaryKeyConstraint("position", name=op.f("pk_zoom_seals")),
-        sa.UniqueConstraint("inbox_id", name=op.f("uq_zoom_seals_inbox_id")),
     )
     op.create_table(
         "attendance_corrections",
@@ -259,47 +268,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("live_session_id", "room", name=op.f("pk_room_labels")),
     )
     op.create_table(
-        "zoom_log_reads",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("since", types.UtcDateTime(), nullable=False),
-        sa.Column("until", types.UtcDateTime(), nullable=False),
-        sa.Column("row_count", sa.Integer(), nullable=True),
-        sa.Column("added", sa.Integer(), nullable=True),
-        sa.Column("unreadable", sa.Integer(), nullable=True),
-        sa.Column("code", sa.String(length=64), nullable=True),
-        sa.Column("read_at", types.UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_zoom_log_reads_live_session_id_live_sessions")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_log_reads")),
-    )
-    op.create_index(op.f("ix_zoom_log_reads_live_session_id"), "zoom_log_reads", ["live_session_id"], unique=False)
-    op.create_table(
-        "zoom_report_fetches",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("meeting_uuid", sa.String(length=128), nullable=False),
-        sa.Column("source", sa.String(length=16), nullable=False),
-        sa.Column("report_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("code", sa.String(length=64), nullable=True),
-        sa.Column("settled", sa.Boolean(), nullable=False),
-        sa.Column("fetched_at", types.UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_zoom_report_fetches_live_session_id_live_sessions")
-        ),
-        sa.ForeignKeyConstraint(
-            ["report_id"], ["zoom_reports.id"], name=op.f("fk_zoom_report_fetches_report_id_zoom_reports")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_report_fetches")),
-    )
-    op.create_index(
-        op.f("ix_zoom_report_fetches_live_session_id_meeting_uuid"),
-        "zoom_report_fetches",
-        ["live_session_id", "meeting_uuid"],
-        unique=False,
-    )
-    op.create_table(
         "presence_check_answers",
         sa.Column("check_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -312,6 +280,55 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("check_id", "trainee_id", name=op.f("pk_presence_check_answers")),
     )
+
+
+def add_places() -> None:
+    op.create_table(
+        "zoom_meetings",
+        sa.Column("meeting_id", sa.String(length=32), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=True),
+        sa.Column("settings_code", sa.String(length=64), nullable=False),
+        sa.Column("settings_at", types.UtcDateTime(), nullable=True),
+        sa.Column("due_at", types.UtcDateTime(), nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("meeting_id", name=op.f("pk_zoom_meetings")),
+    )
+    op.create_index(op.f("ix_zoom_meetings_due_at"), "zoom_meetings", ["due_at"], unique=False)
+    op.create_table(
+        "zoom_places",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meeting_id", sa.String(length=32), nullable=False),
+        sa.Column("zoom_kind", sa.String(length=8), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("wanted", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("registrant_id", sa.String(length=128), nullable=True),
+        sa.Column("join_url", types.Encrypted(), nullable=True),
+        sa.Column("due_at", types.UtcDateTime(), nullable=True),
+        sa.Column("asked_at", types.UtcDateTime(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("last_code", sa.String(length=64), nullable=True),
+        sa.Column("calls_on", sa.Date(), nullable=True),
+        sa.Column("adds", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("changes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.Column("wanted_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint(
+            "state in ('none', 'pending', 'registered', 'cancelled', 'refused')", name=op.f("ck_zoom_places_state")
+        ),
+        sa.CheckConstraint("zoom_kind in ('meeting', 'webinar')", name=op.f("ck_zoom_places_zoom_kind")),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_zoom_places_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_places")),
+        sa.UniqueConstraint("meeting_id", "trainee_id", name=op.f("uq_zoom_places_meeting_id_trainee_id")),
+    )
+    op.create_index(op.f("ix_zoom_places_due_at"), "zoom_places", ["due_at"], unique=False)
+    op.create_index(op.f("ix_zoom_places_trainee_id"), "zoom_places", ["trainee_id"], unique=False)
+
+
+def change_tables() -> None:
     op.add_column("live_sessions", sa.Column("reconciled_at", types.UtcDateTime(), nullable=True))
     op.add_column("live_sessions", sa.Column("locked_at", types.UtcDateTime(), nullable=True))
     with op.batch_alter_table("registrants") as table:
@@ -330,6 +347,8 @@ def upgrade() -> None:
         postgresql_where=sa.text("(event in ('', 'endpoint.url_validation') or stale)"),
     )
 
+
+def let_the_inbox_only_grow() -> None:
     # What was read before is read once more, so that it is sealed too. Then inbox and seals only grow.
     op.execute("UPDATE zoom_inbox SET taken_at = NULL")
     if op.get_bind().dialect.name == "postgresql":

@@ -8,12 +8,12 @@ from sqlalchemy import func, select, update
 
 from lti_tool.consequences import follow_attendance
 from lti_tool.session import COOKIE, start
-from lti_tool.sessions import days, requests
+from lti_tool.sessions import correcting, days, links, requests
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.housekeeping import audit_log
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.presence import attendance_corrections, attendance_requests, attendance_reviews, person_links
-from tests.training_day import FIVE, WHOLE_DAY, add_licence, present, stay
+from tests.training_day import FIVE, NINE, WHOLE_DAY, add_licence, add_trainee, present, stay
 from tests.unit.pages.browser import Browser
 
 WHY = "He rang and spelled his address."
@@ -378,6 +378,49 @@ def test_an_empty_page_says_so_helpfully(staff, where):
     page = staff.open(where)
     assert page.status == 200
     assert "Nothing" in page.text or "No " in page.text
+
+
+@pytest.fixture
+def thirty(database, happened, now):
+    """People who are linked, ask about the day, and of whom a correction waits."""
+    with database.write() as connection:
+        everybody = [add_trainee(connection, number, now) for number in range(100, 130)]
+        for each in everybody:
+            about = {"trainee_id": each, "now": now}
+            alias = f"alias{each}@example.org"
+            links.link(connection, kind="email", value=alias, meeting_id="", reason=WHY, actor="cli", **about)
+            requests.open_request(connection, session_id=happened.day, text=TEXT, **about)
+            propose(connection, happened.day, by=happened.elsewhere, **about)
+
+
+def propose(connection, session_id, *, by, **about):
+    values = {"from_at": NINE, "to_at": FIVE, "counts": True, "reason": WHY, "evidence": "The signed roster."}
+    return correcting.propose(connection, session_id=session_id, actor=f"staff:{by}", **values, **about)
+
+
+@pytest.mark.parametrize(
+    ("where", "each", "rest"),
+    [
+        ("/desk/links", 'id="link-', "Earlier links"),
+        ("/desk/attendance-requests", 'id="request-', "5 more requests wait"),
+        ("/desk/corrections", 'id="correction-', "5 more corrections wait"),
+    ],
+)
+def test_a_long_list_is_read_in_parts(staff, thirty, where, each, rest):
+    page = staff.open(where)
+    assert (page.html.count(each), rest in page.text) == (25, True)
+
+
+def test_the_earlier_links_are_on_the_pages_that_follow(staff, thirty):
+    (further,) = (each for each in staff.open("/desk/links").links if each.startswith("/desk/links?"))
+    page = staff.open(further)
+    assert (page.html.count('id="link-'), "Earlier links" in page.text) == (5, False)
+
+
+def test_what_the_reader_may_confirm_comes_before_the_readers_own(staff, thirty, happened, browse_staff, database, now):
+    with database.write() as connection:
+        last = propose(connection, happened.day, by=happened.staff, trainee_id=happened.whole, now=now)
+    assert f"/desk/corrections/{last}/confirm" in browse_staff(happened.elsewhere).open("/desk/corrections").html
 
 
 def test_requests_are_read_in_the_order_in_which_they_came(database, happened, now):

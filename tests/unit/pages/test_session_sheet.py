@@ -209,6 +209,17 @@ def test_a_session_is_added_from_the_desk(staff, happened, database) -> None:
     assert (refused.status, "wall_time_wrong" in refused.text) == (422, True)
 
 
+@pytest.mark.parametrize(
+    "odd", ["", "tomorrow", "2026-11-10", "2026-11-10T16:30Z", "9999-12-31T23:59", "0001-01-01T00:00"]
+)
+def test_an_odd_time_is_refused_with_words(staff, happened, odd: str) -> None:
+    page = staff.open("/desk/sessions/add")
+    given = {"module": "F1", "meeting": "853 0000 7777", "kind": "meeting", "join_url": ""}
+    assert staff.send(page, "/desk/sessions/add", starts=odd, **given).status == 422
+    ended = staff.send(page, f"/desk/sessions/{happened.next_day}/end", at=odd, reason="I was there.")
+    assert ended.status == 422
+
+
 def test_only_rooms_that_were_used_can_be_named(happened, database, now) -> None:
     with database.write() as connection:
         assert rooms.labels(connection, happened.day) == {}

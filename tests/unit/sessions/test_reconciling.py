@@ -6,8 +6,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, select, update
 
+from lti_tool.errors import Conflict
+from lti_tool.grades.settled_days import attended_day
 from lti_tool.sessions import days, live_sessions
 from lti_tool.sessions.attendance import ReportComparison, RoomStay
+from lti_tool.sessions.endings import end
 from lti_tool.sessions.settlement import LAST_WORD, settle
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
@@ -94,6 +97,30 @@ def test_becoming_reconciled_is_news_for_everybody_and_being_it_is_none(database
     assert versions(database) == [(1, False), (2, True)]
     again = settle(database, session_id, people, FIVE, LATER + LAST_WORD, heard, reports_settled=True)
     assert (again.written, show(database, session_id).reconciled_at) == (0, LATER)
+
+
+def test_whoever_could_not_be_settled_is_not_reconciled_with_the_others(database, session_id, trainee):
+    people = [present(trainee, *WHOLE_DAY)]
+    settle(database, session_id, people, FIVE, SOON, Heard())
+    with pytest.raises(Conflict, match="settlement_incomplete"):
+        settle(database, session_id, people, FIVE, LATER, lambda *_: 1 / 0, reports_settled=True)
+    assert show(database, session_id).state == "reconciled"
+    with database.read() as connection:
+        assert attended_day(connection, trainee, session_id).session_state == "provisional"
+    assert day_of(database, trainee, session_id).is_provisional
+    settle(database, session_id, people, FIVE, LATER, Heard(), reports_settled=True)
+    with database.read() as connection:
+        assert attended_day(connection, trainee, session_id).session_state == "reconciled"
+    assert not day_of(database, trainee, session_id).is_provisional
+
+
+def test_the_end_that_staff_corrected_while_it_was_settled_is_theirs(database, session_id, trainee):
+    people = [present(trainee, *WHOLE_DAY)]
+    for told in (FIVE, FIVE - timedelta(minutes=20)):
+        with database.write() as connection:
+            end(connection, session_id, at=told, reason="The trainer says so.", actor="cli", now=LATER)
+    settle(database, session_id, people, None, LATER, Heard())
+    assert show(database, session_id).ended_at == FIVE - timedelta(minutes=20)
 
 
 def test_a_part_of_the_class_without_report_makes_it_provisional_again(database, session_id, trainee):

@@ -1,7 +1,7 @@
 """Days that somebody has to look at: on the list until they are let stand, or the evidence becomes clear."""
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from lti_tool.errors import GatehouseError
 from lti_tool.sessions import days, reviews, unmatched
@@ -134,3 +134,11 @@ def test_somebody_unmatched_may_be_left_alone_until_the_evidence_changes(databas
     settled(database, session_id, now, present(None, stay(0, 100), **guest))
     with database.read() as connection:
         assert len(unmatched.everybody(connection)) == len(unmatched.waiting_since(connection)) == 1
+
+
+def test_somebody_whom_a_settlement_takes_off_the_list_while_it_is_read_is_left_out(database, session_id, now):
+    settled(database, session_id, now, present(None, *WHOLE_DAY, key="connection:A1F0-0001"))
+    meanwhile = iter([lambda: settled(database, session_id, now)])
+    with database.read() as connection:
+        event.listen(connection, "after_cursor_execute", lambda *_: next(meanwhile, bool)())
+        assert [each.day.person_key for each in unmatched.everybody(connection)] in ([], ["connection:A1F0-0001"])

@@ -18,6 +18,7 @@ from zoom_adapter.spans import union
 DAY = datetime(2027, 2, 6, tzinfo=UTC)
 UUID = "Qm9yZWFsaXMwMDAwMDAwMQ=="
 QUILL = "rgQuill-0001"
+ADA = "ada@example.org"
 Event = tuple[str, str, str]
 
 
@@ -193,6 +194,33 @@ def test_half_a_match_names_nobody() -> None:
     found = seen(nameless, [row("09:30", "12:00")])
     assert [each.person_key for each in found] == ["connection:P1", f"registrant:{QUILL}"]
     assert {flag for each in found for flag in each.flags} == {"report_missing", "report_only"}
+
+
+def test_half_a_match_names_nobody_by_an_address_either() -> None:
+    nameless = {"registrant_id": ""}
+    found = seen((join("09:00", **nameless), left("12:00", **nameless)), [row("09:00", "10:00", "1", "", ADA)])
+    assert [(each.person_key, told(each)) for each in found] == [
+        ("connection:P1", [("09:00:00", "12:00:00", "webhook")]),
+        (f"email:{ADA}", [("09:00:00", "10:00:00", "report")]),
+    ]
+    assert all(needs_review(each.flags) for each in found)
+
+
+def test_whoever_comes_when_somebody_leaves_is_somebody_else_though_the_stay_has_the_same_id() -> None:
+    nameless = {"registrant_id": ""}
+    found = seen((join("09:00", **nameless), left("10:00", **nameless)), [row("10:00:01", "12:00", "1", "")])
+    assert [each.person_key for each in found] == ["connection:P1", f"report:{UUID}:1"]
+
+
+def test_two_addresses_for_one_stay_are_two_people_and_looked_at() -> None:
+    by_mail = {"registrant_id": "", "email": ADA}
+    found = seen(
+        (join("09:00", **by_mail), left("12:00", **by_mail)), [row("09:00", "12:00", "1", "", "bo@example.org")]
+    )
+    assert {each.person_key: each.flags for each in found} == {
+        f"email:{ADA}": ("report_missing",),
+        "email:bo@example.org": ("report_only",),
+    }
 
 
 def test_a_row_that_fits_two_appearances_is_of_neither() -> None:

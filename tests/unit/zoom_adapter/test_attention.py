@@ -15,6 +15,7 @@ from sandbox.zoom.training_day import encode
 from tests.zoom_day import CLOSES, MEETING, people_of, whole_day
 from zoom_adapter import attention, reports
 from zoom_adapter.inbox import Delivery, Inbox
+from zoom_adapter.presence import take_inbox
 from zoom_adapter.schemas import read_notice
 
 DAY = whole_day(*people_of("late"))
@@ -102,6 +103,17 @@ def test_what_comes_about_a_locked_class_is_not_passed_over(database: Database, 
     assert told.count > 0
     with database.read() as connection:
         assert attention.locked_evidence(connection, CLOSES + timedelta(days=31)) == [], "nobody is told for ever"
+
+
+def test_what_nobody_had_read_when_the_class_was_locked_is_not_passed_over(database: Database, session_id: int) -> None:
+    while take_inbox(database, A_DAY_LATER):
+        pass
+    late = whole_day(*people_of("reconnects"), seed=3).events()[1:3]
+    deliver(database, late, A_DAY_LATER - timedelta(seconds=1))
+    lock(database, A_DAY_LATER)
+    take_inbox(database, A_DAY_LATER + timedelta(seconds=1))
+    with database.read() as connection:
+        assert [each.session_id for each in attention.locked_evidence(connection, A_DAY_LATER)] == [session_id]
 
 
 def test_the_next_class_of_the_same_meeting_is_no_news_of_the_locked_one(database: Database, session_id: int) -> None:

@@ -1,6 +1,7 @@
 """From the inbox to the people of a live session."""
 
 import random
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, arrivals, encode
 from tests.clock import TestClock
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, seconds, whole_day
-from zoom_adapter import replay
+from zoom_adapter import replay, reports
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.late_matches import match_late
 from zoom_adapter.presence import load_presence, settle_task, take_inbox
@@ -32,6 +33,8 @@ from zoom_adapter.schemas import read_notice
 from zoom_adapter.spans import union
 
 AFTER_CLASS = CLOSES + timedelta(hours=1)
+WEEK = timedelta(days=7)
+DAY_OF_ONE = whole_day(*people_of("all_day")).events()
 
 
 @pytest.fixture
@@ -314,6 +317,48 @@ def test_stale_deliveries_earn_nothing(database: Database, inbox: Inbox, session
     deliver(inbox, map(encode, whole_day(*people_of("late")).events()), now, stale=True)
     (person,) = present(database, session_id)
     assert (spans(person), person.flags) == ([], ("stale",))
+
+
+def in_year(year: str, event: dict[str, Any]) -> bytes:
+    """A LEFT or an end, said to have happened in another year."""
+    return re.sub(rb'("(?:leave|end)_time": ?")2026', rb"\g<1>" + year.encode(), encode(event))
+
+
+@pytest.mark.parametrize("year", ["0001", "2099", "9999"])
+@pytest.mark.parametrize("edge", ["participant_left", "ended"])
+def test_a_time_that_cannot_be_ends_nothing_and_stops_nothing(
+    database: Database, inbox: Inbox, session_id: int, now: datetime, edge: str, year: str
+) -> None:
+    odd = [in_year(year, event) for event in DAY_OF_ONE if event["event"].endswith(edge)]
+    others = [event for event in DAY_OF_ONE if not event["event"].endswith(("participant_left", "ended"))]
+    deliver(inbox, map(encode, others), now)
+    before = present(database, session_id)
+    deliver(inbox, odd, now)
+    while take_inbox(database, now):
+        pass
+    assert (ends(database, session_id), present(database, session_id)) == (None, before)
+    assert "open" in before[0].flags
+
+
+def test_a_time_that_cannot_be_makes_no_class_of_a_former_one(
+    database: Database, inbox: Inbox, session_id: int, now: datetime
+) -> None:
+    former = TrainingDay(MEETING, OPENS - WEEK, CLOSES - WEEK, people_of("late")).events()
+    deliver(inbox, [*map(encode, former[:-1]), re.sub(rb"2026", b"2099", encode(former[-1]))], now - WEEK)
+    assert present(database, session_id) == ()
+
+
+def test_reports_from_before_an_end_that_is_news_reconcile_nothing(
+    database: Database, inbox: Inbox, session_id: int, now: datetime
+) -> None:
+    deliver(inbox, map(encode, DAY_OF_ONE), now)
+    with database.write() as connection:
+        for minutes in (10, 5):
+            at = last_edge(whole_day(*people_of("all_day"))) - timedelta(minutes=minutes)
+            uuid = DAY_OF_ONE[0]["payload"]["object"]["uuid"]
+            reports.keep(connection, session_id, uuid, "report", [{"user_id": "1"}], at)
+        session = connection.execute(select(sessions_table).where(sessions_table.c.id == session_id)).one()
+        assert load_presence(connection, session).reports_settled is False
 
 
 class TestMatching:

@@ -350,6 +350,32 @@ def test_a_gate_that_shuts_when_zoom_was_silent_and_did_nothing_costs_a_look(dat
     assert (states(database, people[:1]), of(database, people[0]).due_at) == (["cancelled"], None)
 
 
+def test_a_minute_of_trouble_at_zoom_locks_nobody_out_for_the_day(database, registrar, zoom, people, now, clock):
+    zoom.trouble = lambda call, _body: (503, {}, "") if call in ("batch", "register") else None
+    want(database, people, now)
+    for _ in range(6):
+        registrar.run()
+        clock.advance(seconds=20)
+    zoom.trouble = lambda _call, _body: None
+    clock.advance(minutes=5)
+    registrar.run()
+    assert states(database, people) == ["registered"] * 3
+
+
+def test_one_on_whom_zoom_breaks_down_keeps_nobody_else_waiting_for_long(database, registrar, zoom, people, now, clock):
+    def trouble(call, body):
+        asked = body.get("registrants", [body]) if call in ("batch", "register") else []
+        return (500, {}, "") if any(each["email"] == "trainee2@example.org" for each in asked) else None
+
+    zoom.trouble = trouble
+    want(database, people, now)
+    for _ in range(6):
+        registrar.run()
+        clock.advance(seconds=20)
+    assert states(database, people) == ["registered", "pending", "registered"]
+    assert codes(database, people) == [None, "zoom_unavailable", None]
+
+
 def test_after_an_outage_of_hours_it_goes_on_within_minutes(database, registrar, zoom, people, now, clock):
     zoom.trouble = lambda _call, _body: requests.ConnectionError()
     want(database, people[:1], now)
@@ -384,7 +410,7 @@ def test_a_zoom_that_is_silent_for_hours_uses_up_nobodys_calls_of_the_day(
         registrar.run()
         clock.advance(minutes=10)
     assert zoom.calls.count("register") == 1
-    assert used(database, people[0]) == (1, 0)
+    assert used(database, people[0]) == (0, 0)
     zoom.trouble = lambda _call, _body: None
     clock.advance(hours=1)
     registrar.run()

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
 
+import pytest
+
 from lti_tool.sessions.agenda import Segment
 from lti_tool.sessions.attendance import PersonPresence, RoomStay, attend
 from zoom_adapter.connections import gather
@@ -104,6 +106,22 @@ def test_whoever_scheduled_the_meeting_runs_it() -> None:
     host = one(*(each._replace(is_host=True) for each in THERE))
     assert (host.flags, {each.role for each in host.intervals}) == (("staff_role",), {"host"})
     assert (hours(host), hours(host, staff_earn=True)) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        (THERE[0],),
+        (THERE[1],),
+        (THERE[0], Notice(kind="ended", at=at("12:00"), meeting_uuid=UUID)),
+        (*THERE[:1], notice("left", "11:00")),
+    ],
+)
+def test_whoever_runs_the_meeting_attends_no_second_that_only_the_report_shows(told: tuple[Notice, ...]) -> None:
+    row = ReportRow("1", "rgQuill-0001", "", "", at("09:00"), at("12:00"), "")
+    host = one(*(each._replace(is_host=each.kind != "ended") for each in told), rows=[row])
+    assert hours(host) <= 1, "only after the last thing known of the host"
+    assert "staff_role" in host.flags
 
 
 def test_only_the_time_in_the_role_is_lost() -> None:

@@ -299,6 +299,27 @@ def test_a_phone_is_also_bound_by_the_stay_alone() -> None:
     assert [person.person_key for person in found] == ["registrant:rgQuill-0001"]
 
 
+def test_a_phone_that_was_bound_to_two_registrants_takes_neither_ones_own_connection() -> None:
+    phone = {"registrant_id": "", "phone": "15550100142"}
+    other = {"registrant_id": "rgOther"}
+    found = seen(
+        join("09:00"),
+        left("10:00"),
+        join("09:00", "P2", "2", **other),
+        left("11:00", "P2", "2", **other),
+        join("09:05", "T1", "7", **phone),
+        left("10:30", "T1", "7", **phone),
+        notice("bind", "09:06", "T1", "7", bind_participant_uuid="P1", **phone),
+        notice("bind", "09:10", "T1", "7", bind_participant_uuid="P2", **phone),
+    )
+    assert {person.person_key: spans(person) for person in found} == {
+        "registrant:rgQuill-0001": [("09:00:00", "10:00:00")],
+        "registrant:rgOther": [("09:00:00", "11:00:00")],
+        "connection:T1": [("09:05:00", "10:30:00")],
+    }
+    assert all("conflict" in person.flags for person in found)
+
+
 def test_a_dial_in_alone_is_unmatched() -> None:
     phone = {"registrant_id": "", "phone": "15550100142"}
     person = one(join("09:00", **phone), left("10:00", **phone))
