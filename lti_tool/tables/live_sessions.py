@@ -83,5 +83,5 @@ attendances = Table(
         sqlite_where=text(CURRENT),
         postgresql_where=text(CURRENT),
     ),
-    Index(None, "trainee_id"),
+    Index(None, "trainee_id", "live_session_id"),
 )

@@ -329,6 +329,13 @@ def add_places() -> None:
 
 
 def change_tables() -> None:
+    op.drop_index(op.f("ix_attendances_trainee_id"), table_name="attendances")
+    op.create_index(
+        op.f("ix_attendances_trainee_id_live_session_id"),
+        "attendances",
+        ["trainee_id", "live_session_id"],
+        unique=False,
+    )
     op.add_column("live_sessions", sa.Column("reconciled_at", types.UtcDateTime(), nullable=True))
     op.add_column("live_sessions", sa.Column("locked_at", types.UtcDateTime(), nullable=True))
     with op.batch_alter_table("registrants") as table:

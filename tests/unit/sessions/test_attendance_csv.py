@@ -11,7 +11,8 @@ from lti_tool.sessions.attendance_csv import COLUMNS, Line, minutes, table
 PLAIN = Line(
     session=1, module="F1", date="2026-11-10", state="provisional", trainee=7, name="Zoë Ødegård",
     email="z@example.org", registrant="rg-1", minutes_present="390.00", minutes_forgiven="0.00",
-    minutes_of_teaching="390.00", minutes_required="312.00", completed="yes", credit="apa: 6.5", evidence="webhook",
+    minutes_of_teaching="390.00", minutes_required="312.00",
+    completed="yes", credit="apa: 6.5", evidence="webhook",
     notes="", needs_review="no",
     seconds_live=23400, seconds_in_report=None, version_id=1, settled_at="2026-11-11T01:00:00+00:00",
 )  # fmt: skip
