@@ -8,13 +8,23 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks import launches, primitives, start, webhooks
+from benchmarks import gates, launches, primitives, settlements, start, webhooks
 from benchmarks.installation import Installation, on_postgres, on_sqlite
 from benchmarks.platform import Platform, published
-from benchmarks.report import Figure, launch_figures, start_figures, tell, webhook_figures, write
+from benchmarks.report import (
+    Figure,
+    delivery_figures,
+    gate_figures,
+    launch_figures,
+    settlement_figures,
+    start_figures,
+    tell,
+    webhook_figures,
+    write,
+)
 from benchmarks.servers import ROOT
 
-ROWS = ("start", "webhook", "launch")
+ROWS = ("start", "gates", "settle", "deliver", "webhook", "launch")
 
 
 @click.command()
@@ -35,6 +45,12 @@ def _figures(rows: tuple[str, ...], folder: Path) -> Iterator[Figure]:
     python = Path(sys.executable)
     if "start" in rows:
         yield from start_figures(start.measure(folder, python))
+    if "gates" in rows:
+        yield from gate_figures(*gates.microseconds())
+    if "settle" in rows:
+        yield from settlement_figures(settlements.settlements(folder, python))
+    if "deliver" in rows:
+        yield from delivery_figures(settlements.deliveries(folder, python))
     if set(rows) & {"webhook", "launch"}:
         platform = Platform()
         with ExitStack() as stack:

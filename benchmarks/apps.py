@@ -16,13 +16,17 @@ class Forgetful:
     def append(self, _delivery: object) -> str:
         return "stored"
 
+    def count(self, *_refused: object) -> None:
+        pass
+
 
 def tool() -> Flask:
     """What `gatehouse serve --no-worker` runs, for the environment's settings."""
     settings = load_settings()
     configure(settings.log_level)
     app = WebProcess(settings, with_worker=False)()
-    without = webhook.blueprint(settings.zoom_secret_tokens, Forgetful(), lambda: datetime.now(UTC))  # type: ignore[arg-type]
+    nothing = Forgetful()
+    without = webhook.blueprint(settings.zoom_secret_tokens, nothing, lambda: datetime.now(UTC), nothing)  # type: ignore[arg-type]
     app.register_blueprint(without, name="without_database", url_prefix="/without-database")
     app.add_url_rule("/bare", "bare", lambda: Response(status=204), methods=["POST"])
     return app

@@ -3,13 +3,14 @@
 import json
 import os
 import platform as machine
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.launches import Side
 from benchmarks.primitives import Cost
+from benchmarks.settlements import Sent, Settled
 from benchmarks.start import Start
 from benchmarks.webhooks import DURABLE, Row
 
@@ -67,6 +68,36 @@ def start_figures(start: Start) -> Iterator[Figure]:
     yield _at_most(2, "start", "command to ready", start.ready_seconds, "s")
     yield _at_most(150, "start", "web + worker + SQLite at rest", start.idle_megabytes, "MB")
     yield Figure("start", "SIGTERM to the end", start.stop_seconds, "s")
+
+
+# Seconds for a day of so many people (a bound for 300 is nowhere set), and megabytes for any.
+SETTLED_WITHIN = {1000: 2.0, 10_000: 20.0}
+MEGABYTES = 300
+
+
+def settlement_figures(days: Iterable[Settled]) -> Iterator[Figure]:
+    """A day of so many people: reading what came, settling it, settling it again beside the report."""
+    for day in days:
+        who = f"{day.database}, {day.people:,} people, {day.events:,} events"
+        yield Figure("settle", f"{who}: read the inbox", day.reading, "s")
+        for says, seconds in (("settled", day.settling), ("settled with the report", day.with_report)):
+            bound = SETTLED_WITHIN.get(day.people)
+            figure = Figure("settle", f"{who}: {says}", seconds, "s")
+            yield _at_most(bound, "settle", figure.says, seconds, "s") if bound else figure
+        yield _at_most(MEGABYTES, "settle", f"{who}: peak memory", day.peak, "MB")
+
+
+def delivery_figures(classes: Iterable[Sent]) -> Iterator[Figure]:
+    """From the end of the meeting to the scores, and the scores to a platform that answers in 50 ms."""
+    for each in classes:
+        says = f"{each.database}: meeting ended → {each.scores} scores written"
+        yield _at_most(2, "deliver", says, each.written_seconds, "s")
+        yield _at_least(50, "deliver", f"{each.database}: scores delivered", each.delivered_each_second, "/s")
+
+
+def gate_figures(usual: float, dearest: float) -> Iterator[Figure]:
+    yield _at_most(100, "gates", "one decision, median of the demonstration's gates", usual, "µs")
+    yield _at_most(100, "gates", "one decision, the dearest gate", dearest, "µs")
 
 
 def _at_least(bound: float, row: str, says: str, value: float, unit: str = "") -> Figure:

@@ -1,28 +1,28 @@
 """The webhook row: durable appends against the same server answering without a database, and a burst."""
 
-import json
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, islice
 from statistics import median
 
+from benchmarks.days import big_day
 from benchmarks.installation import SECRET, Installation
 from benchmarks.load import Run, in_clumps, keep_busy, percentile, post
-from zoom_adapter.signature import sign
+from sandbox.zoom.random_days import full_day
+from sandbox.zoom.training_day import TrainingDay, encode, signed
 
 CLIENTS = 32
 ROUNDS = 5
 SECONDS_A_ROUND = 2
+PEOPLE = 300
 BURST = 4000
+BURST_PEOPLE = 1000
 BURST_CLUMPS = 10
 BURST_CLIENTS = 256
 
 DURABLE, WITHOUT_DATABASE, BARE = "/zoom/webhook", "/without-database/zoom/webhook", "/bare"
 PATHS = (DURABLE, WITHOUT_DATABASE, BARE)
-
-_numbers = count(1)
 
 
 @dataclass
@@ -83,53 +83,39 @@ def measure(installations: Sequence[Installation]) -> list[Row]:
 
 
 def _keep_busy(installation: Installation, path: str, size: int) -> Run:
-    run = keep_busy(installation.server.port, list(deliveries(path, size)), CLIENTS)
+    run = keep_busy(installation.server.port, _deliveries(path, size), CLIENTS)
     if not run.statuses() <= {200, 204}:
         raise RuntimeError(f"{installation.name}: {path} answered {sorted(run.statuses())}")
     return run
 
 
 def _burst(installation: Installation) -> Run:
-    """4,000 deliveries in ten clumps, one each second: everybody leaves for the break at once."""
-    requests = list(deliveries(DURABLE, BURST))
+    """The 4,000 deliveries of a day of a thousand that come closest together, in ten clumps, one each second."""
+    requests = [_post(DURABLE, body) for body in busiest(big_day(BURST_PEOPLE), BURST)]
     return in_clumps(installation.server.port, requests, BURST_CLUMPS, every=1.0, clients=BURST_CLIENTS)
 
 
-def deliveries(path: str, size: int) -> Iterator[bytes]:
-    """Signed deliveries as Zoom makes them, each with content of its own."""
-    for number in (next(_numbers) for _ in range(size)):
-        body = json.dumps(_joined(number)).encode()
-        timestamp = str(int(time.time()))
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "x-zm-request-timestamp": timestamp,
-            "x-zm-signature": sign(SECRET, timestamp, body),
-            "x-zm-request-id": f"request-{number}",
-        }
-        yield post(path, body, headers)
+def busiest(day: TrainingDay, size: int) -> list[bytes]:
+    """The bodies of so many deliveries in a row as come within the shortest time: small groups end, or the day."""
+    told = day.told()
+    first = min(range(len(told) - size + 1), key=lambda number: told[number + size - 1].at - told[number].at)
+    return [encode(each.event) for each in told[first : first + size]]
 
 
-def _joined(number: int) -> dict[str, object]:
-    participant = {
-        "user_id": str(16778240 + number),
-        "user_name": f"Trainee {number}",
-        "participant_user_id": f"user-{number}",
-        "participant_uuid": f"participant-{number}",
-        "registrant_id": f"registrant-{number}",
-        "email": f"trainee-{number}@example.org",
-        "join_time": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "id": f"id-{number}",
-    }
-    meeting = {
-        "id": "85746065432",
-        "uuid": "nPO6ai2ITFKdlPFXI8pc2A==",
-        "host_id": "x1yCzABCDEfg23HiJKl4mN",
-        "topic": "Training day",
-        "type": 2,
-        "start_time": "2026-12-01T17:00:00Z",
-        "timezone": "America/Los_Angeles",
-        "duration": 480,
-        "participant": participant,
-    }
-    payload = {"account_id": "AAAAAABBBB", "object": meeting}
-    return {"event": "meeting.participant_joined", "event_ts": 1796144400000 + number, "payload": payload}
+def _deliveries(path: str, size: int) -> list[bytes]:
+    """So many deliveries as Zoom makes them, each with content of its own."""
+    return [_post(path, body) for body in islice(_bodies, size)]
+
+
+def _endless() -> Iterator[bytes]:
+    """One day after the other."""
+    for seed in count(1):
+        day = full_day(PEOPLE, seed, meeting_id=str(85_000_000_000 + seed))
+        yield from (encode(event) for event in day.events())
+
+
+_bodies = _endless()
+
+
+def _post(path: str, body: bytes) -> bytes:
+    return post(path, body, signed(body, SECRET, datetime.now(UTC)))

@@ -18,10 +18,14 @@ EDGES = ("joined", "left")
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """`lost`: the share that never comes, by kind of delivery (see `Told`). `outages`: seconds after the beginning
-    between which nothing gets through. `copied`: the share that comes twice; `swarms`: how many come fifty-fold.
-    `late`: the share that comes by a retry after the class was settled for the first time. `stale`: the share of which
-    nothing but a copy outside the trusted time comes. `reports`: what becomes of the report of each instance."""
+    """What goes wrong on one day; shares are between 0 and 1.
+
+    `lost`: the share that never comes, by kind of delivery (see `Told`). `outages`: seconds after the beginning between
+    which nothing gets through. `copied`: the share that comes twice; `swarms`: how many come fifty-fold. `late`: the
+    share that comes by a retry after the class was settled for the first time. `stale`: the share of edges of which
+    nothing but a copy outside the trusted time comes; `replayed`: the share of which such a copy comes as well.
+    `reports`: what becomes of the report of each instance.
+    """
 
     lost: Mapping[str, float] = field(default_factory=dict)
     outages: tuple[tuple[int, int], ...] = ()
@@ -29,6 +33,7 @@ class Faults:
     swarms: int = 0
     late: float = 0.0
     stale: float = 0.0
+    replayed: float = 0.0
     shuffles: bool = True
     reports: tuple[str, ...] = ("complete",)
 
@@ -71,6 +76,7 @@ def random_faults(seed: int, instances: int = 1) -> Faults:
         swarms=chance.choice((0, 0, 2)),
         late=chance.choice((0, 0.1)),
         stale=chance.choice((0, 0, 0.03)),
+        replayed=chance.choice((0, 0.1)),
         shuffles=chance.random() < 0.9,
         reports=tuple(chance.choice(REPORTS) for _ in range(instances)),
     )
@@ -85,6 +91,7 @@ def play(day: TrainingDay, faults: Faults, seed: int = 0) -> Played:
     first = [Arrival(encode(told.event), fate == "stale") for told, fate in fates if fate in ("first", "stale")]
     late = [Arrival(encode(told.event)) for told, fate in fates if fate == "late"]
     first += chance.sample(first, k=int(len(first) * faults.copied))
+    first += [Arrival(encode(told.event), True) for told in chance.sample(fresh, k=int(len(fresh) * faults.replayed))]
     for swarm in chance.sample(first, k=min(faults.swarms, len(first))):
         first += [swarm] * 49
     if faults.shuffles:
