@@ -1,18 +1,23 @@
 """Which reports are due: the plan applied to what is on record about each live session."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 
 from sqlalchemy import Connection, func, select
 
+from lti_tool.db import Database
 from lti_tool.sessions.settlement import LAST_WORD
 from lti_tool.tables.evidence import zoom_report_fetches
 from lti_tool.tables.live_sessions import live_sessions
+from lti_tool.tasks import enqueue
 from zoom_adapter import instances, report_plan, reports
 from zoom_adapter.instances import NO_UUID, Session
 from zoom_adapter.report_plan import Standing
+
+Candidates = Callable[[Connection, datetime], Sequence[Session]]
+Due = Callable[[Connection, Session, datetime], Sequence[str]]
 
 RECONCILABLE = ("scheduled", "provisional", "reconciled")
 NO_INSTANCE = "zoom_no_instance"
@@ -52,6 +57,16 @@ def candidates(connection: Connection, now: datetime) -> list[Session]:
         .order_by(live_sessions.c.id)
     )
     return [row for row in connection.execute(query) if _may_be_due(row, now)]
+
+
+def ask_for_tasks(database: Database, kind: str, candidates: Candidates, is_due: Due, now: datetime) -> None:
+    """Enqueue one task of this kind for each of the live sessions of which something is due."""
+    with database.read() as connection:
+        found = [session.id for session in candidates(connection, now) if is_due(connection, session, now)]
+    if found:
+        with database.write() as connection:
+            for session_id in found:
+                enqueue(connection, kind, f"session:{session_id}", {"session_id": session_id}, now=now)
 
 
 def reconcilable(connection: Connection, session_id: int) -> Session | None:

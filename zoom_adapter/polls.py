@@ -17,10 +17,9 @@ from lti_tool.errors import OutboundError
 from lti_tool.sessions.settle_tasks import ask_for
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.presence import poll_answers
-from lti_tool.tasks import enqueue
 from zoom_adapter import instances, reports
 from zoom_adapter.client import ZoomApi
-from zoom_adapter.due_reports import RECONCILABLE, reconcilable
+from zoom_adapter.due_reports import RECONCILABLE, ask_for_tasks, reconcilable
 from zoom_adapter.instances import Session
 from zoom_adapter.schemas import instant, text
 
@@ -81,13 +80,7 @@ class PollReader:
         """Ask for a task for every live session of which polls are due. Never asks to be run again at once."""
         if self.api is None:
             return False
-        now = self.clock()
-        with self.database.read() as connection:
-            found = [session.id for session in _candidates(connection, now) if due(connection, session, now)]
-        if found:
-            with self.database.write() as connection:
-                for session_id in found:
-                    enqueue(connection, POLLS, f"session:{session_id}", {"session_id": session_id}, now=now)
+        ask_for_tasks(self.database, POLLS, _candidates, due, self.clock())
         return False
 
     def read_due(self, payload: Mapping[str, Any]) -> None:

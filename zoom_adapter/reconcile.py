@@ -16,10 +16,9 @@ from lti_tool.db import Database
 from lti_tool.errors import BadInput, Conflict, OutboundError
 from lti_tool.sessions import live_sessions, settle_tasks
 from lti_tool.sessions.settlement import LAST_WORD, verify_settleable
-from lti_tool.tasks import enqueue
 from zoom_adapter import instances, report_plan, reports
 from zoom_adapter.client import Kind, ZoomApi
-from zoom_adapter.due_reports import NO_INSTANCE, candidates, due, over_at, reconcilable
+from zoom_adapter.due_reports import NO_INSTANCE, ask_for_tasks, candidates, due, over_at, reconcilable
 from zoom_adapter.instances import NO_UUID, Session
 
 log = logging.getLogger(__name__)
@@ -60,13 +59,7 @@ class ReportReader:
         """Ask for a task for every live session of which a report is due. Never asks to be run again at once."""
         if self.api is None:
             return False
-        now = self.clock()
-        with self.database.read() as connection:
-            found = [session.id for session in candidates(connection, now) if due(connection, session, now)]
-        if found:
-            with self.database.write() as connection:
-                for session_id in found:
-                    enqueue(connection, RECONCILE, f"session:{session_id}", {"session_id": session_id}, now=now)
+        ask_for_tasks(self.database, RECONCILE, candidates, due, self.clock())
         return False
 
     def read_due(self, payload: Mapping[str, Any]) -> None:
