@@ -69,11 +69,11 @@ def answer(connection: Connection, check_id: int, trainee_id: int, now: datetime
 
     Raises NotFound "check_unknown"; Conflict "check_closed".
     """
-    query = select(checks, sessions.c.ends_at).join(sessions).where(checks.c.id == check_id)
+    query = select(checks, sessions.c.ends_at, sessions.c.state).join(sessions).where(checks.c.id == check_id)
     row = connection.execute(query).first()
     if row is None:
         raise NotFound("check_unknown", "There is no such question.", "Open the page of your sessions again.")
-    if not row.opens_at <= now < row.closes_at:
+    if row.state == "cancelled" or not row.opens_at <= now < row.closes_at:
         raise Conflict("check_closed", "The time for this answer is over.", "If you were there, write to staff.")
     mine = {"check_id": check_id, "trainee_id": trainee_id, "answered_at": now}
     if connection.execute(insert_ignoring(connection, answers).values(mine)).rowcount:
@@ -89,10 +89,11 @@ def of_session(connection: Connection, session_id: int) -> list[Asked]:
 
 
 def open_for(connection: Connection, trainee_id: int, now: datetime) -> list[Asked]:
-    """The checks open now in any session, with this person's answer."""
+    """The checks open now in any session that has not been called off, with this person's answer."""
     mine = (answers.c.check_id == checks.c.id) & (answers.c.trainee_id == trainee_id)
-    query = select(checks, answers.c.answered_at).outerjoin(answers, mine)
-    rows = connection.execute(query.where(checks.c.opens_at <= now, checks.c.closes_at > now).order_by(checks.c.id))
+    query = select(checks, answers.c.answered_at).join(sessions).outerjoin(answers, mine)
+    is_open = (checks.c.opens_at <= now, checks.c.closes_at > now, sessions.c.state != "cancelled")
+    rows = connection.execute(query.where(*is_open).order_by(checks.c.id))
     return [
         Asked(Check(row.id, row.live_session_id, row.opens_at, row.closes_at), answered_at=row.answered_at)
         for row in rows

@@ -1,4 +1,5 @@
 """A small platform that keeps values for tools (LTI client-side postMessage storage), well or badly, as a test wants.
+It tells neither names nor addresses.
 
 Neither Open edX nor Moodle does. Its course page frames the tool; its name is `localhost`, so that to the browser it is
 another site than the tool at `127.0.0.1`.
@@ -16,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from sandbox.stage import Stage
-from tests.platform import INSTRUCTOR, Platform
+from tests.platform import ABSENT, INSTRUCTOR, Platform
 
 # Answers what tools ask; MANNER says how well. What it heard is for the test.
 STORAGE = """
@@ -117,7 +118,9 @@ class CourseSite:
         if asked["login_hint"].startswith("teacher"):
             unit["roles"] = [INSTRUCTOR]
         message = self.platform.claims if custom else self.platform.deep_linking_claims
-        claims = message(asked["nonce"], instant, asked["login_hint"], **(unit if custom else {}))
+        # Without an address nobody of this course is taken for somebody of the other.
+        nameless = {"name": ABSENT, "email": ABSENT}
+        claims = message(asked["nonce"], instant, asked["login_hint"], **nameless, **(unit if custom else {}))
         sent = {"id_token": self.platform.sign(claims), "state": asked["state"]}
         fields = "".join(f'<input type="hidden" name="{name}" value="{value}">' for name, value in sent.items())
         return (

@@ -184,9 +184,17 @@ def test_second_rung_staff_pick_what_a_link_opens(open_course: Open, no_cookies:
     expect(window.tool.locator("body")).to_have_text("Picked: True")
 
 
-def test_second_rung_the_live_board_renews_itself(open_course: Open, no_cookies: dict[str, Any], stage: Stage) -> None:
-    """A script of the page shown asks for a part of it; the token stays with the script of the visit."""
+@pytest.fixture
+def running(stage: Stage) -> Iterator[RunningClass]:
     running = RunningClass(stage, meeting="86400009002")
+    yield running
+    running.call_off()
+
+
+def test_second_rung_the_live_board_renews_itself(
+    open_course: Open, no_cookies: dict[str, Any], running: RunningClass
+) -> None:
+    """A script of the page shown asks for a part of it; the token stays with the script of the visit."""
     window = open_course("good", no_cookies, user="teacher-2", page="desk")
     window.tool.get_by_role("link", name="Sessions", exact=True).click()
     window.tool.locator(f'a[href="/desk/sessions/{running.session}"]').click()

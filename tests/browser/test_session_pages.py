@@ -2,7 +2,7 @@
 script."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -23,11 +23,12 @@ STRANGER_LEFT = attendee("stranger", Visit(0, 3600), name="Somebody Unknown")
 
 
 @pytest.fixture(scope="module")
-def running(story: Story) -> RunningClass:
+def running(story: Story) -> Iterator[RunningClass]:
     """A class with Maya in it, and a stranger whom nobody knows."""
     running = RunningClass(story.stage)
     running.tell(MAYA, STRANGER)
-    return running
+    yield running
+    running.call_off()
 
 
 def assert_good(page: Page) -> None:

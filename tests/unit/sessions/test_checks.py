@@ -67,6 +67,17 @@ def test_no_check_in_a_cancelled_class(database, session_id) -> None:
     assert refused.value.code == "session_not_running"
 
 
+def test_calling_the_class_off_closes_its_question(database, session_id, now) -> None:
+    check_id = ask(database, session_id, 30)
+    with database.write() as connection:
+        trainee_id = add_trainee(connection, 1, now)
+        live_sessions.cancel(connection, session_id, reason="ill", actor="cli", now=NINE)
+        assert checks.open_for(connection, trainee_id, at(31)) == []
+        with pytest.raises(Conflict) as refused:
+            checks.answer(connection, check_id, trainee_id, at(31))
+    assert refused.value.code == "check_closed"
+
+
 def test_one_question_at_a_time(database, session_id) -> None:
     ask(database, session_id, 30)
     with pytest.raises(Conflict) as refused:
