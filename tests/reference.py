@@ -84,7 +84,10 @@ def all_commands() -> str:
 
 def commands(group: click.Group, path: str = "gatehouse") -> Iterator[tuple[str, click.Command]]:
     """Every command of a group, by what one types for it."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, f"{path} {name}")
         else:

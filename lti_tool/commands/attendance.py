@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lti_tool.commands.console import json_option, open_house, print_json, print_rows
+from lti_tool.commands.rehearsal import rehearse
 from lti_tool.desk import session_sheet
 from lti_tool.errors import BadInput
 from lti_tool.sessions import days, live_sessions
@@ -18,6 +19,9 @@ from lti_tool.sessions.live_sessions import LiveSession
 @click.group()
 def attendance() -> None:
     """Attendance of live sessions, as settled from Zoom's evidence."""
+
+
+attendance.add_command(rehearse)
 
 
 @attendance.command()

@@ -6,6 +6,8 @@ import click
 from sqlalchemy import func, select
 
 from lti_tool.commands.console import json_option, open_house, print_fields, print_json, print_rows, progress
+from lti_tool.commands.zoom_recover import recover
+from lti_tool.commands.zoom_reports import reconcile, reports, waive
 from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.house import House
 from lti_tool.sessions import evidence_gaps
@@ -21,6 +23,10 @@ from zoom_adapter.seals import WORDS, Head, Verdict
 @click.group()
 def zoom() -> None:
     """Zoom's deliveries: are they coming in, are they as they came, and what follows from them."""
+
+
+for _verb in (reconcile, reports, waive, recover):
+    zoom.add_command(_verb)
 
 
 @zoom.command()

@@ -65,7 +65,7 @@ def waive(session_id: int, reason: str) -> None:
     """
     with open_house() as house, house.database.write() as connection:
         count = waivers.waive(connection, session_id, actor="cli", reason=reason, now=house.clock())
-    click.echo(f"live session {session_id} waits no longer for {count} reports; its attendance is settled next")
+    click.echo(f"reports no longer waited for: {count}; the attendance of live session {session_id} is settled next")
 
 
 def _tell(house: House, session_id: int, outcomes: Sequence[Outcome], as_json: bool) -> None:

@@ -22,6 +22,13 @@ from tests.source import CODE, ROOT, Module, modules, refusals
 CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = ("app", "test", "sandbox", "bench")
 
+CODE_AND_PAGES = [
+    file
+    for room in ("lti_tool", "zoom_adapter")
+    for file in sorted((ROOT / room).rglob("*"))
+    if file.suffix in (".py", ".html")
+]
+
 # Who may enter without a session: platforms, Zoom, machines that watch, and who follows a link that is a secret itself.
 PUBLIC = {
     "health.alive",
@@ -178,6 +185,20 @@ def test_every_command_and_option_explains_itself() -> None:
         if isinstance(option, click.Option) and not option.help
     }
     assert silent | options == set()
+
+
+def test_every_command_that_is_named_anywhere_exists() -> None:
+    """In documents, in pages and in what a refusal tells to do."""
+    known = {tuple(path.split()) for path, _command in commands(main)}
+    nouns = {path[:2] for path in known}
+    files = [*CODE_AND_PAGES, *(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "config" / "example.env"]
+    named = {
+        (file.name, *match.group().strip("`").split())
+        for file in files
+        for match in re.finditer(r"`gatehouse( [a-z][a-z-]*){1,2}", file.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 40
+    assert {each for each in named if each[1:] not in known | nouns and each[1:3] not in known} == set()
 
 
 def pinned(lock: str) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""`gatehouse zoom reconcile` and `reports`, `gatehouse session lock` and `reopen`."""
+"""`gatehouse zoom reconcile`, `reports` and `waive`, `gatehouse session lock` and `reopen`."""
 
 import json
 from datetime import datetime, timedelta
@@ -128,6 +128,20 @@ def test_reports_lists_every_asking_and_the_next(
     assert len({each["report"] for each in told["fetches"]}) == 1
     assert told["next_at"] is None
     assert "Zoom is not asked again." in run(environment, "zoom", "reports", str(session_id)).stdout
+
+
+def test_a_report_that_zoom_never_gives_is_waived(
+    database: Database, environment: dict[str, str], zoom: ReportingZoom, session_id: int
+) -> None:
+    words = ("zoom", "waive", str(session_id), "--reason", "The account had no reports that month.")
+    assert run(environment, *words[:3]).exit_code == 2
+    assert run(environment, "session", "settle", str(session_id)).exit_code == 0
+    assert "reports no longer waited for: 1" in run(environment, *words).stdout
+    again = run(environment, *words)
+    assert (again.exit_code, "reports_settled" in again.stderr) == (1, True)
+    run(environment, "session", "settle", str(session_id))
+    shown = json.loads(run(environment, "attendance", "show", str(session_id), "--json").stdout)
+    assert shown["session"]["state"] == "reconciled"
 
 
 def test_lock_and_reopen(database: Database, environment: dict[str, str], zoom: ReportingZoom, session_id: int) -> None:
