@@ -38,6 +38,9 @@ class Database:
         )
         # Encrypted columns find their keys here (tables.types.Encrypted).
         self.engine.dialect.field_cipher = cipher  # type: ignore[attr-defined]
+        # PostgreSQL else shows each statement of a transaction what others have committed meanwhile.
+        view = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._readers = self.engine.execution_options(**view)
         self._writers_turn = Lock()
         self._turn_seconds = turn_seconds
         if self.is_sqlite:
@@ -46,7 +49,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read transaction: one consistent view, nothing to commit."""
-        with self.engine.connect() as connection, connection.begin():
+        with self._readers.connect() as connection, connection.begin():
             self._begin(connection, "BEGIN")
             yield connection
 

@@ -54,6 +54,16 @@ def test_a_writer_that_failed_leaves_the_turn_to_the_next(database: Database, no
     assert count_nonces(database) == 1
 
 
+def test_a_read_sees_one_view_whatever_is_committed_meanwhile(database: Database, now: datetime) -> None:
+    count = select(func.count()).select_from(used_nonces)
+    with database.read() as connection:
+        before = connection.scalar(count)
+        with database.write() as other:
+            add_nonce(other, "n1", now)
+        assert (before, connection.scalar(count)) == (0, 0)
+    assert count_nonces(database) == 1
+
+
 def test_the_same_nonce_is_inserted_only_once(database: Database, now: datetime) -> None:
     with database.write() as connection:
         assert [add_nonce(connection, "n1", now), add_nonce(connection, "n1", now)] == [1, 0]
