@@ -1,5 +1,6 @@
 """The audit log: who did what to what, when and why. It only grows."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,5 +24,20 @@ def record(
     `actor` and `subject` are ids such as "trainee:7", "staff:3", "system" or "session:12"; `details` holds plain JSON
     values. Neither may hold a name, an address or a health word.
     """
-    row = {"at": at, "actor": actor, "act": act, "subject": subject, "reason": reason, "details": details}
-    connection.execute(insert(audit_log), row)
+    record_all(connection, [(subject, details)], actor=actor, act=act, at=at, reason=reason)
+
+
+def record_all(
+    connection: Connection,
+    subjects: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    actor: str,
+    act: str,
+    at: datetime,
+    reason: str | None = None,
+) -> None:
+    """Write one act that was done to several, each (subject, details), as `record` does it to one."""
+    same = {"at": at, "actor": actor, "act": act, "reason": reason}
+    rows = [{**same, "subject": subject, "details": dict(details)} for subject, details in subjects]
+    if rows:
+        connection.execute(insert(audit_log), rows)

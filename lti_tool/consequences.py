@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from lti_tool.gates.completions import complete, end_completion
+from lti_tool.gates.completions import complete_by_attendance, end_completion
 from lti_tool.grades import awards, claims, ledger
 from lti_tool.grades.awards import SettledDay
 from lti_tool.grades.settled_days import completed_day, hold
@@ -53,9 +53,7 @@ def _settled_day(person: SettledPerson) -> SettledDay:
 def _follow_completions(connection: Connection, days: Sequence[SettledDay], now: datetime) -> None:
     """Completed: recorded once. No longer completed: this session's record ends, unless credit rests on it, and another
     session that completes the module takes its place."""
-    for day in days:
-        if day.day["completed"]:
-            _complete(connection, day, now)
+    _complete(connection, [day for day in days if day.day["completed"]], now)
     fallen = {day.trainee_id: day for day in days if not day.day["completed"]}
     for trainee_id, completion_id in _completions_of(connection, days[0].session_id, list(fallen)):
         if not _credit_rests_on(connection, fallen[trainee_id]):
@@ -63,20 +61,15 @@ def _follow_completions(connection: Connection, days: Sequence[SettledDay], now:
             end_completion(connection, completion_id, reason=reason, actor="system", now=now)
             other = completed_day(connection, trainee_id, fallen[trainee_id].module_id)
             if other is not None:
-                _complete(connection, other, now)
+                _complete(connection, [other], now)
 
 
-def _complete(connection: Connection, day: SettledDay, now: datetime) -> None:
-    complete(
-        connection,
-        day.trainee_id,
-        day.module_id,
-        day.held_on,
-        "attendance",
-        live_session_id=day.session_id,
-        actor="system",
-        now=now,
-    )
+def _complete(connection: Connection, days: Sequence[SettledDay], now: datetime) -> None:
+    """Record what these people, all of one session, have taken."""
+    if days:
+        module_id, held_on, session_id = days[0].module_id, days[0].held_on, days[0].session_id
+        people = [each.trainee_id for each in days]
+        complete_by_attendance(connection, people, module_id, held_on, live_session_id=session_id, now=now)
 
 
 def _completions_of(connection: Connection, session_id: int, trainee_ids: Sequence[int]) -> Sequence[tuple[int, int]]:

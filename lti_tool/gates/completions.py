@@ -1,5 +1,6 @@
 """Completions: records that a module was taken. Ended with a reason, never deleted, one in force per module (A8.4)."""
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -12,7 +13,8 @@ from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainees
 
-Origin = Literal["attendance", "imported", "staff"]
+# Where a completion comes from that nobody attended here.
+Origin = Literal["imported", "staff"]
 
 
 def complete(
@@ -22,32 +24,28 @@ def complete(
     completed_on: date,
     origin: Origin,
     *,
-    live_session_id: int | None = None,
     evidence: str | None = None,
     actor: str,
     now: datetime,
 ) -> int | None:
-    """Record that a module was taken; its id, or None when a completion of that module is in force already.
+    """Record on somebody's word that a module was taken; its id, or None when a completion of that module is in force
+    already. It never changes an existing record."""
+    row = {"trainee_id": trainee_id, "origin": origin, "live_session_id": None, "evidence": evidence}
+    return _record(connection, [row], module_id, completed_on, actor, now).get(trainee_id)
 
-    `live_session_id` goes with origin attendance and with no other. It never changes an existing record.
-    """
-    row = {
-        "trainee_id": trainee_id,
-        "module_id": module_id,
-        "completed_on": completed_on,
-        "origin": origin,
-        "live_session_id": live_session_id,
-        "evidence": evidence,
-        "recorded_by": actor,
-        "recorded_at": now,
-    }
-    completion_id = connection.scalar(insert_ignoring(connection, completions).values(row).returning(completions.c.id))
-    if completion_id is None:
-        return None
-    subject = f"completion:{completion_id}"
-    details: dict[str, Any] = {"trainee": trainee_id, "module": module_id, "origin": origin}
-    audit.record(connection, actor=actor, act="completion_recorded", subject=subject, at=now, **details)
-    return int(completion_id)
+
+def complete_by_attendance(
+    connection: Connection,
+    trainee_ids: Collection[int],
+    module_id: str,
+    held_on: date,
+    *,
+    live_session_id: int,
+    now: datetime,
+) -> None:
+    """Record that several people took a module in one live session. Whoever has a completion in force keeps that."""
+    origin = {"origin": "attendance", "live_session_id": live_session_id, "evidence": None}
+    _record(connection, [{"trainee_id": each, **origin} for each in trainee_ids], module_id, held_on, "system", now)
 
 
 def end_completion(
@@ -100,3 +98,29 @@ def in_force(connection: Connection, module_id: str | None = None) -> list[Row[A
         .order_by(completions.c.id)
     )
     return list(connection.execute(wanted if module_id is None else wanted.where(completions.c.module_id == module_id)))
+
+
+def _record(
+    connection: Connection,
+    rows: Sequence[Mapping[str, Any]],
+    module_id: str,
+    completed_on: date,
+    actor: str,
+    now: datetime,
+) -> dict[int, int]:
+    """The ids of the completions recorded, by trainee: the unique index leaves out whoever has one in force."""
+    if not rows:
+        return {}
+    same = {"module_id": module_id, "completed_on": completed_on, "recorded_by": actor, "recorded_at": now}
+    written = connection.execute(
+        insert_ignoring(connection, completions).returning(completions.c.trainee_id, completions.c.id),
+        [{**row, **same} for row in rows],
+    )
+    made = {row.trainee_id: row.id for row in written}
+    origins = {row["trainee_id"]: row["origin"] for row in rows}
+    acts = [
+        (f"completion:{made_id}", {"trainee": trainee_id, "module": module_id, "origin": origins[trainee_id]})
+        for trainee_id, made_id in made.items()
+    ]
+    audit.record_all(connection, acts, actor=actor, act="completion_recorded", at=now)
+    return made

@@ -73,9 +73,8 @@ def award_credits(connection: Connection, ready: Sequence[ReadyClaim], now: date
         [_row(each, now) for each in ready],
     )
     awarded = {(row.trainee_id, row.body_id) for row in written}
-    for each in ready:
-        if (each.day.trainee_id, each.body.id) in awarded:
-            _record(connection, each, now)
+    acts = [_act(each) for each in ready if (each.day.trainee_id, each.body.id) in awarded]
+    audit.record_all(connection, acts, actor="system", act="credit_awarded", at=now)
     return awarded
 
 
@@ -120,15 +119,8 @@ def _basis(attended: SettledDay, body: CreditBody, checklist: Checklist) -> dict
     }
 
 
-def _record(connection: Connection, claim: ReadyClaim, now: datetime) -> None:
-    audit.record(
-        connection,
-        actor="system",
-        act="credit_awarded",
-        subject=f"trainee:{claim.day.trainee_id}",
-        at=now,
-        session=claim.day.session_id,
-        module=claim.day.module_id,
-        body=claim.body.id,
-        credits=str(claim.checklist.credits),
-    )
+def _act(claim: ReadyClaim) -> tuple[str, dict[str, Any]]:
+    """What the audit log tells of this award: of whom, and its details."""
+    day, credit = claim.day, str(claim.checklist.credits)
+    details = {"session": day.session_id, "module": day.module_id, "body": claim.body.id, "credits": credit}
+    return f"trainee:{day.trainee_id}", details

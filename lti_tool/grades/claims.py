@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, String, and_, cast, literal, or_, select, union, update
+from sqlalchemy import Connection, Row, String, and_, bindparam, cast, literal, or_, select, union, update
 
 from lti_tool import audit, publication
 from lti_tool.db import insert_ignoring
@@ -196,13 +196,13 @@ def _decide(programme: Programme, day: SettledDay, body_id: str, known: _Known) 
 
 
 def _write(connection: Connection, decided: Sequence[_Decided], now: datetime) -> None:
-    rows = [_row(connection, each, now) for each in decided]
-    added = [row for each, row in zip(decided, rows, strict=True) if each.before is None]
+    rows = [(each, _row(connection, each, now)) for each in decided]
+    added = [row for each, row in rows if each.before is None]
+    changed = [{**row, "claim": each.before.id} for each, row in rows if each.before is not None]
     if added:
         connection.execute(insert_ignoring(connection, claims), added)
-    for each, row in zip(decided, rows, strict=True):
-        if each.before is not None:
-            connection.execute(update(claims).where(claims.c.id == each.before.id), row)
+    if changed:
+        connection.execute(update(claims).where(claims.c.id == bindparam("claim")), changed)
 
 
 def _row(connection: Connection, decided: _Decided, now: datetime) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from lti_tool.errors import AccessDenied, BadInput, Conflict, GatehouseError, No
 from lti_tool.gates import completions, decisions, exceptions
 from lti_tool.publication import Published
 from lti_tool.tables.housekeeping import audit_log
+from tests.training_day import add_session, add_trainee
 from tests.unit.gates.people_and_programmes import demo
 from tests.unit.people_of_tests import launched
 
@@ -39,6 +40,27 @@ def test_many_at_once_make_one_completion(database: Database, now: datetime) -> 
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(made is not None for made in pool.map(complete, range(16))) == 1
+
+
+def test_a_class_is_recorded_at_once_and_whoever_has_a_completion_keeps_that(
+    database: Database, published: Published, now: datetime
+) -> None:
+    with database.write() as connection:
+        session_id = add_session(connection, published, now)
+        one, two, three = (add_trainee(connection, number, now) for number in (1, 2, 3))
+        completions.complete(connection, two, "F1", date(2024, 7, 13), "imported", actor="cli", now=now)
+        for _ in range(2):
+            completions.complete_by_attendance(
+                connection, [one, two, three], "F1", now.date(), live_session_id=session_id, now=now
+            )
+        completions.complete_by_attendance(connection, [], "F1", now.date(), live_session_id=session_id, now=now)
+        kept = {each: completions.of_trainee(connection, each) for each in (one, two, three)}
+        acts = connection.execute(select(audit_log).where(audit_log.c.act == "completion_recorded")).all()
+    found = {each: [(row.origin, row.live_session_id) for row in rows] for each, rows in kept.items()}
+    attended = [("attendance", session_id)]
+    assert found == {one: attended, two: [("imported", None)], three: attended}
+    by_attendance = {row.subject: row.details["trainee"] for row in acts if row.details["origin"] == "attendance"}
+    assert by_attendance == {f"completion:{kept[each][0].id}": each for each in (one, three)}
 
 
 def test_attendance_is_the_only_origin_with_a_live_session(database: Database, now: datetime) -> None:
