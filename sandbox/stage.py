@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -154,8 +155,9 @@ class Stage:
         self.zoom.wait_until_ready(f"{self.zoom_url}/healthz")
         self.start_tool()
         self.lms.wait_until_ready(f"{self.lms_url}/healthz")
-        self._register_platform()
-        self._schedule()
+        with ThreadPoolExecutor() as both:
+            for each in [both.submit(self._register_platform), both.submit(self._schedule)]:
+                each.result()
 
     def close(self) -> None:
         for actor in reversed(self.actors):
