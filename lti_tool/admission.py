@@ -17,8 +17,9 @@ from lti_tool.gates.decisions import needed_facts
 from lti_tool.gates.evaluate import evaluate
 from lti_tool.gates.facts import load_facts
 from lti_tool.rosters.due import is_placed_in
-from lti_tool.sessions import live_sessions, places
+from lti_tool.sessions import live_sessions
 from lti_tool.sessions.live_sessions import LiveSession
+from lti_tool.sessions.meetings import places
 from lti_tool.tables.courses import enrolments, placements, roster_members
 from lti_tool.tables.gates import completions, equivalency_requests, exceptions
 from lti_tool.tables.live_sessions import live_sessions as sessions_table

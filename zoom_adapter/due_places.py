@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, literal, null, or_, select, update
 
 from lti_tool.db import Database
-from lti_tool.sessions import places
+from lti_tool.sessions.meetings import places
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import zoom_places

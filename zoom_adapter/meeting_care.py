@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, 
 
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import OutboundError
-from lti_tool.sessions.demands import LOOKED_AT
+from lti_tool.sessions.meetings.demands import LOOKED_AT
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.presence import zoom_meetings, zoom_places

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, select, update
 
 from lti_tool.db import insert_ignoring
-from lti_tool.sessions import links
-from lti_tool.sessions.links import Links
+from lti_tool.sessions.by_hand import links
+from lti_tool.sessions.by_hand.links import Links
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.people import trainees
 from zoom_adapter.persons import Identity

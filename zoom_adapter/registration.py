@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from lti_tool.db import Database
 from lti_tool.errors import NoAnswer, OutboundError
-from lti_tool.sessions import links
+from lti_tool.sessions.by_hand import links
 from lti_tool.tasks import Clock, backoff
 from zoom_adapter import due_places
 from zoom_adapter.api_errors import ZoomRefused, text_of

@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from lti_tool import audit
 from lti_tool.errors import Conflict
 from lti_tool.sessions import live_sessions
+from lti_tool.sessions.by_hand.words import reason_given
 from lti_tool.sessions.settle_tasks import ask_for
 from lti_tool.sessions.settlement import verify_settleable
-from lti_tool.sessions.words import reason_given
 from zoom_adapter import instances, reports
 from zoom_adapter.due_reports import over_at, reconcilable
 from zoom_adapter.report_plan import CONFIRMATION

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from lti_tool import people
 from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
 from lti_tool.errors import BadInput
-from lti_tool.sessions import links, unmatched
-from lti_tool.sessions.links import Claim
+from lti_tool.sessions.by_hand import links, unmatched
+from lti_tool.sessions.by_hand.links import Claim
 
 SHOWN = (
     "id", "kind", "value", "meeting_id", "trainee_id", "reason", "made_by", "made_at", "undone_by", "undone_reason",

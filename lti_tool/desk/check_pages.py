@@ -10,7 +10,8 @@ from lti_tool import publication
 from lti_tool.page import go, show
 from lti_tool.request import connection, now
 from lti_tool.session import access, viewer
-from lti_tool.sessions import checks, live_sessions
+from lti_tool.sessions import live_sessions
+from lti_tool.sessions.asking import checks
 from lti_tool.url_parts import read_id
 
 blueprint = Blueprint("desk_checks", __name__, url_prefix="/desk/sessions/<int:session_id>/checks")

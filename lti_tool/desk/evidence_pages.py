@@ -17,17 +17,8 @@ from lti_tool.page import go, show
 from lti_tool.programme.model import Programme
 from lti_tool.request import connection, now
 from lti_tool.session import access, viewer
-from lti_tool.sessions import (
-    correcting,
-    corrections,
-    day_picture,
-    day_words,
-    days,
-    effects,
-    live_sessions,
-    requests,
-    reviews,
-)
+from lti_tool.sessions import day_picture, day_words, days, live_sessions
+from lti_tool.sessions.by_hand import correcting, corrections, effects, requests, reviews
 from lti_tool.sessions.day_picture import Picture, Stretch
 from lti_tool.sessions.days import AttendedDay
 

@@ -18,10 +18,11 @@ from lti_tool.errors import BadInput
 from lti_tool.page import go, show
 from lti_tool.request import connection, now
 from lti_tool.session import access, viewer
-from lti_tool.sessions import effects, links, live_sessions, reviews, unmatched
-from lti_tool.sessions.effects import Effect
-from lti_tool.sessions.links import Claim
-from lti_tool.sessions.unmatched import Seen
+from lti_tool.sessions import live_sessions
+from lti_tool.sessions.by_hand import effects, links, reviews, unmatched
+from lti_tool.sessions.by_hand.effects import Effect
+from lti_tool.sessions.by_hand.links import Claim
+from lti_tool.sessions.by_hand.unmatched import Seen
 from lti_tool.url_parts import read_id
 
 blueprint = Blueprint("matching", __name__, url_prefix="/desk")

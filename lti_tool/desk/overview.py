@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Row, case, func, select, true
 from lti_tool.actors import trainee_of
 from lti_tool.courses import mapping
 from lti_tool.rosters import lists
-from lti_tool.sessions import corrections, endings, reviews, unmatched
+from lti_tool.sessions import endings
+from lti_tool.sessions.by_hand import corrections, reviews, unmatched
 from lti_tool.tables.credit import awards, claims
 from lti_tool.tables.evidence import zoom_gaps
 from lti_tool.tables.gates import equivalency_requests as requests

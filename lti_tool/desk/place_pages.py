@@ -10,10 +10,11 @@ from lti_tool.errors import Conflict
 from lti_tool.page import go, show
 from lti_tool.request import connection, house, now
 from lti_tool.session import access, viewer
-from lti_tool.sessions import live_sessions, meeting_settings, place_words, places
+from lti_tool.sessions import live_sessions
 from lti_tool.sessions.live_sessions import LiveSession
-from lti_tool.sessions.place_words import Standing
-from lti_tool.sessions.places import ListedPlace
+from lti_tool.sessions.meetings import meeting_settings, place_words, places
+from lti_tool.sessions.meetings.place_words import Standing
+from lti_tool.sessions.meetings.places import ListedPlace
 
 blueprint = Blueprint("desk_places", __name__, url_prefix="/desk/sessions/<int:session_id>/zoom")
 

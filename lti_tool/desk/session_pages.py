@@ -14,7 +14,8 @@ from lti_tool.page import show
 from lti_tool.programme.model import Programme
 from lti_tool.request import connection, house, now, writes
 from lti_tool.session import access, viewer
-from lti_tool.sessions import day_picture, day_versions, day_words, live_sessions, participation, rooms
+from lti_tool.sessions import day_picture, day_versions, day_words, live_sessions, rooms
+from lti_tool.sessions.asking import participation
 from lti_tool.sessions.live_sessions import LiveSession
 from lti_tool.sessions.progress import Progress, progress
 from lti_tool.sessions.report_progress import ReportProgress

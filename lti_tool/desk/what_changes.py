@@ -10,8 +10,8 @@ from lti_tool.grades import claims
 from lti_tool.grades.awards import SettledDay
 from lti_tool.grades.checklist import Checklist
 from lti_tool.grades.claim_lines import body_name
-from lti_tool.sessions.effects import Effect
-from lti_tool.sessions.review_flags import needs_review
+from lti_tool.sessions.by_hand.effects import Effect
+from lti_tool.sessions.by_hand.review_flags import needs_review
 
 
 @dataclass(frozen=True, slots=True)

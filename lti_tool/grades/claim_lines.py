@@ -11,7 +11,7 @@ from lti_tool import times
 from lti_tool.grades.checklist import ClaimCase, Licence, Line, StaffFact
 from lti_tool.grades.credited_time import Missed, missed, stretches
 from lti_tool.programme.model import CreditBody, CreditPolicy, DocumentRow, Programme
-from lti_tool.sessions.participation import is_enough
+from lti_tool.sessions.asking.participation import is_enough
 
 
 def offering(body: CreditBody | None, policy: CreditPolicy | None, credits: Decimal | None, case: ClaimCase) -> Line:

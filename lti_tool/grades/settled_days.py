@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row, Select, Text, and_, cast, select
 
 from lti_tool.grades.awards import SettledDay
 from lti_tool.sessions.attendance_versions import IN_PROGRESS
+from lti_tool.sessions.by_hand.review_flags import needs_review
 from lti_tool.sessions.days import REVIEW_OF_THIS, STATE_OF_DAY
-from lti_tool.sessions.review_flags import needs_review
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_reviews

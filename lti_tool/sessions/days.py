@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, select
 
 from lti_tool.sessions.attendance_versions import IN_PROGRESS
+from lti_tool.sessions.by_hand.review_flags import needs_review
 from lti_tool.sessions.day_picture import missing_seconds
-from lti_tool.sessions.review_flags import needs_review
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.presence import attendance_reviews
 

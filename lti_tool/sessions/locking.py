@@ -10,11 +10,12 @@ from sqlalchemy import Connection, Select, select, update
 
 from lti_tool import audit
 from lti_tool.errors import Conflict
-from lti_tool.sessions import live_sessions, reviews
+from lti_tool.sessions import live_sessions
+from lti_tool.sessions.by_hand import reviews
+from lti_tool.sessions.by_hand.words import reason_given
 from lti_tool.sessions.live_sessions import LiveSession
 from lti_tool.sessions.settle_tasks import SETTLE, ask_for
 from lti_tool.sessions.settlement import LAST_WORD
-from lti_tool.sessions.words import reason_given
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.live_sessions import live_sessions as table
 from lti_tool.tables.presence import attendance_corrections, attendance_requests

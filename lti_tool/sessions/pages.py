@@ -12,7 +12,10 @@ from lti_tool.grades import shown_claims
 from lti_tool.page import show
 from lti_tool.request import connection, house, now
 from lti_tool.session import access, viewer
-from lti_tool.sessions import calendar_feed, day_picture, days, live_sessions, participation, places, requests, rooms
+from lti_tool.sessions import calendar_feed, day_picture, days, live_sessions, rooms
+from lti_tool.sessions.asking import participation
+from lti_tool.sessions.by_hand import requests
+from lti_tool.sessions.meetings import places
 from lti_tool.sessions.progress import progress
 from lti_tool.tables.people import trainees
 from lti_tool.trainee import offerings

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, select
 from lti_tool import publication
 from lti_tool.errors import Conflict
 from lti_tool.programme.model import CompletionPolicy
-from lti_tool.sessions import corrections, participation, questions
 from lti_tool.sessions.agenda import taught, to_json
+from lti_tool.sessions.asking import participation, questions
+from lti_tool.sessions.asking.questions import Questions
 from lti_tool.sessions.attendance import PersonPresence, PresenceInterval, attend
 from lti_tool.sessions.attendance_versions import Measured
+from lti_tool.sessions.by_hand import corrections
 from lti_tool.sessions.live_sessions import LiveSession
-from lti_tool.sessions.questions import Questions
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_reviews
 

@@ -20,9 +20,9 @@ from lti_tool.sessions import attendance_versions as versions
 from lti_tool.sessions import live_sessions
 from lti_tool.sessions.attendance import Attendance, PersonPresence
 from lti_tool.sessions.attendance_versions import Measured
+from lti_tool.sessions.by_hand.review_flags import needs_review
 from lti_tool.sessions.comparison import compare
 from lti_tool.sessions.live_sessions import LiveSession
-from lti_tool.sessions.review_flags import needs_review
 from lti_tool.sessions.rounds import Round, corrected, open_round
 from lti_tool.tables.live_sessions import live_sessions as table
 

@@ -7,7 +7,8 @@ from lti_tool import publication
 from lti_tool.page import go, show
 from lti_tool.request import connection, now
 from lti_tool.session import access, viewer
-from lti_tool.sessions import checks, live_sessions
+from lti_tool.sessions import live_sessions
+from lti_tool.sessions.asking import checks
 
 blueprint = Blueprint("checks", __name__, url_prefix="/presence")
 

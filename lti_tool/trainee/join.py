@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 from lti_tool import people
 from lti_tool.errors import AccessDenied
 from lti_tool.session import LIFETIME, Viewer, viewer_of
-from lti_tool.sessions import places
 from lti_tool.sessions.live_sessions import LiveSession
+from lti_tool.sessions.meetings import places
 from lti_tool.signing import SignatureExpired, SignatureWrong, load, sign
 
 PURPOSE = "join"

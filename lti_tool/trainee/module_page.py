@@ -17,9 +17,10 @@ from lti_tool.gates.tree import Decision, blocking, walk
 from lti_tool.grades import shown_claims
 from lti_tool.programme.model import Module, PlannedSession, Programme
 from lti_tool.publication import Published
-from lti_tool.sessions import days, live_sessions, places
+from lti_tool.sessions import days, live_sessions
 from lti_tool.sessions.agenda import instructional_seconds
 from lti_tool.sessions.live_sessions import LiveSession
+from lti_tool.sessions.meetings import places
 from lti_tool.trainee.offerings import announced
 
 

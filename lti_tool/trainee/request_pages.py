@@ -9,7 +9,8 @@ from lti_tool.errors import NotFound
 from lti_tool.page import go
 from lti_tool.request import connection, now
 from lti_tool.session import access, viewer
-from lti_tool.sessions import days, live_sessions, requests
+from lti_tool.sessions import days, live_sessions
+from lti_tool.sessions.by_hand import requests
 
 blueprint = Blueprint("day_requests", __name__, url_prefix="/sessions")
 

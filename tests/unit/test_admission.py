@@ -8,7 +8,8 @@ from sqlalchemy import insert, update
 from lti_tool import admission
 from lti_tool.admission import PlacePlan, plan
 from lti_tool.gates.completions import complete
-from lti_tool.sessions import live_sessions, places
+from lti_tool.sessions import live_sessions
+from lti_tool.sessions.meetings import places
 from lti_tool.tables.courses import enrolments, roster_members
 from lti_tool.tables.gates import completions
 from lti_tool.tables.platforms import registrations

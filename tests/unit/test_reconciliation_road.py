@@ -15,7 +15,8 @@ from lti_tool.db import Database
 from lti_tool.grades import awards, claims
 from lti_tool.house import House, build_house
 from lti_tool.publication import Published, current, publish
-from lti_tool.sessions import days, live_sessions, locking, reviews
+from lti_tool.sessions import days, live_sessions, locking
+from lti_tool.sessions.by_hand import reviews
 from lti_tool.sessions.days import AttendedDay
 from lti_tool.settings import Settings
 from lti_tool.tables.evidence import zoom_inbox

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from lti_tool.grades import awards, ledger
 from lti_tool.house import build_house
 from lti_tool.http import Http
-from lti_tool.sessions import days, evidence_gaps, live_sessions, places
+from lti_tool.sessions import days, evidence_gaps, live_sessions
+from lti_tool.sessions.meetings import places
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tasks import Every
 from lti_tool.wiring import build_worker, settle_now

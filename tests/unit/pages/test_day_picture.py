@@ -9,10 +9,10 @@ from hypothesis import strategies as some
 from lti_tool.sessions import day_words
 from lti_tool.sessions.agenda import Segment
 from lti_tool.sessions.attendance import RoomStay, attend
+from lti_tool.sessions.by_hand.review_flags import REVIEW_FLAGS
 from lti_tool.sessions.day_picture import WIDTH, draw, grades, missing_seconds, stretches, strip, whereabouts
 from lti_tool.sessions.day_words import room_name
 from lti_tool.sessions.pieces import GRADES
-from lti_tool.sessions.review_flags import REVIEW_FLAGS
 from tests.training_day import at, stay
 from zoom_adapter.agreement import COMPLETED, REPORT_LACKS, UNCONFIRMED, WAITED, WEBHOOKS_LACK
 

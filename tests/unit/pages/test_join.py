@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from lti_tool.app import close_app, create_app
 from lti_tool.house import build_house
-from lti_tool.sessions import places
+from lti_tool.sessions.meetings import places
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.people import trainees

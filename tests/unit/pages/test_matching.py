@@ -8,7 +8,8 @@ from sqlalchemy import func, select, update
 
 from lti_tool.consequences import follow_attendance
 from lti_tool.session import COOKIE, start
-from lti_tool.sessions import correcting, days, links, requests
+from lti_tool.sessions import days
+from lti_tool.sessions.by_hand import correcting, links, requests
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.housekeeping import audit_log
 from lti_tool.tables.live_sessions import attendances, live_sessions

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lti_tool.sessions.attendance import PersonPresence
-from lti_tool.sessions.review_flags import needs_review
+from lti_tool.sessions.by_hand.review_flags import needs_review
 from zoom_adapter.connections import gather
 from zoom_adapter.persons import people
 from zoom_adapter.report_rows import ReportRow

@@ -9,8 +9,9 @@ from sqlalchemy import delete, select
 from lti_tool import people
 from lti_tool.db import Database
 from lti_tool.publication import Published
-from lti_tool.sessions import days, links, live_sessions
-from lti_tool.sessions.links import Claim
+from lti_tool.sessions import days, live_sessions
+from lti_tool.sessions.by_hand import links
+from lti_tool.sessions.by_hand.links import Claim
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tasks import Worker

@@ -7,7 +7,9 @@ import requests
 from sqlalchemy import select
 
 from lti_tool import publication
-from lti_tool.sessions import links, live_sessions, meeting_settings, places
+from lti_tool.sessions import live_sessions
+from lti_tool.sessions.by_hand import links
+from lti_tool.sessions.meetings import meeting_settings, places
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.presence import zoom_meetings
 from tests.training_day import add_trainee

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from lti_tool.db import Database
 from lti_tool.http import Http
-from lti_tool.sessions import questions
+from lti_tool.sessions.asking import questions
 from lti_tool.tables import metadata
 from lti_tool.tables.evidence import zoom_report_fetches, zoom_reports
 from lti_tool.tables.housekeeping import tasks

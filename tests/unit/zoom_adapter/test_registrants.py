@@ -2,7 +2,7 @@
 
 import pytest
 
-from lti_tool.sessions.links import Links
+from lti_tool.sessions.by_hand.links import Links
 from zoom_adapter.persons import Identity
 from zoom_adapter.registrants import Directory, Registrant
 

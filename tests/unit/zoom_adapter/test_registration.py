@@ -8,7 +8,8 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from lti_tool.sessions import links, places
+from lti_tool.sessions.by_hand import links
+from lti_tool.sessions.meetings import places
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.presence import zoom_places
 from tests.training_day import MEETING, add_trainee

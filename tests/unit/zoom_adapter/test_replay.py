@@ -19,7 +19,8 @@ from lti_tool.commands.zoom import zoom
 from lti_tool.db import Database
 from lti_tool.house import House
 from lti_tool.publication import Published
-from lti_tool.sessions import correcting, links, live_sessions
+from lti_tool.sessions import live_sessions
+from lti_tool.sessions.by_hand import correcting, links
 from lti_tool.settings import Settings
 from lti_tool.tables import metadata
 from lti_tool.tables.credit import claims

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lti_tool.sessions.attendance import PersonPresence
-from lti_tool.sessions.review_flags import needs_review
+from lti_tool.sessions.by_hand.review_flags import needs_review
 from sandbox.zoom.behaviours import Pause, Visit
 from sandbox.zoom.notices import Told
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode

@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from lti_tool.sessions import days, links, live_sessions
+from lti_tool.sessions import days, live_sessions
 from lti_tool.sessions.attendance_versions import IN_PROGRESS, Measured
-from lti_tool.sessions.corrections import interval_of
+from lti_tool.sessions.by_hand import links
+from lti_tool.sessions.by_hand.corrections import interval_of
+from lti_tool.sessions.by_hand.links import Claim
 from lti_tool.sessions.days import AttendedDay
 from lti_tool.sessions.evidence import PersonPresence, PresenceInterval
-from lti_tool.sessions.links import Claim
 from lti_tool.sessions.live_sessions import LiveSession
 from lti_tool.sessions.rounds import open_round
 from lti_tool.tables.live_sessions import attendances

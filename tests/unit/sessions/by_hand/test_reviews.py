@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import event, select, update
 
 from lti_tool.errors import GatehouseError
-from lti_tool.sessions import days, reviews, unmatched
+from lti_tool.sessions import days
+from lti_tool.sessions.by_hand import reviews, unmatched
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.housekeeping import audit_log
 from lti_tool.tables.live_sessions import live_sessions

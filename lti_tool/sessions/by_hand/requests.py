@@ -13,7 +13,7 @@ from lti_tool.actors import refuse_own
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.sessions import live_sessions
-from lti_tool.sessions.words import read_text
+from lti_tool.sessions.by_hand.words import read_text
 from lti_tool.tables.live_sessions import live_sessions as sessions
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_requests as requests

@@ -13,8 +13,8 @@ from lti_tool import audit
 from lti_tool.actors import refuse_own
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
-from lti_tool.sessions.review_flags import needs_review
-from lti_tool.sessions.words import reason_given
+from lti_tool.sessions.by_hand.review_flags import needs_review
+from lti_tool.sessions.by_hand.words import reason_given
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.presence import attendance_reviews as reviews
 

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from lti_tool.sessions.links import in_force
-from lti_tool.sessions.participation import Question
+from lti_tool.sessions.asking.participation import Question
+from lti_tool.sessions.by_hand.links import in_force
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.people import trainees

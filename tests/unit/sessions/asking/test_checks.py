@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import select, update
 
 from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.sessions import checks, live_sessions, questions
+from lti_tool.sessions import live_sessions
+from lti_tool.sessions.asking import checks, questions
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.presence import person_links, poll_answers

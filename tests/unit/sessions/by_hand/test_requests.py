@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from lti_tool.errors import GatehouseError
-from lti_tool.sessions import requests
+from lti_tool.sessions.by_hand import requests
 from lti_tool.tables.housekeeping import audit_log
 from lti_tool.tables.live_sessions import live_sessions
 from tests.training_day import NINE, add_session, add_trainee

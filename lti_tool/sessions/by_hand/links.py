@@ -15,8 +15,8 @@ from lti_tool import audit, people
 from lti_tool.actors import refuse_own
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.sessions.by_hand.words import reason_given
 from lti_tool.sessions.settle_tasks import ask_for
-from lti_tool.sessions.words import reason_given
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import trainees

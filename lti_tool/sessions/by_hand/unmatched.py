@@ -11,9 +11,9 @@ from sqlalchemy import Connection, select
 
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.sessions import days, live_sessions
+from lti_tool.sessions.by_hand.links import NUMBERED, Claim
+from lti_tool.sessions.by_hand.reviews import REVIEWED
 from lti_tool.sessions.days import AttendedDay
-from lti_tool.sessions.links import NUMBERED, Claim
-from lti_tool.sessions.reviews import REVIEWED
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions

@@ -7,8 +7,8 @@ from sqlalchemy import delete, insert, select, update
 
 from lti_tool import people
 from lti_tool.errors import AccessDenied, BadInput, Conflict, GatehouseError, NotFound
-from lti_tool.sessions import links
-from lti_tool.sessions.links import Claim, Touched
+from lti_tool.sessions.by_hand import links
+from lti_tool.sessions.by_hand.links import Claim, Touched
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.housekeeping import audit_log, tasks

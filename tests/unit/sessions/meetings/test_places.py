@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from lti_tool.errors import NotFound
-from lti_tool.sessions import places
-from lti_tool.sessions.place_words import REASONS, standing
+from lti_tool.sessions.meetings import places
+from lti_tool.sessions.meetings.place_words import REASONS, standing
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.presence import zoom_places
 from tests.training_day import MEETING, add_trainee

@@ -10,12 +10,12 @@ from lti_tool import audit, people
 from lti_tool.actors import refuse_alone, refuse_own
 from lti_tool.errors import BadInput, Conflict
 from lti_tool.sessions import live_sessions
-from lti_tool.sessions.corrections import WAITING, show
+from lti_tool.sessions.by_hand.corrections import WAITING, show
+from lti_tool.sessions.by_hand.words import read_text, reason_given
 from lti_tool.sessions.live_sessions import LiveSession, real_wall_time
 from lti_tool.sessions.rounds import open_round
 from lti_tool.sessions.settle_tasks import ask_for
 from lti_tool.sessions.settlement import verify_settleable
-from lti_tool.sessions.words import read_text, reason_given
 from lti_tool.tables.presence import attendance_corrections as corrections
 
 

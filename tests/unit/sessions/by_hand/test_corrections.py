@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select, update
 
 from lti_tool.errors import BadInput, GatehouseError
-from lti_tool.sessions import correcting, corrections, days, effects
+from lti_tool.sessions import days
+from lti_tool.sessions.by_hand import correcting, corrections, effects
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.housekeeping import audit_log, tasks
 from lti_tool.tables.live_sessions import live_sessions

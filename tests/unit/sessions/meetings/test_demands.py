@@ -2,7 +2,7 @@
 
 import pytest
 
-from lti_tool.sessions.demands import demands
+from lti_tool.sessions.meetings.demands import demands
 
 GOOD = {
     "approval_type": 0,

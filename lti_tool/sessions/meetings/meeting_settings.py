@@ -8,8 +8,8 @@ from sqlalchemy import Connection, select, update
 from lti_tool.db import insert_ignoring
 from lti_tool.programme.model import Programme
 from lti_tool.sessions import live_sessions
-from lti_tool.sessions.demands import Demand, demands
 from lti_tool.sessions.live_sessions import LiveSession
+from lti_tool.sessions.meetings.demands import Demand, demands
 from lti_tool.tables.presence import zoom_meetings
 
 

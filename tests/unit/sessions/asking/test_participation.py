@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.sessions.participation import Question, in_class, is_enough, of_day
+from lti_tool.sessions.asking.participation import Question, in_class, is_enough, of_day
 from tests.training_day import at
 
 
