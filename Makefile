@@ -76,10 +76,9 @@ demo: $(APP) $(SANDBOX)
 demo-check: $(APP) $(SANDBOX)
 	@.venv/bin/python -m sandbox.demo --check
 
-# What needs nobody else runs side by side, a file of tests at a time; the stories, which time real processes, alone.
+# Side by side, in the groups that tests/conftest.py makes.
 test: $(TEST) $(SANDBOX) chromium
-	@.venv-test/bin/python -m pytest --numprocesses auto --dist loadfile tests/unit
-	@.venv-test/bin/python -m pytest --ignore tests/unit
+	@.venv-test/bin/python -m pytest --numprocesses auto --dist loadgroup
 
 # The browser tests drive Debian's chromium. Where none can be had they are skipped, and say so.
 chromium:

@@ -29,7 +29,8 @@ DATABASES = ("sqlite", "postgresql")
 FIELD_KEY = "dGhlIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzISE="
 PUBLIC_URL = "https://gatehouse.example.org"
 ZOOM_SECRET = "the-secret-token-of-the-tests"
-DEMO_PROGRAMME = Path(__file__).parent.parent / "config" / "demo.yaml"
+ROOT = Path(__file__).parent.parent
+DEMO_PROGRAMME = ROOT / "config" / "demo.yaml"
 
 _numbers = count(1)
 
@@ -55,6 +56,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--databases", default=",".join(DATABASES), help="sqlite, postgresql or both (comma separated)")
     seconds = float(os.environ.get("GATEHOUSE_FUZZ_SECONDS", "60"))
     parser.addoption("--fuzz-seconds", type=float, default=seconds, help="how long the launch endpoints are attacked")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side run: the files of tests, a story's two databases, and the browser tests, which share one stage."""
+    for item in items:
+        folder = item.path.parent
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        place = folder if folder.name == "browser" else item.path
+        item.add_marker(pytest.mark.xdist_group(f"{place.relative_to(ROOT)} {parameters.get('story', '')}"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
