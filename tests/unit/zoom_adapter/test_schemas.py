@@ -53,6 +53,22 @@ def test_the_address_is_lower_cased_and_trimmed() -> None:
     assert read_notice(changed(JOINED, email=" Ada@Example.ORG ")).email == "ada@example.org"
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"participant_uuid": "another-connection"},
+        {"user_id": "16778241"},
+        {"join_time": "2026-12-01T17:00:59Z"},
+    ],
+)
+def test_another_connection_stay_or_time_is_another_delivery(other: dict[str, str]) -> None:
+    assert key(changed(JOINED, **other)) != key(changed(JOINED))
+
+
+def test_what_zoom_words_otherwise_in_a_retry_is_the_same_delivery() -> None:
+    assert key(changed(JOINED, user_name="Renamed", email="other@example.org")) == key(changed(JOINED))
+
+
 ODD_BODIES = (
     b"",
     b"null",

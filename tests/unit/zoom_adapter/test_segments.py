@@ -187,6 +187,13 @@ def test_a_left_without_join_begins_at_the_left_just_before_it() -> None:
     assert person.flags == ("estimated",)
 
 
+@pytest.mark.parametrize(("second", "counted"), [("09:35", True), ("09:35:01", False)])
+def test_just_before_is_five_minutes(second: str, counted: bool) -> None:
+    person = one(join("09:00", user="1"), left("09:30", user="1"), left(second, user="2"))
+    assert spans(person) == [("09:00:00", "09:35:00" if counted else "09:30:00")]
+    assert ("unconfirmed" in person.flags) is not counted
+
+
 def test_a_left_alone_hours_after_another_left_is_not_presence() -> None:
     person = one(join("09:00", user="1"), left("09:05", user="1"), left("16:59", user="2"), ended("17:00"))
     assert spans(person) == [("09:00:00", "09:05:00")]
