@@ -76,9 +76,9 @@ demo: $(APP) $(SANDBOX)
 demo-check: $(APP) $(SANDBOX)
 	@.venv/bin/python -m sandbox.demo --check
 
-# Side by side, in the groups that tests/conftest.py makes.
+# Side by side, in the groups of tests/side_by_side.py; the long ones, which lie in front, begin first.
 test: $(TEST) $(SANDBOX) chromium
-	@.venv-test/bin/python -m pytest --numprocesses auto --dist loadgroup
+	@.venv-test/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 # The browser tests drive Debian's chromium. Where none can be had they are skipped, and say so.
 chromium:

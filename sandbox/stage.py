@@ -155,7 +155,7 @@ class Stage:
         self.zoom.wait_until_ready(f"{self.zoom_url}/healthz")
         self.start_tool()
         self.lms.wait_until_ready(f"{self.lms_url}/healthz")
-        with ThreadPoolExecutor() as both:
+        with ThreadPoolExecutor(2) as both:
             for each in [both.submit(self._register_platform), both.submit(self._schedule)]:
                 each.result()
 

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
+from xdist.remote import Producer
 
 from lti_tool.app import close_app, create_app
 from lti_tool.db import Database
@@ -24,13 +25,12 @@ from tests.clock import TestClock
 from tests.closed_sockets import close_sockets
 from tests.platform import Platform
 from tests.postgres import Postgres, running_postgres
+from tests.side_by_side import DATABASES, SideBySide
 
-DATABASES = ("sqlite", "postgresql")
 FIELD_KEY = "dGhlIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzISE="
 PUBLIC_URL = "https://gatehouse.example.org"
 ZOOM_SECRET = "the-secret-token-of-the-tests"
-ROOT = Path(__file__).parent.parent
-DEMO_PROGRAMME = ROOT / "config" / "demo.yaml"
+DEMO_PROGRAMME = Path(__file__).parent.parent / "config" / "demo.yaml"
 
 _numbers = count(1)
 
@@ -58,14 +58,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-seconds", type=float, default=seconds, help="how long the launch endpoints are attacked")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side run: the files of tests, a story's two databases, and the browser tests, which share one stage."""
-    for item in items:
-        folder = item.path.parent
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        place = folder if folder.name == "browser" else item.path
-        item.add_marker(pytest.mark.xdist_group(f"{place.relative_to(ROOT)} {parameters.get('story', '')}"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
+    return SideBySide(config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

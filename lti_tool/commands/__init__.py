@@ -3,6 +3,7 @@
 from importlib import import_module
 
 import click
+from click.exceptions import NoSuchCommand
 
 from lti_tool.commands.console import TellingGroup
 
@@ -41,6 +42,15 @@ class Nouns(TellingGroup):
             return None
         command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, which looks for what was meant among the commands that are loaded."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as unknown:
+            raise NoSuchCommand(unknown.command_name, possibilities=NOUNS, ctx=ctx) from None
 
 
 @click.group(cls=Nouns, name="gatehouse", context_settings={"help_option_names": ["-h", "--help"]})

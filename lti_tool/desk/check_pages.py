@@ -45,12 +45,13 @@ def ask(session_id: int) -> Response:
 def _page(template: str, session_id: int) -> str:
     session = live_sessions.show(connection(), session_id)
     asked = checks.of_session(connection(), session_id)
+    called_off = session.state == "cancelled"
     return show(
         template,
         publication.version(connection(), session.programme_version).programme,
         session=session,
         asked=asked,
-        open_ids=[each.check.id for each in asked if each.check.is_open(now())],
+        open_ids=[each.check.id for each in asked if not called_off and each.check.is_open(now())],
         lengths=LENGTHS,
-        running=session.state != "cancelled" and session.starts_at <= now() < session.ends_at,
+        running=not called_off and session.starts_at <= now() < session.ends_at,
     )

@@ -1,6 +1,6 @@
 """Completions: records that a module was taken. Ended with a reason, never deleted, one in force per module (A8.4)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -30,8 +30,8 @@ def complete(
 ) -> int | None:
     """Record on somebody's word that a module was taken; its id, or None when a completion of that module is in force
     already. It never changes an existing record."""
-    row = {"trainee_id": trainee_id, "origin": origin, "live_session_id": None, "evidence": evidence}
-    return _record(connection, [row], module_id, completed_on, actor, now).get(trainee_id)
+    source = {"origin": origin, "live_session_id": None, "evidence": evidence, "recorded_by": actor}
+    return _record(connection, [trainee_id], module_id, completed_on, source, now).get(trainee_id)
 
 
 def complete_by_attendance(
@@ -44,8 +44,8 @@ def complete_by_attendance(
     now: datetime,
 ) -> None:
     """Record that several people took a module in one live session. Whoever has a completion in force keeps that."""
-    origin = {"origin": "attendance", "live_session_id": live_session_id, "evidence": None}
-    _record(connection, [{"trainee_id": each, **origin} for each in trainee_ids], module_id, held_on, "system", now)
+    source = {"origin": "attendance", "live_session_id": live_session_id, "evidence": None, "recorded_by": "system"}
+    _record(connection, trainee_ids, module_id, held_on, source, now)
 
 
 def end_completion(
@@ -102,25 +102,24 @@ def in_force(connection: Connection, module_id: str | None = None) -> list[Row[A
 
 def _record(
     connection: Connection,
-    rows: Sequence[Mapping[str, Any]],
+    trainee_ids: Collection[int],
     module_id: str,
     completed_on: date,
-    actor: str,
+    source: Mapping[str, Any],
     now: datetime,
 ) -> dict[int, int]:
     """The ids of the completions recorded, by trainee: the unique index leaves out whoever has one in force."""
-    if not rows:
+    if not trainee_ids:
         return {}
-    same = {"module_id": module_id, "completed_on": completed_on, "recorded_by": actor, "recorded_at": now}
+    same = {"module_id": module_id, "completed_on": completed_on, **source, "recorded_at": now}
     written = connection.execute(
         insert_ignoring(connection, completions).returning(completions.c.trainee_id, completions.c.id),
-        [{**row, **same} for row in rows],
+        [{"trainee_id": each, **same} for each in trainee_ids],
     )
     made = {row.trainee_id: row.id for row in written}
-    origins = {row["trainee_id"]: row["origin"] for row in rows}
     acts = [
-        (f"completion:{made_id}", {"trainee": trainee_id, "module": module_id, "origin": origins[trainee_id]})
+        (f"completion:{made_id}", {"trainee": trainee_id, "module": module_id, "origin": source["origin"]})
         for trainee_id, made_id in made.items()
     ]
-    audit.record_all(connection, acts, actor=actor, act="completion_recorded", at=now)
+    audit.record_all(connection, acts, actor=source["recorded_by"], act="completion_recorded", at=now)
     return made

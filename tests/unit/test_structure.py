@@ -22,6 +22,8 @@ from tests.source import CODE, ROOT, Module, modules, refusals
 CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = ("app", "test", "sandbox", "bench")
 
+# As it stands in prose, on a page, in a shell, or after a colon.
+NAMED_COMMAND = r"(?:`|<code>|bin/|: )(gatehouse(?: [a-z][a-z-]*){1,2})"
 CODE_AND_PAGES = [
     file
     for room in ("lti_tool", "zoom_adapter")
@@ -193,11 +195,12 @@ def test_every_command_that_is_named_anywhere_exists() -> None:
     nouns = {path[:2] for path in known}
     files = [*CODE_AND_PAGES, *(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "config" / "example.env"]
     named = {
-        (file.name, *match.group().strip("`").split())
+        (file.name, *match.group(1).split())
         for file in files
-        for match in re.finditer(r"`gatehouse( [a-z][a-z-]*){1,2}", file.read_text(encoding="utf-8"))
+        for match in re.finditer(NAMED_COMMAND, file.read_text(encoding="utf-8"))
     }
     assert len(named) > 40
+    assert {name.rpartition(".")[2] for name, *_ in named} == {"env", "html", "md", "py"}
     assert {each for each in named if each[1:] not in known | nouns and each[1:3] not in known} == set()
 
 

@@ -70,6 +70,12 @@ def test_migrate_refuses_the_database_of_a_newer_release(
     assert "(database_newer)" in result.stderr
 
 
+@pytest.mark.parametrize(("typed", "meant"), [(["zom"], "zoom"), (["zoom", "waiv"], "waive")])
+def test_a_mistyped_command_is_told_what_was_meant(typed: list[str], meant: str) -> None:
+    result = run({}, *typed)
+    assert (result.exit_code, f"Did you mean '{meant}'?" in result.stderr) == (2, True)
+
+
 def test_the_worker_works_until_nothing_is_due(environment: dict[str, str | None]) -> None:
     result = run(environment, "worker", "--once", "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (0, {"rounds": 0})

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import insert, select, update
 
+from lti_tool.sessions.live_sessions import cancel
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.presence import presence_check_answers, presence_checks
@@ -34,6 +35,17 @@ def test_while_a_question_is_open_no_other_is_offered(browse, happened, running,
     assert staff.send(before, running, seconds="120").status == 409
     clock.advance(seconds=120)
     assert "Ask now" in staff.open(f"{running}/now").html
+
+
+def test_a_class_that_is_called_off_asks_nothing_any_more(browse, happened, running, database, now) -> None:
+    staff, whole = browse(happened.staff), browse(happened.whole)
+    assert ask(staff, running).status == 303
+    assert "open now" in staff.open(f"{running}/now").html
+    with database.write() as connection:
+        cancel(connection, happened.next_day, reason="ill", actor="cli", now=now)
+    page = staff.open(f"{running}/now").html
+    assert ("open now" in page, "Please open" in page, "Ask now" in page) == (False, False, False)
+    assert "No question right now" in whole.open("/presence").text
 
 
 def test_staff_ask_and_see_how_many_are_there(browse, happened, running, clock) -> None:
