@@ -9,13 +9,14 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from benchmarks.platform import Platform
-from benchmarks.servers import ROOT, Server, free_port, serving
+from benchmarks.servers import ROOT, Server, serving
 from lti_tool import publication
 from lti_tool.db import Database
 from lti_tool.house import build_house
 from lti_tool.lti import registration
 from lti_tool.migrations import migrate
 from lti_tool.settings import load_settings
+from sandbox.ports import free_port
 from tests.postgres import running_postgres
 
 SECRET = "the webhook secret of the measurements"

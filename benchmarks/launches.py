@@ -15,7 +15,8 @@ from statistics import median
 from benchmarks.installation import Installation
 from benchmarks.load import Run, keep_busy
 from benchmarks.platform import Platform, page, pems
-from benchmarks.servers import ROOT, Server, free_port, serving
+from benchmarks.servers import ROOT, Server, serving
+from sandbox.ports import free_port
 
 CLIENTS = 16
 ROUNDS = 5

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from benchmarks.servers import ROOT, START_SECONDS, Server, free_port
+from benchmarks.servers import ROOT, START_SECONDS, Server
+from sandbox.ports import free_port
 
 IDLE_SECONDS = 3
 

@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,8 @@ from zoneinfo import ZoneInfo
 
 import requests
 from cryptography.fernet import Fernet
+
+from sandbox.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PACIFIC = ZoneInfo("America/Los_Angeles")
@@ -87,19 +88,6 @@ def _answers(url: str) -> bool:
             return plain.get(url, timeout=(1, 5)).status_code == 200
     except requests.RequestException:
         return False
-
-
-def free_port(wanted: int = 0) -> int:
-    """The wanted port when nobody has it, else any free one."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise StageError("no free port on 127.0.0.1")
 
 
 @dataclass

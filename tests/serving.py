@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.ports import free_port
 from tests.source import ROOT
 
 START_SECONDS = 60
@@ -79,12 +79,6 @@ def start(environment: Mapping[str, str], log: Path, *arguments: str) -> "subpro
     with log.open("ab") as output:
         command = [sys.executable, "-m", "lti_tool", *arguments]
         return subprocess.Popen(command, cwd=ROOT, env={**kept, **environment}, stdout=output, stderr=output)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _wait_until_ready(served: Served) -> None:

@@ -13,7 +13,7 @@ from lti_tool.certification.run import Certification
 from lti_tool.certification.scored_module import scored_module
 from lti_tool.certification.tool import HOST, served
 from lti_tool.settings import Settings, load_settings
-from sandbox.stage import free_port
+from sandbox.ports import free_port
 from tests.certification.openedx import MADE_BY_ITSELF, OpenEdx, open_lms
 from tests.conftest import DEMO_PROGRAMME, FIELD_KEY, PUBLIC_URL
 

@@ -19,7 +19,8 @@ from lti_tool.certification.cases import Case, Change, Role, altered, altered_he
 from lti_tool.certification.parties import Answer, Heard, Returned, Service
 from lti_tool.lti.registration import NewRegistration
 from sandbox.browser import LAUNCH_ADDRESS, Browser
-from sandbox.stage import ROOT, Actor, free_port
+from sandbox.ports import free_port
+from sandbox.stage import ROOT, Actor
 from tests.stages import SANDBOX_PYTHON
 
 PEOPLE: Mapping[Role, str] = {"teacher": "ida", "learner": "maya"}
