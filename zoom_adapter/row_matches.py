@@ -5,11 +5,12 @@ PURE. A row is of an appearance in the same instance by its registrant, or by it
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from zoom_adapter.connections import Connection, Edge
 from zoom_adapter.legs import Identity, Leg, keys_of
 from zoom_adapter.report_rows import ReportRow
 
@@ -19,11 +20,13 @@ TOLERANCE = timedelta(seconds=2)
 
 @dataclass(slots=True)
 class Matched:
-    """One appearance with its rows; `half` are those of which only one edge is its own, `elsewhere` those of the same
-    registrant in an appearance that left no edge."""
+    """One appearance with its rows; `taken` are the JOINs of stays that have a row of exactly their times, `half` the
+    rows of which only one edge is its own, `elsewhere` those of the same registrant in an appearance that left no
+    edge."""
 
     leg: Leg
     rows: list[ReportRow] = field(default_factory=list)
+    taken: set[Edge] = field(default_factory=set)
     half: list[ReportRow] = field(default_factory=list)
     elsewhere: list[ReportRow] = field(default_factory=list)
 
@@ -32,7 +35,8 @@ def match_rows(legs: Sequence[Leg], rows: Iterable[ReportRow]) -> tuple[list[Mat
     """The appearances with their rows, and the rows that are of none. A row names an appearance that says nothing of
     its person itself, if both its edges are the same."""
     index = _Index(legs)
-    strangers = [row for row in rows if not index.place(row)]
+    inexact = [row for row in rows if not index.place_exactly(row)]
+    strangers = [row for row in inexact if not index.place(row)]
     for each in index.matched:
         if _contradict(each.half):
             strangers += each.half
@@ -63,13 +67,20 @@ class _Index:
             for user_id in {user_id for connection in each.leg.connections for user_id in connection.user_ids}:
                 self.by_user[user_id].append(each)
 
+    def place_exactly(self, row: ReportRow) -> bool:
+        """Give the row to the one appearance with a stay of exactly its times, if there is one."""
+        same = [each for each in self._candidates(row) if _is_same(row, each.leg.connections, timedelta())]
+        if len(same) != 1:
+            return False
+        same[0].rows.append(row)
+        same[0].taken.add(Edge(row.join_at, row.user_id))
+        return True
+
     def place(self, row: ReportRow) -> bool:
-        """Give the row to an appearance; whether there is one."""
+        """Give any other row to an appearance; whether there is one. A stay that has its row has no other one."""
         named = self.by_registrant.get(row.registrant_id, []) if row.registrant_id else []
-        candidates = [each for each in self.by_user.get(row.user_id, []) if _may_be(row, each.leg)]
-        whole = [each for each in candidates if _is_same(row, each.leg)]
-        if len(whole) > 1:
-            whole = [each for each in whole if _is_same(row, each.leg, timedelta())]
+        candidates = self._candidates(row)
+        whole = [each for each in candidates if _is_same(row, each.leg.connections, TOLERANCE, each.taken)]
         if len(whole) == 1:
             whole[0].rows.append(row)
         elif named:
@@ -82,6 +93,9 @@ class _Index:
         else:
             return False
         return True
+
+    def _candidates(self, row: ReportRow) -> list[Matched]:
+        return [each for each in self.by_user.get(row.user_id, []) if _may_be(row, each.leg)]
 
 
 def _may_be(row: ReportRow, leg: Leg) -> bool:
@@ -100,11 +114,14 @@ def _is_named(row: ReportRow, leg: Leg) -> bool:
     return bool(row.registrant_id) or (is_nobody and bool(identity_of(row).email))
 
 
-def _is_same(row: ReportRow, leg: Leg, tolerance: timedelta = TOLERANCE) -> bool:
-    """Whether it begins with the JOIN of this stay and ends with a LEFT of the appearance: a report may merge stays."""
-    starts = (edge.at for each in leg.connections for edge in each.joins if edge.user_id == row.user_id)
-    ends = (edge.at for each in leg.connections for edge in each.lefts)
-    return _meets(row.join_at, starts, tolerance) and _meets(row.leave_at, ends, tolerance)
+def _is_same(
+    row: ReportRow, connections: Sequence[Connection], tolerance: timedelta, taken: Collection[Edge] = ()
+) -> bool:
+    """Whether it begins with the JOIN of a stay that is not taken, and ends with a LEFT of the appearance: a report may
+    merge stays."""
+    joins = (edge for each in connections for edge in each.joins if edge.user_id == row.user_id and edge not in taken)
+    ends = (edge.at for each in connections for edge in each.lefts)
+    return _meets(row.join_at, (edge.at for edge in joins), tolerance) and _meets(row.leave_at, ends, tolerance)
 
 
 def _has_edge(row: ReportRow, leg: Leg) -> bool:

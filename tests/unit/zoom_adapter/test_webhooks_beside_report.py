@@ -1,6 +1,7 @@
 """Days of one or two people of which edges were lost, beside the settled report of the same day."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from lti_tool.sessions.attendance import PersonPresence
@@ -100,6 +101,17 @@ def test_of_two_stays_that_fit_within_rounding_the_one_that_fits_exactly_has_the
     day = day_of(somebody(first, registered=False), somebody(second, name="bo", registered=False), shared_user_ids=1)
     rows = [{**row, "user_email": ""} for row in day.report_rows()]
     assert {each.flags for each in found(day, nothing, rows).values()} == {()}
+
+
+def test_a_stay_that_has_its_own_row_is_not_named_by_that_of_another_person_a_second_later() -> None:
+    """Two people with one user_id move within a second; of the registered one's JOIN nothing came."""
+    ada = somebody(Visit(0, 4 * HOUR, (2 * HOUR,)))
+    guest = replace(somebody(Visit(0, 4 * HOUR, (2 * HOUR + 1,)), name="guest", registered=False), email="")
+    day = day_of(ada, guest, shared_user_ids=True)
+    lost = either(edge("joined", 0, 1), edge("left", 0, 0))
+    people_found = found(day, lost, day.report_rows())
+    assert {key: each.registrant_id for key, each in people_found.items()} == {"rg-ada": "rg-ada", None: None}
+    assert counted(people_found["rg-ada"]) == counted(people_found[None]) == 4 * HOUR
 
 
 def test_a_telephone_and_the_computer_it_is_bound_to_may_both_lack_an_edge() -> None:
