@@ -5,12 +5,12 @@ PURE. A row is of an appearance in the same instance by its registrant, or by it
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from zoom_adapter.connections import Connection, Edge
+from zoom_adapter.connections import Edge
 from zoom_adapter.legs import Identity, Leg, keys_of
 from zoom_adapter.report_rows import ReportRow
 
@@ -20,13 +20,13 @@ TOLERANCE = timedelta(seconds=2)
 
 @dataclass(slots=True)
 class Matched:
-    """One appearance with its rows; `taken` are the JOINs of stays that have a row of exactly their times, `half` the
-    rows of which only one edge is its own, `elsewhere` those of the same registrant in an appearance that left no
-    edge."""
+    """One appearance with its rows; `taken` tells of the JOINs of stays that have a row of exactly their times who that
+    is of, `half` are the rows of which only one edge is its own, `elsewhere` those of the same registrant in an
+    appearance that left no edge."""
 
     leg: Leg
     rows: list[ReportRow] = field(default_factory=list)
-    taken: set[Edge] = field(default_factory=set)
+    taken: dict[Edge, Identity] = field(default_factory=dict)
     half: list[ReportRow] = field(default_factory=list)
     elsewhere: list[ReportRow] = field(default_factory=list)
 
@@ -35,8 +35,9 @@ def match_rows(legs: Sequence[Leg], rows: Iterable[ReportRow]) -> tuple[list[Mat
     """The appearances with their rows, and the rows that are of none. A row names an appearance that says nothing of
     its person itself, if both its edges are the same."""
     index = _Index(legs)
-    inexact = [row for row in rows if not index.place_exactly(row)]
-    strangers = [row for row in inexact if not index.place(row)]
+    others = [row for row in rows if not index.place_exactly(row)]
+    others = [row for row in others if not index.place_exactly(row, names=True)]
+    strangers = [row for row in others if not index.place(row)]
     for each in index.matched:
         if _contradict(each.half):
             strangers += each.half
@@ -62,25 +63,27 @@ class _Index:
         self.matched = [Matched(leg) for leg in legs]
         self.by_registrant: dict[str, list[Matched]] = defaultdict(list)
         self.by_user: dict[str, list[Matched]] = defaultdict(list)
+        self.emails = {each.leg.identity.email for each in self.matched} - {""}
         for each in self.matched:
             self.by_registrant[each.leg.identity.registrant_id].append(each)
             for user_id in {user_id for connection in each.leg.connections for user_id in connection.user_ids}:
                 self.by_user[user_id].append(each)
 
-    def place_exactly(self, row: ReportRow) -> bool:
-        """Give the row to the one appearance with a stay of exactly its times, if there is one."""
-        same = [each for each in self._candidates(row) if _is_same(row, each.leg.connections, timedelta())]
-        if len(same) != 1:
+    def place_exactly(self, row: ReportRow, *, names: bool = False) -> bool:
+        """Give the row to the one appearance with a stay of exactly its times, if there is one. Those that say no more
+        of the person than the appearance come first; what they leave may name it (`names`)."""
+        same = [each for each in self._candidates(row) if _is_same(row, each, timedelta())]
+        if len(same) != 1 or (_is_named(row, same[0].leg) and not names):
             return False
         same[0].rows.append(row)
-        same[0].taken.add(Edge(row.join_at, row.user_id))
+        same[0].taken[Edge(row.join_at, row.user_id)] = identity_of(row)
         return True
 
     def place(self, row: ReportRow) -> bool:
         """Give any other row to an appearance; whether there is one. A stay that has its row has no other one."""
         named = self.by_registrant.get(row.registrant_id, []) if row.registrant_id else []
         candidates = self._candidates(row)
-        whole = [each for each in candidates if _is_same(row, each.leg.connections, TOLERANCE, each.taken)]
+        whole = [each for each in candidates if _is_same(row, each)]
         if len(whole) == 1:
             whole[0].rows.append(row)
         elif named:
@@ -95,7 +98,14 @@ class _Index:
         return True
 
     def _candidates(self, row: ReportRow) -> list[Matched]:
-        return [each for each in self.by_user.get(row.user_id, []) if _may_be(row, each.leg)]
+        said = identity_of(row)
+        possible = [each for each in self.by_user.get(row.user_id, []) if _may_be(row, each.leg)]
+        return [each for each in possible if not self._is_somebody_else(said, each.leg.identity)]
+
+    def _is_somebody_else(self, said: Identity, known: Identity) -> bool:
+        """Whether the row says nothing but an address, and that is known here of another one than this somebody."""
+        is_known = bool(known.registrant_id or known.email)
+        return is_known and not said.registrant_id and said.email != known.email and said.email in self.emails
 
 
 def _may_be(row: ReportRow, leg: Leg) -> bool:
@@ -114,14 +124,14 @@ def _is_named(row: ReportRow, leg: Leg) -> bool:
     return bool(row.registrant_id) or (is_nobody and bool(identity_of(row).email))
 
 
-def _is_same(
-    row: ReportRow, connections: Sequence[Connection], tolerance: timedelta, taken: Collection[Edge] = ()
-) -> bool:
-    """Whether it begins with the JOIN of a stay that is not taken, and ends with a LEFT of the appearance: a report may
-    merge stays."""
-    joins = (edge for each in connections for edge in each.joins if edge.user_id == row.user_id and edge not in taken)
+def _is_same(row: ReportRow, matched: Matched, tolerance: timedelta = TOLERANCE) -> bool:
+    """Whether it begins with the JOIN of a stay that is nobody else's, and ends with a LEFT of the appearance: a report
+    may merge stays."""
+    said, connections = identity_of(row), matched.leg.connections
+    joins = (edge for each in connections for edge in each.joins if edge.user_id == row.user_id)
+    starts = (edge.at for edge in joins if matched.taken.get(edge, said) == said)
     ends = (edge.at for each in connections for edge in each.lefts)
-    return _meets(row.join_at, (edge.at for edge in joins), tolerance) and _meets(row.leave_at, ends, tolerance)
+    return _meets(row.join_at, starts, tolerance) and _meets(row.leave_at, ends, tolerance)
 
 
 def _has_edge(row: ReportRow, leg: Leg) -> bool:

@@ -47,6 +47,12 @@ def test_some_of_these_days_on_postgresql(listener: Listener) -> None:
 @pytest.mark.databases("sqlite")
 @given(seed=st.integers(DAYS, 10**9))
 @example(seed=4920)  # two people with one user_id move within two seconds, and one of the edges is lost
-@settings(max_examples=OTHER_DAYS, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(seed=1106)  # of three such people one is known by address alone, and both edges of that stay are lost
+@settings(
+    max_examples=OTHER_DAYS,
+    deadline=None,
+    derandomize=True,  # one commit is judged by the same days wherever it is tested
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_so_are_other_days(listener: Listener, seed: int) -> None:
     assert list(play_through(listener, *played(seed, next(_meetings)))) == []

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from lti_tool.sessions.attendance import PersonPresence
 from lti_tool.sessions.by_hand.review_flags import needs_review
 from sandbox.zoom.behaviours import Pause, Visit
@@ -103,15 +105,31 @@ def test_of_two_stays_that_fit_within_rounding_the_one_that_fits_exactly_has_the
     assert {each.flags for each in found(day, nothing, rows).values()} == {()}
 
 
-def test_a_stay_that_has_its_own_row_is_not_named_by_that_of_another_person_a_second_later() -> None:
-    """Two people with one user_id move within a second; of the registered one's JOIN nothing came."""
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_stay_that_has_its_own_row_is_not_named_by_that_of_another_person(later: int) -> None:
+    """Two people with one user_id move at once, or within a second; of the registered one's JOIN nothing came."""
     ada = somebody(Visit(0, 4 * HOUR, (2 * HOUR,)))
-    guest = replace(somebody(Visit(0, 4 * HOUR, (2 * HOUR + 1,)), name="guest", registered=False), email="")
+    guest = replace(somebody(Visit(0, 4 * HOUR, (2 * HOUR + later,)), name="guest", registered=False), email="")
     day = day_of(ada, guest, shared_user_ids=True)
     lost = either(edge("joined", 0, 1), edge("left", 0, 0))
     people_found = found(day, lost, day.report_rows())
     assert {key: each.registrant_id for key, each in people_found.items()} == {"rg-ada": "rg-ada", None: None}
     assert counted(people_found["rg-ada"]) == counted(people_found[None]) == 4 * HOUR
+
+
+def test_a_row_with_an_address_that_is_known_of_one_person_is_of_no_other() -> None:
+    """Two people with one user_id move at once; of the one known by address nothing came of this stay. The report
+    names no rooms."""
+    ada = somebody(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR)))
+    bo = somebody(Visit(0, 4 * HOUR, (HOUR + 1, 2 * HOUR + 9)), name="bo", registered=False)
+    day = day_of(ada, bo, shared_user_ids=True)
+    rows = [{**row, "bo_mtg_id": ""} for row in day.report_rows()]
+    people_found = found(day, either(edge("joined", 1, 1), edge("left", 1, 1)), rows)
+    assert {key: each.email for key, each in people_found.items()} == {
+        "rg-ada": "ada@example.org",
+        "bo@example.org": "bo@example.org",
+    }
+    assert counted(people_found["rg-ada"]) == counted(people_found["bo@example.org"]) == 4 * HOUR
 
 
 def test_a_telephone_and_the_computer_it_is_bound_to_may_both_lack_an_edge() -> None:
