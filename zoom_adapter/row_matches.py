@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Literal
 
 from zoom_adapter.connections import Edge
 from zoom_adapter.legs import Identity, Leg, keys_of
@@ -16,6 +17,10 @@ from zoom_adapter.report_rows import ReportRow
 
 # The report and the webhooks tell one moment with that much difference (zoom.md §6).
 TOLERANCE = timedelta(seconds=2)
+
+Says = Literal["the same", "nothing", "more"]
+# Whose claim to a stay is heard first.
+SAYS: tuple[Says, ...] = ("the same", "nothing", "more")
 
 
 @dataclass(slots=True)
@@ -35,9 +40,10 @@ def match_rows(legs: Sequence[Leg], rows: Iterable[ReportRow]) -> tuple[list[Mat
     """The appearances with their rows, and the rows that are of none. A row names an appearance that says nothing of
     its person itself, if both its edges are the same."""
     index = _Index(legs)
-    others = [row for row in rows if not index.place_exactly(row)]
-    others = [row for row in others if not index.place_exactly(row, names=True)]
-    strangers = [row for row in others if not index.place(row)]
+    left = list(rows)
+    for says in SAYS:
+        left = [row for row in left if not index.place_exactly(row, says)]
+    strangers = [row for row in left if not index.place(row)]
     for each in index.matched:
         if _contradict(each.half):
             strangers += each.half
@@ -69,11 +75,11 @@ class _Index:
             for user_id in {user_id for connection in each.leg.connections for user_id in connection.user_ids}:
                 self.by_user[user_id].append(each)
 
-    def place_exactly(self, row: ReportRow, *, names: bool = False) -> bool:
-        """Give the row to the one appearance with a stay of exactly its times, if there is one. Those that say no more
-        of the person than the appearance come first; what they leave may name it (`names`)."""
+    def place_exactly(self, row: ReportRow, says: Says) -> bool:
+        """Give the row to the one appearance with a stay of exactly its times that is nobody else's, if there is one
+        and the row says so much of its person."""
         same = [each for each in self._candidates(row) if _is_same(row, each, timedelta())]
-        if len(same) != 1 or (_is_named(row, same[0].leg) and not names):
+        if len(same) != 1 or _says(row, same[0].leg) != says:
             return False
         same[0].rows.append(row)
         same[0].taken[Edge(row.join_at, row.user_id)] = identity_of(row)
@@ -89,12 +95,11 @@ class _Index:
         elif named:
             own = next((each for each in named if each in candidates), None)
             (own.rows if own else named[0].elsewhere).append(row)
-        elif len(half := [each for each in candidates if _has_edge(row, each.leg)]) == 1 and not _is_named(
-            row, half[0].leg
-        ):
-            half[0].half.append(row)
         else:
-            return False
+            half = [each for each in candidates if _has_edge(row, each.leg)]
+            if len(half) != 1 or _says(row, half[0].leg) == "more":
+                return False
+            half[0].half.append(row)
         return True
 
     def _candidates(self, row: ReportRow) -> list[Matched]:
@@ -118,10 +123,14 @@ def _may_be(row: ReportRow, leg: Leg) -> bool:
     return not (known.email and said.email) or known.email == said.email
 
 
-def _is_named(row: ReportRow, leg: Leg) -> bool:
-    """Whether the row names somebody where the appearance names nobody."""
-    is_nobody = not (leg.identity.registrant_id or leg.identity.email)
-    return bool(row.registrant_id) or (is_nobody and bool(identity_of(row).email))
+def _says(row: ReportRow, leg: Leg) -> Says:
+    """What the row says of its person, beside what the appearance says of its own."""
+    known, said = leg.identity, identity_of(row)
+    if said.registrant_id:
+        return "the same" if said.registrant_id == known.registrant_id else "more"
+    if said.email == known.email:
+        return "the same" if said.email else "nothing"
+    return "more" if said.email and not (known.registrant_id or known.email) else "nothing"
 
 
 def _is_same(row: ReportRow, matched: Matched, tolerance: timedelta = TOLERANCE) -> bool:
