@@ -76,9 +76,10 @@ demo: $(APP) $(SANDBOX)
 demo-check: $(APP) $(SANDBOX)
 	@.venv/bin/python -m sandbox.demo --check
 
-# Side by side, in the groups of tests/side_by_side.py; the long ones, which lie in front, begin first.
+# What needs nobody else runs side by side, a file of tests at a time; the stories, which time real processes, alone.
 test: $(TEST) $(SANDBOX) chromium
-	@.venv-test/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+	@.venv-test/bin/python -m pytest --numprocesses auto --dist loadfile tests/unit
+	@.venv-test/bin/python -m pytest --ignore tests/unit
 
 # The browser tests drive Debian's chromium. Where none can be had they are skipped, and say so.
 chromium:

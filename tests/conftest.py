@@ -13,7 +13,6 @@ from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
-from xdist.remote import Producer
 
 from lti_tool.app import close_app, create_app
 from lti_tool.db import Database
@@ -25,8 +24,8 @@ from tests.clock import TestClock
 from tests.closed_sockets import close_sockets
 from tests.platform import Platform
 from tests.postgres import Postgres, running_postgres
-from tests.side_by_side import DATABASES, SideBySide
 
+DATABASES = ("sqlite", "postgresql")
 FIELD_KEY = "dGhlIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzISE="
 PUBLIC_URL = "https://gatehouse.example.org"
 ZOOM_SECRET = "the-secret-token-of-the-tests"
@@ -56,11 +55,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--databases", default=",".join(DATABASES), help="sqlite, postgresql or both (comma separated)")
     seconds = float(os.environ.get("GATEHOUSE_FUZZ_SECONDS", "60"))
     parser.addoption("--fuzz-seconds", type=float, default=seconds, help="how long the launch endpoints are attacked")
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
-    return SideBySide(config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.story import Story
+from tests.conftest import DATABASES
 from tests.postgres import Postgres
-from tests.side_by_side import DATABASES
 from tests.stages import opened_stage
 
 _numbers = count(1)

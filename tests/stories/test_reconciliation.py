@@ -13,8 +13,8 @@ import requests
 from lti_tool.sessions.by_hand.review_flags import needs_review
 from sandbox.stage import PACIFIC, Stage
 from sandbox.story import CAST, Story, until
+from tests.conftest import DATABASES
 from tests.postgres import Postgres
-from tests.side_by_side import DATABASES
 from tests.stages import SANDBOX_PYTHON
 
 NO_LOG = {"missing_scopes": ["marketplace_app:read:admin"]}
