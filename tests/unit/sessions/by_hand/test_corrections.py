@@ -12,7 +12,7 @@ from lti_tool.sessions.by_hand import correcting, corrections, effects
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.housekeeping import audit_log, tasks
 from lti_tool.tables.live_sessions import live_sessions
-from tests.training_day import DAY, FIVE, HALF_A_DAY, NINE, WHOLE_DAY, add_session, add_trainee, at, present
+from tests.training_day import DAY, FIVE, HALF_A_DAY, NINE, WHOLE_DAY, at, present
 
 GIVEN = {
     "from_at": NINE,
@@ -22,18 +22,6 @@ GIVEN = {
     "evidence": "The signed roster in the office.",
     "actor": "staff:91",
 }
-
-
-@pytest.fixture
-def session_id(database, published, now):
-    with database.write() as connection:
-        return add_session(connection, published, now)
-
-
-@pytest.fixture
-def trainee_id(database, now):
-    with database.write() as connection:
-        return add_trainee(connection, 1, now)
 
 
 def propose(database, session_id, trainee_id, now, **given):

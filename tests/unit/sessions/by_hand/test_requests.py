@@ -10,21 +10,9 @@ from lti_tool.errors import GatehouseError
 from lti_tool.sessions.by_hand import requests
 from lti_tool.tables.housekeeping import audit_log
 from lti_tool.tables.live_sessions import live_sessions
-from tests.training_day import NINE, add_session, add_trainee
+from tests.training_day import NINE
 
 TEXT = "I was there from nine.\nMy tablet showed another name."
-
-
-@pytest.fixture
-def session_id(database, published, now):
-    with database.write() as connection:
-        return add_session(connection, published, now)
-
-
-@pytest.fixture
-def trainee_id(database, now):
-    with database.write() as connection:
-        return add_trainee(connection, 1, now)
 
 
 def ask(database, session_id, trainee_id, now, text=TEXT):

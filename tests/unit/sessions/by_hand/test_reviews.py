@@ -9,21 +9,9 @@ from lti_tool.sessions.by_hand import reviews, unmatched
 from lti_tool.sessions.settlement import settle
 from lti_tool.tables.housekeeping import audit_log
 from lti_tool.tables.live_sessions import live_sessions
-from tests.training_day import FIVE, WHOLE_DAY, add_session, add_trainee, present, stay
+from tests.training_day import FIVE, WHOLE_DAY, present, stay
 
 DOUBTFUL = (stay(0, 480, "estimated"),)
-
-
-@pytest.fixture
-def session_id(database, published, now):
-    with database.write() as connection:
-        return add_session(connection, published, now)
-
-
-@pytest.fixture
-def trainee_id(database, now):
-    with database.write() as connection:
-        return add_trainee(connection, 1, now)
 
 
 def settled(database, session_id, now, *everybody, ended_at=FIVE):
