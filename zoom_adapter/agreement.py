@@ -63,10 +63,32 @@ def compare(seen: Seen, rows: Sequence[ReportRow], reported: Iterable[Span]) -> 
 
 def presence_in(stays: Sequence[Stay], rows: Sequence[ReportRow]) -> list[Span]:
     """What the rows of one appearance tell, without the time for which it stood in the waiting room: a row may be
-    merged across that. On another device the same person may have been in the meeting meanwhile."""
-    told = union((row.join_at, row.leave_at) for row in rows)
-    waiting = union((stay.start, stay.end) for stay in stays if stay.waiting)
-    return without(told, without(waiting, union((stay.start, stay.end) for stay in stays if stay.is_proven)))
+    merged across that, but one that begins there tells of an admission of which no webhook came. On another device the
+    same person may have been in the meeting meanwhile."""
+    proven = union((stay.start, stay.end) for stay in stays if stay.is_proven)
+    told = []
+    for row in rows:
+        waiting = (stay for stay in stays if stay.waiting and stay.start + TOLERANCE >= row.join_at)
+        outside = without(union((stay.start, stay.end) for stay in waiting), proven)
+        told += without([(row.join_at, row.leave_at)], outside)
+    return union(told)
+
+
+def with_known_starts(stays: Iterable[Stay], reported: Sequence[Span]) -> tuple[Stay, ...]:
+    """The stays of one appearance; of whichever only the end was told, the start is known by its rows where they show
+    presence until then. That they begin there with the next stay is not enough."""
+    return tuple(
+        stay._replace(start_by="report") if _lacks_start(stay) and _tells_before(stay.end, reported) else stay
+        for stay in stays
+    )
+
+
+def _lacks_start(stay: Stay) -> bool:
+    return stay.start_by == "estimated" and not stay.counts and not stay.stale
+
+
+def _tells_before(left: datetime, reported: Iterable[Span]) -> bool:
+    return any(start + TOLERANCE < left <= end + TOLERANCE for start, end in reported)
 
 
 class _Comparison:
@@ -114,8 +136,8 @@ class _Comparison:
             yield _interval(stay, source, each, "both", self._grade(each[0], "join"), self._grade(each[1], "leave"))
 
     def _doubtful(self, stay: Stay, source: str) -> Iterator[PresenceInterval]:
-        """What no report shows of it stays in doubt. A start nobody knew is known if the report tells of this end."""
-        if stay.start_by == "estimated" and not stay.counts and not stay.stale and self._tells_before(stay.end):
+        """What no report shows of it stays in doubt, unless the start is known by that."""
+        if stay.start_by == "report":
             return
         left = longer(without([(stay.start, stay.end)], union([*self.reported, *self.proven])), TOLERANCE)
         if left:
@@ -143,10 +165,6 @@ class _Comparison:
             yield PresenceInterval(*span, "report", True, "report")
         for span, role in ran:
             yield PresenceInterval(*span, "report", True, "report", role=role)
-
-    def _tells_before(self, left: datetime) -> bool:
-        """Whether the report shows presence until this LEFT: that it begins there with the next stay is not enough."""
-        return any(start + TOLERANCE < left <= end + TOLERANCE for start, end in self.reported)
 
     def _tells_after(self, joined: datetime) -> bool:
         return any(start - TOLERANCE <= joined < end - TOLERANCE for start, end in self.reported)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lti_tool.sessions.live_board import NO_END, LivePerson, Where
 from zoom_adapter.connections import Connection, Instance
-from zoom_adapter.legs import Identity, identities_of, keys_of
+from zoom_adapter.legs import Identity, identities_of, keys_of, with_emails
 from zoom_adapter.persons import Identify
 from zoom_adapter.segments import stays_of
 from zoom_adapter.spans import Span, union
@@ -36,13 +36,14 @@ Memo = dict[tuple[str, str], tuple[Any, Appearance]]
 def people_now(instances: Mapping[str, Instance], identify: Identify, memo: Memo) -> tuple[LivePerson, ...]:
     """Everybody who came so far, each once. `memo` keeps what need not be computed again; it may begin empty."""
     found: dict[str, tuple[int | None, list[tuple[Connection, Appearance]]]] = {}
-    for uuid, instance in instances.items():
-        for identity in identities_of(instance):
-            trainee_id = identify(identity)
-            held = found.setdefault(_key(identity, trainee_id), (trainee_id, []))[1]
-            for key in identity.connections:
-                connection = instance.connections[key]
-                held.append((connection, _remembered(memo, (uuid, key), connection, instance)))
+    told = [(uuid, identity) for uuid, instance in instances.items() for identity in identities_of(instance)]
+    known = with_emails([identity for _, identity in told])
+    for (uuid, _), identity in zip(told, known, strict=True):
+        trainee_id = identify(identity)
+        held = found.setdefault(_key(identity, trainee_id), (trainee_id, []))[1]
+        for key in identity.connections:
+            connection = instances[uuid].connections[key]
+            held.append((connection, _remembered(memo, (uuid, key), connection, instances[uuid])))
     every = (_person(key, trainee_id, held) for key, (trainee_id, held) in found.items())
     return tuple(each for each in every if each is not None)
 

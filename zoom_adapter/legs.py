@@ -82,6 +82,17 @@ def identities_of(instance: Instance) -> Iterator[Identity]:
             yield _identity(keys, [instance.connections[key] for key in keys])
 
 
+def with_emails(identities: Sequence[Identity]) -> list[Identity]:
+    """Each with the one address that its registrant has in any of them. Not every row and not every edge tells it."""
+    emails: dict[str, set[str]] = defaultdict(set)
+    for each in identities:
+        emails[each.registrant_id].update(filter(None, [each.email]))
+    return [
+        each if each.email or not each.registrant_id else each._replace(email=_only(emails[each.registrant_id]))
+        for each in identities
+    ]
+
+
 def _parts(group: Sequence[str], instance: Instance) -> list[list[str]]:
     """The group as one; what Zoom bound to two registrants, one after the other, is torn: nobody loses their own
     connection by it, and the one between them is nobody's."""

@@ -5,15 +5,25 @@ makes two people one (ce.md T8).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from lti_tool.sessions.evidence import PersonPresence, PresenceInterval, ReportComparison
-from zoom_adapter.agreement import COMPLETED, ROOM_UNCLEAR, UNCONFIRMED, Agreed, Seen, by_webhooks, compare, presence_in
+from zoom_adapter.agreement import (
+    COMPLETED,
+    ROOM_UNCLEAR,
+    UNCONFIRMED,
+    Agreed,
+    Seen,
+    by_webhooks,
+    compare,
+    presence_in,
+    with_known_starts,
+)
 from zoom_adapter.breakouts import with_rows
 from zoom_adapter.connections import Instance
 from zoom_adapter.legs import Identity as Identity
-from zoom_adapter.legs import Leg, legs_of
+from zoom_adapter.legs import Leg, legs_of, with_emails
 from zoom_adapter.report_rows import ReportRow
 from zoom_adapter.row_matches import identity_of, match_rows, row_keys
 from zoom_adapter.spans import Span, seconds, union
@@ -77,19 +87,22 @@ class Everybody:
     """Everybody in these instances, with the rows of settled reports (by uuid, an empty list for an empty report)."""
 
     def __init__(self, instances: Mapping[str, Instance], reports: Reports = NO_REPORTS) -> None:
-        self._parts: list[tuple[str, Identity, list[str], _Part]] = []
+        parts: list[tuple[str, Identity, list[str], _Part]] = []
         self._room_emails: set[str] = set()
         for uuid in sorted({*instances, *reports}):
             rows = reports.get(uuid)
             matched, strangers = match_rows(legs_of(instances.get(uuid, Instance())), rows or ())
             for each in matched:
                 present = [*presence_in(each.leg.stays, each.rows), *map(_span, each.elsewhere)]
-                part = _Part([each.leg], None if rows is None else [*each.rows, *each.elsewhere], present)
-                self._parts.append((uuid, each.leg.identity, list(each.leg.own_keys), part))
+                leg = replace(each.leg, stays=with_known_starts(each.leg.stays, present))
+                part = _Part([leg], None if rows is None else [*each.rows, *each.elsewhere], present)
+                parts.append((uuid, each.leg.identity, list(each.leg.own_keys), part))
             for row in strangers:
                 part = _Part([], [row], [_span(row)])
-                self._parts.append((uuid, identity_of(row), row_keys(row, uuid), part))
+                parts.append((uuid, identity_of(row), row_keys(row, uuid), part))
             self._room_emails |= {row.email for row in strangers if row.room and not row.registrant_id}
+        known = with_emails([identity for _, identity, _, _ in parts])
+        self._parts = [(uuid, who, keys, part) for who, (uuid, _, keys, part) in zip(known, parts, strict=True)]
 
     def identities(self) -> set[Identity]:
         """Every identity that `people` will ask for."""

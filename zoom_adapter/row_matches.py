@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Literal
 
 from zoom_adapter.connections import Edge
@@ -45,10 +44,9 @@ def match_rows(legs: Sequence[Leg], rows: Iterable[ReportRow]) -> tuple[list[Mat
         left = [row for row in left if not index.place_exactly(row, says)]
     strangers = [row for row in left if not index.place(row)]
     for each in index.matched:
-        if _contradict(each.half):
-            strangers += each.half
-        else:
-            each.rows += each.half
+        doubtful = [row for row in each.half if _is_contradicted(row, (*each.rows, *each.half))]
+        strangers += doubtful
+        each.rows += [row for row in each.half if row not in doubtful]
     return [replace(each, leg=_named(each), rows=sorted(each.rows)) for each in index.matched], sorted(strangers)
 
 
@@ -153,13 +151,10 @@ def _meets(at: datetime, others: Iterator[datetime], tolerance: timedelta = TOLE
     return any(abs(at - other) <= tolerance for other in others)
 
 
-def _contradict(rows: Sequence[ReportRow]) -> bool:
+def _is_contradicted(row: ReportRow, others: Iterable[ReportRow]) -> bool:
     """Nobody is in one stay twice at once; a telephone bound to a computer is another stay."""
-    by_stay = sorted(rows, key=lambda row: (row.user_id, row.join_at))
-    return any(
-        before.user_id == after.user_id and after.join_at + TOLERANCE < before.leave_at
-        for before, after in pairwise(by_stay)
-    )
+    same = (other for other in others if other.user_id == row.user_id and other != row)
+    return any(min(row.leave_at, other.leave_at) - max(row.join_at, other.join_at) > TOLERANCE for other in same)
 
 
 def _named(matched: Matched) -> Leg:

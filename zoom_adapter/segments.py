@@ -5,7 +5,7 @@ one LEFT; a breakout move ends one stay and begins the next in the same second, 
 edges are routine: what can be inferred is `estimated`, what cannot does not count.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -86,6 +86,9 @@ def stays_of(connection: Connection, instance: Instance) -> Stays:
 def _pair(connection: Connection) -> _Pairing:
     pairing = _Pairing()
     joins, lefts = _by_stay(connection.joins), _by_stay(connection.lefts)
+    for out in sorted(connection.put_from):
+        if not _left_anyway(out, joins[out.user_id], lefts[out.user_id]):
+            insort(lefts[out.user_id], out)
     for user_id in sorted(joins.keys() | lefts.keys()):
         _pair_stay(joins[user_id], lefts[user_id], pairing)
     pairing.joins.sort()
@@ -98,6 +101,13 @@ def _by_stay(edges: Edges) -> dict[str, list[Edge]]:
     for edge in sorted(edges):
         stays[edge.user_id].append(edge)
     return stays
+
+
+def _left_anyway(out: Edge, joins: Sequence[Edge], lefts: Sequence[Edge]) -> bool:
+    """Whether the stay that was put back in the waiting room has a LEFT as well: not every one has (zoom.md §4)."""
+    begins = max((edge.at for edge in joins if edge.at < out.at), default=None)
+    following = min((edge.at for edge in joins if edge.at >= out.at), default=None)
+    return any((begins is None or begins <= edge.at) and (following is None or edge.at <= following) for edge in lefts)
 
 
 def _pair_stay(joins: Sequence[Edge], lefts: Sequence[Edge], pairing: _Pairing) -> None:
@@ -122,7 +132,7 @@ def _paired(start: Edge, end: Edge, connection: Connection, flags: set[str]) -> 
     if end.at < start.at:
         flags.add("reversed")
         return Stay(start.at, start.at)
-    return _trusted(Stay(start.at, end.at), flags, stale=connection.joins[start] or connection.lefts[end])
+    return _trusted(Stay(start.at, end.at), flags, stale=connection.joins[start] or connection.lefts.get(end, False))
 
 
 def _bridged(connection: Connection, instance: Instance, pairing: _Pairing) -> Iterator[Stay]:
@@ -132,16 +142,10 @@ def _bridged(connection: Connection, instance: Instance, pairing: _Pairing) -> I
     joins = sorted(edge.at for edge in connection.joins)
     for join in pairing.joins:
         following = next(iter(joins[bisect_right(joins, join.at) :]), None)
-        # A LEFT after the waiting room is of a later stay.
-        out = min((at for at in connection.put_waiting if at > join.at), default=None)
-        left = next((each for each in lefts if each.at > join.at and (out is None or each.at <= out)), None)
+        left = next((each for each in lefts if each.at > join.at), None)
         if left and (following is None or left.at <= following):
             lefts.remove(left)
             yield _bridge(join, left, connection, pairing.flags)
-        elif out is not None and (following is None or out <= following):
-            # Of another stay: the connection lived on, but a move went unseen.
-            stay = Stay(join.at, out, estimated=Edge(out, join.user_id) not in connection.put_from)
-            yield _trusted(stay, pairing.flags, stale=connection.joins[join])
         elif following:
             stay = Stay(join.at, following, end_by="estimated", estimated=True)
             yield _trusted(stay, pairing.flags, stale=connection.joins[join])
@@ -156,7 +160,7 @@ def _bridge(join: Edge, left: Edge, connection: Connection, flags: set[str]) -> 
     if any(join.at < each.at < left.at for each in connection.lefts):
         return _unconfirmed(join.at, left.at, flags)
     bridge = Stay(join.at, left.at, estimated=True)
-    return _trusted(bridge, flags, stale=connection.joins[join] or connection.lefts[left])
+    return _trusted(bridge, flags, stale=connection.joins[join] or connection.lefts.get(left, False))
 
 
 def _until_ended(join: Edge, connection: Connection, instance: Instance, pairing: _Pairing) -> Iterator[Stay]:
@@ -181,7 +185,7 @@ def _without_start(left: Edge, connection: Connection, instance: Instance, flags
     if start is None or any(start <= at < left.at for at in outside):
         return _unconfirmed(unknown, left.at, flags)
     stay = Stay(start, left.at, start_by="estimated", estimated=True)
-    return _trusted(stay, flags, stale=connection.lefts[left])
+    return _trusted(stay, flags, stale=connection.lefts.get(left, False))
 
 
 def _unconfirmed(start: datetime, end: datetime, flags: set[str]) -> Stay:

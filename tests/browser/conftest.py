@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from sandbox.stage import Stage
-from sandbox.story import Story, until
+from sandbox.story import Story
 from tests.browser.storage_platform import CourseSite, course_site
 from tests.browser.visitor import ARGUMENTS, CHROMIUM, Visitor, Witness, write_profile
 from tests.stages import opened_stage
@@ -61,7 +61,7 @@ def after_the_day(story: Story) -> Story:
     if story.stage.zoom_json("status.json")["state"] == "idle":
         story.visit("maya", "module1")
         story.play_the_day()
-    until("Maya's grade in the gradebook", lambda: story.gradebook("maya", "module1"))
+    story.full_grade("maya", "module1")
     story.ask_for_equivalency("hiro", "prati", "Foundations of ketamine-assisted work")
     return story
 

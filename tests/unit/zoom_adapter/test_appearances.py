@@ -9,7 +9,7 @@ from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.zoom_day import OPENS, people_of, whole_day
 from zoom_adapter.appearances import people_now
 from zoom_adapter.connections import gather
-from zoom_adapter.schemas import read_notice
+from zoom_adapter.schemas import Notice, read_notice
 
 HOUR = 3600
 
@@ -82,6 +82,16 @@ def test_identities_of_one_trainee_are_one_person() -> None:
     day = whole_day(*people_of("all_day", "late"))
     (person,) = seen(day, 4 * HOUR, identify=lambda _identity: 7).values()
     assert (person.key, person.trainee_id) == ("trainee:7", 7)
+
+
+def test_a_device_that_tells_no_address_is_of_the_person_whose_registrant_has_one_elsewhere() -> None:
+    join = Notice(kind="joined", at=OPENS, meeting_uuid="Qm9yZWFsaXMwMDAwMDAwMQ==", registrant_id="rg-1")
+    told = [
+        join._replace(participant_uuid="P1", user_id="1", email="ada@example.org"),
+        join._replace(participant_uuid="P2", user_id="2"),
+    ]
+    (person,) = people_now(gather(told), lambda identity: 7 if identity.email else None, {})
+    assert person.trainee_id == 7
 
 
 def test_order_and_copies_of_deliveries_change_nothing_and_neither_does_what_is_remembered() -> None:

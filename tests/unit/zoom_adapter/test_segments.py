@@ -170,6 +170,15 @@ def test_the_waiting_room_ends_the_stay_that_it_names_and_another_one_only_as_an
     assert (spans(after_an_unseen_move), after_an_unseen_move.flags) == ([("09:00:00", "09:40:00")], ("estimated",))
 
 
+@pytest.mark.parametrize(("put", "counted"), [("10:03", "10:03"), ("10:30", "10:00")])
+def test_the_waiting_room_alone_tells_of_a_stay_as_a_left_alone_does(put: str, counted: str) -> None:
+    waiting = notice("put_waiting", put, user="2")
+    person = one(join("09:00"), left("10:00"), waiting, join("11:00", user="3"), left("12:00", user="3"))
+    assert spans(person) == [("09:00:00", f"{counted}:00"), ("11:00:00", "12:00:00")]
+    assert "estimated" in person.flags
+    assert ("unconfirmed" in person.flags) == (put != counted)
+
+
 def test_a_late_left_after_the_waiting_room_is_cut_to_the_earlier_time() -> None:
     assert spans(one(join("09:00"), notice("put_waiting", "09:40"), left("10:30"))) == [("09:00:00", "09:40:00")]
 

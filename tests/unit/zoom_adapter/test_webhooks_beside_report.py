@@ -151,6 +151,37 @@ def test_a_row_with_an_address_that_is_known_of_one_person_is_of_no_other() -> N
     assert counted(people_found["rg-ada"]) == counted(people_found["bo@example.org"]) == 4 * HOUR
 
 
+def test_a_row_that_begins_with_the_stay_of_another_person_is_not_of_that_person() -> None:
+    """Two people with one user_id join at once; of the one whom nobody knows nothing came."""
+    ada = somebody(Visit(0, HOUR), Visit(2 * HOUR, 3 * HOUR))
+    guest = replace(somebody(Visit(0, 4 * HOUR), name="guest", registered=False), email="")
+    day = day_of(ada, guest, shared_user_ids=1)
+    people_found = found(day, either(edge("joined", 1, 0), edge("left", 1, 0)), day.report_rows())
+    assert {key: counted(each) for key, each in people_found.items()} == {"rg-ada": 2 * HOUR, None: 4 * HOUR}
+
+
+def test_somebody_known_by_the_report_alone_is_one_person_in_every_room() -> None:
+    """In a breakout room the report's address is not read (zoom.md §3.3); the registrant has it in the main room."""
+    day = day_of(somebody(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR))))
+    reports = {day.uuid: read_rows(day.report_rows())[0]}
+    (ada,) = people({}, lambda identity: 7 if identity.email == "ada@example.org" else None, reports)
+    assert (ada.trainee_id, counted(ada)) == (7, 4 * HOUR)
+
+
+def test_a_row_that_begins_in_the_waiting_room_tells_of_an_admission_that_got_lost() -> None:
+    day = day_of(somebody(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR), waits=900)))
+    lost = either(edge("joined", 0, 0), edge("joined", 0, 1), lambda told: told.kind == "admitted")
+    for is_merged in (False, True):
+        ada = found(day, lost, day.report_rows(day.uuid, merged=is_merged))["rg-ada"]
+        assert counted(ada) == 4 * HOUR
+
+
+def test_the_report_of_one_device_does_not_say_when_the_stay_with_another_began() -> None:
+    day = day_of(somebody(Visit(0, 3 * HOUR), Visit(2 * HOUR, 4 * HOUR)))
+    ada = found(day, edge("joined", 0, 0), day.report_rows()[1:])["rg-ada"]
+    assert (counted(ada), needs_review(ada.flags)) == (2 * HOUR, True)
+
+
 def test_a_telephone_and_the_computer_it_is_bound_to_may_both_lack_an_edge() -> None:
     day = day_of(somebody(Visit(0, 4 * HOUR), Visit(HOUR, 5 * HOUR, phone=True, bound_to=0), registered=False))
     lost = either(edge("left", 0, 0), edge("left", 0, 10))
