@@ -214,7 +214,7 @@ def _of_one(
 ) -> Iterator[str]:
     there, proven = (seconds_of_instruction(session, spans) for spans in (finding.truth, finding.proven))
     if len(own) != 1:
-        if own or proven or finding.is_doubtful:
+        if own or proven or finding.is_doubtful or finding.half_known:
             yield f"{len(own)} days instead of one; {there} s were attended, {proven} s are proven"
         return
     day = own[0]
@@ -235,9 +235,11 @@ def _of_doubt(finding: Finding, day: AttendedDay, session: LiveSession, there: i
     if estimated and "estimated" not in day.flags:
         yield "an estimate is credited without a flag"
     is_in_a_queue = day.trainee_id is None or (day.is_provisional and day.needs_review)
-    if is_wrong and finding.is_doubtful and not is_in_a_queue:
+    credited = _spans(day, PROOF)
+    is_doubtful = finding.is_doubtful or not all(_lies_in(span, credited) for span in finding.half_known)
+    if is_wrong and is_doubtful and not is_in_a_queue:
         yield f"silently wrong: {day.seconds_present} s instead of {there} s; {day.flags}"
-    if is_wrong and not finding.is_doubtful and day.seconds_present > there:
+    if is_wrong and not is_doubtful and day.seconds_present > there:
         yield f"{day.seconds_present} s instead of {there} s without any trace of more; {day.flags}"
     if session.state not in ("reconciled", "locked") and not day.is_provisional:
         yield "final in a session that is not"

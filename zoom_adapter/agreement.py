@@ -7,14 +7,15 @@ of up to two seconds are rounding.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lti_tool.sessions.evidence import WAITING_ROOM, Evidence, PresenceInterval
+from zoom_adapter.legs import Leg
 from zoom_adapter.report_rows import ReportRow
 from zoom_adapter.roles import RoleSpan
 from zoom_adapter.row_matches import TOLERANCE
-from zoom_adapter.segments import Stay
+from zoom_adapter.segments import Stay, Stays
 from zoom_adapter.spans import Span, common, longer, union, without
 
 # Why the two records differ. The first two contradict each other; the others leave an estimate unconfirmed, or fill it.
@@ -74,21 +75,32 @@ def presence_in(stays: Sequence[Stay], rows: Sequence[ReportRow]) -> list[Span]:
     return union(told)
 
 
-def with_known_starts(stays: Iterable[Stay], reported: Sequence[Span]) -> tuple[Stay, ...]:
-    """The stays of one appearance; of whichever only the end was told, the start is known by its rows where they show
-    presence until then. That they begin there with the next stay is not enough."""
-    return tuple(
-        stay._replace(start_by="report") if _lacks_start(stay) and _tells_before(stay.end, reported) else stay
-        for stay in stays
-    )
+def completed(leg: Leg, rows: Sequence[ReportRow]) -> Leg:
+    """The appearance, with what its rows say of edges that no webhook told: a start nobody knew is known by the report,
+    and what had no end is not open. A row speaks for its own connection only."""
+    told = []
+    for connection, stays in zip(leg.connections, leg.told, strict=True):
+        others = {user_id for each in leg.connections if each is not connection for user_id in each.user_ids}
+        spans = union((row.join_at, row.leave_at) for row in rows if row.user_id not in others)
+        told.append(_completed(stays, spans))
+    return replace(leg, told=tuple(told))
 
 
-def _lacks_start(stay: Stay) -> bool:
-    return stay.start_by == "estimated" and not stay.counts and not stay.stale
+def _completed(told: Stays, spans: Sequence[Span]) -> Stays:
+    stays = (stay._replace(start_by="report") if _is_started(stay, spans) else stay for stay in told.stays)
+    is_open = any(not _tells_after(at, spans) for at in told.open_from)
+    return replace(told, stays=tuple(stays), flags=told.flags if is_open else told.flags - {"open"})
 
 
-def _tells_before(left: datetime, reported: Iterable[Span]) -> bool:
-    return any(start + TOLERANCE < left <= end + TOLERANCE for start, end in reported)
+def _is_started(stay: Stay, spans: Sequence[Span]) -> bool:
+    """Whether its start is unknown, and the report shows presence until its end: that the next stay begins there is not
+    enough."""
+    is_unknown = stay.start_by == "estimated" and not stay.counts and not stay.stale
+    return is_unknown and any(start + TOLERANCE < stay.end <= end + TOLERANCE for start, end in spans)
+
+
+def _tells_after(joined: datetime, spans: Sequence[Span]) -> bool:
+    return any(start - TOLERANCE <= joined < end - TOLERANCE for start, end in spans)
 
 
 class _Comparison:
@@ -106,15 +118,13 @@ class _Comparison:
         intervals += self._only_reported()
         if longer(without(self.told, self.reported), TOLERANCE):
             self.reasons.add(WAITED)
-        if any(not self._tells_after(at) for at in self.seen.open_from):
-            self.open_flags.add("open")
         counted = union((stay.start, stay.end) for stay, _ in self.seen.stays if stay.counts)
         return Agreed(
             intervals=tuple(intervals),
             webhook=tuple(counted),
             report=tuple(self.told),
             reasons=frozenset(self.reasons),
-            settled=frozenset({"estimated", "interrupted", "unconfirmed", "stale", "open"} - self.open_flags),
+            settled=frozenset({"estimated", "interrupted", "unconfirmed", "stale"} - self.open_flags),
         )
 
     def _of_stay(self, stay: Stay, source: str) -> Iterator[PresenceInterval]:
@@ -165,9 +175,6 @@ class _Comparison:
             yield PresenceInterval(*span, "report", True, "report")
         for span, role in ran:
             yield PresenceInterval(*span, "report", True, "report", role=role)
-
-    def _tells_after(self, joined: datetime) -> bool:
-        return any(start - TOLERANCE <= joined < end - TOLERANCE for start, end in self.reported)
 
     def _grade(self, at: datetime, edge: str) -> Evidence:
         told = (row.join_at if edge == "join" else row.leave_at for row in self.rows)

@@ -68,6 +68,22 @@ class Connection:
     from_log: bool = False
 
     @property
+    def exits(self) -> Edges:
+        """The LEFTs, and the moves to the waiting room of stays that have no trusted LEFT as well: nobody knows whether
+        Zoom sends both (zoom.md §4)."""
+        exits = dict(self.lefts)
+        for out in self.put_from:
+            own = [left for left in self.lefts if self._is_one_stay(left, out)]
+            if all(self.lefts[left] for left in own):
+                exits = {edge: stale for edge, stale in exits.items() if edge not in own} | {out: False}
+        return exits
+
+    def _is_one_stay(self, left: Edge, out: Edge) -> bool:
+        since, until = sorted((left.at, out.at))
+        joins = (join for join in self.joins if join.user_id == out.user_id)
+        return left.user_id == out.user_id and not any(since < join.at < until for join in joins)
+
+    @property
     def user_ids(self) -> set[str]:
         return {edge.user_id for edges in (self.joins, self.lefts) for edge in edges}
 

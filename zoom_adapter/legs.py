@@ -28,23 +28,35 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """Connections that are one appearance: one connection, or several that Zoom bound to each other. `media` says by
-    which means anything of it counts: by phone (True), otherwise (False), both, or nothing. `roles` are those in which
-    it ran the meeting, while it lasted."""
+    """Connections that are one appearance: one connection, or several that Zoom bound to each other. `told` are the
+    stays of each of the connections, `marks` what is odd beside them. `media` says by which means anything of it
+    counts: by phone (True), otherwise (False), both, or nothing. `roles` are those in which it ran the meeting, while
+    it lasted."""
 
     keys: tuple[str, ...]
     connections: tuple[Connection, ...]
     identity: Identity
-    stays: tuple[Stay, ...]
-    open_from: tuple[datetime, ...]
+    told: tuple[Stays, ...]
     rooms: tuple[RoomStay, ...]
-    flags: frozenset[str]
+    marks: frozenset[str]
     media: frozenset[bool]
     roles: tuple[RoleSpan, ...] = ()
 
     @property
     def key(self) -> str:
         return self.keys[0]
+
+    @property
+    def stays(self) -> tuple[Stay, ...]:
+        return tuple(sorted(stay for each in self.told for stay in each.stays))
+
+    @property
+    def open_from(self) -> tuple[datetime, ...]:
+        return tuple(sorted(at for each in self.told for at in each.open_from))
+
+    @property
+    def flags(self) -> frozenset[str]:
+        return self.marks.union(*(each.flags for each in self.told))
 
     @property
     def names(self) -> Iterator[tuple[datetime, str]]:
@@ -108,10 +120,9 @@ def _leg(keys: Sequence[str], instance: Instance, *, is_torn: bool) -> Leg:
         keys=tuple(keys),
         connections=connections,
         identity=_identity(keys, connections),
-        stays=tuple(sorted(stay for each in stays for stay in each.stays)),
-        open_from=tuple(sorted(at for each in stays for at in each.open_from)),
+        told=tuple(stays),
         rooms=tuple(room for connection, each in both for room in rooms_of(connection, each.stays)),
-        flags=_flags(keys, connections, stays) | ({"conflict"} if is_torn else set()),
+        marks=_marks(keys, connections) | ({"conflict"} if is_torn else set()),
         media=frozenset(connection.by_phone for connection, each in both if any(stay.counts for stay in each.stays)),
         roles=tuple(role for connection, each in both for role in _roles(connection, each)),
     )
@@ -119,7 +130,7 @@ def _leg(keys: Sequence[str], instance: Instance, *, is_torn: bool) -> Leg:
 
 def _roles(connection: Connection, told: Stays) -> Iterator[RoleSpan]:
     """The staff roles of a connection until the last that is known of it; without an end they may go on."""
-    ends = (*(stay.end for stay in told.stays), *(left.at for left in connection.lefts))
+    ends = (*(stay.end for stay in told.stays), *(left.at for left in connection.exits))
     last = FOREVER if told.open_from else max(ends, default=ALWAYS)
     return (each._replace(end=min(each.end, last)) for each in roles_of(connection) if each.start < last)
 
@@ -169,14 +180,14 @@ def _only(values: set[str]) -> str:
     return next(iter(values)) if len(values) == 1 else ""
 
 
-def _flags(keys: Sequence[str], connections: Sequence[Connection], stays: Sequence[Stays]) -> frozenset[str]:
-    flags = {flag for each in stays for flag in each.flags}
+def _marks(keys: Sequence[str], connections: Sequence[Connection]) -> frozenset[str]:
+    marks = set()
     if any(each.by_phone for each in connections):
-        flags.add("phone")
+        marks.add("phone")
     if any(each.from_log for each in connections):
-        flags.add("webhook_log")
+        marks.add("webhook_log")
     if any(key.startswith("user:") for key in keys):
-        flags.add("no_connection_id")
+        marks.add("no_connection_id")
     if len({each for connection in connections for each in connection.registrant_ids}) > 1:
-        flags.add("conflict")
-    return frozenset(flags)
+        marks.add("conflict")
+    return frozenset(marks)

@@ -5,7 +5,7 @@ makes two people one (ce.md T8).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from lti_tool.sessions.evidence import PersonPresence, PresenceInterval, ReportComparison
@@ -17,8 +17,8 @@ from zoom_adapter.agreement import (
     Seen,
     by_webhooks,
     compare,
+    completed,
     presence_in,
-    with_known_starts,
 )
 from zoom_adapter.breakouts import with_rows
 from zoom_adapter.connections import Instance
@@ -94,8 +94,8 @@ class Everybody:
             matched, strangers = match_rows(legs_of(instances.get(uuid, Instance())), rows or ())
             for each in matched:
                 present = [*presence_in(each.leg.stays, each.rows), *map(_span, each.elsewhere)]
-                leg = replace(each.leg, stays=with_known_starts(each.leg.stays, present))
-                part = _Part([leg], None if rows is None else [*each.rows, *each.elsewhere], present)
+                told = [*each.rows, *each.elsewhere]
+                part = _Part([completed(each.leg, told)], None if rows is None else told, present)
                 parts.append((uuid, each.leg.identity, list(each.leg.own_keys), part))
             for row in strangers:
                 part = _Part([], [row], [_span(row)])
@@ -198,7 +198,7 @@ def _flags_of_reports(found: _Found, agreed: Mapping[str, Agreed]) -> set[str]:
     told = any(each.report for each in agreed.values())
     if seen and not told:
         flags.add("report_missing")
-    elif told and not any(part.flags or leg.stays for part in found.parts.values() for leg in part.legs):
+    elif told and not any(leg.flags or leg.stays or leg.open_from for leg in found.legs):
         flags.add("report_only")
     elif found.is_unclear or reasons - {UNCONFIRMED, COMPLETED}:
         flags.add("report_differs")

@@ -114,7 +114,7 @@ class _Index:
 def _may_be(row: ReportRow, leg: Leg) -> bool:
     """Whether neither names somebody that the other one is not. A registrant may have any address."""
     known, said = leg.identity, identity_of(row)
-    if "conflict" in leg.flags:
+    if "conflict" in leg.marks:
         return False
     if known.registrant_id:
         return said.registrant_id in ("", known.registrant_id)
@@ -137,13 +137,13 @@ def _is_same(row: ReportRow, matched: Matched, tolerance: timedelta = TOLERANCE)
     said, connections = identity_of(row), matched.leg.connections
     joins = (edge for each in connections for edge in each.joins if edge.user_id == row.user_id)
     starts = (edge.at for edge in joins if matched.taken.get(edge, said) == said)
-    ends = (edge.at for each in connections for edge in each.lefts)
+    ends = (edge.at for each in connections for edge in each.exits)
     return _meets(row.join_at, starts, tolerance) and _meets(row.leave_at, ends, tolerance)
 
 
 def _has_edge(row: ReportRow, leg: Leg) -> bool:
     joins = (edge.at for each in leg.connections for edge in each.joins if edge.user_id == row.user_id)
-    lefts = (edge.at for each in leg.connections for edge in each.lefts if edge.user_id == row.user_id)
+    lefts = (edge.at for each in leg.connections for edge in each.exits if edge.user_id == row.user_id)
     return _meets(row.join_at, joins) or _meets(row.leave_at, lefts)
 
 
@@ -159,11 +159,11 @@ def _is_contradicted(row: ReportRow, others: Iterable[ReportRow]) -> bool:
 
 def _named(matched: Matched) -> Leg:
     leg = matched.leg
-    if leg.identity.registrant_id or "conflict" in leg.flags:
+    if leg.identity.registrant_id or "conflict" in leg.marks:
         return leg
     registrants = {row.registrant_id for row in matched.rows if row.registrant_id}
     if len(registrants) > 1:
-        return replace(leg, identity=leg.identity._replace(email=""), flags=leg.flags | {"conflict"})
+        return replace(leg, identity=leg.identity._replace(email=""), marks=leg.marks | {"conflict"})
     emails = {row.email for row in matched.rows if row.email and not row.room}
     email = leg.identity.email or (next(iter(emails)) if len(emails) == 1 else "")
     return replace(leg, identity=leg.identity._replace(registrant_id=next(iter(registrants), ""), email=email))

@@ -5,7 +5,7 @@ one LEFT; a breakout move ends one stay and begins the next in the same second, 
 edges are routine: what can be inferred is `estimated`, what cannot does not count.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -85,10 +85,7 @@ def stays_of(connection: Connection, instance: Instance) -> Stays:
 
 def _pair(connection: Connection) -> _Pairing:
     pairing = _Pairing()
-    joins, lefts = _by_stay(connection.joins), _by_stay(connection.lefts)
-    for out in sorted(connection.put_from):
-        if not _left_anyway(out, joins[out.user_id], lefts[out.user_id]):
-            insort(lefts[out.user_id], out)
+    joins, lefts = _by_stay(connection.joins), _by_stay(connection.exits)
     for user_id in sorted(joins.keys() | lefts.keys()):
         _pair_stay(joins[user_id], lefts[user_id], pairing)
     pairing.joins.sort()
@@ -101,13 +98,6 @@ def _by_stay(edges: Edges) -> dict[str, list[Edge]]:
     for edge in sorted(edges):
         stays[edge.user_id].append(edge)
     return stays
-
-
-def _left_anyway(out: Edge, joins: Sequence[Edge], lefts: Sequence[Edge]) -> bool:
-    """Whether the stay that was put back in the waiting room has a LEFT as well: not every one has (zoom.md §4)."""
-    begins = max((edge.at for edge in joins if edge.at < out.at), default=None)
-    following = min((edge.at for edge in joins if edge.at >= out.at), default=None)
-    return any((begins is None or begins <= edge.at) and (following is None or edge.at <= following) for edge in lefts)
 
 
 def _pair_stay(joins: Sequence[Edge], lefts: Sequence[Edge], pairing: _Pairing) -> None:
@@ -132,7 +122,7 @@ def _paired(start: Edge, end: Edge, connection: Connection, flags: set[str]) -> 
     if end.at < start.at:
         flags.add("reversed")
         return Stay(start.at, start.at)
-    return _trusted(Stay(start.at, end.at), flags, stale=connection.joins[start] or connection.lefts.get(end, False))
+    return _trusted(Stay(start.at, end.at), flags, stale=connection.joins[start] or connection.exits[end])
 
 
 def _bridged(connection: Connection, instance: Instance, pairing: _Pairing) -> Iterator[Stay]:
@@ -157,10 +147,10 @@ def _bridged(connection: Connection, instance: Instance, pairing: _Pairing) -> I
 
 def _bridge(join: Edge, left: Edge, connection: Connection, flags: set[str]) -> Stay:
     """From a JOIN to the LEFT of a later stay; across another LEFT nobody knows."""
-    if any(join.at < each.at < left.at for each in connection.lefts):
+    if any(join.at < each.at < left.at for each in connection.exits):
         return _unconfirmed(join.at, left.at, flags)
     bridge = Stay(join.at, left.at, estimated=True)
-    return _trusted(bridge, flags, stale=connection.joins[join] or connection.lefts.get(left, False))
+    return _trusted(bridge, flags, stale=connection.joins[join] or connection.exits[left])
 
 
 def _until_ended(join: Edge, connection: Connection, instance: Instance, pairing: _Pairing) -> Iterator[Stay]:
@@ -177,15 +167,15 @@ def _until_ended(join: Edge, connection: Connection, instance: Instance, pairing
 
 def _without_start(left: Edge, connection: Connection, instance: Instance, flags: set[str]) -> Stay:
     """Began at the LEFT just before it; with no such LEFT, or a waiting room in between, nobody knows when."""
-    edges = sorted(edge.at for edges in (connection.joins, connection.lefts) for edge in edges)
+    edges = sorted(edge.at for edges in (connection.joins, connection.exits) for edge in edges)
     before = bisect_left(edges, left.at)
     unknown = edges[before - 1] if before else min(instance.started_at or left.at, left.at)
-    start = max((edge.at for edge in connection.lefts if left.at - JUST_BEFORE <= edge.at < left.at), default=None)
+    start = max((edge.at for edge in connection.exits if left.at - JUST_BEFORE <= edge.at < left.at), default=None)
     outside = connection.put_waiting | connection.waits
     if start is None or any(start <= at < left.at for at in outside):
         return _unconfirmed(unknown, left.at, flags)
     stay = Stay(start, left.at, start_by="estimated", estimated=True)
-    return _trusted(stay, flags, stale=connection.lefts.get(left, False))
+    return _trusted(stay, flags, stale=connection.exits[left])
 
 
 def _unconfirmed(start: datetime, end: datetime, flags: set[str]) -> Stay:

@@ -36,16 +36,18 @@ class Subject(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What may be said of one subject. `truth` and `proven` are spans in the meeting.
+    """What may be said of one subject. `truth`, `proven` and `half_known` are spans in the meeting.
 
     `is_exact`: the evidence proves all of the truth, and nothing speaks against it. `is_doubtful`: a trace is left that
-    something is missing or contradicts itself, so that somebody must look. `is_clean`: every edge came, and no report
-    says anything else, so that nobody needs to look.
+    something is missing or contradicts itself, so that somebody must look. So they must at what is `half_known`: a
+    settled report has no row there that can be told to be this subject's, but who finds one by its times may be
+    content with it. `is_clean`: every edge came, and no report says anything else, so that nobody needs to look.
     """
 
     subject: Subject
     truth: list[Span]
     proven: list[Span]
+    half_known: list[Span]
     is_exact: bool
     is_doubtful: bool
     is_clean: bool
@@ -135,6 +137,7 @@ def _counts(row: Row) -> bool:
 
 def _finding(subject: Subject, left: _Left, rows: dict[str, list[tuple[Row, Span]]]) -> Finding:
     proven: list[Span] = []
+    half_known: list[Span] = []
     is_exact, is_doubtful, is_clean = True, False, True
     for uuid in {stay.uuid for stay in subject.stays}:
         stays = [stay for stay in subject.stays if stay.uuid == uuid]
@@ -146,12 +149,12 @@ def _finding(subject: Subject, left: _Left, rows: dict[str, list[tuple[Row, Span
         is_true = here == union(stay.span for stay in stays)
         is_exact &= is_true and not (halves and told is None)
         contradicts = told is not None and not _covers(told, whole)
-        is_doubtful |= (
-            contradicts or not _covers(here, halves) or (told is None and (bool(halves) or _has_hole(stays, left)))
-        )
+        is_doubtful |= contradicts or (told is None and (bool(halves) or _has_hole(stays, left)))
+        half_known += [half for half in halves if not _covers(here, [half])]
         is_even = whole == told or (told is None and not _has_hole(stays, left))
         is_clean &= is_even and all(_is_whole(stay, left) and stay.leaves for stay in stays)
-    return Finding(subject, union(stay.span for stay in subject.stays), union(proven), is_exact, is_doubtful, is_clean)
+    truth = union(stay.span for stay in subject.stays)
+    return Finding(subject, truth, union(proven), half_known, is_exact, is_doubtful, is_clean)
 
 
 def _covers(spans: list[Span], others: list[Span]) -> bool:

@@ -53,6 +53,8 @@ def test_some_of_these_days_on_postgresql(listener: Listener) -> None:
 @example(seed=704)  # of a stay nothing came but that it ended in the waiting room
 @example(seed=738)  # of two people with one user_id who join in one second nothing came of the one whom nobody knows
 @example(seed=1298)  # two devices: of the one the JOIN is lost and the row is missing, the other one has a row
+@example(seed=1651)  # a LEFT outside the trusted time, and a trusted move to the waiting room at that moment
+@example(seed=1771)  # the report has a row of a telephone, and none of the computer that it is bound to
 @example(seed=337)  # two people with one user_id move within two seconds, again and again
 @settings(
     max_examples=OTHER_DAYS,

@@ -179,6 +179,12 @@ def test_the_waiting_room_alone_tells_of_a_stay_as_a_left_alone_does(put: str, c
     assert ("unconfirmed" in person.flags) == (put != counted)
 
 
+def test_a_move_to_the_waiting_room_confirms_a_left_outside_the_trusted_time() -> None:
+    stay = (join("09:00"), left("09:40", stale=True), notice("put_waiting", "09:40"))
+    assert spans(one(*stay[:2])) == []
+    assert spans(one(*stay)) == [("09:00:00", "09:40:00")]
+
+
 def test_a_late_left_after_the_waiting_room_is_cut_to_the_earlier_time() -> None:
     assert spans(one(join("09:00"), notice("put_waiting", "09:40"), left("10:30"))) == [("09:00:00", "09:40:00")]
 

@@ -176,10 +176,22 @@ def test_a_row_that_begins_in_the_waiting_room_tells_of_an_admission_that_got_lo
         assert counted(ada) == 4 * HOUR
 
 
-def test_the_report_of_one_device_does_not_say_when_the_stay_with_another_began() -> None:
-    day = day_of(somebody(Visit(0, 3 * HOUR), Visit(2 * HOUR, 4 * HOUR)))
-    ada = found(day, edge("joined", 0, 0), day.report_rows()[1:])["rg-ada"]
+@pytest.mark.parametrize("bound_to", [None, 0])
+@pytest.mark.parametrize("lost", ["joined", "left"])
+def test_the_report_of_one_device_does_not_say_when_somebody_came_or_went_with_another(
+    bound_to: int | None, lost: str
+) -> None:
+    """Neither that of a telephone bound to it."""
+    first, second = Visit(HOUR, 4 * HOUR), Visit(0, 2 * HOUR, phone=bound_to is not None, bound_to=bound_to)
+    if lost == "joined":
+        first, second = Visit(0, 3 * HOUR), replace(second, starts=2 * HOUR, ends=4 * HOUR)
+    day = day_of(somebody(first, second))
+    is_lost = either(edge(lost, 0, 0), lambda told: told.kind == "ended")
+    rows = [row for row in day.report_rows() if row["user_id"] == day.stays()[1].user_id]
+    ada = found(day, is_lost, rows)["rg-ada"]
     assert (counted(ada), needs_review(ada.flags)) == (2 * HOUR, True)
+    told = found(day, is_lost, day.report_rows())["rg-ada"]
+    assert (counted(told), needs_review(told.flags)) == (4 * HOUR, False)
 
 
 def test_a_telephone_and_the_computer_it_is_bound_to_may_both_lack_an_edge() -> None:
