@@ -61,8 +61,7 @@ class Connection:
     breakout_registrants: set[str] = field(default_factory=set)
     emails: set[str] = field(default_factory=set)
     names: set[tuple[datetime, str]] = field(default_factory=set)
-    bound_connections: set[str] = field(default_factory=set)
-    bound_users: set[str] = field(default_factory=set)
+    bound_to: set[str] = field(default_factory=set)
     by_phone: bool = False
     is_host: bool = False
     from_log: bool = False
@@ -128,8 +127,14 @@ def _add(instance: Instance, notice: Notice, at: datetime) -> None:
     elif notice.kind != "started":
         # In breakout events the `user_id` is of another kind; the parent's is the stay in the meeting (zoom.md §3.3).
         user_id = (notice.parent_user_id if notice.kind in _IN_ROOMS else "") or notice.user_id
-        key = notice.participant_uuid or f"user:{user_id}"
+        key = _key(notice.participant_uuid, user_id)
         _add_edge(instance.connections.setdefault(key, Connection()), notice, at, user_id)
+
+
+def _key(participant_uuid: str, user_id: str) -> str:
+    """What a connection is known by. A `user_id` repeats between people, so it never stands for a connection that has
+    an id (zoom.md §3)."""
+    return participant_uuid or f"user:{user_id}"
 
 
 def _add_edge(connection: Connection, notice: Notice, at: datetime, user_id: str) -> None:
@@ -152,8 +157,7 @@ def _add_edge(connection: Connection, notice: Notice, at: datetime, user_id: str
         case "role":
             connection.roles.add(RoleChange(at, notice.old_role, notice.new_role))
         case "bind":
-            connection.bound_connections.update(filter(None, [notice.bind_participant_uuid]))
-            connection.bound_users.update(filter(None, [notice.bind_user_id]))
+            connection.bound_to.add(_key(notice.bind_participant_uuid, notice.bind_user_id))
     _identify(connection, notice, at)
 
 

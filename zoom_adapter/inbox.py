@@ -7,13 +7,13 @@ committed: a burst costs one commit a group, not one a delivery.
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from queue import SimpleQueue
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection, Dialect, select
 
 from lti_tool.db import Database
 from lti_tool.errors import GatehouseError
@@ -147,60 +147,53 @@ class Inbox:
             waiting.done.release()
 
     def _insert(self, rows: Sequence[dict[str, Any]]) -> set[str]:
-        """Insert in one transaction; the keys that were new. A group in which all is new, as nearly always, needs no
-        question which ones are. In the order of the keys: overlapping subscriptions give two processes the same events
-        in different orders, and on PostgreSQL each would wait for a key that the other has just written."""
+        """Insert in one transaction; the keys that were new. In the order of the keys: overlapping subscriptions give
+        two processes the same events in different orders, and on PostgreSQL each would wait for a key that the other
+        has just written."""
         unique = {row["dedupe_key"]: row for row in reversed(rows)}
-        in_order = [unique[key] for key in sorted(unique)]
-        try:
-            self._insert_new(in_order)
-        except _SomeKnownError:
-            return self._insert_singly(in_order)
-        return set(unique)
-
-    def _insert_new(self, rows: list[dict[str, Any]]) -> None:
-        with self._database.write() as connection:
-            if self._insertion.execute(connection, rows) < len(rows):
-                raise _SomeKnownError
-
-    def _insert_singly(self, rows: Iterable[dict[str, Any]]) -> set[str]:
-        with self._database.write() as connection:
-            return {row["dedupe_key"] for row in rows if self._insertion.execute(connection, [row])}
+        with self._database.write_once() as connection:
+            return self._insertion.execute(connection, [unique[key] for key in sorted(unique)])
 
 
-class _SomeKnownError(Exception):
-    """Some row of a group was there already: nothing of the group has been written."""
+_LAST = select(zoom_inbox.c.dedupe_key).order_by(zoom_inbox.c.id.desc())
 
 
 class _Insertion:
     """One INSERT … ON CONFLICT DO NOTHING for a whole group.
 
     Each call of the database driver lets the other threads run and then waits for its turn again, so a group is one
-    call. SQLAlchemy would build such a statement anew each time; here its text is made once for each size.
+    call: on SQLite that is why the keys do not come back with it row by row. SQLAlchemy would build such a statement
+    anew each time; here its text is made once for each size.
     """
 
     def __init__(self, dialect: Dialect) -> None:
         columns = [column for column in zoom_inbox.c if column.name not in ("id", "taken_at")]
         self._names = [column.name for column in columns]
         self._processors = [each.type.dialect_impl(dialect).bind_processor(dialect) for each in columns]
-        self._placeholder = "?" if dialect.paramstyle == "qmark" else "%s"
+        self._is_sqlite = dialect.name == "sqlite"
         self._texts: dict[int, str] = {}
 
-    def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Insert these rows; how many were new."""
+    def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Insert these rows, no two with the same key; the keys that were new."""
         if len(rows) not in self._texts:
             self._texts[len(rows)] = self._text(len(rows))
         values = tuple(value for row in rows for value in self._values(row))
-        return connection.exec_driver_sql(self._texts[len(rows)], values).rowcount
+        done = connection.exec_driver_sql(self._texts[len(rows)], values)
+        if not self._is_sqlite:
+            return set(done.scalars())
+        if done.rowcount == len(rows):
+            return {row["dedupe_key"] for row in rows}
+        return set(connection.execute(_LAST.limit(done.rowcount)).scalars())
 
     def _values(self, row: Mapping[str, Any]) -> Iterator[Any]:
         for name, process in zip(self._names, self._processors, strict=True):
             yield process(row[name]) if process else row[name]
 
     def _text(self, size: int) -> str:
-        row = f"({', '.join([self._placeholder] * len(self._names))})"
+        row = f"({', '.join(['?' if self._is_sqlite else '%s'] * len(self._names))})"
         columns, values = ", ".join(self._names), ", ".join([row] * size)
-        return " ".join(("INSERT INTO", zoom_inbox.name, "(", columns, ") VALUES", values, "ON CONFLICT DO NOTHING"))
+        insert = " ".join(("INSERT INTO", zoom_inbox.name, "(", columns, ") VALUES", values, "ON CONFLICT DO NOTHING"))
+        return insert if self._is_sqlite else f"{insert} RETURNING dedupe_key"
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:

@@ -137,8 +137,6 @@ def _roles(connection: Connection, told: Stays) -> Iterator[RoleSpan]:
 
 def _bound(instance: Instance) -> Iterator[list[str]]:
     """The connections in groups that belong together, by their keys in order."""
-    bound = {key: each for key, each in instance.connections.items() if each.bound_connections or each.bound_users}
-    owners = _owners(instance) if bound else {}
     parents = {key: key for key in instance.connections}
 
     def root(key: str) -> str:
@@ -146,8 +144,8 @@ def _bound(instance: Instance) -> Iterator[list[str]]:
             key = parents[key]
         return key
 
-    for key, each in bound.items():
-        for other in each.bound_connections | {owners.get(user, key) for user in each.bound_users}:
+    for key, each in instance.connections.items():
+        for other in each.bound_to:
             if other in parents:
                 first, second = sorted((root(key), root(other)))
                 parents[second] = first
@@ -155,15 +153,6 @@ def _bound(instance: Instance) -> Iterator[list[str]]:
     for key in sorted(instance.connections):
         groups[root(key)].append(key)
     yield from groups.values()
-
-
-def _owners(instance: Instance) -> dict[str, str]:
-    """The connection of each stay's `user_id`, where only one connection used it."""
-    owners: dict[str, set[str]] = defaultdict(set)
-    for key, connection in instance.connections.items():
-        for user in connection.user_ids:
-            owners[user].add(key)
-    return {user: next(iter(keys)) for user, keys in owners.items() if len(keys) == 1}
 
 
 def _identity(keys: Sequence[str], connections: Sequence[Connection]) -> Identity:

@@ -71,6 +71,17 @@ def test_a_burst_from_many_threads_is_kept_whole(database: Database, inbox: Inbo
     assert kept(database) == len(BODIES)
 
 
+def test_of_what_comes_at_once_only_what_was_there_is_a_duplicate(database: Database, inbox: Inbox) -> None:
+    known, new = BODIES[:20], BODIES[20:40]
+    for body in known:
+        inbox.append(delivery(body))
+    bodies = [*known, *new]
+    with ThreadPoolExecutor(40) as pool:
+        answers = dict(zip(bodies, pool.map(lambda body: inbox.append(delivery(body)), bodies), strict=True))
+    assert answers == dict.fromkeys(known, "duplicate") | dict.fromkeys(new, "stored")
+    assert kept(database) == 40
+
+
 def test_processes_that_get_the_same_events_in_different_orders_never_wait_for_each_other(
     database_url: str, cipher: MultiFernet
 ) -> None:

@@ -55,6 +55,7 @@ def test_some_of_these_days_on_postgresql(listener: Listener) -> None:
 @example(seed=1298)  # two devices: of the one the JOIN is lost and the row is missing, the other one has a row
 @example(seed=1651)  # a LEFT outside the trusted time, and a trusted move to the waiting room at that moment
 @example(seed=1771)  # the report has a row of a telephone, and none of the computer that it is bound to
+@example(seed=2919)  # a telephone and the computer it is bound to, whose lost stay has the number of another person's
 @example(seed=337)  # two people with one user_id move within two seconds, again and again
 @settings(
     max_examples=OTHER_DAYS,

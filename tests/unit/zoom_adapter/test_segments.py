@@ -312,13 +312,27 @@ def test_a_phone_leg_belongs_to_the_computer_it_is_bound_to() -> None:
     assert person.flags == ("phone",)
 
 
-def test_a_phone_is_also_bound_by_the_stay_alone() -> None:
+def test_a_phone_is_bound_by_a_stay_where_connections_have_no_id() -> None:
     phone = {"registrant_id": "", "phone": "15550100142"}
-    bind = notice("bind", "09:06", "T1", "7", bind_user_id="1", **phone)
+    bind = notice("bind", "09:06", "", "7", bind_user_id="1", **phone)
+    told = (left("10:00", ""), join("09:05", "", "7", **phone), left("10:30", "", "7", **phone), bind)
+    assert spans(one(join("09:00", ""), *told)) == [("09:00:00", "10:30:00")]
+
+
+@pytest.mark.parametrize("named", ["P1", ""])
+def test_a_phone_is_never_bound_to_another_connection_with_the_same_stay_number(named: str) -> None:
+    """Of the computer that it was bound to the edges of that stay are lost."""
+    phone = {"registrant_id": "", "phone": "15550100142"}
     found = seen(
-        join("09:00"), left("10:00"), join("09:05", "T1", "7", **phone), left("10:30", "T1", "7", **phone), bind
+        join("09:30", "P1", "4", registrant_id=""),
+        join("09:00", "P2", "1", registrant_id="rgOther"),
+        left("10:00", "P2", "1", registrant_id="rgOther"),
+        join("09:05", "T1", "7", **phone),
+        left("12:00", "T1", "7", **phone),
+        notice("bind", "09:06", "T1", "7", bind_user_id="1", bind_participant_uuid=named, **phone),
     )
-    assert [person.person_key for person in found] == ["registrant:rgQuill-0001"]
+    other = next(person for person in found if person.registrant_id == "rgOther")
+    assert spans(other) == [("09:00:00", "10:00:00")]
 
 
 def test_a_phone_that_was_bound_to_two_registrants_takes_neither_ones_own_connection() -> None:
