@@ -41,7 +41,6 @@ class Database:
         # PostgreSQL else shows each statement of a transaction what others have committed meanwhile.
         view = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._readers = self.engine.execution_options(**view)
-        self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writers_turn = Lock()
         self._turn_seconds = turn_seconds
         if self.is_sqlite:
@@ -61,17 +60,6 @@ class Database:
         with self._turn(), self.engine.connect() as connection, connection.begin():
             self._begin(connection, "BEGIN IMMEDIATE")
             yield connection
-
-    @contextmanager
-    def write_once(self) -> Iterator[Connection]:
-        """A write transaction of one statement. On PostgreSQL that is committed as soon as it has run, which saves the
-        ways there and back of BEGIN and COMMIT."""
-        if self.is_sqlite:
-            with self.write() as connection:
-                yield connection
-        else:
-            with self._single.connect() as connection:
-                yield connection
 
     @contextmanager
     def rebuild(self) -> Iterator[Connection]:

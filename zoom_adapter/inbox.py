@@ -7,17 +7,15 @@ committed: a burst costs one commit a group, not one a delivery.
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from queue import SimpleQueue
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Dialect, select
-
 from lti_tool.db import Database
 from lti_tool.errors import GatehouseError
-from lti_tool.tables.evidence import zoom_inbox
+from zoom_adapter.inbox_tables import inbox_table
 from zoom_adapter.schemas import Notice, content_key
 
 log = logging.getLogger(__name__)
@@ -69,8 +67,7 @@ class Inbox:
     """Appends deliveries to the table `zoom_inbox`. May be used by any number of threads."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._insertion = _Insertion(database.engine.dialect)
+        self._table = inbox_table(database)
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -98,6 +95,7 @@ class Inbox:
         if writer:
             self._waiting.put(None)
             writer.join()
+        self._table.close()
 
     def _enqueue(self, waiting: _Waiting) -> None:
         with self._lock:
@@ -151,49 +149,7 @@ class Inbox:
         two processes the same events in different orders, and on PostgreSQL each would wait for a key that the other
         has just written."""
         unique = {row["dedupe_key"]: row for row in reversed(rows)}
-        with self._database.write_once() as connection:
-            return self._insertion.execute(connection, [unique[key] for key in sorted(unique)])
-
-
-_LAST = select(zoom_inbox.c.dedupe_key).order_by(zoom_inbox.c.id.desc())
-
-
-class _Insertion:
-    """One INSERT … ON CONFLICT DO NOTHING for a whole group.
-
-    Each call of the database driver lets the other threads run and then waits for its turn again, so a group is one
-    call: on SQLite that is why the keys do not come back with it row by row. SQLAlchemy would build such a statement
-    anew each time; here its text is made once for each size.
-    """
-
-    def __init__(self, dialect: Dialect) -> None:
-        columns = [column for column in zoom_inbox.c if column.name not in ("id", "taken_at")]
-        self._names = [column.name for column in columns]
-        self._processors = [each.type.dialect_impl(dialect).bind_processor(dialect) for each in columns]
-        self._is_sqlite = dialect.name == "sqlite"
-        self._texts: dict[int, str] = {}
-
-    def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-        """Insert these rows, no two with the same key; the keys that were new."""
-        if len(rows) not in self._texts:
-            self._texts[len(rows)] = self._text(len(rows))
-        values = tuple(value for row in rows for value in self._values(row))
-        done = connection.exec_driver_sql(self._texts[len(rows)], values)
-        if not self._is_sqlite:
-            return set(done.scalars())
-        if done.rowcount == len(rows):
-            return {row["dedupe_key"] for row in rows}
-        return set(connection.execute(_LAST.limit(done.rowcount)).scalars())
-
-    def _values(self, row: Mapping[str, Any]) -> Iterator[Any]:
-        for name, process in zip(self._names, self._processors, strict=True):
-            yield process(row[name]) if process else row[name]
-
-    def _text(self, size: int) -> str:
-        row = f"({', '.join(['?' if self._is_sqlite else '%s'] * len(self._names))})"
-        columns, values = ", ".join(self._names), ", ".join([row] * size)
-        insert = " ".join(("INSERT INTO", zoom_inbox.name, "(", columns, ") VALUES", values, "ON CONFLICT DO NOTHING"))
-        return insert if self._is_sqlite else f"{insert} RETURNING dedupe_key"
+        return self._table.insert([unique[key] for key in sorted(unique)])
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 from cryptography.fernet import MultiFernet
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from lti_tool.db import Database
 from lti_tool.tables.evidence import zoom_inbox
@@ -100,8 +100,18 @@ def test_processes_that_get_the_same_events_in_different_orders_never_wait_for_e
             bodies = [b'{"event": "a.burst", "event_ts": "%d-%d"}' % (number, each) for each in range(256)]
             new = list(pool.map(insert, inboxes, (bodies, bodies[::-1])))
             assert sum(map(len, new)) == len(bodies)
-    for each in databases:
-        each.close()
+    for inbox, database in zip(inboxes, databases, strict=True):
+        inbox.close()
+        database.close()
+
+
+@pytest.mark.databases("postgresql")
+def test_a_connection_that_the_server_closed_costs_no_delivery(database: Database, inbox: Inbox) -> None:
+    assert inbox.append(delivery(BODIES[1])) == "stored"
+    with database.read() as connection:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        assert connection.execute(text(f"{others} AND datname = current_database()")).scalars().all() == [True]
+    assert inbox.append(delivery(BODIES[2])) == "stored"
 
 
 def test_a_stale_copy_is_kept_beside_the_fresh_one(database: Database, inbox: Inbox) -> None:
