@@ -57,7 +57,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A write transaction: committed when the block ends, rolled back when it raises. Never nest two. Raises
         SQLAlchemy's TimeoutError when other writers leave it no turn in time."""
-        with self._turn(), self.engine.connect() as connection, connection.begin():
+        with self.turn(), self.engine.connect() as connection, connection.begin():
             self._begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
@@ -65,7 +65,7 @@ class Database:
     def rebuild(self) -> Iterator[Connection]:
         """A write transaction in which a table may take another's place, for migrations. SQLite follows no foreign keys
         meanwhile, so that what refers to the table stays; they are all looked at before the commit."""
-        with self._turn(), self.engine.connect() as connection:
+        with self.turn(), self.engine.connect() as connection:
             self._follow_foreign_keys(connection, "OFF")
             try:
                 with connection.begin():
@@ -80,8 +80,9 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """The turn of one writer; on PostgreSQL there are no turns."""
+    def turn(self) -> Iterator[None]:
+        """The turn of one writer, for whoever writes on a connection of its own; on PostgreSQL there are no turns.
+        Raises SQLAlchemy's TimeoutError when other writers leave none in time."""
         if self.is_sqlite and not self._writers_turn.acquire(timeout=self._turn_seconds):
             raise TimeoutError("other writers leave no turn")
         try:

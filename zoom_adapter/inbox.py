@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from lti_tool.db import Database
 from lti_tool.errors import GatehouseError
-from zoom_adapter.inbox_tables import inbox_table
+from zoom_adapter.inbox_table import InboxTable
 from zoom_adapter.schemas import Notice, content_key
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Inbox:
     """Appends deliveries to the table `zoom_inbox`. May be used by any number of threads."""
 
     def __init__(self, database: Database) -> None:
-        self._table = inbox_table(database)
+        self._table = InboxTable(database)
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
