@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
@@ -31,10 +32,16 @@ class Database:
     def __init__(self, url: str, cipher: FieldCipher, *, turn_seconds: float = TURN_SECONDS) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        # Without preserve_rowcount an INSERT on PostgreSQL reports -1 rows, and insert_ignoring could not be asked.
-        options = {"preserve_rowcount": True}
+        # PostgreSQL's own placeholders, so that the driver need not look for others (_set_cursors).
+        style: dict[str, Any] = {} if self.is_sqlite else {"paramstyle": "numeric_dollar"}
         self.engine = create_engine(
-            self.url, connect_args=_connect_args(self.url), pool_size=24, max_overflow=8, execution_options=options
+            self.url,
+            connect_args=_connect_args(self.url),
+            pool_size=24,
+            max_overflow=8,
+            # Else an INSERT on PostgreSQL reports -1 rows, and insert_ignoring could not be asked.
+            execution_options={"preserve_rowcount": True},
+            **style,
         )
         # Encrypted columns find their keys here (tables.types.Encrypted).
         self.engine.dialect.field_cipher = cipher  # type: ignore[attr-defined]
@@ -43,8 +50,7 @@ class Database:
         self._readers = self.engine.execution_options(**view)
         self._writers_turn = Lock()
         self._turn_seconds = turn_seconds
-        if self.is_sqlite:
-            event.listen(self.engine, "connect", _set_pragmas)
+        event.listen(self.engine, "connect", _set_pragmas if self.is_sqlite else _set_cursors)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -138,6 +144,12 @@ def _set_pragmas(raw: Any, _record: Any) -> None:
     # Without recursive_triggers a REPLACE drops a row and asks no trigger (tables.append_only).
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
         raw.execute(f"PRAGMA {pragma}").close()
+
+
+def _set_cursors(raw: Any, _record: Any) -> None:
+    """Psycopg's usual cursors read through each statement for placeholders: for the INSERT of a group of people that
+    took longer than PostgreSQL needed to run it."""
+    raw.cursor_factory, raw.server_cursor_factory = psycopg.RawCursor, psycopg.RawServerCursor
 
 
 def is_answering(database: Database) -> bool:

@@ -78,6 +78,8 @@ def presence_in(stays: Sequence[Stay], rows: Sequence[ReportRow]) -> list[Span]:
 def completed(leg: Leg, rows: Sequence[ReportRow]) -> Leg:
     """The appearance, with what its rows say of edges that no webhook told: a start nobody knew is known by the report,
     and what had no end is not open. A row speaks for its own connection only."""
+    if not leg.open_from and not any(map(_lacks_start, leg.stays)):
+        return leg
     told = []
     for connection, stays in zip(leg.connections, leg.told, strict=True):
         others = {user_id for each in leg.connections if each is not connection for user_id in each.user_ids}
@@ -95,8 +97,11 @@ def _completed(told: Stays, spans: Sequence[Span]) -> Stays:
 def _is_started(stay: Stay, spans: Sequence[Span]) -> bool:
     """Whether its start is unknown, and the report shows presence until its end: that the next stay begins there is not
     enough."""
-    is_unknown = stay.start_by == "estimated" and not stay.counts and not stay.stale
-    return is_unknown and any(start + TOLERANCE < stay.end <= end + TOLERANCE for start, end in spans)
+    return _lacks_start(stay) and any(start + TOLERANCE < stay.end <= end + TOLERANCE for start, end in spans)
+
+
+def _lacks_start(stay: Stay) -> bool:
+    return stay.start_by == "estimated" and not stay.counts and not stay.stale
 
 
 def _tells_after(joined: datetime, spans: Sequence[Span]) -> bool:

@@ -175,7 +175,9 @@ def _notices(connection: Connection, session: Row[Any]) -> Iterator[Notice]:
     columns = (zoom_inbox.c.body, zoom_inbox.c.stale, zoom_inbox.c.secret_position, zoom_inbox.c.happened_at)
     query = select(*columns).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids))
     for body, stale, secret_position, at in connection.execution_options(yield_per=1000).execute(query):
-        notice = read_notice(body, stale=stale)._replace(at=at)
+        notice = read_notice(body, stale=stale)
+        if notice.at != at:
+            notice = notice._replace(at=at)
         yield notice._replace(from_log=True) if secret_position == NO_SECRET else notice
 
 

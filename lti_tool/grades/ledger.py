@@ -177,6 +177,9 @@ def _has_come_back() -> Any:
 
 def _places(connection: Connection, trainee_ids: Collection[int], module_id: str) -> Sequence[Any]:
     """The columns where scores of this module go for these people, with the ledger's row where there is one."""
+    of_trainee = scores.c.trainee_id == enrolments.c.trainee_id
+    # A PostgreSQL without statistics looks through the scores of everybody for each of them unless it is told whose.
+    held = and_(_of_column(), of_trainee, scores.c.trainee_id.in_(trainee_ids))
     query = (
         select(
             enrolments.c.trainee_id,
@@ -199,7 +202,7 @@ def _places(connection: Connection, trainee_ids: Collection[int], module_id: str
         .join(placements, placements.c.id == columns.c.placement_id)
         .join(registrations, registrations.c.id == placements.c.registration_id)
         .join(enrolments, _enrolled_here())
-        .outerjoin(scores, and_(_of_column(), scores.c.trainee_id == enrolments.c.trainee_id))
+        .outerjoin(scores, held)
         .where(
             line_items.usable(),
             placements.c.module_id == module_id,

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 # A commit waits for the disk, and a statement for many people costs little more than one for one person, so people are
 # settled in groups: one transaction each, short enough that a webhook waiting for the same file hardly notices.
-PEOPLE_PER_COMMIT = 50
+PEOPLE_PER_COMMIT = 100
 # Zoom's last retry comes 85 minutes after the first try; until then more may still be told.
 LAST_WORD = timedelta(minutes=90)
 
