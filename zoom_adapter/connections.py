@@ -119,9 +119,9 @@ def gather(notices: Iterable[Notice], into: dict[str, Instance] | None = None) -
 
 
 def _add(instance: Instance, notice: Notice, at: datetime) -> None:
-    starts = [each for each in (instance.started_at, notice.instance_start, at) if each]
-    instance.started_at = min(starts)
-    instance.last_at = max(at, instance.last_at or at)
+    first = min(notice.instance_start or at, at)
+    instance.started_at = min(instance.started_at or first, first)
+    instance.last_at = max(instance.last_at or at, at)
     if notice.kind == "ended":
         instance.ends[at] = instance.ends.get(at, True) and notice.stale
     elif notice.kind != "started":
