@@ -22,6 +22,10 @@ from lti_tool.tables.types import FieldCipher
 
 # Seconds a connection may wait for a lock or a server before it is an error (a webhook must be answered within 3 s).
 BUSY_SECONDS = 2
+# How long a PostgreSQL that does not even acknowledge is waited for, and how soon an idle connection asks whether it is
+# still there.
+SILENT_MILLISECONDS = 10_000
+IDLE_SECONDS = 30
 # Seconds a writer waits for its turn on SQLite.
 TURN_SECONDS = 10
 
@@ -137,7 +141,9 @@ def _connect_args(url: URL) -> dict[str, Any]:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         # Transactions are opened by our own BEGIN above, not guessed by the driver.
         return {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
-    return {"connect_timeout": BUSY_SECONDS, "options": "-c timezone=utc -c lock_timeout=10s"}
+    # The second: what went over a connection that is kept and answers nothing has failed then, not after minutes.
+    waits = {"connect_timeout": BUSY_SECONDS, "tcp_user_timeout": SILENT_MILLISECONDS, "keepalives_idle": IDLE_SECONDS}
+    return {**waits, "options": "-c timezone=utc -c lock_timeout=10s"}
 
 
 def _set_pragmas(raw: Any, _record: Any) -> None:
