@@ -64,15 +64,19 @@ def compare(seen: Seen, rows: Sequence[ReportRow], reported: Iterable[Span]) -> 
 
 def presence_in(stays: Sequence[Stay], rows: Sequence[ReportRow]) -> list[Span]:
     """What the rows of one appearance tell, without the time for which it stood in the waiting room: a row may be
-    merged across that, but one that begins there tells of an admission of which no webhook came. On another device the
+    merged across that, but where no webhook told of the admission, a row that begins there does. On another device the
     same person may have been in the meeting meanwhile."""
     proven = union((stay.start, stay.end) for stay in stays if stay.is_proven)
     told = []
     for row in rows:
-        waiting = (stay for stay in stays if stay.waiting and stay.start + TOLERANCE >= row.join_at)
+        waiting = (stay for stay in stays if stay.waiting and not _is_admission(row, stay))
         outside = without(union((stay.start, stay.end) for stay in waiting), proven)
         told += without([(row.join_at, row.leave_at)], outside)
     return union(told)
+
+
+def _is_admission(row: ReportRow, waiting: Stay) -> bool:
+    return waiting.end_by == "estimated" and waiting.start + TOLERANCE < row.join_at
 
 
 def completed(leg: Leg, rows: Sequence[ReportRow]) -> Leg:

@@ -219,7 +219,8 @@ def _waiting(connection: Connection) -> Iterator[Stay]:
     ends = sorted(connection.admissions | {edge.at for edge in connection.joins})
     for start in sorted(connection.put_waiting | connection.waits):
         for end in ends[bisect_left(ends, start) :][:1]:
-            yield Stay(start, end, counts=False, waiting=True)
+            end_by: Evidence = "webhook" if end in connection.admissions else "estimated"
+            yield Stay(start, end, end_by=end_by, counts=False, waiting=True)
 
 
 def _is_interrupted(stays: Sequence[Stay]) -> bool:

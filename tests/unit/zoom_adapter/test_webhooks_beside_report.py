@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lti_tool.sessions.attendance import PersonPresence
 from lti_tool.sessions.by_hand.review_flags import needs_review
 from sandbox.zoom.behaviours import Pause, Visit
-from sandbox.zoom.notices import Told
+from sandbox.zoom.notices import Told, text
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.zoom_day import seconds, whole_day
 from zoom_adapter.connections import gather
@@ -174,6 +175,14 @@ def test_a_row_that_begins_in_the_waiting_room_tells_of_an_admission_that_got_lo
     for is_merged in (False, True):
         ada = found(day, lost, day.report_rows(day.uuid, merged=is_merged))["rg-ada"]
         assert counted(ada) == 4 * HOUR
+
+
+def test_a_row_that_begins_before_an_admission_that_was_told_counts_from_then() -> None:
+    day = day_of(somebody(Visit(HOUR, 4 * HOUR, waits=900)))
+    rows = [{**row, "join_time": text(day.opens_at + timedelta(minutes=50))} for row in day.report_rows()]
+    assert counted(found(day, lambda told: told.kind == "admitted", rows)["rg-ada"]) == 3 * HOUR + 600
+    ada = found(day, nothing, rows)["rg-ada"]
+    assert (counted(ada), needs_review(ada.flags)) == (3 * HOUR, True)
 
 
 @pytest.mark.parametrize("bound_to", [None, 0])
