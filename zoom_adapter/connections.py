@@ -6,7 +6,7 @@ kept by their time and stay (`user_id`), so a copy of a delivery changes nothing
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from zoom_adapter.schemas import Notice
@@ -17,6 +17,10 @@ _OF_CONNECTIONS = frozenset(
 )
 _OF_INSTANCES = frozenset({"started", "ended"})
 _IN_ROOMS = frozenset({"room_joined", "room_left"})
+
+
+# Two events of one moment may differ by that much.
+SAME_MOMENT = timedelta(seconds=2)
 
 
 class Edge(NamedTuple):
@@ -51,7 +55,7 @@ class Connection:
     joins: Edges = field(default_factory=dict)
     lefts: Edges = field(default_factory=dict)
     put_waiting: set[datetime] = field(default_factory=set)
-    put_from: set[Edge] = field(default_factory=set)  # which stay ended there, as far as Zoom says
+    put_from: Edges = field(default_factory=dict)  # which stay ended there, as far as Zoom says
     waits: set[datetime] = field(default_factory=set)
     admissions: set[datetime] = field(default_factory=set)
     room_joins: set[RoomEdge] = field(default_factory=set)
@@ -70,17 +74,28 @@ class Connection:
     def exits(self) -> Edges:
         """The LEFTs, and the moves to the waiting room of stays that have no trusted LEFT as well: nobody knows whether
         Zoom sends both (zoom.md §4)."""
-        exits = dict(self.lefts)
-        for out in self.put_from:
+        moves: Edges = {}
+        replaced: set[Edge] = set()
+        for out, is_stale in self.put_from.items():
             own = [left for left in self.lefts if self._is_one_stay(left, out)]
-            if all(self.lefts[left] for left in own):
-                exits = {edge: stale for edge, stale in exits.items() if edge not in own} | {out: False}
-        return exits
+            if all(self.lefts[left] for left in own) and not (own and is_stale) and not self._is_beside_a_left(out):
+                moves[out] = is_stale
+                replaced.update(own)
+        return {left: is_stale for left, is_stale in self.lefts.items() if left not in replaced} | moves
 
     def _is_one_stay(self, left: Edge, out: Edge) -> bool:
+        """Whether both end one stay: nobody came back in between, from outside or from the waiting room."""
         since, until = sorted((left.at, out.at))
-        joins = (join for join in self.joins if join.user_id == out.user_id)
-        return left.user_id == out.user_id and not any(since < join.at < until for join in joins)
+        joins = (join.at for join in self.joins if join.user_id == out.user_id)
+        back = any(since < at < until for at in (*joins, *self.admissions, *self.waits))
+        return left.user_id == out.user_id and not back
+
+    def _is_beside_a_left(self, out: Edge) -> bool:
+        """Whether it names no stay that is known, while a trusted LEFT tells of that moment."""
+        is_known = out.user_id in self.user_ids
+        return not is_known and any(
+            not is_stale and abs(left.at - out.at) <= SAME_MOMENT for left, is_stale in self.lefts.items()
+        )
 
     @property
     def user_ids(self) -> set[str]:
@@ -145,7 +160,8 @@ def _add_edge(connection: Connection, notice: Notice, at: datetime, user_id: str
             edges[edge] = edges.get(edge, True) and notice.stale
         case "put_waiting":
             connection.put_waiting.add(at)
-            connection.put_from.add(Edge(at, user_id))
+            out = Edge(at, user_id)
+            connection.put_from[out] = connection.put_from.get(out, True) and notice.stale
         case "waiting":
             connection.waits.add(at)
         case "waited":
@@ -157,7 +173,8 @@ def _add_edge(connection: Connection, notice: Notice, at: datetime, user_id: str
         case "role":
             connection.roles.add(RoleChange(at, notice.old_role, notice.new_role))
         case "bind":
-            connection.bound_to.add(_key(notice.bind_participant_uuid, notice.bind_user_id))
+            if notice.bind_participant_uuid or notice.bind_user_id:
+                connection.bound_to.add(_key(notice.bind_participant_uuid, notice.bind_user_id))
     _identify(connection, notice, at)
 
 

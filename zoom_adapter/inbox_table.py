@@ -43,6 +43,8 @@ class InboxTable:
                     if not _is_gone(self._connection):
                         raise
                     self.close()
+                    # What idles in the pool is gone with it.
+                    self._database.engine.dispose()
             self._connection = self._connect()
             return self._insert(_driver(self._connection), rows)
 

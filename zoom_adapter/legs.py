@@ -19,11 +19,12 @@ from zoom_adapter.segments import Stay, Stays, stays_of
 
 class Identity(NamedTuple):
     """What Zoom knows of who somebody is; empty texts where it knows nothing or contradicts itself. `connections` are
-    the connections it speaks of, for staff may have said whose they are."""
+    the connections it speaks of, for staff may have said whose they are; `has_two`: more than one address was told."""
 
     registrant_id: str
     email: str
     connections: tuple[str, ...] = ()
+    has_two: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,11 @@ def with_emails(identities: Sequence[Identity]) -> list[Identity]:
     emails: dict[str, set[str]] = defaultdict(set)
     for each in identities:
         emails[each.registrant_id].update(filter(None, [each.email]))
+    contested = {each.registrant_id for each in identities if each.has_two} | {""}
     return [
-        each if each.email or not each.registrant_id else each._replace(email=_only(emails[each.registrant_id]))
+        each
+        if each.email or each.registrant_id in contested
+        else each._replace(email=_only(emails[each.registrant_id]))
         for each in identities
     ]
 
@@ -162,7 +166,7 @@ def _identity(keys: Sequence[str], connections: Sequence[Connection]) -> Identit
     emails = {each for connection in connections for each in connection.emails}
     if len(registrants) > 1:
         return Identity("", "", tuple(keys))
-    return Identity(_only(registrants), _only(emails), tuple(keys))
+    return Identity(_only(registrants), _only(emails), tuple(keys), has_two=len(emails) > 1)
 
 
 def _only(values: set[str]) -> str:

@@ -4,6 +4,7 @@ PURE. Who the person is to us is asked of `identify`; two identities of one trai
 makes two people one (ce.md T8).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -92,10 +93,14 @@ class Everybody:
         for uuid in sorted({*instances, *reports}):
             rows = reports.get(uuid)
             matched, strangers = match_rows(legs_of(instances.get(uuid, Instance())), rows or ())
+            devices = Counter(each.leg.identity.registrant_id for each in matched)
             for each in matched:
                 present = [*presence_in(each.leg.stays, each.rows), *map(_span, each.elsewhere)]
                 told = [*each.rows, *each.elsewhere]
-                part = _Part([completed(each.leg, told)], None if rows is None else told, present)
+                # Where a registrant was there with two devices, nobody knows of which such a row speaks.
+                is_one = devices[each.leg.identity.registrant_id] == 1
+                leg = completed(each.leg, told if is_one else each.rows)
+                part = _Part([leg], None if rows is None else told, present)
                 parts.append((uuid, each.leg.identity, list(each.leg.own_keys), part))
             for row in strangers:
                 part = _Part([], [row], [_span(row)])

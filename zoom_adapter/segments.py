@@ -169,13 +169,19 @@ def _without_start(left: Edge, connection: Connection, instance: Instance, flags
     """Began at the LEFT just before it; with no such LEFT, or a waiting room in between, nobody knows when."""
     edges = sorted(edge.at for edges in (connection.joins, connection.exits) for edge in edges)
     before = bisect_left(edges, left.at)
-    unknown = edges[before - 1] if before else min(instance.started_at or left.at, left.at)
+    unknown = edges[before - 1] if before else _before(left.at, instance)
     start = max((edge.at for edge in connection.exits if left.at - JUST_BEFORE <= edge.at < left.at), default=None)
     outside = connection.put_waiting | connection.waits
     if start is None or any(start <= at < left.at for at in outside):
         return _unconfirmed(unknown, left.at, flags)
     stay = Stay(start, left.at, start_by="estimated", estimated=True)
     return _trusted(stay, flags, stale=connection.exits[left])
+
+
+def _before(left: datetime, instance: Instance) -> datetime:
+    """Since when somebody may have been there of whom nothing came before this."""
+    started = instance.started_at
+    return started if started and started < left else left - JUST_BEFORE
 
 
 def _unconfirmed(start: datetime, end: datetime, flags: set[str]) -> Stay:
@@ -215,10 +221,14 @@ def _in_roles(stay: Stay, roles: Sequence[RoleSpan]) -> Iterator[Stay]:
 
 
 def _waiting(connection: Connection) -> Iterator[Stay]:
-    """Time in the waiting room: until admitted, else until the next JOIN; without either nobody knows."""
+    """Time in the waiting room: until admitted, else at the latest until the next JOIN, or until put back again;
+    without any of them nobody knows."""
+    starts = sorted(connection.put_waiting | connection.waits)
     ends = sorted(connection.admissions | {edge.at for edge in connection.joins})
-    for start in sorted(connection.put_waiting | connection.waits):
-        for end in ends[bisect_left(ends, start) :][:1]:
+    for start in starts:
+        later = [*ends[bisect_left(ends, start) :][:1], *starts[bisect_right(starts, start) :][:1]]
+        if later:
+            end = min(later)
             end_by: Evidence = "webhook" if end in connection.admissions else "estimated"
             yield Stay(start, end, end_by=end_by, counts=False, waiting=True)
 

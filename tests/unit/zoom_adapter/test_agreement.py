@@ -322,3 +322,23 @@ def test_a_difference_is_explained_and_a_contradiction_is_looked_at(
 
 def _proven(person: PersonPresence) -> list:
     return [each for each in person.intervals if each.counts and each.evidence == "webhook"]
+
+
+def test_waiting_that_zoom_itself_ended_earns_nothing_whatever_the_report_says() -> None:
+    admitted = notice("waited", "10:00", "2")
+    notices = [join("09:00"), left("09:40"), notice("put_waiting", "09:40"), admitted, join("10:00", "2")]
+    person = one([*notices, left("11:00", "2")], [row("09:00", "09:40"), row("09:43", "11:00", "2")])
+    assert told(person) == [("09:00:00", "09:40:00", "both"), ("10:00:00", "11:00:00", "both")]
+    assert needs_review(person.flags)
+
+
+@pytest.mark.parametrize(("first", "second"), [("P1", "P2"), ("P2", "P1")])
+def test_a_row_of_another_device_that_left_no_edge_does_not_close_the_one_that_is_open(first: str, second: str) -> None:
+    notices = [join("09:00", "1", first), join("08:00", "5", second), left("09:00", "5", second)]
+    person = one(notices, [row("08:00", "09:00", "5"), row("09:00", "10:00", "6")])
+    assert needs_review(person.flags)
+
+
+def test_a_move_to_the_waiting_room_before_anything_else_calls_for_a_look() -> None:
+    notices = [notice("put_waiting", "09:40"), notice("waited", "10:00"), join("10:00", "2"), left("11:00", "2")]
+    assert needs_review(one(notices, [row("10:00", "11:00", "2")]).flags)

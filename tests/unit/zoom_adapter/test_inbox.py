@@ -6,11 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from cryptography.fernet import MultiFernet
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from lti_tool.db import Database
 from lti_tool.tables.evidence import zoom_inbox
@@ -107,11 +109,16 @@ def test_processes_that_get_the_same_events_in_different_orders_never_wait_for_e
 
 @pytest.mark.databases("postgresql")
 def test_a_connection_that_the_server_closed_costs_no_delivery(database: Database, inbox: Inbox) -> None:
+    """Neither do those that idle in the pool."""
     assert inbox.append(delivery(BODIES[1])) == "stored"
-    with database.read() as connection:
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(database.read())
+    address = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as own:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-        assert connection.execute(text(f"{others} AND datname = current_database()")).scalars().all() == [True]
-    assert inbox.append(delivery(BODIES[2])) == "stored"
+        assert len(own.execute(others + " AND datname = current_database()").fetchall()) == 4
+    assert [inbox.append(delivery(body)) for body in BODIES[2:6]] == ["stored"] * 4
 
 
 def test_a_stale_copy_is_kept_beside_the_fresh_one(database: Database, inbox: Inbox) -> None:

@@ -185,6 +185,41 @@ def test_a_move_to_the_waiting_room_confirms_a_left_outside_the_trusted_time() -
     assert spans(one(*stay)) == [("09:00:00", "09:40:00")]
 
 
+def put(time: str, user: str = "1", **more: object) -> Notice:
+    return notice("put_waiting", time, "P1", user, **more)
+
+
+def admitted(time: str, user: str = "1") -> Notice:
+    return notice("waited", time, "P1", user)
+
+
+def test_two_deliveries_outside_the_trusted_time_do_not_confirm_each_other() -> None:
+    person = one(join("09:00"), left("09:40", stale=True), put("09:40", stale=True))
+    assert (spans(person), "stale" in person.flags) == ([], True)
+    alone = one(join("09:00"), put("09:40", stale=True))
+    assert (spans(alone), "stale" in alone.flags) == ([], True)
+
+
+def test_a_move_to_the_waiting_room_says_nothing_of_a_stay_before_or_after_it() -> None:
+    earlier = one(join("08:20"), left("08:50", stale=True), admitted("08:54"), put("09:24"), admitted("09:39"))
+    assert spans(earlier) != [("08:20:00", "09:24:00")]
+    assert "stale" in earlier.flags
+    later = one(join("09:00"), put("09:40"), admitted("10:00"), left("10:30", stale=True))
+    assert (spans(later), "unconfirmed" in later.flags) == ([("09:00:00", "09:40:00")], True)
+
+
+def test_two_moves_to_the_waiting_room_each_say_of_their_own_whether_they_end_a_stay() -> None:
+    person = one(join("09:00"), left("09:40", stale=True), put("09:40"), put("09:50"))
+    assert (spans(person), "unconfirmed" in person.flags) == ([("09:00:00", "09:40:00")], True)
+
+
+@pytest.mark.parametrize("user", ["", "9"])
+def test_a_move_to_the_waiting_room_that_names_no_known_stay_is_the_left_of_that_moment(user: str) -> None:
+    told = (admitted("10:00", user), join("10:00", user="2"), left("11:00", user="2"))
+    person = one(join("09:00"), left("09:40"), put("09:40", user), *told)
+    assert (spans(person), person.flags) == ([("09:00:00", "09:40:00"), ("10:00:00", "11:00:00")], ())
+
+
 def test_a_late_left_after_the_waiting_room_is_cut_to_the_earlier_time() -> None:
     assert spans(one(join("09:00"), notice("put_waiting", "09:40"), left("10:30"))) == [("09:00:00", "09:40:00")]
 
@@ -333,6 +368,33 @@ def test_a_phone_is_never_bound_to_another_connection_with_the_same_stay_number(
     )
     other = next(person for person in found if person.registrant_id == "rgOther")
     assert spans(other) == [("09:00:00", "10:00:00")]
+
+
+def test_a_bind_that_names_nobody_binds_nothing() -> None:
+    phone = {"registrant_id": "", "phone": "15550100142"}
+    found = seen(
+        join("09:00", "", ""),
+        left("10:00", "", ""),
+        join("09:05", "T1", "7", **phone),
+        left("12:00", "T1", "7", **phone),
+        notice("bind", "09:06", "T1", "7", **phone),
+    )
+    quill = next(person for person in found if person.registrant_id)
+    assert spans(quill) == [("09:00:00", "10:00:00")]
+
+
+def test_a_registrant_of_whom_two_addresses_were_told_has_none() -> None:
+    told = (
+        join("09:00", email="a@x"),
+        left("10:00", email="b@x"),
+        join("11:00", "P2", email="a@x"),
+        left("12:00", "P2"),
+    )
+    found = people(gather(told), lambda identity: {"a@x": 7, "b@x": 8}.get(identity.email))
+    assert {person.trainee_id: spans(person) for person in found} == {
+        7: [("11:00:00", "12:00:00")],
+        None: [("09:00:00", "10:00:00")],
+    }
 
 
 def test_a_phone_that_was_bound_to_two_registrants_takes_neither_ones_own_connection() -> None:
