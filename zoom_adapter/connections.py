@@ -74,6 +74,8 @@ class Connection:
     def exits(self) -> Edges:
         """The LEFTs, and the moves to the waiting room of stays that have no trusted LEFT as well: nobody knows whether
         Zoom sends both (zoom.md §4)."""
+        if not self.put_from:
+            return self.lefts
         moves: Edges = {}
         replaced: set[Edge] = set()
         for out, is_stale in self.put_from.items():

@@ -8,7 +8,7 @@ edges are routine: what can be inferred is `estimated`, what cannot does not cou
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
@@ -69,6 +69,7 @@ class _Pairing:
 
 def stays_of(connection: Connection, instance: Instance) -> Stays:
     """The stays of one connection of this instance."""
+    connection = replace(connection, lefts=connection.exits)
     pairing = _pair(connection)
     found = [_paired(start, end, connection, pairing.flags) for start, end in pairing.pairs]
     found += _bridged(connection, instance, pairing)
@@ -85,7 +86,7 @@ def stays_of(connection: Connection, instance: Instance) -> Stays:
 
 def _pair(connection: Connection) -> _Pairing:
     pairing = _Pairing()
-    joins, lefts = _by_stay(connection.joins), _by_stay(connection.exits)
+    joins, lefts = _by_stay(connection.joins), _by_stay(connection.lefts)
     for user_id in sorted(joins.keys() | lefts.keys()):
         _pair_stay(joins[user_id], lefts[user_id], pairing)
     pairing.joins.sort()
@@ -122,7 +123,7 @@ def _paired(start: Edge, end: Edge, connection: Connection, flags: set[str]) -> 
     if end.at < start.at:
         flags.add("reversed")
         return Stay(start.at, start.at)
-    return _trusted(Stay(start.at, end.at), flags, stale=connection.joins[start] or connection.exits[end])
+    return _trusted(Stay(start.at, end.at), flags, stale=connection.joins[start] or connection.lefts[end])
 
 
 def _bridged(connection: Connection, instance: Instance, pairing: _Pairing) -> Iterator[Stay]:
@@ -147,10 +148,10 @@ def _bridged(connection: Connection, instance: Instance, pairing: _Pairing) -> I
 
 def _bridge(join: Edge, left: Edge, connection: Connection, flags: set[str]) -> Stay:
     """From a JOIN to the LEFT of a later stay; across another LEFT nobody knows."""
-    if any(join.at < each.at < left.at for each in connection.exits):
+    if any(join.at < each.at < left.at for each in connection.lefts):
         return _unconfirmed(join.at, left.at, flags)
     bridge = Stay(join.at, left.at, estimated=True)
-    return _trusted(bridge, flags, stale=connection.joins[join] or connection.exits[left])
+    return _trusted(bridge, flags, stale=connection.joins[join] or connection.lefts[left])
 
 
 def _until_ended(join: Edge, connection: Connection, instance: Instance, pairing: _Pairing) -> Iterator[Stay]:
@@ -167,15 +168,15 @@ def _until_ended(join: Edge, connection: Connection, instance: Instance, pairing
 
 def _without_start(left: Edge, connection: Connection, instance: Instance, flags: set[str]) -> Stay:
     """Began at the LEFT just before it; with no such LEFT, or a waiting room in between, nobody knows when."""
-    edges = sorted(edge.at for edges in (connection.joins, connection.exits) for edge in edges)
+    edges = sorted(edge.at for edges in (connection.joins, connection.lefts) for edge in edges)
     before = bisect_left(edges, left.at)
     unknown = edges[before - 1] if before else _before(left.at, instance)
-    start = max((edge.at for edge in connection.exits if left.at - JUST_BEFORE <= edge.at < left.at), default=None)
+    start = max((edge.at for edge in connection.lefts if left.at - JUST_BEFORE <= edge.at < left.at), default=None)
     outside = connection.put_waiting | connection.waits
     if start is None or any(start <= at < left.at for at in outside):
         return _unconfirmed(unknown, left.at, flags)
     stay = Stay(start, left.at, start_by="estimated", estimated=True)
-    return _trusted(stay, flags, stale=connection.exits[left])
+    return _trusted(stay, flags, stale=connection.lefts[left])
 
 
 def _before(left: datetime, instance: Instance) -> datetime:
