@@ -88,7 +88,8 @@ def _left(played: Played) -> _Left:
             put_waiting.add((told.stay.connection, told.at))
         elif told.stay and told.kind == "bind":
             bound.add(told.stay.connection)
-    stale = {(told.stay.connection, told.stay.user_id, told.at) for told in played.stale if told.stay}
+    ends = [told for told in played.stale if told.kind != "admitted"]
+    stale = {(told.stay.connection, told.stay.user_id, told.at) for told in ends if told.stay}
     known = {connection for connection, _, _ in edges["joined"] | edges["left"] | stale}
     everything = (*played.fresh, *played.stale)
     named = {told.stay.connection for told in everything if told.stay and told.kind in NAMING}

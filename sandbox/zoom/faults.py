@@ -14,6 +14,8 @@ from sandbox.zoom.training_day import Told, TrainingDay, encode
 REPORTS = ("complete", "merged", "lagging", "missing", "extra", "unsettled", "failing", "never_asked")
 SETTLED = REPORTS[:5]
 EDGES = ("joined", "left")
+# Of these a copy outside the trusted time may be all that comes.
+SIGNED_LATE = (*EDGES, "put_waiting", "admitted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,9 @@ class Faults:
 
     `lost`: the share that never comes, by kind of delivery (see `Told`). `outages`: seconds after the beginning between
     which nothing gets through. `copied`: the share that comes twice; `swarms`: how many come fifty-fold. `late`: the
-    share that comes by a retry after the class was settled for the first time. `stale`: the share of edges of which
-    nothing but a copy outside the trusted time comes; `replayed`: the share of which such a copy comes as well.
-    `reports`: what becomes of the report of each instance.
+    share that comes by a retry after the class was settled for the first time. `stale`: the share of edges and of moves
+    into and out of the waiting room of which nothing but a copy outside the trusted time comes; `replayed`: the share
+    of which such a copy comes as well. `reports`: what becomes of the report of each instance.
     """
 
     lost: Mapping[str, float] = field(default_factory=dict)
@@ -68,6 +70,7 @@ def random_faults(seed: int, instances: int = 1) -> Faults:
     }
     lost |= {"registration": chance.choice((0, 0, 0, 0.2)), "started": chance.choice((0, 0, 1))}
     lost["ended"] = chance.choice((0, 0, 0, 0, 1))
+    lost["admitted"] = lost["waiting"]
     since = chance.randint(-600, 28_000)
     return Faults(
         lost=lost,
@@ -114,7 +117,7 @@ def _fate(day: TrainingDay, faults: Faults, told: Told, chance: random.Random) -
     if draw < faults.lost.get(told.kind, 0.0) or _in_outage(day, faults, told.at):
         return "lost"
     draw = chance.random()
-    if told.kind in EDGES and draw < faults.stale:
+    if told.kind in SIGNED_LATE and draw < faults.stale:
         return "stale"
     return "late" if draw > 1 - faults.late else "first"
 
