@@ -4,14 +4,13 @@ On SQLite the tool is one process and its writers take turns through one lock: a
 instead of failing with SQLITE_BUSY (DESIGN §5). On PostgreSQL the lock is not used.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
@@ -36,7 +35,7 @@ class Database:
     def __init__(self, url: str, cipher: FieldCipher, *, turn_seconds: float = TURN_SECONDS) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        # PostgreSQL's own placeholders, so that the driver need not look for others (_set_cursors).
+        # PostgreSQL's own placeholders, so that the driver need not look for others (_raw_cursors).
         style: dict[str, Any] = {} if self.is_sqlite else {"paramstyle": "numeric_dollar"}
         self.engine = create_engine(
             self.url,
@@ -54,7 +53,9 @@ class Database:
         self._readers = self.engine.execution_options(**view)
         self._writers_turn = Lock()
         self._turn_seconds = turn_seconds
-        event.listen(self.engine, "connect", _set_pragmas if self.is_sqlite else _set_cursors)
+        event.listen(
+            self.engine, "connect", _set_pragmas if self.is_sqlite else _raw_cursors(self.engine.dialect.dbapi)
+        )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -152,10 +153,14 @@ def _set_pragmas(raw: Any, _record: Any) -> None:
         raw.execute(f"PRAGMA {pragma}").close()
 
 
-def _set_cursors(raw: Any, _record: Any) -> None:
+def _raw_cursors(psycopg: Any) -> Callable[[Any, Any], None]:
     """Psycopg's usual cursors read through each statement for placeholders: for the INSERT of a group of people that
-    took longer than PostgreSQL needed to run it."""
-    raw.cursor_factory, raw.server_cursor_factory = psycopg.RawCursor, psycopg.RawServerCursor
+    took longer than PostgreSQL needed to run it. (Nothing here imports psycopg: on SQLite it would only take room.)"""
+
+    def set_cursors(raw: Any, _record: Any) -> None:
+        raw.cursor_factory, raw.server_cursor_factory = psycopg.RawCursor, psycopg.RawServerCursor
+
+    return set_cursors
 
 
 def is_answering(database: Database) -> bool:
