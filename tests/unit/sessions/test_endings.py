@@ -9,15 +9,9 @@ from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.sessions import endings, live_sessions
 from lti_tool.tables.housekeeping import audit_log, tasks
 from lti_tool.tables.live_sessions import live_sessions as table
-from tests.training_day import FIVE, NINE, add_session
+from tests.training_day import FIVE, NINE
 
 LATER = FIVE + timedelta(hours=2)
-
-
-@pytest.fixture
-def session_id(database, published, now):
-    with database.write() as connection:
-        return add_session(connection, published, now)
 
 
 def end(connection, session_id, **given):

@@ -11,12 +11,6 @@ from lti_tool.sessions import agenda, live_sessions
 from tests.training_day import DAY, FIVE, MEETING, MODULE, NINE, add_session
 
 
-@pytest.fixture
-def session_id(database, published, now):
-    with database.write() as connection:
-        return add_session(connection, published, now)
-
-
 def test_a_session_carries_its_agenda_in_utc_and_the_version_of_the_programme(database, published, session_id):
     with database.read() as connection:
         session = live_sessions.show(connection, session_id)

@@ -15,7 +15,7 @@ from lti_tool.sessions.settlement import LAST_WORD, settle
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
 from lti_tool.tables.presence import attendance_corrections, attendance_reviews
-from tests.training_day import FIVE, NINE, WHOLE_DAY, add_session, add_trainee, at, present, stay
+from tests.training_day import FIVE, NINE, WHOLE_DAY, add_trainee, at, present, stay
 
 SOON, LATER = FIVE + timedelta(minutes=30), FIVE + LAST_WORD
 
@@ -26,12 +26,6 @@ class Heard:
 
     def __call__(self, connection, people):
         self.people += people
-
-
-@pytest.fixture
-def session_id(database, published, now):
-    with database.write() as connection:
-        return add_session(connection, published, now)
 
 
 @pytest.fixture

@@ -29,12 +29,6 @@ class Heard:
 
 
 @pytest.fixture
-def session_id(database, published, now):
-    with database.write() as connection:
-        return add_session(connection, published, now)
-
-
-@pytest.fixture
 def trainees(database, now):
     with database.write() as connection:
         return [add_trainee(connection, number, now) for number in range(4)]

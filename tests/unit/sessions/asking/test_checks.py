@@ -9,15 +9,9 @@ from lti_tool.sessions.asking import checks, questions
 from lti_tool.tables.evidence import registrants
 from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.presence import person_links, poll_answers
-from tests.training_day import NINE, add_session, add_trainee, at
+from tests.training_day import NINE, add_trainee, at
 
 TWO_MINUTES = timedelta(minutes=2)
-
-
-@pytest.fixture
-def session_id(database, published, now) -> int:
-    with database.write() as connection:
-        return add_session(connection, published, now)
 
 
 def ask(database, session_id: int, minute: float, open_for: timedelta = TWO_MINUTES) -> int:

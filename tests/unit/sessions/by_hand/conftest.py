@@ -2,13 +2,7 @@
 
 import pytest
 
-from tests.training_day import add_session, add_trainee
-
-
-@pytest.fixture
-def session_id(database, published, now):
-    with database.write() as connection:
-        return add_session(connection, published, now)
+from tests.training_day import add_trainee
 
 
 @pytest.fixture

@@ -23,12 +23,6 @@ CONNECTION = Claim("connection", "A1F0-0001", MEETING)
 
 
 @pytest.fixture
-def session_id(database, published, now):
-    with database.write() as connection:
-        return add_session(connection, published, now)
-
-
-@pytest.fixture
 def two(database, now):
     with database.write() as connection:
         return add_trainee(connection, 1, now), add_trainee(connection, 2, now)
