@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -88,7 +88,7 @@ class WebProcess:
     house: House | None = None
     app: Flask | None = None
     worker: Worker | None = None
-    threads: list[threading.Thread] = field(default_factory=list)
+    thread: threading.Thread | None = None
 
     def __call__(self) -> Flask:
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -101,16 +101,15 @@ class WebProcess:
 
     def _start_worker(self, house: House) -> None:
         self.worker = build_worker(house)
-        self.threads.append(threading.Thread(target=self.worker.run_forever, name="worker"))
-        for thread in self.threads:
-            thread.start()
+        self.thread = threading.Thread(target=self.worker.run_forever, name="worker")
+        self.thread.start()
 
     def stop(self) -> None:
         """The task in hand is finished, then everything is closed."""
         if self.worker is not None:
             self.worker.stopping.set()
-        for thread in self.threads:
-            thread.join()
+        if self.thread is not None:
+            self.thread.join()
         if self.app is not None:
             close_app(self.app)
         if self.house is not None:
@@ -118,7 +117,12 @@ class WebProcess:
 
 
 def run(number: int, name: str, process: WebProcess, *rest: Any) -> None:
-    """The main function of a web process: granian's own, then an orderly end."""
+    """The main function of a web process: granian's own, then an orderly end.
+
+    granian sets its handler of SIGTERM when the application is there. Until then a forked process would run the handler
+    of its parent, which does nothing here: a stop during the start was waited for until the process was killed.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         Server._spawn_wsgi_worker(number, name, process, *rest)
     finally:

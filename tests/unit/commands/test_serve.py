@@ -11,13 +11,15 @@ import pytest
 from cryptography.fernet import MultiFernet
 from sqlalchemy import select
 
+from lti_tool.commands.serve import FINISH_SECONDS
 from lti_tool.db import Database
 from lti_tool.migrations import head, present_revision
 from lti_tool.publication import current
 from lti_tool.tables.evidence import zoom_inbox
+from sandbox.ports import free_port
 from tests.conftest import DEMO_PROGRAMME, FIELD_KEY, ZOOM_SECRET
 from tests.postgres import Postgres
-from tests.serving import STOP_SECONDS, serving, start
+from tests.serving import STOP_SECONDS, Served, serving, start
 from zoom_adapter.signature import sign
 
 BODY = b'{"event": "meeting.participant_joined", "event_ts": 1, "payload": {"object": {"id": "85746065432"}}}'
@@ -91,6 +93,17 @@ def test_sigterm_lets_a_request_in_flight_finish(environment: dict[str, str], tm
         browser.sendall(BODY[20:])
         assert browser.recv(4096).startswith(b"HTTP/1.1 204")
         assert served.process.wait(STOP_SECONDS) == 0
+
+
+def test_sigterm_while_a_web_process_still_starts_ends_both_with_zero(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    process = start(environment, tmp_path / "said", "serve", "--port", str(free_port()))
+    served = Served(0, process, tmp_path / "said")
+    assert eventually(lambda: served.children() != [])
+    begun = time.monotonic()
+    assert served.stop() == 0
+    assert time.monotonic() - begun < FINISH_SECONDS / 2
 
 
 @pytest.mark.databases("sqlite")
