@@ -12,6 +12,8 @@ import responses
 from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as properties
 from jinja2.bccache import Bucket, BytecodeCache
 
 from lti_tool.app import close_app, create_app
@@ -32,6 +34,10 @@ ZOOM_SECRET = "the-secret-token-of-the-tests"
 DEMO_PROGRAMME = Path(__file__).parent.parent / "config" / "demo.yaml"
 
 _numbers = count(1)
+
+# How long an example takes says nothing on a machine whose pace changes.
+properties.register_profile("any pace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+properties.load_profile("any pace")
 
 
 class _KeptTemplates(BytecodeCache):
