@@ -24,7 +24,8 @@ LICENCES = {
     "priya": ("LMFT", "CA", "LMFT-30003"),
     "tomas": ("LCSW", "CA", "LCSW-40004"),
 }
-PATIENCE_SECONDS = 60.0
+# A worker that was killed leaves its task leased for a minute; only after that does another one take it.
+PATIENCE_SECONDS = 180.0
 
 
 class StepFailed(Exception):
