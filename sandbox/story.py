@@ -135,9 +135,11 @@ class Story:
         expect(answer.status_code == 202, f"the player takes the day, not {answer.status_code}: {answer.text[:300]}")
 
     def finish_playing(self) -> dict[str, Any]:
+        """The player's final report, once the tool has read all that was sent and settled what follows from it."""
         report: dict[str, Any] = until("the end of the played day", self._ended)
         expect(report["sent"] > 0, "the player sent deliveries")
         expect(not report["refused"], f"every delivery was taken in the end: {report}")
+        until("an inbox that is read and a queue without anything due", self._is_quiet)
         return report
 
     # 4
@@ -160,7 +162,7 @@ class Story:
     # 5
     def grade(self) -> None:
         grade = self.full_grade("maya", "module1")
-        until("a ledger without anything left to deliver", self._all_delivered)
+        until("a ledger without anything left to deliver", self.all_delivered)
         held = {(row["user_id"], row["line_item"]): row for row in self.stage.lms_json("grades.json")["lti_results"]}
         for row in self.stage.gatehouse_json("grades", "ledger"):
             result = held.get((row["user_id"], int(row["line_item"].rsplit("/", 1)[1])))
@@ -297,13 +299,22 @@ class Story:
         report: dict[str, Any] = self.stage.zoom_json("status.json")
         return report if report["state"] == "ended" else None
 
+    def _is_quiet(self) -> bool:
+        """Whether every delivery is read and no task is due; one that somebody works at, or was killed at, is due."""
+        with requests.Session() as plain:
+            plain.trust_env = False
+            lines = plain.get(f"{self.stage.tool_url}/metrics", timeout=(3, 20)).text.splitlines()
+        gauges = dict(line.split(" ") for line in lines if not line.startswith("#"))
+        names = ("gatehouse_zoom_deliveries_unread", "gatehouse_queue_oldest_due_seconds")
+        return not any(float(gauges[name]) for name in names)
+
     def _settled(self) -> dict[str, dict[str, Any]] | None:
         shown = self.stage.gatehouse_json("attendance", "show", str(self.stage.played_session))
         people = {each["email"]: each for each in shown["people"]}
         whole = shown["session"]["state"] == "provisional" and len(people) >= len(CAST) - 1
         return people if whole else None
 
-    def _all_delivered(self) -> bool:
+    def all_delivered(self) -> bool:
         rows = self.stage.gatehouse_json("grades", "ledger")
         return bool(rows) and all(row["status"] == "delivered" for row in rows)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import psycopg
 
 RELEASE = "pginstall18"
-START_SECONDS = 30
+START_SECONDS = 120
 STOP_SECONDS = 10
 FAST = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}

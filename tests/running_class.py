@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import requests
 
-from sandbox.stage import PACIFIC, Stage
+from sandbox.stage import Stage
 from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode, registrant_id, signed
 from zoom_adapter.schemas import read_notice
@@ -32,8 +32,8 @@ class RunningClass:
 
     def __post_init__(self) -> None:
         self.opens_at = datetime.now(UTC).replace(second=0, microsecond=0) - BEGUN
-        starts = self.opens_at.astimezone(PACIFIC).strftime("%Y-%m-%dT%H:%M")
-        words = ("--module", "F1", "--starts", starts, "--zoom-meeting", self.meeting)
+        starts = self.opens_at.strftime("%Y-%m-%dT%H:%M")  # in UTC no clock shows an hour twice
+        words = ("--module", "F1", "--starts", starts, "--zone", "UTC", "--zoom-meeting", self.meeting)
         self.session = int(self.stage.gatehouse_json("session", "add", *words)["id"])
 
     def tell(self, *attendees: Attendee) -> None:

@@ -28,7 +28,7 @@ class Served:
 
     def get(self, path: str) -> int:
         """The status of a GET."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("GET", path)
             return connection.getresponse().status
@@ -37,7 +37,7 @@ class Served:
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> int:
         """The status of a POST."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("POST", path, body, dict(headers))
             return connection.getresponse().status

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -63,6 +64,7 @@ def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -
         log_dictconfig=configuration(settings.log_level),
     )
     server.on_startup(lambda: log.info("listening", extra={"count": processes}))
+    os.register_at_fork(before=partial(_mask, signal.SIG_BLOCK), after_in_parent=partial(_mask, signal.SIG_UNBLOCK))
     server.serve(spawn_target=run, target_loader=WebProcess(settings, not no_worker), wrap_loader=False)
 
 
@@ -119,14 +121,29 @@ class WebProcess:
 def run(number: int, name: str, process: WebProcess, *rest: Any) -> None:
     """The main function of a web process: granian's own, then an orderly end.
 
-    granian sets its handler of SIGTERM when the application is there. Until then a forked process would run the handler
-    of its parent, which does nothing here: a stop during the start was waited for until the process was killed.
+    Python runs handlers of signals in the main thread, which waits here until it is over; a SIGTERM that the system
+    hands to another thread does not wake it, and one right after the fork finds the handler of the parent, which does
+    nothing here. So from before the fork on SIGTERM is held back in every thread but one, and that one wakes the main
+    thread. Until granian has set its own handler, there is nothing to finish.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    _mask(signal.SIG_BLOCK)
+    signal.signal(signal.SIGINT, lambda *_: sys.exit())
+    threading.Thread(target=_hear_sigterm, args=[threading.get_ident()], name="sigterm", daemon=True).start()
     try:
         Server._spawn_wsgi_worker(number, name, process, *rest)
     finally:
         process.stop()
+
+
+def _mask(how: int) -> None:
+    signal.pthread_sigmask(how, {signal.SIGTERM})
+
+
+def _hear_sigterm(main_thread: int) -> None:
+    """granian ends on SIGINT as on SIGTERM."""
+    while True:
+        signal.sigwait({signal.SIGTERM})
+        signal.pthread_kill(main_thread, signal.SIGINT)
 
 
 def _leave_with_parent() -> None:

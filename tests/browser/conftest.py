@@ -18,7 +18,7 @@ from tests.browser.visitor import ARGUMENTS, CHROMIUM, Visitor, Witness, write_p
 from tests.stages import opened_stage
 
 MISSING = "NO CHROMIUM: the browser tests were SKIPPED. Install the package chromium to run them."
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,7 +1,6 @@
 """kill -9 at any point of the story loses nothing and doubles nothing."""
 
 import random
-import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,7 +22,7 @@ def test_killing_the_web_process_loses_and_doubles_nothing(tmp_path: Path) -> No
         story.start_playing(speed_seconds=DAY_SECONDS)
         for pause in _pauses(1):
             time.sleep(pause)
-            stage.tool.stop(signal.SIGKILL)
+            stage.tool.kill()
             stage.start_tool()
         story.finish_playing()
         _assert_whole(story)
@@ -37,7 +36,7 @@ def test_killing_the_worker_loses_and_doubles_nothing(tmp_path: Path, postgres: 
         story.start_playing(speed_seconds=DAY_SECONDS)
         for pause in _pauses(2):
             time.sleep(pause)
-            stage.worker.stop(signal.SIGKILL)
+            stage.worker.kill()
             stage.worker.start()
         story.finish_playing()
         _assert_whole(story)

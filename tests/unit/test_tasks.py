@@ -302,7 +302,7 @@ def test_tasks_that_wait_for_other_machines_keep_no_other_task_waiting(
 ) -> None:
     came = threading.Event()
     waited: list[bool] = []
-    asker = Worker(database, {"ask": lambda _: waited.append(came.wait(5))}, clock=clock, these=tasks.c.kind == "ask")
+    asker = Worker(database, {"ask": lambda _: waited.append(came.wait(30))}, clock=clock, these=tasks.c.kind == "ask")
     crew = Crew("ask", 1, asker.claim, asker.do)
     hands = {"settle": Hands(lambda _: came.set())}
     worker = Worker(database, hands, {"ask": crew.step}, clock=clock, these=tasks.c.kind != "ask")

