@@ -1,7 +1,8 @@
 """The database: one engine, explicit read and write transactions, the same on SQLite and PostgreSQL.
 
 On SQLite the tool is one process and its writers take turns through one lock: a second writer then waits in line
-instead of failing with SQLITE_BUSY (DESIGN §5). On PostgreSQL the lock is not used.
+instead of failing with SQLITE_BUSY (docs/decisions/0003-one-process-with-sqlite.md). On PostgreSQL the lock is not
+used.
 """
 
 from collections.abc import Callable, Iterator

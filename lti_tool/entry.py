@@ -1,6 +1,6 @@
 """What a verified message leaves behind: who, where, and a session that opens one page.
 
-The message's type decides what is opened, never the address it was sent to (DL-1).
+The message's type decides what is opened, never the address it was sent to (lti.md DL-1).
 """
 
 from collections.abc import Callable, Mapping

@@ -84,8 +84,8 @@ def _stored() -> tuple[str | None, str | None]:
 
 
 def _verify_no_error(state: State) -> None:
-    """The platform may answer a login with an error of its own; its state is used up by that (OIDC-8): the browser
-    drops the cookie without which the state opens nothing."""
+    """The platform may answer a login with an error of its own; its state is used up by that (lti.md OIDC-8): the
+    browser drops the cookie without which the state opens nothing."""
     if "error" in http_request.form:
         after_this_request(lambda response: _drop(response, state))
         raise _platform_error()

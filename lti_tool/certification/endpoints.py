@@ -19,7 +19,7 @@ from lti_tool.certification.trust import NotTrusted, ToolTrust
 from lti_tool.lti.claims import DL
 
 TOKEN_SECONDS = 3600
-# What OIDC-3 asks of an authentication request.
+# What lti.md OIDC-3 asks of an authentication request.
 FIXED = {"scope": "openid", "response_type": "id_token", "response_mode": "form_post", "prompt": "none"}
 SCOPES = (LINE_ITEM_SCOPE, f"{LINE_ITEM_SCOPE}.readonly", RESULT_SCOPE, SCORE_SCOPE, ROSTER_SCOPE)
 NEEDED = ("client_id", "redirect_uri", "login_hint", "lti_message_hint", "state", "nonce")
@@ -95,7 +95,7 @@ class Endpoints:
         return serve(request, self.tokens[token], **places)
 
     def auth(self, request: Request) -> Response:
-        """The authentication request, answered with a form that posts itself (OIDC-3)."""
+        """The authentication request, answered with a form that posts itself (lti.md OIDC-3)."""
         given = request.args.to_dict()
         wrong = [name for name, value in FIXED.items() if given.get(name) != value]
         wrong += [name for name in NEEDED if not given.get(name)]
@@ -112,7 +112,7 @@ class Endpoints:
         return _json(self.key_set)
 
     def token(self, request: Request) -> Response:
-        """The client credentials grant with a JWT assertion (TK-1, TK-2). Unknown scopes are left out."""
+        """The client credentials grant with a JWT assertion (lti.md TK-1, TK-2). Unknown scopes are left out."""
         form = request.form.to_dict()
         try:
             self.trust.verify_assertion(form, f"{self.url}/token")

@@ -37,7 +37,7 @@ class Services:
     scores: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
 
     def memberships(self, request: Request, scopes: Scopes) -> Response:
-        """NR-1, NR-3: one person a page; the address of the second page is opaque to the tool."""
+        """lti.md NR-1, NR-3: one person a page; the address of the second page is opaque to the tool."""
         _need_scope(scopes, ROSTER_SCOPE)
         _need_accept(request, ROSTER_TYPE)
         is_second = request.args.get("after") == "ida+1"
@@ -63,7 +63,7 @@ class Services:
         return _json(found, LINE_ITEMS_TYPE)
 
     def create_item(self, request: Request, scopes: Scopes) -> Response:
-        """AG-6: label, a positive maximum, and a resourceId that is text."""
+        """lti.md AG-6: label, a positive maximum, and a resourceId that is text."""
         _need_scope(scopes, LINE_ITEM_SCOPE)
         item = _body(request, LINE_ITEM_TYPE)
         _verify_item(item)
@@ -84,7 +84,7 @@ class Services:
         return _json(self.line_items[number], LINE_ITEM_TYPE)
 
     def take_score(self, request: Request, scopes: Scopes, number: int) -> Response:
-        """AG-7 to AG-9."""
+        """lti.md AG-7 to AG-9."""
         _need_scope(scopes, SCORE_SCOPE)
         self._item(number)
         score = _body(request, SCORE_TYPE)

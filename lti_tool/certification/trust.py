@@ -39,7 +39,10 @@ class ToolTrust:
         return header, claims
 
     def verify_assertion(self, form: Mapping[str, str], token_url: str) -> None:
-        """TK-1, TK-2: the request for an access token, with an assertion that is used once. Raises NotTrusted."""
+        """lti.md TK-1, TK-2: the request for an access token, with an assertion that is used once.
+
+        Raises NotTrusted.
+        """
         _need(form.get("grant_type") == "client_credentials", "grant_type is client_credentials")
         _need(form.get("client_assertion_type") == ASSERTION_TYPE, "client_assertion_type is jwt-bearer")
         _, claims = self.verify(form.get("client_assertion", ""), audience=token_url, options={"require": REQUIRED})

@@ -1,4 +1,4 @@
-"""One person's attendance of one module, for staff who come from the gradebook (AG-13)."""
+"""One person's attendance of one module, for staff who come from the gradebook (lti.md AG-13)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -157,7 +157,7 @@ Condition = (
 )
 Rule = Group | Condition
 
-# `not` around these is refused (A1.4): they can be pending, and not-yet-decided must never open a gate.
+# `not` around these is refused (gates.md A1.4): they can be pending, and not-yet-decided must never open a gate.
 CAN_BE_PENDING = (EquivalencyOf, RetreatEquivalencyOf, HealthClearance)
-# No staff exception stands in for these (A4.4).
+# No staff exception stands in for these (gates.md A4.4).
 NEVER_EXCEPTED = (HealthClearance, AttestationOf)

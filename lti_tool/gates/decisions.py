@@ -59,7 +59,8 @@ def needed_facts(programme: Programme, offering_id: str) -> frozenset[str]:
 
 
 def record(connection: Connection, decision: Decision, route: str) -> None:
-    """Keep a decision that opened or refused an entry (A2.9); `route` names the entry, such as "launch" or "join"."""
+    """Keep a decision that opened or refused an entry (gates.md A2.9); `route` names the entry, such as "launch" or
+    "join"."""
     row = {
         "trainee_id": decision.trainee_id,
         "offering_id": decision.offering[:64],
@@ -75,7 +76,7 @@ def record(connection: Connection, decision: Decision, route: str) -> None:
 
 
 def _tell_of_errors(decision: Decision) -> None:
-    """An incident for each thing that could not be checked (A1.7)."""
+    """An incident for each thing that could not be checked (gates.md A1.7)."""
     ids = {"offering": decision.offering, "programme_version": decision.programme_version}
     if decision.status == "error" and decision.tree is None and decision.reason != "gate_unset":
         log.error("gate cannot be read", extra=ids | {"reason": decision.reason})

@@ -20,7 +20,7 @@ from lti_tool.tables.people import trainees
 
 State = Literal["draft", "submitted", "more_info", "approved", "declined", "withdrawn", "expired", "revoked"]
 
-# A3.3, all of it: any other pair is refused.
+# gates.md A3.3, all of it: any other pair is refused.
 TRANSITIONS: Mapping[State, tuple[State, ...]] = {
     "draft": ("submitted", "withdrawn"),
     "submitted": ("more_info", "approved", "declined", "withdrawn"),
@@ -31,7 +31,8 @@ TRANSITIONS: Mapping[State, tuple[State, ...]] = {
     "expired": (),
     "revoked": (),
 }
-# A3.4: cmi5's four grounds for a waiver; a decline says which of them was looked for in vain, or what else is missing.
+# gates.md A3.4: cmi5's four grounds for a waiver; a decline says which of them was looked for in vain, or what else
+# is missing.
 APPROVAL_REASONS = ("equivalent_outside", "equivalent_inside", "tested_out", "administrative")
 DECLINE_REASONS = ("not_equivalent", "provider_not_accepted", "evidence_missing", "administrative")
 MAX_TITLE = 255

@@ -100,7 +100,7 @@ def _parse_gate(programme: Programme, offering_id: str) -> _ReadGate:
 
 
 def _advice(raw: Any) -> Rule | None:
-    """A rule that only recommends never blocks (C26), not even by being broken."""
+    """A rule that only recommends never blocks (programme.yaml C26), not even by being broken."""
     try:
         return None if raw is None else parse_rule(raw)
     except UnreadableRule:
@@ -142,7 +142,8 @@ def _grow(rule: Rule, situation: Situation) -> Node:
 
 
 def _exception(offering_id: str, tree: Node, situation: Situation) -> UsedException | None:
-    """The staff exception that opens this gate, if one is in force and may stand in for what is missing (A4)."""
+    """The staff exception that opens this gate, if one is in force and may stand in for what is missing
+    (gates.md A4)."""
     in_force = [
         each
         for each in situation.facts.exceptions
@@ -158,8 +159,8 @@ _NEVER_EXCEPTED = frozenset(kind.name for kind in nodes.NEVER_EXCEPTED)
 
 
 def _excepted(node: Node) -> Status:
-    """The status of a node if an exception stood in for all it may: not for screening or the statement (A4.4), and not
-    for what could not be checked (A1.7)."""
+    """The status of a node if an exception stood in for all it may: not for screening or the statement (gates.md A4.4),
+    and not for what could not be checked (A1.7)."""
     if node.condition is not None:
         return node.status if node.condition in _NEVER_EXCEPTED or node.status in UNSURE else "satisfied"
     if node.op == "not":

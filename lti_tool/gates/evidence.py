@@ -72,7 +72,8 @@ class RetreatRecord(_Ending):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquivalencyRequest(_Recorded):
-    """A request in the states of A3.3; `changed_at` is the latest change of state, `decided_at` the reviewer's."""
+    """A request in the states of gates.md A3.3; `changed_at` is the latest change of state, `decided_at` the
+    reviewer's."""
 
     target: str
     state: str
@@ -120,7 +121,7 @@ class Invitation(_Recorded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaffException(_Ending):
-    """Opens one offering for one person until the end of `expires_on` (A4)."""
+    """Opens one offering for one person until the end of `expires_on` (gates.md A4)."""
 
     offering: str
     expires_on: date

@@ -30,7 +30,7 @@ def grant(
 ) -> int:
     """Open one gate for one person until the end of `expires_on` (90 days when not given); the exception's id.
 
-    It never replaces screening or the statement (A4.4). Raises NotFound "offering_unknown", BadInput
+    It never replaces screening or the statement (gates.md A4.4). Raises NotFound "offering_unknown", BadInput
     "exception_reason_short" or "exception_date_wrong", AccessDenied "own_case": nobody grants to themselves.
     """
     people.trainee(connection, trainee_id)

@@ -145,7 +145,7 @@ class Titles:
 
 
 def normal(text: str) -> str:
-    """A title as it is compared: one Unicode form, trimmed, single spaces; nothing fuzzier (A10.4)."""
+    """A title as it is compared: one Unicode form, trimmed, single spaces; nothing fuzzier (gates.md A10.4)."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 

@@ -38,7 +38,7 @@ def facts_needed(rule: nodes.Condition) -> frozenset[str]:
 
 
 def judge(rule: nodes.Condition, situation: Situation) -> Node:
-    """The node of one condition. Whatever goes wrong inside it makes an `error`, which locks (A1.7)."""
+    """The node of one condition. Whatever goes wrong inside it makes an `error`, which locks (gates.md A1.7)."""
     try:
         needs, find = _LEAVES[type(rule)]
         if needs in situation.facts.unavailable:

@@ -33,7 +33,8 @@ def staff_sentence(node: Node, programme: Programme) -> str:
 
 
 def heading(decision: Decision, programme: Programme) -> str:
-    """ "<title> is locked until …", naming the shortest set of missing things (A6.2); "<title>" for an open gate."""
+    """ "<title> is locked until …", naming the shortest set of missing things (gates.md A6.2); "<title>" for an
+    open gate."""
     title = programme.offering_title(decision.offering)
     if decision.open:
         return title

@@ -69,7 +69,8 @@ def resolve(members: Members, programme: Programme) -> tuple[str, ...]:
 
 
 def current_id(programme: Programme, offering: str) -> str:
-    """The current offering for which a taken one counts: itself, or what a confirmed legacy row says (A10.4)."""
+    """The current offering for which a taken one counts: itself, or what a confirmed legacy row says
+    (gates.md A10.4)."""
     return programme.legacy_to_current.get(offering, offering)
 
 

@@ -1,4 +1,5 @@
-"""Conditions about a person's standing: licence, profession, screening, statement, invitation, date (A1.2, pure)."""
+"""Conditions about a person's standing: licence, profession, screening, statement, invitation, date
+(gates.md A1.2, pure)."""
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime

@@ -1,4 +1,5 @@
-"""Whether the targets and sets that a condition names are there, and whether anybody could meet it (A1.4). Pure."""
+"""Whether the targets and sets that a condition names are there, and whether anybody could meet it
+(gates.md A1.4). Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass

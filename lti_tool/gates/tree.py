@@ -50,7 +50,7 @@ class Node:
         return self.status in OPEN
 
     def to_json(self) -> dict[str, Any]:
-        """The node as A2.11 writes it; the path only where the rule is broken and somebody has to find it."""
+        """The node as gates.md A2.11 writes it; the path only where the rule is broken and somebody has to find it."""
         shown: dict[str, Any] = {"op": self.op} if self.op else {"condition": self.condition, **self.params}
         shown["status"] = self.status
         if self.progress is not None:
@@ -111,7 +111,7 @@ class Decision:
         return [] if self.open or self.tree is None else list(blocking(self.tree))
 
     def covered(self) -> list[Node]:
-        """The conditions that the exception stands in for (A4.6)."""
+        """The conditions that the exception stands in for (gates.md A4.6)."""
         return list(blocking(self.tree)) if self.exception and self.tree else []
 
     def to_json(self) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class Decision:
 
 
 def at_least(n: int, statuses: Sequence[Status]) -> Status:
-    """The status of a group that needs `n` open children (A2.4)."""
+    """The status of a group that needs `n` open children (gates.md A2.4)."""
     satisfied, waived = statuses.count("satisfied"), statuses.count("waived")
     opened = satisfied + waived
     if opened >= n:
@@ -151,7 +151,7 @@ def at_least(n: int, statuses: Sequence[Status]) -> Status:
 
 
 def negated(status: Status) -> Status:
-    """The status of `not`: met only by a child that is surely unmet (A2.5); what is unsure stays unsure."""
+    """The status of `not`: met only by a child that is surely unmet (gates.md A2.5); what is unsure stays unsure."""
     if status in ("unmet", "expired"):
         return "satisfied"
     return status if status in UNSURE else "unmet"

@@ -40,7 +40,7 @@ def score_body(
     activity_progress: str = "Completed",
     grading_progress: str = "FullyGraded",
 ) -> dict[str, Any]:
-    """The JSON of one score (AG-7). `given` None clears an earlier score (AG-10).
+    """The JSON of one score (lti.md AG-7). `given` None clears an earlier score (AG-10).
 
     Raises BadInput "score_wrong": a platform may answer such a score with 500, for ever (openedx.md §5).
     """
@@ -61,7 +61,7 @@ def score_body(
 
 
 def timestamp_text(at: datetime) -> str:
-    """ISO 8601 with zone and microseconds (AG-8)."""
+    """ISO 8601 with zone and microseconds (lti.md AG-8)."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

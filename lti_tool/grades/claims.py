@@ -57,7 +57,8 @@ class _Decided:
 
     @property
     def is_due(self) -> bool:
-        """Whether credit is to be awarded now: a claim that lapsed or was voided is opened by staff alone (E1.2)."""
+        """Whether credit is to be awarded now: a claim that lapsed or was voided is opened by staff alone
+        (ce.md E1.2)."""
         return self.was == "open" and self.checklist.state == "ready"
 
 
@@ -109,7 +110,7 @@ def record_fact(
     actor: str,
     now: datetime,
 ) -> None:
-    """Record that a fee is paid or waived, or that an evaluation was handed in; a staff act with a reason (E1.8).
+    """Record that a fee is paid or waived, or that an evaluation was handed in; a staff act with a reason (ce.md E1.8).
 
     Raises BadInput "reason_missing", "fact_unknown"; Conflict "fact_recorded".
     """

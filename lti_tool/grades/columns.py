@@ -47,7 +47,7 @@ class Unit:
 
 
 def whole_maximum(credits: Decimal) -> int:
-    """Credits as the whole number that Open edX asks for: 6.5 becomes 65, 3.75 becomes 375 (G5)."""
+    """Credits as the whole number that Open edX asks for: 6.5 becomes 65, 3.75 becomes 375 (ce.md G5)."""
     tens = max(1, -int(credits.normalize().as_tuple().exponent))
     return int(credits.scaleb(tens))
 
@@ -75,7 +75,7 @@ def resource_id(module_id: str, meaning: Meaning) -> str:
 
 def new_column(programme: Programme, unit: Unit, meaning: Meaning) -> NewLineItem:
     """The line item to be made. Only the unit's own column is tied to its link: with two, a platform would no longer
-    name one of them at a launch (AG-1)."""
+    name one of them at a launch (lti.md AG-1)."""
     module = programme.modules[unit.module_id]
     credits = largest_credit(module)
     is_own = meaning == meanings(programme, unit)[0]

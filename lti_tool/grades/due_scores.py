@@ -29,7 +29,7 @@ LEASE = 4 * timedelta(seconds=CONNECT_SECONDS + READ_SECONDS + WHOLE_ANSWER_SECO
 MOST_ATTEMPTS = 56
 # A platform that refuses a fresh timestamp this often holds something newer than we know of.
 MOST_TIMESTAMPS = 5
-# Platforms that compare whole seconds need one between two scores of a person (AG-8).
+# Platforms that compare whole seconds need one between two scores of a person (lti.md AG-8).
 PAUSE = timedelta(seconds=1)
 # Nothing of ours lies further ahead: what does was written while our clock was, and is not waited for.
 FARTHEST_AHEAD = timedelta(hours=2)

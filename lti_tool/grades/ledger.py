@@ -2,7 +2,7 @@
 
 A person's scores of one module go to every column of it, in every course they are enrolled in (`line_items`).
 A score rests on attendance alone: an equivalency or an imported completion gives no grade (gates.md A3.7, A10.8). Only
-final values are desired, since a platform may ignore or blank anything else (AG-11).
+final values are desired, since a platform may ignore or blank anything else (lti.md AG-11).
 """
 
 from collections.abc import Collection, Sequence
@@ -50,8 +50,8 @@ ELSEWHERE = {
 def desire(connection: Connection, trainee_ids: Collection[int], module_id: str, now: datetime) -> int:
     """Bring the desired scores of these people for one module up to date, in every course they are enrolled in.
 
-    Nothing is desired before a session has ended, and no CE score before an award (G3): no score is not zero. Gives the
-    number of scores that changed.
+    Nothing is desired before a session has ended, and no CE score before an award (ce.md G3): no score is not zero.
+    Gives the number of scores that changed.
     """
     hold(connection, trainee_ids)
     line_items.connect(connection, now, module_id)
@@ -151,7 +151,7 @@ def _of_column() -> Any:
 
 
 def _is_due_there() -> Any:
-    """Whether there is anything to say in this column: of credit only once some was awarded (G3)."""
+    """Whether there is anything to say in this column: of credit only once some was awarded (ce.md G3)."""
     awarded = select(credit_awards.c.id).where(
         credit_awards.c.trainee_id == attendances.c.trainee_id,
         credit_awards.c.module_id == live_sessions.c.module_id,

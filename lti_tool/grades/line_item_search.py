@@ -1,7 +1,7 @@
 """Finding, making and checking columns on platforms: on threads of its own, and never inside a transaction.
 
-A column is looked for before it is made, so an answer that was lost makes no second one (AG-1). Line items are never
-deleted, and never changed either.
+A column is looked for before it is made, so an answer that was lost makes no second one (lti.md AG-1). Line items are
+never deleted, and never changed either.
 """
 
 import logging

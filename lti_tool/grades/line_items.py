@@ -153,8 +153,8 @@ def _give(connection: Connection, programme: Programme, unit: Unit, held: list[R
 
 
 def _keeps(column: Row[Any], unit: Unit, meaning: Meaning) -> bool:
-    """Whether who has this column keeps it: this unit itself, a newer one whose latest launch named none (AG-1: it has
-    two by now), or one for whose module the tool made it."""
+    """Whether who has this column keeps it: this unit itself, a newer one whose latest launch named none (lti.md AG-1:
+    it has two by now), or one for whose module the tool made it."""
     if column.placement_id == unit.placement_id:
         return bool(column.meaning == meaning)
     return bool(column.placement_id > unit.placement_id or column.origin != "given")

@@ -1,4 +1,4 @@
-"""Reading back what platforms show of the scores that they took: a 2xx proves receipt, not a grade (AG-12).
+"""Reading back what platforms show of the scores that they took: a 2xx proves receipt, not a grade (lti.md AG-12).
 
 Results are read some minutes after a delivery and then daily for a month (`seen.LOOKS`), a few at a time, and only
 where they come from the gradebook itself. A grade that somebody else entered is shown to staff and left alone.

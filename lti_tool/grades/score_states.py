@@ -1,6 +1,7 @@
 """The states of a score as staff see them. PURE.
 
-"Accepted" is what the platform's service answered, "seen" what its gradebook shows: the two are kept apart (AG-12).
+"Accepted" is what the platform's service answered, "seen" what its gradebook shows: the two are kept apart
+(lti.md AG-12).
 """
 
 from collections import Counter

@@ -66,7 +66,7 @@ def is_audience_us_alone(it: Candidate) -> bool:
 
 
 def is_authorized_party_us(it: Candidate) -> bool:
-    """LA-5: a list of several needs `azp`; an `azp` is ours wherever it stands."""
+    """lti.md LA-5: a list of several needs `azp`; an `azp` is ours wherever it stands."""
     audience = it["aud"]
     if "azp" not in it.claims:
         return not (isinstance(audience, list) and len(audience) > 1)
@@ -94,7 +94,7 @@ def is_subject_text(it: Candidate) -> bool:
 
 
 def is_subject_who_logged_in(it: Candidate) -> bool:
-    """LA-8: on platforms that promise it, the launch is for the person the login was for."""
+    """lti.md LA-8: on platforms that promise it, the launch is for the person the login was for."""
     return not it.registration.profile.sub_is_login_hint or bool(it["sub"] == it.state.login_hint)
 
 
@@ -134,8 +134,8 @@ def has_settings(it: Candidate) -> bool:
 
 
 def is_return_url_safe(it: Candidate) -> bool:
-    """DL-3: an absolute https address; http only on the platform's own hosts, where it was registered with http, which
-    takes the setting for private addresses."""
+    """lti.md DL-3: an absolute https address; http only on the platform's own hosts, where it was registered with http,
+    which takes the setting for private addresses."""
     url = it[DEEP_LINKING_SETTINGS].get("deep_link_return_url")
     if not isinstance(url, str) or not _is_address(url):
         return False
@@ -221,7 +221,7 @@ MESSAGES: Mapping[str, tuple[Check, ...]] = {
         Check("resource_link_missing", is_resource_link_named, "The message does not say which unit is opened."),
         Check("target_missing", is_target_named, "The message does not say which page the unit opens."),
     ),
-    # Certification sends it without resource_link and target_link_uri, Open edX without resource_link (DL-1).
+    # Certification sends it without resource_link and target_link_uri, Open edX without resource_link (lti.md DL-1).
     DEEP_LINKING_REQUEST: (
         Check("settings_missing", has_settings, "The message does not say what may be picked and where it goes."),
         Check("return_url_wrong", is_return_url_safe, "The picked content would go to an address that is not safe."),

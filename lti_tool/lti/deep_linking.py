@@ -37,7 +37,7 @@ class ItemScore:
 
 @dataclass(frozen=True, slots=True)
 class ContentItem:
-    """One thing that was picked. `url` is absolute and https, and becomes the later target link (DL-6)."""
+    """One thing that was picked. `url` is absolute and https, and becomes the later target link (lti.md DL-6)."""
 
     type: ItemType
     url: str
@@ -48,7 +48,7 @@ class ContentItem:
 
 
 def offered_type(settings: DeepLinkingSettings) -> ItemType | None:
-    """The best type of item that both sides know; None when the platform takes none of ours (DL-8)."""
+    """The best type of item that both sides know; None when the platform takes none of ours (lti.md DL-8)."""
     return next((each for each in OFFERED if each in settings.accept_types), None)
 
 
@@ -86,7 +86,7 @@ def sign_response(
     message: str,
     now: datetime,
 ) -> str:
-    """The response as a JWT for the form field `JWT` (DL-3 to DL-5); no items is the answer of who cancels.
+    """The response as a JWT for the form field `JWT` (lti.md DL-3 to DL-5); no items is the answer of who cancels.
 
     `message` is shown to the person by the platform. Raises BadInput `deep_link_type_refused` or
     `deep_link_one_only` when the platform did not ask for such items.
@@ -124,7 +124,7 @@ def item_claim(item: ContentItem, settings: DeepLinkingSettings) -> dict[str, An
 
 
 def _score_claim(score: ItemScore) -> dict[str, Any]:
-    """AG-6: `resourceId` and `tag` are texts, whatever they name."""
+    """lti.md AG-6: `resourceId` and `tag` are texts, whatever they name."""
     return {
         "label": score.label[:LONGEST_LABEL],
         "scoreMaximum": score.maximum,

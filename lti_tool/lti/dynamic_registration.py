@@ -84,7 +84,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the platform made of our registration; the deployment id where it has made a deployment (DR-4)."""
+    """What the platform made of our registration; the deployment id where it has made a deployment (lti.md DR-4)."""
 
     client_id: str
     deployment_id: str | None
@@ -113,7 +113,7 @@ def read_configuration(body: bytes, url: str) -> Configuration:
     """The configuration that was found at `url`.
 
     Raises BadInput: `configuration_unreadable`, `configuration_incomplete`, `configuration_unfit`, `issuer_foreign`
-    (DR-2: a site may speak only for itself), `audience_foreign`.
+    (lti.md DR-2: a site may speak only for itself), `audience_foreign`.
     """
     document = _object(body)
     for name in ("issuer", *ENDPOINTS):
@@ -136,7 +136,7 @@ def read_configuration(body: bytes, url: str) -> Configuration:
 
 
 def registration_document(public_url: str, platform: Configuration, client_name: str = "Gatehouse") -> dict[str, Any]:
-    """What we ask the platform to register (DR-3). `public_url` is the tool's own origin."""
+    """What we ask the platform to register (lti.md DR-3). `public_url` is the tool's own origin."""
     launch_url = public_url + LAUNCH_PATH
     return {
         "application_type": "web",

@@ -35,7 +35,7 @@ def verify(token: str, registration: Registration, state: State, key_sets: KeySe
 
 
 def verify_signature(token: str, registration: Registration, key_sets: KeySets) -> dict[str, Any]:
-    """LA-2, LA-3: RS256 and nothing else, by a key of this registration's key set; key material in the header is
+    """lti.md LA-2, LA-3: RS256 and nothing else, by a key of this registration's key set; key material in the header is
     ignored. Returns the claims, still unchecked."""
     header = _read_header(token)
     if header.get("alg") != ALGORITHM:

@@ -1,7 +1,7 @@
 """Platforms' key sets: for each registration the keys that sign its launches, fetched seldom and never from a token.
 
 Kept for a while and used on when the platform does not answer. A kid that is not in the set leads to one new fetch per
-window; within the window it is refused without asking again (LA-3, KE-1).
+window; within the window it is refused without asking again (lti.md LA-3, KE-1).
 """
 
 import json

@@ -1,7 +1,7 @@
 """The tool's own keys: RSA pairs made on first use, kept encrypted, published as a key set, rotated with overlap.
 
 A new key is published before it signs, until every platform that keeps our key set has it; an old one stays published
-until everything it signed has run out (KE-3 to KE-5).
+until everything it signed has run out (lti.md KE-3 to KE-5).
 """
 
 import json
@@ -27,7 +27,7 @@ from lti_tool.tasks import Clock
 log = logging.getLogger(__name__)
 
 KEY_BITS = 2048
-# What platforms are told about keeping our key set; some keep it for a day whatever they are told (KE-4).
+# What platforms are told about keeping our key set; some keep it for a day whatever they are told (lti.md KE-4).
 MAX_AGE = timedelta(hours=1)
 LONGEST_PLATFORM_CACHE = timedelta(days=1)
 # How soon this process notices a rotation that another one made.

@@ -16,7 +16,7 @@ from lti_tool.lti.service_urls import with_query
 
 LINE_ITEM_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem"
 READ_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem.readonly"
-# Platforms take the exact type and nothing else (AG-4; Open edX 406 and 415, Moodle 400).
+# Platforms take the exact type and nothing else (lti.md AG-4; Open edX 406 and 415, Moodle 400).
 LINE_ITEM_TYPE = "application/vnd.ims.lis.v2.lineitem+json"
 LINE_ITEMS_TYPE = "application/vnd.ims.lis.v2.lineitemcontainer+json"
 # What Open edX takes (openedx.md §5).
@@ -43,7 +43,7 @@ class LineItem:
 @dataclass(frozen=True, slots=True)
 class NewLineItem:
     """A line item to be made. `maximum` is a whole number above 0 and `resource_id` a text, or a platform refuses it
-    (AG-6); `resource_link_id` binds it to that link."""
+    (lti.md AG-6); `resource_link_id` binds it to that link."""
 
     label: str
     maximum: int
@@ -65,7 +65,7 @@ def find_line_items(
     """The line items of a course that have these values, all pages of them; None asks for any value.
 
     The platform is asked for them, and what it answers is filtered again. `offered` are the scopes of the launch, from
-    which the one is chosen (TK-3). Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused
+    which the one is chosen (lti.md TK-3). Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused
     `line_items_refused` or `line_items_unreadable`.
     """
     wanted = {"resource_link_id": resource_link_id, "resource_id": resource_id, "tag": tag}
@@ -116,7 +116,8 @@ def change_line_item(
     resource_id: str | None = None,
     tag: str | None = None,
 ) -> LineItem:
-    """Change what is given and leave the rest as the platform has it now: it is read first and sent back whole (AG-6).
+    """Change what is given and leave the rest as the platform has it now: it is read first and sent back whole
+    (lti.md AG-6).
 
     What it is and which link it belongs to never change. Nothing is sent when it has these values already. Raises as
     `create_line_item`.

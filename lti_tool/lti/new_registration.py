@@ -56,7 +56,7 @@ class Registration:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The origins that belong to this platform: an access token goes nowhere else (TK-7)."""
+        """The origins that belong to this platform: an access token goes nowhere else (lti.md TK-7)."""
         origins = (origin(url) for url in (self.auth_login_url, self.token_url, self.key_set_url))
         return self.service_origins.union(each for each in origins if each)
 

@@ -1,4 +1,4 @@
-"""Used nonces: each is consumed once, by a unique insert in its launch's own transaction (LA-1, LA-7)."""
+"""Used nonces: each is consumed once, by a unique insert in its launch's own transaction (lti.md LA-1, LA-7)."""
 
 from datetime import datetime, timedelta
 

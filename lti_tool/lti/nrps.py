@@ -28,7 +28,7 @@ STATUSES: dict[str, Status] = {"active": "Active", "inactive": "Inactive", "dele
 @dataclass(frozen=True, slots=True)
 class Member:
     """One member of a course. `roles` are as the platform sends them, short names or URIs. Names and addresses may be
-    missing for everybody (NR-6)."""
+    missing for everybody (lti.md NR-6)."""
 
     user_id: str
     roles: tuple[str, ...]
@@ -55,7 +55,7 @@ def fetch_roster(
     limit: int = 100,
     groups: bool = False,
 ) -> Iterator[RosterPage]:
-    """The roster of a course, or of those who see one resource link (`rlid`, which a platform may ignore, NR-5).
+    """The roster of a course, or of those who see one resource link (`rlid`, which a platform may ignore, lti.md NR-5).
 
     `limit` is a hint. Each page is asked for when it is wanted; a roster is whole only once the iterator has ended.
     Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused `above_response_limit` (the course is
@@ -72,7 +72,7 @@ def fetch_roster(
 
 
 def fetch_differences(api: PlatformApi, registration_id: int, differences_url: str) -> Iterator[RosterPage]:
-    """Who changed since the roster that gave this address; only here a member may be "Deleted" (NR-2). Raises as
+    """Who changed since the roster that gave this address; only here a member may be "Deleted" (lti.md NR-2). Raises as
     `fetch_roster`. The address is another one each time, so its answers are noted without a subject."""
     question = _question(registration_id, differences_url, "")
     return pages(api, question, partial(_read_page, differences_url))
@@ -116,7 +116,7 @@ def _verify_answered(reply: Reply) -> None:
 
 
 def _member(entry: dict[str, Any]) -> Member:
-    """NR-2: `user_id` and `roles` are promised; a missing status means Active, an unknown one is not Active."""
+    """lti.md NR-2: `user_id` and `roles` are promised; a missing status means Active, an unknown one is not Active."""
     status = entry.get("status")
     return Member(
         user_id=read_id(entry.get("user_id")),
@@ -129,7 +129,7 @@ def _member(entry: dict[str, Any]) -> Member:
 
 
 def _roles(value: Any) -> tuple[str, ...]:
-    """RO-4: a role that nobody could know gives nothing, and must not cost the course its roster."""
+    """lti.md RO-4: a role that nobody could know gives nothing, and must not cost the course its roster."""
     listed = [] if value is None else value
     if not isinstance(listed, list):
         raise UnreadableError

@@ -51,7 +51,7 @@ class Site:
 
     @property
     def redirect_uri(self) -> str:
-        """The one registered redirect URI: a fixed address, never the target link (OIDC-4)."""
+        """The one registered redirect URI: a fixed address, never the target link (lti.md OIDC-4)."""
         return self.public_url + LAUNCH_PATH
 
     def is_own(self, url: str) -> bool:
@@ -104,7 +104,7 @@ class NewTab(RefusedLaunch):
 
 
 def begin_login(registrations: Registrations, site: Site, given: Mapping[str, str], now: datetime) -> Login:
-    """Answer a platform's login request (OIDC-1 to OIDC-5). `given` are its parameters, by GET or POST.
+    """Answer a platform's login request (lti.md OIDC-1 to OIDC-5). `given` are its parameters, by GET or POST.
 
     Raises RefusedLaunch: `login_incomplete`, `login_wrong`, `target_foreign`, and those of `registration.find`.
     """
@@ -146,7 +146,8 @@ def climb(
     stored: str | None = None,
     sender: str | None = None,
 ) -> Literal[Step.ENTER, Step.ENTER_WITHOUT_COOKIES, Step.ASK_PLATFORM]:
-    """The state must come back from the browser that began the login (OIDC-6): how that is known, or still to be asked.
+    """The state must come back from the browser that began the login (lti.md OIDC-6): how that is known, or still
+    to be asked.
 
     `stored` is what the platform's storage gave to a page of ours: empty when it gave nothing, None when it has not
     been asked. It counts only when `sender`, the page's origin as the browser tells it, is our own. Raises NewTab
@@ -228,7 +229,7 @@ def _verify_parameters(given: Mapping[str, str]) -> None:
 
 
 def _auth_url(site: Site, registration: Registration, state: State) -> str:
-    """The redirect of OIDC-3; both hints byte for byte."""
+    """The redirect of lti.md OIDC-3; both hints byte for byte."""
     values: dict[str, Any] = {
         "r": state.registration_id,
         "h": state.login_hint,

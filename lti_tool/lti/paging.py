@@ -1,4 +1,4 @@
-"""Lists that come in pages: `Link` headers as platforms really write them, followed as they are (NR-3, NR-4)."""
+"""Lists that come in pages: `Link` headers as platforms really write them, followed as they are (lti.md NR-3, NR-4)."""
 
 import re
 from collections.abc import Callable, Iterator

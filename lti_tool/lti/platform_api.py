@@ -55,7 +55,7 @@ class Question:
         return {"Authorization": f"Bearer {token}", "Accept": self.accept or "*/*"} | typed
 
     def is_about_the_token(self, reply: Reply) -> bool:
-        """Whether the token may be at fault: Open edX says 403 to one that has expired, others 401 (TK-6)."""
+        """Whether the token may be at fault: Open edX says 403 to one that has expired, others 401 (lti.md TK-6)."""
         if reply.status not in (401, 403):
             return False
         return self.not_the_token is None or self.not_the_token not in reply.body
@@ -144,7 +144,7 @@ class PlatformApi:
 
 
 def scores_url(line_item_url: str) -> str:
-    """The line item's path with `/scores` after it; its query stays (AG-3: Moodle's carry `?type_id=`)."""
+    """The line item's path with `/scores` after it; its query stays (lti.md AG-3: Moodle's carry `?type_id=`)."""
     return below(line_item_url, "scores")
 
 

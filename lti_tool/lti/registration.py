@@ -1,4 +1,5 @@
-"""Registrations: the platforms this tool trusts, keyed by (issuer, client_id), each with its deployments (OIDC-2)."""
+"""Registrations: the platforms this tool trusts, keyed by (issuer, client_id), each with its deployments
+(lti.md OIDC-2)."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
@@ -33,9 +34,9 @@ def add(
 ) -> int:
     """Register a platform; the id of its registration. Saying the same again only adds deployments.
 
-    A "pending" one may lack a deployment id (DR-4). Raises BadInput `platform_wrong`, or Conflict `platform_exists`
-    when (issuer, client_id) has other values, or is there at all and a pending one is to be added. Whether the
-    addresses may be called is the caller's question (`Http.check_url`).
+    A "pending" one may lack a deployment id (lti.md DR-4). Raises BadInput `platform_wrong`, or Conflict
+    `platform_exists` when (issuer, client_id) has other values, or is there at all and a pending one is to be added.
+    Whether the addresses may be called is the caller's question (`Http.check_url`).
     """
     verify(new, deployment_ids, may_lack_deployment=status == "pending")
     origins = origins_of(service_origins)
@@ -62,7 +63,7 @@ def load(connection: Connection, registration_id: int) -> Registration:
 
 
 def find(connection: Connection, issuer: str, client_id: str | None) -> Registration:
-    """The active registration that a login names (OIDC-2).
+    """The active registration that a login names (lti.md OIDC-2).
 
     Raises RefusedLaunch `platform_unknown`, `client_id_missing` (the issuer alone does not decide),
     `platform_pending` or `platform_disabled`.

@@ -39,14 +39,14 @@ class Right:
 
 
 def role_of(roles: Iterable[str], *, old_roles: bool = False) -> Role:
-    """The one role that a launch's roles come to. `old_roles`: this registration's switch (RO-3)."""
+    """The one role that a launch's roles come to. `old_roles`: this registration's switch (lti.md RO-3)."""
     return "staff" if is_teacher(roles, old_roles=old_roles) else "trainee"
 
 
 def is_teacher(roles: Iterable[str], *, old_roles: bool = False) -> bool:
-    """RO-1 to RO-5: whoever holds a teacher's role and a learner's is a teacher; a teaching assistant is none, though
-    platforms send the principal role Instructor beside that sub-role (LTI 1.3 core A.2.3). Old roles count only where
-    the launch names no role in the course: a platform that names some has said all."""
+    """lti.md RO-1 to RO-5: whoever holds a teacher's role and a learner's is a teacher; a teaching assistant is none,
+    though platforms send the principal role Instructor beside that sub-role (LTI 1.3 core A.2.3). Old roles count only
+    where the launch names no role in the course: a platform that names some has said all."""
     held = frozenset(roles)
     if old_roles and held.isdisjoint(OF_THE_COURSE):
         return not TEACHERS_BY_OLD_ROLES.isdisjoint(held)

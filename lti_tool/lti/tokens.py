@@ -145,7 +145,7 @@ class Tokens:
         return token.value
 
     def _ask(self, registration: Registration, scopes: tuple[str, ...]) -> Reply:
-        """TK-1. An assertion is used once, so the request is repeated only by asking for a token again."""
+        """lti.md TK-1. An assertion is used once, so the request is repeated only by asking for a token again."""
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": ASSERTION_TYPE,
@@ -163,7 +163,7 @@ class Tokens:
         return _Token(document["access_token"], self._clock() + _life(document) - DROPPED_BEFORE_EXPIRY)
 
     def _assertion(self, registration: Registration) -> str:
-        """TK-2. The deployment is named where there is no doubt which one it is (core 6.2.1)."""
+        """lti.md TK-2. The deployment is named where there is no doubt which one it is (core 6.2.1)."""
         key, now = self._keys.signing_key(), self._clock()
         claims = {
             "iss": registration.client_id,
@@ -183,7 +183,7 @@ def _token_key(registration: Registration, scopes: Collection[str]) -> TokenKey:
 
 
 def _document(reply: Reply) -> dict[str, Any]:
-    """The answer as JSON whatever its media type says (TK-4); empty when it is none."""
+    """The answer as JSON whatever its media type says (lti.md TK-4); empty when it is none."""
     try:
         document = json.loads(reply.body)
     except (ValueError, RecursionError):
@@ -212,7 +212,7 @@ def _is_bearer(document: Mapping[str, Any]) -> bool:
 
 
 def _granted(document: Mapping[str, Any], asked: Collection[str]) -> set[str]:
-    """TK-3: what the answer says it is good for, and what was asked where it says nothing (RFC 6749 5.1)."""
+    """lti.md TK-3: what the answer says it is good for, and what was asked where it says nothing (RFC 6749 5.1)."""
     said = document.get("scope")
     if said is None:
         return set(asked)

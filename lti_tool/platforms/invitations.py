@@ -1,4 +1,4 @@
-"""Invitations: one-time links by which a learning platform may register itself (DR-1).
+"""Invitations: one-time links by which a learning platform may register itself (lti.md DR-1).
 
 The link holds a random token, the database its SHA-256. A registration first takes the invitation, then talks to the
 platform, then either uses it up or gives it back: of two at once one goes ahead, and what failed can be tried again.

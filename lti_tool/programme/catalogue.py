@@ -73,7 +73,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Several modules sold as one; its price is its own and never computed from the parts (C12)."""
+    """Several modules sold as one; its price is its own and never computed from the parts (programme.yaml C12)."""
 
     id: str
     title: str
@@ -85,7 +85,7 @@ class Package:
 @dataclass(frozen=True, slots=True)
 class Module:
     """One module of one catalogue version. `agenda` is None while nobody has set it; `credits` maps a body's id to the
-    credits offered, None while not announced (never 0 or 8 by default, C17)."""
+    credits offered, None while not announced (never 0 or 8 by default, programme.yaml C17)."""
 
     id: str
     catalogue: str
@@ -118,7 +118,8 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class PlannedSession:
-    """A date of the catalogue. Only `printed` and `confirmed` dates are ever shown to a trainee (C22)."""
+    """A date of the catalogue. Only `printed` and `confirmed` dates are ever shown to a trainee
+    (programme.yaml C22)."""
 
     id: str
     module: str

@@ -21,7 +21,8 @@ def doubts(programme: Programme) -> Iterator[Problem]:
 
 
 def unexplained(programme: Programme, problems: Iterable[Problem]) -> list[Problem]:
-    """The warnings among `problems` without whose acknowledgement the programme is not published (ce.md T4, C10)."""
+    """The warnings among `problems` without whose acknowledgement the programme is not published (ce.md T4,
+    programme.yaml C10)."""
     shown = {f"retreats.{each.id}" for each in programme.retreats.values() if each.publish}
     return [
         each

@@ -166,7 +166,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A warning that a named person has read and accepts, with the reason (ce.md T4, C10)."""
+    """A warning that a named person has read and accepts, with the reason (ce.md T4, programme.yaml C10)."""
 
     warning: str
     path: str

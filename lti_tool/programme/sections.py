@@ -73,7 +73,7 @@ def read_gates(entry: Entry) -> list[Gate]:
 
 
 def _gate_mode(entry: Entry) -> Any:
-    """The mode; an absent one is an error, UNSET is a value of its own (A1.6)."""
+    """The mode; an absent one is an error, UNSET is a value of its own (gates.md A1.6)."""
     if not entry.has("mode"):
         return entry.need("mode", text)
     return entry.some("mode", one_of(("required", "recommended", "none")), "UNSET")

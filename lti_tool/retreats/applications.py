@@ -88,7 +88,8 @@ def load(connection: Connection, application_id: int) -> Row[Any]:
 
 
 def of_trainee(connection: Connection, trainee_id: int) -> list[Row[Any]]:
-    """All applications of one person, newest first, ended ones too: nobody starts from a blank form (H4.3)."""
+    """All applications of one person, newest first, ended ones too: nobody starts from a blank form
+    (retreats.md H4.3)."""
     theirs = select(applications).where(applications.c.trainee_id == trainee_id)
     return list(connection.execute(theirs.order_by(applications.c.id.desc())))
 
@@ -134,7 +135,8 @@ def _verified_statement(asked: Eligibility, programme: Programme, version: str |
 
 
 def _refuse_second(connection: Connection, trainee_id: int, retreat_id: str, starts_on: date) -> None:
-    """One live application per date, and after its end a new one only by a coordinator who reopens it (H4.3)."""
+    """One live application per date, and after its end a new one only by a coordinator who reopens it
+    (retreats.md H4.3)."""
     same = (
         (applications.c.trainee_id == trainee_id)
         & (applications.c.retreat_id == retreat_id)

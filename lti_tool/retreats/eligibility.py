@@ -58,7 +58,7 @@ def retreat_of(programme: Programme, retreat_id: str) -> Retreat:
 
 
 def shown_dates(retreat: Retreat) -> tuple[RetreatDate, ...]:
-    """The dates that are certain, first to last; others are never shown (C22)."""
+    """The dates that are certain, first to last; others are never shown (programme.yaml C22)."""
     certain = (each for each in retreat.dates if each.confidence in ("printed", "confirmed"))
     return tuple(sorted(certain, key=lambda each: each.starts_on))
 

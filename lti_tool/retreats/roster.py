@@ -1,4 +1,5 @@
-"""Who was present at a retreat, as staff there saw it: never from payment, registration or confirmation (H11).
+"""Who was present at a retreat, as staff there saw it: never from payment, registration or confirmation
+(retreats.md H11).
 
 `attended` opens what follows at the next question. It is no completion of a module, no credit and no grade.
 """

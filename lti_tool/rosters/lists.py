@@ -56,7 +56,7 @@ class CourseRoster:
 
 @dataclass(frozen=True, slots=True)
 class ListedMember:
-    """One person of a roster. `role` is the latest launch's, the roster's before there is one (RO-6)."""
+    """One person of a roster. `role` is the latest launch's, the roster's before there is one (lti.md RO-6)."""
 
     trainee_id: int
     user_id: str

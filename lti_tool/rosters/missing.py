@@ -1,6 +1,6 @@
 """Who of the enrolled is missing in a live session: the roster beside the attendance as it stands.
 
-Nothing rests on this list: a roster may leave people out, and a person may come later (NR-7).
+Nothing rests on this list: a roster may leave people out, and a person may come later (lti.md NR-7).
 """
 
 from collections.abc import Collection, Iterable

@@ -1,7 +1,7 @@
 """What is kept of a roster: its members, who came and who left, and why it could not be read.
 
 People are made known by it, with name and address, before they ever launch. What a launch has said of somebody is not
-replaced by a roster, and nobody's records change because a roster does not list them (NR-7).
+replaced by a roster, and nobody's records change because a roster does not list them (lti.md NR-7).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -155,7 +155,7 @@ def _write_members(connection: Connection, rows: Sequence[Mapping[str, Any]], no
 
 def _enrol(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
     """Members count as enrolled, so that a score finds them before they launch; who has launched keeps the launch's
-    role (RO-6)."""
+    role (lti.md RO-6)."""
     if not rows:
         return
     new = upsert(connection, enrolments)

@@ -107,9 +107,9 @@ class SegmentPresence:
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """The result. `completed` is "has taken the module" (T1): of instruction, at least `seconds_required` attended,
-    where `seconds_forgiven` (short absences, by policy) count like attended ones but are no presence. `rooms`,
-    `waiting` and `report` only explain."""
+    """The result. `completed` is "has taken the module" (ce.md T1): of instruction, at least `seconds_required`
+    attended, where `seconds_forgiven` (short absences, by policy) count like attended ones but are no presence.
+    `rooms`, `waiting` and `report` only explain."""
 
     seconds_present: int
     seconds_forgiven: int

@@ -197,7 +197,7 @@ def _segments(agenda: Agenda, starts: datetime | date, zone: str) -> Sequence[Se
 
 
 def _starting_at(agenda: Agenda, at: time) -> Agenda:
-    """The same agenda, begun at another time of the day (half days start at 8 or at 9, C20)."""
+    """The same agenda, begun at another time of the day (half days start at 8 or at 9, programme.yaml C20)."""
     day = date(2000, 1, 2)
     later = datetime.combine(day, at) - datetime.combine(day, agenda.parts[0].starts)
 

@@ -50,7 +50,7 @@ placements = Table(
 )
 
 # Who belongs to which course, from launches and rosters; the platform's user id is what scores are addressed to. Once
-# somebody has launched, the launch's role holds (RO-6).
+# somebody has launched, the launch's role holds (lti.md RO-6).
 enrolments = Table(
     "enrolments",
     metadata,
@@ -74,7 +74,7 @@ rosters = Table(
     Column("context_id", String(255), primary_key=True),
     Column("memberships_url", Text, nullable=False),
     Column("resource_link_id", String(255)),  # sent as `rlid` where names come only so (moodle.md §6)
-    Column("differences_url", Text),  # opaque; where the platform offers it (NR-3)
+    Column("differences_url", Text),  # opaque; where the platform offers it (lti.md NR-3)
     Column("members", Integer),
     Column("read_at", UtcDateTime),  # when it was last read whole
     Column("tried_at", UtcDateTime),

@@ -44,7 +44,7 @@ equivalency_requests = Table(
         "state in ('draft', 'submitted', 'more_info', 'approved', 'declined', 'withdrawn', 'expired', 'revoked')",
         name="state",
     ),
-    # A3.6: one open request per learner and target.
+    # gates.md A3.6: one open request per learner and target.
     Index(
         "uq_equivalency_requests_open",
         "trainee_id",
@@ -102,7 +102,7 @@ exceptions = Table(
     CheckConstraint("length(reason) >= 10", name="reason"),
 )
 
-# A2.9: every decision that opens or refuses an entry, with the digest of its tree.
+# gates.md A2.9: every decision that opens or refuses an entry, with the digest of its tree.
 decisions = Table(
     "decisions",
     metadata,

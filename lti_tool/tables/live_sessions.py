@@ -53,7 +53,7 @@ live_sessions = Table(
 CURRENT = "is_current"
 
 # One version of one person's attendance. `person_key` names whom the evidence speaks of ("trainee:7",
-# "registrant:abc", "email:…", "connection:…"); a correction is a new version, old ones stay readable (T12).
+# "registrant:abc", "email:…", "connection:…"); a correction is a new version, old ones stay readable (ce.md T12).
 attendances = Table(
     "attendances",
     metadata,

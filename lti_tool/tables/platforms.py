@@ -24,14 +24,14 @@ registrations = Table(
     Column("auth_login_url", Text, nullable=False),
     Column("token_url", Text, nullable=False),
     Column("key_set_url", Text, nullable=False),
-    Column("token_audience", Text),  # None: the token URL (TK-2)
+    Column("token_audience", Text),  # None: the token URL (lti.md TK-2)
     Column("profile", String(32), nullable=False),
-    Column("old_roles", Boolean, nullable=False, default=False),  # RO-3: institution and system roles count as well
-    Column("service_origins", JSON, nullable=False, default=list),  # more origins of this platform's services (TK-7)
+    Column("old_roles", Boolean, nullable=False, default=False),  # institution and system roles count (lti.md RO-3)
+    Column("service_origins", JSON, nullable=False, default=list),  # more origins of its services (lti.md TK-7)
     Column("status", String(16), nullable=False),
     Column("came_by", String(16), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    UniqueConstraint("issuer", "client_id"),  # OIDC-2: one issuer may have many clients
+    UniqueConstraint("issuer", "client_id"),  # lti.md OIDC-2: one issuer may have many clients
     CheckConstraint("status in ('pending', 'active', 'disabled')", name="status"),
     CheckConstraint("came_by in ('command', 'file', 'dynamic')", name="came_by"),
     CheckConstraint("profile in ('openedx', 'moodle', 'canvas', 'generic')", name="profile"),
@@ -44,7 +44,7 @@ deployments = Table(
     Column("deployment_id", String(255), primary_key=True),
 )
 
-# An invitation to register a platform by itself (DR-1); its link holds the token, this table only the SHA-256.
+# An invitation to register a platform by itself (lti.md DR-1); its link holds the token, this table only the SHA-256.
 registration_invitations = Table(
     "registration_invitations",
     metadata,
@@ -63,7 +63,7 @@ tool_keys = Table(
     Column("private_pem", Encrypted, nullable=False),
     Column("public_jwk", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    Column("signs_from", UtcDateTime, nullable=False),  # published first, signs later (KE-4)
+    Column("signs_from", UtcDateTime, nullable=False),  # published first, signs later (lti.md KE-4)
     Column("retired_at", UtcDateTime),
 )
 

@@ -25,7 +25,7 @@ retreat_applications = Table(
         "'confirmed', 'declined', 'withdrawn', 'attended', 'no_show')",
         name="state",
     ),
-    # H4.3: one live application per learner and retreat date.
+    # retreats.md H4.3: one live application per learner and retreat date.
     Index(
         "uq_retreat_applications_live",
         "trainee_id",
@@ -39,7 +39,7 @@ retreat_applications = Table(
 
 IN_FORCE = "ended_at is null"
 
-# Set from the roster by staff present, never by payment or registration (H11.1).
+# Set from the roster by staff present, never by payment or registration (retreats.md H11.1).
 retreat_attendances = Table(
     "retreat_attendances",
     metadata,

@@ -81,7 +81,7 @@ scores = Table(
     Column("user_id", String(255), nullable=False),
     Column("meaning", String(16), nullable=False),
     Column("desired_version", Integer, nullable=False),
-    Column("desired_given", Float),  # None clears (AG-10)
+    Column("desired_given", Float),  # None clears (lti.md AG-10)
     Column("desired_maximum", Float, nullable=False),
     Column("desired_comment", Text, nullable=False),
     Column("desired_at", UtcDateTime, nullable=False),
@@ -89,11 +89,11 @@ scores = Table(
     Column("delivered_given", Float),
     Column("delivered_maximum", Float),
     Column("delivered_at", UtcDateTime),
-    Column("last_timestamp", UtcDateTime),  # strictly rising per pair (AG-8)
+    Column("last_timestamp", UtcDateTime),  # strictly rising per pair (lti.md AG-8)
     Column("sent_version", Integer),  # which desired version carried that timestamp; None: it must not be used again
     Column("sent_given", Float),  # what went out with that timestamp, whatever is desired since
     Column("sent_maximum", Float),
-    Column("seen_given", Float),  # what the platform's own results said, of delivered_maximum (AG-12); None: no result
+    Column("seen_given", Float),  # what the platform's results said, of delivered_maximum; None: none (lti.md AG-12)
     Column("seen_at", UtcDateTime),  # when they were last read
     Column("seen", String(16), nullable=False, server_default="unread"),
     Column("look_at", UtcDateTime),  # when to read the results next

@@ -1,4 +1,4 @@
-"""The credit decision: table T and M1 to M3 of the credit rules, and every line of the checklist."""
+"""The credit decision: the table of ce.md §5, M1 to M3 of ce.md §2, and every line of the checklist."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime

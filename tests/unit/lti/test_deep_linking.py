@@ -1,4 +1,4 @@
-"""The signed answer to a deep linking request, claim by claim (DL-3 to DL-7), and where it may be sent."""
+"""The signed answer to a deep linking request, claim by claim (lti.md DL-3 to DL-7), and where it may be sent."""
 
 from collections.abc import Mapping
 from dataclasses import replace
