@@ -1,5 +1,7 @@
-"""Completions: records that a module was taken. Ended with a reason, never deleted, one in force per module
-(gates.md A8.4)."""
+"""Completions: records that a module was taken. Ended with a reason, never deleted, one in force per module.
+
+See gates.md A8.4.
+"""
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime

@@ -1,5 +1,7 @@
-"""Conditions about a person's standing: licence, profession, screening, statement, invitation, date
-(gates.md A1.2, pure)."""
+"""Conditions about a person's standing: licence, profession, screening, statement, invitation, date.
+
+Pure. See gates.md A1.2.
+"""
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime

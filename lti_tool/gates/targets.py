@@ -1,5 +1,7 @@
-"""Whether the targets and sets that a condition names are there, and whether anybody could meet it
-(gates.md A1.4). Pure."""
+"""Whether the targets and sets that a condition names are there, and whether anybody could meet it. Pure.
+
+See gates.md A1.4.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
-"""Registrations: the platforms this tool trusts, keyed by (issuer, client_id), each with its deployments
-(lti.md OIDC-2)."""
+"""Registrations: the platforms this tool trusts, keyed by (issuer, client_id), each with its deployments.
+
+See lti.md OIDC-2.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace

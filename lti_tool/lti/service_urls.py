@@ -1,5 +1,7 @@
-"""Addresses of a platform's services, made from the ones it gave: nothing of those is lost or changed
-(lti.md AG-3, AG-5)."""
+"""Addresses of a platform's services, made from the ones it gave: nothing of those is lost or changed.
+
+See lti.md AG-3, AG-5.
+"""
 
 from collections.abc import Mapping
 from urllib.parse import SplitResult, quote, unquote_plus, urlsplit, urlunsplit

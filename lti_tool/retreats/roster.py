@@ -1,7 +1,6 @@
-"""Who was present at a retreat, as staff there saw it: never from payment, registration or confirmation
-(retreats.md H11).
+"""Who was present at a retreat, as staff there saw it: never from payment, registration or confirmation.
 
-`attended` opens what follows at the next question. It is no completion of a module, no credit and no grade.
+`attended` opens what follows at the next question. It is no completion of a module, no credit and no grade (retreats.md H11).
 """
 
 from datetime import date, datetime
