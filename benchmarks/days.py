@@ -7,18 +7,20 @@ from functools import partial
 from sqlalchemy import Connection, insert
 
 from benchmarks.servers import ROOT
-from lti_tool import people, publication
+from lti_tool import people
+from lti_tool.attendance import live_sessions
 from lti_tool.db import Database
+from lti_tool.gates import publication
 from lti_tool.grades.ags import SCORE_SCOPE
 from lti_tool.lti import registration
 from lti_tool.migrations import migrate
 from lti_tool.people import Told
-from lti_tool.sessions import live_sessions
+from lti_tool.programme import versions
 from lti_tool.tables.courses import enrolments, placements
 from sandbox.zoom.random_days import full_day
 from sandbox.zoom.training_day import Event, TrainingDay, encode
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.schemas import read_notice
 
 MODULE = "F1"
 ISSUER = "https://lms.example.org"
@@ -49,7 +51,7 @@ def furnish(database: Database, day: TrainingDay, gradebook_url: str) -> int:
         _enrol(connection, registration_id, day, now)
         return live_sessions.add(
             connection,
-            publication.current(connection),
+            versions.current(connection),
             module_id=MODULE,
             starts=STARTS,
             zoom_meeting_id=day.meeting_id,

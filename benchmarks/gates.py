@@ -6,9 +6,9 @@ from statistics import median
 
 from benchmarks.servers import ROOT
 from lti_tool.gates.evaluate import evaluate
-from lti_tool.gates.evidence import Completion, Facts, Licence
+from lti_tool.gates.facts import Completion, Facts, Licence
+from lti_tool.programme.loader import read_programme
 from lti_tool.programme.model import Programme
-from lti_tool.programme.reader import read_programme
 
 AT = datetime(2026, 12, 1, 17, tzinfo=UTC)
 ROUNDS = 200

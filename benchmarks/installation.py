@@ -10,9 +10,9 @@ from cryptography.fernet import Fernet
 
 from benchmarks.platform import Platform
 from benchmarks.servers import ROOT, Server, serving
-from lti_tool import publication
+from lti_tool.context import build_house
 from lti_tool.db import Database
-from lti_tool.house import build_house
+from lti_tool.gates import publication
 from lti_tool.lti import registration
 from lti_tool.migrations import migrate
 from lti_tool.settings import load_settings

@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from benchmarks.platform import Platform
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.migrations import migrate
-from lti_tool.tables.visits import used_nonces
+from lti_tool.tables.browser_sessions import used_nonces
 
 TIMES = 300
 

@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from benchmarks.days import after, big_day, deliver, furnish
 from benchmarks.gradebook import running_gradebook
 from benchmarks.servers import ROOT
-from lti_tool.house import build_house
+from lti_tool.context import build_house
 from lti_tool.settings import load_settings
 from tests.postgres import Postgres, running_postgres
 

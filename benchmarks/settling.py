@@ -12,13 +12,13 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from benchmarks.days import after, big_day, deliver
+from lti_tool.context import House, build_house
 from lti_tool.grades.delivery import Deliverer
-from lti_tool.house import House, build_house
 from lti_tool.settings import load_settings
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.scores import scores
 from lti_tool.tasks import set_aside_what_is_loaded
-from lti_tool.wiring import build_worker, settle_now
+from lti_tool.worker import build_worker, settle_now
 from sandbox.zoom.training_day import TrainingDay
 from zoom_adapter import reports
 from zoom_adapter.presence import take_inbox

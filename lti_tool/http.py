@@ -5,18 +5,28 @@ and after name resolution no private, loopback, link-local, multicast or unspeci
 very address that was checked, so a name that answers differently the second time gains nothing. Redirects are refused,
 sizes and waits are bounded: the look-up of the name, the connection, and an answer that drips, byte by byte, are given
 up when their time is over.
+
+Names to addresses, in bounded time.
+
+The system's own look-up knows no time limit, and nothing can stop it once it hangs. So each runs in a thread of its own
+that the asker leaves behind when its time is over. One name has one look-up under way, and all names together a few.
+
+Work that several threads want at once and one of them does: the others wait for what it brings, but not for ever.
 """
 
 import io
 import ipaddress
 import logging
 import socket
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import requests
@@ -26,7 +36,112 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
-from lti_tool.lookups import LOOKUP_SECONDS, BoundedLookups, Resolve, resolve_by_system
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+Start = Callable[[Callable[[], None]], object]
+
+
+def here(job: Callable[[], None]) -> None:
+    """Start a job in the thread that asks for it."""
+    job()
+
+
+class Flights(Generic[Key, Value]):
+    """What is under way, by key. Different keys never wait for each other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way: dict[Key, Future[Value]] = {}
+
+    def join(self, key: Key, work: Callable[[], Value], *, wait_seconds: float, start: Start = here) -> Value:
+        """What `work` brings, or what the same work brings that another thread began for this key.
+
+        Everybody who joined gets the same value or the same exception. Raises TimeoutError when it takes longer than
+        `wait_seconds`; the work goes on.
+        """
+        with self._lock:
+            flight = self._under_way.get(key)
+            is_first = flight is None
+            if flight is None:
+                flight = self._under_way[key] = Future()
+        if is_first:
+            self._start(key, flight, lambda: self._fly(key, flight, work), start)
+        return flight.result(wait_seconds)
+
+    def _start(self, key: Key, flight: Future[Value], job: Callable[[], None], start: Start) -> None:
+        """What cannot be started (no thread is to be had) is over."""
+        try:
+            start(job)
+        except BaseException as error:
+            self._land(key)
+            flight.set_exception(error)
+
+    def _fly(self, key: Key, flight: Future[Value], work: Callable[[], Value]) -> None:
+        """Who comes once it has ended begins anew: the flight is over before its value is handed out."""
+        try:
+            value = work()
+        except BaseException as error:
+            self._land(key)
+            flight.set_exception(error)
+        else:
+            self._land(key)
+            flight.set_result(value)
+
+    def _land(self, key: Key) -> None:
+        with self._lock:
+            del self._under_way[key]
+
+
+LOOKUP_SECONDS = 5
+MOST_AT_ONCE = 16
+
+Resolve = Callable[[str, int], list[str]]
+
+
+def resolve_by_system(name: str, port: int) -> list[str]:
+    """The addresses of a name, without scope ids. Raises OSError when it has none."""
+    answers = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]).partition("%")[0] for *_, sockaddr in answers]
+
+
+class BoundedLookups:
+    """`resolve` with a time limit; called as it is called."""
+
+    def __init__(self, resolve: Resolve, *, seconds: float = LOOKUP_SECONDS, at_once: int = MOST_AT_ONCE) -> None:
+        self._resolve = resolve
+        self._seconds = seconds
+        self._free = threading.BoundedSemaphore(at_once)
+        self._flights: Flights[tuple[str, int], list[str]] = Flights()
+
+    def __call__(self, name: str, port: int) -> list[str]:
+        """The addresses of a name; an address is its own. Raises OSError (TimeoutError) when there is no answer."""
+        if _is_address(name):
+            return [name.partition("%")[0]]
+        look_up = partial(self._look_up, name, port)
+        return self._flights.join((name, port), look_up, wait_seconds=self._seconds, start=_in_a_thread)
+
+    def _look_up(self, name: str, port: int) -> list[str]:
+        if not self._free.acquire(timeout=self._seconds):
+            raise TimeoutError("too many look-ups hang")
+        try:
+            return self._resolve(name, port)
+        finally:
+            self._free.release()
+
+
+def _in_a_thread(job: Callable[[], None]) -> None:
+    """A daemon: a look-up that hangs does not keep the process from ending."""
+    threading.Thread(target=job, daemon=True, name="look-up").start()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
 
 log = logging.getLogger(__name__)
 

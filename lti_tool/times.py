@@ -4,6 +4,7 @@ Pure: the instant and the zone are arguments. Instants are aware; a zone is an I
 """
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -170,3 +171,15 @@ def _hour(wall: datetime) -> int:
 
 def _half(wall: datetime) -> str:
     return "am" if wall.hour < 12 else "pm"
+
+
+@lru_cache(maxsize=64)
+def zone_of(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def day_of(at: datetime, zone: str) -> date:
+    """The wall date of an aware instant in a zone."""
+    if at.tzinfo is None:
+        raise ValueError("a decision needs an aware instant")
+    return at.astimezone(zone_of(zone)).date()

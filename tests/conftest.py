@@ -17,10 +17,11 @@ from hypothesis import settings as properties
 from jinja2.bccache import Bucket, BytecodeCache
 
 from lti_tool.app import close_app, create_app
+from lti_tool.context import House, build_house
 from lti_tool.db import Database
-from lti_tool.house import House, build_house
+from lti_tool.gates.publication import publish
 from lti_tool.migrations import migrate
-from lti_tool.publication import Published, current, publish
+from lti_tool.programme.versions import Published, current
 from lti_tool.settings import Settings, load_settings
 from tests.clock import TestClock
 from tests.closed_sockets import close_sockets

@@ -11,12 +11,12 @@ from flask import Flask
 from sqlalchemy import select
 
 from lti_tool import people
+from lti_tool.attendance import live_sessions, queries
+from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.attendance.queries import AttendedDay
+from lti_tool.attendance.settlement import settle
 from lti_tool.db import Database
-from lti_tool.publication import Published
-from lti_tool.sessions import days, live_sessions
-from lti_tool.sessions.days import AttendedDay
-from lti_tool.sessions.live_sessions import LiveSession
-from lti_tool.sessions.settlement import settle
+from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances
 from sandbox.zoom.evidence import Finding, findings
 from sandbox.zoom.faults import Arrival, Played, play, random_faults
@@ -25,9 +25,8 @@ from sandbox.zoom.stays import Span, union
 from sandbox.zoom.training_day import signed
 from tests.clock import TestClock
 from zoom_adapter import reports, webhook
-from zoom_adapter.inbox import Inbox
+from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.presence import settle_task, take_inbox
-from zoom_adapter.refusals import Refusals
 
 SECRET = "the secret of the played days"
 SENDERS = 8
@@ -109,7 +108,7 @@ class Listener:
     def settle(self, session_id: int) -> list[AttendedDay]:
         self._settle({"session_id": session_id})
         with self.database.read() as connection:
-            return days.of_session(connection, session_id)
+            return queries.of_session(connection, session_id)
 
     def session(self, session_id: int) -> LiveSession:
         with self.database.read() as connection:

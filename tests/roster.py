@@ -9,9 +9,9 @@ import responses
 
 from lti_tool.db import Database
 from lti_tool.lti.nrps import ROSTER_SCOPE
-from lti_tool.rosters.due import CourseKey, plan
-from lti_tool.rosters.lists import CourseRoster, ListedMember, course, members
-from lti_tool.rosters.sync import RosterReader
+from lti_tool.rosters.queries import CourseRoster, ListedMember, course, members
+from lti_tool.rosters.reading import RosterReader
+from lti_tool.rosters.schedule import CourseKey, plan
 from tests.clock import TestClock
 from tests.platform import INSTRUCTOR, LEARNER, Platform
 from tests.training_day import add_place

@@ -8,7 +8,7 @@ import requests
 from sandbox.stage import Stage
 from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode, registrant_id, signed
-from zoom_adapter.schemas import read_notice
+from zoom_adapter.events import read_notice
 
 MEETING = "86400009001"
 BEGUN = timedelta(hours=2)

@@ -5,11 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, insert
 
-from lti_tool import licences, people
+from lti_tool import people
+from lti_tool.attendance import live_sessions
+from lti_tool.attendance.evidence import PersonPresence, PresenceInterval
+from lti_tool.credit import licences
 from lti_tool.grades.ags import SCORE_SCOPE
-from lti_tool.publication import Published
-from lti_tool.sessions import live_sessions
-from lti_tool.sessions.attendance import PersonPresence, PresenceInterval
+from lti_tool.programme.versions import Published
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.platforms import registrations
 

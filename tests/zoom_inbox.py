@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import insert
 
 from lti_tool.db import Database, insert_ignoring
-from lti_tool.tables.evidence import zoom_inbox
+from lti_tool.tables.zoom import zoom_inbox
 from sandbox.zoom.training_day import TrainingDay, encode
-from zoom_adapter.schemas import content_key, read_notice
+from zoom_adapter.events import content_key, read_notice
 
 # How long after an edge its delivery comes in.
 LATENCY = timedelta(seconds=1)

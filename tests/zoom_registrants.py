@@ -13,8 +13,8 @@ import responses
 
 from lti_tool.http import Http
 from lti_tool.settings import Settings
-from zoom_adapter.client import ZoomApi
-from zoom_adapter.limits import Limits
+from zoom_adapter.api import ZoomApi
+from zoom_adapter.api_calls import Limits
 
 API = "https://api.zoom.example.org/v2"
 TOKEN_URL = "https://zoom.example.org/oauth/token"

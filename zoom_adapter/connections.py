@@ -2,14 +2,19 @@
 
 PURE. A connection is one `participant_uuid` within one meeting instance; it lives on through breakout rooms. Edges are
 kept by their time and stay (`user_id`), so a copy of a delivery changes nothing.
+
+Who ran the meeting, and when: the roles of one connection over time.
+
+PURE. Zoom says who scheduled the meeting and tells every change of a role; its report tells none (zoom.md §4).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
-from zoom_adapter.schemas import Notice
+from zoom_adapter.events import Notice
 
 # What shows that somebody was somewhere at that time. Trying to enter, registering and changes of the meeting do not.
 _OF_CONNECTIONS = frozenset(
@@ -192,3 +197,35 @@ def _identify(connection: Connection, notice: Notice, at: datetime) -> None:
     connection.by_phone = connection.by_phone or bool(notice.phone)
     connection.is_host = connection.is_host or notice.is_host
     connection.from_log = connection.from_log or notice.from_log
+
+
+# By the letters of what Zoom says ("co-host", "Co-Host", "cohost"). Everybody else only attends.
+STAFF_ROLES = {"host": "host", "cohost": "co-host", "alternativehost": "host", "panelist": "panelist"}
+
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+class RoleSpan(NamedTuple):
+    """A staff role from `start` to `end`."""
+
+    start: datetime
+    end: datetime
+    role: str
+
+
+def roles_of(connection: Connection) -> list[RoleSpan]:
+    """The times in which somebody on this connection ran the meeting, in order."""
+    return [RoleSpan(start, end, STAFF_ROLES[role]) for start, end, role in _history(connection) if role in STAFF_ROLES]
+
+
+def _history(connection: Connection) -> Iterator[tuple[datetime, datetime, str]]:
+    changes = sorted(connection.roles)
+    before = "host" if connection.is_host else _letters(changes[0].old) if changes else ""
+    roles = [(ALWAYS, before), *((each.at, _letters(each.new)) for each in changes), (FOREVER, "")]
+    for (start, role), (end, _) in pairwise(roles):
+        yield start, end, role
+
+
+def _letters(role: str) -> str:
+    return "".join(filter(str.isalpha, role)).lower()

@@ -2,21 +2,134 @@
 
 One thread writes. It takes everything that waits, writes it in one transaction, and wakes the requests once that is
 committed: a burst costs one commit a group, not one a delivery.
+
+How a group of deliveries gets into the table `zoom_inbox`: one INSERT … ON CONFLICT DO NOTHING.
+
+Each call of a database driver lets the other threads run and then waits for its turn again, so a group is one call. It
+goes over a connection that is kept, on which a statement is a transaction of its own, past the pool. SQLAlchemy would
+build such a statement anew each time, and psycopg read through it for placeholders: its text is made here, once a size.
+
+How often the webhook turned something away: counted in memory, written every few seconds.
+
+Nobody knows who sends what is refused, so one request must never cost one write: whoever floods the webhook makes the
+tool write once in `FLUSH_SECONDS`, whatever the flood.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from itertools import count
 from queue import SimpleQueue
 from typing import Any, Literal
 
-from lti_tool.db import Database
+from sqlalchemy import Connection, func, select
+
+from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError
-from zoom_adapter.inbox_table import InboxTable
-from zoom_adapter.schemas import Notice, content_key
+from lti_tool.tables.zoom import zoom_inbox, zoom_refusals
+from zoom_adapter.events import Notice, content_key
+
+Rows = Sequence[Mapping[str, Any]]
+
+_COLUMNS = [column for column in zoom_inbox.c if column.name not in ("id", "taken_at")]
+# Of the rows up to one that was just inserted the last few: they were inserted with it.
+_LAST_KEYS = "SELECT dedupe_key FROM zoom_inbox WHERE id <= ? ORDER BY id DESC LIMIT ?"
+
+
+class InboxTable:
+    """The table as the one thread sees it that writes into it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._dbapi: Any = database.engine.dialect.dbapi
+        self._statement = _Statement(database)
+        self._insert = self._on_sqlite if database.is_sqlite else self._on_postgres
+        self._connection: Connection | None = None
+
+    def insert(self, rows: Rows) -> set[str]:
+        """Insert these rows, no two with the same key, in one transaction; the keys that were new, once they are on
+        disk. A connection that the server has closed since the last time is made anew: had it committed the rows just
+        before, they only seem to have been there."""
+        with self._database.turn():
+            if self._connection is not None:
+                try:
+                    return self._insert(_driver(self._connection), rows)
+                except self._dbapi.OperationalError:
+                    if not _is_gone(self._connection):
+                        raise
+                    self.close()
+                    # What idles in the pool is gone with it.
+                    self._database.engine.dispose()
+            self._connection = self._connect()
+            return self._insert(_driver(self._connection), rows)
+
+    def close(self) -> None:
+        """Leave the database."""
+        if self._connection is not None:
+            if _is_gone(self._connection):
+                self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    def _connect(self) -> Connection:
+        """SQLite's driver begins no transaction by itself in any case."""
+        connection = self._database.engine.connect()
+        return connection if self._database.is_sqlite else connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    def _on_sqlite(self, driver: Any, rows: Rows) -> set[str]:
+        """Asked for the keys with the INSERT, SQLite hands them out one call each; nearly always all are new."""
+        inserted = driver.execute(self._statement.text(len(rows)), self._statement.values(rows))
+        if inserted.rowcount == len(rows):
+            return {row["dedupe_key"] for row in rows}
+        return {key for (key,) in driver.execute(_LAST_KEYS, (inserted.lastrowid, inserted.rowcount)).fetchall()}
+
+    def _on_postgres(self, driver: Any, rows: Rows) -> set[str]:
+        text = f"{self._statement.text(len(rows))} RETURNING dedupe_key"
+        return {key for (key,) in self._dbapi.RawCursor(driver).execute(text, self._statement.values(rows))}
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+def _is_gone(connection: Connection) -> bool:
+    """Whether the server has closed it; SQLite has none."""
+    return bool(getattr(_driver(connection), "closed", False))
+
+
+class _Statement:
+    """INSERT … ON CONFLICT DO NOTHING for any number of rows, with the placeholders of the database itself."""
+
+    def __init__(self, database: Database) -> None:
+        dialect = database.engine.dialect
+        self._mark = "?" if database.is_sqlite else "$"
+        self._processors = [
+            (column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in _COLUMNS
+        ]
+        self._texts: dict[int, str] = {}
+
+    def text(self, size: int) -> str:
+        if size not in self._texts:
+            self._texts[size] = self._of_size(size)
+        return self._texts[size]
+
+    def values(self, rows: Rows) -> tuple[Any, ...]:
+        return tuple(self._values(rows))
+
+    def _values(self, rows: Rows) -> Iterator[Any]:
+        for row in rows:
+            for name, process in self._processors:
+                yield process(row[name]) if process else row[name]
+
+    def _of_size(self, size: int) -> str:
+        numbers = count(1)
+        rows = (", ".join(f"{self._mark}{next(numbers)}" for _ in _COLUMNS) for _ in range(size))
+        columns, values = ", ".join(column.name for column in _COLUMNS), ", ".join(f"({row})" for row in rows)
+        return " ".join(("INSERT INTO", zoom_inbox.name, "(", columns, ") VALUES", values, "ON CONFLICT DO NOTHING"))
+
 
 log = logging.getLogger(__name__)
 
@@ -175,3 +288,80 @@ def _unavailable() -> InboxUnavailable:
         "The delivery could not be stored.",
         "Send it again later; nothing was lost.",
     )
+
+
+FLUSH_SECONDS = 5.0
+# A challenge with a wrong signature; after six that Zoom does not see answered it stops sending.
+CHALLENGE_WRONG = "zoom_challenge_wrong"
+# Not a refusal: Zoom was told 2xx, because the delivery was there already.
+DUPLICATE = "duplicate"
+
+
+@dataclass(slots=True)
+class _Count:
+    number: int
+    last_at: datetime
+
+
+class Refusals:
+    """Counts by day (UTC) and code. May be used by any number of threads; `close` writes what has not been written."""
+
+    def __init__(self, database: Database, flush_seconds: float = FLUSH_SECONDS) -> None:
+        self._database = database
+        self._flush_seconds = flush_seconds
+        self._counts: dict[tuple[date, str], _Count] = {}
+        self._timer: threading.Timer | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def count(self, code: str, now: datetime) -> None:
+        """One more of this code. Never waits for the database and never raises."""
+        self._add({(now.date(), code): _Count(1, now)})
+
+    def flush(self) -> None:
+        """Write what was counted. What cannot be written is kept for the next time."""
+        with self._lock:
+            counts, self._counts, self._timer = self._counts, {}, None
+        try:
+            if counts:
+                self._write(counts)
+        except Exception as error:
+            log.error("refusals could not be counted", extra={"error": type(error).__name__, "count": len(counts)})
+            self._add(counts)
+
+    def close(self) -> None:
+        """Write what waits, and start no more timers."""
+        with self._lock:
+            self._closed, timer = True, self._timer
+        if timer:
+            timer.cancel()
+        self.flush()
+
+    def _add(self, more: Mapping[tuple[date, str], _Count]) -> None:
+        """Count these too, and see to it that they are written."""
+        with self._lock:
+            for key, each in more.items():
+                known = self._counts.setdefault(key, _Count(0, each.last_at))
+                known.number += each.number
+                known.last_at = max(known.last_at, each.last_at)
+            if self._timer is None and not self._closed:
+                self._timer = threading.Timer(self._flush_seconds, self.flush)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _write(self, counts: Mapping[tuple[date, str], _Count]) -> None:
+        rows = [
+            {"day": day, "code": code, "count": each.number, "last_at": each.last_at}
+            for (day, code), each in sorted(counts.items())
+        ]
+        with self._database.write() as connection:
+            new = upsert(connection, zoom_refusals).values(rows)
+            more = {"count": zoom_refusals.c.count + new.excluded.count, "last_at": new.excluded.last_at}
+            connection.execute(new.on_conflict_do_update(index_elements=["day", "code"], set_=more))
+
+
+def since(connection: Connection, day: date) -> dict[str, tuple[int, datetime]]:
+    """Code → how often since the beginning of this day (UTC), and when last; only what was written so far."""
+    table = zoom_refusals
+    query = select(table.c.code, func.sum(table.c.count), func.max(table.c.last_at)).where(table.c.day >= day)
+    return {code: (int(count), last) for code, count, last in connection.execute(query.group_by(table.c.code))}

@@ -12,16 +12,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from lti_tool.attendance.live_sessions import ask_for
 from lti_tool.db import Database, upsert
 from lti_tool.errors import OutboundError
-from lti_tool.sessions.settle_tasks import ask_for
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.presence import poll_answers
-from zoom_adapter import instances, reports
-from zoom_adapter.client import ZoomApi
-from zoom_adapter.due_reports import RECONCILABLE, ask_for_tasks, reconcilable
-from zoom_adapter.instances import Session
-from zoom_adapter.schemas import instant, text
+from zoom_adapter import reports
+from zoom_adapter.api import ZoomApi
+from zoom_adapter.events import instant, text
+from zoom_adapter.reports import RECONCILABLE, Session, ask_for_tasks, reconcilable
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +109,7 @@ def due(connection: Connection, session: Session, now: datetime) -> list[str]:
     settled = {uuid for uuid, each in reports.last_answers(connection, session.id).items() if each.settled}
     return [
         uuid
-        for uuid in instances.of_class(connection, session)
+        for uuid in reports.of_class(connection, session)
         if uuid in settled and _is_due([each for each in made if each.meeting_uuid == uuid], now)
     ]
 

@@ -3,28 +3,30 @@
 A class is the set of meeting instances (uuids) that overlap its window, never the meeting id alone: an id is used for
 months, and a restart during class makes a second uuid (zoom.md §4). Everything here can be computed again from the
 inbox at any time.
+
+People who were in a class before the tool knew them: a launch, a roster or a link said later who they are.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, func, select, tuple_, update
 
+from lti_tool.attendance import live_sessions as settle_tasks
+from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.db import Database
-from lti_tool.sessions import settle_tasks
-from lti_tool.sessions.attendance import PersonPresence
-from lti_tool.tables.evidence import zoom_inbox
-from lti_tool.tables.live_sessions import live_sessions
+from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.zoom import zoom_inbox
 from lti_tool.tasks import Handler
-from zoom_adapter import instances as classes
-from zoom_adapter import reports, seals
+from zoom_adapter import hash_chain, reports
+from zoom_adapter.bound_connections import Identity
 from zoom_adapter.connections import Instance, gather
-from zoom_adapter.delivery_log import NO_SECRET
-from zoom_adapter.persons import Everybody
+from zoom_adapter.events import NO_SECRET, Notice, read_notice
+from zoom_adapter.participants import Everybody
 from zoom_adapter.registrants import directory, record_registration
-from zoom_adapter.report_rows import ReportRow, read_rows
-from zoom_adapter.schemas import Notice, read_notice
+from zoom_adapter.report_matching import ReportRow, read_rows
 
 SETTLE = settle_tasks.SETTLE
 ask_for = settle_tasks.ask_for
@@ -61,7 +63,7 @@ def take_inbox(database: Database, now: datetime) -> bool:
             return False
     with database.write() as connection:
         rows = _take(connection, now)
-        seals.seal(connection, rows, now)
+        hash_chain.seal(connection, rows, now)
         for notice in _registrations(rows):
             record_registration(connection, notice, now)
         _ask_for_settlement(connection, rows, now)
@@ -135,7 +137,7 @@ def load_presence(connection: Connection, session: Row[Any]) -> Presence:
     _end_by_staff(instances.values(), session.ended_by_staff_at)
     ended_at = _ended_at(instances.values(), session.ends_at)
     told = _settled_rows(connection, session, ended_at)
-    are_settled = classes.has_settled_reports(connection, session, ended_at)
+    are_settled = reports.has_settled_reports(connection, session, ended_at)
     if ended_at is None and are_settled:
         ended_at = _ended_by_report(told, session.ends_at)
     ended_at = ended_at or session.ended_by_staff_at
@@ -152,7 +154,7 @@ def load_presence(connection: Connection, session: Row[Any]) -> Presence:
 
 def _settled_rows(connection: Connection, session: Row[Any], ended_at: datetime | None) -> dict[str, list[ReportRow]]:
     """The rows of the instances whose report Zoom gave twice alike after class; others still grow and prove nothing."""
-    since = classes.known_end(session, ended_at) or session.ends_at
+    since = reports.known_end(session, ended_at) or session.ends_at
     known = reports.latest(connection, session.id)
     return {uuid: read_rows(each.rows)[0] for uuid, each in known.items() if each.settled and each.fetched_at >= since}
 
@@ -232,3 +234,49 @@ def settle_task(
         )
 
     return run
+
+
+def match_late(database: Database, now: datetime) -> bool:
+    """Ask for the settlement of every live session with an unmatched person who can be matched by now. A periodic job;
+    what it found is work for the queue, so it never asks to be run again at once."""
+    with database.read() as connection:
+        found = _matchable(connection)
+    if found:
+        with database.write() as connection:
+            for session_id in found:
+                ask_for(connection, session_id, now)
+    return False
+
+
+def _matchable(connection: Connection) -> list[int]:
+    unmatched: dict[str, list[Row[*tuple[Any, ...]]]] = defaultdict(list)
+    for row in _unmatched(connection):
+        unmatched[row.zoom_meeting_id].append(row)
+    found = set()
+    for meeting_id, rows in unmatched.items():
+        asked = {row.id: _identity(row) for row in rows}
+        known = directory(connection, meeting_id, set(asked.values()))
+        found |= {row.live_session_id for row in rows if known.identify(asked[row.id]) is not None}
+    return sorted(found)
+
+
+def _identity(row: Row[Any]) -> Identity:
+    """As settlement will ask for it. Of a person known by one appearance alone, the key names a connection of it."""
+    kind, _, key = row.person_key.partition(":")
+    return Identity(row.registrant_id or "", row.email or "", (key,) if kind == "connection" else ())
+
+
+def _unmatched(connection: Connection) -> Iterable[Row[*tuple[Any, ...]]]:
+    columns = (
+        attendances.c.id,
+        attendances.c.live_session_id,
+        attendances.c.person_key,
+        attendances.c.registrant_id,
+        attendances.c.email,
+        attendances.c.flags,
+        live_sessions.c.zoom_meeting_id,
+    )
+    nobody = attendances.c.is_current & attendances.c.trainee_id.is_(None)
+    query = select(*columns).join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
+    rows = connection.execute(query.where(nobody, live_sessions.c.state.in_(UNSETTLED)))
+    return [row for row in rows if "evidence_withdrawn" not in row.flags]

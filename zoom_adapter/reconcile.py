@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from lti_tool.attendance import live_sessions
+from lti_tool.attendance.live_sessions import verify_settleable
+from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.db import Database
 from lti_tool.errors import BadInput, Conflict, OutboundError
-from lti_tool.sessions import live_sessions, settle_tasks
-from lti_tool.sessions.settlement import LAST_WORD, verify_settleable
-from zoom_adapter import instances, report_plan, reports
-from zoom_adapter.client import Kind, ZoomApi
-from zoom_adapter.due_reports import NO_INSTANCE, ask_for_tasks, candidates, due, over_at, reconcilable
-from zoom_adapter.instances import NO_UUID, Session
+from zoom_adapter import reports
+from zoom_adapter.api import Kind, ZoomApi
+from zoom_adapter.reports import NO_INSTANCE, NO_UUID, Session, ask_for_tasks, candidates, due, over_at, reconcilable
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class ReportReader:
                     f"Live session {session_id} is not over, so Zoom has no report of it.",
                     "Ask again a few minutes after its end.",
                 )
-            uuids = instances.of_class(connection, session)
+            uuids = reports.of_class(connection, session)
         return self._read(session, uuids)
 
     @property
@@ -103,8 +103,8 @@ class ReportReader:
         """Ask about these instances, and about those that only Zoom knows of."""
         listed, refusal = self._list(session)
         with self.database.read() as connection:
-            known = instances.of_class(connection, session)
-        asked = [*(each for each in uuids if each), *instances.unheard_of(listed, session, known)]
+            known = reports.of_class(connection, session)
+        asked = [*(each for each in uuids if each), *reports.unheard_of(listed, session, known)]
         outcomes = [self._read_one(session, uuid) for uuid in asked]
         if refusal is not None or not asked:
             outcomes.append(self._keep_failure(session, NO_UUID, refusal))
@@ -172,15 +172,15 @@ def _keep(connection: Connection, session: Session, uuid: str, answer: Answer, n
         code = answer.refusal.code if answer.refusal else NO_INSTANCE
         reports.keep_failure(connection, session.id, uuid, answer.source, code, now)
         return Outcome(uuid, answer.source, None, False, answer.refusal)
-    apart = report_plan.apart(over_at(session), now)
+    apart = reports.apart(over_at(session), now)
     settled = reports.keep(connection, session.id, uuid, answer.source, answer.rows, now, apart=apart)
     return Outcome(uuid, answer.source, len(answer.rows), settled, None)
 
 
 def _ask_for_settlement(connection: Connection, session: Session, now: datetime) -> None:
     """Now, and once more when Zoom's last retry must have come: before that nothing is reconciled."""
-    settle_tasks.ask_for(connection, session.id, now)
-    settle_tasks.ask_at(connection, session.id, over_at(session) + LAST_WORD, now)
+    live_sessions.ask_for(connection, session.id, now)
+    live_sessions.ask_at(connection, session.id, over_at(session) + LAST_WORD, now)
 
 
 def _tell(session: Session, outcomes: Sequence[Outcome]) -> None:

@@ -14,18 +14,16 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
 
+from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.db import Database
 from lti_tool.errors import BadInput, GatehouseError
-from lti_tool.sessions.settlement import LAST_WORD
-from lti_tool.tables.evidence import zoom_inbox, zoom_log_reads
 from lti_tool.tables.live_sessions import live_sessions
+from lti_tool.tables.zoom import zoom_inbox, zoom_log_reads
 from lti_tool.tasks import enqueue
-from zoom_adapter.client import ZoomApi
-from zoom_adapter.delivery_log import NO_SECRET, VIA, Logged, LogReading, read_log
-from zoom_adapter.due_reports import RECONCILABLE, over_at
+from zoom_adapter.api import ZoomApi
+from zoom_adapter.events import NO_SECRET, VIA, Logged, LogReading, content_key, read_log
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.instances import BEFORE_START, Session
-from zoom_adapter.schemas import content_key
+from zoom_adapter.reports import BEFORE_START, RECONCILABLE, Session, over_at
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select, update
 
+from lti_tool.attendance import matching
+from lti_tool.attendance.matching import Links
 from lti_tool.db import insert_ignoring
-from lti_tool.sessions.by_hand import links
-from lti_tool.sessions.by_hand.links import Links
-from lti_tool.tables.evidence import registrants
 from lti_tool.tables.people import trainees
-from zoom_adapter.persons import Identity
-from zoom_adapter.schemas import Notice
+from lti_tool.tables.zoom import registrants
+from zoom_adapter.bound_connections import Identity
+from zoom_adapter.events import Notice
 
 IDS_IN_ONE_QUERY = 500
 BY_EMAIL = "email"
@@ -106,7 +106,7 @@ def record_place(
     if connection.execute(insert_ignoring(connection, registrants).values(new)).rowcount:
         return True
     known = connection.execute(select(registrants).filter_by(**key).with_for_update()).one()
-    linked = links.in_force(connection, meeting_id).registrant.get(registrant_id, trainee_id)
+    linked = matching.in_force(connection, meeting_id).registrant.get(registrant_id, trainee_id)
     if linked != trainee_id or known.trainee_id not in (None, trainee_id):
         return False
     if known.matched_by != BY_GATE or known.status != "approved":
@@ -140,7 +140,7 @@ def directory(connection: Connection, meeting_id: str, identities: Collection[Id
     registered = {row.registrant_id: _registrant(row) for row in rows}
     emails = {each.email for each in identities} | {each.email for each in registered.values()}
     by_email = _owners_by_email(connection, sorted(emails - {""}))
-    return Directory(registered, by_email, links.in_force(connection, meeting_id))
+    return Directory(registered, by_email, matching.in_force(connection, meeting_id))
 
 
 def trainees_by_email(connection: Connection, emails: Collection[str]) -> dict[str, int]:

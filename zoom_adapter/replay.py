@@ -9,15 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select, tuple_
 
+from lti_tool.attendance.settlement import preview
 from lti_tool.db import Database
-from lti_tool.sessions.settlement import preview
-from lti_tool.tables.evidence import registrants, zoom_inbox, zoom_report_fetches
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_corrections, zoom_places
+from lti_tool.tables.zoom import registrants, zoom_inbox, zoom_report_fetches
+from zoom_adapter.events import read_notice
 from zoom_adapter.presence import UNSETTLED, load_presence
 from zoom_adapter.registrants import record_place, record_registration, record_status
-from zoom_adapter.schemas import read_notice
 
 # One transaction each: a delivery that comes in the meantime hardly waits.
 IN_ONE_COMMIT = 100

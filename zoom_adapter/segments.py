@@ -3,20 +3,69 @@
 PURE, a function of the set of edges (zoom.md §4). A stay is (meeting uuid, participant_uuid, user_id) with one JOIN and
 one LEFT; a breakout move ends one stay and begins the next in the same second, in either order of arrival. Missing
 edges are routine: what can be inferred is `estimated`, what cannot does not count.
+
+Arithmetic of spans of time: (start, end), half open.
+
+PURE. Lists of spans are disjoint and in order of time unless something else is said.
 """
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from lti_tool.sessions.evidence import Evidence
-from zoom_adapter.connections import Connection, Edge, Edges, Instance
-from zoom_adapter.roles import RoleSpan, roles_of
-from zoom_adapter.spans import common, union
+from lti_tool.attendance.evidence import Evidence
+from zoom_adapter.connections import Connection, Edge, Edges, Instance, RoleSpan, roles_of
+
+Span = tuple[datetime, datetime]
+
+
+def union(spans: Iterable[Span]) -> list[Span]:
+    """Any spans as disjoint ones in order; touching ones become one."""
+    joined: list[Span] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def without(spans: Iterable[Span], taken: Sequence[Span]) -> list[Span]:
+    """What of the first the second leave over."""
+    left: list[Span] = []
+    for start, end in spans:
+        at = start
+        for taken_from, taken_to in taken:
+            if taken_to <= at or taken_from >= end:
+                continue
+            if at < taken_from:
+                left.append((at, taken_from))
+            at = taken_to
+        if at < end:
+            left.append((at, end))
+    return left
+
+
+def common(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
+    """What the first and the second share."""
+    shared = [
+        (max(start, other_start), min(end, other_end)) for start, end in spans for other_start, other_end in others
+    ]
+    return [(start, end) for start, end in shared if start < end]
+
+
+def longer(spans: Iterable[Span], than: timedelta) -> list[Span]:
+    return [(start, end) for start, end in spans if end - start > than]
+
+
+def seconds(spans: Iterable[Span]) -> int:
+    """The length of them all."""
+    return round(sum((end - start).total_seconds() for start, end in spans))
+
 
 # A connection may keep its id through a short drop (zoom.md §4), so the time between two LEFTs may be an absence. Only
 # this little of it is taken for a stay whose JOIN was lost.

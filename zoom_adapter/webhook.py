@@ -12,9 +12,8 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from lti_tool.errors import RefusedWebhook
-from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable
-from zoom_adapter.refusals import DUPLICATE, Refusals
-from zoom_adapter.schemas import URL_VALIDATION, Notice, read_notice
+from zoom_adapter.events import URL_VALIDATION, Notice, read_notice
+from zoom_adapter.inbox import DUPLICATE, Delivery, Inbox, InboxUnavailable, Refusals
 from zoom_adapter.signature import challenge_answer, freshness, matching_secret, secret_mark
 
 log = logging.getLogger(__name__)

@@ -54,7 +54,7 @@ class Nouns(TellingGroup):
 
 
 @click.group(cls=Nouns, name="gatehouse", context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="gatehouse")
+@click.version_option(package_name="gatehouse-lti")
 def main() -> None:
     """Gatehouse runs the live part of a training programme inside an LMS.
 

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import click
 
-from lti_tool.certification.certify import run_tests
-from lti_tool.certification.pack import DATA, PAGE, Evidence, as_json, make_folder, write_pack
-from lti_tool.certification.results import Result
 from lti_tool.commands.console import json_option, print_json
+from lti_tool.errors import BadInput
 from lti_tool.settings import load_settings
 
 VERDICTS = {True: "pass", False: "FAIL"}
@@ -26,35 +24,40 @@ VERDICTS = {True: "pass", False: "FAIL"}
 def certify(context: click.Context, out: Path, force: bool, as_json: bool) -> None:
     """Run the 43 tests of LTI Advantage against this configuration and write an evidence pack; exit 1 if one fails.
 
-    The tool runs as `gatehouse serve` runs it: with this site's public address, its secrets and the programme in force
-    (or GATEHOUSE_PROGRAMME). It listens on a free port of this machine and launches from a platform that the command
-    brings along; in this run alone private addresses may be called. Its database is a new one that is thrown away at
-    the end: nothing of the site's own data is touched, and a tool that is running already is not disturbed.
+    The suite is a development tool: run this command in a checkout of the project. The tool runs as `gatehouse serve`
+    runs it: with this site's public address, its secrets and the programme in force (or GATEHOUSE_PROGRAMME). It listens
+    on a free port of this machine and launches from a platform that the command brings along; in this run alone private
+    addresses may be called. Its database is a new one that is thrown away at the end: nothing of the site's own data is
+    touched, and a tool that is running already is not disturbed.
 
     DIR gets index.html, to be read and printed, and evidence.json. For each test they hold the message that was sent,
     the tool's answer, what the tool asked of the platform, its log lines with their time, and the verdict.
     """
+    try:
+        from conformance import certify as suite  # noqa: PLC0415  (not part of the installed package)
+        from conformance import pack  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            "conformance_missing",
+            "The certification tests are not part of the installed package.",
+            "Run this command in a checkout of the project.",
+        ) from error
+
+    def report(result: "suite.Result") -> None:
+        if as_json:
+            return
+        click.echo(f"{result.case.number:>2}  {VERDICTS[result.passed]}  {result.case.name}")
+        for finding in result.findings:
+            if not finding.holds:
+                click.echo(f"          not so: {finding.says} (seen: {finding.seen})")
+
     settings = load_settings()
-    make_folder(out, force=force)
-    evidence = run_tests(settings, _quiet if as_json else _tell)
-    write_pack(out, evidence)
-    _conclude(evidence, out, as_json)
+    pack.make_folder(out, force=force)
+    evidence = suite.run_tests(settings, report)
+    pack.write_pack(out, evidence)
+    if as_json:
+        print_json(pack.as_json(evidence))
+    else:
+        passed = f"{evidence.passed} of {len(evidence.results)} tests passed."
+        click.echo(f"{passed} Evidence: {out / pack.PAGE} and {out / pack.DATA}")
     context.exit(0 if evidence.is_green else 1)
-
-
-def _tell(result: Result) -> None:
-    click.echo(f"{result.case.number:>2}  {VERDICTS[result.passed]}  {result.case.name}")
-    for finding in result.findings:
-        if not finding.holds:
-            click.echo(f"          not so: {finding.says} (seen: {finding.seen})")
-
-
-def _quiet(_result: Result) -> None:
-    """The evidence is printed whole at the end."""
-
-
-def _conclude(evidence: Evidence, out: Path, in_json: bool) -> None:
-    if in_json:
-        print_json(as_json(evidence))
-        return
-    click.echo(f"{evidence.passed} of {len(evidence.results)} tests passed. Evidence: {out / PAGE} and {out / DATA}")

@@ -5,11 +5,11 @@ from typing import Any, BinaryIO
 
 import click
 
-from lti_tool import people, publication
+from lti_tool import people
 from lti_tool.commands.console import json_option, open_house, print_json, print_rows
 from lti_tool.gates import completions as records
-from lti_tool.gates.import_file import MAX_BYTES
-from lti_tool.gates.imports import ImportReport, import_csv
+from lti_tool.gates.completion_import import MAX_BYTES, ImportReport, import_csv
+from lti_tool.programme import versions
 
 SHOWN = ("id", "trainee_id", "module_id", "completed_on", "origin", "evidence", "recorded_by", "recorded_at")
 
@@ -52,7 +52,7 @@ def import_completions(file: BinaryIO, commit: str | None, as_json: bool) -> Non
     with open_house() as house:
         begun = house.database.read() if commit is None else house.database.write()
         with begun as connection:
-            programme = publication.current(connection).programme
+            programme = versions.current(connection).programme
             report = import_csv(connection, programme, content, commit=commit, actor="cli", now=house.clock())
     print_json(_reported(report)) if as_json else _tell(report)
 

@@ -6,12 +6,13 @@ from typing import Any
 import click
 from sqlalchemy import Connection, Row
 
-from lti_tool import people, publication
+from lti_tool import people
+from lti_tool.attendance import live_sessions
 from lti_tool.commands.console import json_option, open_house, print_json
-from lti_tool.consequences import reconsider
+from lti_tool.credit import awards, claims
 from lti_tool.errors import NotFound
-from lti_tool.grades import awards, claims
-from lti_tool.sessions import live_sessions
+from lti_tool.grades.outcomes import reconsider
+from lti_tool.programme import versions
 
 trainee_option = click.option("--trainee", required=True, help="Id or e-mail address of the trainee.")
 MARKS = {True: "met    ", False: "not met", None: "open   "}
@@ -81,7 +82,7 @@ def _claim(connection: Connection, row: Row[Any]) -> dict[str, Any]:
 
 
 def _verify_body(connection: Connection, programme_version: int, body_id: str) -> None:
-    if body_id not in publication.version(connection, programme_version).programme.bodies:
+    if body_id not in versions.version(connection, programme_version).programme.bodies:
         raise NotFound("body_unknown", "The programme has no such credit body.", "See `gatehouse programme export`.")
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from lti_tool.checkup import Finding, check_up
 from lti_tool.commands.console import json_option, open_house, print_json
-from lti_tool.setup.advice import BY_HAND
-from lti_tool.setup.units import Examined, examine_units
+from lti_tool.diagnostics.installation import Finding, check_up
+from lti_tool.diagnostics.unit_findings import BY_HAND
+from lti_tool.diagnostics.units import Examined, examine_units
 
 SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 

@@ -6,10 +6,10 @@ from typing import Any
 import click
 from sqlalchemy import Row
 
-from lti_tool import people, publication
-from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
-from lti_tool.commands.values import DAY
+from lti_tool import people
+from lti_tool.commands.console import DAY, json_option, open_house, print_fields, print_rows
 from lti_tool.gates import equivalency as requests
+from lti_tool.programme import versions
 
 request_id = click.argument("request_id", type=int)
 SHOWN = (
@@ -54,7 +54,7 @@ def list_requests(trainee: str | None, as_json: bool) -> None:
 def submit(trainee: str, as_json: bool, **given: Any) -> None:
     """File a request for a trainee. It waits for review like any other."""
     with open_house() as house, house.database.write() as connection:
-        programme = publication.current(connection).programme
+        programme = versions.current(connection).programme
         trainee_id = people.find(connection, trainee)
         made = requests.submit(connection, programme, trainee_id=trainee_id, actor="cli", now=house.clock(), **given)
         row = requests.load(connection, made)

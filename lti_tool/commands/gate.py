@@ -5,16 +5,16 @@ from typing import Any
 
 import click
 
-from lti_tool import people, publication
-from lti_tool.commands.console import json_option, open_house, print_fields, print_json, print_rows
-from lti_tool.commands.values import DAY, INSTANT
+from lti_tool import people
+from lti_tool.commands.console import DAY, INSTANT, json_option, open_house, print_fields, print_json, print_rows
 from lti_tool.errors import NotFound
-from lti_tool.gates import decisions, exceptions
-from lti_tool.gates.sentences import gate_in_words, heading, learner_sentence, staff_sentence
-from lti_tool.gates.situation import day_of
-from lti_tool.gates.tree import Decision, Node
+from lti_tool.gates import decide, exceptions
+from lti_tool.gates.decision import Decision, Node
+from lti_tool.gates.wording import gate_in_words, heading, learner_sentence, staff_sentence
+from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.retreats.eligibility import next_date
+from lti_tool.times import day_of
 
 trainee_option = click.option("--trainee", required=True, help="The trainee's id or e-mail address.")
 module_option = click.option("--module", "offering", required=True, help="The module's or retreat's id, such as F2.")
@@ -37,12 +37,12 @@ def explain(trainee: str, offering: str, at: datetime | None, starts_on: date | 
     Nothing is written. With --at a past moment is explained by the facts of that time.
     """
     with open_house() as house, house.database.read() as connection:
-        published = publication.current(connection)
+        published = versions.current(connection)
         programme, moment = published.programme, at or house.clock()
         _verify_offering(programme, offering)
         trainee_id = people.find(connection, trainee)
         start = starts_on or _next_start(programme, offering, moment)
-        decision = decisions.ask(connection, published, trainee_id, offering, moment, offering_start=start)
+        decision = decide.ask(connection, published, trainee_id, offering, moment, offering_start=start)
     if as_json:
         print_json(explained(decision, programme))
     else:
@@ -60,7 +60,7 @@ def allow(trainee: str, offering: str, reason: str, expires_on: date | None, as_
     with open_house() as house, house.database.write() as connection:
         granted = exceptions.grant(
             connection,
-            publication.current(connection).programme,
+            versions.current(connection).programme,
             trainee_id=people.find(connection, trainee),
             offering_id=offering,
             reason=reason,
@@ -87,7 +87,7 @@ def end_exception(exception_id: int, reason: str, as_json: bool) -> None:
 def list_exceptions(as_json: bool) -> None:
     """List every exception in force, the first to run out first."""
     with open_house() as house, house.database.read() as connection:
-        today = day_of(house.clock(), publication.current(connection).programme.zone)
+        today = day_of(house.clock(), versions.current(connection).programme.zone)
         rows = exceptions.active(connection, today)
     names = ("id", "trainee_id", "name", "offering_id", "reason", "granted_by", "granted_at", "expires_on")
     print_rows([{name: getattr(row, name) for name in names} for row in rows], as_json)

@@ -5,11 +5,11 @@ from typing import Any
 import click
 
 from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
-from lti_tool.grades import ledger, reconcile, regrades
+from lti_tool.grades import reconcile, scores
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
 from lti_tool.grades.reconcile import Reconciler
-from lti_tool.wiring import Sweep
+from lti_tool.worker import Sweep
 
 STATUSES = ("waiting", "delivered", "parked", "kept")
 
@@ -26,7 +26,7 @@ def show_ledger(status: str | None, as_json: bool) -> None:
     """Desired and delivered scores side by side. "delivered" means that the platform has accepted the score, "seen"
     what its gradebook showed when it was last read."""
     with open_house() as house, house.database.read() as connection:
-        found = ledger.rows(connection, status=status)
+        found = scores.rows(connection, status=status)
     print_rows([_row(each) for each in found], as_json)
 
 
@@ -38,13 +38,13 @@ def deliver(parked: bool, as_json: bool) -> None:
     with open_house() as house:
         if parked:
             with house.database.write() as connection:
-                regrades.try_parked_again(connection, house.clock())
+                scores.try_parked_again(connection, house.clock())
         sweep = Sweep(house)
         sweep.run()
         LineItemSearch(house.database, house.platform_api, house.clock, after=sweep.run).search_all()
         Deliverer(house.database, house.platform_api, house.clock).deliver_all()
         with house.database.read() as connection:
-            found = ledger.rows(connection)
+            found = scores.rows(connection)
     counts = {status: sum(each.status == status for each in found) for status in ("delivered", "waiting", "parked")}
     print_fields(counts, as_json)
 
@@ -61,7 +61,7 @@ def look(every: bool, as_json: bool) -> None:
                 reconcile.ask_for_all(connection, house.clock())
         Reconciler(house.database, house.platform_api, house.clock).look_all()
         with house.database.read() as connection:
-            found = ledger.rows(connection)
+            found = scores.rows(connection)
     states = ("same", "differs", "missing", "unreadable", "unread")
     print_fields({state: sum(each.seen == state for each in found) for state in states}, as_json)
 

@@ -5,10 +5,11 @@ from typing import Any
 import click
 from sqlalchemy import Row
 
-from lti_tool import licences, people, publication
-from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
-from lti_tool.commands.values import DAY
+from lti_tool import people
+from lti_tool.commands.console import DAY, json_option, open_house, print_fields, print_rows
+from lti_tool.credit import licences
 from lti_tool.errors import BadInput
+from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 
 trainee_option = click.option("--trainee", required=True, help="The trainee's id or e-mail address.")
@@ -39,7 +40,7 @@ def licence() -> None:
 def add(trainee: str, type_: str, as_json: bool, **given: Any) -> None:
     """Record a licence, or a correction of one with --replaces."""
     with open_house() as house, house.database.write() as connection:
-        kind = _known_type(publication.current(connection).programme, type_)
+        kind = _known_type(versions.current(connection).programme, type_)
         trainee_id = people.find(connection, trainee)
         licences.record_licence(connection, trainee_id, type=kind, actor="cli", now=house.clock(), **given)
         row = licences.of_trainee(connection, trainee_id)[0]

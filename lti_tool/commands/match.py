@@ -7,10 +7,10 @@ import click
 from sqlalchemy import Connection
 
 from lti_tool import people
+from lti_tool.attendance import matching
+from lti_tool.attendance.matching import Claim
 from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
 from lti_tool.errors import BadInput
-from lti_tool.sessions.by_hand import links, unmatched
-from lti_tool.sessions.by_hand.links import Claim
 
 SHOWN = (
     "id", "kind", "value", "meeting_id", "trainee_id", "reason", "made_by", "made_at", "undone_by", "undone_reason",
@@ -38,7 +38,7 @@ def list_links(waiting: bool, trainee: str | None, as_json: bool) -> None:
             rows = list(_waiting(connection))
         else:
             whose = None if trainee is None else people.find(connection, trainee)
-            rows = [_shown(row) for row in links.listed(connection, trainee_id=whose)]
+            rows = [_shown(row) for row in matching.listed(connection, trainee_id=whose)]
     print_rows(rows, as_json)
 
 
@@ -62,11 +62,11 @@ def make_link(
     """Link an address, a registration or one connection to a trainee. The sessions it touches are settled again."""
     claim = _claim({"email": address, "registrant": registrant, "connection": connection_id}, meeting)
     with open_house() as house, house.database.write() as connection:
-        trainee_id, touched = people.find(connection, trainee), links.touched(connection, claim)
-        made = links.link(
+        trainee_id, touched = people.find(connection, trainee), matching.touched(connection, claim)
+        made = matching.link(
             connection, **claim._asdict(), trainee_id=trainee_id, reason=reason, actor="cli", now=house.clock()
         )
-        row = _shown(links.show(connection, made)) | _sessions(touched)
+        row = _shown(matching.show(connection, made)) | _sessions(touched)
     print_fields(row, as_json)
 
 
@@ -77,9 +77,9 @@ def make_link(
 def undo_link(link_id: int, reason: str, as_json: bool) -> None:
     """Take a link back. The sessions it touches are settled again without it."""
     with open_house() as house, house.database.write() as connection:
-        links.undo(connection, link_id, reason=reason, actor="cli", now=house.clock())
-        row = links.show(connection, link_id)
-        touched = links.touched(connection, links.claim_of(row), row.trainee_id)
+        matching.undo(connection, link_id, reason=reason, actor="cli", now=house.clock())
+        row = matching.show(connection, link_id)
+        touched = matching.touched(connection, matching.claim_of(row), row.trainee_id)
     print_fields(_shown(row) | _sessions(touched), as_json)
 
 
@@ -91,11 +91,11 @@ def _claim(given: dict[str, str | None], meeting: str) -> Claim:
             "A link names one thing.",
             "Give one of --address, --registrant and --connection; the latter two with --meeting.",
         )
-    return links.read_claim(*named[0], meeting.replace(" ", "").replace("-", ""))
+    return matching.read_claim(*named[0], meeting.replace(" ", "").replace("-", ""))
 
 
 def _waiting(connection: Connection) -> Iterator[dict[str, Any]]:
-    for each in unmatched.everybody(connection):
+    for each in matching.everybody(connection):
         day = each.day
         yield {
             "session": day.session_id,
@@ -106,7 +106,7 @@ def _waiting(connection: Connection) -> Iterator[dict[str, Any]]:
             "last_at": each.last_at,
             "minutes_present": round(day.seconds_present / 60, 2),
             "flags": list(day.flags),
-            "known_by": [f"{claim.kind}:{claim.value}" for claim in unmatched.claims_of(connection, day)],
+            "known_by": [f"{claim.kind}:{claim.value}" for claim in matching.claims_of(connection, day)],
         }
 
 
@@ -114,7 +114,7 @@ def _shown(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in SHOWN}
 
 
-def _sessions(touched: list[links.Touched]) -> dict[str, list[int]]:
+def _sessions(touched: list[matching.Touched]) -> dict[str, list[int]]:
     return {
         "settled_again": [each.session_id for each in touched if not each.is_locked],
         "locked": [each.session_id for each in touched if each.is_locked],

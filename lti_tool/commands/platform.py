@@ -8,18 +8,18 @@ from typing import Any, BinaryIO
 import click
 
 from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
-from lti_tool.house import House
+from lti_tool.context import House
 from lti_tool.lti import registration
 from lti_tool.lti.quirks import PROFILES
 from lti_tool.lti.registration import NewRegistration, Registration
-from lti_tool.platforms import invitations, platform_import, units
-from lti_tool.platforms.overview import tool_addresses
-from lti_tool.platforms.platform_file import MAX_BYTES, read_platform_file
-from lti_tool.platforms.platform_import import Planned
+from lti_tool.platforms import registered, registration_file, self_registration
+from lti_tool.platforms.registered import tool_addresses
+from lti_tool.platforms.registration_file import Planned, read_platform_file
+from lti_tool.programme.yaml_source import MAX_BYTES
 
 SHOWN = ("id", "client_id", "deployment_ids", "profile", "came_by", "status")
 
-HOURS = click.IntRange(1, invitations.MOST_HOURS)
+HOURS = click.IntRange(1, self_registration.MOST_HOURS)
 
 platform_id = click.argument("platform_id", type=int)
 origins_option = click.option(
@@ -88,7 +88,7 @@ def add_unit(
     with open_house() as house:
         with house.database.read() as connection:
             sibling = registration.load(connection, platform_id)
-        new = units.beside(sibling, client_id, key_set_url=key_set_url, token_url=token_url)
+        new = registered.beside(sibling, client_id, key_set_url=key_set_url, token_url=token_url)
         deployments = deployment_ids or tuple(sorted(sibling.deployment_ids))
         _add(house, new, deployments, tuple(sorted(sibling.service_origins)), as_json)
 
@@ -169,7 +169,7 @@ def invite(hours: int, as_json: bool) -> None:
     """
     with open_house() as house, house.database.write() as connection:
         now, public_url, lifetime = house.clock(), house.settings.public_url, timedelta(hours=hours)
-        link = invitations.invite(connection, public_url, actor="cli", now=now, lifetime=lifetime)
+        link = self_registration.invite(connection, public_url, actor="cli", now=now, lifetime=lifetime)
         print_fields({"link": link, "expires_at": now + lifetime}, as_json)
 
 
@@ -186,12 +186,12 @@ def import_platforms(file: BinaryIO, dry_run: bool, as_json: bool) -> None:
     """
     entries = read_platform_file(file.read(MAX_BYTES + 1))
     with open_house() as house, house.database.read() if dry_run else house.database.write() as connection:
-        planned = platform_import.plan(connection, house.http, entries)
+        planned = registration_file.plan(connection, house.http, entries)
         print_rows(list(_told(planned)), as_json)
         if dry_run:
-            platform_import.verify(planned)
+            registration_file.verify(planned)
         else:
-            platform_import.carry_out(connection, planned, actor="cli", now=house.clock())
+            registration_file.carry_out(connection, planned, actor="cli", now=house.clock())
     if not as_json:
         click.echo("Nothing was written: this was a dry run." if dry_run else "Imported.")
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import click
 
-from lti_tool import publication
-from lti_tool.commands.console import json_option, open_house, print_fields, print_json
-from lti_tool.commands.values import read_document
-from lti_tool.programme.canonical import canonical
-from lti_tool.programme.diff import Change
-from lti_tool.programme.diff import diff as changes_between
-from lti_tool.programme.reader import Checked
+from lti_tool.commands.console import json_option, open_house, print_fields, print_json, read_document
+from lti_tool.gates import publication
+from lti_tool.programme import versions
+from lti_tool.programme.loader import Checked
+from lti_tool.programme.versions import Change, canonical
+from lti_tool.programme.versions import diff as changes_between
 from lti_tool.tasks import now_utc
 
 document_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
@@ -51,7 +50,7 @@ def diff(file: Path, as_json: bool) -> None:
     """Show what would change if FILE were published: its meaning against the version in force, not its layout."""
     wanted = publication.publishable(publication.check_document(read_document(file), str(file), now_utc()))
     with open_house() as house, house.database.read() as connection:
-        published = publication.current(connection)
+        published = versions.current(connection)
     changes = changes_between(published.programme, wanted)
     if as_json:
         print_json([{"path": each.path, "before": each.before, "after": each.after} for each in changes])
@@ -79,8 +78,8 @@ def publish(file: Path, as_json: bool) -> None:
 def export(version: int | None, as_json: bool) -> None:
     """Print a published document, exactly as it was published. With --json, what it says as plain values."""
     with open_house() as house, house.database.read() as connection:
-        published = publication.current(connection) if version is None else publication.version(connection, version)
-        text = publication.document_of(connection, published.version)
+        published = versions.current(connection) if version is None else versions.version(connection, version)
+        text = versions.document_of(connection, published.version)
     if as_json:
         print_json({"version": published.version, "programme": canonical(published.programme)})
     else:

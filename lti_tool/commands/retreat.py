@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from lti_tool import people, publication
-from lti_tool.commands.console import json_option, open_house, print_fields, print_json, print_rows
+from lti_tool import people
+from lti_tool.commands.console import DAY, INSTANT, json_option, open_house, print_fields, print_json, print_rows
 from lti_tool.commands.gate import explained
-from lti_tool.commands.values import DAY, INSTANT
-from lti_tool.gates.sentences import gate_in_words, heading, learner_sentence
-from lti_tool.retreats import applications, roster
+from lti_tool.gates.wording import gate_in_words, heading, learner_sentence
+from lti_tool.programme import versions
+from lti_tool.retreats import applications, attendance
 from lti_tool.retreats.eligibility import eligibility as ask_eligibility
 from lti_tool.retreats.eligibility import is_offered, shown_dates
 
@@ -29,7 +29,7 @@ def retreat() -> None:
 def list_retreats(as_json: bool) -> None:
     """List the retreats, whether they can be applied for, their dates and what they ask for."""
     with open_house() as house, house.database.read() as connection:
-        programme = publication.current(connection).programme
+        programme = versions.current(connection).programme
     rows = [
         {
             "id": each.id,
@@ -60,7 +60,7 @@ def list_applications(retreat: str | None, as_json: bool) -> None:
 def list_roster(retreat: str | None, as_json: bool) -> None:
     """List who was present and who was not."""
     with open_house() as house, house.database.read() as connection:
-        rows = roster.entries(connection, retreat)
+        rows = attendance.entries(connection, retreat)
     names = ("id", "trainee_id", "name", "retreat_id", "starts_on", "outcome", "origin", "recorded_by", "recorded_at")
     print_rows(_shown(rows, names), as_json)
 
@@ -74,7 +74,7 @@ def list_roster(retreat: str | None, as_json: bool) -> None:
 def eligibility(trainee: str, retreat: str, starts_on: date | None, at: datetime | None, as_json: bool) -> None:
     """Say whether somebody may apply for a retreat, and what is missing. Nothing is written."""
     with open_house() as house, house.database.read() as connection:
-        published = publication.current(connection)
+        published = versions.current(connection)
         trainee_id, moment = people.find(connection, trainee), at or house.clock()
         asked = ask_eligibility(connection, published, trainee_id, retreat, moment, starts_on=starts_on)
     start = asked.place.starts_on.isoformat() if asked.place else None
@@ -107,7 +107,7 @@ def attended(
 ) -> None:
     """Record from the roster that somebody was present at a retreat, or with --no-show that they were not."""
     with open_house() as house, house.database.write() as connection:
-        programme = publication.current(connection).programme
+        programme = versions.current(connection).programme
         about: dict[str, Any] = {
             "trainee_id": people.find(connection, trainee),
             "retreat_id": retreat,
@@ -116,9 +116,9 @@ def attended(
             "now": house.clock(),
         }
         if no_show:
-            entry = roster.mark_no_show(connection, programme, reason=reason, confirmed_by=confirmed_by, **about)
+            entry = attendance.mark_no_show(connection, programme, reason=reason, confirmed_by=confirmed_by, **about)
         else:
-            entry = roster.mark_attended(connection, programme, **about)
+            entry = attendance.mark_attended(connection, programme, **about)
     print_fields({"roster_entry": entry, "outcome": "no_show" if no_show else "attended"}, as_json)
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from lti_tool.commands.console import json_option, open_house, print_fields, print_json, print_rows
-from lti_tool.house import House
-from lti_tool.rosters import due, lists
-from lti_tool.rosters.due import CourseKey
-from lti_tool.rosters.lists import CourseRoster, ListedMember
-from lti_tool.rosters.sync import RosterReader
+from lti_tool.context import House
+from lti_tool.rosters import queries, schedule
+from lti_tool.rosters.queries import CourseRoster, ListedMember
+from lti_tool.rosters.reading import RosterReader
+from lti_tool.rosters.schedule import CourseKey
 
 platform_id = click.argument("platform_id", type=int)
 context_id = click.argument("course", metavar="COURSE")
@@ -30,7 +30,7 @@ def roster() -> None:
 def list_rosters(as_json: bool) -> None:
     """List the courses with a roster: how many people, how fresh, what is in the way."""
     with open_house() as house, house.database.read() as connection:
-        found = lists.courses(connection, house.clock())
+        found = queries.courses(connection, house.clock())
     print_rows([_course(each) for each in found], as_json)
 
 
@@ -42,8 +42,8 @@ def show(platform_id: int, course: str, as_json: bool) -> None:
     """Show the people of one course; `gatehouse roster list` says its PLATFORM_ID and COURSE."""
     key = CourseKey(platform_id, course)
     with open_house() as house, house.database.read() as connection:
-        found = lists.course(connection, key, house.clock())
-        people = [_member(each) for each in lists.members(connection, key)]
+        found = queries.course(connection, key, house.clock())
+        people = [_member(each) for each in queries.members(connection, key)]
     if as_json:
         print_json({"course": _course(found), "members": people})
         return
@@ -60,20 +60,20 @@ def read(platform_id: int | None, course: str | None, as_json: bool) -> None:
     if platform_id is not None and course is None:
         raise click.UsageError("Give both, PLATFORM_ID and COURSE, or neither.")
     with open_house() as house:
-        due.plan(house.database, house.clock())
+        schedule.plan(house.database, house.clock())
         _ask(house, None if platform_id is None or course is None else CourseKey(platform_id, course))
         RosterReader(house.database, house.platform_api, house.clock, house.settings.roster_every).read_all()
         with house.database.read() as connection:
-            found = lists.courses(connection, house.clock())
+            found = queries.courses(connection, house.clock())
     keys = [each.key for each in found] if platform_id is None else [CourseKey(platform_id, course or "")]
     print_rows([_course(each) for each in found if each.key in keys], as_json)
 
 
 def _ask(house: House, key: CourseKey | None) -> None:
     with house.database.write() as connection:
-        keys: Iterable[CourseKey] = [key] if key else [each.key for each in lists.courses(connection, house.clock())]
+        keys: Iterable[CourseKey] = [key] if key else [each.key for each in queries.courses(connection, house.clock())]
         for each in keys:
-            due.ask_now(connection, each, house.clock())
+            schedule.ask_now(connection, each, house.clock())
 
 
 def _course(each: CourseRoster) -> dict[str, Any]:

@@ -16,14 +16,13 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
-from lti_tool.app import close_app, create_app
+from lti_tool.app import close_app, create_app, prepare
+from lti_tool.context import House, build_house
 from lti_tool.errors import BadInput
-from lti_tool.first_start import prepare
-from lti_tool.house import House, build_house
 from lti_tool.log import configuration, configure
 from lti_tool.settings import Settings, load_settings
 from lti_tool.tasks import Worker
-from lti_tool.wiring import build_worker
+from lti_tool.worker import build_worker
 
 log = logging.getLogger(__name__)
 

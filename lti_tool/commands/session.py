@@ -5,13 +5,12 @@ from typing import Any
 
 import click
 
-from lti_tool import publication
-from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
-from lti_tool.commands.values import INSTANT
+from lti_tool.attendance import agenda, live_sessions, locking
+from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.commands.console import INSTANT, json_option, open_house, print_fields, print_rows
 from lti_tool.errors import BadInput
-from lti_tool.sessions import agenda, endings, live_sessions, locking
-from lti_tool.sessions.live_sessions import LiveSession
-from lti_tool.wiring import settle_now
+from lti_tool.programme import versions
+from lti_tool.worker import settle_now
 
 session_argument = click.argument("session_id", metavar="SESSION_ID", type=int)
 
@@ -46,7 +45,7 @@ def add(
         with house.database.write() as connection:
             session_id = live_sessions.add(
                 connection,
-                publication.current(connection),
+                versions.current(connection),
                 module_id=module_id,
                 starts=_start(starts),
                 zone=zone,
@@ -97,7 +96,7 @@ def cancel(session_id: int, reason: str) -> None:
 def end(session_id: int, at: datetime, reason: str) -> None:
     """Say when a class was over of which Zoom never said it. If Zoom says it later after all, Zoom is believed."""
     with open_house() as house, house.database.write() as connection:
-        endings.end(connection, session_id, at=at, reason=reason, actor="cli", now=house.clock())
+        locking.end(connection, session_id, at=at, reason=reason, actor="cli", now=house.clock())
     click.echo(f"live session {session_id} is over; its attendance is settled next")
 
 

@@ -11,7 +11,7 @@ import click
 from lti_tool.commands.console import json_option, open_house, print_fields
 from lti_tool.log import configure
 from lti_tool.tasks import Worker
-from lti_tool.wiring import build_worker
+from lti_tool.worker import build_worker
 
 log = logging.getLogger(__name__)
 

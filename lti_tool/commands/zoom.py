@@ -1,23 +1,165 @@
-"""`gatehouse zoom`: what Zoom delivered, whether it is as it came, and what is derived from it."""
+"""`gatehouse zoom`: what Zoom delivered, whether it is as it came, and what is derived from it.
 
+`gatehouse zoom recover`: deliveries that were lost, from Zoom's own log of them.
+
+`gatehouse zoom reconcile` and `gatehouse zoom reports`: what Zoom itself says about who was there.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import click
 from sqlalchemy import func, select
 
-from lti_tool.commands.console import json_option, open_house, print_fields, print_json, print_rows, progress
-from lti_tool.commands.zoom_recover import recover
-from lti_tool.commands.zoom_reports import reconcile, reports, waive
+from lti_tool.attendance import evidence_gaps, live_sessions, queries
+from lti_tool.attendance.evidence_gaps import Gap
+from lti_tool.attendance.queries import AttendedDay
+from lti_tool.commands.console import INSTANT, json_option, open_house, print_fields, print_json, print_rows, progress
+from lti_tool.context import House
 from lti_tool.errors import BadInput, GatehouseError
-from lti_tool.house import House
-from lti_tool.sessions import evidence_gaps
-from lti_tool.sessions.evidence_gaps import Gap
 from lti_tool.tables.live_sessions import attendances
-from lti_tool.wiring import settle_now
-from zoom_adapter import gaps, seals
+from lti_tool.tables.live_sessions import live_sessions as sessions
+from lti_tool.worker import settle_now, zoom_api
+from zoom_adapter import hash_chain
+from zoom_adapter import health as gaps
 from zoom_adapter import health as inbox_health
 from zoom_adapter import replay as replaying
-from zoom_adapter.seals import WORDS, Head, Verdict
+from zoom_adapter import reports as due_reports
+from zoom_adapter import reports as waivers
+from zoom_adapter import reports as zoom_reports
+from zoom_adapter.hash_chain import WORDS, Head, Verdict
+from zoom_adapter.reconcile import Outcome, ReportReader
+from zoom_adapter.recovery import LogReader
+
+
+@click.command()
+@click.option(
+    "--since", type=INSTANT, help="From this moment on, such as 2026-12-01T17:00:00Z; usually seven days ago."
+)
+@click.option("--dry-run", is_flag=True, help="Say what is missing, and change nothing.")
+@json_option
+def recover(since: datetime | None, dry_run: bool, as_json: bool) -> None:
+    """Look up in Zoom's log of deliveries what never arrived here, and put it into the inbox.
+
+    Zoom keeps the log for seven days. `missing` are the events that the inbox lacked, by kind; without --dry-run they
+    are in it now, marked as read from the log, and the worker settles the classes that they touch. `unreadable` are
+    bodies that Zoom's log holds in part only: they are kept as they came and say nothing. The worker does the same by
+    itself, every hour for what failed and after each class for all of it.
+    """
+    with open_house() as house:
+        found = LogReader(house.database, zoom_api(house), house.clock).recover(since, dry_run=dry_run)
+    print_fields(
+        {
+            "rows": found.rows,
+            "known": found.known,
+            "missing": dict(found.added),
+            "unreadable": found.unreadable,
+            "dry_run": dry_run,
+        },
+        as_json,
+    )
+
+
+session_argument = click.argument("session_id", metavar="SESSION_ID", type=int)
+
+
+@click.command()
+@session_argument
+@json_option
+def reconcile(session_id: int, as_json: bool) -> None:
+    """Ask Zoom now who was in a class that is over, outside the plan, and settle the attendance with what it says.
+
+    Shows for each person how many seconds the report differs from the webhooks, and why. Two equal answers settle a
+    report; on the day of the class they must lie five minutes apart. Exit code 1 if Zoom gave no report of a part of
+    the class; what it gave of the others is kept.
+    """
+    with open_house() as house:
+        outcomes = ReportReader(house.database, zoom_api(house), house.clock).read_now(session_id)
+        settle_now(house, session_id)
+        _tell_report(house, session_id, outcomes, as_json)
+    refused = next((each.refusal for each in outcomes if each.rows is None and each.refusal), None)
+    if refused:
+        raise refused
+
+
+@click.command()
+@session_argument
+@json_option
+def reports(session_id: int, as_json: bool) -> None:
+    """Every time Zoom was asked for the reports of a live session: what came, or the code of the refusal."""
+    with open_house() as house, house.database.read() as connection:
+        live_sessions.show(connection, session_id)
+        fetches = [_fetch(each) for each in zoom_reports.history(connection, session_id)]
+        row = connection.execute(select(sessions).where(sessions.c.id == session_id)).one()
+        next_at = due_reports.next_ask(connection, row) if house.settings.has_zoom_api else None
+    if as_json:
+        print_json({"session": session_id, "next_at": next_at, "fetches": fetches})
+        return
+    print_rows(fetches, as_json=False)
+    click.echo(f"Zoom is asked next at {next_at.isoformat()}" if next_at else "Zoom is not asked again.")
+
+
+@click.command()
+@session_argument
+@click.option("--reason", required=True, help="Why no report is to be expected; kept in the audit log.")
+def waive(session_id: int, reason: str) -> None:
+    """Wait no longer for the reports that Zoom does not give of a class: what the webhooks told must do.
+
+    From a day after class on. Days in doubt still want a review; a report that comes after all still counts.
+    """
+    with open_house() as house, house.database.write() as connection:
+        count = waivers.waive_report(connection, session_id, actor="cli", reason=reason, now=house.clock())
+    click.echo(f"reports no longer waited for: {count}; the attendance of live session {session_id} is settled next")
+
+
+def _tell_report(house: House, session_id: int, outcomes: Sequence[Outcome], as_json: bool) -> None:
+    with house.database.read() as connection:
+        session = live_sessions.show(connection, session_id)
+        people = [_person(each) for each in queries.of_session(connection, session_id)]
+    instances = [_instance(each) for each in outcomes]
+    if as_json:
+        state = {"id": session.id, "module": session.module_id, "state": session.state}
+        print_json({"session": state, "instances": instances, "people": people})
+        return
+    click.echo(f"live session {session.id}, module {session.module_id}: {session.state}")
+    print_rows(instances, as_json=False)
+    print_rows(people, as_json=False)
+
+
+def _instance(outcome: Outcome) -> dict[str, Any]:
+    code = (outcome.refusal.code if outcome.refusal else due_reports.NO_INSTANCE) if outcome.rows is None else None
+    return {
+        "uuid": outcome.meeting_uuid,
+        "source": outcome.source,
+        "rows": outcome.rows,
+        "settled": outcome.settled,
+        "code": code,
+    }
+
+
+def _person(day: AttendedDay) -> dict[str, Any]:
+    compared = day.day.get("report") or {}
+    seconds = ("webhook_seconds", "report_seconds", "difference_seconds")
+    return {
+        "trainee": day.trainee_id,
+        "name": day.display_name,
+        **{name: compared.get(name) for name in seconds},
+        "reasons": compared.get("reasons", []),
+        "flags": list(day.flags),
+    }
+
+
+def _fetch(fetch: zoom_reports.Fetch) -> dict[str, Any]:
+    return {
+        "fetched_at": fetch.fetched_at,
+        "uuid": fetch.meeting_uuid,
+        "source": fetch.source,
+        "rows": fetch.rows,
+        "report": fetch.report_id,
+        "settled": fetch.settled,
+        "code": fetch.code,
+    }
 
 
 @click.group()
@@ -98,9 +240,9 @@ def verify(context: click.Context, noted: str | None, as_json: bool) -> None:
     with (
         open_house() as house,
         house.database.read() as connection,
-        progress("deliveries", seals.head(connection).position) as more,
+        progress("deliveries", hash_chain.head(connection).position) as more,
     ):
-        verdict = seals.verify(connection, house.settings.zoom_secret_tokens, mark, more)
+        verdict = hash_chain.verify(connection, house.settings.zoom_secret_tokens, mark, more)
     if as_json:
         print_json(_as_json(verdict))
     else:
@@ -161,7 +303,7 @@ def health(context: click.Context, as_json: bool) -> None:
     """
     with open_house() as house, house.database.read() as connection:
         now = house.clock()
-        told = inbox_health.look(connection, now)
+        told = inbox_health.check_health(connection, now)
         found = evidence_gaps.dated(connection, gaps.present(connection, house.settings.zoom_quiet, now), now)
     if as_json:
         print_json({**told, "gaps": [_gap(each) for each in found]})

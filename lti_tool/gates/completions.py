@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from lti_tool import audit
-from lti_tool.actors import refuse_alone
+from lti_tool.audit import refuse_alone
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.gates import completions

@@ -10,13 +10,14 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from lti_tool import audit, people
-from lti_tool.actors import refuse_alone, refuse_own, trainee_of
+from lti_tool.audit import refuse_alone, refuse_own, trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.gates.situation import day_of, short_name
+from lti_tool.gates.leaf_conditions import short_name
 from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
 from lti_tool.tables.gates import equivalency_requests as requests
 from lti_tool.tables.people import trainees
+from lti_tool.times import day_of
 
 State = Literal["draft", "submitted", "more_info", "approved", "declined", "withdrawn", "expired", "revoked"]
 

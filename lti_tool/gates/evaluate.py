@@ -2,30 +2,78 @@
 
 Pure: no clock, no database, no network. It collects every reason, stops at none, and opens only for a root that is
 surely satisfied or waived; everything unexpected keeps the gate shut.
+
+Which function judges which condition, and what happens when it cannot (gates.md A1.7, pure).
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from lti_tool.gates import conditions as nodes
-from lti_tool.gates.conditions import Group, Rule
-from lti_tool.gates.evidence import Facts
-from lti_tool.gates.grammar import UnreadableRule, parse_rule
-from lti_tool.gates.leaves import judge
-from lti_tool.gates.situation import Situation, day_of
-from lti_tool.gates.tree import (
-    OPEN,
-    UNSURE,
-    Decision,
-    NextStep,
-    Node,
-    Status,
-    UsedException,
-    at_least,
-    negated,
+from lti_tool.gates import conditions
+from lti_tool.gates.conditions import Group, Rule, UnreadableRule, parse_rule
+from lti_tool.gates.decision import OPEN, UNSURE, Decision, NextStep, Node, Status, UsedException, at_least, negated
+from lti_tool.gates.facts import Facts
+from lti_tool.gates.leaf_conditions import (
+    CONTACT,
+    BrokenRule,
+    Situation,
+    attended_retreat,
+    attestation,
+    completed,
+    completed_any,
+    date_window,
+    equivalency,
+    health_clearance,
+    invitation,
+    licence_active,
+    profession_in,
+    retreat_equivalency,
+    unsure,
 )
 from lti_tool.programme.model import Programme
+from lti_tool.times import day_of
+
+# Condition → (the facts it needs, what finds them).
+_LEAVES: Mapping[type[Any], tuple[str, Callable[[Any, Situation], Node]]] = {
+    conditions.Completed: ("completions", completed),
+    conditions.CompletedAny: ("completions", completed_any),
+    conditions.EquivalencyOf: ("equivalencies", equivalency),
+    conditions.RetreatEquivalencyOf: ("equivalencies", retreat_equivalency),
+    conditions.AttendedRetreat: ("retreats", attended_retreat),
+    conditions.LicenceActive: ("licences", licence_active),
+    conditions.ProfessionIn: ("profession", profession_in),
+    conditions.DateWindow: ("", date_window),
+    conditions.HealthClearance: ("clearances", health_clearance),
+    conditions.AttestationOf: ("attestations", attestation),
+    conditions.InvitationTo: ("invitations", invitation),
+}
+
+
+def facts_needed(rule: conditions.Condition) -> frozenset[str]:
+    """The kind of facts that this condition looks at, if any."""
+    return frozenset(filter(None, (_LEAVES[type(rule)][0],)))
+
+
+def judge(rule: conditions.Condition, situation: Situation) -> Node:
+    """The node of one condition. Whatever goes wrong inside it makes an `error`, which locks (gates.md A1.7)."""
+    try:
+        needs, find = _LEAVES[type(rule)]
+        if needs in situation.facts.unavailable:
+            return unsure(rule, "unknown", "facts_unavailable")
+        return find(rule, situation)
+    except BrokenRule as broken:
+        return unsure(rule, "error", str(broken.args[0]))
+    except Exception:
+        return Node(
+            "error",
+            condition=getattr(rule, "name", "unknown"),
+            reason="check_failed",
+            next_step=CONTACT,
+            path=getattr(rule, "path", ""),
+        )
+
 
 __all__ = ["Decision", "Facts", "NextStep", "Node", "evaluate", "rules_of"]
 
@@ -155,7 +203,7 @@ def _exception(offering_id: str, tree: Node, situation: Situation) -> UsedExcept
     return UsedException(longest.id, longest.expires_on)
 
 
-_NEVER_EXCEPTED = frozenset(kind.name for kind in nodes.NEVER_EXCEPTED)
+_NEVER_EXCEPTED = frozenset(kind.name for kind in conditions.NEVER_EXCEPTED)
 
 
 def _excepted(node: Node) -> Status:

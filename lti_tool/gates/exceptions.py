@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from lti_tool import audit, people
-from lti_tool.actors import refuse_own
+from lti_tool.audit import refuse_own
 from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.gates.situation import day_of
 from lti_tool.programme.model import Programme
 from lti_tool.tables.gates import exceptions
 from lti_tool.tables.people import trainees
+from lti_tool.times import day_of
 
 SHORTEST_REASON = 10
 LASTS = timedelta(days=90)

@@ -1,175 +1,197 @@
-"""Loads the facts of some trainees from the database: one query per table, whatever their number."""
+"""What is known of one person, as immutable values: the only thing besides the programme that a decision rests on.
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+Every record knows when it was recorded and, where it can end, when it ended, so that facts can be taken back to any
+moment (gates.md A2.9). Instants are aware UTC; dates are wall dates of the programme's zone.
+"""
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, select
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Self
 
-from lti_tool.gates.evidence import (
-    RECORDS,
-    Attestation,
-    Completion,
-    EquivalencyRequest,
-    Facts,
-    Licence,
-    RetreatRecord,
-    StaffException,
-)
-from lti_tool.gates.targets import STATEMENT_LIST
-from lti_tool.tables.gates import completions, equivalency_requests, exceptions
-from lti_tool.tables.people import licences, trainees
-from lti_tool.tables.retreats import retreat_applications, retreat_attendances
-
-PROFESSION = "profession"
-KINDS: frozenset[str] = frozenset((*RECORDS, PROFESSION))
-
-# Parameters of one statement; both databases allow several times as many.
-IDS_PER_QUERY = 5000
+OPEN_STATES = ("submitted", "more_info")
 
 
-def load_facts(
-    connection: Connection, trainee_ids: Collection[int], kinds: Collection[str] = KINDS
-) -> dict[int, Facts]:
-    """The facts of each trainee by id; somebody unknown has none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recorded:
+    id: int
+    recorded_at: datetime
 
-    `kinds` limits what is read to what a gate needs; the rest is marked unavailable and can never be taken for absent.
-    Clearances and invitations have no records in this tool yet: nobody has any.
+    def as_of(self, at: datetime) -> Self | None:
+        """The record as it stood at `at`; None before it was recorded."""
+        return self if self.recorded_at <= at else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending(_Recorded):
+    """A record that is in force from `recorded_at` until `ended_at`; it is ended with a reason, never deleted."""
+
+    ended_at: datetime | None = None
+    ended_reason: str | None = None
+
+    def as_of(self, at: datetime) -> Self | None:
+        if self.recorded_at > at:
+            return None
+        if self.ended_at is None or self.ended_at <= at:
+            return self
+        return replace(self, ended_at=None, ended_reason=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion(_Ending):
+    """`origin` is attendance, imported or staff."""
+
+    module: str
+    completed_on: date
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licence(_Ending):
+    """`status` is what the board says: active, probation or inactive. The number is no fact that a gate needs."""
+
+    type: str
+    jurisdiction: str
+    issued_on: date
+    expires_on: date
+    status: str
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetreatRecord(_Ending):
+    """A roster entry; `outcome` is attended or no_show."""
+
+    retreat: str
+    starts_on: date
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquivalencyRequest(_Recorded):
+    """A request in the states of gates.md A3.3; `changed_at` is the latest change of state, `decided_at` the
+    reviewer's."""
+
+    target: str
+    state: str
+    submitted_at: datetime | None
+    decided_at: datetime | None
+    changed_at: datetime
+    expires_on: date | None = None
+
+    def as_of(self, at: datetime) -> Self | None:
+        """The state it had then: before its decision it was submitted, before its end it was approved."""
+        if self.recorded_at > at:
+            return None
+        if self.changed_at <= at:
+            return self
+        if self.submitted_at is None or self.submitted_at > at:
+            return replace(self, state="draft", changed_at=self.recorded_at, decided_at=None, expires_on=None)
+        if self.decided_at is None or self.decided_at > at:
+            return replace(self, state="submitted", changed_at=self.submitted_at, decided_at=None, expires_on=None)
+        return replace(self, state=_decided_state(self.state), changed_at=self.decided_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attestation(_Recorded):
+    list_name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clearance(_Recorded):
+    """The status word of one screening step for one offering; nothing else of it is known here."""
+
+    offering: str
+    step: str
+    status: str
+    valid_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation(_Recorded):
+    """`state` is unused, accepted or anything else (then it no longer counts)."""
+
+    offering: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffException(_Ending):
+    """Opens one offering for one person until the end of `expires_on` (gates.md A4)."""
+
+    offering: str
+    expires_on: date
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything known of one trainee.
+
+    `unavailable` names the collections below that could not be read: conditions that need them are `unknown`.
     """
-    found: dict[int, dict[str, Any]] = {trainee_id: {} for trainee_id in trainee_ids}
-    for ids in _chunks(sorted(set(trainee_ids))):
-        for kind in kinds:
-            _LOADERS[kind](connection, kind, ids, found)
-    unavailable = KINDS.difference(kinds)
-    return {each: Facts(each, **collected, unavailable=unavailable) for each, collected in found.items()}
+
+    trainee_id: int
+    completions: tuple[Completion, ...] = ()
+    equivalencies: tuple[EquivalencyRequest, ...] = ()
+    licences: tuple[Licence, ...] = ()
+    retreats: tuple[RetreatRecord, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
+    clearances: tuple[Clearance, ...] = ()
+    invitations: tuple[Invitation, ...] = ()
+    exceptions: tuple[StaffException, ...] = ()
+    profession: str | None = None
+    unavailable: frozenset[str] = frozenset()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the facts in canonical form: the order in which they were loaded does not matter."""
+        records = {name: sorted(map(_plain, getattr(self, name))) for name in RECORDS}
+        whole = [self.trainee_id, self.profession, sorted(self.unavailable), records]
+        return sha256(json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @cached_property
+    def latest_at(self) -> datetime | None:
+        """The latest moment at which anything here changed; None while nothing is recorded."""
+        moments = [moment for name in RECORDS for record in getattr(self, name) for moment in _moments(record)]
+        return max(moments, default=None)
+
+    def as_of(self, at: datetime) -> "Facts":
+        """The facts as they were recorded by `at`. A profession carries no time and stays."""
+        if self.latest_at is None or self.latest_at <= at:
+            return self
+        known: dict[str, Any] = {name: _recorded_by(getattr(self, name), at) for name in RECORDS}
+        return replace(self, **known)
 
 
-_Found = dict[int, dict[str, Any]]
-_Loader = Callable[[Connection, str, Sequence[int], _Found], None]
-
-
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for first in range(0, len(ids), IDS_PER_QUERY):
-        yield ids[first : first + IDS_PER_QUERY]
-
-
-def _records(wanted: Select[Any], owner: Table, build: Callable[[Row[Any]], Any]) -> _Loader:
-    """Reads a table of records that belong to a trainee, in the order in which they were written.
-
-    The statements are made once: to build one anew for each question costs more than to run it. A single trainee, the
-    case of every launch, is asked for by equality, which need not be expanded either.
-    """
-    ordered = wanted.order_by(owner.c.id)
-    of_one = ordered.where(owner.c.trainee_id == bindparam("trainee"))
-    of_many = ordered.where(owner.c.trainee_id.in_(bindparam("trainees", expanding=True)))
-
-    def load(connection: Connection, kind: str, ids: Sequence[int], found: _Found) -> None:
-        single = len(ids) == 1
-        rows = connection.execute(of_one if single else of_many, {"trainee": ids[0]} if single else {"trainees": ids})
-        collected: defaultdict[int, list[Any]] = defaultdict(list)
-        for row in rows:
-            collected[row.trainee_id].append(build(row))
-        for trainee_id, records in collected.items():
-            found[trainee_id][kind] = tuple(records)
-
-    return load
-
-
-def _professions(connection: Connection, kind: str, ids: Sequence[int], found: _Found) -> None:
-    for trainee_id, profession in connection.execute(_PROFESSIONS, {"trainees": ids}):
-        found[trainee_id][kind] = profession
-
-
-def _nothing(_connection: Connection, _kind: str, _ids: Sequence[int], _found: _Found) -> None:
-    """There is no such record yet."""
-
-
-def _completion(row: Row[Any]) -> Completion:
-    return Completion(
-        id=row.id,
-        recorded_at=row.recorded_at,
-        module=row.module_id,
-        completed_on=row.completed_on,
-        origin=row.origin,
-        ended_at=row.ended_at,
-        ended_reason=row.ended_reason,
-    )
-
-
-def _request(row: Row[Any]) -> EquivalencyRequest:
-    return EquivalencyRequest(
-        id=row.id,
-        recorded_at=row.created_at,
-        target=row.target,
-        state=row.state,
-        submitted_at=row.submitted_at,
-        decided_at=row.decided_at,
-        changed_at=row.updated_at,
-        expires_on=row.expires_on,
-    )
-
-
-def _licence(row: Row[Any]) -> Licence:
-    return Licence(
-        id=row.id,
-        recorded_at=row.recorded_at,
-        type=row.type,
-        jurisdiction=row.jurisdiction,
-        issued_on=row.issued_on,
-        expires_on=row.expires_on,
-        status=row.status,
-        verified=row.verified,
-        ended_at=row.ended_at,
-    )
-
-
-def _roster_entry(row: Row[Any]) -> RetreatRecord:
-    return RetreatRecord(
-        id=row.id,
-        recorded_at=row.recorded_at,
-        retreat=row.retreat_id,
-        starts_on=row.starts_on,
-        outcome=row.outcome,
-        ended_at=row.ended_at,
-    )
-
-
-def _statement(row: Row[Any]) -> Attestation:
-    return Attestation(id=row.id, recorded_at=row.statement_at, list_name=STATEMENT_LIST, version=row.statement_version)
-
-
-def _exception(row: Row[Any]) -> StaffException:
-    return StaffException(
-        id=row.id,
-        recorded_at=row.granted_at,
-        offering=row.offering_id,
-        expires_on=row.expires_on,
-        ended_at=row.ended_at,
-        ended_reason=row.ended_reason,
-    )
-
-
-def _columns(table: Table, *left_out: str) -> Select[Any]:
-    """What facts are made of: no licence number, no texts that no gate reads."""
-    return select(*(column for column in table.c if column.name not in left_out))
-
-
-_REQUESTS = _columns(
-    equivalency_requests, "evidence_note", "decision_text", "question", "course_title", "provider_name", "completed_on"
+RECORDS = (
+    "completions",
+    "equivalencies",
+    "licences",
+    "retreats",
+    "attestations",
+    "clearances",
+    "invitations",
+    "exceptions",
 )
-_PROFESSIONS = select(trainees.c.id, trainees.c.profession).where(
-    trainees.c.id.in_(bindparam("trainees", expanding=True))
-)
-_STATEMENTS = select(retreat_applications).where(retreat_applications.c.statement_at.is_not(None))
 
-_LOADERS: Mapping[str, _Loader] = {
-    "completions": _records(_columns(completions, "evidence", "recorded_by"), completions, _completion),
-    "equivalencies": _records(_REQUESTS, equivalency_requests, _request),
-    "licences": _records(_columns(licences, "number", "name_on_licence", "recorded_by"), licences, _licence),
-    "retreats": _records(_columns(retreat_attendances, "recorded_by"), retreat_attendances, _roster_entry),
-    "attestations": _records(_STATEMENTS, retreat_applications, _statement),
-    "clearances": _nothing,
-    "invitations": _nothing,
-    "exceptions": _records(_columns(exceptions, "reason", "granted_by"), exceptions, _exception),
-    PROFESSION: _professions,
-}
+
+def _decided_state(state: str) -> str:
+    return "approved" if state in ("expired", "revoked") else state
+
+
+def _recorded_by(records: Iterable[_Recorded], at: datetime) -> tuple[Any, ...]:
+    known = (record.as_of(at) for record in records)
+    return tuple(record for record in known if record is not None)
+
+
+def _moments(record: Any) -> list[datetime]:
+    names = ("recorded_at", "ended_at", "submitted_at", "decided_at", "changed_at")
+    return [moment for name in names if (moment := getattr(record, name, None)) is not None]
+
+
+def _plain(record: Any) -> str:
+    return json.dumps([getattr(record, each.name) for each in fields(record)], default=str)

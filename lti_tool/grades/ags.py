@@ -1,16 +1,67 @@
 """Assignment and Grade Services 2.0, the parts that need no wire: the body of a score, and what an answer to it means.
 
 PURE. (facts: lti.md §8, openedx.md §5, moodle.md §5)
+
+What a platform's results show beside what it was sent: the same, or what somebody else entered.
+
+PURE. Platforms keep a score on their own scale and round it there (moodle.md §5.18), so shares are compared.
+
+The states of a score as staff see them. PURE.
+
+"Accepted" is what the platform's service answered, "seen" what its gradebook shows: the two are kept apart
+(lti.md AG-12).
 """
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from lti_tool.errors import BadInput
-from lti_tool.grades.seen import Value
 from lti_tool.lti.quirks import Profile
+
+Seen = Literal["same", "differs", "missing"]
+
+# When the results are read after a delivery: soon, and then daily for a month. A re-grade comes after days, if at all.
+LOOKS = (timedelta(minutes=5), *(timedelta(days=day) for day in range(1, 31)))
+# What a platform that shows two decimals leaves of a score.
+ROUNDED = 0.005
+# Where a result names no maximum it is out of one (AGS 2.0, result service).
+MAXIMUM_WHEN_UNSAID = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """So much of so much; `given` None means that there is no score."""
+
+    given: float | None
+    maximum: float
+
+    def is_same(self, other: "Value") -> bool:
+        """Whether both are one grade, but for rounding."""
+        if self.given is None or other.given is None:
+            return self.given is other.given
+        rounded = ROUNDED / max(1.0, min(self.maximum, other.maximum))
+        return abs(self.given / self.maximum - other.given / other.maximum) <= rounded + 1e-9
+
+    def out_of(self, maximum: float) -> float | None:
+        """The same share of another maximum, to five decimals as Moodle keeps them."""
+        return None if self.given is None else round(self.given / self.maximum * maximum, 5)
+
+
+def compare(shown: Value, ours: Iterable[Value]) -> Seen:
+    """What the platform shows against everything of ours that it may show."""
+    if any(shown.is_same(each) for each in ours):
+        return "same"
+    return "missing" if shown.given is None else "differs"
+
+
+def next_look(delivered_at: datetime, now: datetime) -> datetime | None:
+    """When to read the results of a delivery next; None once a month is over."""
+    return next((delivered_at + each for each in LOOKS if delivered_at + each > now), None)
+
 
 SCORE_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
 ACTIVITY_PROGRESS = ("Initialized", "Started", "InProgress", "Submitted", "Completed")
@@ -101,3 +152,54 @@ def _is_amount(value: float) -> bool:
 
 def _number(value: float) -> int | float:
     return int(value) if float(value).is_integer() else value
+
+
+# How the last answer of a score begins whose column went to something else, or is gone.
+RETIRED = "column_"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`kind` and `icon` are those of signs.html; `says` stands beside the sign and names the filter."""
+
+    id: str
+    says: str
+    kind: str
+    icon: str
+
+
+# Those that need a person first.
+STATES = (
+    State("regraded", "Regraded", "shut", "warn"),
+    State("refused", "Refused", "shut", "warn"),
+    State("missing", "Accepted, but not in the gradebook", "note", "warn"),
+    State("waiting", "On its way", "wait", "wait"),
+    State("accepted", "Accepted", "open", "missing"),
+    State("seen", "Seen in the gradebook", "open", "open"),
+    State("kept", "Their grade kept", "note", "note"),
+)
+BY_ID = {state.id: state for state in STATES}
+ORDER = {state.id: number for number, state in enumerate(STATES)}
+
+
+def state_of(score: Any) -> State:
+    """The state of one row of the ledger."""
+    return BY_ID[_id_of(score)]
+
+
+def count(scores: Iterable[Any]) -> list[tuple[State, int]]:
+    """How many scores are in each state, without the states that none is in."""
+    found = Counter(_id_of(score) for score in scores)
+    return [(state, found[state.id]) for state in STATES if found[state.id]]
+
+
+def _id_of(score: Any) -> str:
+    if score.status in ("waiting", "kept"):
+        return str(score.status)
+    if (score.last_answer or "").startswith(RETIRED):  # nobody can do anything about what stands there
+        return "refused" if score.status == "parked" else "accepted"
+    if score.seen == "differs":
+        return "regraded"
+    if score.status == "parked":
+        return "refused"
+    return {"same": "seen", "missing": "missing"}.get(score.seen, "accepted")

@@ -13,16 +13,15 @@ from sqlalchemy import Connection, Row, and_, case, or_, select, update
 from lti_tool.db import Database
 from lti_tool.errors import OutboundError
 from lti_tool.grades import line_items
-from lti_tool.grades.crew import Crew
-from lti_tool.grades.due_scores import LEASE, REGRADED
-from lti_tool.grades.seen import MAXIMUM_WHEN_UNSAID, Value, compare, next_look
+from lti_tool.grades.ags import MAXIMUM_WHEN_UNSAID, Value, compare, next_look
+from lti_tool.grades.delivery import LEASE, REGRADED
+from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result
 from lti_tool.lti.platform_api import PlatformApi
 from lti_tool.lti.quirks import names_where
-from lti_tool.lti.results import RESULT_SCOPE, fetch_result
 from lti_tool.tables.courses import placements
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import scores
-from lti_tool.tasks import Clock
+from lti_tool.tasks import Clock, Crew
 
 READERS = 2
 

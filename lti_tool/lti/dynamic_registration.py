@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lti_tool.errors import BadInput
-from lti_tool.lti.new_registration import LONGEST_ADDRESS, LONGEST_TEXT, NewRegistration, origin
-from lti_tool.lti.oidc import LAUNCH_PATH, LOGIN_PATH
+from lti_tool.lti.login import LAUNCH_PATH, LOGIN_PATH
 from lti_tool.lti.quirks import PROFILES
+from lti_tool.lti.registration import LONGEST_ADDRESS, LONGEST_TEXT, NewRegistration, origin
 
 PLATFORM = "https://purl.imsglobal.org/spec/lti-platform-configuration"
 TOOL = "https://purl.imsglobal.org/spec/lti-tool-configuration"

@@ -13,8 +13,7 @@ from jwt.utils import base64url_decode
 
 from lti_tool.errors import PlatformRefused, RefusedLaunch
 from lti_tool.http import Reply
-from lti_tool.lti.claim_fields import LONGEST_ID, is_plain_text
-from lti_tool.lti.claims import LTI
+from lti_tool.lti.claims import LONGEST_ID, LTI, is_plain_text
 from lti_tool.lti.id_token import verify_signature
 from lti_tool.lti.key_sets import KeySets
 from lti_tool.lti.platform_api import PlatformApi, Question

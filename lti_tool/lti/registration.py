@@ -1,26 +1,179 @@
 """Registrations: the platforms this tool trusts, keyed by (issuer, client_id), each with its deployments.
 
 See lti.md OIDC-2.
+
+What a registration is made of, and whether it can be one: given by an administrator, a file or a platform.
+
+What speaks against letting a platform that registered itself launch: that it would speak for another one.
+
+People are known by issuer and user id, so whoever holds the keys of one registration signs in as anybody of its issuer.
+An access token goes to any host of its registration, so one that names another platform's hosts could have that
+platform's tokens fetched and sent to itself.
+
+Registrations as logins and launches see them: read from the database at most once in two seconds each.
+
+Only what stands is remembered. So a new registration counts at once, and a change of a known one (its addresses, its
+deployments, `platform disable`) within two seconds. The sessions of a disabled one end at once: they ask the database.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, replace
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from lti_tool import audit
-from lti_tool.db import insert_ignoring
-from lti_tool.errors import Conflict, NotFound, RefusedLaunch
-from lti_tool.lti.doubts import doubts
-from lti_tool.lti.new_registration import ADDRESSES as ADDRESSES
-from lti_tool.lti.new_registration import NewRegistration as NewRegistration
-from lti_tool.lti.new_registration import Registration as Registration
-from lti_tool.lti.new_registration import origin as origin
-from lti_tool.lti.new_registration import origins_of, verify
-from lti_tool.lti.quirks import PROFILES
+from lti_tool.db import Database, insert_ignoring
+from lti_tool.errors import BadInput, Conflict, NotFound, RefusedLaunch
+from lti_tool.lti.quirks import PROFILES, Profile
 from lti_tool.tables.platforms import deployments, registrations
+
+ADDRESSES = ("auth_login_url", "token_url", "key_set_url")
+LONGEST_TEXT = 255
+LONGEST_ADDRESS = 2048
+MOST_ORIGINS = 20
+OWN_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, slots=True)
+class NewRegistration:
+    """What somebody gives; `profile` is a name in quirks.PROFILES."""
+
+    issuer: str
+    client_id: str
+    auth_login_url: str
+    token_url: str
+    key_set_url: str
+    token_audience: str | None = None
+    profile: str = "generic"
+    old_roles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One platform's registration of this tool. URLs are absolute; `token_audience` None means the token URL.
+
+    `status` is "pending" (it came by itself and waits for staff), "active" or "disabled"; `came_by` is "command",
+    "file" or "dynamic"; `service_origins` are origins of its services beside those of its addresses.
+    """
+
+    id: int
+    issuer: str
+    client_id: str
+    auth_login_url: str
+    token_url: str
+    key_set_url: str
+    token_audience: str | None
+    profile: Profile
+    old_roles: bool
+    status: str
+    deployment_ids: frozenset[str]
+    came_by: str = "command"
+    service_origins: frozenset[str] = frozenset()
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == "active"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The origins that belong to this platform: an access token goes nowhere else (lti.md TK-7)."""
+        origins = (origin(url) for url in (self.auth_login_url, self.token_url, self.key_set_url))
+        return self.service_origins.union(each for each in origins if each)
+
+
+def origin(url: str) -> str | None:
+    """Scheme, host and port of a web address, in lower case and without the scheme's own port; None for anything
+    else."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in OWN_PORTS or not parts.hostname:
+        return None
+    return f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port and port != OWN_PORTS[parts.scheme] else "")
+
+
+def origins_of(addresses: Collection[str]) -> list[str]:
+    """The origins of these web addresses, each once, in order. Raises BadInput `platform_wrong`."""
+    found = {origin(each) if _is_readable(each, LONGEST_ADDRESS) else None for each in addresses}
+    if len(found) > MOST_ORIGINS:
+        raise _wrong(f"A platform has at most {MOST_ORIGINS} more addresses of services.")
+    if None in found:
+        raise _wrong("Each further address of the platform's services must be an absolute web address.")
+    return sorted(each for each in found if each)
+
+
+def verify(new: NewRegistration, deployment_ids: Collection[str], *, may_lack_deployment: bool = False) -> None:
+    """Raises BadInput `platform_wrong` naming what cannot be taken. Whether the addresses may be called at all is
+    another question (`Http.check_url`)."""
+    for name, text in _texts(new, deployment_ids):
+        if not text.strip() or not _is_readable(text, LONGEST_TEXT):
+            raise _wrong(f"The {name} must have 1 to {LONGEST_TEXT} characters that can be printed.")
+    if not deployment_ids and not may_lack_deployment:
+        raise _wrong("At least one deployment id is needed.")
+    if new.profile not in PROFILES:
+        raise _wrong(f"The profile must be one of {', '.join(PROFILES)}.")
+    for name in ADDRESSES:
+        url = getattr(new, name)
+        if origin(url) is None or not _is_readable(url, LONGEST_ADDRESS):
+            raise _wrong(f"The {name.replace('_', ' ')} must be an absolute web address.")
+
+
+def _texts(new: NewRegistration, deployment_ids: Collection[str]) -> Iterator[tuple[str, str]]:
+    yield "issuer", new.issuer
+    yield "client id", new.client_id
+    if new.token_audience is not None:
+        yield "audience", new.token_audience
+    for each in deployment_ids:
+        yield "deployment id", each
+
+
+def _is_readable(text: str, longest: int) -> bool:
+    return len(text) <= longest and text.isprintable()
+
+
+def _wrong(message: str) -> BadInput:
+    return BadInput("platform_wrong", message, "Copy the values from the platform's LTI 1.3 settings.")
+
+
+def doubts(registration: Registration, known: Iterable[Registration]) -> list[str]:
+    """Why this registration would gain what belongs to one of those known; in words, none for most.
+
+    What still waits for a decision counts for nothing; what was switched off counts, for its people are still known.
+    """
+    others = [each for each in known if each.id != registration.id and each.status != "pending"]
+    return [*_about_issuer(registration, others), *_about_hosts(registration, others)]
+
+
+def _about_issuer(registration: Registration, others: Iterable[Registration]) -> Iterator[str]:
+    """Every registration of the issuer must have these very keys: one that was declined vouches for nobody."""
+    elsewhere = [
+        each for each in others if each.issuer == registration.issuer and each.key_set_url != registration.key_set_url
+    ]
+    if elsewhere:
+        yield (
+            f"The issuer {registration.issuer} is registered here already ({_named(elsewhere)}) with keys at another "
+            f"address. Whoever holds the keys at {registration.key_set_url} could sign in as any of its people, "
+            "teachers too."
+        )
+
+
+def _about_hosts(registration: Registration, others: Iterable[Registration]) -> Iterator[str]:
+    owners = [each for each in others if each.issuer != registration.issuer and each.hosts & registration.hosts]
+    if owners:
+        shared = registration.hosts & frozenset().union(*(each.hosts for each in owners))
+        yield (
+            f"Addresses that it names belong to {_named(owners)}: {', '.join(sorted(shared))}. Whoever sent it could "
+            "be given access tokens that are good there."
+        )
+
+
+def _named(platforms: Iterable[Registration]) -> str:
+    return ", ".join(f"platform {each.id}" for each in platforms)
 
 
 def add(
@@ -277,3 +430,31 @@ _locked = select(registrations.c.id).order_by(registrations.c.id).with_for_updat
 _by_id = _all.where(registrations.c.id == bindparam("id"))
 _by_issuer = _all.where(registrations.c.issuer == bindparam("issuer"))
 _by_client = _by_issuer.where(registrations.c.client_id == bindparam("client_id"))
+
+REMEMBERED = timedelta(seconds=2)
+
+Key = int | tuple[str, str | None]
+
+
+class Registrations:
+    """The active registrations. Safe to use from several threads; `now` is the instant of the request that asks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[Key, tuple[datetime, Registration]] = {}
+
+    def find(self, issuer: str, client_id: str | None, now: datetime) -> Registration:
+        """The registration that a login names; raises what `registration.find` does."""
+        return self._recall((issuer, client_id), lambda connection: find(connection, issuer, client_id), now)
+
+    def load_active(self, registration_id: int, now: datetime) -> Registration:
+        """The registration that a state names; raises what `registration.load_active` does."""
+        return self._recall(registration_id, lambda connection: load_active(connection, registration_id), now)
+
+    def _recall(self, key: Key, read: Callable[[Connection], Registration], now: datetime) -> Registration:
+        read_at, registration = self._known.get(key, (None, None))
+        if read_at is None or registration is None or abs(now - read_at) > REMEMBERED:
+            with self._database.read() as connection:
+                registration = read(connection)
+            self._known[key] = now, registration
+        return registration

@@ -6,7 +6,7 @@ main never changes.
 
 from alembic import context
 
-from lti_tool.tables import metadata
+from lti_tool.tables.types import metadata
 
 given = context.config.attributes
 context.configure(

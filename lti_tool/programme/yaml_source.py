@@ -3,17 +3,38 @@
 Only the parser of PyYAML is used, never its constructors: no tags, no dates or octal times guessed, no object is ever
 built. What cannot be read is a Problem, never an exception: size, depth, number of values and aliases are capped before
 anything is kept, so no input can take the reader down.
+
+What is wrong, or doubtful, in a programme document.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
-from lti_tool.programme.problems import Problem
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding. An `error` keeps the document from being published, a `warning` does not.
+
+    `code` is stable (snake_case), `message` a sentence for the person who edits the document, `path` the place in its
+    own words (`gates.foundational.rule.any[1]`); `file` and `line` (from 1; 0 when unknown) say where that is written.
+    """
+
+    severity: Literal["error", "warning"]
+    code: str
+    message: str
+    path: str
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.severity}: {self.message} [{self.code}] at {self.path or 'the document'}"
+
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 24

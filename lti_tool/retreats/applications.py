@@ -1,22 +1,95 @@
-"""Applications to retreats. They hold no health answer: only which list was read, and when (retreats.md H1.3)."""
+"""Applications to retreats. They hold no health answer: only which list was read, and when (retreats.md H1.3).
 
+The states of an application and every change between them (retreats.md H4). Pure; any other pair is refused.
+"""
+
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Row, select, update
 
 from lti_tool import audit, people
-from lti_tool.actors import trainee_of
+from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.gates import decisions
-from lti_tool.gates.decisions import Published
-from lti_tool.gates.situation import day_of
+from lti_tool.gates import decide
+from lti_tool.gates.decide import Published
 from lti_tool.programme.model import Programme
 from lti_tool.retreats.eligibility import Eligibility, eligibility, verify_offered
-from lti_tool.retreats.states import State, may_become
 from lti_tool.tables.people import trainees
 from lti_tool.tables.retreats import retreat_applications as applications
+from lti_tool.times import day_of
+
+State = Literal[
+    "draft",
+    "gate_blocked",
+    "submitted",
+    "under_review",
+    "screening",
+    "waitlisted",
+    "offered",
+    "confirmed",
+    "declined",
+    "withdrawn",
+    "attended",
+    "no_show",
+]
+STATES: tuple[State, ...] = get_args(State)
+
+# Who may make a change: the learner, a coordinator, staff on the roster, or the system.
+Who = Literal["learner", "coordinator", "roster", "system"]
+
+_LEARNER_MAY_WITHDRAW: tuple[State, ...] = (
+    "draft", "gate_blocked", "submitted", "under_review", "screening", "waitlisted", "offered", "confirmed",
+)  # fmt: skip
+_MAY_BE_DECLINED: tuple[State, ...] = (
+    "submitted", "under_review", "screening", "waitlisted", "offered", "confirmed",
+)  # fmt: skip
+
+TRANSITIONS: Mapping[tuple[State | None, State], tuple[Who, ...]] = {
+    (None, "draft"): ("learner",),
+    ("draft", "gate_blocked"): ("system",),
+    ("gate_blocked", "draft"): ("system",),
+    ("draft", "submitted"): ("learner",),
+    ("submitted", "under_review"): ("coordinator",),
+    ("under_review", "screening"): ("coordinator",),
+    ("under_review", "offered"): ("coordinator",),
+    ("under_review", "waitlisted"): ("coordinator", "system"),
+    ("screening", "waitlisted"): ("coordinator", "system"),
+    ("screening", "offered"): ("coordinator",),
+    ("waitlisted", "screening"): ("coordinator",),
+    ("waitlisted", "offered"): ("coordinator",),
+    ("offered", "confirmed"): ("learner",),
+    ("confirmed", "under_review"): ("coordinator",),
+    ("confirmed", "screening"): ("coordinator",),
+    ("confirmed", "offered"): ("system",),
+    ("declined", "under_review"): ("coordinator",),
+    ("withdrawn", "under_review"): ("coordinator",),
+    ("confirmed", "attended"): ("roster",),
+    ("confirmed", "no_show"): ("roster",),
+    ("attended", "no_show"): ("roster",),
+    **{(state, "declined"): ("coordinator",) for state in _MAY_BE_DECLINED},
+    **{(state, "withdrawn"): ("learner",) for state in _LEARNER_MAY_WITHDRAW},
+    ("offered", "withdrawn"): ("learner", "system"),
+}
+
+
+def verify_transition(from_state: State | None, to: State, who: Who) -> None:
+    """Raises Conflict "application_transition" for a change that is not in the table, or not this person's."""
+    if who not in TRANSITIONS.get((from_state, to), ()):
+        now = "new" if from_state is None else from_state.replace("_", " ")
+        raise Conflict(
+            "application_transition",
+            f"An application that is {now} cannot become {to.replace('_', ' ')} this way.",
+            "Look at the application again.",
+        )
+
+
+def may_become(to: State, who: Who) -> tuple[State, ...]:
+    """The states from which `who` may make an application `to`."""
+    return tuple(state for (state, target), by in TRANSITIONS.items() if state and target == to and who in by)
+
 
 ENDED: tuple[State, ...] = ("declined", "withdrawn", "attended", "no_show")
 
@@ -59,7 +132,7 @@ def apply(
     made = connection.scalar(insert_ignoring(connection, applications).values(row).returning(applications.c.id))
     if made is None:
         raise _exists()
-    decisions.record(connection, asked.decision, "retreat_application")
+    decide.record(connection, asked.decision, "retreat_application")
     _note(connection, made, "application_submitted", actor, now, digest=asked.decision.digest)
     return int(made)
 

@@ -6,10 +6,11 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from lti_tool.errors import Conflict, NotFound
-from lti_tool.gates.decisions import Published, ask
-from lti_tool.gates.situation import day_of
-from lti_tool.gates.tree import Decision
-from lti_tool.programme.model import UNSET, Programme, Retreat, RetreatDate
+from lti_tool.gates.decide import Published, ask
+from lti_tool.gates.decision import Decision
+from lti_tool.programme.catalogue import Retreat, RetreatDate
+from lti_tool.programme.model import UNSET, Programme
+from lti_tool.times import day_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,35 @@
 """Every table, by subject. Import `metadata` from here: it is whole only once all subjects are loaded."""
 
 from lti_tool.tables import (
+    browser_sessions,
     courses,
     credit,
-    evidence,
     gates,
-    housekeeping,
     live_sessions,
+    operations,
     people,
     platforms,
     presence,
     programme,
     retreats,
     scores,
-    visits,
+    zoom,
 )
 from lti_tool.tables.types import metadata
 
 __all__ = [
+    "browser_sessions",
     "courses",
     "credit",
-    "evidence",
     "gates",
-    "housekeeping",
     "live_sessions",
     "metadata",
+    "operations",
     "people",
     "platforms",
     "presence",
     "programme",
     "retreats",
     "scores",
-    "visits",
+    "zoom",
 ]

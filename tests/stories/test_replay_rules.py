@@ -8,8 +8,8 @@ import pytest
 import requests
 from sqlalchemy import select
 
+from lti_tool.context import House, build_house
 from lti_tool.grades.ags import interpret, score_body
-from lti_tool.house import House, build_house
 from lti_tool.lti.platform_api import scores_url
 from lti_tool.lti.quirks import PROFILES
 from lti_tool.settings import load_settings

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lti_tool import licences, people
+from lti_tool import people
+from lti_tool.credit import licences
 
 ISSUER = "https://lms.example.org"
 

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, func, insert, literal, select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError, TimeoutError
 
 from lti_tool.db import Database, insert_ignoring, is_answering, upsert
-from lti_tool.tables.housekeeping import audit_log
+from lti_tool.tables.browser_sessions import used_nonces
+from lti_tool.tables.operations import audit_log
 from lti_tool.tables.people import licences, trainees
 from lti_tool.tables.platforms import deployments, tool_keys
 from lti_tool.tables.types import Credits
-from lti_tool.tables.visits import used_nonces
 from tests.conftest import FIELD_KEY
 
 

@@ -12,10 +12,10 @@ from sqlalchemy import Row, func, insert, select, update
 from lti_tool import people
 from lti_tool.db import Database
 from lti_tool.lti.claims import AGS, GROUPS, LTI, NOTICES
+from lti_tool.tables.browser_sessions import deep_link_requests, web_sessions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.people import trainees
 from lti_tool.tables.scores import line_items
-from lti_tool.tables.visits import deep_link_requests, web_sessions
 from tests.clock import TestClock
 from tests.platform import ABSENT, INSTRUCTOR, LEARNER, MEMBERSHIP, Platform, code_of
 

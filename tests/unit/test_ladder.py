@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from lti_tool.db import Database
-from lti_tool.session import GO_ON
 from lti_tool.signing import fingerprint
-from lti_tool.tables.visits import used_nonces, web_sessions
+from lti_tool.tables.browser_sessions import used_nonces, web_sessions
+from lti_tool.web.session import GO_ON
 from tests.clock import TestClock
 from tests.platform import INSTRUCTOR, Platform, code_of, parameters_of
 

@@ -12,11 +12,11 @@ from werkzeug.datastructures import MultiDict
 
 from lti_tool.db import Database
 from lti_tool.lti.claims import AGS, GROUPS, LTI, NOTICES, NRPS
-from lti_tool.lti.nonces import forget_nonces
+from lti_tool.lti.login import forget_nonces
 from lti_tool.signing import fingerprint
+from lti_tool.tables.browser_sessions import used_nonces, web_sessions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.people import trainees
-from lti_tool.tables.visits import used_nonces, web_sessions
 from tests.clock import TestClock
 from tests.platform import ABSENT, INSTRUCTOR, SCOPE, Platform, code_of, parameters_of
 

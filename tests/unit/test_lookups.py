@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lti_tool.lookups import BoundedLookups
+from lti_tool.http import BoundedLookups
 
 ADDRESS = "93.184.216.34"
 

@@ -11,26 +11,26 @@ import responses
 from sqlalchemy import select
 
 from lti_tool import people
+from lti_tool.attendance import live_sessions, locking, queries, reviews
+from lti_tool.attendance.queries import AttendedDay
+from lti_tool.context import House, build_house
+from lti_tool.credit import awards, claims
 from lti_tool.db import Database
-from lti_tool.grades import awards, claims
-from lti_tool.house import House, build_house
-from lti_tool.publication import Published, current, publish
-from lti_tool.sessions import days, live_sessions, locking
-from lti_tool.sessions.by_hand import reviews
-from lti_tool.sessions.days import AttendedDay
+from lti_tool.gates.publication import publish
+from lti_tool.programme.versions import Published, current
 from lti_tool.settings import Settings
-from lti_tool.tables.evidence import zoom_inbox
-from lti_tool.tables.housekeeping import tasks
+from lti_tool.tables.operations import tasks
+from lti_tool.tables.zoom import zoom_inbox
 from lti_tool.tasks import Worker
-from lti_tool.wiring import build_worker
+from lti_tool.worker import build_worker
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.clock import TestClock
 from tests.conftest import DEMO_PROGRAMME
 from tests.reporting_zoom import ReportingZoom, with_credentials
 from tests.training_day import add_licence
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.schemas import read_notice
 
 CAST = people_of("breakouts", "late", "reconnects", "away_for_lunch")
 DAY = whole_day(*CAST)
@@ -110,7 +110,7 @@ def state(house: House, session_id: int) -> str:
 
 def day_of(house: House, session_id: int, email: str) -> AttendedDay:
     with house.database.read() as connection:
-        return next(each for each in days.of_session(connection, session_id) if each.email == email)
+        return next(each for each in queries.of_session(connection, session_id) if each.email == email)
 
 
 def awarded(house: House, session_id: int, email: str) -> list[tuple[str, Decimal]]:
@@ -215,7 +215,7 @@ def test_late_evidence_is_settled_again_and_the_session_stays_reconciled(
     deliver(house, late)
     pass_time(worker, clock, 95)
     with house.database.read() as connection:
-        assert len(days.of_session(connection, session_id)) == len(CAST) + 1
+        assert len(queries.of_session(connection, session_id)) == len(CAST) + 1
     assert state(house, session_id) == "reconciled"
 
 
@@ -266,7 +266,7 @@ def test_what_is_odd_in_a_report_is_flagged_and_never_silent(
     assert ("report_missing" in missing.flags, missing.needs_review, missing.is_provisional) == (True, True, True)
     assert (whole.day["report"]["difference_seconds"], whole.needs_review) == (0, False)
     with house.database.read() as connection:
-        unknown = [each for each in days.of_session(connection, session_id) if each.trainee_id is None]
+        unknown = [each for each in queries.of_session(connection, session_id) if each.trainee_id is None]
     assert [each.display_name for each in unknown] == ["Person late"]
 
 

@@ -7,18 +7,18 @@ import pytest
 from sqlalchemy import select
 
 from lti_tool import people
-from lti_tool.grades import ledger
-from lti_tool.sessions import days
+from lti_tool.attendance import queries
+from lti_tool.grades import scores
 from lti_tool.tables.courses import enrolments, roster_members
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainees
-from lti_tool.wiring import build_worker
+from lti_tool.worker import build_worker
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.platform import Platform
 from tests.roster import MEMBERS_URL, person
 from tests.training_day import FIVE, MEETING, NINE, add_licence, add_place, add_session, add_trainee
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.schemas import read_notice
 
 ROSTER_SCOPE = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"
 SCORE_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
@@ -73,7 +73,7 @@ def work(worker, clock):
 
 def attended(database, session_id):
     with database.read() as connection:
-        return [(each.trainee_id, each.email, each.completed) for each in days.of_session(connection, session_id)]
+        return [(each.trainee_id, each.email, each.completed) for each in queries.of_session(connection, session_id)]
 
 
 def test_who_never_launched_is_matched_settled_credited_and_scored_once_the_roster_names_them(
@@ -89,7 +89,7 @@ def test_who_never_launched_is_matched_settled_credited_and_scored_once_the_rost
         (trainee_id,) = people.with_email(connection, "trainee1@example.org")
         assert connection.scalar(select(enrolments.c.last_launch_at)) is None
         assert list(connection.scalars(select(completions.c.trainee_id))) == [trainee_id]
-        (score,) = ledger.rows(connection)
+        (score,) = scores.rows(connection)
     assert attended(database, session_id) == [(trainee_id, "trainee1@example.org", True)]
     assert (score.status, score.user_id, score.delivered_given) == ("delivered", "user-1", 100.0)
     assert b'"userId": "user-1"' in scored.calls[0].request.body
@@ -154,5 +154,5 @@ def test_who_leaves_the_roster_keeps_attendance_completion_and_score(
     assert attended(database, session_id) == before
     with database.read() as connection:
         assert connection.scalar(select(roster_members.c.left_at)) is not None
-        assert [row.status for row in ledger.rows(connection)] == ["delivered"]
+        assert [row.status for row in scores.rows(connection)] == ["delivered"]
         assert connection.scalar(select(completions.c.ended_at)) is None

@@ -12,9 +12,8 @@ from sqlalchemy import Row, func, select
 from lti_tool import audit
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
-from lti_tool.grades.crew import Crew
-from lti_tool.tables.housekeeping import audit_log, tasks
-from lti_tool.tasks import LEASE, MAX_ATTEMPTS, Worker, backoff, enqueue, queue_age_seconds
+from lti_tool.tables.operations import audit_log, tasks
+from lti_tool.tasks import LEASE, MAX_ATTEMPTS, Crew, Worker, backoff, enqueue, queue_age_seconds
 from tests.clock import TestClock
 
 

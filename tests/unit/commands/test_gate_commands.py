@@ -15,7 +15,7 @@ from lti_tool.commands.gate import gate
 from lti_tool.commands.licence import licence
 from lti_tool.commands.retreat import retreat
 from lti_tool.db import Database
-from lti_tool.publication import Published
+from lti_tool.programme.versions import Published
 from lti_tool.settings import Settings
 from tests.unit.people_of_tests import launched
 

@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import update
 
+from lti_tool.attendance.settlement import settle
 from lti_tool.commands.console import TellingGroup
 from lti_tool.commands.match import match
-from lti_tool.sessions.settlement import settle
 from lti_tool.tables.live_sessions import live_sessions
 from tests.training_day import FIVE, MEETING, WHOLE_DAY, add_session, add_trainee, present
 

@@ -10,12 +10,12 @@ from cryptography.fernet import Fernet
 from sqlalchemy import insert, text
 
 from lti_tool.commands import main
+from lti_tool.context import House
 from lti_tool.db import Database
-from lti_tool.house import House
 from lti_tool.lti import registration
 from lti_tool.migrations import head
-from lti_tool.publication import Published
-from lti_tool.tables.housekeeping import tasks
+from lti_tool.programme.versions import Published
+from lti_tool.tables.operations import tasks
 from lti_tool.tasks import now_utc
 from tests.conftest import FIELD_KEY
 from tests.training_day import add_session

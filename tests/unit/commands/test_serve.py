@@ -14,8 +14,8 @@ from sqlalchemy import select
 from lti_tool.commands.serve import FINISH_SECONDS
 from lti_tool.db import Database
 from lti_tool.migrations import head, present_revision
-from lti_tool.publication import current
-from lti_tool.tables.evidence import zoom_inbox
+from lti_tool.programme.versions import current
+from lti_tool.tables.zoom import zoom_inbox
 from sandbox.ports import free_port
 from tests.conftest import DEMO_PROGRAMME, FIELD_KEY, ZOOM_SECRET
 from tests.postgres import Postgres

@@ -7,15 +7,15 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, update
 
+from lti_tool.attendance.settlement import settle
 from lti_tool.commands.attendance import attendance
 from lti_tool.commands.console import TellingGroup
 from lti_tool.commands.credit import credit
 from lti_tool.commands.grades import grades
 from lti_tool.commands.session import session
-from lti_tool.consequences import follow_attendance
-from lti_tool.sessions.settlement import settle
-from lti_tool.tables.housekeeping import audit_log
+from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
+from lti_tool.tables.operations import audit_log
 from lti_tool.tables.scores import scores
 from tests.training_day import (
     FIVE,

@@ -8,20 +8,20 @@ from click.testing import CliRunner, Result
 from sqlalchemy import update
 
 from lti_tool import people
+from lti_tool.attendance import live_sessions, queries
+from lti_tool.attendance.evidence_gaps import GAPS
 from lti_tool.commands.console import TellingGroup
 from lti_tool.commands.zoom import zoom
 from lti_tool.db import Database
-from lti_tool.publication import Published
-from lti_tool.sessions import days, live_sessions
-from lti_tool.sessions.evidence_gaps import GAPS
+from lti_tool.programme.versions import Published
 from lti_tool.settings import Settings
-from lti_tool.tables import metadata
+from lti_tool.tables.types import metadata
 from sandbox.zoom.training_day import TrainingDay, encode
 from tests.tampering import tamper
 from tests.zoom_day import MEETING, OPENS, people_of
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
-from zoom_adapter.schemas import read_notice
 
 GATEHOUSE = TellingGroup("gatehouse", commands={"zoom": zoom})
 # A class that is over by any clock.
@@ -71,7 +71,7 @@ def test_replay_settles_every_session_the_inbox_speaks_of(
     settled = {"session": session_id, "result": "settled", "changed": 1}
     assert (result.exit_code, json.loads(result.stdout)) == (0, [settled])
     with database.read() as connection:
-        (person,) = days.of_session(connection, session_id)
+        (person,) = queries.of_session(connection, session_id)
     assert (person.completed, person.seconds_present) == (True, 390 * 60)
 
 

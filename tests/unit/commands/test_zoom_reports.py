@@ -9,18 +9,18 @@ from click.testing import CliRunner, Result
 from sqlalchemy import select, update
 
 from lti_tool import people
+from lti_tool.attendance import live_sessions
 from lti_tool.commands import main
 from lti_tool.db import Database
-from lti_tool.publication import Published
-from lti_tool.sessions import live_sessions
+from lti_tool.programme.versions import Published
 from lti_tool.settings import Settings
-from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.live_sessions import live_sessions as table
+from lti_tool.tables.operations import tasks
 from sandbox.zoom.training_day import TrainingDay, encode
 from tests.reporting_zoom import ReportingZoom
 from tests.zoom_day import MEETING, OPENS, people_of
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.schemas import read_notice
 
 # A class that is over by any clock; nobody's stay in it ended by a webhook after lunch.
 OPENED = OPENS.replace(year=2024)

@@ -6,18 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lti_tool.gates.decision import Decision, Node
 from lti_tool.gates.evaluate import evaluate
-from lti_tool.gates.evidence import (
-    Completion,
-    EquivalencyRequest,
-    Facts,
-    Licence,
-    RetreatRecord,
-    StaffException,
-)
-from lti_tool.gates.tree import Decision, Node
+from lti_tool.gates.facts import Completion, EquivalencyRequest, Facts, Licence, RetreatRecord, StaffException
+from lti_tool.programme.loader import read_programme
 from lti_tool.programme.model import Gate, Programme
-from lti_tool.programme.reader import read_programme
 
 AT = datetime(2024, 8, 1, 16, 0, tzinfo=UTC)
 BEFORE = datetime(2024, 7, 1, 16, 0, tzinfo=UTC)

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from lti_tool.gates.evidence import Facts
+from lti_tool.gates.facts import Facts
 from tests.unit.gates.people_and_programmes import completed, demo, exception, facts, licence, request, roster_entry
 
 MODULES = ("F1", "F3", "F4", "ST_MUS")

@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from lti_tool.db import Database
 from lti_tool.errors import AccessDenied, BadInput, Conflict, GatehouseError, NotFound
-from lti_tool.gates import completions, decisions, exceptions
-from lti_tool.publication import Published
-from lti_tool.tables.housekeeping import audit_log
+from lti_tool.gates import completions, decide, exceptions
+from lti_tool.programme.versions import Published
+from lti_tool.tables.operations import audit_log
 from tests.training_day import add_session, add_trainee
 from tests.unit.gates.people_and_programmes import demo
 from tests.unit.people_of_tests import launched
@@ -82,7 +82,7 @@ def test_a_completion_is_ended_with_a_reason_and_can_be_recorded_anew(
         completions.end_completion(
             connection, first, reason="another person", actor=STAFF, confirmed_by="staff:998", now=later
         )
-        shut = decisions.ask(connection, published, person, "F2", later)
+        shut = decide.ask(connection, published, person, "F2", later)
         assert shut.unmet()[0].params["why"] == "another person"
         with pytest.raises(Conflict) as twice:
             completions.end_completion(connection, first, reason="again", actor="cli", now=later)
@@ -126,7 +126,7 @@ class TestExceptions:
                 connection, demo(), trainee_id=ada, offering_id="F2", reason=" agreed by phone ", actor=STAFF, now=now
             )
             [row] = exceptions.active(connection, now.date())
-            opened = [decisions.ask(connection, published, person, "F2", now).open for person in (ada, ben)]
+            opened = [decide.ask(connection, published, person, "F2", now).open for person in (ada, ben)]
             assert completions.of_trainee(connection, ada) == [], "it is never a completion"
             assert exceptions.active(connection, now.date() + timedelta(days=91)) == []
         assert opened == [True, False]
@@ -143,7 +143,7 @@ class TestExceptions:
             with pytest.raises(BadInput):
                 exceptions.end(connection, granted, reason="", actor=STAFF, now=now)
             exceptions.end(connection, granted, reason="no longer needed", actor=STAFF, now=now)
-            assert not decisions.ask(connection, published, ada, "F2", now).open
+            assert not decide.ask(connection, published, ada, "F2", now).open
             with pytest.raises(Conflict):
                 exceptions.end(connection, granted, reason="no longer needed", actor=STAFF, now=now)
             with pytest.raises(NotFound):

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, func, select, update
 
 from lti_tool.db import Database
 from lti_tool.errors import AccessDenied, BadInput, Conflict, GatehouseError, NotFound
-from lti_tool.gates import decisions, equivalency
-from lti_tool.publication import Published
+from lti_tool.gates import decide as decisions
+from lti_tool.gates import equivalency
+from lti_tool.programme.versions import Published
 from lti_tool.tables.gates import completions, equivalency_requests
-from lti_tool.tables.housekeeping import audit_log
+from lti_tool.tables.operations import audit_log
 from tests.unit.gates.people_and_programmes import demo
 from tests.unit.people_of_tests import launched
 

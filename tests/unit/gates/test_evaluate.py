@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lti_tool.gates.evaluate import evaluate
-from lti_tool.gates.evidence import Attestation, Clearance, Facts, Invitation
+from lti_tool.gates.facts import Attestation, Clearance, Facts, Invitation
 from tests.unit.gates.people_and_programmes import (
     AT,
     BEFORE,

@@ -7,11 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lti_tool.gates.decision import Decision, walk
 from lti_tool.gates.evaluate import evaluate
-from lti_tool.gates.evidence import Facts
-from lti_tool.gates.reasons import REASONS
-from lti_tool.gates.sentences import heading, learner_sentence, shortest_way, staff_sentence
-from lti_tool.gates.tree import Decision, walk
+from lti_tool.gates.facts import Facts
+from lti_tool.gates.wording import REASONS, heading, learner_sentence, shortest_way, staff_sentence
 from tests.unit.gates import rule_strategies as some
 from tests.unit.gates.people_and_programmes import AT, RETREAT, with_gate
 

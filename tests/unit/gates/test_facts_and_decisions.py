@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import Connection, event, select
 
 from lti_tool.db import Database
-from lti_tool.gates import completions, decisions, equivalency, exceptions
+from lti_tool.gates import completions, decide, equivalency, exceptions
+from lti_tool.gates.decide import KINDS, load_facts
 from lti_tool.gates.evaluate import evaluate
-from lti_tool.gates.facts import KINDS, load_facts
-from lti_tool.publication import Published
-from lti_tool.retreats import roster
+from lti_tool.programme.versions import Published
+from lti_tool.retreats import attendance
 from lti_tool.tables.gates import decisions as table
 from tests.unit.gates.people_and_programmes import demo, with_gate
 from tests.unit.people_of_tests import launched, licensed
@@ -44,7 +44,7 @@ def test_every_kind_of_fact_is_loaded(database: Database, now: datetime) -> None
         done = completions.complete(connection, person, "F1", now.date(), "staff", actor="staff:99", now=now)
         asked = prati(connection, person, now)
         held = licensed(connection, person, now)
-        present = roster.mark_attended(
+        present = attendance.mark_attended(
             connection, demo(), trainee_id=person, retreat_id="RT_EXP", starts_on=date(2024, 9, 4), actor="cli", now=now
         )
         granted = exceptions.grant(
@@ -78,7 +78,7 @@ def test_asking_reads_only_what_the_gate_needs(database: Database, published: Pu
     with database.write() as connection:
         person = launched(connection, now)
     with database.read() as connection, counted(database) as statements:
-        assert not decisions.ask(connection, published, person, "F2", now).open
+        assert not decide.ask(connection, published, person, "F2", now).open
     assert len(statements) == 3, "completions, requests, exceptions"
 
 
@@ -97,10 +97,10 @@ def test_a_new_fact_opens_at_the_next_question_and_the_past_stays_as_it_was(
     later = now + timedelta(hours=1)
     with database.write() as connection:
         person = launched(connection, now)
-        shut = decisions.ask(connection, published, person, "F2", now)
+        shut = decide.ask(connection, published, person, "F2", now)
         completions.complete(connection, person, "F1", now.date(), "staff", actor="cli", now=later)
-        opened = decisions.ask(connection, published, person, "F2", later)
-        again = decisions.ask(connection, published, person, "F2", now)
+        opened = decide.ask(connection, published, person, "F2", later)
+        again = decide.ask(connection, published, person, "F2", now)
     assert (shut.open, opened.open) == (False, True)
     assert again.digest == shut.digest
 
@@ -108,8 +108,8 @@ def test_a_new_fact_opens_at_the_next_question_and_the_past_stays_as_it_was(
 def test_a_recorded_decision_can_be_read_again(database: Database, published: Published, now: datetime) -> None:
     with database.write() as connection:
         person = launched(connection, now)
-        decision = decisions.ask(connection, published, person, "F2", now)
-        decisions.record(connection, decision, "launch")
+        decision = decide.ask(connection, published, person, "F2", now)
+        decide.record(connection, decision, "launch")
         row = connection.execute(select(table)).one()
     assert (row.trainee_id, row.offering_id, row.route, row.open, row.status) == (
         person,
@@ -128,8 +128,8 @@ def test_a_broken_rule_is_told_to_the_log_with_its_path(
     broken = Published(4, with_gate({"any": [{"completed": {"module": "F99"}}]}))
     unreadable = Published(5, with_gate({"bogus": 1}))
     with caplog.at_level(logging.ERROR), database.read() as connection:
-        assert not decisions.ask(connection, broken, 7, "F2", now).open
-        assert not decisions.ask(connection, unreadable, 7, "F2", now).open
+        assert not decide.ask(connection, broken, 7, "F2", now).open
+        assert not decide.ask(connection, unreadable, 7, "F2", now).open
     first, second = caplog.records
     assert vars(first)["path"] == "gates.F2.rule.any[0].completed"
     assert vars(second)["reason"] == "rule_unreadable"
@@ -139,6 +139,6 @@ def test_an_ordinary_closed_gate_is_no_incident(
     database: Database, published: Published, now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR), database.read() as connection:
-        decisions.ask(connection, published, 7, "F2", now)
-        decisions.ask(connection, published, 7, "RT_DIA", now)
+        decide.ask(connection, published, 7, "F2", now)
+        decide.ask(connection, published, 7, "RT_DIA", now)
     assert caplog.records == []

@@ -11,12 +11,11 @@ from sqlalchemy import Connection, func, select
 
 from lti_tool.db import Database
 from lti_tool.errors import BadInput, Conflict
-from lti_tool.gates import completions, decisions, import_file
-from lti_tool.gates.import_file import OUTCOMES, inert, normal, read_lines
-from lti_tool.gates.imports import ImportReport, import_csv
+from lti_tool.gates import completion_import, completions, decide
+from lti_tool.gates.completion_import import OUTCOMES, ImportReport, import_csv, inert, normal, read_lines
 from lti_tool.programme.model import EarlierModule, Programme
-from lti_tool.publication import Published
-from lti_tool.tables import gates as tables
+from lti_tool.programme.versions import Published
+from lti_tool.tables import gates
 from tests.unit.gates.people_and_programmes import demo
 from tests.unit.people_of_tests import launched
 
@@ -75,7 +74,7 @@ def everybody(database: Database, now: datetime) -> None:
 def test_every_row_has_exactly_one_outcome_and_the_sums_add_up(database: Database, now: datetime) -> None:
     with database.read() as connection:
         report = run(connection, EVERYTHING, now)
-        assert connection.scalar(select(func.count()).select_from(tables.completions)) == 0, "a preview writes nothing"
+        assert connection.scalar(select(func.count()).select_from(gates.completions)) == 0, "a preview writes nothing"
     assert outcomes(report) == EXPECTED
     assert list(report.counts) == list(OUTCOMES)
     assert sum(report.counts.values()) == len(report.rows) == len(EXPECTED)
@@ -103,7 +102,7 @@ def test_a_commit_writes_what_the_preview_showed_and_a_second_one_changes_nothin
         assert again.counts["new"] == 0
         assert again.counts["same"] == 3
         assert len(completions.in_force(connection)) == 2
-        assert decisions.ask(connection, published, rows[0].trainee_id, "F2", now).open
+        assert decide.ask(connection, published, rows[0].trainee_id, "F2", now).open
 
 
 @pytest.mark.usefixtures("everybody")
@@ -121,7 +120,7 @@ def test_an_existing_record_is_never_overwritten(database: Database, now: dateti
     content = a_file("email,ada@example.org,,,F1,2024-07-13,,")
     with database.write() as connection:
         made = completions.complete(connection, 1, "F1", date(2023, 1, 1), "staff", actor="cli", now=now)
-        assert outcomes(run(connection, content, now, commit=import_file.digest_of(content))) == ["conflict"]
+        assert outcomes(run(connection, content, now, commit=completion_import.digest_of(content))) == ["conflict"]
         assert made is not None
         completions.end_completion(connection, made, reason="a mistake", actor="cli", now=now)
         assert outcomes(run(connection, content, now)) == ["new"], "another date than the one taken back"
@@ -149,12 +148,12 @@ def test_legacy_titles_resolve_inside_the_legacy_catalogue_and_count_through_con
         "email,ada@example.org,Workshop L_RES1,legacy,,2019-07-13,,",
     )
     with database.write() as connection:
-        report = run(connection, content, now, programme=programme, commit=import_file.digest_of(content))
+        report = run(connection, content, now, programme=programme, commit=completion_import.digest_of(content))
         assert outcomes(report) == ["new", "new", "unknown_module", "unknown_module"]
         assert [row.module_id for row in completions.in_force(connection)] == ["L1", "L2"]
         opened = Published(9, programme)
-        assert decisions.ask(connection, opened, 1, "F2", now).open, "L1 counts for Module 1"
-        recommended = decisions.ask(connection, opened, 1, "RT_EXP", now).recommended
+        assert decide.ask(connection, opened, 1, "F2", now).open, "L1 counts for Module 1"
+        recommended = decide.ask(connection, opened, 1, "RT_EXP", now).recommended
         assert recommended is not None
         assert recommended.progress == (1, 5), "L2 counts for nothing: nobody confirmed its row"
 
@@ -172,7 +171,7 @@ def test_two_modules_of_one_title_are_ambiguous(database: Database, now: datetim
 def test_formulas_and_control_characters_are_kept_inert(database: Database, now: datetime) -> None:
     content = a_file('email,ada@example.org,,,F1,2024-07-13,,"=HYPERLINK(""http://example.org"")\x07\n+1"')
     with database.write() as connection:
-        run(connection, content, now, commit=import_file.digest_of(content))
+        run(connection, content, now, commit=completion_import.digest_of(content))
         [row] = completions.in_force(connection)
     assert row.evidence.endswith('note: \'=HYPERLINK("http://example.org")  +1')
 
@@ -206,8 +205,8 @@ def test_hostile_keys_are_only_keys(database: Database, now: datetime) -> None:
         (a_file(head="person_key_type,person_key,completed_on"), "import_columns_wrong"),
         (a_file(head="person_key,module,completed_on"), "import_columns_wrong"),
         (b"PK\x03\x04 a spreadsheet", "import_columns_wrong"),
-        (b"x" * (import_file.MAX_BYTES + 1), "import_too_large"),
-        (a_file(*["a,b"] * (import_file.MAX_ROWS + 1)), "import_too_large"),
+        (b"x" * (completion_import.MAX_BYTES + 1), "import_too_large"),
+        (a_file(*["a,b"] * (completion_import.MAX_ROWS + 1)), "import_too_large"),
     ],
 )
 def test_a_file_that_is_no_such_list_is_refused_whole(content: bytes, code: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.gates.conditions import Completed, CompletedAny, Group, LicenceActive, Members
-from lti_tool.gates.rules import UnreadableRule, check_gates, parse_rule, rule_digest
+from lti_tool.gates.conditions import Completed, CompletedAny, Group, LicenceActive, Members, UnreadableRule, parse_rule
+from lti_tool.gates.validation import check_gates, rule_digest
 from lti_tool.programme.model import Gate, Programme
 from tests.unit.gates import rule_strategies as some
 from tests.unit.gates.people_and_programmes import demo, with_gate

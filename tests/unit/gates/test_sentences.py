@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from lti_tool.gates.conditions import Condition
-from lti_tool.gates.grammar import parse_rule
-from lti_tool.gates.reasons import REASONS
-from lti_tool.gates.sentences import gate_in_words, heading, learner_sentence, rule_in_words, staff_sentence
+from lti_tool.gates.conditions import Condition, parse_rule
+from lti_tool.gates.wording import REASONS, gate_in_words, heading, learner_sentence, rule_in_words, staff_sentence
 from tests.unit.gates.people_and_programmes import (
     BEFORE,
     completed,

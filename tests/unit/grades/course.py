@@ -4,13 +4,14 @@ from functools import partial
 
 from sqlalchemy import select, update
 
-from lti_tool.consequences import follow_attendance
-from lti_tool.grades import ledger, line_items
+from lti_tool.attendance.settlement import settle
+from lti_tool.context import build_house
+from lti_tool.grades import line_items
+from lti_tool.grades import scores as ledger
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
+from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.grades.reconcile import Reconciler
-from lti_tool.house import build_house
-from lti_tool.sessions.settlement import settle
 from lti_tool.tables import scores as tables
 from lti_tool.tables.courses import placements
 from lti_tool.tables.live_sessions import attendances

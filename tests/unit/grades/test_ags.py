@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lti_tool.errors import BadInput
 from lti_tool.grades.ags import interpret, next_timestamp, score_body, timestamp_text
-from lti_tool.grades.columns import whole_maximum
+from lti_tool.grades.line_items import whole_maximum
 from lti_tool.lti.quirks import PROFILES
 
 NOON = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)

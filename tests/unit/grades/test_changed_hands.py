@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from lti_tool import publication
-from lti_tool.courses import mapping
 from lti_tool.errors import Conflict
-from lti_tool.grades import ledger, regrades
+from lti_tool.grades import scores
 from lti_tool.grades.ags import Verdict
-from lti_tool.grades.due_scores import claim_due, record
-from lti_tool.wiring import Sweep
+from lti_tool.grades.delivery import claim_due, record
+from lti_tool.platforms import course_units
+from lti_tool.programme import versions
+from lti_tool.worker import Sweep
 from tests.simulated_platform import DECLARATIVE_SCOPES
 from tests.training_day import HALF_A_DAY, MODULE, WHOLE_DAY
 from tests.unit.grades.course import Taught
@@ -34,8 +34,8 @@ def take_over(taught):
 
 def assign(course, place, module_id):
     with course.database.write() as connection:
-        programme = publication.current(connection).programme
-        mapping.assign(connection, programme, place, module_id, actor="staff:9", now=course.clock())
+        programme = versions.current(connection).programme
+        course_units.assign(connection, programme, place, module_id, actor="staff:9", now=course.clock())
 
 
 @pytest.mark.parametrize("verdict", [LATER, TAKEN], ids=["on its way", "delivered"])
@@ -71,13 +71,13 @@ def test_a_column_that_meant_something_else_for_a_while_gets_its_score_again(cou
     taught.deliver()
     assert taught.platform.share(taught.url, taught.user) == pytest.approx(0.423)
     with taught.course.database.read() as connection:
-        assert ledger.without_score(connection, taught.clock() - timedelta(days=1)) == []
+        assert scores.without_score(connection, taught.clock() - timedelta(days=1)) == []
 
 
 def test_a_grade_that_staff_keep_stays_kept_when_its_column_comes_back(taught):
     taught.enter(0.9)
     taught.look(minutes=5)
-    taught.decide(regrades.keep_theirs)
+    taught.decide(scores.keep_theirs)
     for meaning in ("ce", "completion"):
         taught.clock.advance(minutes=1)
         taught.course.launch(taught.place, score_meaning=meaning)
@@ -92,7 +92,7 @@ def test_nobody_can_send_a_score_to_a_column_that_is_another_module_s(taught):
     taught.look(minutes=5)
     take_over(taught)
     with pytest.raises(Conflict) as refused:
-        taught.decide(regrades.send_ours)
+        taught.decide(scores.send_ours)
     assert refused.value.code == "regrade_missing"
 
 
@@ -101,7 +101,7 @@ def test_a_missing_score_is_not_sent_again_to_a_column_that_is_another_module_s(
     taught.look(minutes=5)
     take_over(taught)
     with pytest.raises(Conflict):
-        taught.course.write(regrades.try_again, taught.row.id)
+        taught.course.write(scores.try_again, taught.row.id)
 
 
 def test_a_unit_that_staff_give_another_module_shows_that_module_s_score(course_on):

@@ -10,16 +10,18 @@ from time import sleep
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from lti_tool import licences, publication
-from lti_tool.consequences import follow_attendance, reconsider
+from lti_tool.attendance.settlement import settle
+from lti_tool.credit import awards, claims, licences
+from lti_tool.credit.settled_attendance import attended_day
 from lti_tool.errors import BadInput, Conflict
-from lti_tool.grades import awards, claims, ledger
-from lti_tool.grades.settled_days import attended_day
-from lti_tool.sessions.settlement import settle
+from lti_tool.gates import publication
+from lti_tool.grades import scores
+from lti_tool.grades.outcomes import follow_attendance, reconsider
+from lti_tool.programme import versions
 from lti_tool.tables.credit import awards as awards_table
 from lti_tool.tables.gates import completions
-from lti_tool.tables.housekeeping import audit_log
 from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.operations import audit_log
 from tests.conftest import DEMO_PROGRAMME
 from tests.training_day import (
     DAY,
@@ -288,7 +290,7 @@ def test_the_fee_that_staff_record_makes_the_claim_ready(database, now, stage):
     with database.write() as connection:
         from_now_on = publication.publish(connection, text, "fees.yaml", actor="cli", now=now)
         stage.session_id = add_session(
-            connection, publication.version(connection, from_now_on), now, starts=date(2026, 11, 12)
+            connection, versions.version(connection, from_now_on), now, starts=date(2026, 11, 12)
         )
     stage.licence()
     stage.settle(stay(2880, 3360), ended_at=at(3360))
@@ -346,7 +348,7 @@ def test_the_score_follows_in_the_same_transaction(stage):
         enrol(connection, registration_id, stage.trainee_id, stage.now)
     stage.settle(*WHOLE_DAY)
     with stage.database.read() as connection:
-        (score,) = ledger.rows(connection)
+        (score,) = scores.rows(connection)
     assert (score.desired_given, score.desired_maximum, score.status) == (100.0, 100.0, "waiting")
     assert score.desired_comment == "390 of 390 instructional minutes. CE: 6.5 credits (APA)."
 

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.grades.checklist import ClaimCase, Licence, StaffFact
-from lti_tool.grades.claim_lines import document_row
-from lti_tool.grades.credit import decide_claim
+from lti_tool.attendance.agenda import lay_out
+from lti_tool.attendance.evidence import WAITING_ROOM
+from lti_tool.attendance.minutes import attend
+from lti_tool.credit.checklist import ClaimCase, Licence, StaffFact, decide_claim, document_row
+from lti_tool.programme.loader import read_programme
 from lti_tool.programme.model import ScorePolicy
-from lti_tool.programme.reader import read_programme
-from lti_tool.sessions.agenda import lay_out
-from lti_tool.sessions.attendance import WAITING_ROOM, attend
 from tests.conftest import DEMO_PROGRAMME
 from tests.training_day import DAY, MODULE, stay
 

@@ -9,8 +9,7 @@ from sqlalchemy import insert, select, update
 
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 from lti_tool.grades.ags import Verdict
-from lti_tool.grades.delivery import Deliverer
-from lti_tool.grades.due_scores import LEASE, MOST_ATTEMPTS, MOST_TIMESTAMPS, claim_due, record
+from lti_tool.grades.delivery import LEASE, MOST_ATTEMPTS, MOST_TIMESTAMPS, Deliverer, claim_due, record
 from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS
 from lti_tool.lti.platform_api import Answer
 from lti_tool.tables.platforms import registrations

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from lti_tool.grades import regrades
-from lti_tool.grades.plain_answers import in_words
+from lti_tool.grades import scores as regrades
+from lti_tool.grades.wording import in_words
 from lti_tool.tables.scores import scores
 from tests.training_day import HALF_A_DAY, stay
 from tests.unit.grades.course import Taught

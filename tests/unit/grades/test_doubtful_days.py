@@ -6,11 +6,12 @@ from functools import partial
 import pytest
 from sqlalchemy import insert
 
-from lti_tool.consequences import follow_attendance, reconsider
-from lti_tool.grades import awards, claims
-from lti_tool.publication import current, publish
-from lti_tool.sessions import days
-from lti_tool.sessions.settlement import LAST_WORD, settle
+from lti_tool.attendance import queries
+from lti_tool.attendance.settlement import LAST_WORD, settle
+from lti_tool.credit import awards, claims
+from lti_tool.gates.publication import publish
+from lti_tool.grades.outcomes import follow_attendance, reconsider
+from lti_tool.programme.versions import current
 from lti_tool.tables.presence import attendance_reviews
 from tests.conftest import DEMO_PROGRAMME
 from tests.training_day import FIVE, MODULE, WHOLE_DAY, add_licence, add_session, add_trainee, present
@@ -29,7 +30,7 @@ class World:
 
     def review(self, at):
         with self.database.write() as connection:
-            day = days.of_trainee_in(connection, self.trainee_id, self.session_id)
+            day = queries.of_trainee_in(connection, self.trainee_id, self.session_id)
             row = {"live_session_id": day.session_id, "person_key": day.person_key, "input_digest": day.input_digest}
             said = {"reason": "The room was seen by both trainers.", "made_by": "staff:1", "made_at": at}
             connection.execute(insert(attendance_reviews), row | said)

@@ -7,12 +7,14 @@ from threading import Thread
 import pytest
 from sqlalchemy import select, update
 
-from lti_tool import publication
-from lti_tool.consequences import follow_attendance
-from lti_tool.gates import completions
+from lti_tool.attendance.settlement import settle
+from lti_tool.gates import completions, publication
 from lti_tool.gates.completions import complete
-from lti_tool.grades import ledger, line_items, regrades
-from lti_tool.sessions.settlement import settle
+from lti_tool.grades import line_items
+from lti_tool.grades import scores as ledger
+from lti_tool.grades import scores as regrades
+from lti_tool.grades.outcomes import follow_attendance
+from lti_tool.programme import versions
 from lti_tool.tables.courses import placements
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.scores import scores
@@ -267,7 +269,7 @@ def ce_course(database, published, now):
     with database.write() as connection:
         text = text.replace("single_line_item: completion", "single_line_item: ce")
         number = publication.publish(connection, text, "ce.yaml", actor="cli", now=now)
-        return Course(database, connection, publication.version(connection, number), now)
+        return Course(database, connection, versions.version(connection, number), now)
 
 
 def test_a_ce_line_item_hears_nothing_before_the_award(ce_course):

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from lti_tool.grades import due_searches, line_items
-from lti_tool.grades.due_scores import LEASE
+from lti_tool.gates.publication import publish
+from lti_tool.grades import line_item_search, line_items
+from lti_tool.grades.delivery import LEASE
 from lti_tool.grades.line_item_search import LineItemSearch
-from lti_tool.publication import publish
 from lti_tool.tables.platforms import registrations
 from tests.conftest import DEMO_PROGRAMME
 from tests.simulated_platform import DECLARATIVE_SCOPES, EVERY_SCOPE, SCOPE
@@ -293,9 +293,9 @@ def test_two_workers_make_one_column_for_each_unit_and_one_for_the_credit(course
 def test_who_lost_the_lease_makes_nothing(course_on, clock):
     course = course_on()
     course.add_free_unit()
-    (slow,) = due_searches.claim(course.database, clock(), 1)
+    (slow,) = line_item_search.claim(course.database, clock(), 1)
     clock.at += LEASE + timedelta(seconds=1)
-    (fast,) = due_searches.claim(course.database, clock(), 1)
+    (fast,) = line_item_search.claim(course.database, clock(), 1)
     course.search._search(slow)
     assert course.platform.items == {}
     course.search._search(fast)
@@ -337,7 +337,7 @@ def test_a_column_of_ours_that_was_removed_is_made_again_when_staff_ask_for_it(c
     clock.advance(days=8)
     course.search.search_all()
     assert (course.columns(), course.retired(), course.trouble()) == ([], ["gone"], ["line_item_gone"])
-    course.write(due_searches.look_again, place, actor="staff:1")
+    course.write(line_item_search.look_again, place, actor="staff:1")
     course.search.search_all()
     assert (len(course.columns()), course.trouble()) == (1, [""])
 
@@ -430,7 +430,7 @@ def test_a_search_that_was_planned_while_the_clock_was_far_ahead_comes_due_all_t
     course.clock.advance(days=400)
     course.search.search_all()
     course.clock.advance(days=-380)
-    assert len(due_searches.claim(course.database, course.clock(), 1)) == 1
+    assert len(line_item_search.claim(course.database, course.clock(), 1)) == 1
 
 
 def test_a_search_is_not_due_again_and_again_when_the_clock_is_set_back(course_on):
@@ -438,6 +438,6 @@ def test_a_search_is_not_due_again_and_again_when_the_clock_is_set_back(course_o
     course.add_free_unit()
     course.clock.advance(hours=-1)
     course.search.search_all()
-    assert due_searches.claim(course.database, course.clock(), 1) == []
+    assert line_item_search.claim(course.database, course.clock(), 1) == []
     course.clock.advance(hours=1)
-    assert len(due_searches.claim(course.database, course.clock(), 1)) == 1
+    assert len(line_item_search.claim(course.database, course.clock(), 1)) == 1

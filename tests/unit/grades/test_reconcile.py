@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import select, update
 
 from lti_tool.errors import Conflict, NotFound
-from lti_tool.grades import line_items, reconcile, regrades
-from lti_tool.grades.seen import LOOKS, Value, compare, next_look
+from lti_tool.grades import line_items, reconcile
+from lti_tool.grades import scores as regrades
+from lti_tool.grades.ags import LOOKS, Value, compare, next_look
 from lti_tool.tables.courses import placements
-from lti_tool.tables.housekeeping import audit_log
+from lti_tool.tables.operations import audit_log
 from lti_tool.tables.scores import scores
 from tests.simulated_platform import DECLARATIVE_SCOPES, SCOPE
 from tests.training_day import WHOLE_DAY

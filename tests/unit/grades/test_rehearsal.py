@@ -7,13 +7,13 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
-from lti_tool.consequences import follow_attendance
-from lti_tool.grades.rehearsal import rehearse
-from lti_tool.programme.bodies import CompletionPolicy
-from lti_tool.programme.policy_file import TrialPolicy
-from lti_tool.sessions import live_sessions
-from lti_tool.sessions.settlement import settle
-from lti_tool.tables import metadata
+from lti_tool.attendance import live_sessions
+from lti_tool.attendance.settlement import settle
+from lti_tool.credit.rehearsal import rehearse
+from lti_tool.grades.outcomes import follow_attendance
+from lti_tool.programme.loader import TrialPolicy
+from lti_tool.programme.model import CompletionPolicy
+from lti_tool.tables.types import metadata
 from tests.training_day import FIVE, WHOLE_DAY, add_licence, add_session, add_trainee, present, stay
 
 NO_CHANGE = TrialPolicy(None, {})

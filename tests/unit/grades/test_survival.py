@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import update
 
 from lti_tool.errors import Conflict
-from lti_tool.grades import ledger, reconcile, regrades
-from lti_tool.grades.delivery import Sender
-from lti_tool.grades.due_scores import claim_due
+from lti_tool.grades import reconcile
+from lti_tool.grades import scores as ledger
+from lti_tool.grades import scores as regrades
+from lti_tool.grades.delivery import Sender, claim_due
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.scores import scores
 from tests.clock import TestClock

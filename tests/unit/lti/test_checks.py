@@ -2,8 +2,8 @@
 
 import pytest
 
-from lti_tool.lti.checks import DEEP_LINKING_SETTINGS, Candidate, is_return_url_safe
-from lti_tool.lti.oidc import State
+from lti_tool.lti.id_token import DEEP_LINKING_SETTINGS, Candidate, is_return_url_safe
+from lti_tool.lti.login import State
 from lti_tool.lti.quirks import PROFILES
 from lti_tool.lti.registration import Registration
 from tests.clock import START

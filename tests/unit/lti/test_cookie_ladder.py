@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from lti_tool.lti.cookie_ladder import Cookie, Step, Stored, next_step
+from lti_tool.lti.login import Cookie, Step, Stored, next_step
 
 EVERY = set(product(Cookie, (False, True), (False, True), Stored))
 

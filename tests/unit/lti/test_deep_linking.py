@@ -11,14 +11,7 @@ import pytest
 from lti_tool.errors import BadInput, RefusedLaunch
 from lti_tool.http import Http
 from lti_tool.lti.claims import DL, LTI, DeepLinkingSettings
-from lti_tool.lti.deep_linking import (
-    ContentItem,
-    ItemScore,
-    item_claim,
-    offered_type,
-    sign_response,
-    verify_return_url,
-)
+from lti_tool.lti.deep_linking import ContentItem, ItemScore, item_claim, offered_type, sign_response, verify_return_url
 from lti_tool.lti.keys import ToolKey
 from lti_tool.lti.quirks import PROFILES
 from lti_tool.lti.registration import Registration

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from lti_tool.lti.doubts import doubts
 from lti_tool.lti.quirks import PROFILES
-from lti_tool.lti.registration import Registration
+from lti_tool.lti.registration import Registration, doubts
 
 KNOWN = Registration(
     id=1,

@@ -8,7 +8,7 @@ import pytest
 import responses
 
 from lti_tool.errors import AddressRefused, PlatformRefused
-from lti_tool.lti.groups import Group, fetch_groups
+from lti_tool.lti.nrps import Group, fetch_groups
 from lti_tool.lti.platform_api import PlatformApi
 from tests.platform import Platform
 

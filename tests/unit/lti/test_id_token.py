@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from flask.testing import FlaskClient
 
 from lti_tool.db import Database
-from lti_tool.lti.checks import EVERY_MESSAGE, MESSAGES
 from lti_tool.lti.claims import AGS, LTI
+from lti_tool.lti.id_token import EVERY_MESSAGE, MESSAGES
 from lti_tool.lti.roles import INSTITUTION
 from tests.clock import TestClock
 from tests.platform import (

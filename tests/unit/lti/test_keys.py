@@ -12,9 +12,9 @@ import responses
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
+from lti_tool.context import House
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
-from lti_tool.house import House
 from lti_tool.lti.keys import (
     LONGEST_PLATFORM_CACHE,
     MAX_AGE,
@@ -27,8 +27,8 @@ from lti_tool.lti.keys import (
     rotate_when_due,
     state_of,
 )
-from lti_tool.tables.housekeeping import audit_log
-from lti_tool.wiring import build_worker
+from lti_tool.tables.operations import audit_log
+from lti_tool.worker import build_worker
 from tests.clock import START, TestClock
 from tests.platform import SCOPE, Platform
 

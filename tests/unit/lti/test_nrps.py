@@ -12,7 +12,7 @@ from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 from lti_tool.http import MOST_BYTES
 from lti_tool.lti.nrps import Member, RosterPage, fetch_differences, fetch_roster
 from lti_tool.lti.platform_api import PlatformApi
-from lti_tool.lti.service_answers import of_registration
+from lti_tool.lti.service_log import of_registration
 from tests.platform import INSTRUCTOR, LEARNER, Platform
 
 pytestmark = pytest.mark.databases("sqlite")

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from lti_tool.db import Database
 from lti_tool.lti import registration
-from lti_tool.tables import metadata
+from lti_tool.tables.types import metadata
 from tests.clock import TestClock
 from tests.platform import ABSENT, TARGET, Platform, code_of, parameters_of
 

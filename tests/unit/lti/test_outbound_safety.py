@@ -24,16 +24,21 @@ from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, GatehouseError, NoAnswer, PlatformRefused, RefusedLaunch
 from lti_tool.http import MOST_BYTES, Http
 from lti_tool.lti import registration
-from lti_tool.lti.groups import fetch_groups
 from lti_tool.lti.key_sets import KeySets
 from lti_tool.lti.keys import ToolKeys
-from lti_tool.lti.line_items import LineItem, NewLineItem, change_line_item, create_line_item, find_line_items
+from lti_tool.lti.line_items import (
+    LineItem,
+    NewLineItem,
+    change_line_item,
+    create_line_item,
+    fetch_result,
+    find_line_items,
+)
 from lti_tool.lti.notices import ask_for_notices
-from lti_tool.lti.nrps import fetch_differences, fetch_roster
+from lti_tool.lti.nrps import fetch_differences, fetch_groups, fetch_roster
 from lti_tool.lti.platform_api import PlatformApi
 from lti_tool.lti.registration import origin
-from lti_tool.lti.results import fetch_result
-from lti_tool.lti.service_answers import of_registration
+from lti_tool.lti.service_log import of_registration
 from lti_tool.tables.platforms import registrations
 from tests.clock import TestClock
 from tests.platform import Platform

@@ -10,7 +10,7 @@ from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 from lti_tool.http import Reply
 from lti_tool.lti import registration
 from lti_tool.lti.platform_api import PlatformApi, Question, scores_url
-from lti_tool.lti.service_answers import of_registration
+from lti_tool.lti.service_log import of_registration
 from tests.clock import TestClock
 from tests.platform import SCOPE, Platform
 

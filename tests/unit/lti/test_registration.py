@@ -24,7 +24,7 @@ from lti_tool.lti.registration import (
     origin,
     set_status,
 )
-from lti_tool.tables.housekeeping import audit_log
+from lti_tool.tables.operations import audit_log
 
 NEW = NewRegistration(
     issuer="https://lms.example.org",

@@ -5,7 +5,7 @@ import pytest
 from lti_tool.db import Database
 from lti_tool.errors import RefusedLaunch
 from lti_tool.lti import registration
-from lti_tool.lti.remembered import Registrations
+from lti_tool.lti.registration import Registrations
 from tests.clock import TestClock
 from tests.platform import Platform
 

@@ -8,8 +8,8 @@ import responses
 
 from lti_tool.db import Database
 from lti_tool.errors import PlatformRefused
+from lti_tool.lti.line_items import Result, fetch_result, results_url
 from lti_tool.lti.platform_api import PlatformApi
-from lti_tool.lti.results import Result, fetch_result, results_url
 from tests.clock import TestClock
 from tests.platform import Platform
 

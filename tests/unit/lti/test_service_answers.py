@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import event, text
 
 from lti_tool.db import Database
-from lti_tool.lti.service_answers import AnswerBook, ServiceAnswer, of_registration, record, subject_digest
+from lti_tool.lti.service_log import AnswerBook, ServiceAnswer, of_registration, record, subject_digest
 from tests.clock import TestClock
 from tests.platform import Platform
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lti_tool.errors import AddressRefused
-from lti_tool.lti.service_urls import below, with_query
+from lti_tool.lti.platform_api import below, with_query
 
 
 @pytest.mark.parametrize(

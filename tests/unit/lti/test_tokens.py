@@ -19,9 +19,8 @@ from lti_tool.http import Http
 from lti_tool.lti import registration
 from lti_tool.lti.claims import LTI
 from lti_tool.lti.keys import ToolKeys
-from lti_tool.lti.platform_api import PlatformApi
-from lti_tool.lti.service_answers import AnswerBook
-from lti_tool.lti.tokens import Tokens
+from lti_tool.lti.platform_api import PlatformApi, Tokens
+from lti_tool.lti.service_log import AnswerBook
 from tests.clock import TestClock
 from tests.platform import SCOPE, Platform
 

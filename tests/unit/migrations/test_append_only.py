@@ -7,8 +7,8 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from lti_tool.db import Database
-from lti_tool.tables import metadata
-from lti_tool.tables.evidence import zoom_inbox, zoom_seals
+from lti_tool.tables.types import metadata
+from lti_tool.tables.zoom import zoom_inbox, zoom_seals
 from tests.unit.migrations.test_migrations import empty_database as empty_database
 
 TRIGGERS = {

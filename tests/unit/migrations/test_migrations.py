@@ -16,11 +16,11 @@ from sqlalchemy.exc import IntegrityError
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
 from lti_tool.migrations import SCRIPTS, config, head, migrate, present_revision
-from lti_tool.tables import metadata
+from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import scores
-from lti_tool.tables.visits import web_sessions
+from lti_tool.tables.types import metadata
 from tests.postgres import Postgres
 
 # Everything a database knows about constraints and indexes, as it would write it itself.

@@ -11,8 +11,7 @@ from lti_tool.db import Database
 from lti_tool.errors import BadInput
 from lti_tool.http import Http
 from lti_tool.lti.registration import Registration, list_registrations
-from lti_tool.platforms.platform_file import MOST_ROWS, read_platform_file
-from lti_tool.platforms.platform_import import Planned, carry_out, plan
+from lti_tool.platforms.registration_file import MOST_ROWS, Planned, carry_out, plan, read_platform_file
 
 ROW: Mapping[str, Any] = {
     "issuer": "https://lms.example.org",

@@ -16,15 +16,15 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from lti_tool.app import create_app
+from lti_tool.context import House, build_house
 from lti_tool.db import Database
-from lti_tool.house import House, build_house
 from lti_tool.http import Http
 from lti_tool.lti import registration
 from lti_tool.lti.dynamic_registration import TOOL
 from lti_tool.lti.registration import Registration, list_registrations
-from lti_tool.platforms import invitations
+from lti_tool.platforms import self_registration
 from lti_tool.settings import Settings
-from lti_tool.tables.housekeeping import audit_log
+from lti_tool.tables.operations import audit_log
 from lti_tool.tables.platforms import registration_invitations
 from tests.clock import TestClock
 from tests.platform import Platform, code_of
@@ -38,7 +38,7 @@ OURS = "https://gatehouse.example.org"
 def token(database: Database, now: datetime) -> str:
     """The token of a fresh invitation."""
     with database.write() as connection:
-        link = invitations.invite(connection, OURS, actor="staff:1", now=now)
+        link = self_registration.invite(connection, OURS, actor="staff:1", now=now)
     return parse_qs(urlsplit(link).query)["invitation"][0]
 
 

@@ -5,7 +5,7 @@ import pytest
 from lti_tool.errors import BadInput
 from lti_tool.lti.quirks import PROFILES
 from lti_tool.lti.registration import Registration
-from lti_tool.platforms.units import beside
+from lti_tool.platforms.registered import beside
 
 BASE = "https://lms.example.org/api/lti_consumer/v1"
 SIBLING = Registration(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from lti_tool.gates.publication import check_document
 from lti_tool.programme.model import Programme
-from lti_tool.programme.problems import Problem
-from lti_tool.publication import check_document
+from lti_tool.programme.yaml_source import Problem
 
 CONFIG = Path(__file__).parents[3] / "config"
 SHIPPED = ("polaris-2024.yaml", "polaris-legacy.yaml", "demo.yaml")

@@ -2,8 +2,7 @@
 
 import pytest
 
-from lti_tool.programme.canonical import canonical, programme_digest
-from lti_tool.programme.diff import Change, diff
+from lti_tool.programme.versions import Change, canonical, diff, programme_digest
 from tests.unit.programme.documents import SMALL, changed, programme
 
 

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from lti_tool.programme.doubts import ceiling
 from lti_tool.programme.model import CreditPolicy
+from lti_tool.programme.validation import ceiling
 from tests.unit.programme.documents import SMALL, changed, problems, programme
 
 APPROVAL = "    jurisdiction: any\n    policy"

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lti_tool.programme.canonical import programme_digest
+from lti_tool.gates.publication import check_document
+from lti_tool.programme.versions import programme_digest
 from lti_tool.programme.yaml_source import load_yaml
-from lti_tool.publication import check_document
 from tests.unit.programme.documents import SMALL, shipped
 
 Path = tuple[str | int, ...]

@@ -2,8 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from lti_tool.programme.policy_file import read_trial_policy
-from lti_tool.programme.reader import read_programme
+from lti_tool.programme.loader import read_programme, read_trial_policy
 from tests.conftest import DEMO_PROGRAMME
 
 DEMO = DEMO_PROGRAMME.read_text(encoding="utf-8")

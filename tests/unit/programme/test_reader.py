@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from lti_tool.gates.publication import check_document
 from lti_tool.programme.model import CompletionPolicy, CreditPolicy
-from lti_tool.publication import check_document
 from tests.unit.programme.documents import SMALL, changed, problems, programme
 
 

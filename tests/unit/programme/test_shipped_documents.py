@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from lti_tool.programme.diff import diff
-from lti_tool.programme.doubts import unexplained
+from lti_tool.gates.publication import check_document, publishable
 from lti_tool.programme.model import UNSET, Programme
-from lti_tool.publication import check_document, publishable
+from lti_tool.programme.validation import unexplained
+from lti_tool.programme.versions import diff
 from tests.unit.programme.documents import SHIPPED, shipped
 
 FULL_DAYS = {"F1", "F2", "F3", "F4", "F5", "FP", "ADV1", "ADV2", "ADV3", "ST_CF", "ST_ETH", "ST_INT"}

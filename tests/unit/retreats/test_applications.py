@@ -11,11 +11,11 @@ from sqlalchemy import Connection, select, update
 from lti_tool.db import Database
 from lti_tool.errors import Conflict, GatehouseError, NotFound
 from lti_tool.gates import completions, equivalency
-from lti_tool.publication import Published
-from lti_tool.retreats import applications, roster
+from lti_tool.programme.versions import Published
+from lti_tool.retreats import applications, attendance
 from lti_tool.retreats.eligibility import eligibility, next_date, retreat_of
 from lti_tool.tables.gates import decisions
-from lti_tool.tables.housekeeping import audit_log
+from lti_tool.tables.operations import audit_log
 from lti_tool.tables.retreats import retreat_applications
 from tests.unit.gates.people_and_programmes import demo
 from tests.unit.people_of_tests import launched, licensed
@@ -100,7 +100,7 @@ def test_attending_the_first_retreat_opens_the_advanced_one(database: Database) 
         person = eligible(connection)
         apply(connection, person)
         assert not eligibility(connection, DEMO, person, "RT_ADV", after).may_apply, "an application is no attendance"
-        roster.mark_attended(
+        attendance.mark_attended(
             connection, demo(), trainee_id=person, retreat_id="RT_EXP", starts_on=SEPTEMBER, actor="cli", now=after
         )
         assert eligibility(connection, DEMO, person, "RT_ADV", after).may_apply

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, select, update
 
 from lti_tool.db import Database
 from lti_tool.errors import GatehouseError
-from lti_tool.gates import decisions
-from lti_tool.publication import Published
-from lti_tool.retreats import applications, roster
+from lti_tool.gates import decide
+from lti_tool.programme.versions import Published
+from lti_tool.retreats import applications, attendance
 from lti_tool.tables.retreats import retreat_applications
 from tests.unit.gates.people_and_programmes import demo
 from tests.unit.people_of_tests import launched
@@ -23,12 +23,12 @@ SECOND_DAY = datetime(2024, 9, 5, 16, 0, tzinfo=UTC)
 
 def mark(connection: Connection, person: int, now: datetime = SECOND_DAY, *, no_show: bool = False, **more: Any) -> int:
     values: dict[str, Any] = {"trainee_id": person, "retreat_id": "RT_EXP", "starts_on": STARTS, "actor": "staff:99"}
-    marking = roster.mark_no_show if no_show else roster.mark_attended
+    marking = attendance.mark_no_show if no_show else attendance.mark_attended
     return marking(connection, demo(), **(values | more), now=now)
 
 
 def is_advanced_open(connection: Connection, person: int) -> bool:
-    return decisions.ask(connection, Published(1, demo()), person, "RT_ADV", SECOND_DAY).open
+    return decide.ask(connection, Published(1, demo()), person, "RT_ADV", SECOND_DAY).open
 
 
 def test_presence_opens_the_advanced_retreat_and_absence_does_not(database: Database) -> None:
@@ -38,7 +38,7 @@ def test_presence_opens_the_advanced_retreat_and_absence_does_not(database: Data
         mark(connection, ben, no_show=True)
         assert is_advanced_open(connection, ada)
         assert not is_advanced_open(connection, ben)
-        entries = roster.entries(connection, "RT_EXP")
+        entries = attendance.entries(connection, "RT_EXP")
     assert [(row.name, row.outcome) for row in entries] == [("Ada Example", "attended"), ("Ben Example", "no_show")]
 
 
@@ -46,7 +46,7 @@ def test_the_same_mark_twice_is_one_entry(database: Database) -> None:
     with database.write() as connection:
         person = launched(connection, FIRST_DAY)
         assert mark(connection, person) == mark(connection, person)
-        assert len(roster.entries(connection)) == 1
+        assert len(attendance.entries(connection)) == 1
 
 
 def test_turning_presence_round_needs_a_reason_and_a_second_person_and_keeps_the_old_entry(database: Database) -> None:
@@ -62,7 +62,7 @@ def test_turning_presence_round_needs_a_reason_and_a_second_person_and_keeps_the
                 mark(connection, person, no_show=True, **more)
             assert caught.value.code == code
         new = mark(connection, person, no_show=True, confirmed_by="staff:98", reason="seen elsewhere")
-        assert [row.id for row in roster.entries(connection)] == [new] != [old]
+        assert [row.id for row in attendance.entries(connection)] == [new] != [old]
         assert not is_advanced_open(connection, person)
         with pytest.raises(GatehouseError) as back:
             mark(connection, person)

@@ -3,7 +3,7 @@
 import pytest
 
 from lti_tool.errors import Conflict
-from lti_tool.retreats.states import STATES, TRANSITIONS, may_become, verify_transition
+from lti_tool.retreats.applications import STATES, TRANSITIONS, may_become, verify_transition
 
 WHOS = ("learner", "coordinator", "roster", "system")
 # retreats.md §4, row by row.

@@ -3,9 +3,9 @@
 import pytest
 import responses
 
+from lti_tool.context import House
 from lti_tool.db import Database
-from lti_tool.house import House
-from lti_tool.rosters.sync import RosterReader
+from lti_tool.rosters.reading import RosterReader
 from tests.clock import TestClock
 from tests.platform import Platform
 from tests.roster import RosterCourse

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from lti_tool.attendance import live_sessions
 from lti_tool.errors import NotFound
 from lti_tool.lti import registration
-from lti_tool.publication import Published
-from lti_tool.rosters import due
-from lti_tool.rosters.due import CourseKey
-from lti_tool.sessions import live_sessions
+from lti_tool.programme.versions import Published
+from lti_tool.rosters import schedule
+from lti_tool.rosters.schedule import CourseKey
 from lti_tool.tables.courses import placements, rosters
 from tests.roster import MEMBERS_URL, RosterCourse, person
 from tests.training_day import FIVE, NINE, add_session
@@ -31,14 +31,14 @@ def next_at(course: RosterCourse) -> datetime:
 def test_a_course_has_a_roster_once_one_of_its_units_was_offered_it(course: RosterCourse) -> None:
     with course.database.write() as connection:
         connection.execute(update(placements).values(memberships_url=None))
-    due.plan(course.database, course.clock())
+    schedule.plan(course.database, course.clock())
     assert kept(course) == 0
     course.offer(resource_link_id="unit-2")
     course.offer(resource_link_id="unit-3")
     course.offer(resource_link_id="unit-4", context_id="course-2")
     course.offer(resource_link_id="unit-5", context_id=None)
     for _ in range(2):
-        due.plan(course.database, course.clock())
+        schedule.plan(course.database, course.clock())
     assert kept(course) == 3
 
 
@@ -74,14 +74,14 @@ def test_staff_may_ask_for_a_roster_now(course: RosterCourse) -> None:
     asked = course.answer(person(1))
     course.read()
     with course.database.write() as connection:
-        due.ask_now(connection, course.key, course.clock())
+        schedule.ask_now(connection, course.key, course.clock())
     course.read()
     assert asked.call_count == 2
 
 
 def test_nobody_can_ask_for_a_roster_that_is_not_kept(course: RosterCourse) -> None:
     with course.database.write() as connection, pytest.raises(NotFound) as refusal:
-        due.ask_now(connection, CourseKey(course.platform.registration_id, "course-7"), course.clock())
+        schedule.ask_now(connection, CourseKey(course.platform.registration_id, "course-7"), course.clock())
     assert refusal.value.code == "roster_unknown"
 
 
@@ -99,7 +99,7 @@ class TestAroundClass:
 
     def wanted(self, course: RosterCourse, at: datetime) -> bool:
         course.clock.at = at
-        due.plan(course.database, at)
+        schedule.plan(course.database, at)
         return next_at(course) <= at
 
     @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_launch_without_a_course_has_a_roster_of_its_own(course: RosterCourse)
     with course.database.write() as connection:
         connection.execute(update(placements).values(context_id=None))
     course.answer(person(1))
-    due.plan(course.database, course.clock())
+    schedule.plan(course.database, course.clock())
     course.reader.read_all()
     with course.database.read() as connection:
         row = connection.execute(select(rosters)).one()
@@ -152,5 +152,5 @@ def test_of_several_that_are_due_the_one_that_waited_longest_comes_first(course:
             at = course.clock() - hours * HOURS
             connection.execute(insert(rosters).values(**row, memberships_url=MEMBERS_URL, next_at=at))
     course.offer(resource_link_id="unit-2", context_id="course-2")
-    taken = [due.claim(course.database, course.clock()) for _ in range(3)]
+    taken = [schedule.claim(course.database, course.clock()) for _ in range(3)]
     assert [each and each.key.context_id for each in taken] == ["course-2", "course-1", None]

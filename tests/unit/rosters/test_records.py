@@ -11,9 +11,10 @@ from sqlalchemy import event, func, select
 
 from lti_tool import people
 from lti_tool.lti.nrps import Member
-from lti_tool.rosters import due, records
-from lti_tool.rosters.due import DueRoster
+from lti_tool.rosters import reading as records
+from lti_tool.rosters import schedule
 from lti_tool.rosters.reading import Reading
+from lti_tool.rosters.schedule import DueRoster
 from lti_tool.tables.people import identities, trainees
 from tests.roster import RosterCourse
 from tests.training_day import enrol
@@ -40,8 +41,8 @@ def whole(*numbers: int, **said: str | None) -> Reading:
 
 
 def claim(course: RosterCourse) -> DueRoster:
-    due.plan(course.database, course.clock())
-    taken = due.claim(course.database, course.clock())
+    schedule.plan(course.database, course.clock())
+    taken = schedule.claim(course.database, course.clock())
     assert taken is not None
     return taken
 

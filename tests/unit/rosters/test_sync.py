@@ -9,10 +9,8 @@ from sqlalchemy import select, update
 
 from lti_tool import people
 from lti_tool.lti import registration
-from lti_tool.rosters import due
-from lti_tool.rosters.reading import Reading
-from lti_tool.rosters.records import has_shrunk, record
-from lti_tool.rosters.sync import RosterReader
+from lti_tool.rosters import schedule
+from lti_tool.rosters.reading import Reading, RosterReader, has_shrunk, record
 from lti_tool.tables.courses import enrolments, placements, rosters
 from lti_tool.tables.people import trainees
 from lti_tool.tables.platforms import registrations
@@ -355,20 +353,20 @@ class TestGroups:
 
 
 def test_two_readers_never_read_one_course_at_once(course: RosterCourse) -> None:
-    due.plan(course.database, course.clock())
-    first = due.claim(course.database, course.clock())
+    schedule.plan(course.database, course.clock())
+    first = schedule.claim(course.database, course.clock())
     assert first is not None
     assert first.key == course.key
-    assert due.claim(course.database, course.clock()) is None
+    assert schedule.claim(course.database, course.clock()) is None
     course.clock.advance(minutes=16)
-    second = due.claim(course.database, course.clock())
+    second = schedule.claim(course.database, course.clock())
     assert second is not None
     assert second.owner != first.owner
 
 
 def test_a_reader_that_lost_its_lease_writes_nothing(course: RosterCourse) -> None:
-    due.plan(course.database, course.clock())
-    late = due.claim(course.database, course.clock())
+    schedule.plan(course.database, course.clock())
+    late = schedule.claim(course.database, course.clock())
     assert late is not None
     course.answer(person(1))
     course.clock.advance(minutes=16)

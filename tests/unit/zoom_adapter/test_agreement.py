@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.sessions.attendance import PersonPresence
-from lti_tool.sessions.by_hand.review_flags import needs_review
+from lti_tool.attendance.evidence import PersonPresence
+from lti_tool.attendance.reviews import needs_review
 from zoom_adapter.connections import gather
-from zoom_adapter.persons import people
-from zoom_adapter.report_rows import ReportRow
-from zoom_adapter.schemas import Notice
-from zoom_adapter.spans import union
+from zoom_adapter.events import Notice
+from zoom_adapter.participants import people
+from zoom_adapter.report_matching import ReportRow
+from zoom_adapter.segments import union
 
 DAY = datetime(2027, 2, 6, tzinfo=UTC)
 UUID = "Qm9yZWFsaXMwMDAwMDAwMQ=="

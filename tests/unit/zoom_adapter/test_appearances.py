@@ -3,13 +3,13 @@
 import random
 from datetime import timedelta
 
-from lti_tool.sessions.live_board import NO_END
+from lti_tool.attendance.live_board import NO_END
 from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.zoom_day import OPENS, people_of, whole_day
-from zoom_adapter.appearances import people_now
 from zoom_adapter.connections import gather
-from zoom_adapter.schemas import Notice, read_notice
+from zoom_adapter.events import Notice, read_notice
+from zoom_adapter.live import people_now
 
 HOUR = 3600
 

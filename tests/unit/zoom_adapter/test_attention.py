@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from lti_tool.attendance import live_sessions
 from lti_tool.db import Database
-from lti_tool.publication import Published
-from lti_tool.sessions import live_sessions
+from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import live_sessions as table
 from sandbox.zoom.training_day import encode
 from tests.zoom_day import CLOSES, MEETING, people_of, whole_day
-from zoom_adapter import attention, reports
+from zoom_adapter import health, reports
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
-from zoom_adapter.schemas import read_notice
 
 DAY = whole_day(*people_of("late"))
 A_DAY_LATER = CLOSES + timedelta(hours=24)
@@ -57,9 +57,9 @@ def lock(database: Database, at: datetime) -> None:
         connection.execute(update(table).values(state="locked", locked_at=at))
 
 
-def unsettled(database: Database, now: datetime = A_DAY_LATER) -> list[attention.Attention]:
+def unsettled(database: Database, now: datetime = A_DAY_LATER) -> list[health.Attention]:
     with database.read() as connection:
-        return attention.reports_unsettled(connection, now)
+        return health.reports_unsettled(connection, now)
 
 
 def test_a_day_after_class_without_agreement_staff_must_look(database: Database, session_id: int) -> None:
@@ -84,25 +84,25 @@ def test_a_refusal_that_staff_can_mend_is_told_at_once(
     answer(database, session_id, 0.5)
     refuse(database, session_id, code)
     with database.read() as connection:
-        found = attention.reports_refused(connection, A_DAY_LATER)
+        found = health.reports_refused(connection, A_DAY_LATER)
     assert [(each.session_id, each.details) for each in found] == [(session_id, {"code": code})] * told
     answer(database, session_id, 2)
     with database.read() as connection:
-        assert attention.reports_refused(connection, A_DAY_LATER) == []
+        assert health.reports_refused(connection, A_DAY_LATER) == []
 
 
 def test_what_comes_about_a_locked_class_is_not_passed_over(database: Database, session_id: int) -> None:
     lock(database, A_DAY_LATER)
     with database.read() as connection:
-        assert attention.locked_evidence(connection, A_DAY_LATER) == []
+        assert health.locked_evidence(connection, A_DAY_LATER) == []
     late = whole_day(*people_of("reconnects"), seed=3).events()[1:3]
     deliver(database, late, A_DAY_LATER + timedelta(hours=1))
     with database.read() as connection:
-        (told,) = attention.locked_evidence(connection, A_DAY_LATER)
+        (told,) = health.locked_evidence(connection, A_DAY_LATER)
     assert (told.session_id, told.since) == (session_id, A_DAY_LATER + timedelta(hours=1))
     assert told.count > 0
     with database.read() as connection:
-        assert attention.locked_evidence(connection, CLOSES + timedelta(days=31)) == [], "nobody is told for ever"
+        assert health.locked_evidence(connection, CLOSES + timedelta(days=31)) == [], "nobody is told for ever"
 
 
 def test_what_nobody_had_read_when_the_class_was_locked_is_not_passed_over(database: Database, session_id: int) -> None:
@@ -113,7 +113,7 @@ def test_what_nobody_had_read_when_the_class_was_locked_is_not_passed_over(datab
     lock(database, A_DAY_LATER)
     take_inbox(database, A_DAY_LATER + timedelta(seconds=1))
     with database.read() as connection:
-        assert [each.session_id for each in attention.locked_evidence(connection, A_DAY_LATER)] == [session_id]
+        assert [each.session_id for each in health.locked_evidence(connection, A_DAY_LATER)] == [session_id]
 
 
 def test_the_next_class_of_the_same_meeting_is_no_news_of_the_locked_one(database: Database, session_id: int) -> None:
@@ -122,4 +122,4 @@ def test_the_next_class_of_the_same_meeting_is_no_news_of_the_locked_one(databas
     other = type(DAY)(MEETING, DAY.opens_at + week, DAY.closes_at + week, DAY.attendees)
     deliver(database, other.events(), CLOSES + week)
     with database.read() as connection:
-        assert attention.locked_evidence(connection, A_DAY_LATER) == []
+        assert health.locked_evidence(connection, A_DAY_LATER) == []

@@ -14,17 +14,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from lti_tool import error_pages
 from lti_tool.db import Database
-from lti_tool.tables.evidence import zoom_inbox
+from lti_tool.tables.zoom import zoom_inbox
+from lti_tool.web import errors
 from sandbox.zoom.training_day import encode, signed
 from tests.clock import TestClock
 from tests.zoom_day import people_of, whole_day
 from zoom_adapter import webhook
-from zoom_adapter.inbox import Inbox
+from zoom_adapter.hash_chain import verify
+from zoom_adapter.inbox import Inbox, Refusals, since
 from zoom_adapter.presence import take_inbox
-from zoom_adapter.refusals import Refusals, since
-from zoom_adapter.seals import verify
 
 SECRET = "the secret of these tests"
 DAY = whole_day(*people_of("breakouts", "phone_joins")[:1])
@@ -41,7 +40,7 @@ class Door:
         self.database, self.clock = database, clock
         self.inbox, self.refusals = Inbox(database), Refusals(database)
         self.app = Flask("test")
-        error_pages.register(self.app)
+        errors.register(self.app)
         self.app.register_blueprint(webhook.blueprint((SECRET,), self.inbox, clock, self.refusals))
 
     def send(self, body: bytes, client: FlaskClient | None = None, **headers: str) -> int:

@@ -12,15 +12,15 @@ import pytest
 import responses
 
 from lti_tool import log
+from lti_tool.context import House
 from lti_tool.errors import NoAnswer
-from lti_tool.house import House
 from lti_tool.http import Http
 from lti_tool.settings import Settings
-from lti_tool.wiring import zoom_api
+from lti_tool.worker import zoom_api
 from tests.clock import TestClock
+from zoom_adapter.api import NewRegistrant, Registered, ZoomApi
+from zoom_adapter.api_calls import Limits
 from zoom_adapter.api_errors import ZoomRefused
-from zoom_adapter.client import NewRegistrant, Registered, ZoomApi
-from zoom_adapter.limits import Limits
 
 pytestmark = pytest.mark.databases("sqlite")
 

@@ -11,9 +11,9 @@ from lti_tool.settings import Settings
 from sandbox.zoom.training_day import TrainingDay
 from tests.zoom_day import MEETING, people_of, whole_day
 from tests.zoom_rest import ServedZoom, until, zoom_on_loopback
+from zoom_adapter.api import NewRegistrant, Registered, ZoomApi
 from zoom_adapter.api_errors import ZoomRefused
-from zoom_adapter.client import NewRegistrant, Registered, ZoomApi
-from zoom_adapter.schemas import read_notice
+from zoom_adapter.events import read_notice
 
 pytestmark = pytest.mark.databases("sqlite")
 

@@ -6,8 +6,7 @@ import pytest
 
 from sandbox.zoom.training_day import encode
 from tests.zoom_day import people_of, whole_day
-from zoom_adapter.delivery_log import read_log
-from zoom_adapter.schemas import content_key, read_notice
+from zoom_adapter.events import content_key, read_log, read_notice
 
 BODIES = [encode(event) for event in whole_day(*people_of("late")).events()]
 

@@ -4,24 +4,24 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
+from lti_tool.attendance import evidence_gaps, live_sessions
+from lti_tool.attendance.evidence_gaps import GAPS, Gap
 from lti_tool.db import Database
-from lti_tool.publication import Published
-from lti_tool.sessions import evidence_gaps, live_sessions
-from lti_tool.sessions.evidence_gaps import GAPS, Gap
-from lti_tool.tables.evidence import zoom_gaps, zoom_inbox, zoom_log_reads, zoom_report_fetches
-from lti_tool.tables.housekeeping import tasks
+from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances
+from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
+from lti_tool.tables.operations import tasks
 from lti_tool.tables.presence import attendance_reviews
+from lti_tool.tables.zoom import NOTABLE, zoom_gaps, zoom_inbox, zoom_log_reads, zoom_report_fetches
 from sandbox.zoom.training_day import encode
 from tests.clock import TestClock
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
-from zoom_adapter import gaps
-from zoom_adapter.inbox import Delivery, Inbox
+from zoom_adapter import health
+from zoom_adapter.events import read_notice
+from zoom_adapter.inbox import CHALLENGE_WRONG, Delivery, Inbox, Refusals
 from zoom_adapter.presence import take_inbox
-from zoom_adapter.refusals import CHALLENGE_WRONG, Refusals
-from zoom_adapter.schemas import read_notice
 
 QUIET = timedelta(minutes=20)
 MINUTE = timedelta(minutes=1)
@@ -44,7 +44,7 @@ def challenge(database: Database, at: datetime) -> None:
 
 def found(database: Database, at: datetime) -> dict[str, Gap]:
     """The gaps at that moment, by code, as the job records them."""
-    gaps.look(database, QUIET, at)
+    health.look(database, QUIET, at)
     with database.read() as connection:
         return {gap.code: gap for gap in evidence_gaps.on_record(connection)}
 
@@ -257,7 +257,7 @@ def add_day(database: Database, session_id: int, person: str, flags: list[str], 
     with database.write() as connection:
         connection.execute(insert(attendances).values(row))
         state = {"state": "provisional", "ended_at": CLOSES}
-        connection.execute(update(live_sessions.live_sessions).values(state))
+        connection.execute(update(live_sessions_table).values(state))
 
 
 def test_estimated_days_and_people_whom_one_side_alone_knows_are_counted_until_somebody_looked(
@@ -339,7 +339,7 @@ def test_a_gap_keeps_the_moment_it_was_first_seen_and_is_gone_with_its_cause(
 def test_the_gravest_gaps_come_first(database: Database, session_id: int, clock: TestClock) -> None:
     deliver(database, [b"\xff"], OPENS)
     with database.read() as connection:
-        codes = [gap.code for gap in gaps.present(connection, QUIET, OPENS + HOUR)]
+        codes = [gap.code for gap in health.present(connection, QUIET, OPENS + HOUR)]
     assert codes == ["not_started", "deliveries_unreadable"]
 
 
@@ -352,7 +352,7 @@ def test_every_gap_says_what_it_is_and_what_to_do() -> None:
 
 def test_what_is_watched_is_found_by_its_index(database: Database, heard: None) -> None:
     """A partial index serves only where the question holds its condition word for word."""
-    query = select(zoom_inbox.c.id).where(gaps.text(gaps.NOTABLE))
+    query = select(zoom_inbox.c.id).where(text(NOTABLE))
     words = str(query.compile(dialect=database.engine.dialect))
     explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
     with database.read() as connection:

@@ -15,11 +15,11 @@ from cryptography.fernet import MultiFernet
 from sqlalchemy import func, select
 
 from lti_tool.db import Database
-from lti_tool.tables.evidence import zoom_inbox
+from lti_tool.tables.zoom import zoom_inbox
 from sandbox.zoom.training_day import encode
 from tests.zoom_day import people_of, whole_day
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable, _row
-from zoom_adapter.schemas import read_notice
 
 NOW = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)
 BODIES = [encode(event) for event in whole_day(*people_of("breakouts", "reconnects", "late")).events()]

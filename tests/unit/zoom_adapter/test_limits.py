@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.clock import TestClock
+from zoom_adapter.api_calls import LONGEST_WAIT_SECONDS, Limits, next_day, retry_at
 from zoom_adapter.api_errors import ZoomRefused
-from zoom_adapter.limits import LONGEST_WAIT_SECONDS, Limits, next_day, retry_at
 
 
 class Pendulum:

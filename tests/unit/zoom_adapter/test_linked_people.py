@@ -7,21 +7,19 @@ import pytest
 from sqlalchemy import delete, select
 
 from lti_tool import people
+from lti_tool.attendance import live_sessions, matching, queries
+from lti_tool.attendance.matching import Claim
+from lti_tool.attendance.settlement import settle
 from lti_tool.db import Database
-from lti_tool.publication import Published
-from lti_tool.sessions import days, live_sessions
-from lti_tool.sessions.by_hand import links
-from lti_tool.sessions.by_hand.links import Claim
-from lti_tool.sessions.settlement import settle
-from lti_tool.tables.housekeeping import tasks
+from lti_tool.programme.versions import Published
+from lti_tool.tables.operations import tasks
 from lti_tool.tasks import Worker
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.clock import TestClock
 from tests.zoom_day import CLOSES, MEETING, OPENS, whole_day
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.late_matches import match_late
-from zoom_adapter.presence import SETTLE, ask_for, settle_task, take_inbox
-from zoom_adapter.schemas import read_notice
+from zoom_adapter.presence import SETTLE, ask_for, match_late, settle_task, take_inbox
 
 GUEST = "guest@elsewhere.example.org"
 REGISTERED = Attendee("A guest", GUEST, "rg-guest", "all_day")
@@ -74,23 +72,23 @@ def work(worker: Worker) -> None:
 def link(database: Database, claim: Claim, trainee_id: int, now: datetime) -> int:
     with database.write() as connection:
         given = {"reason": "She rang.", "actor": "staff:99", "now": now}
-        return links.link(connection, **claim._asdict(), trainee_id=trainee_id, **given)
+        return matching.link(connection, **claim._asdict(), trainee_id=trainee_id, **given)
 
 
 def undo(database: Database, made: int, now: datetime) -> None:
     with database.write() as connection:
-        links.undo(connection, made, reason="Wrong.", actor="staff:99", now=now)
+        matching.undo(connection, made, reason="Wrong.", actor="staff:99", now=now)
 
 
 def seconds_of(database: Database, session_id: int, trainee_id: int) -> int | None:
     with database.read() as connection:
-        day = days.of_trainee_in(connection, trainee_id, session_id)
+        day = queries.of_trainee_in(connection, trainee_id, session_id)
     return day.seconds_present if day else None
 
 
 def nobodies(database: Database) -> list[tuple[int, str]]:
     with database.read() as connection:
-        return [(day.session_id, day.person_key) for day in days.unmatched(connection)]
+        return [(day.session_id, day.person_key) for day in queries.unmatched(connection)]
 
 
 def claim_of(database: Database) -> Claim:

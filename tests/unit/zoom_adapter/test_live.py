@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
-from lti_tool import people as trainees
+from lti_tool import people
+from lti_tool.attendance import live_sessions
 from lti_tool.db import Database
-from lti_tool.publication import Published
-from lti_tool.sessions import live_sessions
+from lti_tool.programme.versions import Published
 from sandbox.zoom.training_day import TrainingDay
 from tests.training_day import add_session
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
@@ -73,7 +73,7 @@ def test_somebody_known_later_is_matched_on_the_board_within_seconds(database: D
     keep(database, whole_day(*people_of("all_day")), BEGINNING, LUNCH)
     assert [each.trainee_id for each in look(database, boards, session, LUNCH).here] == [None]
     with database.write() as connection:
-        known = trainees.find_or_add(
+        known = people.find_or_add(
             connection, "https://lms.example.org", "user-9", name="Nine", email="all_day@example.org", now=now
         )
     assert [each.trainee_id for each in look(database, boards, session, LUNCH + KNOWN_FOR).here] == [known]

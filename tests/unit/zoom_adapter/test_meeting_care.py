@@ -6,18 +6,17 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from lti_tool import publication
-from lti_tool.sessions import live_sessions
-from lti_tool.sessions.by_hand import links
-from lti_tool.sessions.meetings import meeting_settings, places
-from lti_tool.tables.evidence import registrants
+from lti_tool.attendance import live_sessions, matching
+from lti_tool.programme import versions
 from lti_tool.tables.presence import zoom_meetings
+from lti_tool.tables.zoom import registrants
 from tests.training_day import add_trainee
 from tests.zoom_registrants import Registrants, refusal
-from zoom_adapter.meeting_care import MeetingKeeper
+from zoom_adapter import meetings, places
+from zoom_adapter.events import Notice
+from zoom_adapter.meetings import MeetingKeeper
 from zoom_adapter.registrants import record_registration
 from zoom_adapter.registration import Registrar
-from zoom_adapter.schemas import Notice
 
 MEETING = "85300000001"
 GOOD = {
@@ -122,7 +121,7 @@ def test_a_link_of_staff_makes_somebody_known_and_the_gate_decides(
     register_at_zoom(database, zoom, 77, "pending", now)
     care(keeper)
     with database.write() as connection:
-        links.link(
+        matching.link(
             connection,
             kind="email",
             value="trainee77@example.org",
@@ -257,8 +256,8 @@ def test_the_newest_notice_says_how_a_registration_stands(database, zoom, people
 def checked(database):
     with database.read() as connection:
         session = live_sessions.of_meeting(connection, MEETING)[0]
-        programme = publication.current(connection).programme
-        return meeting_settings.of_session(connection, session, programme)
+        programme = versions.current(connection).programme
+        return meetings.of_session(connection, session, programme)
 
 
 def test_the_settings_of_a_meeting_are_kept_as_far_as_they_matter(database, keeper, people, now):
@@ -284,7 +283,7 @@ def test_settings_are_read_daily_hourly_on_the_last_day_and_when_asked(database,
     care(keeper)
     assert zoom.calls == ["settings"] * 4
     with database.write() as connection:
-        meeting_settings.look_again(connection, MEETING, clock())
+        meetings.look_again(connection, MEETING, clock())
     care(keeper)
     assert zoom.calls == ["settings"] * 5
 

@@ -12,7 +12,7 @@ from sandbox.zoom.app import Stage, create_player
 from sandbox.zoom.plan import PlanError, read_plan
 from sandbox.zoom.player import Player
 from tests.zoom_day import MEETING, OPENS
-from zoom_adapter.schemas import read_notice
+from zoom_adapter.events import read_notice
 from zoom_adapter.signature import freshness, matching_secret
 
 WEBHOOK = "http://127.0.0.1:8080/zoom/webhook"

@@ -8,17 +8,17 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import select, update
 
+from lti_tool.attendance import presence_checks
 from lti_tool.db import Database
 from lti_tool.http import Http
-from lti_tool.sessions.asking import questions
-from lti_tool.tables import metadata
-from lti_tool.tables.evidence import zoom_report_fetches, zoom_reports
-from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.live_sessions import live_sessions
+from lti_tool.tables.operations import tasks
 from lti_tool.tables.presence import poll_answers
+from lti_tool.tables.types import metadata
+from lti_tool.tables.zoom import zoom_report_fetches, zoom_reports
 from tests.training_day import FIVE, add_session, add_trainee, at
 from zoom_adapter import reports
-from zoom_adapter.client import ZoomApi
+from zoom_adapter.api import ZoomApi
 from zoom_adapter.polls import PollAnswer, PollReader, keep, read_answers
 
 UUID = "a/b+c=="
@@ -103,7 +103,7 @@ def test_whoever_answered_has_participated(database, session_id, reader, wire) -
         trainee_id = add_trainee(connection, 1, at(0))
     assert run(reader, database, session_id)
     with database.read() as connection:
-        (mine,) = questions.load(connection, session_id).of(trainee_id)
+        (mine,) = presence_checks.load(connection, session_id).of(trainee_id)
         assert (mine.kind, mine.answered_at) == ("poll", at(10))
         asked = connection.scalars(select(tasks.c.kind)).all()
     assert asked == ["settle"]
@@ -148,7 +148,7 @@ def test_one_meeting_may_hold_two_classes(database, session_id, published, clock
         trainee_id = add_trainee(connection, 1, at(0))
         for each in (session_id, other):
             keep(connection, each, UUID, [answer], clock())
-            assert [one.answered_at for one in questions.load(connection, each).of(trainee_id)] == [at(10)]
+            assert [one.answered_at for one in presence_checks.load(connection, each).of(trainee_id)] == [at(10)]
 
 
 def test_what_was_answered_is_nowhere(database, session_id, reader, wire) -> None:

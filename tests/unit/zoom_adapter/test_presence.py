@@ -10,27 +10,26 @@ import pytest
 from sqlalchemy import event as engine_event
 from sqlalchemy import func, insert, select, update
 
-from lti_tool import people as trainees
+from lti_tool import people
+from lti_tool.attendance import live_sessions, locking
+from lti_tool.attendance.evidence import PersonPresence
+from lti_tool.attendance.settlement import settle
 from lti_tool.db import Database
-from lti_tool.publication import Published
-from lti_tool.sessions import endings, live_sessions
-from lti_tool.sessions.attendance import PersonPresence
-from lti_tool.sessions.settlement import settle
-from lti_tool.tables.evidence import registrants, zoom_inbox
-from lti_tool.tables.housekeeping import tasks
+from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
+from lti_tool.tables.operations import tasks
+from lti_tool.tables.zoom import registrants, zoom_inbox
 from lti_tool.tasks import Worker
 from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, arrivals, encode
 from tests.clock import TestClock
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, seconds, whole_day
 from zoom_adapter import replay, reports
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.late_matches import match_late
-from zoom_adapter.presence import load_presence, settle_task, take_inbox
-from zoom_adapter.schemas import read_notice
-from zoom_adapter.spans import union
+from zoom_adapter.presence import load_presence, match_late, settle_task, take_inbox
+from zoom_adapter.segments import union
 
 AFTER_CLASS = CLOSES + timedelta(hours=1)
 WEEK = timedelta(days=7)
@@ -64,7 +63,7 @@ def add_session(database: Database, published: Published, now: datetime, day: in
 
 def add_trainee(database: Database, email: str, now: datetime, sub: str = "") -> int:
     with database.write() as connection:
-        return trainees.find_or_add(
+        return people.find_or_add(
             connection, "https://lms.example.org", sub or email, name="Somebody", email=email, now=now
         )
 
@@ -228,7 +227,7 @@ def test_a_restart_before_the_end_keeps_the_class_open(
 
 def end_by_staff(database: Database, session_id: int, at: datetime, now: datetime) -> None:
     with database.write() as connection:
-        endings.end(connection, session_id, at=at, reason="Zoom's message was lost.", actor="cli", now=now)
+        locking.end(connection, session_id, at=at, reason="Zoom's message was lost.", actor="cli", now=now)
 
 
 def test_what_staff_say_ends_a_class_whose_end_was_lost_and_the_stays_left_open(

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lti_tool.db import Database
-from lti_tool.publication import Published
+from lti_tool.programme.versions import Published
 from tests.clock import TestClock
 from tests.played_days import Listener, play_through, played
 

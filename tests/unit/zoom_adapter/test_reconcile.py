@@ -9,26 +9,26 @@ import pytest
 import responses
 from sqlalchemy import func, select, update
 
+from lti_tool.attendance import live_sessions
+from lti_tool.attendance.live_sessions import SETTLE
 from lti_tool.db import Database
 from lti_tool.errors import BadInput, Conflict
 from lti_tool.http import Http
-from lti_tool.publication import Published
-from lti_tool.sessions import live_sessions
-from lti_tool.sessions.settle_tasks import SETTLE
+from lti_tool.programme.versions import Published
 from lti_tool.settings import Settings
-from lti_tool.tables.evidence import zoom_report_fetches
-from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.live_sessions import live_sessions as table
+from lti_tool.tables.operations import tasks
+from lti_tool.tables.zoom import zoom_report_fetches
 from lti_tool.tasks import Worker
 from sandbox.zoom.training_day import TrainingDay, encode
 from tests.clock import TestClock
 from tests.reporting_zoom import ReportingZoom, with_credentials
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
-from zoom_adapter import instances, reports
-from zoom_adapter.client import ZoomApi
+from zoom_adapter import reports
+from zoom_adapter.api import ZoomApi
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.reconcile import RECONCILE, ReportReader
-from zoom_adapter.schemas import read_notice
 
 DAY = whole_day(*people_of("breakouts", "late"))
 END = CLOSES + timedelta(minutes=1)
@@ -118,7 +118,7 @@ def told(database: Database, session_id: int) -> list[tuple[str, int | None, str
 def is_settled(database: Database, session_id: int) -> bool:
     with database.read() as connection:
         row = connection.execute(select(table).where(table.c.id == session_id)).one()
-        return instances.has_settled_reports(connection, row)
+        return reports.has_settled_reports(connection, row)
 
 
 class TestThePlan:

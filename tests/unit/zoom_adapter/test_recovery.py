@@ -12,25 +12,25 @@ import requests
 import responses
 from sqlalchemy import select
 
+from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.db import Database
 from lti_tool.errors import BadInput, NoAnswer
 from lti_tool.http import Http
-from lti_tool.publication import Published
-from lti_tool.sessions.attendance import PersonPresence
+from lti_tool.programme.versions import Published
 from lti_tool.settings import Settings
-from lti_tool.tables.evidence import zoom_inbox, zoom_log_reads
-from lti_tool.tables.housekeeping import tasks
 from lti_tool.tables.live_sessions import live_sessions
+from lti_tool.tables.operations import tasks
+from lti_tool.tables.zoom import zoom_inbox, zoom_log_reads
 from sandbox.zoom.training_day import TrainingDay, encode
 from tests.clock import TestClock
 from tests.training_day import FIVE, MEETING, NINE, add_session
 from tests.zoom_day import people_of, whole_day
-from zoom_adapter.client import ZoomApi
+from zoom_adapter.api import ZoomApi
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import load_presence
 from zoom_adapter.recovery import KEPT, RECOVER, LogReader, Window, due
-from zoom_adapter.schemas import read_notice
-from zoom_adapter.spans import union
+from zoom_adapter.segments import union
 
 LOG = "https://api.zoom.us/v2/marketplace/apps/app/webhook_logs"
 BODIES = [encode(event) for event in whole_day(*people_of("late", "breakouts"), meeting=MEETING).events()]

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import event, select
 
 from lti_tool.db import Database
-from lti_tool.tables.evidence import zoom_refusals
-from zoom_adapter.refusals import Refusals, since
+from lti_tool.tables.zoom import zoom_refusals
+from zoom_adapter.inbox import Refusals, since
 
 
 def written(database: Database) -> dict[tuple[date, str], int]:

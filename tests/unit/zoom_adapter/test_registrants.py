@@ -2,8 +2,8 @@
 
 import pytest
 
-from lti_tool.sessions.by_hand.links import Links
-from zoom_adapter.persons import Identity
+from lti_tool.attendance.matching import Links
+from zoom_adapter.bound_connections import Identity
 from zoom_adapter.registrants import Directory, Registrant
 
 ADA, BO, CLEO = 1, 2, 3

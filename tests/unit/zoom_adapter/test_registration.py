@@ -8,17 +8,16 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from lti_tool.sessions.by_hand import links
-from lti_tool.sessions.meetings import places
-from lti_tool.tables.evidence import registrants
+from lti_tool.attendance import matching
 from lti_tool.tables.presence import zoom_places
+from lti_tool.tables.zoom import registrants
 from tests.training_day import MEETING, add_trainee
 from tests.zoom_registrants import Registrants, refusal
-from zoom_adapter import due_places
-from zoom_adapter.persons import Identity
+from zoom_adapter import places, registration
+from zoom_adapter.bound_connections import Identity
+from zoom_adapter.events import Notice
 from zoom_adapter.registrants import directory, record_registration
 from zoom_adapter.registration import Registrar
-from zoom_adapter.schemas import Notice
 
 MIDNIGHT = datetime(2026, 12, 2, tzinfo=UTC)
 
@@ -478,7 +477,9 @@ def test_who_lost_the_lease_overwrites_nothing(database, registrar, zoom, people
     drop(database, people[:1], clock())
     other.run()
     with database.write() as connection:
-        due_places.registered(connection, late, late.places[0], "rg-trainee1", "https://zoom.example.org/w/1", clock())
+        registration.registered(
+            connection, late, late.places[0], "rg-trainee1", "https://zoom.example.org/w/1", clock()
+        )
     assert states(database, people[:1]) == ["cancelled"]
 
 
@@ -495,7 +496,7 @@ def test_two_people_with_one_address_are_never_made_one(database, registrar, zoo
 def test_an_address_that_staff_linked_to_somebody_else_registers_nobody(database, registrar, people, now):
     with database.write() as connection:
         connection.exec_driver_sql(f"UPDATE trainees SET email = NULL WHERE id = {people[0]}")
-        links.link(
+        matching.link(
             connection,
             kind="email",
             value="shared@example.org",

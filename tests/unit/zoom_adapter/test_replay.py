@@ -13,31 +13,30 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Table, func, insert, select, update
 
 from lti_tool import people
+from lti_tool.attendance import corrections, live_sessions, matching
 from lti_tool.commands.attendance import attendance
 from lti_tool.commands.console import TellingGroup
 from lti_tool.commands.zoom import zoom
+from lti_tool.context import House
 from lti_tool.db import Database
-from lti_tool.house import House
-from lti_tool.publication import Published
-from lti_tool.sessions import live_sessions
-from lti_tool.sessions.by_hand import correcting, links
+from lti_tool.programme.versions import Published
 from lti_tool.settings import Settings
-from lti_tool.tables import metadata
 from lti_tool.tables.credit import claims
-from lti_tool.tables.evidence import registrants
 from lti_tool.tables.gates import completions
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import zoom_places
-from lti_tool.wiring import build_worker
+from lti_tool.tables.types import metadata
+from lti_tool.tables.zoom import registrants
+from lti_tool.worker import build_worker
 from sandbox.zoom.training_day import TrainingDay, encode
 from tests.clock import TestClock
 from tests.zoom_day import MEETING, OPENS, people_of
 from zoom_adapter import reports
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.registrants import record_place
-from zoom_adapter.schemas import read_notice
 
 GATEHOUSE = TellingGroup("gatehouse", commands={"zoom": zoom, "attendance": attendance})
 # A class that is over by any clock.
@@ -153,7 +152,7 @@ class Story:
     def by_staff(self) -> None:
         late, early = self.known["late@example.org"], self.known["leaves_at_lunch@example.org"]
         with self.database.write() as connection:
-            links.link(
+            matching.link(
                 connection,
                 kind="email",
                 value="late@example.org",
@@ -163,7 +162,7 @@ class Story:
                 actor="staff:901",
                 now=self.clock(),
             )
-            correction = correcting.propose(
+            correction = corrections.propose(
                 connection,
                 session_id=self.session_id,
                 trainee_id=early,
@@ -175,7 +174,7 @@ class Story:
                 actor="staff:901",
                 now=self.clock(),
             )
-            correcting.confirm(connection, correction, actor="staff:902", now=self.clock())
+            corrections.confirm(connection, correction, actor="staff:902", now=self.clock())
         self.settle(timedelta(minutes=1))
 
     def take_place(self) -> None:

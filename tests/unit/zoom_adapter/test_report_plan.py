@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from zoom_adapter.report_plan import APART, MOST_AGAIN, Standing, apart, next_at
+from zoom_adapter.reports import APART, MOST_AGAIN, Standing, apart, next_at
 
 END = datetime(2026, 12, 2, 1, 0, tzinfo=UTC)
 

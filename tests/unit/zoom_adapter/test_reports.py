@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from lti_tool.attendance import live_sessions
 from lti_tool.db import Database
-from lti_tool.publication import Published
-from lti_tool.sessions import live_sessions
-from lti_tool.tables.evidence import zoom_report_fetches, zoom_reports
+from lti_tool.programme.versions import Published
+from lti_tool.tables.zoom import zoom_report_fetches, zoom_reports
 from sandbox.zoom.training_day import encode
 from tests.zoom_day import MEETING, OPENS, people_of, whole_day
 from zoom_adapter import reports
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.schemas import read_notice
 
 UUID = "Qm9yZWFsaXMwMDAwMDAwMQ=="
 AFTER = OPENS + timedelta(hours=9)

@@ -6,12 +6,13 @@ from itertools import islice, permutations
 
 import pytest
 
-from lti_tool.sessions.agenda import Segment
-from lti_tool.sessions.attendance import WAITING_ROOM, PersonPresence, attend
+from lti_tool.attendance.agenda import Segment
+from lti_tool.attendance.evidence import WAITING_ROOM, PersonPresence
+from lti_tool.attendance.minutes import attend
 from zoom_adapter.connections import gather
-from zoom_adapter.persons import people
-from zoom_adapter.schemas import Notice
-from zoom_adapter.spans import union
+from zoom_adapter.events import Notice
+from zoom_adapter.participants import people
+from zoom_adapter.segments import union
 
 DAY = datetime(2027, 2, 6, tzinfo=UTC)
 UUID = "Qm9yZWFsaXMwMDAwMDAwMQ=="

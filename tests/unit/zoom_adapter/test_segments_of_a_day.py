@@ -6,13 +6,13 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lti_tool.sessions.attendance import PersonPresence
+from lti_tool.attendance.evidence import PersonPresence
 from sandbox.zoom.training_day import Attendee, TrainingDay, arrivals, encode
 from tests.zoom_day import people_of, seconds, training_days, whole_day
 from zoom_adapter.connections import gather
-from zoom_adapter.persons import people
-from zoom_adapter.schemas import read_notice
-from zoom_adapter.spans import union
+from zoom_adapter.events import read_notice
+from zoom_adapter.participants import people
+from zoom_adapter.segments import union
 
 
 def nobody(_identity: object) -> None:

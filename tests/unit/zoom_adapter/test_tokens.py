@@ -15,8 +15,8 @@ from lti_tool.errors import NoAnswer
 from lti_tool.http import Http
 from lti_tool.settings import Settings
 from tests.clock import TestClock
+from zoom_adapter.api_calls import ZoomTokens
 from zoom_adapter.api_errors import ZoomRefused
-from zoom_adapter.tokens import ZoomTokens
 
 pytestmark = pytest.mark.databases("sqlite")
 

@@ -5,18 +5,18 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
+from lti_tool.attendance import live_sessions
 from lti_tool.db import Database
 from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.publication import Published
-from lti_tool.sessions import live_sessions
-from lti_tool.tables.housekeeping import audit_log, tasks
+from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import live_sessions as table
+from lti_tool.tables.operations import audit_log, tasks
 from sandbox.zoom.training_day import encode
 from tests.zoom_day import CLOSES, MEETING, people_of, whole_day
-from zoom_adapter import instances, reports
+from zoom_adapter import reports
+from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.schemas import read_notice
-from zoom_adapter.waivers import waive
+from zoom_adapter.reports import waive_report
 
 DAY = whole_day(*people_of("late"))
 A_DAY_LATER = CLOSES + timedelta(hours=24)
@@ -43,12 +43,12 @@ def deliver(database: Database) -> None:
 
 def give_up(database: Database, session_id: int, at: datetime = A_DAY_LATER, reason: str = WHY) -> int:
     with database.write() as connection:
-        return waive(connection, session_id, actor="cli", reason=reason, now=at)
+        return waive_report(connection, session_id, actor="cli", reason=reason, now=at)
 
 
 def is_settled(database: Database) -> bool:
     with database.read() as connection:
-        return instances.has_settled_reports(connection, connection.execute(select(table)).one())
+        return reports.has_settled_reports(connection, connection.execute(select(table)).one())
 
 
 def test_a_day_after_class_staff_may_go_on_without_it(database: Database, session_id: int) -> None:

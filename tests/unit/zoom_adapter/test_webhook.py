@@ -11,15 +11,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from lti_tool import error_pages
 from lti_tool.db import Database
-from lti_tool.tables.evidence import zoom_inbox
+from lti_tool.tables.zoom import zoom_inbox
+from lti_tool.web import errors
 from sandbox.zoom.training_day import encode, signed
 from tests.clock import TestClock
 from tests.zoom_day import people_of, whole_day
 from zoom_adapter import webhook
-from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable
-from zoom_adapter.refusals import Refusals
+from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable, Refusals
 from zoom_adapter.signature import matching_secret, secret_mark, sign
 
 SECRETS = ("the current secret", "the previous secret")
@@ -40,7 +39,7 @@ class AwayInbox(Inbox):
 
 def browser(inbox: Inbox, clock: TestClock, refusals: Refusals, secrets: tuple[str, ...] = SECRETS) -> FlaskClient:
     app = Flask("test")
-    error_pages.register(app)
+    errors.register(app)
     app.register_blueprint(webhook.blueprint(secrets, inbox, clock, refusals))
     return app.test_client()
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from lti_tool.sessions.attendance import PersonPresence
-from lti_tool.sessions.by_hand.review_flags import needs_review
+from lti_tool.attendance.evidence import PersonPresence
+from lti_tool.attendance.reviews import needs_review
 from sandbox.zoom.behaviours import Pause, Visit
 from sandbox.zoom.notices import Told, text
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.zoom_day import seconds, whole_day
 from zoom_adapter.connections import gather
-from zoom_adapter.persons import people
-from zoom_adapter.report_rows import read_rows
-from zoom_adapter.schemas import read_notice
-from zoom_adapter.spans import union
+from zoom_adapter.events import read_notice
+from zoom_adapter.participants import people
+from zoom_adapter.report_matching import read_rows
+from zoom_adapter.segments import union
 
 HOUR = 3600
 

@@ -1,0 +1,1 @@
+"""The tests of LTI Advantage certification, run against an installation."""

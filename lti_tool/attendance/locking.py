@@ -1,0 +1,166 @@
+"""Locking: the last word on a live session's attendance, and how it is taken back.
+
+A locked session is never settled again (ce.md T9): what comes later is shown to staff, who may reopen it with a reason.
+Only what agrees with the conference system's report and waits for nobody is locked.
+
+The end of a class where Zoom's message was lost: staff say when it was over, and why they know.
+
+Zoom's own end is believed first, whenever it comes. What staff say closes the stays that Zoom left open, as an
+estimate.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, Select, select, update
+
+from lti_tool import audit
+from lti_tool.attendance import live_sessions, reviews
+from lti_tool.attendance.live_sessions import SETTLE, LiveSession, ask_for, verify_settleable
+from lti_tool.attendance.settlement import LAST_WORD
+from lti_tool.errors import BadInput, Conflict
+from lti_tool.tables.live_sessions import live_sessions as table
+from lti_tool.tables.operations import tasks
+from lti_tool.tables.presence import attendance_corrections, attendance_requests
+from lti_tool.text import reason_given
+
+
+def lock(connection: Connection, session_id: int, *, actor: str, reason: str, now: datetime) -> None:
+    """Make the attendance of a session final.
+
+    Raises NotFound "session_unknown"; BadInput "reason_missing"; Conflict "session_locked", "session_not_reconciled",
+    "session_lock_early" (Zoom's last word may still come), "session_has_open_cases".
+    """
+    why = reason_given(reason)
+    session = _held(connection, session_id)
+    _verify_lockable(connection, session, now)
+    _set(connection, session_id, now, state="locked", locked_at=now)
+    audit.record(connection, actor=actor, act="session_locked", subject=f"session:{session_id}", at=now, reason=why)
+
+
+def reopen(connection: Connection, session_id: int, *, actor: str, reason: str, now: datetime) -> None:
+    """Take a lock back, and ask for the settlement of everything that came since. The session is what it was before the
+    lock until that settlement decides whether it is still reconciled.
+
+    Raises NotFound "session_unknown"; BadInput "reason_missing"; Conflict "session_not_locked".
+    """
+    why = reason_given(reason)
+    session = _held(connection, session_id)
+    if session.state != "locked":
+        raise Conflict("session_not_locked", f"Live session {session_id} is not locked, so there is nothing to reopen.")
+    _set(connection, session_id, now, state="reconciled" if session.reconciled_at else "provisional", locked_at=None)
+    details = {"locked_at": session.locked_at.isoformat() if session.locked_at else None}
+    subject = f"session:{session_id}"
+    audit.record(connection, actor=actor, act="session_reopened", subject=subject, at=now, reason=why, **details)
+    ask_for(connection, session_id, now)
+
+
+def lock_due(connection: Connection, now: datetime, days: int) -> list[int]:
+    """Lock every session that may be locked and was over `days` days ago (0: none); their ids."""
+    if not days:
+        return []
+    old = (table.c.state == "reconciled") & (table.c.ended_at <= now - timedelta(days=days))
+    locked = []
+    for session_id in connection.execute(select(table.c.id).where(old).order_by(table.c.id)).scalars().all():
+        try:
+            lock(connection, session_id, actor="system", reason=f"Its end was {days} days ago.", now=now)
+        except Conflict:
+            continue  # it waits for somebody, who finds it in the lists of the desk
+        locked.append(session_id)
+    return locked
+
+
+def _held(connection: Connection, session_id: int) -> LiveSession:
+    """The session, held against a settlement until the end of the transaction."""
+    connection.execute(select(table.c.id).where(table.c.id == session_id).with_for_update())
+    return live_sessions.show(connection, session_id)
+
+
+def _verify_lockable(connection: Connection, session: LiveSession, now: datetime) -> None:
+    if session.state == "locked":
+        raise Conflict("session_locked", f"Live session {session.id} is locked already.")
+    if session.state != "reconciled":
+        raise Conflict(
+            "session_not_reconciled",
+            f"Live session {session.id} has not been reconciled with Zoom's report.",
+            "`gatehouse zoom reports` shows what Zoom was asked and said.",
+        )
+    if session.ended_at is None or now < session.ended_at + LAST_WORD:
+        raise Conflict(
+            "session_lock_early",
+            f"Zoom may still deliver something about live session {session.id}.",
+            "Lock it 90 minutes after its end at the earliest.",
+        )
+    if waiting := _open_cases(connection, session.id):
+        raise Conflict(
+            "session_has_open_cases",
+            f"Live session {session.id} waits for: {', '.join(waiting)}.",
+            "Work these off first: a lock ends what staff and trainees can say.",
+        )
+
+
+def _open_cases(connection: Connection, session_id: int) -> list[str]:
+    """What must be decided before a lock, in words."""
+    requests, corrections = attendance_requests.c, attendance_corrections.c
+    asked = select(requests.id).where(requests.live_session_id == session_id, requests.state == "open")
+    proposed = select(corrections.id).where(
+        corrections.live_session_id == session_id, corrections.confirmed_by.is_(None), corrections.undone_at.is_(None)
+    )
+    settling = select(tasks.c.id).where(tasks.c.kind == SETTLE, tasks.c.key == f"session:{session_id}")
+    cases = {
+        "days to be reviewed": any(row.live_session_id == session_id for row in reviews.due(connection)),
+        "requests of trainees": _is_any(connection, asked),
+        "corrections without a second person": _is_any(connection, proposed),
+        "a settlement": _is_any(connection, settling),
+    }
+    return [name for name, waits in cases.items() if waits]
+
+
+def _is_any(connection: Connection, query: Select[tuple[int]]) -> bool:
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _set(connection: Connection, session_id: int, now: datetime, **values: object) -> None:
+    connection.execute(update(table).where(table.c.id == session_id).values(**values, updated_at=now))
+
+
+def end(connection: Connection, session_id: int, *, at: datetime, reason: str, actor: str, now: datetime) -> None:
+    """Record that the class was over at this instant, and ask for its settlement. May be corrected by another one.
+
+    Raises NotFound "session_unknown"; BadInput "reason_missing", "session_end_wrong"; Conflict "session_ended",
+    "session_locked", "session_cancelled".
+    """
+    session = live_sessions.show(connection, session_id)
+    verify_settleable(session)
+    _verify(session, at, reason, now)
+    changed = {"ended_by_staff_at": at, "ended_at": None, "updated_at": now}
+    connection.execute(update(table).where(table.c.id == session_id).values(changed))
+    subject = f"session:{session_id}"
+    audit.record(
+        connection, actor=actor, act="session_ended", subject=subject, at=now, ended_at=at.isoformat(), reason=reason
+    )
+    ask_for(connection, session_id, now)
+
+
+def _verify(session: LiveSession, at: datetime, reason: str, now: datetime) -> None:
+    if not reason.strip():
+        raise BadInput("reason_missing", "An end needs a reason.", "Say how you know when the class was over.")
+    if session.ended_at not in (None, session.ended_by_staff_at):
+        raise Conflict("session_ended", f"Zoom has said when live session {session.id} was over.")
+    if not session.starts_at < at <= now:
+        raise BadInput(
+            "session_end_wrong",
+            "The end lies before the start of the class, or in the future.",
+            "Give the moment at which the class was over, with its offset.",
+        )
+
+
+def is_missing(now: datetime) -> ColumnElement[bool]:
+    """Live sessions (rows of the table) of which nobody has said that they are over, though they must be."""
+    is_open = table.c.ended_at.is_(None) & table.c.ended_by_staff_at.is_(None)
+    return is_open & (table.c.state != "cancelled") & (table.c.ends_at < now - LAST_WORD)
+
+
+def missing(connection: Connection, now: datetime) -> list[LiveSession]:
+    """These sessions, in order of time."""
+    ids = set(connection.execute(select(table.c.id).where(is_missing(now))).scalars())
+    return [each for each in live_sessions.list_sessions(connection) if each.id in ids]

@@ -1,0 +1,183 @@
+"""Presence checks: staff ask "are you there?" during a class, and whoever sits there taps once in the frame.
+
+An answer is evidence of its own beside presence and never makes any: a policy may ask for a share of them.
+
+The questions put in one session, and who answered: presence checks in the frame, polls in Zoom.
+
+A poll is known by its answers alone: it could be answered from the first of them to the last. Its answers carry an
+address, which is somebody's only where nothing speaks for anybody else.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, insert, select
+
+from lti_tool import audit
+from lti_tool.attendance import live_sessions
+from lti_tool.attendance.live_sessions import ask_when_over
+from lti_tool.attendance.matching import in_force
+from lti_tool.attendance.participation import Question
+from lti_tool.db import insert_ignoring
+from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
+from lti_tool.tables.people import trainees
+from lti_tool.tables.presence import poll_answers as polls
+from lti_tool.tables.presence import presence_check_answers as answers
+from lti_tool.tables.presence import presence_checks as checks
+from lti_tool.tables.zoom import registrants
+
+# Long enough to come back from a sip of coffee, short enough to mean presence.
+SHORTEST, LONGEST = timedelta(seconds=30), timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: open from `opens_at` until before `closes_at` (aware UTC)."""
+
+    id: int
+    session_id: int
+    opens_at: datetime
+    closes_at: datetime
+
+    def is_open(self, now: datetime) -> bool:
+        return self.opens_at <= now < self.closes_at
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A check and how many answered it; `answered_at` is the answer of the one person asked for."""
+
+    check: Check
+    answers: int = 0
+    answered_at: datetime | None = None
+
+
+def ask(connection: Connection, session_id: int, *, open_for: timedelta, actor: str, now: datetime) -> int:
+    """Open a check in a class that is going on; the id.
+
+    Raises NotFound "session_unknown"; BadInput "check_length_wrong"; Conflict "session_not_running", "check_open".
+    """
+    if not SHORTEST <= open_for <= LONGEST:
+        raise BadInput("check_length_wrong", "A check stays open for half a minute to 15 minutes.", "Choose a length.")
+    session = live_sessions.show(connection, session_id)
+    connection.execute(select(live_sessions_table.c.id).where(live_sessions_table.c.id == session_id).with_for_update())
+    if session.state == "cancelled" or not session.starts_at <= now < session.ends_at:
+        raise Conflict(
+            "session_not_running", f"Live session {session_id} is not going on.", "Checks are for the time of class."
+        )
+    if any(each.check.is_open(now) for each in of_session(connection, session_id)):
+        raise Conflict("check_open", "A check is open already.", "Wait until it closes.")
+    row = {"live_session_id": session_id, "opens_at": now, "closes_at": now + open_for, "opened_by": actor}
+    check_id: int = connection.execute(insert(checks).values(row).returning(checks.c.id)).scalar_one()
+    audit.record(connection, actor=actor, act="presence_check_opened", subject=f"session:{session_id}", at=now)
+    return check_id
+
+
+def answer(connection: Connection, check_id: int, trainee_id: int, now: datetime) -> None:
+    """Record that this person tapped, and ask for the settlement that may rest on it; a second tap changes nothing.
+
+    Raises NotFound "check_unknown"; Conflict "check_closed".
+    """
+    query = (
+        select(checks, live_sessions_table.c.ends_at, live_sessions_table.c.state)
+        .join(live_sessions_table)
+        .where(checks.c.id == check_id)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFound("check_unknown", "There is no such question.", "Open the page of your sessions again.")
+    if row.state == "cancelled" or not row.opens_at <= now < row.closes_at:
+        raise Conflict("check_closed", "The time for this answer is over.", "If you were there, write to staff.")
+    mine = {"check_id": check_id, "trainee_id": trainee_id, "answered_at": now}
+    if connection.execute(insert_ignoring(connection, answers).values(mine)).rowcount:
+        ask_when_over(connection, row.live_session_id, row.ends_at, now)
+
+
+def of_session(connection: Connection, session_id: int) -> list[Asked]:
+    """The checks of a session in order of time, with how many answered."""
+    count = select(func.count()).where(answers.c.check_id == checks.c.id).scalar_subquery()
+    query = select(checks, count.label("answers")).where(checks.c.live_session_id == session_id)
+    rows = connection.execute(query.order_by(checks.c.opens_at, checks.c.id))
+    return [Asked(Check(row.id, session_id, row.opens_at, row.closes_at), row.answers) for row in rows]
+
+
+def open_for(connection: Connection, trainee_id: int, now: datetime) -> list[Asked]:
+    """The checks open now in any session that has not been called off, with this person's answer."""
+    mine = (answers.c.check_id == checks.c.id) & (answers.c.trainee_id == trainee_id)
+    query = select(checks, answers.c.answered_at).join(live_sessions_table).outerjoin(answers, mine)
+    is_open = (checks.c.opens_at <= now, checks.c.closes_at > now, live_sessions_table.c.state != "cancelled")
+    rows = connection.execute(query.where(*is_open).order_by(checks.c.id))
+    return [
+        Asked(Check(row.id, row.live_session_id, row.opens_at, row.closes_at), answered_at=row.answered_at)
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """By the key of a question: its kind and times, and by trainee when each answered which."""
+
+    put: Mapping[str, Question] = field(default_factory=dict)
+    answered: Mapping[int, Mapping[str, datetime]] = field(default_factory=dict)
+
+    def of(self, trainee_id: int | None) -> list[Question]:
+        """Every question of the session as it stands for this person; nobody's for somebody unmatched."""
+        mine = self.answered.get(trainee_id, {}) if trainee_id is not None else {}
+        return [Question(each.kind, each.from_at, each.to_at, mine.get(key)) for key, each in self.put.items()]
+
+
+def load(connection: Connection, session_id: int) -> Questions:
+    """The questions of one session with everybody's answers."""
+    put: dict[str, Question] = {}
+    answered: dict[int, dict[str, datetime]] = defaultdict(dict)
+    _load_checks(connection, session_id, put, answered)
+    _load_polls(connection, session_id, put, answered)
+    return Questions(put, answered)
+
+
+def _load_checks(
+    connection: Connection, session_id: int, put: dict[str, Question], answered: dict[int, dict[str, datetime]]
+) -> None:
+    asked = select(checks.c.id, checks.c.opens_at, checks.c.closes_at).where(checks.c.live_session_id == session_id)
+    for row in connection.execute(asked.order_by(checks.c.id)):
+        put[f"check:{row.id}"] = Question("check", row.opens_at, row.closes_at)
+    query = select(answers).join(checks).where(checks.c.live_session_id == session_id)
+    for row in connection.execute(query):
+        answered[row.trainee_id][f"check:{row.check_id}"] = row.answered_at
+
+
+def _load_polls(
+    connection: Connection, session_id: int, put: dict[str, Question], answered: dict[int, dict[str, datetime]]
+) -> None:
+    known = polls.c.live_session_id == session_id, polls.c.answered_at.is_not(None)
+    rows = connection.execute(select(polls).where(*known).order_by(polls.c.id)).all()
+    times: dict[str, list[datetime]] = defaultdict(list)
+    for row in rows:
+        times[f"poll:{row.meeting_uuid}:{row.poll}"].append(row.answered_at)
+    put |= {key: Question("poll", min(each), max(each)) for key, each in times.items()}
+    whose = _whose(connection, session_id, {row.email for row in rows})
+    for row in rows:
+        if row.email in whose:
+            answered[whose[row.email]][f"poll:{row.meeting_uuid}:{row.poll}"] = row.answered_at
+
+
+def _whose(connection: Connection, session_id: int, emails: Collection[str]) -> dict[str, int]:
+    """By address: the one person it was registered for in this meeting, else the one trainee who has it, and whom staff
+    linked it to. Where that is not one person, it is nobody."""
+    meeting_id = connection.scalar(
+        select(live_sessions_table.c.zoom_meeting_id).where(live_sessions_table.c.id == session_id)
+    )
+    linked = in_force(connection, meeting_id or "")
+    registered: dict[str, set[int | None]] = defaultdict(set)
+    theirs: dict[str, set[int | None]] = defaultdict(set)
+    places = select(registrants).where(registrants.c.meeting_id == meeting_id, registrants.c.email.in_(emails))
+    for row in connection.execute(places):
+        registered[row.email].add(linked.registrant.get(row.registrant_id, row.trainee_id))
+    for row in connection.execute(select(trainees.c.email, trainees.c.id).where(trainees.c.email.in_(emails))):
+        theirs[row.email].add(row.id)
+    known = {each: (registered[each] - {None} or theirs[each]) | {linked.email.get(each)} for each in emails}
+    claimed = {email: [each for each in owners if each is not None] for email, owners in known.items()}
+    return {email: owners[0] for email, owners in claimed.items() if len(owners) == 1}

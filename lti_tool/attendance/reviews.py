@@ -1,0 +1,248 @@
+"""Days whose evidence is odd: staff look at them and let them stand, or correct them.
+
+A review holds for exactly the evidence that was looked at: whatever changes it puts the day back on the list.
+
+"This does not look right": a trainee asks staff to look at the own day, staff answer.
+
+The text is the trainee's and stays where it is: no log line, no audit entry and no address repeats it.
+
+Which flags of a day a person must look at before the day is final.
+
+PURE. A flag outside this list only explains (two devices, a telephone): it leaves no doubt about the seconds.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Text, and_, cast, exists, select, update
+
+from lti_tool import audit
+from lti_tool.attendance import live_sessions
+from lti_tool.audit import refuse_own
+from lti_tool.db import insert_ignoring
+from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.tables.live_sessions import attendances
+from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
+from lti_tool.tables.people import trainees
+from lti_tool.tables.presence import attendance_requests as requests
+from lti_tool.tables.presence import attendance_reviews as reviews
+from lti_tool.text import read_text, reason_given
+
+REVIEW_FLAGS = frozenset(
+    {
+        "conflict",  # two registrants on one connection, or webhook and report name different people
+        "estimated",  # seconds rest on edges that nobody reported
+        "evidence_withdrawn",  # there was evidence once, and it speaks of somebody else now
+        "interrupted",  # a connection was away for a while: a short drop, or a stay of which nothing came
+        "open",  # no end of a stay is known
+        "repeated",  # one stay came with several beginnings or ends
+        "report_differs",  # webhooks and report contradict each other by more than rounding
+        "report_missing",  # the report does not know somebody whom the webhooks saw
+        "report_only",  # the webhooks did not see somebody whom the report knows
+        "reversed",  # a stay ended before it began
+        "staff_role",  # ran the meeting for a while, which is no attendance
+        "stale",  # an edge came outside the time in which a delivery is trusted
+        "unconfirmed",  # presence that nothing proves
+    }
+)
+
+
+def needs_review(flags: Iterable[str]) -> bool:
+    """Whether somebody of staff must look at this day."""
+    return not REVIEW_FLAGS.isdisjoint(flags)
+
+
+ENDED = ("provisional", "reconciled")
+# Of rows of `attendances`: somebody has looked at exactly this evidence.
+REVIEWED = exists().where(
+    reviews.c.live_session_id == attendances.c.live_session_id,
+    reviews.c.person_key == attendances.c.person_key,
+    reviews.c.input_digest == attendances.c.input_digest,
+)
+
+
+def let_stand(
+    connection: Connection,
+    *,
+    session_id: int,
+    person_key: str,
+    digest: str,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Say that a person's day stands as it is, or that somebody unmatched is nobody of the training. `digest` names the
+    evidence that was looked at. What rests on the day is decided again by those who watch for reviews.
+
+    Raises BadInput "reason_missing"; NotFound "attendance_unknown"; AccessDenied "own_case"; Conflict
+    "review_outdated" (the evidence has changed since), "review_made".
+    """
+    why = reason_given(reason)
+    row = _current(connection, session_id, person_key)
+    refuse_own(actor, row.trainee_id or 0)
+    if row.input_digest != digest or not (row.trainee_id is None or needs_review(row.flags)):
+        raise Conflict(
+            "review_outdated",
+            "The evidence of this day has changed since you opened the page.",
+            "Look at the list again: the day may be in order now.",
+        )
+    review = {"live_session_id": session_id, "person_key": person_key, "input_digest": digest, "reason": why}
+    made = connection.execute(insert_ignoring(connection, reviews).values(**review, made_by=actor, made_at=now))
+    if not made.rowcount:
+        raise Conflict("review_made", "Somebody has reviewed this day already.", "Look at the list again.")
+    subject, details = f"attendance:{row.id}", {"session": session_id, "flags": list(row.flags)}
+    audit.record(connection, actor=actor, act="attendance_let_stand", subject=subject, at=now, reason=why, **details)
+
+
+def due(connection: Connection) -> list[Row[Any]]:
+    """The known people of ended sessions whose evidence somebody has to look at: the rows' ids, session ids, person
+    keys, flags and since when. The oldest first."""
+    columns = (attendances.c[name] for name in ("id", "live_session_id", "person_key", "flags", "settled_at"))
+    query = (
+        select(*columns)
+        .join(live_sessions_table)
+        .where(_may_be_due())
+        .order_by(attendances.c.settled_at, attendances.c.id)
+    )
+    rows: Sequence[Row[Any]] = connection.execute(query).all()
+    return [row for row in rows if needs_review(row.flags)]
+
+
+def of_person(connection: Connection, session_id: int, person_key: str) -> list[Row[Any]]:
+    """What was said about a person's day so far, the latest first."""
+    theirs = (reviews.c.live_session_id == session_id) & (reviews.c.person_key == person_key)
+    return list(connection.execute(select(reviews).where(theirs).order_by(reviews.c.id.desc())))
+
+
+def _may_be_due() -> ColumnElement[bool]:
+    """Known people of ended sessions with any flag, and without a review of this very evidence."""
+    known = attendances.c.is_current & attendances.c.trainee_id.is_not(None)
+    return and_(known, live_sessions_table.c.state.in_(ENDED), cast(attendances.c.flags, Text) != "[]", ~REVIEWED)
+
+
+def _current(connection: Connection, session_id: int, person_key: str) -> Row[Any]:
+    query = select(attendances)
+    theirs = (attendances.c.live_session_id == session_id) & (attendances.c.person_key == person_key)
+    row = connection.execute(query.where(theirs, attendances.c.is_current)).first()
+    if row is None:
+        raise NotFound(
+            "attendance_unknown",
+            "Nothing is on record for this person in this session.",
+            "Look at the session's page again: the person may be known under another key now.",
+        )
+    return row
+
+
+def open_request(connection: Connection, *, session_id: int, trainee_id: int, text: str, now: datetime) -> int:
+    """Ask staff to look at one's own day; the request's id. A locked session may be asked about too.
+
+    Raises NotFound "session_unknown"; BadInput "request_text_missing"; Conflict "request_open" (one at a time),
+    "request_early" (the session has not begun), "session_cancelled".
+    """
+    session = live_sessions.show(connection, session_id)
+    if session.state == "cancelled":
+        raise Conflict("session_cancelled", f"Live session {session_id} is cancelled.")
+    if session.state == "scheduled" and now < session.starts_at:
+        raise Conflict("request_early", "This session has not begun yet.", "Look at your day after the session.")
+    said = _text(text)
+    row = {"live_session_id": session_id, "trainee_id": trainee_id, "text": said, "state": "open", "created_at": now}
+    # The unique index on open requests decides between two at once.
+    made = connection.scalar(insert_ignoring(connection, requests).values(row).returning(requests.c.id))
+    if made is None:
+        raise Conflict(
+            "request_open",
+            "You have asked about this session already, and the training team has not answered yet.",
+            "Wait for the answer, or withdraw what you sent and write anew.",
+        )
+    _note(connection, made, "attendance_request_opened", f"trainee:{trainee_id}", now, session=session_id)
+    return int(made)
+
+
+def withdraw(connection: Connection, request_id: int, *, trainee_id: int, now: datetime) -> Row[Any]:
+    """Take one's own request back; the request. Somebody else's does not exist.
+
+    Raises NotFound "request_unknown"; Conflict "request_state".
+    """
+    row = show(connection, request_id)
+    if row.trainee_id != trainee_id:
+        raise _unknown()
+    _close(connection, request_id, {"state": "withdrawn"})
+    _note(connection, request_id, "attendance_request_withdrawn", f"trainee:{trainee_id}", now)
+    return row
+
+
+def answer(connection: Connection, request_id: int, *, text: str, actor: str, now: datetime) -> None:
+    """Answer a request, in words that the trainee reads.
+
+    Raises BadInput "request_text_missing"; NotFound "request_unknown"; AccessDenied "own_case"; Conflict
+    "request_state".
+    """
+    said = _text(text)
+    row = show(connection, request_id)
+    refuse_own(actor, row.trainee_id)
+    _close(connection, request_id, {"state": "answered", "answer": said, "answered_by": actor, "answered_at": now})
+    _note(connection, request_id, "attendance_request_answered", actor, now, trainee=row.trainee_id)
+
+
+def show(connection: Connection, request_id: int) -> Row[Any]:
+    """One request. Raises NotFound "request_unknown"."""
+    row = connection.execute(select(requests).where(requests.c.id == request_id)).first()
+    if row is None:
+        raise _unknown()
+    return row
+
+
+def queue(connection: Connection) -> list[Row[Any]]:
+    """What waits for an answer, first asked first, with the person's name and the session."""
+    return _listed(connection, requests.c.state == "open", requests.c.created_at)
+
+
+def answered(connection: Connection, limit: int = 20) -> list[Row[Any]]:
+    """The latest answers."""
+    return _listed(connection, requests.c.state == "answered", requests.c.answered_at.desc(), limit)
+
+
+def of_trainee_in(connection: Connection, trainee_id: int, session_id: int) -> list[Row[Any]]:
+    """What this person asked about one session, the latest first."""
+    theirs = (requests.c.trainee_id == trainee_id) & (requests.c.live_session_id == session_id)
+    return list(connection.execute(select(requests).where(theirs).order_by(requests.c.id.desc())))
+
+
+def _listed(connection: Connection, which: ColumnElement[bool], order: Any, limit: int | None = None) -> list[Row[Any]]:
+    columns = (
+        live_sessions_table.c.module_id,
+        live_sessions_table.c.starts_at,
+        live_sessions_table.c.zone,
+        live_sessions_table.c.state.label("session_state"),
+    )
+    query = select(requests, trainees.c.name, *columns).join_from(requests, trainees).join(live_sessions_table)
+    return list(connection.execute(query.where(which).order_by(order, requests.c.id).limit(limit)))
+
+
+def _text(text: str) -> str:
+    return read_text(
+        text,
+        BadInput(
+            "request_text_missing",
+            "The text is missing, unreadable or longer than 2000 characters.",
+            "Go back, write what you want to say in a few sentences, and send it again.",
+        ),
+    )
+
+
+def _close(connection: Connection, request_id: int, values: dict[str, Any]) -> None:
+    """Of an answer and a withdrawal at once, the first holds."""
+    is_open = (requests.c.id == request_id) & (requests.c.state == "open")
+    if not connection.execute(update(requests).where(is_open).values(values)).rowcount:
+        raise Conflict(
+            "request_state", "This request has been answered or withdrawn already.", "Look at the page again."
+        )
+
+
+def _note(connection: Connection, request_id: int, act: str, actor: str, now: datetime, **details: Any) -> None:
+    audit.record(connection, actor=actor, act=act, subject=f"attendance_request:{request_id}", at=now, **details)
+
+
+def _unknown() -> NotFound:
+    return NotFound("request_unknown", "There is no such request.", "Open it from the list again.")

@@ -1,0 +1,1 @@
+"""Continuing-education credit: licences, claims and awards."""

@@ -1,1 +1,0 @@
-"""The staff desk: what needs a person, and why everything is as it is."""

@@ -1,0 +1,1 @@
+"""What keeps an installation or a unit of a course from working."""

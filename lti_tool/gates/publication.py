@@ -1,0 +1,74 @@
+"""Publishing programme documents: checked whole, numbered from 1, never changed afterwards.
+
+A version is kept as the text it was published from. Reading one is done once per process: the parsed programme is kept
+by its digest.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from lti_tool import audit
+from lti_tool.db import insert_ignoring
+from lti_tool.errors import Conflict, ProgrammeError
+from lti_tool.gates.validation import check_gates
+from lti_tool.programme.loader import Checked, read_programme
+from lti_tool.programme.model import Programme
+from lti_tool.programme.validation import unexplained
+from lti_tool.programme.versions import _newest, programme_digest
+from lti_tool.tables.programme import programme_versions
+from lti_tool.times import day_of
+
+SOURCE_NAME_LENGTH = 255
+
+
+def check_document(document: str | bytes, source_name: str, now: datetime | None = None) -> Checked:
+    """Everything that is wrong or doubtful in a document, the gates' rules included. Never raises.
+
+    With `now` a window that is past on that day in the programme's zone is an error too.
+    """
+    checked = read_programme(document, source_name)
+    if checked.programme is None:
+        return checked
+    today = day_of(now, checked.programme.zone) if now else None
+    return checked.with_problems(check_gates(checked.programme, today))
+
+
+def publish(connection: Connection, document: str | bytes, source_name: str, *, actor: str, now: datetime) -> int:
+    """Publish a document and give its version's number. One that means the same as the version in force adds nothing.
+
+    Raises ProgrammeError: `programme_refused` when it has errors, `programme_needs_reason` when a warning that needs a
+    reason is not acknowledged; Conflict `programme_published_meanwhile` when somebody else was faster.
+    """
+    programme = publishable(check_document(document, source_name, now))
+    digest = programme_digest(programme)
+    newest = _newest(connection)
+    if newest is not None and newest.digest == digest:
+        return int(newest.version)
+    number = 1 if newest is None else newest.version + 1
+    row = {
+        "version": number,
+        "document": document if isinstance(document, str) else document.decode("utf-8-sig"),
+        "digest": digest,
+        "source_name": source_name[-SOURCE_NAME_LENGTH:],
+        "published_by": actor,
+        "published_at": now,
+    }
+    if connection.execute(insert_ignoring(connection, programme_versions), row).rowcount == 0:
+        message = "Another version of the programme was published at the same moment."
+        raise Conflict("programme_published_meanwhile", message, "Compare with it and publish again.")
+    audit.record(connection, actor=actor, act="programme_published", subject=f"programme:{number}", at=now)
+    return number
+
+
+def publishable(checked: Checked) -> Programme:
+    """The programme of a checked document. Raises ProgrammeError as `publish` does."""
+    if checked.programme is None:
+        first, others = checked.errors[0], len(checked.errors) - 1
+        message = f"The programme cannot be published. {first}" + (f" and {others} more." if others else "")
+        raise ProgrammeError("programme_refused", message, "See all of it with: gatehouse programme check FILE")
+    open_warnings = unexplained(checked.programme, checked.problems)
+    if open_warnings:
+        message = f"This needs a reason before it is published. {open_warnings[0]}"
+        raise ProgrammeError("programme_needs_reason", message, "Give the reason under 'acknowledged' in the document.")
+    return checked.programme

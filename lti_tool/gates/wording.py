@@ -1,0 +1,433 @@
+"""Decisions and rules in words. Pure; every sentence is rendered from a node's reason key (`reasons`).
+
+Every reason key a node can carry, with its sentence for the learner and for staff (gates.md A2.7, A7.3). Pure data.
+
+Both sentences come from one node, so they cannot disagree. In braces: {title} is the offering or set that the condition
+names, {date}, {until} and {on} are days, the rest are the node's own params; {missing} is how many are left.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from lti_tool.gates import conditions
+from lti_tool.gates.conditions import Group, Members, Rule
+from lti_tool.gates.decision import Decision, Node, blocking
+from lti_tool.gates.evaluate import rules_of
+from lti_tool.gates.leaf_conditions import short_name
+from lti_tool.programme.model import Programme
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """`learner` speaks to the person, `staff` of the person; `until` ends the heading "<title> is locked until …"."""
+
+    learner: str
+    staff: str
+    until: str = ""
+
+
+_CANNOT_CHECK = "We cannot check this right now."
+
+REASONS: Mapping[str, Sentences] = {
+    # completed, completed_any
+    "module_taken": Sentences("You took {title} on {date}.", "{title} completed on {date} ({origin})."),
+    "module_not_taken": Sentences(
+        "You have not taken {title} yet.", "No completion of {title} is recorded.", "you have taken {title}"
+    ),
+    "completion_ended": Sentences(
+        "Your completion of {title} was taken back on {date}: {why}",
+        "The completion of {title} was ended on {date}: {why}",
+        "you have taken {title}",
+    ),
+    "modules_taken": Sentences("You have taken enough of {title}.", "Enough of {title} completed."),
+    "one_more_module": Sentences(
+        "Take one more of {title}.", "One completion of {title} is missing.", "you have taken one more of {title}"
+    ),
+    "more_modules": Sentences(
+        "Take {missing} more of {title}.",
+        "{missing} completions of {title} are missing.",
+        "you have taken {missing} more of {title}",
+    ),
+    # equivalency, retreat_equivalency
+    "equivalency_approved": Sentences(
+        "Your training elsewhere was accepted in place of {title} on {date}.",
+        "Equivalency of {title} approved on {date}.",
+    ),
+    "equivalency_none": Sentences(
+        "You have not asked for training elsewhere to be accepted in place of {title}.",
+        "No equivalency request for {title}.",
+        "your training elsewhere is accepted in place of {title}",
+    ),
+    "equivalency_draft": Sentences(
+        "You have begun a request about training elsewhere in place of {title}, but not sent it.",
+        "An equivalency request for {title} is still a draft.",
+        "your training elsewhere is accepted in place of {title}",
+    ),
+    "equivalency_pending": Sentences(
+        "Your request about training elsewhere in place of {title}, sent on {date}, is being reviewed.",
+        "Equivalency request for {title} of {date} waits for review.",
+        "your request about training elsewhere is accepted",
+    ),
+    "equivalency_more_info": Sentences(
+        "We have a question about your request of {date} (training elsewhere in place of {title}).",
+        "Equivalency request for {title} of {date} waits for the learner's answer.",
+        "your request about training elsewhere is accepted",
+    ),
+    "equivalency_declined": Sentences(
+        "Your training elsewhere was not accepted in place of {title} on {date}.",
+        "Equivalency request for {title} declined on {date}.",
+        "your training elsewhere is accepted in place of {title}",
+    ),
+    "equivalency_withdrawn": Sentences(
+        "Your request about training elsewhere in place of {title} was withdrawn on {date}.",
+        "Equivalency request for {title} withdrawn on {date}.",
+        "your training elsewhere is accepted in place of {title}",
+    ),
+    "equivalency_expired": Sentences(
+        "Your accepted training elsewhere counted in place of {title} until {until}.",
+        "Equivalency of {title} expired after {until}.",
+        "your training elsewhere is accepted again in place of {title}",
+    ),
+    "equivalency_revoked": Sentences(
+        "Your training elsewhere no longer counts in place of {title} since {date}.",
+        "Equivalency of {title} revoked on {date}.",
+        "your training elsewhere is accepted in place of {title}",
+    ),
+    # attended_retreat
+    "retreat_attended": Sentences("You attended {title} from {date}.", "Attended {title} from {date}."),
+    "retreat_not_attended": Sentences(
+        "You have not attended {title}.", "No attendance of {title} on a roster.", "you have attended {title}"
+    ),
+    "retreat_no_show": Sentences(
+        "You were not present at {title} from {date}.",
+        "Marked as not present at {title} from {date}.",
+        "you have attended {title}",
+    ),
+    # licence_active
+    "licence_ok_until": Sentences(
+        "Your licence ({type}, {jurisdiction}) is valid until {date}.",
+        "Licence {type}, {jurisdiction}, valid until {date}.",
+    ),
+    "licence_missing": Sentences(
+        "We have no licence of yours on record.", "No licence is recorded.", "your clinical licence is on record"
+    ),
+    "licence_type_not_listed": Sentences(
+        "The licence we have on record is not of a kind that opens this.",
+        "No recorded licence is of a listed type.",
+        "a clinical licence of a listed kind is on record",
+    ),
+    "licence_jurisdiction": Sentences(
+        "The licence we have on record is not from a listed state.",
+        "No recorded licence of a listed type is from a listed jurisdiction.",
+        "a clinical licence from a listed state is on record",
+    ),
+    "licence_inactive": Sentences(
+        "The licence we have on record is not active.",
+        "The recorded licence is inactive.",
+        "an active clinical licence is on record",
+    ),
+    "licence_on_probation": Sentences(
+        "The licence we have on record needs to be looked at by the training team.",
+        "The recorded licence is on probation: staff decide, by an exception.",
+        "the training team has looked at your licence",
+    ),
+    "licence_not_verified": Sentences(
+        "Your licence has not been checked by the training team yet.",
+        "The recorded licence is not verified.",
+        "the training team has checked your licence",
+    ),
+    "licence_not_yet_valid": Sentences(
+        "Your licence ({type}, {jurisdiction}) is valid from {date}, which is too late.",
+        "Licence {type}, {jurisdiction}, is valid only from {date}.",
+        "you hold a licence that is valid on the day",
+    ),
+    "licence_ends_before": Sentences(
+        "Your licence ({type}, {jurisdiction}) ends on {date}, before {on}.",
+        "Licence {type}, {jurisdiction}, ends on {date}, before {on}.",
+        "your licence is valid on {on}",
+    ),
+    "licence_expired": Sentences(
+        "Your licence ({type}, {jurisdiction}) expired on {date}.",
+        "Licence {type}, {jurisdiction}, expired on {date}.",
+        "your renewed licence is on record",
+    ),
+    # profession_in
+    "profession_listed": Sentences("Your profession is {profession}.", "Profession {profession} is listed."),
+    "profession_not_stated": Sentences(
+        "We do not know your profession.", "No profession is recorded.", "your profession is on record"
+    ),
+    "profession_not_listed": Sentences(
+        "This is for other professions than {profession}.",
+        "Profession {profession} is not listed.",
+        "your profession is one of those this is for",
+    ),
+    # date_window
+    "window_open": Sentences("This is open at present.", "Inside the window from {from} to {to}."),
+    "window_not_open": Sentences("This opens on {from}.", "The window opens on {from}.", "{from}"),
+    "window_closed": Sentences("This closed on {to}.", "The window closed on {to}.", "it is opened again"),
+    # health_clearance: a status and nothing else
+    "screening_done": Sentences("Screening: done.", "Screening for {title}: eligible."),
+    "screening_not_started": Sentences(
+        "Screening: next step.", "Screening for {title}: not begun.", "your screening is done"
+    ),
+    "screening_in_progress": Sentences(
+        "Screening: with the clinic.", "Screening for {title}: in screening.", "your screening is done"
+    ),
+    "screening_expired": Sentences(
+        "Screening: please renew.", "Screening for {title}: in screening again.", "your screening is renewed"
+    ),
+    "screening_not_passed": Sentences(
+        "Please write to us about this.", "Screening for {title}: not eligible.", "you have talked with us"
+    ),
+    # attestation, invitation
+    "attestation_made": Sentences(
+        "You read the list and made the statement on {date}.", "Statement for list {version} made on {date}."
+    ),
+    "attestation_missing": Sentences(
+        "You have not yet read the list and made the statement.",
+        "No statement for list {version}.",
+        "you have read the list and made the statement",
+    ),
+    "attestation_outdated": Sentences(
+        "The list has changed since you read it. Please read it again.",
+        "The statement was made for another version than {version}.",
+        "you have read the list again",
+    ),
+    "invited": Sentences("You were invited on {date}.", "Invited to {title} on {date}."),
+    "not_invited": Sentences("This is by invitation only.", "No invitation to {title}.", "you are invited"),
+    # not
+    "not_allowed_with": Sentences(
+        "This is not for people for whom the following holds.", "Shut because the following holds.", "that changes"
+    ),
+    # what cannot be decided: always locked
+    "offering_date_unknown": Sentences(
+        "No date is announced, so your licence cannot be checked against it.",
+        "No date of the offering is known to judge the licence by.",
+        "a date is announced",
+    ),
+    "facts_unavailable": Sentences(_CANNOT_CHECK, "The records that this condition needs could not be read."),
+    "check_failed": Sentences(_CANNOT_CHECK, "The check broke off; the log names the rule and the path."),
+    "record_unreadable": Sentences(_CANNOT_CHECK, "A record holds a state that the rule does not know."),
+    "target_gone": Sentences(_CANNOT_CHECK, "The rule names something that the programme no longer has."),
+    "set_gone": Sentences(_CANNOT_CHECK, "The rule names a set that the programme does not have."),
+    "set_unset": Sentences(_CANNOT_CHECK, "The rule names a set that is UNSET: a named person must choose it."),
+    "set_empty": Sentences(_CANNOT_CHECK, "The rule names a set that is empty."),
+    "set_too_small": Sentences(_CANNOT_CHECK, "The rule asks for more than its set holds."),
+    # gates without a tree
+    "gate_free": Sentences("This is open to everyone.", "Nothing is required."),
+    "gate_unset": Sentences("This is not open: its requirements are not decided yet.", "The gate is UNSET."),
+    "gate_missing": Sentences(_CANNOT_CHECK, "The programme has no gate for this offering."),
+    "rule_unreadable": Sentences(_CANNOT_CHECK, "The rule of this gate cannot be read."),
+    "offering_gone": Sentences(_CANNOT_CHECK, "The programme has no such module or retreat."),
+    "not_offered": Sentences("This is not offered at present.", "The offering is not published."),
+}
+
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def learner_sentence(node: Node, programme: Programme) -> str:
+    """What this condition says to the learner; a group says how many of its children are needed."""
+    if node.reason is None:
+        return _group_sentence(node)
+    return REASONS[node.reason].learner.format_map(_words(node, programme))
+
+
+def staff_sentence(node: Node, programme: Programme) -> str:
+    """What this condition says to staff, of the same finding."""
+    if node.reason is None:
+        return _group_sentence(node)
+    return REASONS[node.reason].staff.format_map(_words(node, programme))
+
+
+def heading(decision: Decision, programme: Programme) -> str:
+    """ "<title> is locked until …", naming the shortest set of missing things (gates.md A6.2); "<title>" for an
+    open gate."""
+    title = programme.offering_title(decision.offering)
+    if decision.open:
+        return title
+    untils = [] if decision.tree is None else [_until(node, programme) for node in shortest_way(decision.tree)]
+    if decision.reason is not None or not all(untils):
+        return _locked_without_way(title, decision)
+    return f"{title} is locked until {_joined(list(dict.fromkeys(untils)), 'and')}"
+
+
+def shortest_way(node: Node) -> list[Node]:
+    """The fewest conditions that, once met, would open the node; of equals the first written."""
+    if node.is_open:
+        return []
+    if node.condition is not None or node.op == "not":
+        return [node]
+    ways = sorted((shortest_way(child) for child in node.children if not child.is_open), key=len)
+    opened = sum(child.is_open for child in node.children)
+    return [leaf for way in _in_order(ways[: node.needed - opened], node) for leaf in way]
+
+
+def gate_in_words(programme: Programme, offering_id: str) -> str:
+    """What a gate asks for, in one sentence part, as pages and the desk show it."""
+    required, recommended = rules_of(programme, offering_id)
+    if required is not None:
+        return rule_in_words(required, programme)
+    gate = programme.gates.get(offering_id)
+    if gate is not None and gate.mode == "recommended" and recommended is not None:
+        return f"Recommended, not required: {rule_in_words(recommended, programme)}"
+    return "Open to everyone" if gate is not None and gate.mode == "none" else "Not decided yet"
+
+
+def rule_in_words(rule: Rule, programme: Programme) -> str:
+    """The rule as people say it: "Module 1, or an accepted equivalency"."""
+    text = _say(rule, programme, about=_named(rule))
+    return text[:1].upper() + text[1:]
+
+
+def _group_sentence(node: Node) -> str:
+    if node.op == "any" or (node.op == "at_least" and node.needed == 1):
+        return "One of these:"
+    if node.op == "at_least":
+        return f"At least {node.needed} of these:"
+    return "None of these:" if node.op == "not" else "All of these:"
+
+
+def _locked_without_way(title: str, decision: Decision) -> str:
+    if decision.reason in ("gate_unset", "not_offered"):
+        return f"{title} is not open"
+    return f"{title} cannot be checked right now"
+
+
+def _until(node: Node, programme: Programme) -> str:
+    return REASONS[node.reason].until.format_map(_words(node, programme)) if node.reason else ""
+
+
+def _in_order(ways: list[list[Node]], node: Node) -> list[list[Node]]:
+    """The chosen ways in the order in which the rule is written."""
+    order = {id(leaf): index for index, leaf in enumerate(blocking(node))}
+    return sorted(ways, key=lambda way: order[id(way[0])])
+
+
+class _Words(dict[str, Any]):
+    """Words for a sentence; a missing one is a dash, so that a sentence is never lost."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"
+
+
+def _words(node: Node, programme: Programme) -> Mapping[str, Any]:
+    words = _Words({name: value for name, value in node.params.items() if value is not None})
+    for name in ("date", "until", "on", "from", "to"):
+        if name in words:
+            words[name] = day_in_words(words[name])
+    words["title"] = _title(node, programme)
+    if node.progress is not None:
+        words["missing"] = node.progress[1] - node.progress[0]
+    return words
+
+
+def day_in_words(iso: str) -> str:
+    """'July 2, 2024' from an ISO date; a wall time keeps its time."""
+    day = date.fromisoformat(iso[:10])
+    clock = f" at {iso[11:16]}" if len(iso) > 10 else ""
+    return f"{MONTHS[day.month - 1]} {day.day}, {day.year}{clock}"
+
+
+def _title(node: Node, programme: Programme) -> str:
+    """The offering, set or list that the node's condition names."""
+    params = node.params
+    if "set" in params or ("list" in params and node.condition == "completed_any"):
+        return _members_in_words(Members(params.get("set"), tuple(params.get("list", ()))), programme)
+    offering = next((params[name] for name in ("module", "for", "retreat", "offering") if name in params), None)
+    return short_name(programme, offering) if offering else "this"
+
+
+def _members_in_words(members: Members, programme: Programme) -> str:
+    """A set by its own name in words, a list by the titles it holds."""
+    if members.set_name is not None:
+        return f"the {programme.set_title(members.set_name)}"
+    return _joined([short_name(programme, each) for each in members.names], "and")
+
+
+def _named(rule: Rule) -> frozenset[str]:
+    """Offerings that the rule itself asks for: an equivalency beside them need not name them again."""
+    if isinstance(rule, Group):
+        return frozenset().union(*map(_named, rule.children))
+    if isinstance(rule, conditions.AttendedRetreat):
+        return frozenset({rule.retreat})
+    return frozenset({rule.module}) if isinstance(rule, conditions.Completed) else frozenset()
+
+
+def _say(rule: Rule, programme: Programme, about: frozenset[str]) -> str:
+    if isinstance(rule, Group):
+        return _say_group(rule, programme, about)
+    return _SAY[type(rule)](rule, programme, about)
+
+
+def _say_group(rule: Group, programme: Programme, about: frozenset[str]) -> str:
+    parts = [_say(child, programme, about) for child in rule.children]
+    if rule.op == "not":
+        return f"not: {parts[0]}"
+    parts = [
+        f"({part})" if _needs_brackets(child, rule) else part for part, child in zip(parts, rule.children, strict=True)
+    ]
+    if rule.n == len(parts):
+        return _joined(parts, "and")
+    if rule.n == 1:
+        return f"{', '.join(parts[:-1])}, or {parts[-1]}"
+    return f"at least {rule.n} of: {'; '.join(parts)}"
+
+
+def _needs_brackets(child: Rule, parent: Group) -> bool:
+    return isinstance(child, Group) and child.op != "not" and len(child.children) > 1 and len(parent.children) > 1
+
+
+def _joined(parts: Sequence[str], word: str) -> str:
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {word} {parts[-1]}"
+
+
+def _say_equivalency(
+    rule: conditions.EquivalencyOf | conditions.RetreatEquivalencyOf, programme: Programme, about: frozenset[str]
+) -> str:
+    words = (
+        "an accepted equivalency" if isinstance(rule, conditions.EquivalencyOf) else "an accepted equivalent elsewhere"
+    )
+    return words if rule.target in about else f"{words} of {short_name(programme, rule.target)}"
+
+
+def _say_any(rule: conditions.CompletedAny, programme: Programme, _about: frozenset[str]) -> str:
+    return f"{'one' if rule.n == 1 else rule.n} of {_members_in_words(rule.members, programme)}"
+
+
+def _say_licence(rule: conditions.LicenceActive, _programme: Programme, _about: frozenset[str]) -> str:
+    when = {"now": "", "live_session": " on the day", "offering_start": " on the first day"}
+    day = when[rule.at] if isinstance(rule.at, str) else f" on {day_in_words(rule.at.isoformat())}"
+    return f"an active clinical licence{day}"
+
+
+def _say_professions(rule: conditions.ProfessionIn, programme: Programme, _about: frozenset[str]) -> str:
+    named = rule.members.set_name
+    return f"one of these professions: {programme.set_title(named) if named else ', '.join(rule.members.names)}"
+
+
+def _say_window(rule: conditions.DateWindow, _programme: Programme, _about: frozenset[str]) -> str:
+    first = f"from {day_in_words(rule.opens.isoformat())}" if rule.opens else ""
+    last = f"until {day_in_words(rule.closes.isoformat())}" if rule.closes else ""
+    return " ".join(filter(None, (first, last)))
+
+
+_SAY: Mapping[type[Any], Callable[[Any, Programme, frozenset[str]], str]] = {
+    conditions.Completed: lambda rule, programme, _: short_name(programme, rule.module),
+    conditions.CompletedAny: _say_any,
+    conditions.EquivalencyOf: _say_equivalency,
+    conditions.AttendedRetreat: lambda rule, programme, _: f"having attended {short_name(programme, rule.retreat)}",
+    conditions.RetreatEquivalencyOf: _say_equivalency,
+    conditions.LicenceActive: _say_licence,
+    conditions.ProfessionIn: _say_professions,
+    conditions.DateWindow: _say_window,
+    conditions.HealthClearance: lambda _rule, _programme, _: "screening by the clinic",
+    conditions.AttestationOf: lambda _rule, _programme, _: "the statement about the list of conditions",
+    conditions.InvitationTo: lambda _rule, _programme, _: "an invitation",
+}

@@ -1,0 +1,393 @@
+"""The score ledger: what each platform should hold of each person. Desired is not delivered; `delivery` closes the gap.
+
+A person's scores of one module go to every column of it, in every course they are enrolled in (`line_items`).
+A score rests on attendance alone: an equivalency or an imported completion gives no grade (gates.md A3.7, A10.8). Only
+final values are desired, since a platform may ignore or blank anything else (lti.md AG-11).
+
+What one column should show of one person: so much of so much, and the words that explain it.
+
+What staff decide about scores: to try a refused one again, and what stands where somebody else entered a grade.
+
+A re-grade is a score whose gradebook differs from what was delivered (`seen` "differs"). It is undecided while the
+score is delivered, or parked with a newer value; "waiting" means that staff chose to send ours, "kept" that theirs
+stands until somebody decides anew.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+
+from lti_tool import audit
+from lti_tool.credit import awards
+from lti_tool.credit.checklist import body_name
+from lti_tool.credit.settled_attendance import FINAL, hold
+from lti_tool.db import insert_ignoring
+from lti_tool.errors import Conflict, NotFound
+from lti_tool.grades import line_items
+from lti_tool.grades.ags import RETIRED, SCORE_SCOPE
+from lti_tool.grades.delivery import REGRADED
+from lti_tool.grades.line_items import whole_maximum
+from lti_tool.programme import versions
+from lti_tool.programme.model import Programme
+from lti_tool.tables.courses import enrolments, placements
+from lti_tool.tables.credit import awards as credit_awards
+from lti_tool.tables.gates import completions
+from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.people import trainees
+from lti_tool.tables.platforms import registrations
+from lti_tool.tables.scores import line_items as columns
+from lti_tool.tables.scores import scores
+
+# The full score says "completed"; minutes alone, however many, stay below it.
+MOST_HUNDREDTHS = 9_999
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one line item should show of one person: `given` of `maximum`, and the comment that explains it."""
+
+    meaning: str
+    given: float
+    maximum: float
+    comment: str
+
+
+def score_of(programme: Programme, best: Any, awarded: Sequence[Row[Any]], place: Any) -> Score:
+    """The score for one column (`place.meaning`), from somebody's best attendance and awards of the module."""
+    comment = _comment(programme, best, awarded)
+    if place.meaning == "ce":
+        credits = sum((row.credits for row in awarded[:1]), Decimal(0))
+        maximum = whole_maximum(credits) if credits else (place.desired_maximum or 1)
+        return Score("ce", float(maximum) if credits else 0.0, float(maximum), comment)
+    hundredths = 10_000 * best.seconds_present // max(best.seconds_instructional, 1)
+    return Score("completion", 100.0 if best.in_full else min(hundredths, MOST_HUNDREDTHS) / 100, 100.0, comment)
+
+
+def _comment(programme: Programme, best: Any, awarded: Sequence[Row[Any]]) -> str:
+    """The minutes and the CE result; no health word and no reason ever stands in a gradebook."""
+    minutes = f"{best.seconds_present // 60} of {best.seconds_instructional // 60} instructional minutes."
+    earned = [f"{row.credits} credits ({body_name(programme.bodies.get(row.body_id), row.body_id)})" for row in awarded]
+    return f"{minutes} CE: {', '.join(earned) or 'none awarded'}."
+
+
+# A column that a score has not been to yet: nothing is known of what it holds.
+ELSEWHERE = {
+    "delivered_version": 0,
+    "delivered_given": None,
+    "delivered_maximum": None,
+    "delivered_at": None,
+    "sent_version": None,
+    "sent_given": None,
+    "sent_maximum": None,
+    "seen": "unread",
+    "seen_given": None,
+    "seen_at": None,
+    "look_at": None,
+    # Whoever has it in hand loses it: what becomes of that says nothing about the new column.
+    "lease_owner": None,
+    "leased_until": None,
+}
+
+
+def desire(connection: Connection, trainee_ids: Collection[int], module_id: str, now: datetime) -> int:
+    """Bring the desired scores of these people for one module up to date, in every course they are enrolled in.
+
+    Nothing is desired before a session has ended, and no CE score before an award (ce.md G3): no score is not zero.
+    Gives the number of scores that changed.
+    """
+    hold(connection, trainee_ids)
+    line_items.connect(connection, now, module_id)
+    wanted = _wanted(connection, trainee_ids, module_id)
+    added = _insert(connection, [each for each in wanted if each[0].score_id is None], now)
+    return added + _renew(connection, [each for each in wanted if each[0].score_id is not None], now)
+
+
+def without_score(connection: Connection, since: datetime) -> list[tuple[str, int]]:
+    """(module id, trainee id) of people who attended a module and have come to its unit since, or whose unit has a new
+    column since, where there is no score of them yet or it went to another column."""
+    query = (
+        select(live_sessions.c.module_id, attendances.c.trainee_id)
+        .select_from(attendances)
+        .join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
+        .join(placements, placements.c.module_id == live_sessions.c.module_id)
+        .join(registrations, registrations.c.id == placements.c.registration_id)
+        .join(columns, columns.c.placement_id == placements.c.id)
+        .join(enrolments, and_(_enrolled_here(), enrolments.c.trainee_id == attendances.c.trainee_id))
+        .outerjoin(scores, and_(_of_column(), scores.c.trainee_id == attendances.c.trainee_id))
+        .where(
+            FINAL,
+            line_items.usable(),
+            attendances.c.seconds_present > 0,
+            enrolments.c.role == "trainee",
+            _is_due_there(),
+            _is_news(since),
+            or_(scores.c.id.is_(None), scores.c.line_item_url != columns.c.url, _has_come_back()),
+        )
+        .distinct()
+        .order_by(live_sessions.c.module_id, attendances.c.trainee_id)
+    )
+    return [(row.module_id, row.trainee_id) for row in connection.execute(query)]
+
+
+def rows(connection: Connection, *, status: str | None = None) -> Sequence[Row[Any]]:
+    """The ledger, all or of one status (waiting, delivered, parked, kept), with the module, the person's name and the
+    kind of platform."""
+    query = (
+        select(scores, placements.c.module_id, placements.c.context_title, trainees.c.name, registrations.c.profile)
+        .join(placements, placements.c.id == scores.c.placement_id)
+        .join(registrations, registrations.c.id == placements.c.registration_id)
+        .join(trainees, trainees.c.id == scores.c.trainee_id)
+        .order_by(scores.c.id)
+    )
+    return connection.execute(query if status is None else query.where(scores.c.status == status)).all()
+
+
+def _wanted(connection: Connection, trainee_ids: Collection[int], module_id: str) -> list[tuple[Any, Score]]:
+    """Every column where a score of these people belongs, with that score."""
+    best = _best_attendances(connection, trainee_ids, module_id)
+    awarded = awards.in_force_of(connection, list(best), module_id)
+    numbers = sorted({each.programme_version for each in best.values()})
+    programmes = {number: versions.version(connection, number).programme for number in numbers}
+    wanted: list[tuple[Any, Score]] = []
+    for place in _places(connection, list(best), module_id):
+        attended = best[place.trainee_id]
+        programme = programmes[attended.programme_version]
+        wanted.append((place, score_of(programme, attended, awarded.get(place.trainee_id, []), place)))
+    return wanted
+
+
+def _best_attendances(connection: Connection, trainee_ids: Collection[int], module_id: str) -> dict[int, Any]:
+    """By person: of several sessions of a module the completed one, else the one with the most minutes. `in_full`: it
+    is completed, and a completion of the module is in force."""
+    in_force = and_(
+        completions.c.trainee_id == attendances.c.trainee_id,
+        completions.c.module_id == live_sessions.c.module_id,
+        completions.c.ended_at.is_(None),
+    )
+    query = (
+        select(
+            attendances.c.trainee_id,
+            attendances.c.seconds_present,
+            attendances.c.seconds_instructional,
+            live_sessions.c.programme_version,
+            and_(attendances.c.completed, completions.c.id.is_not(None)).label("in_full"),
+        )
+        .join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
+        .outerjoin(completions, in_force)
+        .where(FINAL, attendances.c.trainee_id.in_(trainee_ids), live_sessions.c.module_id == module_id)
+        .order_by(attendances.c.completed, attendances.c.seconds_present, live_sessions.c.id.desc())
+    )
+    return {row.trainee_id: row for row in connection.execute(query)}
+
+
+def _enrolled_here() -> Any:
+    context = placements.c.context_id
+    return and_(
+        enrolments.c.registration_id == placements.c.registration_id,
+        or_(enrolments.c.context_id == context, and_(context.is_(None), enrolments.c.context_id == "")),
+    )
+
+
+def _of_column() -> Any:
+    return and_(scores.c.placement_id == columns.c.placement_id, scores.c.meaning == columns.c.meaning)
+
+
+def _is_due_there() -> Any:
+    """Whether there is anything to say in this column: of credit only once some was awarded (ce.md G3)."""
+    awarded = select(credit_awards.c.id).where(
+        credit_awards.c.trainee_id == attendances.c.trainee_id,
+        credit_awards.c.module_id == live_sessions.c.module_id,
+        credit_awards.c.state == "awarded",
+    )
+    return or_(columns.c.meaning == "completion", awarded.exists())
+
+
+def _is_news(since: datetime) -> Any:
+    return or_(
+        enrolments.c.last_launch_at >= since,
+        enrolments.c.listed_at >= since,
+        placements.c.updated_at >= since,
+        columns.c.made_at >= since,
+        columns.c.checked_at >= since,
+    )
+
+
+def _has_come_back() -> Any:
+    """A column in use whose score was told that it was not: something else may have been written there meanwhile."""
+    return scores.c.last_answer.startswith(RETIRED, autoescape=True)
+
+
+def _places(connection: Connection, trainee_ids: Collection[int], module_id: str) -> Sequence[Any]:
+    """The columns where scores of this module go for these people, with the ledger's row where there is one."""
+    of_trainee = scores.c.trainee_id == enrolments.c.trainee_id
+    # A PostgreSQL without statistics looks through the scores of everybody for each of them unless it is told whose.
+    held = and_(_of_column(), of_trainee, scores.c.trainee_id.in_(trainee_ids))
+    query = (
+        select(
+            enrolments.c.trainee_id,
+            columns.c.placement_id,
+            columns.c.meaning,
+            columns.c.url.label("line_item_url"),
+            placements.c.ags_scopes,
+            enrolments.c.user_id,
+            scores.c.id.label("score_id"),
+            scores.c.status,
+            scores.c.seen,
+            scores.c.desired_given,
+            scores.c.desired_maximum,
+            scores.c.desired_comment,
+            _has_come_back().label("has_come_back"),
+            scores.c.line_item_url.label("known_url"),
+            scores.c.user_id.label("known_user"),
+        )
+        .select_from(columns)
+        .join(placements, placements.c.id == columns.c.placement_id)
+        .join(registrations, registrations.c.id == placements.c.registration_id)
+        .join(enrolments, _enrolled_here())
+        .outerjoin(scores, held)
+        .where(
+            line_items.usable(),
+            placements.c.module_id == module_id,
+            enrolments.c.trainee_id.in_(trainee_ids),
+            enrolments.c.role == "trainee",
+        )
+        .order_by(columns.c.placement_id, enrolments.c.trainee_id, columns.c.id)
+    )
+    return [row for row in connection.execute(query) if SCORE_SCOPE in row.ags_scopes]
+
+
+def _insert(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: datetime) -> int:
+    """New rows. A zero where nothing was ever sent is no score."""
+    rows = [
+        {
+            "placement_id": place.placement_id,
+            "trainee_id": place.trainee_id,
+            "meaning": score.meaning,
+            **_values(place, score),
+            "desired_version": 1,
+            "delivered_version": 0,
+            "seen": "unread",
+            **_due(now),
+        }
+        for place, score in wanted
+        if score.given
+    ]
+    if not rows:
+        return 0
+    return len(connection.execute(insert_ignoring(connection, scores).returning(scores.c.id), rows).all())
+
+
+def _renew(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: datetime) -> int:
+    """A new version of each row that says something else now, or whose column has come back, in the order in which
+    delivery holds them too."""
+    changed = [each for each in wanted if each[0].has_come_back or _known(each[0]) != tuple(_values(*each).values())]
+    for place, score in sorted(changed, key=lambda each: each[0].score_id):
+        renewed = {"desired_version": scores.c.desired_version + 1, **_values(place, score), **_next_step(place, now)}
+        connection.execute(update(scores).where(scores.c.id == place.score_id).values(renewed))
+    return len(changed)
+
+
+def _next_step(place: Any, now: datetime) -> dict[str, Any]:
+    """A new value is sent, but not over a grade that somebody else entered: then staff decide, or have decided."""
+    if (place.line_item_url, place.user_id) != (place.known_url, place.known_user):
+        return _due(now) | ELSEWHERE | {"last_answer": None}
+    if place.status == "kept":
+        return {"desired_at": now}
+    if place.seen == "differs" and place.status != "waiting":
+        return {"desired_at": now, "status": "parked", "last_answer": REGRADED}
+    return _due(now) | ({"last_answer": None} if place.has_come_back else {})
+
+
+def _values(place: Any, score: Score) -> dict[str, Any]:
+    return {
+        "line_item_url": place.line_item_url,
+        "user_id": place.user_id,
+        "desired_given": score.given,
+        "desired_maximum": score.maximum,
+        "desired_comment": score.comment,
+    }
+
+
+def _known(place: Any) -> tuple[Any, ...]:
+    return (place.known_url, place.known_user, place.desired_given, place.desired_maximum, place.desired_comment)
+
+
+def _due(now: datetime) -> dict[str, Any]:
+    return {"desired_at": now, "status": "waiting", "attempts": 0, "next_attempt_at": now}
+
+
+def try_parked_again(connection: Connection, now: datetime) -> int:
+    """Put every refused score back in line; how many there were. What needs a decision, or has no column any more,
+    stays."""
+    return connection.execute(update(scores).where(_is_refused()).values(_in_line(now))).rowcount
+
+
+def try_again(connection: Connection, score_id: int, now: datetime) -> None:
+    """Put one score back in line: a refused one, or one that the gradebook does not show.
+
+    Raises NotFound "score_unknown", Conflict "score_not_waiting_for_you".
+    """
+    _of_id(connection, score_id)
+    is_missing = and_(scores.c.status == "delivered", scores.c.seen == "missing", line_items.in_use())
+    ours = and_(scores.c.id == score_id, or_(_is_refused(), is_missing))
+    if not connection.execute(update(scores).where(ours).values(_in_line(now))).rowcount:
+        raise Conflict(
+            "score_not_waiting_for_you",
+            "This score is on its way, was taken, or needs another decision. Nothing was changed.",
+            "Look at the list again.",
+        )
+
+
+def send_ours(connection: Connection, score_id: int, *, actor: str, now: datetime) -> None:
+    """Overwrite what somebody else entered with what the attendance says. Raises NotFound "score_unknown", Conflict
+    "regrade_missing"."""
+    _decide(connection, score_id, "regrade_overruled", _in_line(now), actor=actor, now=now)
+
+
+def keep_theirs(connection: Connection, score_id: int, *, actor: str, now: datetime) -> None:
+    """Let what somebody else entered stand: the score is not sent any more until staff decide otherwise. Raises as
+    `send_ours`."""
+    _decide(connection, score_id, "regrade_kept", {"status": "kept", "look_at": None}, actor=actor, now=now)
+
+
+def _decide(
+    connection: Connection, score_id: int, act: str, values: dict[str, Any], *, actor: str, now: datetime
+) -> None:
+    row = _of_id(connection, score_id)
+    ours = and_(scores.c.id == score_id, scores.c.seen == "differs", scores.c.status != "waiting", line_items.in_use())
+    if not connection.execute(update(scores).where(ours).values(values)).rowcount:
+        raise Conflict("regrade_missing", "There is nothing to decide about this score.", "Look at the list again.")
+    audit.record(
+        connection,
+        actor=actor,
+        act=act,
+        subject=f"trainee:{row.trainee_id}",
+        at=now,
+        score=score_id,
+        desired=row.desired_given,
+        delivered=row.delivered_given,
+        seen=row.seen_given,
+    )
+
+
+def _is_refused() -> ColumnElement[bool]:
+    for_other_reasons = or_(
+        scores.c.last_answer.is_(None),
+        and_(scores.c.last_answer != REGRADED, ~scores.c.last_answer.startswith(RETIRED, autoescape=True)),
+    )
+    return and_(scores.c.status == "parked", for_other_reasons)
+
+
+def _in_line(now: datetime) -> dict[str, Any]:
+    return {"status": "waiting", "attempts": 0, "next_attempt_at": now, "sent_version": None}
+
+
+def _of_id(connection: Connection, score_id: int) -> Row[Any]:
+    row = connection.execute(select(scores).where(scores.c.id == score_id)).first()
+    if row is None:
+        raise NotFound("score_unknown", "There is no such score.", "Look at the list again.")
+    return row

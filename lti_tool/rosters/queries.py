@@ -1,0 +1,252 @@
+"""Rosters as staff read them: the courses with how fresh their roster is, and the people of one course.
+
+Who of the enrolled is missing in a live session: the roster beside the attendance as it stands.
+
+Nothing rests on this list: a roster may leave people out, and a person may come later (lti.md NR-7).
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, select
+
+from lti_tool.attendance import live_sessions
+from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.rosters.reading import READ_FAILED, SHRANK
+from lti_tool.rosters.schedule import CourseKey, is_of, is_offered, is_placed_in, unknown
+from lti_tool.tables.courses import enrolments, placements, roster_members, rosters
+from lti_tool.tables.gates import completions
+from lti_tool.tables.live_sessions import attendances
+from lti_tool.tables.people import trainees
+from lti_tool.tables.platforms import registrations
+
+# What keeps a roster from being read, in words for the people who run the course.
+TROUBLES = {
+    "above_response_limit": "This course is larger than the platform's limit; people are known from launches only.",
+    "roster_refused": "The platform does not let the tool read this roster. Is Names and Roles still on for the unit?",
+    "roster_unreadable": "The platform's answer is not a roster as the standard describes it.",
+    "next_link_foreign": "The platform continued its roster on a foreign host, where no access token is sent.",
+    "roster_too_slow": "The platform told its roster so slowly that it was not waited for.",
+    SHRANK: "The platform suddenly lists less than half of the people. It is read once more before that is believed.",
+    READ_FAILED: "Something went wrong here while it was read. The log of the server says more.",
+    "token_refused": "The platform gave no access token. Often it cannot read this tool's key set.",
+    "scope_refused": "The platform does not allow this service to the tool.",
+    "service_foreign": "The roster is not on one of the platform's own hosts, so no access token is sent there.",
+    "no_answer": "The platform did not answer in time. It is asked again soon.",
+}
+ANY_TROUBLE = "The platform's roster could not be read."
+NOT_OFFERED = "The units of this course no longer offer a roster. People are known from launches only."
+
+
+@dataclass(frozen=True, slots=True)
+class CourseRoster:
+    """The roster of one course and how it stands. `members`: how many belong to the course now, None before the first
+    read; `read_at`: when what is shown was true, None likewise."""
+
+    key: CourseKey
+    title: str
+    issuer: str
+    client_id: str
+    members: int | None
+    read_at: datetime | None
+    code: str
+    is_offered: bool
+    is_due: bool
+
+    @property
+    def trouble(self) -> str:
+        """What is in the way, in words; empty when nothing is."""
+        if not self.is_offered:
+            return NOT_OFFERED
+        return TROUBLES.get(self.code, ANY_TROUBLE) if self.code else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMember:
+    """One person of a roster. `role` is the latest launch's, the roster's before there is one (lti.md RO-6)."""
+
+    trainee_id: int
+    user_id: str
+    name: str | None
+    email: str | None
+    role: str
+    groups: Sequence[str]
+    last_launch_at: datetime | None
+    first_seen_at: datetime
+    left_at: datetime | None
+
+    @property
+    def shown_name(self) -> str:
+        return self.name or f"Person {self.trainee_id}"
+
+
+def courses(connection: Connection, now: datetime) -> list[CourseRoster]:
+    """Every course with a roster, by title."""
+    found = _courses(connection, now)
+    return sorted(found, key=lambda each: (each.title.casefold(), each.key))
+
+
+def course(connection: Connection, key: CourseKey, now: datetime) -> CourseRoster:
+    """One course. Raises NotFound `roster_unknown`."""
+    found = _courses(connection, now, is_of(rosters, key))
+    if not found:
+        raise unknown()
+    return found[0]
+
+
+def unreadable() -> Subquery:
+    """The offered rosters that cannot be read; `since`: when each was last read whole, or tried where it never was. One
+    that shrank is not among them: it is read once more and then believed."""
+    since = func.coalesce(rosters.c.read_at, rosters.c.tried_at).label("since")
+    return select(since).where(rosters.c.code.not_in(("", SHRANK)), is_offered()).subquery()
+
+
+def members(connection: Connection, key: CourseKey, *, with_left: bool = True) -> list[ListedMember]:
+    """The people of a roster by name, those who left behind the others."""
+    launched = enrolments.c.last_launch_at.is_not(None)
+    here = and_(is_of(enrolments, key), enrolments.c.trainee_id == roster_members.c.trainee_id)
+    names = ("trainee_id", "user_id", "groups", "first_seen_at", "left_at")
+    query = (
+        select(
+            *(roster_members.c[name] for name in names),
+            case((launched, enrolments.c.role), else_=roster_members.c.role).label("role"),
+            enrolments.c.last_launch_at,
+            trainees.c.name,
+            trainees.c.email,
+        )
+        .join_from(roster_members, trainees)
+        .outerjoin(enrolments, here)
+        .where(is_of(roster_members, key))
+    )
+    rows = connection.execute(query if with_left else query.where(roster_members.c.left_at.is_(None)))
+    found = [ListedMember(**row._mapping) for row in rows]
+    return sorted(found, key=lambda each: (each.left_at is not None, each.shown_name.casefold(), each.user_id))
+
+
+def _courses(connection: Connection, now: datetime, *conditions: ColumnElement[bool]) -> list[CourseRoster]:
+    query = (
+        select(
+            rosters,
+            registrations.c.issuer,
+            registrations.c.client_id,
+            func.max(placements.c.context_title).label("title"),
+            func.count(placements.c.memberships_url).label("offers"),
+        )
+        .join_from(rosters, registrations)
+        .outerjoin(placements, is_placed_in(rosters.c.registration_id, rosters.c.context_id))
+        .where(*conditions)
+        .group_by(*rosters.c, registrations.c.issuer, registrations.c.client_id)
+    )
+    return [_course(row, now) for row in connection.execute(query)]
+
+
+def _course(row: Any, now: datetime) -> CourseRoster:
+    """While a read runs or after one that failed, what is shown is as old as the last whole read."""
+    is_last_try_good = not row.code and row.lease_owner is None
+    return CourseRoster(
+        key=CourseKey(row.registration_id, row.context_id),
+        title=row.title or row.context_id or "No course",
+        issuer=row.issuer,
+        client_id=row.client_id,
+        members=row.members,
+        read_at=row.tried_at if is_last_try_good and row.read_at else row.read_at,
+        code=row.code,
+        is_offered=row.offers > 0,
+        is_due=row.lease_owner is not None or row.next_at <= now,
+    )
+
+
+WITHDRAWN = "evidence_withdrawn"
+LATEST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Who was seen in a session so far: known people, how many nobody has matched, and when that was looked at (None:
+    not yet)."""
+
+    trainee_ids: frozenset[int]
+    unmatched: int
+    looked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CourseAttendance:
+    """One course at one session: how many learners it lists, how many of them were seen, and those who were not; apart
+    from them those who have completed the module already and need not come."""
+
+    roster: CourseRoster
+    listed: int
+    missing: tuple[ListedMember, ...]
+    done: tuple[ListedMember, ...]
+
+    @property
+    def present(self) -> int:
+        return self.listed - len(self.missing) - len(self.done)
+
+
+def seen_in(connection: Connection, session_id: int) -> Seen:
+    """Everybody whom the evidence of this session speaks of, as last settled."""
+    query = select(attendances.c.trainee_id, attendances.c.flags, attendances.c.settled_at)
+    current = attendances.c.is_current & (attendances.c.live_session_id == session_id)
+    rows = [row for row in connection.execute(query.where(current)) if WITHDRAWN not in row.flags]
+    return Seen(
+        trainee_ids=frozenset(row.trainee_id for row in rows if row.trainee_id is not None),
+        unmatched=sum(row.trainee_id is None for row in rows),
+        looked_at=max((row.settled_at for row in rows), default=None),
+    )
+
+
+def of_session(connection: Connection, session: LiveSession, seen: Seen, now: datetime) -> list[CourseAttendance]:
+    """The session's courses that have a roster, by title."""
+    done = _have_completed(connection, session.module_id)
+    placed = is_placed_in(rosters.c.registration_id, rosters.c.context_id) & (
+        placements.c.module_id == session.module_id
+    )
+    query = select(rosters.c.registration_id, rosters.c.context_id).join_from(rosters, placements, placed).distinct()
+    keys = [CourseKey(*row) for row in connection.execute(query)]
+    found = [_of_course(connection, course(connection, key, now), seen, done) for key in keys]
+    return sorted(found, key=lambda each: (each.roster.title.casefold(), each.roster.key))
+
+
+def sessions_of(connection: Connection, key: CourseKey, now: datetime) -> list[LiveSession]:
+    """The live sessions of this course's modules that have begun, the latest first."""
+    modules = select(placements.c.module_id).where(is_placed_in(*key), placements.c.module_id.is_not(None)).distinct()
+    found = [
+        session
+        for module_id in connection.scalars(modules)
+        for session in live_sessions.list_sessions(connection, module_id=module_id)
+        if session.starts_at <= now and session.state != "cancelled"
+    ]
+    return sorted(found, key=lambda each: (each.starts_at, each.id), reverse=True)[:LATEST]
+
+
+def learners_among(members: Iterable[ListedMember]) -> list[ListedMember]:
+    """The learners whom a course lists now: who can be missed (docs/roles.md)."""
+    return [each for each in members if each.role == "trainee" and each.left_at is None]
+
+
+def count_present(
+    connection: Connection, sessions: Collection[LiveSession], learners: Iterable[ListedMember]
+) -> dict[int, int]:
+    """Session id → how many of these learners were seen in it."""
+    ids = {each.trainee_id for each in learners}
+    return {each.id: len(ids & seen_in(connection, each.id).trainee_ids) for each in sessions}
+
+
+def _of_course(connection: Connection, roster: CourseRoster, seen: Seen, done: Collection[int]) -> CourseAttendance:
+    learners = learners_among(members(connection, roster.key, with_left=False))
+    absent = [each for each in learners if each.trainee_id not in seen.trainee_ids]
+    return CourseAttendance(
+        roster=roster,
+        listed=len(learners),
+        missing=tuple(each for each in absent if each.trainee_id not in done),
+        done=tuple(each for each in absent if each.trainee_id in done),
+    )
+
+
+def _have_completed(connection: Connection, module_id: str) -> set[int]:
+    in_force = (completions.c.module_id == module_id, completions.c.ended_at.is_(None))
+    return set(connection.scalars(select(completions.c.trainee_id).where(*in_force)))

@@ -1,1 +1,0 @@
-"""Live sessions: their agenda, who was present in them, and what follows from that."""

@@ -1,1 +1,0 @@
-"""Participation beyond presence: questions put during a class, who answered, and what share a policy asks for."""

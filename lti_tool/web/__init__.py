@@ -1,0 +1,1 @@
+"""All pages and forms, and what a web request needs."""

@@ -1,0 +1,146 @@
+"""What belongs to one web request: its house, its one instant, its one transaction.
+
+The transaction begins when a view first asks for a connection and is committed once, after the view, by the app. A
+view never commits. A refusal or an error rolls back everything the request did.
+
+What may stand in an address of ours: ids that a database takes, and texts without control characters.
+
+Any other address leads to no page (404), before a view or the database sees it.
+"""
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+from flask import Flask, Response, current_app, g
+from flask import request as http_request
+from sqlalchemy import Connection
+from werkzeug.routing import IntegerConverter, Map, UnicodeConverter
+
+from lti_tool.context import House
+from lti_tool.errors import BadInput
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+READING_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(slots=True)
+class _Work:
+    """The request's instant and, once asked for, its open transaction."""
+
+    now: datetime
+    open: ExitStack = field(default_factory=ExitStack)
+    connection: Connection | None = None
+
+
+def house() -> House:
+    return cast(House, current_app.extensions["gatehouse"])
+
+
+def now() -> datetime:
+    """The instant of this request: every question asked within it gets the same answer. Aware UTC."""
+    return _work().now
+
+
+def connection() -> Connection:
+    """The connection of this request, inside its one transaction: a write transaction for POST, PUT, PATCH and DELETE
+    and for views marked `@writes`, a read transaction otherwise."""
+    work = _work()
+    if work.connection is None:
+        database = house().database
+        work.connection = work.open.enter_context(database.write() if _is_writing() else database.read())
+    return work.connection
+
+
+def writes(view: View) -> View:
+    """Mark a view that writes although it answers GET."""
+    view.writes = True  # type: ignore[attr-defined]
+    return view
+
+
+def finish(response: Response) -> Response:
+    """Commit the request's transaction, or roll it back when the answer is an error of ours (status 500 and above)."""
+    _end(keep=response.status_code < 500)
+    return response
+
+
+def abandon(_error: BaseException | None = None) -> None:
+    """Roll back what the request has done so far. May be called any number of times."""
+    _end(keep=False)
+
+
+def register(app: Flask) -> None:
+    """Commit after each request of the app; leave nothing open when one breaks off."""
+    app.before_request(_verify_query)
+    app.after_request(finish)
+    app.teardown_request(_leave)
+
+
+def _verify_query() -> None:
+    """A query of bytes that are no text would be a fault of ours when it is first looked at. Raises BadInput
+    `query_unreadable`."""
+    try:
+        http_request.query_string.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            "query_unreadable", "The address could not be read.", "Open the page again from your course.", status=400
+        ) from error
+
+
+def _leave(error: BaseException | None = None) -> None:
+    abandon(error)
+    g.pop("work", None)
+
+
+def _end(*, keep: bool) -> None:
+    """End the open transaction, if there is one; whatever happens, its connection and its turn as writer are let go."""
+    work: _Work | None = g.get("work")
+    if work is None or work.connection is None:
+        return
+    held, work.connection = work.connection, None
+    try:
+        if not keep:
+            held.rollback()
+    finally:
+        work.open.close()
+
+
+def _work() -> _Work:
+    if "work" not in g:
+        g.work = _Work(house().clock())
+    return cast(_Work, g.work)
+
+
+def _is_writing() -> bool:
+    view = current_app.view_functions.get(http_request.endpoint or "")
+    return http_request.method not in READING_METHODS or bool(getattr(view, "writes", False))
+
+
+# 18 digits are below the largest id of either database.
+ID = re.compile(r"[0-9]{1,18}")
+
+
+class _Id(IntegerConverter):
+    regex = ID.pattern
+
+
+class _Text(UnicodeConverter):
+    def __init__(self, map: Map) -> None:
+        super().__init__(map)
+        self.regex = r"[^/\x00-\x1f\x7f]+"
+
+
+def register_converters(app: Flask) -> None:
+    """Read `<int:…>` and `<…>` in every address of the app this way; before the first address is added."""
+    app.url_map.converters.update(int=_Id, default=_Text, string=_Text)
+
+
+def read_id(text: str) -> int:
+    """The id in a query parameter. Raises ValueError for anything else."""
+    if not ID.fullmatch(text):
+        raise ValueError("no id")
+    return int(text)

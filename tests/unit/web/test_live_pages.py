@@ -1,0 +1,159 @@
+"""The live board: who is in the class right now, who of the enrolled is missing, how old the last message is."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from lti_tool.tables.courses import roster_members, rosters
+from sandbox.zoom.behaviours import Visit
+from sandbox.zoom.training_day import Attendee, TrainingDay, encode, registrant_id
+from tests.training_day import add_session
+from tests.zoom_inbox import keep
+from zoom_adapter.events import read_notice
+from zoom_adapter.registrants import record_registration
+
+MEETING = "85300009999"
+# The clock of the tests stands an hour after the beginning.
+OPENS = datetime.fromisoformat("2026-12-01T17:00:00Z")
+STARTS = datetime.fromisoformat("2026-12-01T09:00")
+HOURS = 3600
+
+
+@pytest.fixture
+def running(database, published, now, happened) -> int:
+    """A class of module 1 that began an hour ago."""
+    with database.write() as connection:
+        return add_session(connection, published, now, starts=STARTS, zoom_meeting_id=MEETING)
+
+
+def attendee(email: str, *visits: Visit, name: str = "") -> Attendee:
+    return Attendee(name or email, email, registrant_id(MEETING, email), "all_day", visits)
+
+
+def tell(database, *attendees: Attendee, until) -> None:
+    """The inbox gets what Zoom told until then, and the worker has kept who registered."""
+    day = TrainingDay(MEETING, OPENS, OPENS + timedelta(hours=8), attendees)
+    keep(database, day, OPENS - timedelta(days=1), until)
+    with database.write() as connection:
+        for each in day.registrations():
+            record_registration(connection, read_notice(encode(each)), until)
+
+
+def list_learners(database, happened, now, *trainee_ids: int) -> None:
+    """The course's roster names these learners."""
+    course = {"registration_id": happened.platform, "context_id": "course-1"}
+    seen = {"first_seen_at": now, "last_seen_at": now, "groups": [], "role": "trainee"}
+    with database.write() as connection:
+        address = "https://lms.example.org/members"
+        connection.execute(insert(rosters).values(**course, memberships_url=address, code="", next_at=now))
+        for each in trainee_ids:
+            member = {"user_id": f"user-{each}", "trainee_id": each}
+            connection.execute(insert(roster_members).values(**course, **seen, **member))
+
+
+def board(browse, happened, session_id: int, query: str = ""):
+    return browse(happened.staff).open(f"/desk/sessions/{session_id}/live{query}")
+
+
+THERE = Visit(0, 8 * HOURS)
+
+
+def test_the_board_says_who_is_here_who_waits_who_left_and_who_is_missing(
+    browse, happened, running, database, now
+) -> None:
+    list_learners(database, happened, now, happened.whole, happened.half, happened.elsewhere, happened.new)
+    tell(
+        database,
+        attendee("trainee1@example.org", THERE),
+        attendee("trainee2@example.org", Visit(0, HOURS // 2)),
+        attendee("guest@example.org", THERE, name="A guest from elsewhere"),
+        attendee("trainee3@example.org", Visit(HOURS + 60, 8 * HOURS, waits=600)),
+        until=now,
+    )
+    text = board(browse, happened, running).text
+    assert "2 of 4 Here now" in text or "Here now 2 of 4" in text
+    assert "Not matched to anybody" in text
+    assert "A guest from elsewhere here since 9:00 am" in text
+    assert "In the waiting room Trainee 3 since 9:51 am" in text
+    assert "Left Trainee 2 since 9:30 am" in text
+    missing = text.partition("Enrolled, not come")[2].rpartition("Enrolled, not come")[2]
+    assert "Trainee 4 trainee4@example.org" in missing
+
+
+def test_somebody_here_with_a_shut_gate_is_named_with_what_is_missing(
+    browse, happened, database, published, now
+) -> None:
+    with database.write() as connection:
+        second = add_session(connection, published, now, module_id="F2", starts=STARTS, zoom_meeting_id=MEETING)
+    here = (attendee("trainee1@example.org", THERE), attendee("trainee2@example.org", THERE))
+    tell(database, *here, attendee("trainee5@example.org", THERE), until=now)
+    text = board(browse, happened, second).text
+    shut = text.partition("Here with a shut gate")[2].partition("Here now")[0]
+    assert "Trainee 2" in shut
+    assert "is locked until" in shut
+    assert "Trainee 1" not in shut
+
+
+def test_a_breakout_room_is_counted_under_the_name_that_staff_gave_it(browse, happened, running, database, now) -> None:
+    moved = Visit(0, 8 * HOURS, (1800, 2 * HOURS))
+    tell(database, attendee("trainee1@example.org", moved), attendee("trainee2@example.org", THERE), until=now)
+    page = board(browse, happened, running)
+    assert "Where people are now Room People Main room 1 Room" in page.text
+
+
+def test_quiet_is_told_when_it_lasts(browse, happened, running, database, clock) -> None:
+    tell(database, attendee("trainee1@example.org", THERE), until=clock())
+    assert "Nothing has come from Zoom" in board(browse, happened, running).text
+    tell(database, attendee("trainee2@example.org", Visit(3590, 8 * HOURS)), until=clock())
+    clock.advance(seconds=5)
+    assert "The last message came 14 seconds ago." in browse(happened.staff).open(f"/desk/sessions/{running}/live").text
+
+
+def test_nothing_told_yet_is_said_plainly(browse, happened, running) -> None:
+    assert "Zoom has not told anything of this session yet." in board(browse, happened, running).text
+    assert "Not begun" in board(browse, happened, happened.next_day).text
+
+
+def test_without_a_roster_nobody_can_be_missed(browse, happened, running, database, now) -> None:
+    tell(database, attendee("trainee1@example.org", THERE), until=now)
+    text = board(browse, happened, running).text
+    assert "so nobody can be missed" in text
+
+
+def test_the_day_so_far_is_a_curve_with_the_same_in_numbers(browse, happened, running, database, now) -> None:
+    list_learners(database, happened, now, happened.whole, happened.half)
+    tell(database, attendee("trainee1@example.org", THERE), until=now)
+    page = board(browse, happened, running)
+    assert '<polyline class="line" points="0.0,120.0' in page.html
+    assert "2 enrolled" in page.text
+    assert "The same in numbers" in page.text
+
+
+def test_the_middle_part_comes_alone_for_the_script_that_renews_it(browse, happened, running, database, now) -> None:
+    tell(database, attendee("trainee1@example.org", THERE), until=now)
+    part = browse(happened.staff).open(f"/desk/sessions/{running}/live/now")
+    assert part.status == 200
+    assert "<html" not in part.html
+    assert 'data-says="1 here, 0 waiting, 0 not matched, 0 with a shut gate."' in part.html
+    whole = board(browse, happened, running).html
+    assert f'data-renew="/desk/sessions/{running}/live/now"' in whole
+    assert "live.js" in whole
+
+
+def test_a_long_list_is_cut_and_shown_whole_when_asked(browse, happened, running, database, now) -> None:
+    tell(database, *(attendee(f"guest{number}@example.org", THERE) for number in range(60)), until=now)
+    short = board(browse, happened, running)
+    assert f"/desk/sessions/{running}/live?all=unmatched#unmatched" in short.links
+    whole = board(browse, happened, running, "?all=unmatched")
+    assert (short.html.count("guest"), whole.html.count("guest")) == (50 + 50, 60 + 50)
+
+
+@pytest.mark.parametrize("place", ["live", "live/now"])
+def test_the_board_is_for_staff(browse, happened, running, place: str) -> None:
+    page = browse(happened.whole).open(f"/desk/sessions/{running}/{place}")
+    assert (page.status, "role_not_allowed" in page.text) == (403, True)
+
+
+def test_a_session_that_is_not_there_has_no_board(browse, happened) -> None:
+    assert board(browse, happened, 99).status == 404

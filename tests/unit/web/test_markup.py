@@ -1,0 +1,78 @@
+"""Whatever a platform sends in names, titles and parameters is text on every page, never markup."""
+
+import pytest
+import responses
+from flask import Flask
+
+from lti_tool.context import House
+from lti_tool.rosters.reading import RosterReader
+from tests.clock import TestClock
+from tests.platform import INSTRUCTOR, Platform
+from tests.roster import RosterCourse, person
+from tests.unit.web.browser import Browser
+
+MARKUP = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+SENT = {
+    "name": MARKUP,
+    "email": f"{MARKUP}@example.org",
+    "context": {"id": MARKUP, "title": MARKUP},
+    "resource_link": {"id": MARKUP, "title": MARKUP},
+    "custom": {"module_id": "F1", "page": MARKUP, MARKUP: MARKUP},
+}
+OF_LEARNERS = ("/", "/modules/F1", "/modules/F2", "/sessions", "/equivalency", "/retreats", "/calendar")
+OF_STAFF = (
+    "/desk", "/desk/people/1", "/desk/setup", "/desk/courses", "/desk/platforms", "/desk/rosters", "/desk/scores",
+    "/desk/review/F1/1",
+)  # fmt: skip
+
+pytestmark = [pytest.mark.databases("sqlite"), pytest.mark.usefixtures("published")]
+
+
+def assert_text(html: str) -> None:
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+
+
+def enter(app: Flask, platform: Platform, clock: TestClock, **changed) -> Browser:
+    client = app.test_client()
+    assert platform.launch(client, clock(), **{**SENT, **changed}).status_code == 303
+    return Browser(client)
+
+
+def test_what_a_launch_carries_is_text_on_every_page(app: Flask, platform: Platform, clock: TestClock) -> None:
+    learner = enter(app, platform, clock)
+    staff = enter(app, platform, clock, user="user-2", roles=[INSTRUCTOR])
+    pages = [learner.open(path) for path in OF_LEARNERS] + [staff.open(path) for path in OF_STAFF]
+    for page in pages:
+        assert page.status == 200
+        assert_text(page.html)
+    shown = [path for path in OF_STAFF if "&lt;script&gt;" in staff.open(path).html]
+    assert {"/desk/people/1", "/desk/setup", "/desk/courses", "/desk/review/F1/1"} <= set(shown)
+
+
+def test_what_a_roster_carries_is_text_on_the_pages_of_rosters(
+    app: Flask, house: House, platform: Platform, clock: TestClock, wire: responses.RequestsMock
+) -> None:
+    staff = enter(app, platform, clock, roles=[INSTRUCTOR])
+    reader = RosterReader(house.database, house.platform_api, clock, house.settings.roster_every)
+    course = RosterCourse(house.database, platform, clock, reader, wire)
+    course.offer(context_title=MARKUP)
+    course.serve_token()
+    course.answer(person(1, name=MARKUP, given_name=MARKUP, email=f"{MARKUP}@example.org"))
+    assert course.read().code == ""
+    (address,) = [link for link in staff.open("/desk/rosters").links if "course=course-1" in link]
+    for path in ("/desk/rosters", address):
+        assert_text(staff.open(path).html)
+    assert "&lt;script&gt;" in staff.open(address).html
+
+
+def test_what_a_deep_linking_request_carries_is_text_in_the_picker(
+    app: Flask, platform: Platform, clock: TestClock
+) -> None:
+    client = app.test_client()
+    settings = {"settings_title": MARKUP, "settings_text": MARKUP}
+    answer = platform.launch(
+        client, clock(), message=platform.deep_linking_claims, roles=[INSTRUCTOR], context=SENT["context"], **settings
+    )
+    assert answer.status_code == 303
+    assert_text(Browser(client).open(answer.headers["Location"]).html)

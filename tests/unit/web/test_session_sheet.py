@@ -1,0 +1,227 @@
+"""Everybody's day of one session, as staff read it: sorted, filtered, opened, exported; and what staff do to it."""
+
+import csv
+import io
+import re
+from datetime import timedelta
+from functools import partial
+from hashlib import sha256
+
+import pytest
+from sqlalchemy import select, update
+
+from lti_tool.attendance import live_sessions
+from lti_tool.attendance import live_sessions as rooms
+from lti_tool.attendance.evidence import ReportComparison, RoomStay
+from lti_tool.attendance.settlement import settle
+from lti_tool.grades.outcomes import follow_attendance
+from lti_tool.tables.live_sessions import attendances
+from lti_tool.tables.live_sessions import live_sessions as sessions_table
+from lti_tool.tables.operations import audit_log
+from tests.training_day import FIVE, WHOLE_DAY, at, present, stay
+
+ROOM = "Zm9vYmFy/8Q=="
+
+
+@pytest.fixture
+def staff(browse, happened):
+    return browse(happened.staff)
+
+
+def sheet_of(staff, happened, query: str = ""):
+    return staff.open(f"/desk/sessions/{happened.day}{query}")
+
+
+def order(page) -> list[str]:
+    """The names of the people, from top to bottom."""
+    rows = re.findall(r'<th scope="row"><a href="/desk/sessions/\d+/people/\d+">([^<]+)</a>', page.html)
+    return [each.strip() for each in rows]
+
+
+def settle_again(database, happened, now, *people, after=timedelta(hours=1)) -> None:
+    settle(database, happened.day, people, FIVE, now + after, partial(follow_attendance, now=now + after))
+
+
+def acts(database, act: str) -> list:
+    with database.read() as connection:
+        return list(connection.execute(select(audit_log).where(audit_log.c.act == act).order_by(audit_log.c.id)))
+
+
+def state_is(database, session_id: int, state: str, **values) -> None:
+    with database.write() as connection:
+        this = sessions_table.c.id == session_id
+        connection.execute(update(sessions_table).where(this).values(state=state, **values))
+
+
+def test_everybody_stands_on_the_sheet_with_minutes_credit_and_evidence(staff, happened) -> None:
+    page = sheet_of(staff, happened)
+    assert "312 min of 390 min are needed" in page.text
+    assert "Trainee 1 390 min Yes none yet" in page.text
+    assert "Trainee 2 138 min 30 s No, 173 min 30 s missing" in page.text
+    assert "A guest Not matched 85 min" in page.text or "A guest Not matched 90 min" in page.text
+    assert page.html.count('class="gh-day gh-strip"') == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["A guest", "Trainee 1", "Trainee 2"]),
+        ("?sort=name&down=1", ["Trainee 2", "Trainee 1", "A guest"]),
+        ("?sort=minutes", ["A guest", "Trainee 2", "Trainee 1"]),
+        ("?sort=minutes&down=1", ["Trainee 1", "Trainee 2", "A guest"]),
+        ("?only=review", ["A guest"]),
+        ("?sort=nonsense&page=99&only=x", ["A guest", "Trainee 1", "Trainee 2"]),
+    ],
+)
+def test_the_sheet_is_sorted_and_filtered_by_plain_links(staff, happened, query: str, names: list[str]) -> None:
+    assert order(sheet_of(staff, happened, query)) == names
+
+
+def test_the_sorted_column_says_so_and_turns_round(staff, happened) -> None:
+    page = sheet_of(staff, happened, "?sort=minutes")
+    assert 'aria-sort="ascending"><a href="/desk/sessions/1?sort=minutes&amp;down=1#people">Present' in page.html
+
+
+def test_provisional_is_said_with_what_comes_next_and_when(staff, happened) -> None:
+    text = sheet_of(staff, happened).text
+    assert "Provisional. These numbers rest on Zoom's live messages." in text
+
+
+def test_one_persons_day_opens_with_its_picture_and_the_look_is_noted(staff, happened, database) -> None:
+    link = next(each for each in sheet_of(staff, happened).links if "/people/" in each and each.startswith("/desk/s"))
+    page = staff.open(link)
+    assert page.heading == "Attendance of A guest"
+    assert "Nobody has matched this person to a trainee." in page.text
+    assert '<svg class="gh-day"' in page.html
+    (noted,) = acts(database, "attendance_reviewed")
+    assert noted.subject.startswith("attendance:")
+
+
+def test_every_version_of_a_day_stays_readable(staff, happened, database, now) -> None:
+    settle_again(database, happened, now, present(happened.whole, *WHOLE_DAY), present(happened.half, stay(0, 90)))
+    with database.read() as connection:
+        query = (
+            select(attendances.c.id).where(attendances.c.trainee_id == happened.half).order_by(attendances.c.version)
+        )
+        first, second = connection.scalars(query)
+    now_page = staff.open(f"/desk/sessions/{happened.day}/people/{second}")
+    assert "−48 min 30 s" in now_page.text
+    old = staff.open(f"/desk/sessions/{happened.day}/people/{first}")
+    assert "This is version 1 of" in old.text
+    assert f"/desk/sessions/{happened.day}/people/{second}" in old.links
+    assert "138 min 30 s of 390 min" in old.text
+
+
+@pytest.mark.parametrize("place", ["/desk/sessions/1/people/999", "/desk/sessions/2/people/1", "/desk/sessions/99"])
+def test_a_day_that_is_not_there_is_not_found(staff, happened, place: str) -> None:
+    assert staff.open(place).status == 404
+
+
+def test_the_two_records_are_told_side_by_side(staff, browse, happened, database, now) -> None:
+    report = ReportComparison(23_400, 23_460, 60, ("completed_by_report",))
+    told = present(happened.whole, stay(0, 480), report=report, rooms=(RoomStay(at(30), at(60), ROOM),))
+    settle_again(database, happened, now, told)
+    page = sheet_of(staff, happened)
+    assert "+1 min" in page.text
+    own = browse(happened.whole).open(f"/sessions/{happened.day}")
+    assert "Zoom's report tells 1 min more time in the meeting than its live messages: 391 min and 390 min" in own.text
+    assert "the report fills a gap in the live messages" in own.text
+
+
+def test_rooms_get_their_names_from_staff_on_everybodys_day(staff, browse, happened, database, now) -> None:
+    settle_again(database, happened, now, present(happened.whole, *WHOLE_DAY, rooms=(RoomStay(at(30), at(60), ROOM),)))
+    assert "Room ZM9V" in browse(happened.whole).open(f"/sessions/{happened.day}").text
+    page = sheet_of(staff, happened)
+    sent = staff.send(page, f"/desk/sessions/{happened.day}/rooms", room=ROOM, label=" Group  A ")
+    assert sent.status == 303
+    assert "Group A" in browse(happened.whole).open(f"/sessions/{happened.day}").text
+    (noted,) = acts(database, "rooms_named")
+    assert (noted.actor, noted.details) == (f"staff:{happened.staff}", {"rooms": 1})
+    refused = staff.send(page, f"/desk/sessions/{happened.day}/rooms", room="elsewhere", label="B")
+    assert (refused.status, "room_unknown" in refused.text) == (422, True)
+
+
+def test_the_export_has_one_row_a_person_and_says_provisional_in_each(staff, happened, database) -> None:
+    answer = staff.open(f"/desk/sessions/{happened.day}/attendance.csv").response
+    name = f"attendance-session-{happened.day}-2026-11-10.csv"
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert answer.data.startswith("\ufeffsession,".encode())
+    rows = list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"))))
+    assert [row["name"] for row in rows] == ["A guest", "Trainee 1", "Trainee 2"]
+    assert {row["state"] for row in rows} == {"provisional"}
+    assert [row["minutes_present"] for row in rows][1:] == ["390.00", "138.50"]
+    assert rows[1]["credit"] == "apa: 6.5; scrc_brn: refused" or rows[1]["credit"].startswith("apa: 6.5")
+    (noted,) = acts(database, "attendance_exported")
+    assert noted.details["rows"] == 3
+    assert noted.details["digest"] == sha256(answer.data).hexdigest()
+
+
+def test_what_others_wrote_is_no_formula_in_the_export(staff, happened, database, now) -> None:
+    evil = present(None, stay(0, 100), key="email:x@example.org", display_name="=HYPERLINK(1)", email="@x@example.org")
+    settle_again(database, happened, now, evil)
+    answer = staff.open(f"/desk/sessions/{happened.day}/attendance.csv").response
+    rows = list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"))))
+    assert ("'=HYPERLINK(1)", "'@x@example.org") in {(row["name"], row["email"]) for row in rows}
+
+
+def test_staff_record_the_end_that_zoom_did_not_tell(staff, happened, database) -> None:
+    with database.write() as connection:
+        this = sessions_table.c.id == happened.day
+        connection.execute(update(sessions_table).where(this).values(ended_at=None, state="scheduled"))
+    page = sheet_of(staff, happened)
+    assert 'value="2026-11-10T17:00"' in page.html
+    given = {"at": "2026-11-10T16:30", "reason": "I closed the meeting myself."}
+    assert staff.send(page, f"/desk/sessions/{happened.day}/end", **given).status == 303
+    with database.read() as connection:
+        ended_at = live_sessions.show(connection, happened.day).ended_by_staff_at
+    assert ended_at == FIVE - timedelta(minutes=30)
+    (noted,) = acts(database, "session_ended")
+    assert noted.reason == "I closed the meeting myself."
+
+
+def test_a_session_is_locked_and_opened_again_with_a_reason(staff, happened, database, now) -> None:
+    settle_again(database, happened, now, present(happened.whole, *WHOLE_DAY), present(happened.half, stay(0, 90)))
+    state_is(database, happened.day, "reconciled", reconciled_at=now)
+    place = f"/desk/sessions/{happened.day}"
+    page = sheet_of(staff, happened)
+    assert "Reconciled." in page.text
+    without = staff.send(page, f"{place}/lock", reason=" ")
+    assert (without.status, "reason_missing" in without.text) == (422, True)
+    assert staff.send(page, f"{place}/lock", reason="Everything is looked at.").status == 303
+    locked = sheet_of(staff, happened)
+    assert "Locked. These numbers are final." in locked.text
+    assert staff.send(locked, f"{place}/reopen", reason="A board asks.").status == 303
+    assert "Reconciled." in sheet_of(staff, happened).text
+
+
+def test_a_session_is_added_from_the_desk(staff, happened, database) -> None:
+    page = staff.open("/desk/sessions/add")
+    given = {
+        "module": "F1",
+        "starts": "2027-01-12T09:00",
+        "meeting": "853 0000 7777",
+        "kind": "meeting",
+        "join_url": "",
+    }
+    sent = staff.send(page, "/desk/sessions/add", **given)
+    assert (sent.status, sent.sent_to.endswith("?done=session_added")) == (303, True)
+    assert "853" in staff.open(sent.sent_to).text
+    refused = staff.send(page, "/desk/sessions/add", **{**given, "starts": "tomorrow"})
+    assert (refused.status, "wall_time_wrong" in refused.text) == (422, True)
+
+
+@pytest.mark.parametrize(
+    "odd", ["", "tomorrow", "2026-11-10", "2026-11-10T16:30Z", "9999-12-31T23:59", "0001-01-01T00:00"]
+)
+def test_an_odd_time_is_refused_with_words(staff, happened, odd: str) -> None:
+    page = staff.open("/desk/sessions/add")
+    given = {"module": "F1", "meeting": "853 0000 7777", "kind": "meeting", "join_url": ""}
+    assert staff.send(page, "/desk/sessions/add", starts=odd, **given).status == 422
+    ended = staff.send(page, f"/desk/sessions/{happened.next_day}/end", at=odd, reason="I was there.")
+    assert ended.status == 422
+
+
+def test_only_rooms_that_were_used_can_be_named(happened, database, now) -> None:
+    with database.write() as connection:
+        assert rooms.labels(connection, happened.day) == {}
+        assert rooms.seen(connection, happened.day) == ()

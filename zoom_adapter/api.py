@@ -1,0 +1,230 @@
+"""Zoom's REST interface, as far as Gatehouse asks it: reports, registrants, polls, settings, the log of deliveries.
+
+Every method calls another machine: never inside a transaction, never from a web request. Each raises `ZoomRefused`
+(api_errors) with what Zoom refuses and NoAnswer for silence; a method that lists brings everything or raises.
+Paths, weights and scopes: zoom.md §6.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from lti_tool.http import Http
+from lti_tool.settings import Settings
+from zoom_adapter.api_calls import Call, Calls, Limits, Question, ZoomTokens, chunks, number_path, uuid_forms
+from zoom_adapter.api_errors import ZoomRefused, text_of, unreadable
+from zoom_adapter.events import instant
+
+Kind = Literal["meeting", "webinar"]
+Action = Literal["approve", "deny", "cancel"]
+Found = TypeVar("Found")
+
+# Zoom takes 30 registrants in one call.
+MOST_IN_ONE_BATCH = 30
+OF_LOG_FAILED, OF_LOG_ALL = "2", "1"
+
+
+class NewRegistrant(NamedTuple):
+    """Whom to register."""
+
+    email: str
+    first_name: str
+    last_name: str
+
+
+class Registered(NamedTuple):
+    """A registration at Zoom; `email` lower-cased."""
+
+    registrant_id: str
+    join_url: str
+    email: str
+
+
+class ZoomApi:
+    """The interface with one account's credentials. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        http: Http,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        self._app_id = settings.zoom_app_id
+        self._calls = Calls(http, ZoomTokens(http, settings, clock), limits or Limits(settings.zoom_plan, clock))
+
+    @property
+    def has_log(self) -> bool:
+        """Whether the log of deliveries can be asked for: the app's id is set."""
+        return bool(self._app_id)
+
+    def participants(self, kind: Kind, uuid: str) -> list[dict[str, Any]]:
+        """The participant report of one instance: every row of every page, as Zoom gave it."""
+
+        def fetch(of: str, step: str) -> list[dict[str, Any]]:
+            call = Call("heavy", f"report:read:list_{of}_participants:admin")
+            parameters = {"include_fields": "registrant_id"}
+            return self._calls.pages(
+                Question(call, f"report/{of}s/{step}/participants", parameters=parameters), "participants"
+            )
+
+        return _by_kind(kind, lambda of: _by_uuid(uuid, lambda step: fetch(of, step)))
+
+    def past_participants(self, uuid: str) -> list[dict[str, Any]]:
+        """The fallback: who was in a past meeting. May be empty just after the end."""
+        call = Call("medium", "meeting:read:list_past_participants:admin")
+        return _by_uuid(
+            uuid,
+            lambda step: self._calls.pages(Question(call, f"past_meetings/{step}/participants"), "participants"),
+        )
+
+    def instances(self, kind: Kind, meeting_id: str) -> list[tuple[str, datetime]]:
+        """Every past instance of a meeting: (uuid, start as aware UTC), in order of start."""
+
+        def fetch(of: str) -> list[dict[str, Any]]:
+            call = Call("light", f"{of}:read:list_past_instances:admin")
+            answer = self._calls.ask(Question(call, f"past_{of}s/{number_path(meeting_id)}/instances"))
+            return _rows(answer, f"{of}s")
+
+        found = [(text_of(each, "uuid"), instant(each.get("start_time"))) for each in _by_kind(kind, fetch)]
+        return sorted({(uuid, at) for uuid, at in found if uuid and at}, key=lambda each: (each[1], each[0]))
+
+    def polls(self, kind: Kind, uuid: str) -> list[dict[str, Any]]:
+        """Who answered polls in one instance: rows of {email, name, question_details: […]}; empty without polls."""
+
+        def fetch(of: str, step: str) -> list[dict[str, Any]]:
+            call = Call("heavy", f"report:read:list_{of}_polls:admin")
+            return _rows(self._calls.ask(Question(call, f"report/{of}s/{step}/polls")), "questions")
+
+        return _by_kind(kind, lambda of: _by_uuid(uuid, lambda step: fetch(of, step)))
+
+    def register(self, kind: Kind, meeting_id: str, person: NewRegistrant) -> Registered:
+        """Register one person; somebody who is registered already gets the same registration again."""
+
+        def post(of: str) -> dict[str, Any]:
+            call = Call("light", f"{of}:write:registrant:admin")
+            body = {**person._asdict(), "auto_approve": True}
+            return self._calls.ask(Question(call, _registrants(of, meeting_id), "POST", body=body))
+
+        registered = _registered({"email": person.email, **_by_kind(kind, post)})
+        if registered is None:
+            raise unreadable()
+        return registered
+
+    def register_many(self, kind: Kind, meeting_id: str, people: Sequence[NewRegistrant]) -> list[Registered]:
+        """Register up to 30 people in one call, approved and without a mail from Zoom. Zoom may leave out somebody: who
+        is not in the answer is not registered."""
+        if len(people) > MOST_IN_ONE_BATCH:
+            raise ValueError("Zoom takes 30 registrants in one call")
+        body = {
+            "auto_approve": True,
+            "registrants_confirmation_email": False,
+            "registrants": [each._asdict() for each in people],
+        }
+
+        def post(of: str) -> dict[str, Any]:
+            call = Call("heavy", f"{of}:write:batch_registrants:admin")
+            path = f"{of}s/{number_path(meeting_id)}/batch_registrants"
+            return self._calls.ask(Question(call, path, "POST", body=body))
+
+        rows = _rows(_by_kind(kind, post), "registrants")
+        return [found for each in rows if (found := _registered(each))]
+
+    def change_status(
+        self, kind: Kind, meeting_id: str, action: Action, registrants: Sequence[tuple[str, str]]
+    ) -> None:
+        """Approve, deny or cancel registrants, given as (registrant id, e-mail)."""
+        for some in chunks(registrants, MOST_IN_ONE_BATCH):
+            who = [{"id": registrant_id, "email": email} for registrant_id, email in some]
+            self._put_status(kind, meeting_id, {"action": action, "registrants": who})
+
+    def _put_status(self, kind: Kind, meeting_id: str, body: dict[str, Any]) -> None:
+        def put(of: str) -> dict[str, Any]:
+            call = Call("medium", f"{of}:update:registrant_status:admin")
+            return self._calls.ask(Question(call, f"{_registrants(of, meeting_id)}/status", "PUT", body=body))
+
+        _by_kind(kind, put)
+
+    def registrants(self, kind: Kind, meeting_id: str, status: str = "approved") -> list[dict[str, Any]]:
+        """Everybody registered with this status: pending, approved or denied."""
+
+        def fetch(of: str) -> list[dict[str, Any]]:
+            call = Call("medium", f"{of}:read:list_registrants:admin")
+            question = Question(call, _registrants(of, meeting_id), parameters={"status": status})
+            return self._calls.pages(question, "registrants")
+
+        return _by_kind(kind, fetch)
+
+    def webhook_log(self, since: datetime, until: datetime, *, failed_only: bool) -> list[dict[str, Any]]:
+        """What Zoom says it delivered to the app between two instants, which lie within the last seven days.
+
+        Raises ZoomRefused `zoom_app_unknown` while the app's id is not set.
+        """
+        if not self._app_id:
+            raise ZoomRefused(
+                "zoom_app_unknown",
+                "Zoom's log of deliveries cannot be read without the app's id.",
+                "Set GATEHOUSE_ZOOM_APP_ID to the id of the Zoom app.",
+            )
+        parameters = {
+            "from": _text(since),
+            "to": _text(until),
+            "type": OF_LOG_FAILED if failed_only else OF_LOG_ALL,
+        }
+        call = Call("medium", "marketplace_app:read:admin")
+        path = f"marketplace/apps/{number_path(self._app_id)}/webhook_logs"
+        return self._calls.pages(Question(call, path, parameters=parameters), "webhook_logs")
+
+    def meeting_settings(self, kind: Kind, meeting_id: str) -> dict[str, Any]:
+        """The `settings` of a meeting or webinar, as Zoom gives them; empty if it gives none."""
+
+        def fetch(of: str) -> dict[str, Any]:
+            call = Call("light", f"{of}:read:{of}:admin")
+            return self._calls.ask(Question(call, f"{of}s/{number_path(meeting_id)}"))
+
+        settings = _by_kind(kind, fetch).get("settings")
+        return settings if isinstance(settings, dict) else {}
+
+
+def _by_kind(kind: Kind, ask: Callable[[str], Found]) -> Found:
+    """Ask on the path of this kind, and on the webinar's where Zoom says that the id is a webinar's: a meeting may have
+    been converted."""
+    try:
+        return ask(kind)
+    except ZoomRefused as refused:
+        if refused.code != "zoom_is_webinar" or kind == "webinar":
+            raise
+    return ask("webinar")
+
+
+def _by_uuid(uuid: str, ask: Callable[[str], Found]) -> Found:
+    """Ask with the likelier form of the uuid; with the other one where Zoom does not find it."""
+    first, other = uuid_forms(uuid)
+    try:
+        return ask(first)
+    except ZoomRefused as refused:
+        if refused.code != "zoom_not_found":
+            raise
+    return ask(other)
+
+
+def _registrants(of: str, meeting_id: str) -> str:
+    return f"{of}s/{number_path(meeting_id)}/registrants"
+
+
+def _registered(row: dict[str, Any]) -> Registered | None:
+    found = Registered(text_of(row, "registrant_id"), text_of(row, "join_url"), text_of(row, "email").lower())
+    return found if all(found) else None
+
+
+def _rows(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects of a list in an answer that has no pages; a missing list is an empty one."""
+    found = answer.get(name, [])
+    if not isinstance(found, list):
+        raise unreadable()
+    return [each for each in found if isinstance(each, dict)]
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
