@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 8
+# A queue whose oldest due task waits longer than this is not being worked.
+QUEUE_AGE_LIMIT_SECONDS = 300
 # A periodic job that failed rests this long: there is no use in saying the same thing many times a second.
 REST_SECONDS = 1
 # Python's 700 would look through everything that a settlement keeps five times; reference counts free nearly all.

@@ -1,6 +1,7 @@
 """`gatehouse certify`: the tests of LTI Advantage, run against this configuration, with an evidence pack."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,9 +26,9 @@ def certify(context: click.Context, out: Path, force: bool, as_json: bool) -> No
     """Run the 43 tests of LTI Advantage against this configuration and write an evidence pack; exit 1 if one fails.
 
     The suite is a development tool: run this command in a checkout of the project. The tool runs as `gatehouse serve`
-    runs it: with this site's public address, its secrets and the programme in force (or GATEHOUSE_PROGRAMME). It listens
-    on a free port of this machine and launches from a platform that the command brings along; in this run alone private
-    addresses may be called. Its database is a new one that is thrown away at the end: nothing of the site's own data is
+    runs it: with this site's public address, its secrets and the programme in force (or GATEHOUSE_PROGRAMME). It
+    listens on a free port of this machine and launches from a platform that the command brings along; in this run alone
+    private addresses may be called. Its database is a new one that is thrown away at the end: nothing of the site's own data is
     touched, and a tool that is running already is not disturbed.
 
     DIR gets index.html, to be read and printed, and evidence.json. For each test they hold the message that was sent,
@@ -43,7 +44,7 @@ def certify(context: click.Context, out: Path, force: bool, as_json: bool) -> No
             "Run this command in a checkout of the project.",
         ) from error
 
-    def report(result: "suite.Result") -> None:
+    def report(result: Any) -> None:
         if as_json:
             return
         click.echo(f"{result.case.number:>2}  {VERDICTS[result.passed]}  {result.case.name}")

@@ -19,8 +19,7 @@ from lti_tool.settings import Settings
 from lti_tool.tables.operations import tasks
 from lti_tool.tables.platforms import deployments, registrations, tool_keys
 from lti_tool.tables.scores import scores
-from lti_tool.tasks import queue_age_seconds
-from lti_tool.web.health import QUEUE_AGE_LIMIT_SECONDS
+from lti_tool.tasks import QUEUE_AGE_LIMIT_SECONDS, queue_age_seconds
 
 State = Literal["ok", "note", "wrong"]
 

@@ -10,14 +10,11 @@ from lti_tool.migrations import head, present_revision
 from lti_tool.tables.operations import tasks
 from lti_tool.tables.scores import scores
 from lti_tool.tables.zoom import UNTAKEN, zoom_inbox, zoom_refusals, zoom_seals
-from lti_tool.tasks import queue_age_seconds
+from lti_tool.tasks import QUEUE_AGE_LIMIT_SECONDS, queue_age_seconds
 from lti_tool.web.request import house, now
 from lti_tool.web.session import access
 
 blueprint = Blueprint("health", __name__)
-
-# A queue whose oldest due task waits longer than this is not being worked.
-QUEUE_AGE_LIMIT_SECONDS = 300
 
 
 @blueprint.get("/healthz")
