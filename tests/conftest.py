@@ -1,10 +1,9 @@
-"""What every test may ask for. A test that takes `database` runs once on SQLite and once on PostgreSQL."""
+"""What every test may ask for. On which database a test runs that takes `database`, `--databases` says."""
 
 import os
-import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -20,21 +19,27 @@ from lti_tool.app import close_app, create_app
 from lti_tool.context import House, build_house
 from lti_tool.db import Database
 from lti_tool.gates.publication import publish
-from lti_tool.migrations import migrate
 from lti_tool.programme.versions import Published, current
 from lti_tool.settings import Settings, load_settings
 from tests.clock import TestClock
 from tests.closed_sockets import close_sockets
+from tests.databases import (
+    BOTH,
+    DATABASES,
+    HASHED,
+    PostgresOfWorker,
+    SqliteOfWorker,
+    cheap_folder,
+    databases_for,
+    prepare,
+)
 from tests.platform import Platform
 from tests.postgres import Postgres, running_postgres
 
-DATABASES = ("sqlite", "postgresql")
 FIELD_KEY = "dGhlIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzISE="
 PUBLIC_URL = "https://gatehouse.example.org"
 ZOOM_SECRET = "the-secret-token-of-the-tests"
 DEMO_PROGRAMME = Path(__file__).parent.parent / "config" / "demo.yaml"
-
-_numbers = count(1)
 
 # How long an example takes says nothing on a machine whose pace changes.
 properties.register_profile("any pace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -59,17 +64,22 @@ Flask.jinja_options = {"bytecode_cache": _KeptTemplates()}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--databases", default=",".join(DATABASES), help="sqlite, postgresql or both (comma separated)")
+    says = "where tests run that need a database: on one that follows from their name, on both, or on the one named"
+    parser.addoption("--databases", choices=(HASHED, BOTH, *DATABASES), default=HASHED, help=says)
     seconds = float(os.environ.get("GATEHOUSE_FUZZ_SECONDS", "60"))
     parser.addoption("--fuzz-seconds", type=float, default=seconds, help="how long the launch endpoints are attacked")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test its `backend`, and all tests of a file that share something their one `backend_of_module`."""
+    test, wanted = metafunc.definition, metafunc.config.getoption("--databases")
+    marker = test.get_closest_marker("databases")
+    useful = marker.args if marker else DATABASES
     if "backend" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--databases").split(",")
-        marker = metafunc.definition.get_closest_marker("databases")
-        useful = marker.args if marker else DATABASES
-        metafunc.parametrize("backend", [each for each in useful if each in chosen])
+        metafunc.parametrize("backend", databases_for(test.nodeid, wanted, useful))
+    if "backend_of_module" in metafunc.fixturenames:
+        name = test.nodeid.partition("::")[0]
+        metafunc.parametrize("backend_of_module", databases_for(name, wanted, useful), scope="module")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -97,53 +107,57 @@ def cipher() -> MultiFernet:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory, cipher: MultiFernet) -> Path:
-    """A migrated, empty SQLite file: each test gets a copy."""
-    path = tmp_path_factory.mktemp("template") / "gatehouse.db"
-    _prepare(f"sqlite:///{path}", cipher)
+def cheap_path() -> Iterator[Path]:
+    """A folder of this worker, in memory where there is room."""
+    with tempfile.TemporaryDirectory(prefix="gatehouse-tests-", dir=cheap_folder()) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(cheap_path: Path, cipher: MultiFernet) -> Path:
+    """A migrated, empty SQLite file."""
+    path = cheap_path / "template.db"
+    prepare(f"sqlite:///{path}", cipher)
     return path
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A real PostgreSQL of this run."""
+    """A real PostgreSQL of this worker."""
     with running_postgres() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres: Postgres, cipher: MultiFernet) -> str:
-    """A migrated, empty PostgreSQL database: each test gets a copy."""
-    _prepare(postgres.create("template_of_tests"), cipher)
+    """A migrated, empty PostgreSQL database."""
+    prepare(postgres.create("template_of_tests"), cipher)
     return "template_of_tests"
 
 
-def _prepare(url: str, cipher: MultiFernet) -> None:
-    database = Database(url, cipher)
-    migrate(database)
-    database.close()
+@pytest.fixture(scope="session")
+def sqlite_of_worker(cheap_path: Path, sqlite_template: Path, cipher: MultiFernet) -> SqliteOfWorker:
+    return SqliteOfWorker(cheap_path, sqlite_template, cipher)
+
+
+@pytest.fixture(scope="session")
+def postgresql_of_worker(postgres: Postgres, postgres_template: str, cipher: MultiFernet) -> PostgresOfWorker:
+    return PostgresOfWorker(postgres, postgres_template, cipher)
 
 
 @pytest.fixture
-def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a migrated database that this test has for itself."""
-    if backend == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "gatehouse.db")
-        yield f"sqlite:///{tmp_path}/gatehouse.db"
-        return
-    template: str = request.getfixturevalue("postgres_template")
-    server: Postgres = request.getfixturevalue("postgres")
-    name = f"test_{next(_numbers)}"
-    yield server.create(name, template)
-    server.drop(name)
+def database(backend: str, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A migrated, empty database that the test has for itself."""
+    of_worker: SqliteOfWorker | PostgresOfWorker = request.getfixturevalue(f"{backend}_of_worker")
+    of_worker.empty()
+    yield of_worker.database
+    of_worker.database.close()
 
 
 @pytest.fixture
-def database(database_url: str, cipher: MultiFernet) -> Iterator[Database]:
-    """A migrated, empty database: the test runs once on SQLite and once on PostgreSQL."""
-    database = Database(database_url, cipher)
-    yield database
-    database.close()
+def database_url(database: Database) -> str:
+    """The address of the test's own database."""
+    return database.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture

@@ -50,8 +50,12 @@ class Postgres:
     def drop(self, name: str) -> None:
         self._administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
+    def connect(self, name: str = "postgres") -> psycopg.Connection:
+        """A connection to one of its databases, as its owner."""
+        return psycopg.connect(dbname=name, host=str(self.folder), user="gatehouse", autocommit=True)
+
     def _administer(self, statement: str) -> None:
-        with psycopg.connect(dbname="postgres", host=str(self.folder), user="gatehouse", autocommit=True) as connection:
+        with self.connect() as connection:
             connection.execute(statement.encode())
 
 

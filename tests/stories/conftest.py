@@ -7,21 +7,20 @@ from pathlib import Path
 import pytest
 
 from sandbox.story import Story
-from tests.conftest import DATABASES
 from tests.postgres import Postgres
 from tests.stages import opened_stage
 
 _numbers = count(1)
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+@pytest.fixture(scope="module")
+def story(
+    backend_of_module: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Story]:
     """One story per database: on SQLite web and worker share a process, on PostgreSQL they are two."""
-    if request.param not in request.config.getoption("--databases").split(","):
-        pytest.skip(f"this run leaves out {request.param}")
     folder: Path = tmp_path_factory.mktemp("stage")
     url = ""
-    if request.param == "postgresql":
+    if backend_of_module == "postgresql":
         server: Postgres = request.getfixturevalue("postgres")
         url = server.create(f"story_{next(_numbers)}")
     with opened_stage(folder, url) as stage:

@@ -13,7 +13,6 @@ import requests
 from lti_tool.attendance.reviews import needs_review
 from sandbox.stage import PACIFIC, Stage
 from sandbox.story import CAST, Story, until
-from tests.conftest import DATABASES
 from tests.postgres import Postgres
 from tests.stages import SANDBOX_PYTHON
 
@@ -21,13 +20,15 @@ NO_LOG = {"missing_scopes": ["marketplace_app:read:admin"]}
 PAGES_BREAK = {"path": "/participants", "page": 3, "status": 500, "times": 1_000_000}
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+@pytest.fixture(scope="module")
+def story(
+    backend_of_module: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Story]:
     """A class of the day before yesterday: its report is due, and has stopped growing."""
-    if request.param not in request.config.getoption("--databases").split(","):
-        pytest.skip(f"this run leaves out {request.param}")
     assert SANDBOX_PYTHON.exists(), "the sandbox LMS is not installed: run `make environments`"
-    with Stage(tmp_path_factory.mktemp("stage"), SANDBOX_PYTHON, **_database(request), played_on=_day()) as stage:
+    with Stage(
+        tmp_path_factory.mktemp("stage"), SANDBOX_PYTHON, **_database(backend_of_module, request), played_on=_day()
+    ) as stage:
         switch(stage, **NO_LOG, most_rows=3, refusals=[PAGES_BREAK])
         story = Story(stage)
         story.gather_the_cast()
@@ -35,8 +36,8 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield story
 
 
-def _database(request: pytest.FixtureRequest) -> dict[str, Any]:
-    if request.param == "sqlite":
+def _database(backend: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+    if backend == "sqlite":
         return {}
     server: Postgres = request.getfixturevalue("postgres")
     return {"database_url": server.create("reconciliation"), "split_worker": True}
