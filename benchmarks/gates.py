@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 from statistics import median
 
 from benchmarks.servers import ROOT
-from lti_tool.gates.decide import Completion, Facts, Licence
 from lti_tool.gates.evaluate import evaluate
+from lti_tool.gates.facts import Completion, Facts, Licence
 from lti_tool.programme.loader import read_programme
 from lti_tool.programme.model import Programme
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from lti_tool.attendance.evidence import RoomStay
 from zoom_adapter.connections import ALWAYS, FOREVER, Connection, Instance, RoleSpan, roles_of
-from zoom_adapter.report_matching import ReportRow
+from zoom_adapter.report_rows import ReportRow
 from zoom_adapter.segments import Stay, Stays, common, stays_of, union, without
 
 UNKNOWN = ""

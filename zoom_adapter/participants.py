@@ -17,7 +17,6 @@ from zoom_adapter.report_matching import (
     ROOM_UNCLEAR,
     UNCONFIRMED,
     Agreed,
-    ReportRow,
     Seen,
     by_webhooks,
     compare,
@@ -27,6 +26,7 @@ from zoom_adapter.report_matching import (
     presence_in,
     row_keys,
 )
+from zoom_adapter.report_rows import ReportRow
 from zoom_adapter.segments import Span, seconds, union
 
 # A dead connection is noticed after up to a minute and a half, while its owner is back on a new one (zoom.md §1, §4).

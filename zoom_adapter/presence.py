@@ -26,7 +26,7 @@ from zoom_adapter.connections import Instance, gather
 from zoom_adapter.events import NO_SECRET, Notice, read_notice
 from zoom_adapter.participants import Everybody
 from zoom_adapter.registrants import directory, record_registration
-from zoom_adapter.report_matching import ReportRow, read_rows
+from zoom_adapter.report_rows import ReportRow, read_rows
 
 SETTLE = settle_tasks.SETTLE
 ask_for = settle_tasks.ask_for

@@ -9,83 +9,19 @@ Whose the rows of a report are: the appearance that they are of, or what they sa
 
 PURE. A row is of an appearance in the same instance by its registrant, or by its `user_id` and its times (zoom.md §6).
 `user_id`s repeat between people, so what fits two appearances is of neither. A name is never read.
-
-The rows of Zoom's participant report, read into flat values.
-
-PURE. A row is one stay, or several of one connection merged; it names no connection (zoom.md §6). Its `duration` is not
-read: Zoom's own sample contradicts its times. Whoever stood in the waiting room was not in the meeting.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 from lti_tool.attendance.evidence import WAITING_ROOM, Evidence, PresenceInterval
 from zoom_adapter.bound_connections import Identity, Leg, keys_of
 from zoom_adapter.connections import Edge, RoleSpan
-from zoom_adapter.events import instant, text
+from zoom_adapter.report_rows import ReportRow
 from zoom_adapter.segments import Span, Stay, Stays, common, longer, union, without
-
-WAITING_STATUS = "in_waiting_room"
-
-
-class ReportRow(NamedTuple):
-    """One usable row. Texts are never None; the instants are aware UTC, in whole seconds."""
-
-    user_id: str
-    registrant_id: str
-    email: str
-    name: str
-    join_at: datetime
-    leave_at: datetime
-    room: str
-
-
-def read_rows(raw: Iterable[Mapping[str, Any]]) -> tuple[list[ReportRow], Counter[str]]:
-    """The usable rows, each once and in order, and how many were left out by reason: `waiting_room`, `no_times`,
-    `no_length`, `repeated`, `not_a_row`."""
-    rows: set[ReportRow] = set()
-    dropped: Counter[str] = Counter()
-    for each in raw:
-        row = _read(each)
-        if isinstance(row, str):
-            dropped[row] += 1
-        elif row in rows:
-            dropped["repeated"] += 1
-        else:
-            rows.add(row)
-    return sorted(rows), dropped
-
-
-def _read(raw: object) -> ReportRow | str:
-    """The row, or why there is none."""
-    if not isinstance(raw, Mapping):
-        return "not_a_row"
-    if text(raw.get("status")) == WAITING_STATUS:
-        return "waiting_room"
-    joined, left = _second(raw.get("join_time")), _second(raw.get("leave_time"))
-    if joined is None or left is None:
-        return "no_times"
-    if left <= joined:
-        return "no_length"
-    user_id, room = text(raw.get("user_id")), text(raw.get("bo_mtg_id"))
-    return ReportRow(
-        user_id=user_id,
-        registrant_id=text(raw.get("registrant_id")),
-        email=text(raw.get("user_email")).lower(),
-        name=text(raw.get("name")),
-        join_at=joined,
-        leave_at=left,
-        room="" if room == user_id else room,  # as in Zoom's own sample: no room of its own
-    )
-
-
-def _second(value: object) -> datetime | None:
-    at = instant(value)
-    return at and at.replace(microsecond=0)
-
 
 # The report and the webhooks tell one moment with that much difference (zoom.md §6).
 TOLERANCE = timedelta(seconds=2)

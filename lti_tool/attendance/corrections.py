@@ -16,8 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 from lti_tool import audit, people
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.evidence import PresenceInterval
-from lti_tool.attendance.live_sessions import LiveSession, ask_for, real_wall_time, verify_settleable
-from lti_tool.attendance.settlement import open_round
+from lti_tool.attendance.live_sessions import LiveSession, ask_for, completion_policy, real_wall_time, verify_settleable
 from lti_tool.audit import refuse_alone, refuse_own
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
@@ -117,7 +116,7 @@ def propose(
     people.trainee(connection, trainee_id)
     refuse_own(actor, trainee_id)
     _verify_times(session, from_at, to_at, now)
-    open_round(connection, session, ended=True)  # a session that nothing can measure takes no correction
+    completion_policy(connection, session)  # a session that nothing can measure takes no correction
     why = reason_given(reason)
     shown_by = read_text(
         evidence,

@@ -19,8 +19,9 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, u
 from lti_tool import audit
 from lti_tool.attendance.agenda import Segment, from_json, lay_out, to_json
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Agenda, AgendaPart
-from lti_tool.programme.model import UNSET, Programme
+from lti_tool.programme.model import UNSET, CompletionPolicy, Programme
 from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.zoom import room_labels as table
@@ -375,3 +376,18 @@ def verify_settleable(session: LiveSession) -> None:
         raise Conflict("session_locked", f"Live session {session.id} is locked: its claim window is over.")
     if session.state == "cancelled":
         raise Conflict("session_cancelled", f"Live session {session.id} is cancelled.")
+
+
+def completion_policy(connection: Connection, session: LiveSession) -> CompletionPolicy:
+    """What completes this session, by the programme version it was scheduled under.
+
+    Raises Conflict "completion_unset".
+    """
+    policy = versions.version(connection, session.programme_version).programme.completion
+    if policy is None:
+        raise Conflict(
+            "completion_unset",
+            "The programme does not say which share of a session completes it.",
+            "Set the completion share in the programme document; sessions added after publishing use it.",
+        )
+    return policy

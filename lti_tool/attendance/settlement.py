@@ -23,14 +23,13 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from lti_tool.attendance import corrections, live_sessions, participation, presence_checks, queries
 from lti_tool.attendance.agenda import taught, to_json
 from lti_tool.attendance.evidence import PersonPresence, PresenceInterval
-from lti_tool.attendance.live_sessions import LiveSession, verify_settleable
+from lti_tool.attendance.live_sessions import LiveSession, completion_policy, verify_settleable
 from lti_tool.attendance.minutes import Attendance, attend
 from lti_tool.attendance.presence_checks import Questions
 from lti_tool.attendance.queries import Measured, Version
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
-from lti_tool.programme import versions
 from lti_tool.programme.model import CompletionPolicy
 from lti_tool.tables.live_sessions import live_sessions as table
 from lti_tool.tables.people import trainees
@@ -81,13 +80,7 @@ class Round:
 
 def open_round(connection: Connection, session: LiveSession, *, ended: bool) -> Round:
     """Raises Conflict "completion_unset"."""
-    policy = versions.version(connection, session.programme_version).programme.completion
-    if policy is None:
-        raise Conflict(
-            "completion_unset",
-            "Nobody has set which share of a session completes it.",
-            "Set the completion share in the programme document; sessions added after publishing use it.",
-        )
+    policy = completion_policy(connection, session)
     measures = [str(policy.share), str(policy.participation_share), policy.grace_seconds, policy.staff_earn]
     basis = json.dumps([to_json(session.segments), measures, ended, session.state])
     return Round(

@@ -28,8 +28,8 @@ def certify(context: click.Context, out: Path, force: bool, as_json: bool) -> No
     The suite is a development tool: run this command in a checkout of the project. The tool runs as `gatehouse serve`
     runs it: with this site's public address, its secrets and the programme in force (or GATEHOUSE_PROGRAMME). It
     listens on a free port of this machine and launches from a platform that the command brings along; in this run alone
-    private addresses may be called. Its database is a new one that is thrown away at the end: nothing of the site's own data is
-    touched, and a tool that is running already is not disturbed.
+    private addresses may be called. Its database is a new one that is thrown away at the end: nothing of the site's own
+    data is touched, and a tool that is running already is not disturbed.
 
     DIR gets index.html, to be read and printed, and evidence.json. For each test they hold the message that was sent,
     the tool's answer, what the tool asked of the platform, its log lines with their time, and the verdict.
