@@ -1,10 +1,12 @@
 """What every test may ask for. On which database a test runs that takes `database`, `--databases` says."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import responses
@@ -13,13 +15,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck
 from hypothesis import settings as properties
-from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import Row, insert, select
 
 from lti_tool.app import close_app, create_app
 from lti_tool.db import Database
 from lti_tool.house import House, build_house
+from lti_tool.lti import keys
 from lti_tool.publication import Published, current, publish
 from lti_tool.settings import Settings, load_settings
+from lti_tool.tables.housekeeping import audit_log
+from lti_tool.tables.programme import programme_versions
 from tests.clock import TestClock
 from tests.closed_sockets import close_sockets
 from tests.databases import (
@@ -32,6 +37,7 @@ from tests.databases import (
     databases_for,
     prepare,
 )
+from tests.kept import KeptKeys, KeptRule, KeptTemplates
 from tests.platform import Platform
 from tests.postgres import Postgres, running_postgres
 
@@ -45,21 +51,8 @@ properties.register_profile("any pace", deadline=None, suppress_health_check=[He
 properties.load_profile("any pace")
 
 
-class _KeptTemplates(BytecodeCache):
-    """Templates as they were compiled for an earlier application of this run; a third of a page's test went there."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._kept:
-            bucket.bytecode_from_string(self._kept[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._kept[bucket.key] = bucket.bytecode_to_string()
-
-
-Flask.jinja_options = {"bytecode_cache": _KeptTemplates()}
+Flask.jinja_options = {"bytecode_cache": KeptTemplates()}
+Flask.url_rule_class = KeptRule
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,6 +78,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _closed_sockets() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         close_sockets(patch)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _kept_keys() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "generate_private_key", KeptKeys())
         yield
 
 
@@ -151,6 +151,7 @@ def database(backend: str, request: pytest.FixtureRequest) -> Iterator[Database]
     of_worker.empty()
     yield of_worker.database
     of_worker.database.close()
+    assert not list(of_worker.database.engine.dispatch.before_cursor_execute), "use tests.statements.listening"
 
 
 @pytest.fixture
@@ -173,11 +174,26 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     return load_settings(environment)
 
 
-@pytest.fixture
-def published(database: Database, now: datetime) -> Published:
-    """The demonstration's programme (config/demo.yaml), published."""
+@pytest.fixture(scope="session")
+def demo_publication(cheap_path: Path, sqlite_template: Path, cipher: MultiFernet) -> tuple[Row[Any], Row[Any]]:
+    """The rows that publishing config/demo.yaml leaves: its version, and what the audit log says of it."""
+    copy = shutil.copyfile(sqlite_template, cheap_path / "published.db")
+    database = Database(f"sqlite:///{copy}", cipher)
     with database.write() as connection:
-        publish(connection, DEMO_PROGRAMME.read_text(encoding="utf-8"), "demo.yaml", actor="cli", now=now)
+        publish(connection, DEMO_PROGRAMME.read_text(encoding="utf-8"), "demo.yaml", actor="cli", now=TestClock()())
+        rows = connection.execute(select(programme_versions)).one(), connection.execute(select(audit_log)).one()
+    database.close()
+    return rows
+
+
+@pytest.fixture
+def published(database: Database, now: datetime, demo_publication: tuple[Row[Any], Row[Any]]) -> Published:
+    """The demonstration's programme (config/demo.yaml), published. It was checked once for all tests."""
+    version, act = (row._asdict() for row in demo_publication)
+    del act["id"]
+    with database.write() as connection:
+        connection.execute(insert(programme_versions).values(version | {"published_at": now}))
+        connection.execute(insert(audit_log).values(act | {"at": now}))
         return current(connection)
 
 

@@ -26,7 +26,9 @@ def story(
 ) -> Iterator[Story]:
     """A class of the day before yesterday: its report is due, and has stopped growing."""
     assert SANDBOX_PYTHON.exists(), "the sandbox LMS is not installed: run `make environments`"
-    with Stage(tmp_path_factory.mktemp("stage"), SANDBOX_PYTHON, **_database(backend_of_module, request), played_on=_day()) as stage:
+    with Stage(
+        tmp_path_factory.mktemp("stage"), SANDBOX_PYTHON, **_database(backend_of_module, request), played_on=_day()
+    ) as stage:
         switch(stage, **NO_LOG, most_rows=3, refusals=[PAGES_BREAK])
         story = Story(stage)
         story.gather_the_cast()
