@@ -1,6 +1,5 @@
 """What every test may ask for. On which database a test runs that takes `database`, `--databases` says."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ import responses
 from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck
 from hypothesis import settings as properties
 from sqlalchemy import Row, insert, select
 
@@ -40,15 +38,12 @@ from tests.databases import (
 from tests.kept import KeptKeys, KeptRule, KeptTemplates
 from tests.platform import Platform
 from tests.postgres import Postgres, running_postgres
+from tests.profiles import PROFILES
 
 FIELD_KEY = "dGhlIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzISE="
 PUBLIC_URL = "https://gatehouse.example.org"
 ZOOM_SECRET = "the-secret-token-of-the-tests"
 DEMO_PROGRAMME = Path(__file__).parent.parent / "config" / "demo.yaml"
-
-# How long an example takes says nothing on a machine whose pace changes.
-properties.register_profile("any pace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-properties.load_profile("any pace")
 
 
 Flask.jinja_options = {"bytecode_cache": KeptTemplates()}
@@ -58,8 +53,12 @@ Flask.url_rule_class = KeptRule
 def pytest_addoption(parser: pytest.Parser) -> None:
     says = "where tests run that need a database: on one that follows from their name, on both, or on the one named"
     parser.addoption("--databases", choices=(HASHED, BOTH, *DATABASES), default=HASHED, help=says)
-    seconds = float(os.environ.get("GATEHOUSE_FUZZ_SECONDS", "60"))
-    parser.addoption("--fuzz-seconds", type=float, default=seconds, help="how long the launch endpoints are attacked")
+    parser.addoption("--profile", choices=PROFILES, default="quick", help="how many examples properties are tried with")
+    parser.addoption("--fuzz-seconds", type=float, help="how long the launch endpoints are attacked")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    properties.load_profile(config.getoption("--profile"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
