@@ -1,5 +1,6 @@
 """What every test may ask for. On which database a test runs that takes `database`, `--databases` says."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -43,6 +44,13 @@ from tests.profiles import PROFILES
 FIELD_KEY = "dGhlIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzISE="
 PUBLIC_URL = "https://gatehouse.example.org"
 ZOOM_SECRET = "the-secret-token-of-the-tests"
+# The rooms whose tests share what is dear to start, and the order in which tests begin that take long.
+STAGED = ("stories", "chaos", "certification", "browser")
+LONG = (
+    *(f"tests/{room}/" for room in STAGED),
+    "tests/unit/commands/test_serve.py",
+    "tests/unit/zoom_adapter/test_random_days.py",
+)
 DEMO_PROGRAMME = Path(__file__).parent.parent / "config" / "demo.yaml"
 
 
@@ -55,6 +63,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--databases", choices=(HASHED, BOTH, *DATABASES), default=HASHED, help=says)
     parser.addoption("--profile", choices=PROFILES, default="quick", help="how many examples properties are tried with")
     parser.addoption("--fuzz-seconds", type=float, help="how long the launch endpoints are attacked")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: the stories mostly wait for processes of their own."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,6 +85,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend_of_module" in metafunc.fixturenames:
         name = test.nodeid.partition("::")[0]
         metafunc.parametrize("backend_of_module", databases_for(name, wanted, useful), scope="module")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that workers end together; what shares a stage stays on one worker."""
+    items.sort(key=lambda item: next((n for n, each in enumerate(LONG) if item.nodeid.startswith(each)), len(LONG)))
+    for item in items:
+        room, name = item.path.parent.name, item.path.stem
+        if room in STAGED:
+            item.add_marker(pytest.mark.xdist_group(room if room == "browser" else f"{room}-{name}"))
 
 
 @pytest.fixture(autouse=True, scope="session")
