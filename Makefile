@@ -1,8 +1,8 @@
 # make install   .venv with the `gatehouse` command
 # make demo      the tool, an Open edX sandbox and a Zoom player: prints one address to click through
 # make demo-check  the same story without a browser: exits 0, or says which step failed
-# make test      every test, on SQLite and a real PostgreSQL
-# make sure      format, lint, types, import contracts, tests, demo-check
+# make test      every test once, on SQLite or on a real PostgreSQL: some minutes
+# make sure      format, lint, types, import contracts, every test on both databases at full length, demo-check
 # make bench     side-by-side measurements
 #
 # Environments are built from the hashed lock files in requirements/ and rebuilt when a lock changes; otherwise nothing
@@ -11,7 +11,7 @@
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: install environments demo demo-check test sure format lint types contracts chromium bench migration reference pictures lock clean help
+.PHONY: install environments demo demo-check test every-test sure format lint types contracts chromium bench migration reference pictures lock clean help
 
 PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.14 python3.11; do \
 	"$$each" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
@@ -26,6 +26,8 @@ APP := $(call stamp,.venv,requirements/app.txt)
 TEST := $(call stamp,.venv-test,requirements/test.txt)
 SANDBOX := $(call stamp,.venv-sandbox,requirements/sandbox.txt)
 BENCH := $(call stamp,.venv-bench,requirements/bench.txt)
+
+PYTEST = .venv-test/bin/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
 
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check --no-input
 
@@ -76,10 +78,9 @@ demo: $(APP) $(SANDBOX)
 demo-check: $(APP) $(SANDBOX)
 	@.venv/bin/python -m sandbox.demo --check
 
-# What needs nobody else runs side by side, a file of tests at a time; the stories, which time real processes, alone.
+# Every test once, those with a database on the one that follows from their name (docs/testing.md).
 test: $(TEST) $(SANDBOX) chromium
-	@.venv-test/bin/python -m pytest --numprocesses auto --dist loadfile tests/unit
-	@.venv-test/bin/python -m pytest --ignore tests/unit
+	@$(PYTEST)
 
 # The browser tests drive Debian's chromium. Where none can be had they are skipped, and say so.
 chromium:
@@ -88,7 +89,11 @@ chromium:
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	|| echo "NO CHROMIUM: the browser tests will be SKIPPED. Install the package chromium to run them." >&2
 
-sure: format lint types contracts test demo-check
+# What must hold before a change is kept: the same tests on both databases, with all of their examples.
+sure: format lint types contracts every-test demo-check
+
+every-test: $(TEST) $(SANDBOX) chromium
+	@$(PYTEST) --databases both --profile full
 
 format: $(TEST)
 	@.venv-test/bin/ruff format --check .

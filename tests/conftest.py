@@ -1,26 +1,30 @@
 """What every test may ask for. On which database a test runs that takes `database`, `--databases` says."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import responses
 from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck
 from hypothesis import settings as properties
-from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import Row, insert, select
 
 from lti_tool.app import close_app, create_app
 from lti_tool.context import House, build_house
 from lti_tool.db import Database
 from lti_tool.gates.publication import publish
+from lti_tool.lti import keys
 from lti_tool.programme.versions import Published, current
 from lti_tool.settings import Settings, load_settings
+from lti_tool.tables.operations import audit_log
+from lti_tool.tables.programme import programme_versions
 from tests.clock import TestClock
 from tests.closed_sockets import close_sockets
 from tests.databases import (
@@ -33,41 +37,43 @@ from tests.databases import (
     databases_for,
     prepare,
 )
+from tests.kept import KeptKeys, KeptRule, KeptTemplates
 from tests.platform import Platform
 from tests.postgres import Postgres, running_postgres
+from tests.profiles import PROFILES
 
 FIELD_KEY = "dGhlIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzISE="
 PUBLIC_URL = "https://gatehouse.example.org"
 ZOOM_SECRET = "the-secret-token-of-the-tests"
+# The rooms whose tests share what is dear to start, and the order in which tests begin that take long.
+STAGED = ("stories", "chaos", "certification", "browser")
+LONG = (
+    *(f"tests/{room}/" for room in STAGED),
+    "tests/unit/commands/test_serve.py",
+    "tests/unit/zoom_adapter/test_random_days.py",
+)
 DEMO_PROGRAMME = Path(__file__).parent.parent / "config" / "demo.yaml"
 
-# How long an example takes says nothing on a machine whose pace changes.
-properties.register_profile("any pace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-properties.load_profile("any pace")
 
-
-class _KeptTemplates(BytecodeCache):
-    """Templates as they were compiled for an earlier application of this run; a third of a page's test went there."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._kept:
-            bucket.bytecode_from_string(self._kept[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._kept[bucket.key] = bucket.bytecode_to_string()
-
-
-Flask.jinja_options = {"bytecode_cache": _KeptTemplates()}
+Flask.jinja_options = {"bytecode_cache": KeptTemplates()}
+Flask.url_rule_class = KeptRule
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     says = "where tests run that need a database: on one that follows from their name, on both, or on the one named"
     parser.addoption("--databases", choices=(HASHED, BOTH, *DATABASES), default=HASHED, help=says)
-    seconds = float(os.environ.get("GATEHOUSE_FUZZ_SECONDS", "60"))
-    parser.addoption("--fuzz-seconds", type=float, default=seconds, help="how long the launch endpoints are attacked")
+    parser.addoption("--profile", choices=PROFILES, default="quick", help="how many examples properties are tried with")
+    parser.addoption("--fuzz-seconds", type=float, help="how long the launch endpoints are attacked")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: the stories mostly wait for processes of their own."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    properties.load_profile(config.getoption("--profile"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -82,10 +88,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend_of_module", databases_for(name, wanted, useful), scope="module")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that workers end together; what shares a stage stays on one worker."""
+    items.sort(key=lambda item: next((n for n, each in enumerate(LONG) if item.nodeid.startswith(each)), len(LONG)))
+    for item in items:
+        room, name = item.path.parent.name, item.path.stem
+        if room in STAGED:
+            item.add_marker(pytest.mark.xdist_group(room if room == "browser" else f"{room}-{name}"))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _closed_sockets() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         close_sockets(patch)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _kept_keys() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "generate_private_key", KeptKeys())
         yield
 
 
@@ -152,6 +175,7 @@ def database(backend: str, request: pytest.FixtureRequest) -> Iterator[Database]
     of_worker.empty()
     yield of_worker.database
     of_worker.database.close()
+    assert not list(of_worker.database.engine.dispatch.before_cursor_execute), "use tests.statements.listening"
 
 
 @pytest.fixture
@@ -174,11 +198,26 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     return load_settings(environment)
 
 
-@pytest.fixture
-def published(database: Database, now: datetime) -> Published:
-    """The demonstration's programme (config/demo.yaml), published."""
+@pytest.fixture(scope="session")
+def demo_publication(cheap_path: Path, sqlite_template: Path, cipher: MultiFernet) -> tuple[Row[Any], Row[Any]]:
+    """The rows that publishing config/demo.yaml leaves: its version, and what the audit log says of it."""
+    copy = shutil.copyfile(sqlite_template, cheap_path / "published.db")
+    database = Database(f"sqlite:///{copy}", cipher)
     with database.write() as connection:
-        publish(connection, DEMO_PROGRAMME.read_text(encoding="utf-8"), "demo.yaml", actor="cli", now=now)
+        publish(connection, DEMO_PROGRAMME.read_text(encoding="utf-8"), "demo.yaml", actor="cli", now=TestClock()())
+        rows = connection.execute(select(programme_versions)).one(), connection.execute(select(audit_log)).one()
+    database.close()
+    return rows
+
+
+@pytest.fixture
+def published(database: Database, now: datetime, demo_publication: tuple[Row[Any], Row[Any]]) -> Published:
+    """The demonstration's programme (config/demo.yaml), published. It was checked once for all tests."""
+    version, act = (row._asdict() for row in demo_publication)
+    del act["id"]
+    with database.write() as connection:
+        connection.execute(insert(programme_versions).values(version | {"published_at": now}))
+        connection.execute(insert(audit_log).values(act | {"at": now}))
         return current(connection)
 
 

@@ -1,5 +1,5 @@
-"""The two launch endpoints under fire, as long as `--fuzz-seconds` says: whatever arrives is answered with a page that
-names a stable code, never with a fault of ours, and what is refused leaves nothing behind."""
+"""The two launch endpoints under fire, as long as the profile or `--fuzz-seconds` says: whatever arrives is answered
+with a page that names a stable code, never with a fault of ours, and what is refused leaves nothing behind."""
 
 import json
 import re
@@ -27,6 +27,7 @@ from tests.clock import TestClock
 from tests.conformance import hostile
 from tests.conftest import DEMO_PROGRAMME, FIELD_KEY, PUBLIC_URL
 from tests.platform import TARGET, Platform, code_of, parameters_of
+from tests.profiles import present_profile
 from tests.serving import Served, serving
 
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
@@ -40,7 +41,7 @@ pytestmark = pytest.mark.databases("sqlite")
 @pytest.fixture
 def seconds(request: pytest.FixtureRequest) -> float:
     """How long each of the two endpoints is attacked: half of the time that the run gives."""
-    return float(request.config.getoption("--fuzz-seconds")) / 2
+    return (request.config.getoption("--fuzz-seconds") or present_profile().fuzz_seconds) / 2
 
 
 @pytest.fixture

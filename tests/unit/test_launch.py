@@ -19,6 +19,7 @@ from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.people import trainees
 from tests.clock import TestClock
 from tests.platform import ABSENT, INSTRUCTOR, SCOPE, Platform, code_of, parameters_of
+from tests.profiles import portion
 
 OWN = "https://gatehouse.example.org"
 
@@ -229,7 +230,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=8,
 )
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=portion(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CLAIMS = ["iss", "aud", "azp", "sub", "nonce", "iat", "exp", "nbf", "name", "given_name", "family_name", "email"]
 SERVICES = [AGS, NRPS, GROUPS, NOTICES]
 SETTINGS = ["deep_link_return_url", "accept_types", "accept_multiple", "accept_lineitem", "data", "title", "text"]

@@ -1,12 +1,10 @@
 """Facts from the database, and the one front door to every gate."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, select
 
 from lti_tool.db import Database
 from lti_tool.gates import completions, decide, equivalency, exceptions
@@ -15,20 +13,9 @@ from lti_tool.gates.evaluate import evaluate
 from lti_tool.programme.versions import Published
 from lti_tool.retreats import attendance
 from lti_tool.tables.gates import decisions as table
+from tests.statements import listening
 from tests.unit.gates.people_and_programmes import demo, with_gate
 from tests.unit.people_of_tests import launched, licensed
-
-
-@contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(_c: object, _u: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield statements
-    event.remove(database.engine, "before_cursor_execute", note)
 
 
 def prati(connection: Connection, person: int, now: datetime) -> int:
@@ -62,7 +49,7 @@ def test_facts_of_many_take_one_query_per_table(database: Database, now: datetim
         people = [launched(connection, now, f"Person{number} Example") for number in range(30)]
         for person in people:
             completions.complete(connection, person, "F1", now.date(), "staff", actor="cli", now=now)
-    with database.read() as connection, counted(database) as statements:
+    with database.read() as connection, listening(database) as statements:
         facts = load_facts(connection, people)
     assert len(statements) <= len(KINDS)
     assert [len(facts[person].completions) for person in people] == [1] * 30
@@ -77,7 +64,7 @@ def test_somebody_unknown_has_no_facts(database: Database) -> None:
 def test_asking_reads_only_what_the_gate_needs(database: Database, published: Published, now: datetime) -> None:
     with database.write() as connection:
         person = launched(connection, now)
-    with database.read() as connection, counted(database) as statements:
+    with database.read() as connection, listening(database) as statements:
         assert not decide.ask(connection, published, person, "F2", now).open
     assert len(statements) == 3, "completions, requests, exceptions"
 

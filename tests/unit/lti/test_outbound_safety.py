@@ -1,7 +1,7 @@
 """Every address that a platform supplies, through the call that uses it: where it may lead, and how much it may cost.
 
-The table is (kind of address) × (where it leads or how it answers). The bad address belongs to the registration's own
-hosts here, so that nothing but the outbound door stands in its way.
+Every bad address is tried at the outbound door, and some at each call that uses it. The bad address belongs to the
+registration's own hosts here, so that nothing but the outbound door stands in its way.
 """
 
 import json
@@ -45,6 +45,8 @@ from tests.platform import Platform
 
 pytestmark = pytest.mark.databases("sqlite")
 
+# What calls the outbound door with an address as it is.
+DOOR = "registration configuration"
 NEW = NewLineItem("F1", 1, "F1", "ce")
 
 
@@ -131,7 +133,7 @@ KINDS: dict[str, Callable[[World, str], object]] = {
     "differences": read_differences,
     "groups": lambda world, url: fetch_groups(world.api, world.id, url),
     "notices": lambda world, url: ask_for_notices(world.api, world.id, url, "https://gatehouse.example.org/", ["x"]),
-    "registration configuration": lambda world, url: world.http.request("GET", url),
+    DOOR: lambda world, url: world.http.request("GET", url),
 }
 BAD_ADDRESSES = {
     "private": "https://10.0.0.8/x",
@@ -201,8 +203,17 @@ def wire(world: World) -> Iterator[responses.RequestsMock]:
         yield mock
 
 
-@pytest.mark.parametrize("url", BAD_ADDRESSES.values(), ids=BAD_ADDRESSES)
-@pytest.mark.parametrize("kind", KINDS)
+def cases() -> Iterator[Any]:
+    """Every bad address at the door itself, and two at each call: one that only the door can know to be bad, one that
+    is bad by its look."""
+    for name in BAD_ADDRESSES:
+        yield pytest.param(DOOR, BAD_ADDRESSES[name], id=f"{DOOR}-{name}")
+    for kind in sorted(KINDS.keys() - {DOOR}):
+        for name in ("a name that leads inside", "a backslash"):
+            yield pytest.param(kind, BAD_ADDRESSES[name], id=f"{kind}-{name}")
+
+
+@pytest.mark.parametrize(("kind", "url"), [*cases()])
 def test_no_address_of_a_platform_leads_where_it_may_not(
     kind: str, url: str, world: World, wire: responses.RequestsMock
 ) -> None:
@@ -228,7 +239,7 @@ def test_an_address_that_may_be_called_is_called(world: World, wire: responses.R
         world.change(token_url=world.platform.token_url)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"token", "key set", "registration configuration"}))
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"token", "key set", DOOR}))
 def test_a_host_that_is_not_the_platforms_gets_no_token(kind: str, world: World, wire: responses.RequestsMock) -> None:
     with pytest.raises(GatehouseError) as refused:
         KINDS[kind](world, "https://public.example.org/x")

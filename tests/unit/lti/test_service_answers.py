@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from lti_tool.db import Database
 from lti_tool.lti.service_log import AnswerBook, ServiceAnswer, of_registration, record, subject_digest
 from tests.clock import TestClock
 from tests.platform import Platform
+from tests.statements import listening
 
 URL = "https://lms.example.org/members"
 
@@ -65,13 +66,12 @@ def test_a_process_that_has_just_written_does_not_even_look(
     database: Database, clock: TestClock, platform: Platform
 ) -> None:
     book = AnswerBook(database, clock)
-    statements: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda _1, _2, statement, *_: statements.append(statement))
-    book.note(platform.registration_id, "scores", URL, 200, "")
-    assert any("INSERT" in each for each in statements)
-    statements.clear()
-    for _ in range(50):
+    with listening(database) as statements:
         book.note(platform.registration_id, "scores", URL, 200, "")
-    assert statements == []
+        assert any("INSERT" in each for each, _ in statements)
+        statements.clear()
+        for _ in range(50):
+            book.note(platform.registration_id, "scores", URL, 200, "")
+        assert statements == []
     book.note(platform.registration_id, "scores", URL, 409, "service_refused")
     assert [(each.status, each.is_well) for each in answers(database, platform)] == [(409, False)]

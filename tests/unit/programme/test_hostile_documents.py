@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lti_tool.gates.publication import check_document
 from lti_tool.programme.versions import programme_digest
 from lti_tool.programme.yaml_source import load_yaml
+from tests.profiles import portion
 from tests.unit.programme.documents import SMALL, shipped
 
 Path = tuple[str | int, ...]
@@ -83,7 +84,7 @@ def assert_told_and_not_raised(document: str | bytes) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), values), min_size=1, max_size=4))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=portion(400), deadline=None)
 def test_no_value_in_any_place_raises(replacements: list[tuple[Path, Any]]) -> None:
     document = deepcopy(SOUND)
     for path, value in replacements:
@@ -92,7 +93,7 @@ def test_no_value_in_any_place_raises(replacements: list[tuple[Path, Any]]) -> N
 
 
 @given(st.sets(st.sampled_from(PLACES), min_size=1, max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=portion(200), deadline=None)
 def test_no_missing_place_raises(missing: set[Path]) -> None:
     document = deepcopy(SOUND)
     for path in sorted(missing, key=str):
@@ -107,13 +108,13 @@ def test_no_section_put_in_the_place_of_another_raises() -> None:
 
 
 @given(values)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=portion(100), deadline=None)
 def test_no_document_of_any_shape_raises(document: Any) -> None:
     assert_told_and_not_raised(as_yaml(document))
 
 
 @given(st.integers(min_value=0), st.integers(min_value=0, max_value=200), st.binary(max_size=20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=portion(200), deadline=None)
 def test_no_damage_to_the_file_raises(start: int, length: int, put_in: bytes) -> None:
     whole = shipped("demo.yaml").encode()
     start %= len(whole)
@@ -121,7 +122,7 @@ def test_no_damage_to_the_file_raises(start: int, length: int, put_in: bytes) ->
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=portion(40), deadline=None)
 def test_a_document_with_its_keys_in_any_order_means_the_same(chance: Any) -> None:
     checked = check_document(as_yaml(shuffled(SOUND, chance)), OLD)
     assert checked.programme is not None

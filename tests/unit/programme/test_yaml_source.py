@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lti_tool.programme.yaml_source import MAX_BYTES, MAX_DEPTH, load_yaml
+from tests.profiles import portion
 
 
 def code_of(document: str | bytes) -> str:
@@ -82,13 +83,13 @@ def test_a_byte_order_mark_is_taken_off() -> None:
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=300)
+@settings(max_examples=portion(300))
 def test_no_bytes_raise(document: bytes) -> None:
     load_yaml(document)
 
 
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"#%@`,?~ \n\t0.\x00é", max_size=80))
-@settings(max_examples=500)
+@settings(max_examples=portion(500))
 def test_no_text_of_yaml_signs_raises(document: str) -> None:
     source = load_yaml(document)
     assert source.value is None or not source.problems

@@ -17,6 +17,7 @@ from lti_tool.rosters.reading import Reading
 from lti_tool.rosters.schedule import DueRoster
 from lti_tool.tables.people import identities, trainees
 from tests.roster import RosterCourse
+from tests.statements import listening
 from tests.training_day import enrol
 
 SOON = timedelta(hours=6)
@@ -141,12 +142,8 @@ def test_an_address_in_other_letters_is_no_news(course: RosterCourse) -> None:
     record(course, claim(course), whole(1))
     course.clock.advance(hours=7)
     taken = claim(course)
-    written: list[str] = []
-
-    def note(_connection, _cursor, statement: str, *_rest) -> None:
-        written.append(statement)
-
-    event.listen(course.database.engine, "before_cursor_execute", note)
-    record(course, taken, whole(1, email="Trainee1@Example.org"))
+    with listening(course.database) as statements:
+        record(course, taken, whole(1, email="Trainee1@Example.org"))
+    written = [statement for statement, _ in statements]
     assert not [each for each in written if each.startswith(("UPDATE trainees", "INSERT INTO trainees"))]
     assert [each for each in written if each.startswith("UPDATE rosters")]

@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
 
 from lti_tool import people
 from lti_tool.attendance import live_sessions
 from lti_tool.db import Database
 from lti_tool.programme.versions import Published
 from sandbox.zoom.training_day import TrainingDay
+from tests.statements import listening
 from tests.training_day import add_session
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
 from tests.zoom_inbox import keep, keep_rows, told
@@ -54,11 +54,10 @@ def test_only_what_is_new_is_read(database: Database, session) -> None:
     day, boards = whole_day(*people_of("breakouts", "reconnects")), Boards()
     keep(database, day, BEGINNING, LUNCH)
     look(database, boards, session, LUNCH)
-    asked: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda _c, _cur, text, *_rest: asked.append(text))
-    look(database, boards, session, LUNCH + FRESH / 2)
-    look(database, boards, session, LUNCH + FRESH)
-    assert ["zoom_inbox.id >" in each for each in asked if "SELECT" in each] == [True]
+    with listening(database) as asked:
+        look(database, boards, session, LUNCH + FRESH / 2)
+        look(database, boards, session, LUNCH + FRESH)
+    assert ["zoom_inbox.id >" in each for each, _ in asked if "SELECT" in each] == [True]
 
 
 def test_how_old_the_last_message_is_is_told_by_its_receipt(database: Database, session) -> None:

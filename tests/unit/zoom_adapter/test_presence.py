@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event as engine_event
 from sqlalchemy import func, insert, select, update
 
 from lti_tool import people
@@ -24,6 +23,7 @@ from lti_tool.tasks import Worker
 from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, arrivals, encode
 from tests.clock import TestClock
+from tests.statements import listening
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, seconds, whole_day
 from zoom_adapter import replay, reports
 from zoom_adapter.events import read_notice
@@ -121,9 +121,8 @@ def test_a_reading_goes_through_no_whole_inbox(
 ) -> None:
     """On SQLite no delivery is stored meanwhile, and Zoom waits."""
     deliver(inbox, map(encode, whole_day(*people_of("all_day")).events()), now)
-    asked: list[tuple[str, Any]] = []
-    engine_event.listen(database.engine, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
-    take_inbox(database, now)
+    with listening(database) as asked:
+        take_inbox(database, now)
     with database.read() as connection:
         about = [each for each in asked if "zoom_inbox" in each[0]]
         plans = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", given).all()) for words, given in about]

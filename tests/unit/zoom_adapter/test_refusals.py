@@ -4,10 +4,11 @@ import time
 from datetime import date, datetime, timedelta
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from lti_tool.db import Database
 from lti_tool.tables.zoom import zoom_refusals
+from tests.statements import listening
 from zoom_adapter.inbox import Refusals, since
 
 
@@ -41,13 +42,12 @@ def test_several_processes_and_several_times_add_up(database: Database, refusals
 
 
 def test_a_flood_costs_one_write(database: Database, refusals: Refusals, now: datetime) -> None:
-    statements: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    for _ in range(10_000):
-        refusals.count("a", now)
-    assert statements == []
-    refusals.close()
-    assert sum("INSERT" in each for each in statements) == 1
+    with listening(database) as statements:
+        for _ in range(10_000):
+            refusals.count("a", now)
+        assert statements == []
+        refusals.close()
+    assert sum("INSERT" in each for each, _ in statements) == 1
     assert written(database) == {(now.date(), "a"): 10_000}
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lti_tool.attendance.evidence import PersonPresence
 from sandbox.zoom.training_day import Attendee, TrainingDay, arrivals, encode
+from tests.profiles import portion
 from tests.zoom_day import people_of, seconds, training_days, whole_day
 from zoom_adapter.connections import gather
 from zoom_adapter.events import read_notice
@@ -45,7 +46,7 @@ def expected(day: TrainingDay) -> Counter:
 
 
 @given(training_days(), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=portion(150), deadline=None)
 def test_presence_equals_the_truth_in_any_order_with_any_copies(day: TrainingDay, random) -> None:
     bodies = [encode(event) for event in day.registrations() + day.events()]
     in_order = seen(bodies)
@@ -56,7 +57,7 @@ def test_presence_equals_the_truth_in_any_order_with_any_copies(day: TrainingDay
 
 
 @given(training_days(), st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=portion(60), deadline=None)
 def test_any_part_of_the_deliveries_has_one_result_too(day: TrainingDay, random) -> None:
     """Lost edges: the result may be an estimate, but it never depends on the order."""
     bodies = [encode(event) for event in day.events()]

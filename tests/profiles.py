@@ -1,0 +1,32 @@
+"""How thorough a run is. `quick` is for people who wait for it, `full` for what guards the main line (`--profile`)."""
+
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, settings
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How many examples a property is tried with, and how long the launch endpoints are attacked."""
+
+    one_in: int
+    fuzz_seconds: float
+
+
+PROFILES = {"quick": Profile(one_in=5, fuzz_seconds=6), "full": Profile(one_in=1, fuzz_seconds=60)}
+
+# How long an example takes says nothing on a machine whose pace changes.
+for _name, _profile in PROFILES.items():
+    _examples = settings.get_profile("default").max_examples // _profile.one_in
+    settings.register_profile(
+        _name, max_examples=_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+
+
+def present_profile() -> Profile:
+    return PROFILES[settings.get_current_profile_name()]
+
+
+def portion(number: int) -> int:
+    """So many of a full run's examples belong to this run."""
+    return max(1, number // present_profile().one_in)
