@@ -12,21 +12,33 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import requests
+from click.testing import CliRunner
 from cryptography.fernet import Fernet
+from sqlalchemy import func, or_, select
 
+from lti_tool.commands import main
+from lti_tool.db import Database
+from lti_tool.settings import load_settings
+from lti_tool.tables.evidence import zoom_inbox
+from lti_tool.tables.housekeeping import tasks
+from lti_tool.tables.scores import scores
 from sandbox.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PACIFIC = ZoneInfo("America/Los_Angeles")
 READY_SECONDS = 120.0
+STOP_SECONDS = 120.0
+# A worker that was killed leaves its task leased for a minute; only after that does another one take it.
+WORK_SECONDS = 240.0
 PLAYED_MEETING = "86400001001"
 ZOOM_CREDENTIALS = ("account_id", "client_id", "client_secret", "app_id")
 LATER_MEETINGS = (("F1", 9, "86400001002"), ("F1", 30, "86400001003"), ("F2", 16, "86400002001"))
@@ -38,7 +50,7 @@ class StageError(Exception):
 
 @dataclass
 class Actor:
-    """One process of the stage, with its log file."""
+    """One program of the stage, with its log file. All processes that it starts are of its group and end with it."""
 
     name: str
     command: list[str]
@@ -53,7 +65,13 @@ class Actor:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                self.command,
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
 
     def wait_until_ready(self, url: str) -> None:
@@ -67,25 +85,23 @@ class Actor:
         raise StageError(f"{self.name} did not answer at {url}; see {self.log}\n{self.last_words()}")
 
     def kill(self) -> None:
-        """End it and the processes it started at once, as a power cut does."""
+        """End the whole group at once, as a power cut does."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, and leave nothing of it behind. Raises StageError when it does not end by itself."""
         if self.process is None:
             return
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        self.process.kill()
-        for child in children:
-            os.kill(int(child), signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int | None:
-        if self.process is None:
-            return None
-        if self.process.poll() is None:
-            self.process.send_signal(how)
+        self.process.terminate()
         try:
-            return self.process.wait(timeout=20)
+            self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
+            raise StageError(f"{self.name} did not end when it was asked to; see {self.log}") from None
+        finally:
+            self.kill()
 
     def last_words(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:]) if self.log.exists() else ""
@@ -98,6 +114,48 @@ def _answers(url: str) -> bool:
             return plain.get(url, timeout=(1, 5)).status_code == 200
     except requests.RequestException:
         return False
+
+
+def run_gatehouse(environment: Mapping[str, str], *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command that runs in this process, with these settings and no
+    others: a process of its own would load the program anew each time. One command at a time, since it has the standard
+    streams of the process meanwhile."""
+    given = {**os.environ, **environment}
+    settings = {name: environment.get(name) for name in given if name.startswith("GATEHOUSE_")}
+    done = CliRunner().invoke(main, words, env=settings, prog_name="gatehouse")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def wait_for_all_work(environment: Mapping[str, str]) -> None:
+    """Wait until the tool with these settings has read its inbox, has no task due, in hand or to be tried again, and
+    has delivered its scores. Raises StageError when that takes too long."""
+    settings = load_settings(environment)
+    database = Database(settings.database_url, settings.cipher)
+    deadline = time.monotonic() + WORK_SECONDS
+    try:
+        while any(left := _work_left(database)):
+            if time.monotonic() > deadline:
+                raise StageError("still unread, due and undelivered: {}, {} and {}".format(*left))
+            time.sleep(0.1)
+    finally:
+        database.close()
+
+
+def _work_left(database: Database) -> tuple[int, int, int]:
+    """Unread deliveries, unfinished tasks, undelivered scores: in one statement, so that nothing moves on between."""
+    started = or_(tasks.c.run_at <= datetime.now(UTC), tasks.c.attempts > 0)
+    rest = (
+        select(func.count()).select_from(zoom_inbox).where(zoom_inbox.c.taken_at.is_(None)),
+        select(func.count()).select_from(tasks).where(tasks.c.state == "ready", started),
+        select(func.count()).select_from(scores).where(scores.c.status == "waiting"),
+    )
+    with database.read() as connection:
+        deliveries, unfinished, undelivered = connection.execute(
+            select(*(each.scalar_subquery() for each in rest))
+        ).one()
+    return deliveries, unfinished, undelivered
 
 
 @dataclass
@@ -153,13 +211,13 @@ class Stage:
         self.zoom.wait_until_ready(f"{self.zoom_url}/healthz")
         self.start_tool()
         self.lms.wait_until_ready(f"{self.lms_url}/healthz")
-        with ThreadPoolExecutor(2) as both:
-            for each in [both.submit(self._register_platform), both.submit(self._schedule)]:
-                each.result()
+        self._register_platform()
+        self._schedule()
 
     def close(self) -> None:
-        for actor in reversed(self.actors):
-            actor.stop()
+        with ExitStack() as stack:
+            for actor in self.actors:
+                stack.callback(actor.stop)
 
     def start_tool(self) -> None:
         self.tool.start()
@@ -169,11 +227,14 @@ class Stage:
 
     def gatehouse(self, *words: str, check: bool = True) -> str:
         """Run the command line with the stage's settings; its standard output."""
-        command = [*self._gatehouse_command, *words]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=180)
-        if check and done.returncode != 0:
-            raise StageError(f"gatehouse {' '.join(words[:2])} ended with {done.returncode}: {done.stderr.strip()}")
-        return done.stdout
+        code, said, complaint = run_gatehouse(self.environment, *words)
+        if check and code != 0:
+            raise StageError(f"gatehouse {' '.join(words[:2])} ended with {code}: {complaint.strip()}")
+        return said
+
+    def wait_for_all_work(self) -> None:
+        """Wait until the tool has done all that follows from what it was told so far."""
+        wait_for_all_work(self.environment)
 
     def gatehouse_json(self, *words: str) -> Any:
         return json.loads(self.gatehouse(*words, "--json"))

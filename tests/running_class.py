@@ -23,7 +23,8 @@ def attendee(username: str, *visits: Visit, name: str = "") -> Attendee:
 
 @dataclass
 class RunningClass:
-    """Module 1 on a stage. `tell` sends what Zoom would have sent by now of these people."""
+    """Module 1 on a stage. `tell` sends what Zoom would have sent by now of these people, and waits
+    until the tool has read it."""
 
     stage: Stage
     meeting: str = MEETING
@@ -50,6 +51,7 @@ class RunningClass:
                     headers = signed(body, self.stage.zoom_secret, now)
                     answer = zoom.post(f"{self.stage.tool_url}/zoom/webhook", data=body, headers=headers, timeout=10)
                     assert answer.status_code == 204
+        self.stage.wait_for_all_work()
 
     def call_off(self) -> None:
         """End it for whoever shares the stage: no other test meets its people or its questions."""

@@ -7,20 +7,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.ports import free_port
 from tests.source import ROOT
 
-START_SECONDS = 60
-STOP_SECONDS = 60
+START_SECONDS = 120
+# Longer than the tool itself waits for its web processes.
+STOP_SECONDS = 120
 
 
 @dataclass
 class Served:
-    """A running tool: its port, its process, and the file its log goes to."""
+    """A running tool: its port, the process that was started, and the file its log goes to."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -57,28 +58,31 @@ class Served:
 
 @contextmanager
 def serving(environment: Mapping[str, str], folder: Path, *options: str) -> Iterator[Served]:
-    """Start `gatehouse serve` and wait until it is ready; killed at the end if it still runs."""
+    """Start `gatehouse serve` and wait until it is ready; none of its processes is left at the end."""
     port = free_port()
     log = folder / f"serve-{port}.log"
-    process = start(environment, log, "serve", "--port", str(port), *options)
-    served = Served(port, process, log)
-    try:
+    with started(environment, log, "serve", "--port", str(port), *options) as process:
+        served = Served(port, process, log)
         _wait_until_ready(served)
         yield served
-    finally:
-        if process.poll() is None:
-            for child in served.children():
-                os.kill(child, signal.SIGKILL)
-            process.kill()
-            process.wait()
 
 
-def start(environment: Mapping[str, str], log: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Start any gatehouse command; what it says goes to the file."""
+@contextmanager
+def started(environment: Mapping[str, str], log: Path, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start any gatehouse command in a process of its own; what it says goes to the file. None of the processes that it
+    started is left at the end."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEHOUSE_")}
     with log.open("ab") as output:
-        command = [sys.executable, "-m", "lti_tool", *arguments]
-        return subprocess.Popen(command, cwd=ROOT, env={**kept, **environment}, stdout=output, stderr=output)
+        command = [sys.executable, "-m", "lti_tool", *words]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**kept, **environment}, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _wait_until_ready(served: Served) -> None:

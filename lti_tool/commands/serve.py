@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import threading
+import time
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import click
@@ -32,6 +32,10 @@ FINISH_SECONDS = 60
 # How long a thread may compute before another gets its turn. With Python's 5 ms the one thread that commits deliveries
 # waits behind the many that answer: durable appends came to 0.8 of the rate that 0.5 ms gives.
 SWITCH_SECONDS = 0.0005
+
+STOPS = {signal.SIGINT, signal.SIGTERM}
+# How often a process that was told to stop during its start looks whether the server listens to it by now.
+HANDLER_SECONDS = 0.01
 
 
 @click.command()
@@ -63,7 +67,7 @@ def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -
         log_dictconfig=configuration(settings.log_level),
     )
     server.on_startup(lambda: log.info("listening", extra={"count": processes}))
-    os.register_at_fork(before=partial(_mask, signal.SIG_BLOCK), after_in_parent=partial(_mask, signal.SIG_UNBLOCK))
+    _pass_on_one_stop()
     server.serve(spawn_target=run, target_loader=WebProcess(settings, not no_worker), wrap_loader=False)
 
 
@@ -118,31 +122,33 @@ class WebProcess:
 
 
 def run(number: int, name: str, process: WebProcess, *rest: Any) -> None:
-    """The main function of a web process: granian's own, then an orderly end.
-
-    Python runs handlers of signals in the main thread, which waits here until it is over; a SIGTERM that the system
-    hands to another thread does not wake it, and one right after the fork finds the handler of the parent, which does
-    nothing here. So from before the fork on SIGTERM is held back in every thread but one, and that one wakes the main
-    thread. Until granian has set its own handler, there is nothing to finish.
-    """
-    _mask(signal.SIG_BLOCK)
-    signal.signal(signal.SIGINT, lambda *_: sys.exit())
-    threading.Thread(target=_hear_sigterm, args=[threading.get_ident()], name="sigterm", daemon=True).start()
+    """The main function of a web process: granian's own, then an orderly end."""
+    _pass_on_one_stop()
     try:
         Server._spawn_wsgi_worker(number, name, process, *rest)
     finally:
         process.stop()
 
 
-def _mask(how: int) -> None:
-    signal.pthread_sigmask(how, {signal.SIGTERM})
+def _pass_on_one_stop() -> None:
+    """Hold SIGINT and SIGTERM back in every thread from here on; tell granian of the first one when it listens.
+
+    A handler runs between any two steps of the main thread. During a start it finds the handler of the parent, which
+    does nothing here; what it raises is lost inside a destructor; granian's own stops the process for good when it is
+    called a second time before the server listens, since its channel holds one message. So none is run: the system
+    keeps the signal, also from a fork on, until a thread that does nothing else asks for it.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    threading.Thread(target=_wait_for_stop, args=[before], name="stop", daemon=True).start()
 
 
-def _hear_sigterm(main_thread: int) -> None:
-    """granian ends on SIGINT as on SIGTERM."""
-    while True:
-        signal.sigwait({signal.SIGTERM})
-        signal.pthread_kill(main_thread, signal.SIGINT)
+def _wait_for_stop(before: object) -> None:
+    signal.sigwait(STOPS)
+    while (handler := signal.getsignal(signal.SIGTERM)) is before:
+        time.sleep(HANDLER_SECONDS)
+    assert callable(handler)
+    handler(signal.SIGTERM, None)
 
 
 def _leave_with_parent() -> None:

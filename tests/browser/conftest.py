@@ -61,6 +61,7 @@ def after_the_day(story: Story) -> Story:
     if story.stage.zoom_json("status.json")["state"] == "idle":
         story.visit("maya", "module1")
         story.play_the_day()
+    story.stage.wait_for_all_work()
     story.full_grade("maya", "module1")
     story.ask_for_equivalency("hiro", "prati", "Foundations of ketamine-assisted work")
     return story

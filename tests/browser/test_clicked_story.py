@@ -29,6 +29,7 @@ def play_the_day(visitor: Visitor) -> None:
     expect(player.locator("#says")).to_contain_text("The day has ended.", timeout=A_MINUTE)
     expect(player.locator("#says")).to_contain_text(" 0 refused.")
     player.close()
+    visitor.stage.wait_for_all_work()
 
 
 def ask_for_equivalency(tool: FrameLocator, provider: str) -> None:

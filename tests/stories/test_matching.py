@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from sandbox.browser import Page
-from sandbox.story import Story, expect_words, until
+from sandbox.story import Story, expect_words
 
 WHY = "She rang from the number on file and spelled the address."
 
@@ -57,7 +57,6 @@ def choose(story: Story) -> Page:
 def test_1_a_guest_with_an_unknown_address_is_on_the_list(story: Story) -> None:
     story.gather_the_cast()
     story.play_the_day()
-    until("the attendance of the day", story._settled)
     assert unmatched(story) == [390.0]
     assert "ompleted" not in story.day_page("saoirse").words
 
@@ -67,10 +66,11 @@ def test_2_staff_see_what_would_change_and_match_her_by_hand(story: Story) -> No
     expect_words(page, "Is it Saoirse", "What would change", "not seen", "390 min", "Completed", "licence")
     sent = story.browsers["ida"].submit(page, page.form("/match"), reason=WHY)
     expect_words(sent, "Linked.")
-    until("Saoirse's minutes", lambda: unmatched(story) == [])
+    story.stage.wait_for_all_work()
+    assert unmatched(story) == []
     expect_words(desk(story, "ida", "/unmatched"), "Everybody is matched")
     expect_words(story.day_page("saoirse"), "Completed", "390 min of 390 min")
-    until("Saoirse's grade", lambda: story.gradebook("saoirse", "module1"))
+    assert story.gradebook("saoirse", "module1")
     expect_words(story.visit("saoirse", "module2"), "Intermediate Workshop I", "Agenda")
 
 
@@ -92,7 +92,8 @@ def test_5_taken_back_what_was_counted_is_counted_no_longer(story: Story) -> Non
     page = desk(story, "ida", "/links")
     sent = story.browsers["ida"].submit(page, page.form("/undo"), reason="It was her sister.")
     expect_words(sent, "Taken back.", "No link is in force", "It was her sister.")
-    until("the guest on the list again", lambda: unmatched(story) == [390.0])
+    story.stage.wait_for_all_work()
+    assert unmatched(story) == [390.0]
     expect_words(story.day_page("saoirse"), "Not completed", "turned out to be about somebody else")
     expect_words(story.visit("saoirse", "module2"), "locked")
 
@@ -103,9 +104,11 @@ def test_6_the_command_line_matches_and_takes_back_as_well(story: Story) -> None
     trainee = ("--trainee", "saoirse@example.org")
     made = story.stage.gatehouse_json("match", "link", *trainee, "--address", address, "--reason", WHY)
     assert made["settled_again"] == [story.stage.played_session]
-    until("Saoirse's minutes", lambda: unmatched(story) == [])
+    story.stage.wait_for_all_work()
+    assert unmatched(story) == []
     story.stage.gatehouse("match", "undo", str(made["id"]), "--reason", "Only to see.")
-    until("the guest on the list again", lambda: unmatched(story) == [390.0])
+    story.stage.wait_for_all_work()
+    assert unmatched(story) == [390.0]
 
 
 def test_7_a_trainee_asks_and_is_answered(story: Story) -> None:
@@ -136,7 +139,8 @@ def test_8_presence_by_hand_takes_two_people(story: Story) -> None:
     queue = desk(story, "stellan", "/corrections")
     expect_words(queue, "counts as present", "The signed roster, in the office.", "390 min")
     expect_words(story.browsers["stellan"].submit(queue, queue.form("/confirm")), "In force")
-    until("Priya's minutes", lambda: minutes_of(story, trainee) == 390.0)
+    story.stage.wait_for_all_work()
+    assert minutes_of(story, trainee) == 390.0
     corrected = person(story, trainee)
     assert corrected
     assert "manual" in {each["evidence"] for each in corrected["intervals"]}
@@ -146,7 +150,8 @@ def test_8_presence_by_hand_takes_two_people(story: Story) -> None:
 def test_9_and_is_taken_back_with_a_reason(story: Story) -> None:
     page = desk(story, "stellan", "/corrections")
     story.browsers["stellan"].submit(page, page.form("/undo"), reason="The roster was of another day.")
-    until("half a day again", lambda: 165.0 in [each["minutes_present"] for each in shown(story)["people"]])
+    story.stage.wait_for_all_work()
+    assert story.attendance()["priya@example.org"]["minutes_present"] == 165.0
     expect_words(story.day_page("priya"), "Not completed")
 
 

@@ -67,11 +67,8 @@ def click(story: Story, username: str, address: str) -> Page:
     return page
 
 
-def test_1_a_click_registers_and_leads_to_the_own_link_within_seconds(story: Story) -> None:
-    links = join_links(story, "maya", "module1")
-    began = time.monotonic()
-    page = click(story, "maya", links[-1])
-    assert time.monotonic() - began < 6
+def test_1_a_click_registers_and_leads_to_the_own_link(story: Story) -> None:
+    page = click(story, "maya", join_links(story, "maya", "module1")[-1])
     assert f"/join/{MODULE_1_LATER}?tk=" in page.url
     assert "maya" in registered(story.stage, MODULE_1_LATER)
 

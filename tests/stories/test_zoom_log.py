@@ -2,10 +2,6 @@
 found and named. The tool runs in a process of its own, as an operator starts it."""
 
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,15 +10,14 @@ from typing import Any
 import pytest
 import requests
 
+from sandbox.stage import run_gatehouse, wait_for_all_work
 from sandbox.zoom.training_day import TrainingDay, encode, signed
 from tests.conftest import DEMO_PROGRAMME, FIELD_KEY
 from tests.serving import Served, serving
-from tests.source import ROOT
 from tests.tampering import tamper
 from tests.zoom_day import MEETING, OPENS, people_of
 
 SECRETS = ("the current secret", "the previous secret")
-PATIENCE_SECONDS = 120
 OPENED = OPENS.replace(year=2024)
 DAY = TrainingDay(MEETING, OPENED, OPENED + timedelta(hours=8), people_of("breakouts", "late", "leaves_at_lunch"))
 BODIES = [encode(event) for event in DAY.registrations() + DAY.events()]
@@ -41,26 +36,14 @@ class Tool:
         given = {**signed(body, secret, datetime.now(UTC)), **headers}
         return self.session.post(f"{self.url}/zoom/webhook", data=body, headers=given, timeout=10).status_code
 
-    def gauge(self, name: str) -> float:
-        lines = self.session.get(f"{self.url}/metrics", timeout=10).text.splitlines()
-        return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"gatehouse_{name} ")))
-
     def gatehouse(self, *words: str) -> tuple[int, str]:
         """Exit code and standard output of a command."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEHOUSE_")}
-        command, environment = [sys.executable, "-m", "lti_tool", *words], {**kept, **self.environment}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
-        return done.returncode, done.stdout
+        code, said, _ = run_gatehouse(self.environment, *words)
+        return code, said
 
     def told(self, *words: str) -> tuple[int, Any]:
         code, output = self.gatehouse(*words, "--json")
         return code, json.loads(output)
-
-    def wait_until_settled(self, count: int) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.gauge("zoom_deliveries_sealed") < count or self.gauge("queue_oldest_due_seconds"):
-            assert time.monotonic() < deadline, "the worker inside does not read and settle"
-            time.sleep(0.05)
 
 
 @pytest.fixture
@@ -87,7 +70,7 @@ def test_a_day_is_kept_sealed_and_verified_and_a_change_in_it_is_named(
         assert [tool.deliver(body) for body in BODIES[:3]] == [204, 204, 204]
         assert [tool.deliver(body, **FORGED) for body in BODIES[:5]] == [401] * 5
         assert tool.deliver(b"x" * 10_000_000) == 413
-        tool.wait_until_settled(len(BODIES))
+        wait_for_all_work(environment)
 
         code, verdict = tool.told("zoom", "verify")
         assert (code, verdict["sealed"], verdict["broken"], verdict["waiting"]) == (0, len(BODIES), 0, 0)
@@ -115,7 +98,7 @@ def test_attendance_is_the_same_after_everything_is_computed_again(environment: 
         adding = ("session", "add", "--module", "F1", "--starts", "2024-12-01T09:00", "--zoom-meeting", MEETING)
         session_id = str(tool.told(*adding)[1]["id"])
         assert {tool.deliver(body) for body in reversed(BODIES)} == {204}
-        tool.wait_until_settled(len(BODIES))
+        wait_for_all_work(environment)
         shown = ("attendance", "show", session_id, "--json")
         assert served.stop() == 0
     before = tool.gatehouse(*shown)
