@@ -28,9 +28,9 @@ from sqlalchemy import func, or_, select
 from lti_tool.commands import main
 from lti_tool.db import Database
 from lti_tool.settings import load_settings
-from lti_tool.tables.evidence import zoom_inbox
-from lti_tool.tables.housekeeping import tasks
+from lti_tool.tables.operations import tasks
 from lti_tool.tables.scores import scores
+from lti_tool.tables.zoom import zoom_inbox
 from sandbox.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -137,14 +137,14 @@ def test_no_function_is_longer_than_a_screen() -> None:
         f"{module.name}.{function.name}"
         for module in modules()
         for function in module.all(ast.FunctionDef)
-        if function.end_lineno - function.lineno >= 50
+        if function.end_lineno - function.lineno >= 60
     }
     assert long == set()
 
 
-def test_no_file_has_more_than_three_hundred_lines() -> None:
+def test_no_file_has_more_than_six_hundred_lines() -> None:
     assert {
-        module.name for module in modules() if len(module.path.read_text(encoding="utf-8").splitlines()) > 300
+        module.name for module in modules() if len(module.path.read_text(encoding="utf-8").splitlines()) > 600
     } == set()
 
 
@@ -152,13 +152,18 @@ def test_every_module_says_what_it_is() -> None:
     assert {module.name for module in modules() if not module.says} == set()
 
 
-def test_what_calls_itself_pure_is_held_to_it() -> None:
-    contract = next(each for each in CONFIGURATION["tool"]["importlinter"]["contracts"] if each["id"] == "pure")
-    kept = tuple(contract["source_modules"])
-    claimed = {module.name for module in modules() if re.search(r"\bPURE\b", module.says)}
-    assert {
-        name for name in claimed if name not in kept and not name.startswith(tuple(f"{each}." for each in kept))
-    } == set()
+def test_modules_that_say_PURE_import_no_web_database_network_or_wire_format() -> None:
+    """Not even through another module."""
+    graph = build_graph("lti_tool", "zoom_adapter", include_external_packages=True, exclude_type_checking_imports=True)
+    pure = {module.name for module in modules() if re.search(r"\bPURE\b", module.says)}
+    impure = {
+        f"{name} reaches {each}"
+        for name in pure
+        for each in graph.find_upstream_modules(name)
+        & {"flask", "icalendar", "jwt", "marshmallow", "requests", "sqlalchemy"}
+    }
+    assert len(pure) > 20
+    assert impure == set()
 
 
 def test_the_import_contracts_hold() -> None:

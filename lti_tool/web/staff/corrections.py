@@ -278,7 +278,7 @@ def questions() -> str:
     """What trainees say is not right, first come first."""
     queue, answered = reviews.queue(connection()), reviews.answered(connection())
     return show(
-        "desk/reviews.html",
+        "staff/requests.html",
         _programme(),
         queue=[(each, _attended(each)) for each in queue[:MOST_ON_A_PAGE]],
         more=len(queue) - MOST_ON_A_PAGE,

@@ -9,7 +9,7 @@ from lti_tool.programme.yaml_source import load_yaml
 
 ROOT = Path(__file__).parents[3]
 MANUAL = (ROOT / "docs" / "programme.md").read_text(encoding="utf-8")
-READERS = ("reader", "sections", "offerings", "crediting")
+READERS = ("loader", "sections")
 CODE = re.compile(
     r'\b(?:_error|error|_warning|_Refused|Problem)\(\s*(?:"(?:error|warning)", )?"(?!error|warning)(\w+)"'
 )

@@ -12,7 +12,7 @@ from lti_tool.attendance.reviews import needs_review
 from zoom_adapter.connections import gather
 from zoom_adapter.events import Notice
 from zoom_adapter.participants import people
-from zoom_adapter.report_matching import ReportRow
+from zoom_adapter.report_rows import ReportRow
 from zoom_adapter.segments import union
 
 DAY = datetime(2027, 2, 6, tzinfo=UTC)

@@ -16,7 +16,7 @@ from tests.zoom_day import seconds, whole_day
 from zoom_adapter.connections import gather
 from zoom_adapter.events import read_notice
 from zoom_adapter.participants import people
-from zoom_adapter.report_matching import read_rows
+from zoom_adapter.report_rows import read_rows
 from zoom_adapter.segments import union
 
 HOUR = 3600
