@@ -110,7 +110,7 @@ contracts: $(TEST)
 bench: $(TEST) $(BENCH)
 	@.venv-test/bin/python -m benchmarks
 
-# A draft of the next revision, from the tables: make migration REVISION=0003 SAYS="What changes."
+# A draft of the next revision, from the tables: make migration REVISION=0002 SAYS="What changes."
 migration: $(TEST)
 	@.venv-test/bin/python -m lti_tool.migrations.draft "$(REVISION)" "$(SAYS)"
 	@.venv-test/bin/ruff format --quiet lti_tool/migrations

@@ -1,4 +1,4 @@
-"""Draft the next revision: `python -m lti_tool.migrations.draft 0003 "What changes."` (`make migration`).
+"""Draft the next revision: `python -m lti_tool.migrations.draft 0002 "What changes."` (`make migration`).
 
 A revision that is on main never changes. The comparison sees no check constraints, and rows that are there have to be
 carried over: read the draft, and write by hand what is missing.

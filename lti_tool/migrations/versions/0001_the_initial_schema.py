@@ -46,12 +46,15 @@ def upgrade() -> None:
         sa.Column("token_audience", sa.Text(), nullable=True),
         sa.Column("profile", sa.String(length=32), nullable=False),
         sa.Column("old_roles", sa.Boolean(), nullable=False),
+        sa.Column("service_origins", sa.JSON(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("came_by", sa.String(length=16), nullable=False),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("came_by in ('command', 'file', 'dynamic')", name=op.f("ck_registrations_came_by")),
         sa.CheckConstraint(
             "profile in ('openedx', 'moodle', 'canvas', 'generic')", name=op.f("ck_registrations_profile")
         ),
-        sa.CheckConstraint("status in ('active', 'disabled')", name=op.f("ck_registrations_status")),
+        sa.CheckConstraint("status in ('pending', 'active', 'disabled')", name=op.f("ck_registrations_status")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registrations")),
         sa.UniqueConstraint("issuer", "client_id", name=op.f("uq_registrations_issuer_client_id")),
     )
@@ -117,6 +120,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_used_nonces_expires_at"), "used_nonces", ["expires_at"], unique=False)
     op.create_table(
+        "zoom_gaps",
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.String(length=128), nullable=False),
+        sa.Column("since", types.UtcDateTime(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("seen_at", types.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("code", "subject", name=op.f("pk_zoom_gaps")),
+    )
+    op.create_table(
         "zoom_inbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("dedupe_key", sa.String(length=64), nullable=False),
@@ -127,6 +140,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("headers", sa.JSON(), nullable=False),
         sa.Column("secret_position", sa.SmallInteger(), nullable=False),
+        sa.Column("secret_mark", sa.String(length=16), nullable=True),
         sa.Column("stale", sa.Boolean(), nullable=False),
         sa.Column("received_at", types.UtcDateTime(), nullable=False),
         sa.Column("taken_at", types.UtcDateTime(), nullable=True),
@@ -140,12 +154,66 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_zoom_inbox_notable",
+        "zoom_inbox",
+        ["received_at"],
+        unique=False,
+        sqlite_where=sa.text("(event in ('', 'endpoint.url_validation') or stale)"),
+        postgresql_where=sa.text("(event in ('', 'endpoint.url_validation') or stale)"),
+    )
+    op.create_index(
         "ix_zoom_inbox_untaken",
         "zoom_inbox",
         ["id"],
         unique=False,
         sqlite_where=sa.text("taken_at is null"),
         postgresql_where=sa.text("taken_at is null"),
+    )
+    op.create_table(
+        "zoom_meetings",
+        sa.Column("meeting_id", sa.String(length=32), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=True),
+        sa.Column("settings_code", sa.String(length=64), nullable=False),
+        sa.Column("settings_at", types.UtcDateTime(), nullable=True),
+        sa.Column("due_at", types.UtcDateTime(), nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("meeting_id", name=op.f("pk_zoom_meetings")),
+    )
+    op.create_index(op.f("ix_zoom_meetings_due_at"), "zoom_meetings", ["due_at"], unique=False)
+    op.create_table(
+        "zoom_refusals",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("last_at", types.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "code", name=op.f("pk_zoom_refusals")),
+    )
+    op.create_table(
+        "zoom_reports",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meeting_uuid", sa.String(length=128), nullable=False),
+        sa.Column("source", sa.String(length=16), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("row_count", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("first_fetched_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("source in ('report', 'past', 'polls')", name=op.f("ck_zoom_reports_source")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_reports")),
+        sa.UniqueConstraint(
+            "meeting_uuid", "source", "digest", name=op.f("uq_zoom_reports_meeting_uuid_source_digest")
+        ),
+    )
+    op.create_table(
+        "course_copies",
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("context_id", sa.String(length=255), nullable=False),
+        sa.Column("origin_context_id", sa.String(length=255), nullable=False),
+        sa.Column("noticed_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["registration_id"], ["registrations.id"], name=op.f("fk_course_copies_registration_id_registrations")
+        ),
+        sa.PrimaryKeyConstraint("registration_id", "context_id", "origin_context_id", name=op.f("pk_course_copies")),
     )
     op.create_table(
         "decisions",
@@ -166,6 +234,30 @@ def upgrade() -> None:
         op.f("ix_decisions_trainee_id_offering_id"), "decisions", ["trainee_id", "offering_id"], unique=False
     )
     op.create_table(
+        "deep_link_requests",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("deployment_id", sa.String(length=255), nullable=False),
+        sa.Column("context_id", sa.String(length=255), nullable=True),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("return_url", sa.Text(), nullable=False),
+        sa.Column("accept_types", sa.JSON(), nullable=False),
+        sa.Column("accept_multiple", sa.Boolean(), nullable=False),
+        sa.Column("accept_line_item", sa.Boolean(), nullable=True),
+        sa.Column("data", sa.Text(), nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("expires_at", types.UtcDateTime(), nullable=False),
+        sa.Column("answered_at", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["registration_id"], ["registrations.id"], name=op.f("fk_deep_link_requests_registration_id_registrations")
+        ),
+        sa.ForeignKeyConstraint(
+            ["trainee_id"], ["trainees.id"], name=op.f("fk_deep_link_requests_trainee_id_trainees")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deep_link_requests")),
+    )
+    op.create_index(op.f("ix_deep_link_requests_expires_at"), "deep_link_requests", ["expires_at"], unique=False)
+    op.create_table(
         "deployments",
         sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("deployment_id", sa.String(length=255), nullable=False),
@@ -181,8 +273,10 @@ def upgrade() -> None:
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.String(length=255), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
-        sa.Column("last_launch_at", types.UtcDateTime(), nullable=False),
+        sa.Column("last_launch_at", types.UtcDateTime(), nullable=True),
+        sa.Column("listed_at", types.UtcDateTime(), nullable=True),
         sa.CheckConstraint("role in ('trainee', 'staff')", name=op.f("ck_enrolments_role")),
+        sa.CheckConstraint("last_launch_at is not null or listed_at is not null", name=op.f("ck_enrolments_seen")),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_enrolments_registration_id_registrations")
         ),
@@ -290,6 +384,8 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("ended_at", types.UtcDateTime(), nullable=True),
         sa.Column("ended_by_staff_at", types.UtcDateTime(), nullable=True),
+        sa.Column("reconciled_at", types.UtcDateTime(), nullable=True),
+        sa.Column("locked_at", types.UtcDateTime(), nullable=True),
         sa.Column("cancelled_reason", sa.Text(), nullable=True),
         sa.Column("calendar_sequence", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
@@ -312,19 +408,56 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_live_sessions_zoom_meeting_id"), "live_sessions", ["zoom_meeting_id"], unique=False)
     op.create_table(
+        "person_links",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.String(length=255), nullable=False),
+        sa.Column("meeting_id", sa.String(length=32), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.String(length=255), nullable=False),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.Column("undone_by", sa.String(length=255), nullable=True),
+        sa.Column("undone_reason", sa.Text(), nullable=True),
+        sa.Column("undone_at", types.UtcDateTime(), nullable=True),
+        sa.CheckConstraint("kind in ('email', 'registrant', 'connection')", name=op.f("ck_person_links_kind")),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_person_links_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person_links")),
+    )
+    op.create_index(op.f("ix_person_links_trainee_id"), "person_links", ["trainee_id"], unique=False)
+    op.create_index(
+        "uq_person_links_in_force",
+        "person_links",
+        ["kind", "value", "meeting_id"],
+        unique=True,
+        sqlite_where=sa.text("undone_at is null"),
+        postgresql_where=sa.text("undone_at is null"),
+    )
+    op.create_table(
         "placements",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("deployment_id", sa.String(length=255), nullable=False),
         sa.Column("resource_link_id", sa.String(length=255), nullable=False),
+        sa.Column("content", sa.String(length=96), nullable=False),
+        sa.Column("resource_link_title", sa.String(length=255), nullable=True),
         sa.Column("context_id", sa.String(length=255), nullable=True),
         sa.Column("context_title", sa.String(length=255), nullable=True),
         sa.Column("module_id", sa.String(length=64), nullable=True),
+        sa.Column("score_meaning", sa.String(length=16), nullable=True),
+        sa.Column("confirmed_at", types.UtcDateTime(), nullable=True),
+        sa.Column("confirmed_by", sa.String(length=255), nullable=True),
         sa.Column("line_item_url", sa.Text(), nullable=True),
         sa.Column("line_items_url", sa.Text(), nullable=True),
         sa.Column("ags_scopes", sa.JSON(), nullable=False),
         sa.Column("memberships_url", sa.Text(), nullable=True),
+        sa.Column("groups_url", sa.Text(), nullable=True),
+        sa.Column("notices_url", sa.Text(), nullable=True),
+        sa.Column("shares_name", sa.Boolean(), nullable=True),
+        sa.Column("shares_email", sa.Boolean(), nullable=True),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.Column("launched_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("score_meaning in ('completion', 'ce')", name=op.f("ck_placements_score_meaning")),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_placements_registration_id_registrations")
         ),
@@ -333,10 +466,14 @@ def upgrade() -> None:
             "registration_id",
             "deployment_id",
             "resource_link_id",
-            name=op.f("uq_placements_registration_id_deployment_id_resource_link_id"),
+            "content",
+            name=op.f("uq_placements_registration_id_deployment_id_resource_link_id_content"),
         ),
     )
     op.create_index(op.f("ix_placements_module_id"), "placements", ["module_id"], unique=False)
+    op.create_index(
+        op.f("ix_placements_registration_id_context_id"), "placements", ["registration_id", "context_id"], unique=False
+    )
     op.create_table(
         "registrants",
         sa.Column("meeting_id", sa.String(length=32), nullable=False),
@@ -345,13 +482,33 @@ def upgrade() -> None:
         sa.Column("email", sa.String(length=255), nullable=True),
         sa.Column("name", sa.String(length=255), nullable=True),
         sa.Column("event_ts", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("status", sa.String(length=16), server_default="approved", nullable=False),
+        sa.Column("status_ts", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("matched_by", sa.String(length=32), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("recorded_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint(
+            "status in ('pending', 'approved', 'denied', 'cancelled')", name=op.f("ck_registrants_status")
+        ),
         sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_registrants_trainee_id_trainees")),
         sa.PrimaryKeyConstraint("meeting_id", "registrant_id", name=op.f("pk_registrants")),
     )
     op.create_index(op.f("ix_registrants_trainee_id"), "registrants", ["trainee_id"], unique=False)
+    op.create_table(
+        "registration_invitations",
+        sa.Column("token_digest", sa.String(length=64), nullable=False),
+        sa.Column("invited_by", sa.String(length=255), nullable=False),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("expires_at", types.UtcDateTime(), nullable=False),
+        sa.Column("used_at", types.UtcDateTime(), nullable=True),
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["registration_id"],
+            ["registrations.id"],
+            name=op.f("fk_registration_invitations_registration_id_registrations"),
+        ),
+        sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_registration_invitations")),
+    )
     op.create_table(
         "retreat_applications",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -410,6 +567,187 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at is null"),
     )
     op.create_table(
+        "roster_members",
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("context_id", sa.String(length=255), nullable=False),
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("groups", sa.JSON(), nullable=False),
+        sa.Column("first_seen_at", types.UtcDateTime(), nullable=False),
+        sa.Column("last_seen_at", types.UtcDateTime(), nullable=False),
+        sa.Column("left_at", types.UtcDateTime(), nullable=True),
+        sa.CheckConstraint("role in ('trainee', 'staff')", name=op.f("ck_roster_members_role")),
+        sa.ForeignKeyConstraint(
+            ["registration_id"], ["registrations.id"], name=op.f("fk_roster_members_registration_id_registrations")
+        ),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_roster_members_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("registration_id", "context_id", "user_id", name=op.f("pk_roster_members")),
+    )
+    op.create_index(op.f("ix_roster_members_trainee_id"), "roster_members", ["trainee_id"], unique=False)
+    op.create_table(
+        "rosters",
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("context_id", sa.String(length=255), nullable=False),
+        sa.Column("memberships_url", sa.Text(), nullable=False),
+        sa.Column("resource_link_id", sa.String(length=255), nullable=True),
+        sa.Column("differences_url", sa.Text(), nullable=True),
+        sa.Column("members", sa.Integer(), nullable=True),
+        sa.Column("read_at", types.UtcDateTime(), nullable=True),
+        sa.Column("tried_at", types.UtcDateTime(), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("next_at", types.UtcDateTime(), nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["registration_id"], ["registrations.id"], name=op.f("fk_rosters_registration_id_registrations")
+        ),
+        sa.PrimaryKeyConstraint("registration_id", "context_id", name=op.f("pk_rosters")),
+    )
+    op.create_index(op.f("ix_rosters_next_at"), "rosters", ["next_at"], unique=False)
+    op.create_table(
+        "service_answers",
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("service", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("answered_at", types.UtcDateTime(), nullable=False),
+        sa.Column("well_at", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["registration_id"], ["registrations.id"], name=op.f("fk_service_answers_registration_id_registrations")
+        ),
+        sa.PrimaryKeyConstraint("registration_id", "service", "subject", name=op.f("pk_service_answers")),
+    )
+    op.create_table(
+        "zoom_places",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meeting_id", sa.String(length=32), nullable=False),
+        sa.Column("zoom_kind", sa.String(length=8), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("wanted", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("registrant_id", sa.String(length=128), nullable=True),
+        sa.Column("join_url", types.Encrypted(), nullable=True),
+        sa.Column("due_at", types.UtcDateTime(), nullable=True),
+        sa.Column("asked_at", types.UtcDateTime(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("last_code", sa.String(length=64), nullable=True),
+        sa.Column("calls_on", sa.Date(), nullable=True),
+        sa.Column("adds", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("changes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.Column("wanted_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint(
+            "state in ('none', 'pending', 'registered', 'cancelled', 'refused')", name=op.f("ck_zoom_places_state")
+        ),
+        sa.CheckConstraint("zoom_kind in ('meeting', 'webinar')", name=op.f("ck_zoom_places_zoom_kind")),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_zoom_places_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_places")),
+        sa.UniqueConstraint("meeting_id", "trainee_id", name=op.f("uq_zoom_places_meeting_id_trainee_id")),
+    )
+    op.create_index(op.f("ix_zoom_places_due_at"), "zoom_places", ["due_at"], unique=False)
+    op.create_index(op.f("ix_zoom_places_trainee_id"), "zoom_places", ["trainee_id"], unique=False)
+    op.create_table(
+        "zoom_seals",
+        sa.Column(
+            "position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("inbox_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("seal", sa.String(length=64), nullable=False),
+        sa.Column("sealed_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["inbox_id"], ["zoom_inbox.id"], name=op.f("fk_zoom_seals_inbox_id_zoom_inbox")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_zoom_seals")),
+        sa.UniqueConstraint("inbox_id", name=op.f("uq_zoom_seals_inbox_id")),
+    )
+    op.create_table(
+        "attendance_corrections",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("from_at", types.UtcDateTime(), nullable=False),
+        sa.Column("to_at", types.UtcDateTime(), nullable=False),
+        sa.Column("counts", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("proposed_by", sa.String(length=255), nullable=False),
+        sa.Column("proposed_at", types.UtcDateTime(), nullable=False),
+        sa.Column("confirmed_by", sa.String(length=255), nullable=True),
+        sa.Column("confirmed_at", types.UtcDateTime(), nullable=True),
+        sa.Column("undone_by", sa.String(length=255), nullable=True),
+        sa.Column("undone_reason", sa.Text(), nullable=True),
+        sa.Column("undone_at", types.UtcDateTime(), nullable=True),
+        sa.CheckConstraint(
+            "confirmed_by is null or confirmed_by <> proposed_by", name=op.f("ck_attendance_corrections_second_person")
+        ),
+        sa.CheckConstraint("from_at < to_at", name=op.f("ck_attendance_corrections_times")),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"],
+            ["live_sessions.id"],
+            name=op.f("fk_attendance_corrections_live_session_id_live_sessions"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["trainee_id"], ["trainees.id"], name=op.f("fk_attendance_corrections_trainee_id_trainees")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attendance_corrections")),
+    )
+    op.create_index(
+        op.f("ix_attendance_corrections_live_session_id_trainee_id"),
+        "attendance_corrections",
+        ["live_session_id", "trainee_id"],
+        unique=False,
+    )
+    op.create_table(
+        "attendance_requests",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("answered_by", sa.String(length=255), nullable=True),
+        sa.Column("answered_at", types.UtcDateTime(), nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("state in ('open', 'answered', 'withdrawn')", name=op.f("ck_attendance_requests_state")),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_attendance_requests_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(
+            ["trainee_id"], ["trainees.id"], name=op.f("fk_attendance_requests_trainee_id_trainees")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attendance_requests")),
+    )
+    op.create_index(
+        "uq_attendance_requests_open",
+        "attendance_requests",
+        ["live_session_id", "trainee_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_table(
+        "attendance_reviews",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person_key", sa.String(length=255), nullable=False),
+        sa.Column("input_digest", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.String(length=255), nullable=False),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_attendance_reviews_live_session_id_live_sessions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attendance_reviews")),
+        sa.UniqueConstraint(
+            "live_session_id",
+            "person_key",
+            "input_digest",
+            name=op.f("uq_attendance_reviews_live_session_id_person_key_input_digest"),
+        ),
+    )
+    op.create_table(
         "attendances",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -437,7 +775,12 @@ def upgrade() -> None:
             "live_session_id", "person_key", "version", name=op.f("uq_attendances_live_session_id_person_key_version")
         ),
     )
-    op.create_index(op.f("ix_attendances_trainee_id"), "attendances", ["trainee_id"], unique=False)
+    op.create_index(
+        op.f("ix_attendances_trainee_id_live_session_id"),
+        "attendances",
+        ["trainee_id", "live_session_id"],
+        unique=False,
+    )
     op.create_index(
         "uq_attendances_current",
         "attendances",
@@ -515,6 +858,108 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at is null"),
     )
     op.create_table(
+        "line_item_searches",
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("next_at", types.UtcDateTime(), nullable=True),
+        sa.Column("tried_at", types.UtcDateTime(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["placement_id"], ["placements.id"], name=op.f("fk_line_item_searches_placement_id_placements")
+        ),
+        sa.PrimaryKeyConstraint("placement_id", name=op.f("pk_line_item_searches")),
+    )
+    op.create_index(op.f("ix_line_item_searches_next_at"), "line_item_searches", ["next_at"], unique=False)
+    op.create_table(
+        "line_items",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meaning", sa.String(length=16), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("origin", sa.String(length=16), nullable=False),
+        sa.Column("is_bound", sa.Boolean(), nullable=True),
+        sa.Column("maximum", sa.Float(), nullable=True),
+        sa.Column("due_at", types.UtcDateTime(), nullable=True),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.Column("checked_at", types.UtcDateTime(), nullable=True),
+        sa.Column("retired_at", types.UtcDateTime(), nullable=True),
+        sa.Column("retired_because", sa.String(length=64), nullable=True),
+        sa.CheckConstraint("meaning in ('completion', 'ce')", name=op.f("ck_line_items_meaning")),
+        sa.CheckConstraint("origin in ('given', 'found', 'made')", name=op.f("ck_line_items_origin")),
+        sa.ForeignKeyConstraint(
+            ["placement_id"], ["placements.id"], name=op.f("fk_line_items_placement_id_placements")
+        ),
+        sa.ForeignKeyConstraint(
+            ["registration_id"], ["registrations.id"], name=op.f("fk_line_items_registration_id_registrations")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_line_items")),
+    )
+    op.create_index(
+        "uq_line_items_place",
+        "line_items",
+        ["placement_id", "meaning"],
+        unique=True,
+        sqlite_where=sa.text("retired_at is null"),
+        postgresql_where=sa.text("retired_at is null"),
+    )
+    op.create_index(
+        "uq_line_items_url",
+        "line_items",
+        ["registration_id", "url"],
+        unique=True,
+        sqlite_where=sa.text("retired_at is null"),
+        postgresql_where=sa.text("retired_at is null"),
+    )
+    op.create_table(
+        "poll_answers",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meeting_uuid", sa.String(length=128), nullable=False),
+        sa.Column("poll", sa.String(length=128), nullable=False),
+        sa.Column("email", sa.String(length=255), nullable=False),
+        sa.Column("answered_at", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_poll_answers_live_session_id_live_sessions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_poll_answers")),
+        sa.UniqueConstraint(
+            "live_session_id",
+            "meeting_uuid",
+            "poll",
+            "email",
+            name=op.f("uq_poll_answers_live_session_id_meeting_uuid_poll_email"),
+        ),
+    )
+    op.create_table(
+        "presence_checks",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("opens_at", types.UtcDateTime(), nullable=False),
+        sa.Column("closes_at", types.UtcDateTime(), nullable=False),
+        sa.Column("opened_by", sa.String(length=255), nullable=False),
+        sa.CheckConstraint("opens_at < closes_at", name=op.f("ck_presence_checks_times")),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_presence_checks_live_session_id_live_sessions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_presence_checks")),
+    )
+    op.create_index(op.f("ix_presence_checks_live_session_id"), "presence_checks", ["live_session_id"], unique=False)
+    op.create_table(
+        "room_labels",
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("room", sa.String(length=200), nullable=False),
+        sa.Column("label", sa.String(length=100), nullable=False),
+        sa.Column("labelled_by", sa.String(length=255), nullable=False),
+        sa.Column("labelled_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_room_labels_live_session_id_live_sessions")
+        ),
+        sa.PrimaryKeyConstraint("live_session_id", "room", name=op.f("pk_room_labels")),
+    )
+    op.create_table(
         "scores",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -529,9 +974,16 @@ def upgrade() -> None:
         sa.Column("desired_at", types.UtcDateTime(), nullable=False),
         sa.Column("delivered_version", sa.Integer(), nullable=False),
         sa.Column("delivered_given", sa.Float(), nullable=True),
+        sa.Column("delivered_maximum", sa.Float(), nullable=True),
         sa.Column("delivered_at", types.UtcDateTime(), nullable=True),
         sa.Column("last_timestamp", types.UtcDateTime(), nullable=True),
         sa.Column("sent_version", sa.Integer(), nullable=True),
+        sa.Column("sent_given", sa.Float(), nullable=True),
+        sa.Column("sent_maximum", sa.Float(), nullable=True),
+        sa.Column("seen_given", sa.Float(), nullable=True),
+        sa.Column("seen_at", types.UtcDateTime(), nullable=True),
+        sa.Column("seen", sa.String(length=16), server_default="unread", nullable=False),
+        sa.Column("look_at", types.UtcDateTime(), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_answer", sa.Text(), nullable=True),
@@ -539,7 +991,10 @@ def upgrade() -> None:
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("leased_until", types.UtcDateTime(), nullable=True),
         sa.CheckConstraint("meaning in ('completion', 'ce')", name=op.f("ck_scores_meaning")),
-        sa.CheckConstraint("status in ('waiting', 'delivered', 'parked')", name=op.f("ck_scores_status")),
+        sa.CheckConstraint(
+            "seen in ('unread', 'same', 'differs', 'missing', 'unreadable')", name=op.f("ck_scores_seen")
+        ),
+        sa.CheckConstraint("status in ('waiting', 'delivered', 'parked', 'kept')", name=op.f("ck_scores_status")),
         sa.CheckConstraint("delivered_version <= desired_version", name=op.f("ck_scores_versions")),
         sa.ForeignKeyConstraint(["placement_id"], ["placements.id"], name=op.f("fk_scores_placement_id_placements")),
         sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_scores_trainee_id_trainees")),
@@ -548,22 +1003,69 @@ def upgrade() -> None:
             "placement_id", "trainee_id", "meaning", name=op.f("uq_scores_placement_id_trainee_id_meaning")
         ),
     )
+    op.create_index(op.f("ix_scores_look_at"), "scores", ["look_at"], unique=False)
     op.create_index(op.f("ix_scores_status_next_attempt_at"), "scores", ["status", "next_attempt_at"], unique=False)
     op.create_table(
         "web_sessions",
         sa.Column("token_digest", sa.String(length=64), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("context_id", sa.String(length=255), nullable=True),
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("expires_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["placement_id"], ["placements.id"], name=op.f("fk_web_sessions_placement_id_placements")
         ),
+        sa.ForeignKeyConstraint(
+            ["registration_id"], ["registrations.id"], name=op.f("fk_web_sessions_registration_id_registrations")
+        ),
         sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_web_sessions_trainee_id_trainees")),
         sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_web_sessions")),
     )
     op.create_index(op.f("ix_web_sessions_expires_at"), "web_sessions", ["expires_at"], unique=False)
+    op.create_table(
+        "zoom_log_reads",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("since", types.UtcDateTime(), nullable=False),
+        sa.Column("until", types.UtcDateTime(), nullable=False),
+        sa.Column("row_count", sa.Integer(), nullable=True),
+        sa.Column("added", sa.Integer(), nullable=True),
+        sa.Column("unreadable", sa.Integer(), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("read_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_zoom_log_reads_live_session_id_live_sessions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_log_reads")),
+    )
+    op.create_index(op.f("ix_zoom_log_reads_live_session_id"), "zoom_log_reads", ["live_session_id"], unique=False)
+    op.create_table(
+        "zoom_report_fetches",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meeting_uuid", sa.String(length=128), nullable=False),
+        sa.Column("source", sa.String(length=16), nullable=False),
+        sa.Column("report_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("settled", sa.Boolean(), nullable=False),
+        sa.Column("fetched_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_zoom_report_fetches_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(
+            ["report_id"], ["zoom_reports.id"], name=op.f("fk_zoom_report_fetches_report_id_zoom_reports")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_zoom_report_fetches")),
+    )
+    op.create_index(
+        op.f("ix_zoom_report_fetches_live_session_id_meeting_uuid"),
+        "zoom_report_fetches",
+        ["live_session_id", "meeting_uuid"],
+        unique=False,
+    )
     op.create_table(
         "awards",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -600,3 +1102,65 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'awarded'"),
         postgresql_where=sa.text("state = 'awarded'"),
     )
+    op.create_table(
+        "presence_check_answers",
+        sa.Column("check_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("answered_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["check_id"], ["presence_checks.id"], name=op.f("fk_presence_check_answers_check_id_presence_checks")
+        ),
+        sa.ForeignKeyConstraint(
+            ["trainee_id"], ["trainees.id"], name=op.f("fk_presence_check_answers_trainee_id_trainees")
+        ),
+        sa.PrimaryKeyConstraint("check_id", "trainee_id", name=op.f("pk_presence_check_answers")),
+    )
+    make_triggers()
+
+
+def make_triggers() -> None:
+    """The inbox and its hash chain only grow (lti_tool.tables.append_only)."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$\n"
+            "BEGIN\n"
+            "    RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' only grows', ERRCODE = 'restrict_violation';\n"
+            "END $$"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_never_deleted BEFORE DELETE ON zoom_inbox FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_never_changed BEFORE UPDATE OF id, dedupe_key, event, meeting_id, meeting_uuid, happened_at, body, headers, secret_position, secret_mark, stale, received_at ON zoom_inbox FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_taken_at_once BEFORE UPDATE OF taken_at ON zoom_inbox FOR EACH ROW WHEN (OLD.taken_at IS NOT NULL) EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_never_emptied BEFORE TRUNCATE ON zoom_inbox FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_seals_never_deleted BEFORE DELETE ON zoom_seals FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_seals_never_changed BEFORE UPDATE OF position, inbox_id, seal, sealed_at ON zoom_seals FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_seals_never_emptied BEFORE TRUNCATE ON zoom_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+    else:
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_never_deleted BEFORE DELETE ON zoom_inbox BEGIN SELECT RAISE(ABORT, 'zoom_inbox only grows'); END"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_never_changed BEFORE UPDATE OF id, dedupe_key, event, meeting_id, meeting_uuid, happened_at, body, headers, secret_position, secret_mark, stale, received_at ON zoom_inbox BEGIN SELECT RAISE(ABORT, 'zoom_inbox only grows'); END"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_inbox_taken_at_once BEFORE UPDATE OF taken_at ON zoom_inbox WHEN OLD.taken_at IS NOT NULL BEGIN SELECT RAISE(ABORT, 'zoom_inbox only grows'); END"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_seals_never_deleted BEFORE DELETE ON zoom_seals BEGIN SELECT RAISE(ABORT, 'zoom_seals only grows'); END"
+        )
+        op.execute(
+            "CREATE TRIGGER zoom_seals_never_changed BEFORE UPDATE OF position, inbox_id, seal, sealed_at ON zoom_seals BEGIN SELECT RAISE(ABORT, 'zoom_seals only grows'); END"
+        )

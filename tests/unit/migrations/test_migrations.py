@@ -5,21 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from cryptography.fernet import MultiFernet
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
-from lti_tool.migrations import SCRIPTS, config, head, migrate, present_revision
-from lti_tool.tables.browser_sessions import web_sessions
-from lti_tool.tables.courses import enrolments, placements
-from lti_tool.tables.platforms import registrations
-from lti_tool.tables.scores import scores
+from lti_tool.migrations import SCRIPTS, head, migrate, present_revision
 from lti_tool.tables.types import metadata
 from tests.postgres import Postgres
 
@@ -34,29 +29,6 @@ DEFINITIONS = {
             FROM information_schema.columns WHERE table_schema = 'public'
     """,
 }
-
-
-# A platform with two units, a person, a score and a visit, as the first revision kept them.
-AT_FIRST = """
-INSERT INTO registrations (id, issuer, client_id, auth_login_url, token_url, key_set_url, profile, old_roles, status,
-    created_at) VALUES (1, 'https://lms.example.org', 'client-1', 'https://lms.example.org/auth',
-    'https://lms.example.org/token', 'https://lms.example.org/keys', 'openedx', false, 'active', '2026-11-01 10:00:00');
-INSERT INTO trainees (id, name, email, calendar_token, created_at)
-    VALUES (1, 'Maya Example', 'maya@example.org', 'token', '2026-11-01 10:00:00');
-INSERT INTO placements (id, registration_id, deployment_id, resource_link_id, context_id, module_id, line_item_url,
-    ags_scopes, updated_at) VALUES (1, 1, '1', 'unit-1', 'course-1', 'F1', 'https://lms.example.org/items/1', '[]',
-    '2026-11-02 10:00:00');
-INSERT INTO placements (id, registration_id, deployment_id, resource_link_id, ags_scopes, updated_at)
-    VALUES (2, 1, '1', 'unit-2', '[]', '2026-11-02 10:00:00');
-INSERT INTO enrolments (registration_id, context_id, trainee_id, user_id, role, last_launch_at)
-    VALUES (1, 'course-1', 1, 'user-1', 'trainee', '2026-11-02 10:00:00');
-INSERT INTO scores (id, placement_id, trainee_id, line_item_url, user_id, meaning, desired_version, desired_given,
-    desired_maximum, desired_comment, desired_at, delivered_version, delivered_given, status, attempts, next_attempt_at)
-    VALUES (1, 1, 1, 'https://lms.example.org/items/1', 'user-1', 'completion', 1, 83, 100, '', '2026-11-02 10:00:00',
-    1, 83, 'delivered', 1, '2026-11-02 10:00:00');
-INSERT INTO web_sessions (token_digest, trainee_id, placement_id, role, created_at, expires_at)
-    VALUES ('digest', 1, 1, 'trainee', '2026-11-02 10:00:00', '2026-11-02 22:00:00')
-"""
 
 
 @pytest.fixture
@@ -132,26 +104,6 @@ def test_a_database_of_a_newer_release_is_left_alone(database: Database) -> None
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(Conflict, match="database_newer"):
         migrate(database)
-
-
-def test_what_is_on_record_is_carried_from_the_first_revision_to_the_head(empty_database: Database) -> None:
-    with empty_database.rebuild() as connection:
-        command.upgrade(config(connection), "0001")
-        for statement in AT_FIRST.strip().split(";\n"):
-            connection.execute(text(statement))
-    assert migrate(empty_database) == head()
-    with empty_database.read() as connection:
-        platform = connection.execute(select(registrations)).one()
-        places = connection.execute(select(placements).order_by(placements.c.id)).all()
-        person = connection.execute(select(enrolments)).one()
-        score = connection.execute(select(scores)).one()
-        visits = connection.execute(select(web_sessions)).all()
-    assert (platform.status, platform.came_by, platform.service_origins) == ("active", "command", [])
-    assert [(each.content, each.module_id) for each in places] == [("module:F1", "F1"), ("", None)]
-    assert all(each.launched_at == each.updated_at for each in places)
-    assert (person.user_id, person.listed_at, person.last_launch_at) == ("user-1", None, places[0].updated_at)
-    assert (score.placement_id, score.desired_given, score.status, score.seen) == (1, 83.0, "delivered", "unread")
-    assert visits == []
 
 
 @pytest.mark.databases("sqlite")
