@@ -1,1 +1,1 @@
-"""Gatehouse: the LTI 1.3 tool that gates modules, witnesses live presence and awards continuing-education credit."""
+"""Gatehouse: the LTI 1.3 tool that gates modules, records live attendance and awards continuing-education credit."""

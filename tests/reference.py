@@ -1,5 +1,5 @@
-"""docs/errors.md, docs/commands.md and docs/roles.md, written from the source: `python -m tests.reference`
-(`make reference`).
+"""docs/errors.md, docs/commands.md, docs/roles.md and the list of rooms in docs/architecture.md, written from the source:
+`python -m tests.reference` (`make reference`).
 
 With a page's name it is only printed.
 """
@@ -111,7 +111,33 @@ def _cell(text: str) -> str:
     return "" if text == UNKNOWN else " ".join(text.replace("|", "\\|").split())
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"errors": errors, "commands": all_commands, "roles": roles}
+def architecture() -> str:
+    """docs/architecture.md with its list of rooms written anew."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    before, _, rest = page.partition("<!-- rooms -->\n")
+    return f"{before}<!-- rooms -->\n{_rooms()}<!-- /rooms -->{rest.partition('<!-- /rooms -->')[2]}"
+
+
+def _rooms() -> str:
+    """Every package with what it says of itself, and the names of its files."""
+    files: dict[str, list[str]] = defaultdict(list)
+    says = {}
+    for module in modules():
+        folder, _, file = module.path.relative_to(ROOT).as_posix().rpartition("/")
+        if file == "__init__.py":
+            says[folder] = module.says.partition("\n")[0]
+        else:
+            files[folder].append(file.removesuffix(".py"))
+    rows = (f"| `{folder}/` | {_cell(says[folder])} | {', '.join(files[folder])} |\n" for folder in sorted(says))
+    return "| Room | What it is | Files |\n|---|---|---|\n" + "".join(rows)
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "architecture": architecture,
+    "errors": errors,
+    "commands": all_commands,
+    "roles": roles,
+}
 
 if __name__ == "__main__":
     if sys.argv[1:]:

@@ -1,1 +1,1 @@
-"""What attendance earns: credit claims, awards, and the scores that platforms are sent."""
+"""What the LMS gradebook is told: line items, desired and delivered scores."""

@@ -82,6 +82,19 @@ def test_the_reference_is_up_to_date(page: str) -> None:
     assert written == generated, "run `make reference`"
 
 
+def test_every_file_that_the_architecture_names_exists() -> None:
+    """The map's paths open; the layers it draws are those of the contract."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:lti_tool|zoom_adapter)/[\w/]+\.py)`", page))
+    assert len(named) > 10
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    drawn = re.search(r"## The layers.*?```text\n(.*?)```", page, re.DOTALL)
+    contract = next(each for each in CONFIGURATION["tool"]["importlinter"]["contracts"] if each["id"] == "layers")
+    layers = [[each.strip().removeprefix("lti_tool.") for each in row.split(":")] for row in contract["layers"]]
+    assert drawn is not None
+    assert [re.split(r" · ", re.split(r" {2,}", line)[0].strip()) for line in drawn[1].splitlines()] == layers
+
+
 def test_the_index_of_errors_misses_no_code() -> None:
     """What looks like a code where an exception is made is in the index, however it is written."""
     known = {each.code for each in refusals()}
