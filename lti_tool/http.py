@@ -1,17 +1,9 @@
-"""The only outbound door. Everything Gatehouse asks of another system goes through `Http.request`.
+"""The only outbound door: everything Gatehouse asks of another system goes through `Http.request`.
 
-Addresses come from platforms and administrators, so each is checked (facts: lti.md §11): https only, no user part,
-and after name resolution no private, loopback, link-local, multicast or unspecified address. The connection goes to the
-very address that was checked, so a name that answers differently the second time gains nothing. Redirects are refused,
-sizes and waits are bounded: the look-up of the name, the connection, and an answer that drips, byte by byte, are given
-up when their time is over.
-
-Names to addresses, in bounded time.
-
-The system's own look-up knows no time limit, and nothing can stop it once it hangs. So each runs in a thread of its own
-that the asker leaves behind when its time is over. One name has one look-up under way, and all names together a few.
-
-Work that several threads want at once and one of them does: the others wait for what it brings, but not for ever.
+Addresses come from platforms and administrators, so each one is checked (lti.md §11): https only, no user part, and
+after name resolution no private, loopback, link-local, multicast or unspecified address. The connection goes to the
+very address that was checked, so a name that resolves differently the second time gains nothing. Redirects are refused.
+Sizes and waits are bounded: the name look-up, the connection, and an answer that drips byte by byte.
 """
 
 import io
@@ -23,11 +15,10 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Generic, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -37,60 +28,57 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 
+log = logging.getLogger(__name__)
+
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 Start = Callable[[Callable[[], None]], object]
 
 
-def here(job: Callable[[], None]) -> None:
-    """Start a job in the thread that asks for it."""
+def _here(job: Callable[[], None]) -> None:
     job()
 
 
-class Flights(Generic[Key, Value]):
-    """What is under way, by key. Different keys never wait for each other."""
+class SingleFlight(Generic[Key, Value]):
+    """One run per key at a time: threads that want the same work share one run and its result."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._under_way: dict[Key, Future[Value]] = {}
+        self._running: dict[Key, Future[Value]] = {}
 
-    def join(self, key: Key, work: Callable[[], Value], *, wait_seconds: float, start: Start = here) -> Value:
-        """What `work` brings, or what the same work brings that another thread began for this key.
+    def run(self, key: Key, work: Callable[[], Value], *, wait_seconds: float, start: Start = _here) -> Value:
+        """The result of `work`, or of the run that another thread has begun for this key.
 
-        Everybody who joined gets the same value or the same exception. Raises TimeoutError when it takes longer than
-        `wait_seconds`; the work goes on.
+        All threads that share a run get the same value or the same exception. Raises TimeoutError when it takes longer
+        than `wait_seconds`; the run goes on. `start` starts the run: in this thread, or in a new one.
         """
         with self._lock:
-            flight = self._under_way.get(key)
-            is_first = flight is None
-            if flight is None:
-                flight = self._under_way[key] = Future()
+            result = self._running.get(key)
+            is_first = result is None
+            if result is None:
+                result = self._running[key] = Future()
         if is_first:
-            self._start(key, flight, lambda: self._fly(key, flight, work), start)
-        return flight.result(wait_seconds)
+            try:
+                start(lambda: self._work(key, result, work))
+            except BaseException as error:  # for example, no thread could be started
+                self._finish(key)
+                result.set_exception(error)
+        return result.result(wait_seconds)
 
-    def _start(self, key: Key, flight: Future[Value], job: Callable[[], None], start: Start) -> None:
-        """What cannot be started (no thread is to be had) is over."""
-        try:
-            start(job)
-        except BaseException as error:
-            self._land(key)
-            flight.set_exception(error)
-
-    def _fly(self, key: Key, flight: Future[Value], work: Callable[[], Value]) -> None:
-        """Who comes once it has ended begins anew: the flight is over before its value is handed out."""
+    def _work(self, key: Key, result: Future[Value], work: Callable[[], Value]) -> None:
+        """A run is over before its result is given out: whoever comes after that begins a new one."""
         try:
             value = work()
         except BaseException as error:
-            self._land(key)
-            flight.set_exception(error)
+            self._finish(key)
+            result.set_exception(error)
         else:
-            self._land(key)
-            flight.set_result(value)
+            self._finish(key)
+            result.set_result(value)
 
-    def _land(self, key: Key) -> None:
+    def _finish(self, key: Key) -> None:
         with self._lock:
-            del self._under_way[key]
+            del self._running[key]
 
 
 LOOKUP_SECONDS = 5
@@ -106,44 +94,36 @@ def resolve_by_system(name: str, port: int) -> list[str]:
 
 
 class BoundedLookups:
-    """`resolve` with a time limit; called as it is called."""
+    """`resolve` with a time limit; called as `resolve` is called.
+
+    The system's own look-up has no time limit and cannot be stopped. So each one runs in a daemon thread that the
+    caller leaves behind when the time is over. A name has one look-up at a time, and all names together have `at_once`.
+    """
 
     def __init__(self, resolve: Resolve, *, seconds: float = LOOKUP_SECONDS, at_once: int = MOST_AT_ONCE) -> None:
         self._resolve = resolve
         self._seconds = seconds
         self._free = threading.BoundedSemaphore(at_once)
-        self._flights: Flights[tuple[str, int], list[str]] = Flights()
+        self._lookups: SingleFlight[tuple[str, int], list[str]] = SingleFlight()
 
     def __call__(self, name: str, port: int) -> list[str]:
         """The addresses of a name; an address is its own. Raises OSError (TimeoutError) when there is no answer."""
-        if _is_address(name):
+        if _as_address(name) is not None:
             return [name.partition("%")[0]]
-        look_up = partial(self._look_up, name, port)
-        return self._flights.join((name, port), look_up, wait_seconds=self._seconds, start=_in_a_thread)
 
-    def _look_up(self, name: str, port: int) -> list[str]:
-        if not self._free.acquire(timeout=self._seconds):
-            raise TimeoutError("too many look-ups hang")
-        try:
-            return self._resolve(name, port)
-        finally:
-            self._free.release()
+        def look_up() -> list[str]:
+            if not self._free.acquire(timeout=self._seconds):
+                raise TimeoutError("too many look-ups hang")
+            try:
+                return self._resolve(name, port)
+            finally:
+                self._free.release()
 
+        def in_a_thread(job: Callable[[], None]) -> None:
+            threading.Thread(target=job, daemon=True, name="look-up").start()
 
-def _in_a_thread(job: Callable[[], None]) -> None:
-    """A daemon: a look-up that hangs does not keep the process from ending."""
-    threading.Thread(target=job, daemon=True, name="look-up").start()
+        return self._lookups.run((name, port), look_up, wait_seconds=self._seconds, start=in_a_thread)
 
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
-        return False
-    return True
-
-
-log = logging.getLogger(__name__)
 
 USER_AGENT = "Gatehouse/0.1 (LTI 1.3 tool)"
 CONNECT_SECONDS = 3
@@ -212,33 +192,11 @@ class Http:
         Raises AddressRefused, NoAnswer (also for a body above `most_bytes`), or PlatformRefused for a redirect.
         """
         self.check_url(url)
-        return self._ask(method, url, headers or {}, data, most_bytes)
-
-    def check_url(self, url: str) -> None:
-        """Raise AddressRefused unless this address may be called, as far as one can tell without a lookup."""
-        parts = _split(url)
-        schemes = ("https", "http") if self._allow_private else ("https",)
-        if (
-            parts.scheme not in schemes
-            or not parts.hostname
-            or parts.username is not None
-            or parts.password is not None
-        ):
-            raise _refused("The address must start with https:// and name a host, without a user or password in it.")
-        if (literal := _as_address(parts.hostname)) is not None:
-            self._check_address(literal)
-
-    def _check_address(self, address: Address) -> None:
-        if not self._allow_private and not is_public(address):
-            raise _refused("The address leads into a private network or to this machine itself.")
-
-    def _ask(self, method: str, url: str, headers: Mapping[str, str], data: Any, most_bytes: int) -> Reply:
-        named = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         try:
             with self._session.request(
                 method,
                 url,
-                headers=named,
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **(headers or {})},
                 data=data,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
@@ -258,26 +216,45 @@ class Http:
             )
         return Reply(response.status_code, response.headers, body)
 
+    def check_url(self, url: str) -> None:
+        """Raise AddressRefused unless this address may be called, as far as one can tell without a lookup."""
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError as error:
+            raise _refused("This is not a web address.") from error
+        if any(character <= " " or character == "\\" or character == "\x7f" for character in url):
+            raise _refused("The address holds a blank, a backslash or a control character.")
+        schemes = ("https", "http") if self._allow_private else ("https",)
+        if (
+            parts.scheme not in schemes
+            or not parts.hostname
+            or parts.username is not None
+            or parts.password is not None
+        ):
+            raise _refused("The address must start with https:// and name a host, without a user or password in it.")
+        if (literal := _as_address(parts.hostname)) is not None:
+            self._check_address(literal)
+
+    def _check_address(self, address: Address) -> None:
+        if not self._allow_private and not is_public(address):
+            raise _refused("The address leads into a private network or to this machine itself.")
+
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to the public internet; an IPv4 address inside an IPv6 one is judged itself."""
+    """Whether an address belongs to the public internet. An IPv4 address inside an IPv6 one (mapped, 6to4, Teredo,
+    NAT64) is judged itself."""
     if isinstance(address, ipaddress.IPv6Address):
-        inner = _inner_ipv4(address)
-        if inner is not None:
+        if address in NAT64:
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        teredo = address.teredo
+        if inner := address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None):
             return is_public(inner)
         if address.is_site_local:
             return False
     if address in PROTOCOLS:
         return False
     return address.is_global and not (address.is_multicast or address.is_unspecified or address.is_reserved)
-
-
-def _inner_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 address stands for: mapped, 6to4, Teredo, NAT64."""
-    if address in NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo
-    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
 
 
 class _PinnedAdapter(HTTPAdapter):
@@ -304,14 +281,11 @@ class _PinnedAdapter(HTTPAdapter):
         request.headers["Host"] = parts.netloc.rpartition("@")[2]
         if parts.scheme == "https":
             pool = {**pool, "server_hostname": name}
-        return {**host, "host": self._checked_address(name, parts.port or 443)}, pool
-
-    def _checked_address(self, name: str, port: int) -> str:
-        found = self._resolve(name, port)
+        found = self._resolve(name, parts.port or 443)
         for each in found:
             self._check(ipaddress.ip_address(each))
-        # IPv4 first: a host without an IPv6 route would wait for nothing.
-        return min(found, key=lambda each: ":" in each)
+        # IPv4 first: without an IPv6 route, a connection to an IPv6 address only times out.
+        return {**host, "host": min(found, key=lambda each: ":" in each)}, pool
 
 
 class _TimedAnswer(io.RawIOBase):
@@ -368,17 +342,6 @@ def _read(response: requests.Response, most_bytes: int) -> bytes:
         if len(body) > most_bytes:
             raise NoAnswer("answer_too_large", "The other system's answer is larger than we take.")
     return bytes(body)
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise _refused("This is not a web address.") from error
-    if any(character <= " " or character == "\\" or character == "\x7f" for character in url):
-        raise _refused("The address holds a blank, a backslash or a control character.")
-    return parts
 
 
 def _as_address(host: str) -> Address | None:

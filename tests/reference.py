@@ -1,5 +1,5 @@
-"""docs/errors.md, docs/commands.md, docs/roles.md and the list of rooms in docs/architecture.md, written from the source:
-`python -m tests.reference` (`make reference`).
+"""docs/errors.md, docs/commands.md, docs/roles.md and the list of rooms in docs/architecture.md, written from the
+source: `python -m tests.reference` (`make reference`).
 
 With a page's name it is only printed.
 """

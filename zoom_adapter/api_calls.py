@@ -25,7 +25,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from lti_tool.errors import AddressRefused, NoAnswer
-from lti_tool.http import Flights, Http, Reply
+from lti_tool.http import Http, Reply
+from lti_tool.oauth import WAIT_SECONDS, AccessToken, TokenCache, usable_for
 from lti_tool.settings import Settings
 from zoom_adapter.api_errors import (
     ZoomRefused,
@@ -180,27 +181,21 @@ def _instant(text: str, now: datetime) -> datetime | None:
 
 log = getLogger(__name__)
 
-DROPPED_BEFORE_EXPIRY = timedelta(seconds=60)
-LIFE_WHEN_UNSAID = timedelta(minutes=10)
 LONGEST_LIFE = timedelta(hours=1)
-# How long a thread waits for the token that another one asks for.
-WAIT_SECONDS = 20
 # What the client of HTTP would refuse as a header, it would quote in its complaint.
 FITS_A_HEADER = re.compile(r"[!-~]+")
 ZOOM_DOMAINS = ("zoom.us", "zoomgov.com")
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """An access token, the address of the interface it is for, and until when it is used."""
+class Token(AccessToken):
+    """An access token, and the address of the interface it is for."""
 
-    value: str = field(repr=False)
     api_url: str
-    usable_until: datetime
 
 
 class ZoomTokens:
-    """The token in memory. Safe to use from several threads: they share one request for a new one."""
+    """The token in memory; threads share one request for a new one."""
 
     def __init__(
         self, http: Http, settings: Settings, clock: Callable[[], datetime], *, wait_seconds: float = WAIT_SECONDS
@@ -208,34 +203,21 @@ class ZoomTokens:
         self._http = http
         self._settings = settings
         self._clock = clock
-        self._wait_seconds = wait_seconds
-        self._token: Token | None = None
-        self._flights: Flights[str, Token] = Flights()
+        self._cache: TokenCache[str, Token] = TokenCache(clock, wait_seconds=wait_seconds)
 
     def token(self) -> Token:
         """A token, kept until a minute before it expires.
 
         Raises ZoomRefused `zoom_token_refused` or `zoom_rate_limited`, NoAnswer, AddressRefused.
         """
-        known = self._token
-        if known is not None and self._clock() < known.usable_until:
-            return known
         try:
-            return self._flights.join("token", self._renew, wait_seconds=self._wait_seconds)
+            return self._cache.token("zoom", lambda: self._read(self._ask()))
         except TimeoutError as error:
             raise NoAnswer("zoom_token_awaited", "Zoom's token service is slow.", "Try again in a minute.") from error
 
     def forget(self, refused: Token) -> None:
         """Drop a token that Zoom refused; one that came meanwhile stays."""
-        if self._token == refused:
-            self._token = None
-
-    def _renew(self) -> Token:
-        known = self._token
-        if known is not None and self._clock() < known.usable_until:  # came between our look and our turn
-            return known
-        self._token = token = self._read(self._ask())
-        return token
+        self._cache.forget("zoom", refused.value)
 
     def _ask(self) -> Reply:
         pair = f"{self._settings.zoom_client_id}:{self._settings.zoom_client_secret}"
@@ -253,8 +235,8 @@ class ZoomTokens:
         if not reply.is_ok or not FITS_A_HEADER.fullmatch(value):
             log.error("Zoom gave no token", extra={"status": reply.status})
             raise token_refused(reply.status)
-        life = _life(said) - DROPPED_BEFORE_EXPIRY
-        return Token(value, self._api_url(said.get("api_url")), self._clock() + life)
+        usable_until = self._clock() + usable_for(said, LONGEST_LIFE)
+        return Token(value, usable_until, self._api_url(said.get("api_url")))
 
     def _api_url(self, said: object) -> str:
         """The interface on the host that Zoom names for this token, or as configured where that host is not one to send
@@ -284,13 +266,6 @@ def _origin(url: str) -> str:
     parts = urlsplit(url)
     port = "" if parts.port is None else f":{parts.port}"
     return f"{parts.scheme}://{(parts.hostname or '').lower()}{port}"
-
-
-def _life(said: Mapping[str, Any]) -> timedelta:
-    try:
-        return min(timedelta(seconds=float(said["expires_in"])), LONGEST_LIFE)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return LIFE_WHEN_UNSAID
 
 
 MOST_BACKOFFS = 3

@@ -1,12 +1,7 @@
-"""Calls to a platform's services, each with an access token of that platform (facts: lti.md §8 and §9).
+"""Calls to a platform's services, each with an access token of that platform (lti.md §8, §9).
 
-Access tokens of the platforms: asked for by client assertion, kept while they last (facts: lti.md §9, TK-1 to TK-5).
-
-A platform that hangs holds up only those who want the same token, and each of them for a bounded time.
-
-Addresses of a platform's services, made from the ones it gave: nothing of those is lost or changed.
-
-See lti.md AG-3, AG-5.
+Access tokens are asked for by client assertion (lti.md TK-1 to TK-5). Addresses of services are made from the ones that
+the platform gave, and nothing of those is lost or changed (lti.md AG-3, AG-5).
 """
 
 import json
@@ -22,29 +17,20 @@ import jwt
 
 from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, NoAnswer, OutboundError, PlatformRefused
-from lti_tool.http import Flights, Http, Reply
+from lti_tool.http import Http, Reply
 from lti_tool.lti.claims import LTI
 from lti_tool.lti.keys import ToolKeys
 from lti_tool.lti.registration import Registration, load, origin
 from lti_tool.lti.service_log import AnswerBook
+from lti_tool.oauth import WAIT_SECONDS, AccessToken, TokenCache, usable_for
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFE = timedelta(minutes=5)
 # Moodle allows no skew: an assertion issued a second in its future is refused.
 ISSUED_AGO = timedelta(seconds=5)
-DROPPED_BEFORE_EXPIRY = timedelta(seconds=60)
-LIFE_WHEN_UNSAID = timedelta(minutes=10)
 LONGEST_LIFE = timedelta(days=1)
-# How long a thread waits for the token that another one asks for.
-WAIT_SECONDS = 20
 
 TokenKey = tuple[int, str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    value: str = field(repr=False)
-    usable_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +78,7 @@ UNKNOWN_REFUSAL = _Refusal(
 
 
 class Tokens:
-    """The tokens in memory, by (registration, client, scopes). Safe to use from several threads; call it outside of a
-    transaction."""
+    """The tokens in memory, by (registration, client, scopes). Call it outside of a transaction."""
 
     def __init__(
         self,
@@ -108,9 +93,7 @@ class Tokens:
         self._keys = keys
         self._clock = clock
         self._answers = answers
-        self._wait_seconds = wait_seconds
-        self._tokens: dict[TokenKey, _Token] = {}
-        self._flights: Flights[TokenKey, str] = Flights()
+        self._cache: TokenCache[TokenKey, AccessToken] = TokenCache(clock, wait_seconds=wait_seconds)
 
     def token(self, registration: Registration, scopes: Collection[str]) -> str:
         """A token for exactly these scopes (whole URIs), kept until a minute before it expires.
@@ -119,11 +102,8 @@ class Tokens:
         `token_url_wrong`, NoAnswer (`token_awaited` when another thread's request takes too long), AddressRefused.
         """
         key = _token_key(registration, scopes)
-        known = self._tokens.get(key)
-        if known is not None and self._clock() < known.usable_until:
-            return known.value
         try:
-            return self._flights.join(key, partial(self._renew, key, registration), wait_seconds=self._wait_seconds)
+            return self._cache.token(key, partial(self._fetch, registration, key[2])).value
         except TimeoutError as error:
             raise NoAnswer(
                 "token_awaited", "The platform's token service is slow.", "Try again in a few minutes."
@@ -131,43 +111,30 @@ class Tokens:
 
     def forget(self, registration: Registration, scopes: Collection[str], refused: str) -> None:
         """Drop the token that a service refused; one that came meanwhile stays."""
-        key = _token_key(registration, scopes)
-        known = self._tokens.get(key)
-        if known is not None and known.value == refused:
-            self._tokens.pop(key, None)
+        self._cache.forget(_token_key(registration, scopes), refused)
 
-    def _renew(self, key: TokenKey, registration: Registration) -> str:
-        known = self._tokens.get(key)
-        if known is not None and self._clock() < known.usable_until:  # came between our look and our turn
-            return known.value
-        note = partial(self._answers.note, registration.id, "token", " ".join(key[2]))
-        try:
-            reply = self._ask(registration, key[2])
-            token = self._read(reply, key[2])
-        except OutboundError as error:
-            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
-            raise
-        note(reply.status, "")
-        self._tokens[key] = token
-        return token.value
-
-    def _ask(self, registration: Registration, scopes: tuple[str, ...]) -> Reply:
+    def _fetch(self, registration: Registration, scopes: tuple[str, ...]) -> AccessToken:
         """lti.md TK-1. An assertion is used once, so the request is repeated only by asking for a token again."""
+        note = partial(self._answers.note, registration.id, "token", " ".join(scopes))
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": ASSERTION_TYPE,
             "client_assertion": self._assertion(registration),
             "scope": " ".join(scopes),
         }
-        return self._http.request("POST", registration.token_url, headers={"Accept": "application/json"}, data=form)
-
-    def _read(self, reply: Reply, scopes: tuple[str, ...]) -> _Token:
-        document = _document(reply)
-        if not reply.is_ok or not _is_bearer(document):
-            raise _refused(reply, document)
-        if not set(scopes) <= _granted(document, scopes):
-            raise PlatformRefused(SCOPE_REFUSED.code, SCOPE_REFUSED.message, answered=reply.status)
-        return _Token(document["access_token"], self._clock() + _life(document) - DROPPED_BEFORE_EXPIRY)
+        try:
+            accept = {"Accept": "application/json"}
+            reply = self._http.request("POST", registration.token_url, headers=accept, data=form)
+            document = _document(reply)
+            if not reply.is_ok or not _is_bearer(document):
+                raise _refused(reply, document)
+            if not set(scopes) <= _granted(document, scopes):
+                raise PlatformRefused(SCOPE_REFUSED.code, SCOPE_REFUSED.message, answered=reply.status)
+        except OutboundError as error:
+            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
+            raise
+        note(reply.status, "")
+        return AccessToken(document["access_token"], self._clock() + usable_for(document, LONGEST_LIFE))
 
     def _assertion(self, registration: Registration) -> str:
         """lti.md TK-2. The deployment is named where there is no doubt which one it is (core 6.2.1)."""
@@ -225,13 +192,6 @@ def _granted(document: Mapping[str, Any], asked: Collection[str]) -> set[str]:
         return set(asked)
     words = said.split() if isinstance(said, str) else said
     return {each for each in words if isinstance(each, str)} if isinstance(words, list) else set()
-
-
-def _life(document: Mapping[str, Any]) -> timedelta:
-    try:
-        return min(timedelta(seconds=float(document["expires_in"])), LONGEST_LIFE)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return LIFE_WHEN_UNSAID
 
 
 def below(url: str, *steps: str) -> str:

@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lti_tool.http import Flights
+from lti_tool.http import SingleFlight
 
 
 @pytest.fixture
-def flights() -> Flights[str, int]:
-    return Flights()
+def flight() -> SingleFlight[str, int]:
+    return SingleFlight()
 
 
-def test_work_of_one_thread_is_just_done(flights: Flights[str, int]) -> None:
-    assert [flights.join("a", lambda: 1, wait_seconds=1), flights.join("a", lambda: 2, wait_seconds=1)] == [1, 2]
+def test_work_of_one_thread_is_just_done(flight: SingleFlight[str, int]) -> None:
+    assert [flight.run("a", lambda: 1, wait_seconds=1), flight.run("a", lambda: 2, wait_seconds=1)] == [1, 2]
 
 
-def test_several_threads_get_what_one_of_them_brings(flights: Flights[str, int]) -> None:
+def test_several_threads_get_what_one_of_them_brings(flight: SingleFlight[str, int]) -> None:
     go_on, came, done = threading.Event(), threading.Semaphore(0), []
 
     def work() -> int:
@@ -29,19 +29,19 @@ def test_several_threads_get_what_one_of_them_brings(flights: Flights[str, int])
 
     def come() -> int:
         came.release()
-        return flights.join("a", work, wait_seconds=10)
+        return flight.run("a", work, wait_seconds=10)
 
     with ThreadPoolExecutor(4) as pool:
         coming = [pool.submit(come) for _ in range(4)]
         for _ in range(4):
             came.acquire(timeout=10)
         time.sleep(0.2)  # the last of them has said that it comes, and is about to wait
-        assert flights.join("b", lambda: 7, wait_seconds=10) == 7, "another key waits for nobody"
+        assert flight.run("b", lambda: 7, wait_seconds=10) == 7, "another key waits for nobody"
         go_on.set()
         assert [each.result(10) for each in coming] == [1] * 4
 
 
-def test_who_waits_does_not_wait_for_ever(flights: Flights[str, int]) -> None:
+def test_who_waits_does_not_wait_for_ever(flight: SingleFlight[str, int]) -> None:
     go_on = threading.Event()
     started = threading.Event()
 
@@ -51,27 +51,27 @@ def test_who_waits_does_not_wait_for_ever(flights: Flights[str, int]) -> None:
         return 1
 
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(flights.join, "a", work, wait_seconds=10)
+        first = pool.submit(flight.run, "a", work, wait_seconds=10)
         started.wait(10)
         with pytest.raises(TimeoutError):
-            flights.join("a", work, wait_seconds=0.05)
+            flight.run("a", work, wait_seconds=0.05)
         go_on.set()
         assert first.result(10) == 1
 
 
-def test_a_failure_is_everybodys_and_over(flights: Flights[str, int]) -> None:
+def test_a_failure_is_everybodys_and_over(flight: SingleFlight[str, int]) -> None:
     def fail() -> int:
         raise LookupError("nothing there")
 
     with pytest.raises(LookupError):
-        flights.join("a", fail, wait_seconds=1)
-    assert flights.join("a", lambda: 1, wait_seconds=1) == 1
+        flight.run("a", fail, wait_seconds=1)
+    assert flight.run("a", lambda: 1, wait_seconds=1) == 1
 
 
-def test_work_that_cannot_be_started_is_over(flights: Flights[str, int]) -> None:
+def test_work_that_cannot_be_started_is_over(flight: SingleFlight[str, int]) -> None:
     def no_thread(job: Callable[[], None]) -> None:
         raise RuntimeError("can't start new thread")
 
     with pytest.raises(RuntimeError):
-        flights.join("a", lambda: 1, wait_seconds=1, start=no_thread)
-    assert flights.join("a", lambda: 1, wait_seconds=1) == 1
+        flight.run("a", lambda: 1, wait_seconds=1, start=no_thread)
+    assert flight.run("a", lambda: 1, wait_seconds=1) == 1
