@@ -26,7 +26,7 @@ Token = TypeVar("Token", bound=AccessToken)
 
 
 class TokenCache(Generic[Key, Token]):
-    """The tokens by key. Safe to use from several threads: a service that hangs holds up only those who want its token."""
+    """The tokens by key. Safe for several threads: a service that hangs holds up only those who want its token."""
 
     def __init__(self, clock: Callable[[], datetime], *, wait_seconds: float = WAIT_SECONDS) -> None:
         self._clock = clock

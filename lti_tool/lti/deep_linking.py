@@ -1,6 +1,6 @@
-"""The answer to a deep linking request: what was picked, signed for the platform that asked (DL 2.0; lti.md §6).
+"""Deep linking 2.0: requests that wait for a teacher's choice, and the signed answer to the platform (lti.md §6).
 
-Deep linking requests that wait for a choice: each is answered once, by the session of the teacher who was sent.
+A request is answered once, in the session of the teacher whom the platform sent.
 """
 
 import secrets
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import jwt
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, BadInput, Conflict, NotFound, RefusedLaunch
@@ -29,6 +29,11 @@ RESPONSE_LIFE = timedelta(minutes=5)
 ISSUED_AGO = timedelta(seconds=5)
 # What Open edX keeps of a title, a label and a tag (openedx.md §5, §8).
 LONGEST_TITLE, LONGEST_LABEL, LONGEST_TAG = 255, 100, 50
+# How long a teacher may take to choose; the platform's own page that waits for the answer lives no longer.
+LIFETIME = timedelta(hours=1)
+# Expired requests are kept a little longer, so that a teacher who comes late learns why.
+KEPT_AFTER = timedelta(days=1)
+START_AGAIN = "Go back to your course's settings on the learning platform and open the choice of content again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,14 @@ def sign_response(
     `message` is shown to the person by the platform. Raises BadInput `deep_link_type_refused` or
     `deep_link_one_only` when the platform did not ask for such items.
     """
-    _verify(settings, items)
+    if any(each.type not in settings.accept_types for each in items):
+        raise BadInput(
+            "deep_link_type_refused",
+            "The learning platform does not take what was picked in this place.",
+            "Go back and start from another place in the course.",
+        )
+    if len(items) > 1 and not settings.accept_multiple:
+        raise BadInput("deep_link_one_only", "The learning platform takes one link here.", "Go back and pick just one.")
     claims: dict[str, Any] = {
         "iss": registration.client_id,
         "aud": registration.issuer,
@@ -125,36 +137,14 @@ def item_claim(item: ContentItem, settings: DeepLinkingSettings) -> dict[str, An
         if custom := {name: value for name, value in item.custom.items() if value}:
             claim["custom"] = custom
         if item.score is not None and settings.accept_line_item is not False:
-            claim["lineItem"] = _score_claim(item.score)
+            # lti.md AG-6: `resourceId` and `tag` are texts, whatever they name.
+            claim["lineItem"] = {
+                "label": item.score.label[:LONGEST_LABEL],
+                "scoreMaximum": item.score.maximum,
+                "resourceId": item.score.resource_id,
+                "tag": item.score.tag[:LONGEST_TAG],
+            }
     return claim
-
-
-def _score_claim(score: ItemScore) -> dict[str, Any]:
-    """lti.md AG-6: `resourceId` and `tag` are texts, whatever they name."""
-    return {
-        "label": score.label[:LONGEST_LABEL],
-        "scoreMaximum": score.maximum,
-        "resourceId": score.resource_id,
-        "tag": score.tag[:LONGEST_TAG],
-    }
-
-
-def _verify(settings: DeepLinkingSettings, items: Sequence[ContentItem]) -> None:
-    if any(each.type not in settings.accept_types for each in items):
-        raise BadInput(
-            "deep_link_type_refused",
-            "The learning platform does not take what was picked in this place.",
-            "Go back and start from another place in the course.",
-        )
-    if len(items) > 1 and not settings.accept_multiple:
-        raise BadInput("deep_link_one_only", "The learning platform takes one link here.", "Go back and pick just one.")
-
-
-# How long a teacher may take to choose; the platform's own page that waits for the answer lives no longer.
-LIFETIME = timedelta(hours=1)
-# Expired requests are kept a little longer, so that who comes late is told why.
-KEPT_AFTER = timedelta(days=1)
-START_AGAIN = "Go back to your course's settings on the learning platform and open the choice of content again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +213,16 @@ def load(
         raise _answered()
     if row.expires_at <= now:
         raise Conflict("deep_link_expired", "This choice was left open for too long.", START_AGAIN)
-    return _request(row)
+    settings = DeepLinkingSettings(
+        return_url=row.return_url,
+        accept_types=tuple(row.accept_types),
+        accept_multiple=row.accept_multiple,
+        accept_line_item=row.accept_line_item,
+        data=row.data,
+        title=None,
+        text=None,
+    )
+    return DeepLinkRequest(row.id, row.registration_id, row.deployment_id, settings)
 
 
 def answer(connection: Connection, request: DeepLinkRequest, now: datetime) -> None:
@@ -250,16 +249,3 @@ def forget_requests(database: Database, now: datetime) -> bool:
 
 def _answered() -> Conflict:
     return Conflict("deep_link_answered", "This choice has been sent already; nothing was sent again.", START_AGAIN)
-
-
-def _request(row: Row[Any]) -> DeepLinkRequest:
-    settings = DeepLinkingSettings(
-        return_url=row.return_url,
-        accept_types=tuple(row.accept_types),
-        accept_multiple=row.accept_multiple,
-        accept_line_item=row.accept_line_item,
-        data=row.data,
-        title=None,
-        text=None,
-    )
-    return DeepLinkRequest(row.id, row.registration_id, row.deployment_id, settings)

@@ -1,8 +1,7 @@
-"""The id_token of a launch: who signed it, then what must hold of its claims (facts: lti.md §3, LA-2 to LA-11).
+"""The id_token of a launch: who signed it, then what must hold of its claims (lti.md §3, LA-2 to LA-11).
 
-What must hold of the claims of a launch: one flat table for every message, and one for each kind of message.
-
-The checks run in order; the first that fails refuses the launch with its code (facts: lti.md §3, LA-4 to LA-11).
+The checks are one flat table for every message and one for each kind of message. They run in order; the first that
+fails refuses the launch with its code.
 """
 
 import json
@@ -29,7 +28,9 @@ from lti_tool.lti.key_sets import KeySets
 from lti_tool.lti.login import REOPEN, State
 from lti_tool.lti.registration import Registration, origin
 
+ALGORITHM = "RS256"
 VERSION = "1.3.0"
+LONGEST_TOKEN = 64 * 1024
 LEEWAY = timedelta(seconds=60).total_seconds()
 OLDEST = timedelta(minutes=10).total_seconds()
 FAR_FUTURE = 1e12
@@ -41,6 +42,9 @@ DEEP_LINKING_SETTINGS = DL + "deep_linking_settings"
 TELL_PLATFORM = "Tell the people who run the course: the learning platform's message is not as LTI 1.3 describes it."
 CHECK_CLOCKS = f"{REOPEN} If it stays, tell the people who run the platform to check the clocks of both machines."
 CHECK_REGISTRATION = "Tell the people who run the course: the platform's registration with Gatehouse does not fit."
+
+
+_jws = jwt.PyJWS(algorithms=[ALGORITHM])
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,12 +256,6 @@ def checks_of(it: Candidate) -> Iterator[Check]:
     """What is checked of this message, in order. Stop at the first that fails: the rest relies on it."""
     yield from EVERY_MESSAGE
     yield from MESSAGES[it.lti("message_type")]
-
-
-ALGORITHM = "RS256"
-LONGEST_TOKEN = 64 * 1024
-
-_jws = jwt.PyJWS(algorithms=[ALGORITHM])
 
 
 def verify(token: str, registration: Registration, state: State, key_sets: KeySets, now: datetime) -> Mapping[str, Any]:

@@ -1,10 +1,10 @@
-"""Line items of AGS 2.0: the columns of a platform's gradebook, found, read, made and changed (facts: lti.md §8).
+"""Line items of AGS 2.0, found, read, made and changed, and the results that they hold (lti.md §8).
 
-Results of AGS 2.0: what the platform itself holds for one person in one line item (facts: lti.md §8).
+A line item is a column of a platform's gradebook; a result is what the platform itself holds in it for one person.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -26,6 +26,10 @@ LONGEST_TAG = 50
 # What we read of a platform's; Moodle allows more than 255.
 LONGEST_TEXT = 2048
 GONE = (404, 410)
+RESULT_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/result.readonly"
+# No gradebook shows larger numbers, and shares of them mean nothing.
+LARGEST = 1e9
+RESULTS_TYPE = "application/vnd.ims.lis.v2.resultcontainer+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,15 @@ def find_line_items(
         line_items_url,
         accept=LINE_ITEMS_TYPE,
     )
-    listed = chain.from_iterable(pages(api, question, _read_items))
+
+    def read(reply: Reply) -> list[LineItem]:
+        _verify_answered(reply)
+        try:
+            return [_item(each) for each in read_list(read_json(reply))]
+        except UnreadableError as error:
+            raise _unreadable(reply) from error
+
+    listed = chain.from_iterable(pages(api, question, read))
     return [item for item in listed if all(getattr(item, name) == value for name, value in filters.items())]
 
 
@@ -133,7 +145,12 @@ def change_line_item(
     document = {**present.document, **{name: value for name, value in changes.items() if value is not None}}
     if document == present.document:
         return present
-    return api.fetch(_sending(registration_id, "PUT", item.url, document), _after_change(document))
+
+    def read(reply: Reply) -> LineItem:
+        """Some platforms answer a change with an empty body: then it is as it was sent."""
+        return _read_item(reply) if reply.body.strip() or not reply.is_ok else _item(document)
+
+    return api.fetch(_sending(registration_id, "PUT", item.url, document), read)
 
 
 def _reading(offered: Collection[str]) -> str:
@@ -153,23 +170,6 @@ def _sending(registration_id: int, method: str, url: str, document: Mapping[str,
         LINE_ITEM_TYPE,
         json.dumps(document).encode(),
     )
-
-
-def _after_change(sent: Mapping[str, Any]) -> Callable[[Reply], LineItem]:
-    """Some answer a change with nothing: then it is as it was sent."""
-
-    def read(reply: Reply) -> LineItem:
-        return _read_item(reply) if reply.body.strip() or not reply.is_ok else _item(sent)
-
-    return read
-
-
-def _read_items(reply: Reply) -> list[LineItem]:
-    _verify_answered(reply)
-    try:
-        return [_item(each) for each in read_list(read_json(reply))]
-    except UnreadableError as error:
-        raise _unreadable(reply) from error
 
 
 def _read_item(reply: Reply) -> LineItem:
@@ -241,12 +241,6 @@ def _wrong(message: str) -> BadInput:
     return BadInput("line_item_wrong", message, "Change it in the programme.")
 
 
-RESULT_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/result.readonly"
-# What no gradebook shows; shares of such numbers are none.
-LARGEST = 1e9
-RESULTS_TYPE = "application/vnd.ims.lis.v2.resultcontainer+json"
-
-
 @dataclass(frozen=True, slots=True)
 class Result:
     """One person's result; `given` None: no grade. The maximum is the platform's own, None where it does not say."""
@@ -292,9 +286,7 @@ def _read_page(reply: Reply) -> list[Result]:
     """A list of results; a platform that is asked for one person may answer with that one alone."""
     if not reply.is_ok:
         raise PlatformRefused(
-            "results_refused",
-            "The platform does not let the tool read grades here.",
-            answered=reply.status,
+            "results_refused", "The platform does not let the tool read grades here.", answered=reply.status
         )
     try:
         document = read_json(reply)

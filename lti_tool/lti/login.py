@@ -1,17 +1,14 @@
-"""The login that comes before a launch (OpenID Connect third-party initiated login; facts: lti.md §2).
+"""The login that comes before a launch: OpenID Connect third-party initiated login (lti.md §2).
 
-A login writes nothing: `state` is a signed value that carries the registration, both hints and the nonce. It is bound
-to the browser by a cookie of its own, so parallel tabs do not disturb each other and a state that comes back from
-another browser is refused (login CSRF). Where the browser keeps no cookie in the frame, `cookie_ladder` says how the
-launch goes on: by what the platform's storage kept, or in a new tab.
+A login writes nothing: `state` is a signed value that carries the registration, both hints and the nonce. A cookie of
+its own binds it to the browser, so parallel tabs do not disturb each other and a state that comes back from another
+browser is refused (login CSRF).
 
-Used nonces: each is consumed once, by a unique insert in its launch's own transaction (lti.md LA-1, LA-7).
+Where the browser keeps no cookie in the frame, the launch goes on by a ladder of three rungs, best first (lti.md §12):
+the login's partitioned cookie; a value that the platform keeps for us in its own page, if it offered that at the login;
+the same login once more in a new tab, where cookies are first-party. `next_step` decides on which rung a launch stands.
 
-PURE. The cookie ladder: how a launch is known to come back to the browser that began its login (facts: lti.md §12).
-
-Three rungs, best first: the login's partitioned cookie; a value that the platform keeps for us in its own page, if it
-offered that at the login; the same login once more in a new tab, where cookies are first-party. Which rung a launch
-stands on, and what comes next, is decided here and nowhere else.
+Nonces are consumed once, by a unique insert in the launch's own transaction (lti.md LA-1, LA-7).
 """
 
 import hmac
@@ -32,6 +29,28 @@ from lti_tool.lti.claims import is_plain_text
 from lti_tool.lti.registration import Registration, Registrations, origin
 from lti_tool.signing import SignatureExpired, SignatureWrong, digest, load, sign
 from lti_tool.tables.browser_sessions import used_nonces
+
+LIFETIME = timedelta(minutes=10)
+ANY_COOKIE = "__Host-gatehouse"
+COOKIE_PREFIX = f"{ANY_COOKIE}-state-"
+LOGIN_PATH, LAUNCH_PATH = "/lti/login", "/lti/launch"
+PURPOSE = "state"
+
+REOPEN = "Go back to your course and open this unit again."
+CONTINUE = "Continue in a new tab."
+
+# No address of ours holds a blank, a control character or a backslash.
+TRICKS = re.compile(r"[\x00-\x20\\\x7f]")
+
+# Parameter → its longest value.
+REQUIRED = {"iss": 255, "login_hint": 2048, "target_link_uri": 2048}
+OPTIONAL = {"client_id": 255, "lti_message_hint": 4096}
+
+# The frame that keeps things for tools: "_parent", or the name of a frame beside ours.
+STORAGE_TARGET = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+# Nonces are forgotten in batches, this long after their state can no longer come back.
+KEPT = timedelta(hours=1)
 
 
 class Cookie(Enum):
@@ -82,26 +101,6 @@ def next_step(cookie: Cookie, *, others: bool, offered: bool, stored: Stored) ->
         return Step.REFUSE_FOREIGN
     # What is said to come from a storage that nobody offered counts for nothing.
     return _BY_STORAGE[stored] if offered else Step.OFFER_TAB
-
-
-LIFETIME = timedelta(minutes=10)
-ANY_COOKIE = "__Host-gatehouse"
-COOKIE_PREFIX = f"{ANY_COOKIE}-state-"
-LOGIN_PATH, LAUNCH_PATH = "/lti/login", "/lti/launch"
-PURPOSE = "state"
-
-REOPEN = "Go back to your course and open this unit again."
-CONTINUE = "Continue in a new tab."
-
-# No address of ours holds a blank, a control character or a backslash.
-TRICKS = re.compile(r"[\x00-\x20\\\x7f]")
-
-# Parameter → its longest value.
-REQUIRED = {"iss": 255, "login_hint": 2048, "target_link_uri": 2048}
-OPTIONAL = {"client_id": 255, "lti_message_hint": 4096}
-
-# The frame that keeps things for tools: "_parent", or the name of a frame beside ours.
-STORAGE_TARGET = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +214,13 @@ def climb(
     been asked. It counts only when `sender`, the page's origin as the browser tells it, is our own. Raises NewTab
     `cookie_missing`, `storage_silent` or `storage_wrong`, or RefusedLaunch `state_foreign`.
     """
+    given = cookies.get(state.cookie)
+    if given is None:
+        cookie = Cookie.ABSENT
+    else:
+        cookie = Cookie.RIGHT if _is_same(given, _cookie_value(site, state)) else Cookie.WRONG
     step = next_step(
-        _came_back(cookies.get(state.cookie), _cookie_value(site, state)),
+        cookie,
         others=any(name.startswith(ANY_COOKIE) for name in cookies),
         offered=state.storage_target is not None,
         stored=_given_back(site, state, stored, sender),
@@ -232,12 +236,6 @@ def target_foreign() -> RefusedLaunch:
         "The learning platform asked for a page that is not part of this tool.",
         "Tell the people who run the course: the unit's launch URL (target link) does not belong to Gatehouse.",
     )
-
-
-def _came_back(given: str | None, expected: str) -> Cookie:
-    if given is None:
-        return Cookie.ABSENT
-    return Cookie.RIGHT if _is_same(given, expected) else Cookie.WRONG
 
 
 def _given_back(site: Site, state: State, given: str | None, sender: str | None) -> Stored:
@@ -337,10 +335,6 @@ def _cookie_value(site: Site, state: State) -> str:
 def _stored_value(site: Site, state: State) -> str:
     """Another value than the cookie's: scripts and the platform get to see this one, and it stands for no cookie."""
     return digest(site.secret_key, "state in platform storage", state.nonce)
-
-
-# Nonces are forgotten in batches, this long after their state can no longer come back.
-KEPT = timedelta(hours=1)
 
 
 def use(connection: Connection, nonce: str, expires_at: datetime) -> None:

@@ -1,6 +1,6 @@
-"""Names and Role Provisioning Services 2.0: who is in a course, page by page (facts: lti.md §7).
+"""Names and Role Provisioning Services 2.0: who is in a course, page by page (lti.md §7).
 
-Course Groups Service 1.0: the names of a course's groups; who is in one is told by the roster (lti.nrps).
+With it Course Groups Service 1.0: the names of a course's groups. The roster says who is in which group.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +19,8 @@ ROSTER_SCOPE = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership
 ROSTER_TYPE = "application/vnd.ims.lti-nrps.v2.membershipcontainer+json"
 # Open edX refuses a course that is larger than the site allows with a 403 that says so (openedx.md §7).
 ABOVE_LIMIT = b"above_response_limit"
+GROUPS_SCOPE = "https://purl.imsglobal.org/spec/lti-gs/scope/contextgroup.readonly"
+GROUPS_TYPE = "application/vnd.ims.lti-gs.v1.contextgroupcontainer+json"
 # Course Groups Service 1.0: asked for by this parameter, told in this list of each member (unverified).
 GROUPS_PARAMETER = "groups"
 GROUPS_FIELD, GROUP_ID_FIELD = "group_enrollments", "group_id"
@@ -87,7 +89,16 @@ def _question(registration_id: int, url: str, subject: str) -> Question:
 
 
 def _read_page(asked_url: str, reply: Reply) -> RosterPage:
-    _verify_answered(reply)
+    if reply.status == 403 and ABOVE_LIMIT in reply.body:
+        raise PlatformRefused(
+            "above_response_limit",
+            "The course has more members than the platform lists at once, and it does not list them in parts.",
+            answered=reply.status,
+        )
+    if not reply.is_ok:
+        raise PlatformRefused(
+            "roster_refused", "The platform does not give this course's roster to the tool.", answered=reply.status
+        )
     try:
         document = read_json(reply)
         if not isinstance(document, dict):
@@ -102,54 +113,27 @@ def _read_page(asked_url: str, reply: Reply) -> RosterPage:
     return RosterPage(members, differences_url if is_theirs else None)
 
 
-def _verify_answered(reply: Reply) -> None:
-    if reply.status == 403 and ABOVE_LIMIT in reply.body:
-        raise PlatformRefused(
-            "above_response_limit",
-            "The course has more members than the platform tells at once, and it does not tell them in parts.",
-            answered=reply.status,
-        )
-    if not reply.is_ok:
-        raise PlatformRefused(
-            "roster_refused",
-            "The platform does not give this course's roster to the tool.",
-            answered=reply.status,
-        )
-
-
 def _member(entry: dict[str, Any]) -> Member:
-    """lti.md NR-2: `user_id` and `roles` are promised; a missing status means Active, an unknown one is not Active."""
-    status = entry.get("status")
+    """lti.md NR-2: `user_id` and `roles` are promised; a missing status means Active, an unknown one is not Active.
+
+    A role that is no plain text gives nothing (lti.md RO-4), an address that was cut is none, and groups that cannot be
+    read are left out: none of these costs the course its roster.
+    """
+    status, roles, email = entry.get("status"), entry.get("roles") or [], entry.get("email")
+    if not isinstance(roles, list):
+        raise UnreadableError
+    parts = (shown(entry.get("given_name")), shown(entry.get("family_name")))
     return Member(
         user_id=read_id(entry.get("user_id")),
-        roles=_roles(entry.get("roles")),
+        roles=tuple(each for each in roles if is_plain_text(each, LONGEST_ID)),
         status=STATUSES.get(str(status).lower(), "Inactive") if status else "Active",
-        name=_name(entry),
-        email=_email(entry.get("email")),
+        name=shown(entry.get("name")) or shown(" ".join(part for part in parts if part)),
+        email=email.strip() or None if isinstance(email, str) and is_plain_text(email, LONGEST_SHOWN) else None,
         group_ids=_group_ids(entry.get(GROUPS_FIELD)),
     )
 
 
-def _roles(value: Any) -> tuple[str, ...]:
-    """lti.md RO-4: a role that nobody could know gives nothing, and must not cost the course its roster."""
-    listed = [] if value is None else value
-    if not isinstance(listed, list):
-        raise UnreadableError
-    return tuple(each for each in listed if is_plain_text(each, LONGEST_ID))
-
-
-def _name(entry: dict[str, Any]) -> str | None:
-    parts = (shown(entry.get("given_name")), shown(entry.get("family_name")))
-    return shown(entry.get("name")) or shown(" ".join(part for part in parts if part))
-
-
-def _email(value: Any) -> str | None:
-    """An address that was cut is none."""
-    return value.strip() or None if isinstance(value, str) and is_plain_text(value, LONGEST_SHOWN) else None
-
-
 def _group_ids(value: Any) -> tuple[str, ...]:
-    """What cannot be read of groups is left out: the roster does not depend on it."""
     found = []
     for each in value if isinstance(value, list) else []:
         try:
@@ -157,10 +141,6 @@ def _group_ids(value: Any) -> tuple[str, ...]:
         except UnreadableError:
             continue
     return tuple(found)
-
-
-GROUPS_SCOPE = "https://purl.imsglobal.org/spec/lti-gs/scope/contextgroup.readonly"
-GROUPS_TYPE = "application/vnd.ims.lti-gs.v1.contextgroupcontainer+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +169,11 @@ def _read_group_page(reply: Reply) -> Iterable[Group]:
         document = read_json(reply)
         if not isinstance(document, dict):
             raise UnreadableError
-        return [_group(read_id(each.get("id")), each.get("name")) for each in read_list(document.get("groups"))]
+        listed = [(read_id(each.get("id")), shown(each.get("name"))) for each in read_list(document.get("groups"))]
+        return [Group(group_id, name or group_id) for group_id, name in listed]
     except UnreadableError as error:
         raise PlatformRefused(
             "groups_unreadable",
             "The platform's groups are not as the Course Groups Service describes them.",
             answered=reply.status,
         ) from error
-
-
-def _group(group_id: str, name: object) -> Group:
-    return Group(group_id, shown(name) or group_id)

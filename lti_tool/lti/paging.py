@@ -1,12 +1,13 @@
-"""Lists that come in pages: `Link` headers as platforms really write them, followed as they are (lti.md NR-3, NR-4).
+"""Answers of platforms' services: lists that come in pages, and JSON bodies that are read without trust.
 
-Bodies of services' answers: JSON that may be of any shape, read without trust.
+`Link` headers are taken as platforms really write them and followed as they are (lti.md NR-3, NR-4).
 """
 
 import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -29,28 +30,51 @@ _RELATION = re.compile(rf";\s*rel\s*=\s*(?:[{_QUOTES}]([^{_QUOTES}]*)[{_QUOTES}]
 
 
 def pages(api: PlatformApi, question: Question, read: Callable[[Reply], Page]) -> Iterator[Page]:
-    """What `read` makes of each page, from the question's to the last; each is asked for when it is wanted.
+    """What `read` makes of each page, from the question's to the last; each is fetched when it is wanted.
 
     Raises what `PlatformApi.fetch` does, and PlatformRefused `next_link_foreign` (the next page is on another host or
     scheme), `pages_in_circle` or `pages_endless`.
     """
-    asked = {question.url}
-    following: str | None = question.url
-    while following is not None:
-        asked.add(following)
-        here = replace(question, url=following)
-        page, following = api.fetch(here, _with_next(here.url, asked, read))
+    asked: set[str] = set()
+    url: str | None = question.url
+
+    def read_with_next(reply: Reply) -> tuple[Page, str | None]:
+        assert url is not None
+        page, following = read(reply), link(reply, "next", url)
+        if following is None:
+            return page, None
+        if not is_same_origin(following, url):
+            message = "The platform says that its list goes on at another host, where no access token is sent."
+            raise PlatformRefused("next_link_foreign", message, answered=reply.status)
+        if following in asked:
+            message = "The platform's list leads back to its own pages."
+            raise PlatformRefused("pages_in_circle", message, answered=reply.status)
+        if len(asked) >= MOST_PAGES:
+            raise PlatformRefused("pages_endless", "The platform's list has no end.", answered=reply.status)
+        return page, following
+
+    while url is not None:
+        asked.add(url)
+        page, url = api.fetch(replace(question, url=url), read_with_next)
         yield page
 
 
 def link(reply: Reply, relation: str, base: str) -> str | None:
     """The address of this relation in the `Link` header; a relative one is completed from `base`, any other is left as
     it is. None without one."""
-    for found in _LINK.finditer(_readable(reply.headers.get("Link") or "")):
-        if relation in _relations(found[2]):
+    header = reply.headers.get("Link") or ""
+    with suppress(UnicodeError):  # a header is read as Latin-1; Moodle's is UTF-8
+        header = header.encode("latin-1").decode("utf-8")
+    for found in _LINK.finditer(header):
+        names = " ".join((quoted or bare).strip(_QUOTES) for quoted, bare in _RELATION.findall(found[2]))
+        if relation in names.lower().split():
             # Moodle writes the header as if it were HTML.
             address = found[1].strip().replace("&amp;", "&")
-            return address if _is_absolute(address) else urljoin(base, address)
+            try:
+                is_absolute = bool(urlsplit(address).scheme)
+            except ValueError:
+                is_absolute = True  # no web address: refused as one of another host
+            return address if is_absolute else urljoin(base, address)
     return None
 
 
@@ -59,62 +83,18 @@ def is_same_origin(url: str, first: str) -> bool:
     return origin(url) is not None and origin(url) == origin(first)
 
 
-def _with_next(here: str, asked: set[str], read: Callable[[Reply], Page]) -> Callable[[Reply], tuple[Page, str | None]]:
-    def both(reply: Reply) -> tuple[Page, str | None]:
-        page = read(reply)
-        following = link(reply, "next", here)
-        if following is not None:
-            _verify_next(following, here, asked, reply.status)
-        return page, following
-
-    return both
-
-
-def _verify_next(following: str, here: str, asked: set[str], status: int) -> None:
-    if not is_same_origin(following, here):
-        raise PlatformRefused(
-            "next_link_foreign",
-            "The platform says that its list goes on at another host, where no access token is sent.",
-            answered=status,
-        )
-    if following in asked:
-        raise PlatformRefused("pages_in_circle", "The platform's list leads back to its own pages.", answered=status)
-    if len(asked) >= MOST_PAGES:
-        raise PlatformRefused("pages_endless", "The platform's list has no end.", answered=status)
-
-
-def _relations(parameters: str) -> list[str]:
-    """The relation types of one link, in lower case; several may stand in one pair of quotes."""
-    return [
-        name
-        for quoted, bare in _RELATION.findall(parameters)
-        for name in (quoted or bare).strip(_QUOTES).lower().split()
-    ]
-
-
-def _readable(header: str) -> str:
-    """A header is read byte by byte as Latin-1; Moodle's is UTF-8."""
-    try:
-        return header.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return header
-
-
-def _is_absolute(address: str) -> bool:
-    try:
-        return bool(urlsplit(address).scheme)
-    except ValueError:
-        return True  # no web address: refused as one of another host
-
-
 class UnreadableError(Exception):
     """The body is not what the specification says."""
 
 
 def read_json(reply: Reply) -> Any:
     """The body as JSON, whatever its media type says. Raises UnreadableError; NaN and Infinity are no JSON."""
+
+    def refuse(constant: str) -> float:
+        raise ValueError(constant)
+
     try:
-        return json.loads(reply.body, parse_constant=_refuse)
+        return json.loads(reply.body, parse_constant=refuse)
     except (ValueError, RecursionError):
         raise UnreadableError from None
 
@@ -160,7 +140,3 @@ def shown(value: Any) -> str | None:
     if not isinstance(value, str) or not is_plain_text(value[:LONGEST_SHOWN], LONGEST_SHOWN):
         return None
     return value[:LONGEST_SHOWN].strip() or None
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(constant)
