@@ -30,6 +30,8 @@ LINT := $(call stamp,.venv-lint,requirements/lint.txt)
 SANDBOX := $(call stamp,.venv-sandbox,requirements/sandbox.txt)
 BENCH := $(call stamp,.venv-bench,requirements/bench.txt)
 
+# Tests start hundreds of processes: none shall compile anew what another one has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST = .venv-test/bin/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
 
 SIDE_BY_SIDE_MAKE = $(MAKE) --no-print-directory --jobs SIDE_BY_SIDE=yes
@@ -37,7 +39,7 @@ SIDE_BY_SIDE_MAKE = $(MAKE) --no-print-directory --jobs SIDE_BY_SIDE=yes
 # $(1) folder. uv where there is one: it takes seconds where pip takes a minute.
 ifneq ($(shell command -v uv),)
 make_environment = uv venv --quiet --clear --python "$(PYTHON)" $(1)
-INSTALL = uv pip install --quiet --python $(1)/bin/python
+INSTALL = uv pip install --quiet --compile-bytecode --python $(1)/bin/python
 else
 make_environment = "$(PYTHON)" -m venv --clear $(1)
 INSTALL = $(1)/bin/python -m pip install -qq --disable-pip-version-check --no-input
