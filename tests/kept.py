@@ -6,9 +6,13 @@ from typing import Any, ClassVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import Connection, Table, func, insert, null, select
 from werkzeug.routing import Rule
 
+from lti_tool.tables import metadata
+
 KEYS = 16
+Rows = dict[Table, list[dict[str, Any]]]
 
 
 class KeptTemplates(BytecodeCache):
@@ -55,3 +59,27 @@ class KeptKeys:
             if number == len(self._keys):
                 self._keys.append(generate_private_key(public_exponent=public_exponent, key_size=key_size))
             return self._keys[number]
+
+
+class KeptRows:
+    """What something wrote into a database, to be put into another one that holds what that one held before."""
+
+    def __init__(self, before: Rows, after: Rows) -> None:
+        self._rows = {table: [row for row in rows if row not in before[table]] for table, rows in after.items()}
+
+    def put(self, connection: Connection) -> None:
+        for table, rows in self._rows.items():
+            for row in rows:
+                # A None would be a JSON column's own null.
+                values = {name: null() if value is None else value for name, value in row.items()}
+                connection.execute(insert(table).values(values))
+            column = table.autoincrement_column
+            if rows and column is not None and connection.dialect.name == "postgresql":
+                sequence = func.pg_get_serial_sequence(table.name, column.name)
+                connection.execute(select(func.setval(sequence, rows[-1][column.name])))
+
+
+def rows_of(connection: Connection) -> Rows:
+    """Every row of every table."""
+    queries = {table: select(table).order_by(*table.primary_key) for table in metadata.sorted_tables}
+    return {table: [*map(dict, connection.execute(query).mappings())] for table, query in queries.items()}

@@ -154,8 +154,8 @@ def _answers(folder: Path) -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Fast shutdown: sessions are ended, the server leaves; killed if it does not."""
-    process.send_signal(signal.SIGINT)
+    """Immediate shutdown, since nothing of it is kept; killed if it does not leave."""
+    process.send_signal(signal.SIGQUIT)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -30,8 +30,12 @@ class Module:
         """Its docstring; empty if it has none."""
         return ast.get_docstring(self.tree) or ""
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        return tuple(ast.walk(self.tree))
+
     def all(self, kind: type[ast.AST]) -> Iterator[ast.AST]:
-        return (node for node in ast.walk(self.tree) if isinstance(node, kind))
+        return (node for node in self.nodes if isinstance(node, kind))
 
 
 @dataclass(frozen=True)

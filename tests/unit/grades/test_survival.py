@@ -17,6 +17,7 @@ from lti_tool.grades.delivery import Sender, claim_due
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.scores import scores
 from tests.clock import TestClock
+from tests.profiles import portion
 from tests.training_day import MODULE, stay
 
 STEPS = 300
@@ -168,7 +169,7 @@ class World:
 
 
 @pytest.mark.databases("sqlite")
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(portion(6)))
 @pytest.mark.parametrize("kind", ["openedx", "moodle", "generic", "silent"])
 def test_the_ledger_survives(course_on, kind, seed):
     world = World(course_on(kind, people=2), seed)

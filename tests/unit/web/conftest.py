@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.settlement import settle
@@ -14,7 +15,10 @@ from lti_tool.db import Database
 from lti_tool.gates import equivalency
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.programme.versions import Published
+from lti_tool.tables.platforms import registrations
+from lti_tool.tables.programme import programme_versions
 from lti_tool.web.session import COOKIE, start
+from tests.kept import KeptRows, rows_of
 from tests.training_day import (
     FIVE,
     WHOLE_DAY,
@@ -53,6 +57,27 @@ class TrainingDay:
 
 @pytest.fixture
 def happened(database: Database, published: Published, now: datetime) -> TrainingDay:
+    """It happens once for all tests that have the same programme, and is then put into each one's database."""
+    with database.read() as connection:
+        digest = connection.execute(select(programme_versions.c.digest)).scalar_one()
+    if digest in _happened:
+        day, rows = _happened[digest]
+        with database.write() as connection:
+            rows.put(connection)
+        return day
+    with database.read() as connection:
+        before = rows_of(connection)
+    assert not before[registrations], "a day is kept with the numbers of an empty database"
+    day = happen(database, published, now)
+    with database.read() as connection:
+        _happened[digest] = day, KeptRows(before, rows_of(connection))
+    return day
+
+
+_happened: dict[str, tuple[TrainingDay, KeptRows]] = {}
+
+
+def happen(database: Database, published: Published, now: datetime) -> TrainingDay:
     with database.write() as connection:
         platform = add_platform(connection, now)
         place = add_place(connection, platform, now)
