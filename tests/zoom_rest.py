@@ -1,8 +1,7 @@
 """The sandbox's Zoom for tests, served on loopback with the webhook of a tool that takes everything."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,10 +15,10 @@ from sandbox.zoom.account import Account
 from sandbox.zoom.app import Stage, create_player
 from sandbox.zoom.player import Player
 from sandbox.zoom.rest_answers import Credentials, Rest
+from tests.waiting import until
 
 SECRET = "the secret of the player"
 CREDENTIALS = Credentials()
-PATIENCE_SECONDS = 30
 
 
 @dataclass
@@ -51,10 +50,7 @@ class ServedZoom:
     def play(self, plan: Mapping[str, Any]) -> str:
         """Play a day to its end; the uuid of its first instance."""
         assert self.post("/play", plan).status_code == 202
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.stage.player.report()["state"] != "ended":
-            assert time.monotonic() < deadline, "the day did not end"
-            time.sleep(0.02)
+        until(lambda: self.stage.player.report()["state"] == "ended")
         (instance,) = self.rest.account.instances_of(str(plan["meeting_id"]))[-1:]
         return instance["uuid"]
 
@@ -102,12 +98,3 @@ def _served(app: Flask) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def until(ask: Callable[[], Any]) -> Any:
-    """The first true answer."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return answer

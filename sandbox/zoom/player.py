@@ -17,8 +17,9 @@ from sandbox.zoom.training_day import Event, arrivals, encode, signed
 
 SENDERS = 4
 ANSWER_SECONDS = 10
-# Zoom comes again after 5, 25 and 85 minutes; here after as many seconds, with a few more for a tool that restarts.
-RETRY_AFTER = (1, 2, 4, 8, 16)
+# Zoom comes again after 5, 25 and 85 minutes. Here it comes after seconds, and for five minutes: how long a tool takes
+# to start again is a matter of the machine.
+RETRY_AFTER = (1, 2, *(4,) * 75)
 CHALLENGE = {"event": "endpoint.url_validation", "event_ts": 0, "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}
 
 

@@ -1,7 +1,7 @@
 """Real chromium before a stage: the genuine Open edX consumer at `localhost`, the tool in its frame at `127.0.0.1`.
 
 To the browser these are two sites, so the tool's cookies are third-party cookies. There is one stage for all tests of
-this folder; the story is told on it first, and what comes after finds its day played (or plays it, when run alone).
+this folder that run in one process, in any order: whoever needs the day played finds it played, or plays it.
 """
 
 from collections.abc import Callable, Iterator

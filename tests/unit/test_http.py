@@ -258,26 +258,32 @@ def dripping(request: pytest.FixtureRequest) -> Iterator[int]:
         thread.join()
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def test_an_answer_that_drips_is_given_up_when_its_time_is_over(dripping: int) -> None:
     http = Http(allow_private_addresses=True, answer_seconds=0.5)
-    began = time.monotonic()
-    with pytest.raises(NoAnswer):
+    with pytest.raises(NoAnswer) as given_up:
         http.request("GET", f"http://127.0.0.1:{dripping}/")
-    assert 0.4 < time.monotonic() - began < 2
+    assert any(isinstance(each, TimeoutError) for each in causes(given_up.value))
 
 
 def test_a_name_whose_look_up_hangs_is_given_up_when_its_time_is_over() -> None:
-    over = threading.Event()
+    over, answered = threading.Event(), []
 
     def resolve(name: str, port: int) -> list[str]:
-        over.wait(30)
+        over.wait(60)
+        answered.append(name)
         return ["93.184.216.34"]
 
-    began = time.monotonic()
     with pytest.raises(NoAnswer):
         Http(resolve=resolve, lookup_seconds=0.3).request("GET", URL)
+    assert answered == []
     over.set()
-    assert time.monotonic() - began < 3
 
 
 def test_nobody_there_gives_no_answer() -> None:

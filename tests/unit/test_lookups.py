@@ -1,7 +1,6 @@
 """Look-ups of names that may hang: nobody waits for them for ever, and they do not pile up."""
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,13 +16,15 @@ class Hanging:
     def __init__(self) -> None:
         self.over = threading.Event()
         self.asked: list[str] = []
+        self.answered: list[str] = []
 
     def __call__(self, name: str, port: int) -> list[str]:
         self.asked.append(name)
         if name.startswith("hanging"):
-            self.over.wait(30)
+            self.over.wait(60)
         if name.startswith("nobody"):
             raise OSError("no such name")
+        self.answered.append(name)
         return [ADDRESS]
 
 
@@ -50,10 +51,9 @@ def test_a_name_that_does_not_exist_is_told(resolver: Hanging) -> None:
 
 
 def test_a_look_up_that_hangs_is_left_behind(resolver: Hanging) -> None:
-    began = time.monotonic()
     with pytest.raises(TimeoutError):
         BoundedLookups(resolver, seconds=0.2)("hanging.example.org", 443)
-    assert time.monotonic() - began < 2
+    assert resolver.answered == []
 
 
 def test_it_hangs_once_for_each_name(resolver: Hanging) -> None:

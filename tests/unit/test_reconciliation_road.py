@@ -1,6 +1,5 @@
 """From the end of a class to reconciled, awarded and locked: the whole road, on the tool's own worker."""
 
-import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -28,6 +27,7 @@ from tests.clock import TestClock
 from tests.conftest import DEMO_PROGRAMME
 from tests.reporting_zoom import ReportingZoom, with_credentials
 from tests.training_day import add_licence
+from tests.waiting import until
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
 from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
@@ -296,10 +296,8 @@ def test_while_zoom_takes_its_time_over_a_report_the_inbox_is_read(
 
     def take_time() -> None:
         deliver(house, [first])
-        ends = time.monotonic() + 30
-        while not is_taken() and time.monotonic() < ends:
-            time.sleep(0.02)
-        taken.append(is_taken())
+        until(is_taken)
+        taken.append(True)
 
     zoom.meanwhile.append(take_time)
     pass_time(worker, clock, 0, 5)

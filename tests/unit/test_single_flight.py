@@ -1,7 +1,6 @@
 """Work that several threads want at once."""
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,25 +19,28 @@ def test_work_of_one_thread_is_just_done(flight: SingleFlight[str, int]) -> None
 
 
 def test_several_threads_get_what_one_of_them_brings(flight: SingleFlight[str, int]) -> None:
-    go_on, came, done = threading.Event(), threading.Semaphore(0), []
+    go_on, done = threading.Event(), []
+    looked_up = threading.Semaphore(0)
+
+    class Key(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            looked_up.release()
+            return super().__hash__()
 
     def work() -> int:
-        go_on.wait(10)
+        go_on.wait(60)
         done.append(1)
         return len(done)
 
-    def come() -> int:
-        came.release()
-        return flight.run("a", work, wait_seconds=10)
-
     with ThreadPoolExecutor(4) as pool:
-        coming = [pool.submit(come) for _ in range(4)]
-        for _ in range(4):
-            came.acquire(timeout=10)
-        time.sleep(0.2)  # the last of them has said that it comes, and is about to wait
-        assert flight.run("b", lambda: 7, wait_seconds=10) == 7, "another key waits for nobody"
+        coming = [pool.submit(flight.run, Key("a"), work, wait_seconds=60) for _ in range(4)]
+        for _ in range(5):  # each of them looks for it, and the first one puts it there
+            assert looked_up.acquire(timeout=60)
+        assert flight.run("b", lambda: 7, wait_seconds=60) == 7, "another key waits for nobody"
         go_on.set()
-        assert [each.result(10) for each in coming] == [1] * 4
+        assert [each.result(60) for each in coming] == [1] * 4
 
 
 def test_who_waits_does_not_wait_for_ever(flight: SingleFlight[str, int]) -> None:
@@ -47,16 +49,16 @@ def test_who_waits_does_not_wait_for_ever(flight: SingleFlight[str, int]) -> Non
 
     def work() -> int:
         started.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return 1
 
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(flight.run, "a", work, wait_seconds=10)
-        started.wait(10)
+        first = pool.submit(flight.run, "a", work, wait_seconds=60)
+        started.wait(60)
         with pytest.raises(TimeoutError):
             flight.run("a", work, wait_seconds=0.05)
         go_on.set()
-        assert first.result(10) == 1
+        assert first.result(60) == 1
 
 
 def test_a_failure_is_everybodys_and_over(flight: SingleFlight[str, int]) -> None:

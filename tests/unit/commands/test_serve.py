@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from sandbox.ports import free_port
 from tests.conftest import DEMO_PROGRAMME, FIELD_KEY, ZOOM_SECRET
 from tests.postgres import Postgres
 from tests.serving import STOP_SECONDS, serving, started
+from tests.waiting import until
 from zoom_adapter.signature import sign
 
 # Python runs this before anything else. At the first audit event of this name in the web process (or in its parent,
@@ -76,13 +76,6 @@ def headers() -> dict[str, str]:
     return {"x-zm-request-timestamp": timestamp, "x-zm-signature": sign(ZOOM_SECRET, timestamp, BODY)}
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return holds()
-
-
 def test_the_worker_inside_reads_what_zoom_delivers_and_sigterm_ends_both_with_zero(
     environment: dict[str, str], tmp_path: Path, database: Database
 ) -> None:
@@ -92,7 +85,7 @@ def test_the_worker_inside_reads_what_zoom_delivers_and_sigterm_ends_both_with_z
 
     with serving(environment, tmp_path) as served:
         assert served.post("/zoom/webhook", BODY, headers()) == 204
-        assert eventually(is_taken)
+        until(is_taken)
         children = served.children()
         assert len(children) == 1
         assert served.stop() == 0
@@ -120,7 +113,7 @@ def test_sigterm_lets_a_request_in_flight_finish(environment: dict[str, str], tm
         browser.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
         assert browser.recv(4096).startswith(b"HTTP/1.1 100")  # it is being answered
         served.process.send_signal(signal.SIGTERM)
-        assert eventually(lambda: not is_answering(served.port))
+        until(lambda: not is_answering(served.port))
         browser.sendall(BODY)
         assert browser.recv(4096).startswith(b"HTTP/1.1 204")
         assert served.process.wait(STOP_SECONDS) == 0
@@ -145,7 +138,7 @@ def test_a_web_process_whose_parent_was_killed_ends_itself(environment: dict[str
     with serving(environment, tmp_path) as served:
         (child,) = served.children()
         served.stop(signal.SIGKILL)
-        assert eventually(lambda: not is_running(child))
+        until(lambda: not is_running(child))
 
 
 @pytest.mark.databases("sqlite")
@@ -153,8 +146,8 @@ def test_a_web_process_that_was_killed_is_replaced(environment: dict[str, str], 
     with serving(environment, tmp_path) as served:
         (child,) = served.children()
         os.kill(child, signal.SIGKILL)
-        assert eventually(lambda: served.children() not in ([], [child]))
-        assert eventually(lambda: is_answering(served.port))
+        until(lambda: served.children() not in ([], [child]))
+        until(lambda: is_answering(served.port))
         assert served.stop() == 0
 
 
@@ -200,7 +193,7 @@ def test_a_postgresql_that_was_not_migrated_is_not_served(
 def test_a_worker_in_its_own_process_ends_with_zero_on_sigterm(environment: dict[str, str], tmp_path: Path) -> None:
     said = tmp_path / "said"
     with started(environment, said, "worker") as process:
-        assert eventually(lambda: '"working"' in said.read_text())
+        until(lambda: '"working"' in said.read_text())
         process.send_signal(signal.SIGTERM)
         assert process.wait(STOP_SECONDS) == 0
 

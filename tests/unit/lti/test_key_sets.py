@@ -129,13 +129,13 @@ def test_nobody_waits_long_for_the_fetch_of_another_launch(key_sets: KeySets, wi
 
     def hang(_request: Any) -> tuple[int, dict[str, str], str]:
         begun.set()
-        answer.wait(10)
+        answer.wait(60)
         return 200, {}, json.dumps({"keys": [PLATFORM.jwk()]})
 
     wire.add_callback(responses.GET, PLATFORM.key_set_url, hang)
     first = threading.Thread(target=key_sets.key, args=(REGISTRATION, "key-1"))
     first.start()
-    begun.wait(10)
+    begun.wait(60)
     assert code(key_sets) == "key_set_unreachable"
     answer.set()
     first.join()

@@ -128,13 +128,16 @@ def test_fifty_copies_at_the_same_moment_leave_one_row(door: Door) -> None:
 
 
 def test_a_whole_day_fifty_times_at_once_is_kept_once_and_sealed_once(
-    door: Door, database: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+    door: Door, database: Database, now: datetime
 ) -> None:
-    # Whoever waits too long is asked to come again; how fast this machine is, is no matter here.
-    monkeypatch.setattr(Inbox.append, "__defaults__", (60.0,))
+    def send(body: bytes) -> int:
+        while (answer := door.send(body)) == 503:
+            pass  # on a slow machine it took too long, and Zoom comes again
+        return answer
+
     bodies = [encode(event) for event in EVENTS]
     with ThreadPoolExecutor(32) as pool:
-        sent = Counter(pool.map(door.send, bodies * MANY))
+        sent = Counter(pool.map(send, bodies * MANY))
         takes = [pool.submit(take_inbox, database, now) for _ in range(4)]
     assert sent == {204: len(bodies) * MANY}
     assert all(each.exception() is None for each in takes)

@@ -9,8 +9,9 @@ from lti_tool.errors import NoAnswer
 from lti_tool.http import Http
 from lti_tool.settings import Settings
 from sandbox.zoom.training_day import TrainingDay
+from tests.waiting import until
 from tests.zoom_day import MEETING, people_of, whole_day
-from tests.zoom_rest import ServedZoom, until, zoom_on_loopback
+from tests.zoom_rest import ServedZoom, zoom_on_loopback
 from zoom_adapter.api import NewRegistrant, Registered, ZoomApi
 from zoom_adapter.api_errors import ZoomRefused
 from zoom_adapter.events import read_notice

@@ -10,6 +10,7 @@ from lti_tool.db import Database
 from lti_tool.tables.zoom import zoom_inbox, zoom_seals
 from sandbox.zoom.training_day import encode, signed
 from tests.tampering import tamper
+from tests.waiting import until_somebody_waits
 from tests.zoom_day import people_of, whole_day
 from zoom_adapter import hash_chain
 from zoom_adapter.events import read_notice
@@ -199,8 +200,7 @@ def test_whoever_seals_second_waits_for_the_first(database: Database, kept: int,
     with database.write() as connection:
         hash_chain.seal(connection, rows[:1], now)
         thread.start()
-        thread.join(0.3)
-        assert thread.is_alive()
+        until_somebody_waits(connection)
     thread.join()
     with database.read() as connection:
         assert connection.scalar(select(func.max(zoom_seals.c.position))) == kept + 2

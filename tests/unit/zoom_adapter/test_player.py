@@ -1,6 +1,5 @@
 """The sandbox's Zoom: what it plays and what it answers."""
 
-import time
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -11,6 +10,7 @@ from flask.testing import FlaskClient
 from sandbox.zoom.app import Stage, create_player
 from sandbox.zoom.plan import PlanError, read_plan
 from sandbox.zoom.player import Player
+from tests.waiting import until
 from tests.zoom_day import MEETING, OPENS
 from zoom_adapter.events import read_notice
 from zoom_adapter.signature import freshness, matching_secret
@@ -28,13 +28,11 @@ def client() -> FlaskClient:
 
 
 def until_ended(client: FlaskClient) -> dict:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        report = client.get("/status.json").json
-        if report["state"] == "ended":
-            return report
-        time.sleep(0.02)
-    raise AssertionError("the day did not end")
+    def report() -> dict | None:
+        told = client.get("/status.json").json
+        return told if told["state"] == "ended" else None
+
+    return until(report)
 
 
 def test_a_played_day_is_signed_registered_and_complete(client: FlaskClient) -> None:

@@ -1,6 +1,5 @@
 """Refusals are counted in memory and written now and then, so that nobody can make the tool write at will."""
 
-import time
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -9,6 +8,7 @@ from sqlalchemy import select
 from lti_tool.db import Database
 from lti_tool.tables.zoom import zoom_refusals
 from tests.statements import listening
+from tests.waiting import until
 from zoom_adapter.inbox import Refusals, since
 
 
@@ -54,9 +54,7 @@ def test_a_flood_costs_one_write(database: Database, refusals: Refusals, now: da
 def test_what_was_counted_is_written_by_itself_after_a_while(database: Database, now: datetime) -> None:
     refusals = Refusals(database, flush_seconds=0.05)
     refusals.count("a", now)
-    deadline = time.monotonic() + 30
-    while not written(database) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: bool(written(database)))
     refusals.close()
     assert written(database) == {(now.date(), "a"): 1}
 
@@ -80,17 +78,15 @@ def test_what_cannot_be_written_is_kept_for_the_next_time(tmp_path, cipher, now:
     database.close()
 
 
-def test_what_could_not_be_written_is_written_by_itself_later(tmp_path, cipher, now: datetime) -> None:
+def test_what_could_not_be_written_is_written_by_itself_later(tmp_path, cipher, now: datetime, caplog) -> None:
     """The database fails, everything is answered 503, and afterwards nothing is refused any more."""
     database = Database(f"sqlite:///{tmp_path}/later.db", cipher)
     refusals = Refusals(database, flush_seconds=0.05)
     refusals.count("a", now)
-    time.sleep(0.2)
+    until(lambda: "refusals could not be counted" in caplog.messages)
     with database.write() as connection:
         zoom_refusals.create(connection)
-    deadline = time.monotonic() + 30
-    while not written(database) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: bool(written(database)))
     assert written(database) == {(now.date(), "a"): 1}
     refusals.close()
     database.close()

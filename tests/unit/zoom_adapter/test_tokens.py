@@ -165,7 +165,7 @@ class TestManyAtOnce:
         release = threading.Event()
 
         def answer(_request):
-            release.wait(5)
+            release.wait(60)
             return (200, {}, '{"access_token": "token-1", "expires_in": 3600}')
 
         wire.add_callback(responses.POST, TOKEN_URL, answer)
@@ -181,14 +181,14 @@ class TestManyAtOnce:
 
         def answer(_request):
             begun.set()
-            release.wait(5)
+            release.wait(60)
             return (200, {}, '{"access_token": "token-1"}')
 
         wire.add_callback(responses.POST, TOKEN_URL, answer)
         tokens = tokens_of(wait_seconds=0.05)
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(tokens.token)
-            begun.wait(5)
+            begun.wait(60)
             with pytest.raises(NoAnswer, match="zoom_token_awaited"):
                 tokens.token()
             release.set()

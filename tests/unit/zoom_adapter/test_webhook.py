@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import time
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -18,7 +17,7 @@ from sandbox.zoom.training_day import encode, signed
 from tests.clock import TestClock
 from tests.zoom_day import people_of, whole_day
 from zoom_adapter import webhook
-from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable, Refusals
+from zoom_adapter.inbox import APPEND_SECONDS, Delivery, Inbox, InboxUnavailable, Refusals
 from zoom_adapter.signature import matching_secret, secret_mark, sign
 
 SECRETS = ("the current secret", "the previous secret")
@@ -207,18 +206,18 @@ def test_storage_trouble_is_503(clock: TestClock, refusals: Refusals) -> None:
     assert (answer.status_code, answer.json["error"]) == (503, "zoom_inbox_unavailable")
 
 
-def test_a_database_that_does_not_answer_is_503_within_three_seconds(
+def test_a_database_that_does_not_answer_is_503_before_zoom_gives_up(
     database: Database, clock: TestClock, refusals: Refusals
 ) -> None:
+    """Zoom waits three seconds (zoom.md §1). The table is held until the answer has come."""
+    assert APPEND_SECONDS < 3
     inbox = Inbox(database)
-    started = time.monotonic()
     with database.write() as connection:
         # Somebody else's transaction holds the table (on SQLite, every writer's turn).
         if not database.is_sqlite:
             connection.exec_driver_sql("LOCK TABLE zoom_inbox IN ACCESS EXCLUSIVE MODE")
         answer = send(browser(inbox, clock, refusals), JOINED, clock())
     assert answer.status_code == 503
-    assert time.monotonic() - started < 3
     inbox.close()
 
 
