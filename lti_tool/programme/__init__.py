@@ -1,1 +1,1 @@
-"""The programme document: what it may say (`model`), how it is read and checked (`reader`), what changed (`diff`)."""
+"""The programme document: what it may say (`model`), how it is read (`loader`), checked and published (`versions`)."""
