@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -107,17 +107,36 @@ def _assigned(module: Module, node: ast.expr) -> ast.expr:
 
 
 def _makers(module: Module) -> dict[str, int]:
-    """What takes a code in this module, and at which position: functions, rows of a table, an exception's own init."""
-    found = {}
-    for function in module.all(ast.FunctionDef):
-        names = [each.arg for each in function.args.args if each.arg not in ("self", "cls")]
-        if "code" in names:
-            found[function.name] = names.index("code")
+    """What takes a code in this module, and at which position: functions, methods of classes that it imports, rows of
+    a table, an exception's own init."""
+    found = _taking_a_code(module.all(ast.FunctionDef))
+    for imported in module.all(ast.ImportFrom):
+        for each in imported.names:
+            found |= _methods_taking_a_code().get((imported.module, each.name), {})
     for each in module.all(ast.ClassDef):
         if _bases(each) & exception_names():
             found["__init__"] = 0
         elif _first_field(each) == "code":
             found[each.name] = 0
+    return found
+
+
+@cache
+def _methods_taking_a_code() -> dict[tuple[str | None, str], dict[str, int]]:
+    """By module and class."""
+    return {
+        (module.name, each.name): _taking_a_code(part for part in each.body if isinstance(part, ast.FunctionDef))
+        for module in modules()
+        for each in module.all(ast.ClassDef)
+    }
+
+
+def _taking_a_code(functions: Iterable[ast.FunctionDef]) -> dict[str, int]:
+    found = {}
+    for function in functions:
+        names = [each.arg for each in function.args.args if each.arg not in ("self", "cls")]
+        if "code" in names:
+            found[function.name] = names.index("code")
     return found
 
 

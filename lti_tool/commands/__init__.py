@@ -32,7 +32,7 @@ NOUNS = (
 
 
 class Nouns(TellingGroup):
-    """Imports a noun's module once it is asked for: listing sessions waits for no web server to be loaded."""
+    """Imports a noun's module only when it is used, so that listing sessions doesn't load the web server."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(NOUNS)
@@ -46,7 +46,7 @@ class Nouns(TellingGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, which looks for what was meant among the commands that are loaded."""
+        """As click does it, but suggesting from all nouns, not only from those that are loaded."""
         try:
             return super().resolve_command(ctx, args)
         except NoSuchCommand as unknown:

@@ -1,17 +1,23 @@
 """`gatehouse completions`: who has taken which module, and completions from before this tool."""
 
 from dataclasses import asdict
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
 from lti_tool import people
-from lti_tool.commands.console import json_option, open_house, print_json, print_rows
+from lti_tool.commands.console import Columns, json_option, listed, open_house, print_json, print_rows
 from lti_tool.gates import completions as records
-from lti_tool.gates.completion_import import MAX_BYTES, ImportReport, import_csv
+from lti_tool.gates.completion_import import MAX_BYTES, import_csv
 from lti_tool.programme import versions
 
 SHOWN = ("id", "trainee_id", "module_id", "completed_on", "origin", "evidence", "recorded_by", "recorded_at")
+REPORT: Columns = {
+    "digest": "digest",
+    "committed": "committed",
+    "counts": "counts",
+    "rows": lambda report: [asdict(row) for row in report.rows],
+}
 
 
 @click.group()
@@ -30,9 +36,8 @@ def list_completions(trainee: str | None, module: str | None, as_json: bool) -> 
             rows = records.in_force(connection, module)
         else:
             rows = records.of_trainee(connection, people.find(connection, trainee), ended=True)
-    names = SHOWN if trainee is None else (*SHOWN, "ended_at", "ended_reason")
-    found = [{name: getattr(row, name) for name in names} for row in rows]
-    print_rows([row for row in found if module in (None, row["module_id"])], as_json)
+    columns = SHOWN if trainee is None else (*SHOWN, "ended_at", "ended_reason")
+    print_rows([row for row in rows if module in (None, row.module_id)], as_json, columns)
 
 
 @completions.command("import")
@@ -54,15 +59,9 @@ def import_completions(file: BinaryIO, commit: str | None, as_json: bool) -> Non
         with begun as connection:
             programme = versions.current(connection).programme
             report = import_csv(connection, programme, content, commit=commit, actor="cli", now=house.clock())
-    print_json(_reported(report)) if as_json else _tell(report)
-
-
-def _reported(report: ImportReport) -> dict[str, Any]:
-    rows = [asdict(row) for row in report.rows]
-    return {"digest": report.digest, "committed": report.committed, "counts": report.counts, "rows": rows}
-
-
-def _tell(report: ImportReport) -> None:
+    if as_json:
+        print_json(listed(report, REPORT))
+        return
     for row in report.rows:
         if row.outcome not in ("new", "same"):
             click.echo(f"line {row.line}: {row.outcome}: {row.detail}")

@@ -1,14 +1,12 @@
-"""What every command shares: the house, the way refusals are told, the way rows are printed.
-
-Kinds of values that options take: days and instants as ISO 8601 writes them, documents.
-"""
+"""What every command shares: opening the context, printing rows and refusals, and the kinds of values of options."""
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +16,19 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from lti_tool.context import House, build_house
 from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.programme.yaml_source import MAX_BYTES
-from lti_tool.settings import load_settings
+from lti_tool.settings import Settings, load_settings
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 DATABASE_AWAY = GatehouseError(
     "database_away",
     "The database does not answer, or is not at this release's schema.",
-    "`gatehouse doctor` looks into it; `gatehouse migrate` brings the schema up to date.",
+    "`gatehouse doctor` says which; `gatehouse migrate` brings the schema up to date.",
 )
 
 
 class TellingGroup(click.Group):
-    """A command group whose refusals go to stderr as `error: what happened (code)` and the next step; exit 1."""
+    """A command group that prints refusals to stderr as `error: what happened (code)` and the next step; exit 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -42,7 +40,7 @@ class TellingGroup(click.Group):
 
 
 class Refusal(click.ClickException):
-    """An expected refusal as the command line tells it."""
+    """An expected refusal, as the command line prints it."""
 
     exit_code = 1
 
@@ -57,9 +55,9 @@ class Refusal(click.ClickException):
 
 
 @contextmanager
-def open_house() -> Iterator[House]:
-    """The house as the environment's settings describe it, without web parts; closed at the end."""
-    house = build_house(load_settings())
+def open_house(settings: Settings | None = None) -> Iterator[House]:
+    """The context of these settings, or of the environment's, without web parts; closed at the end."""
+    house = build_house(settings or load_settings())
     try:
         yield house
     finally:
@@ -68,41 +66,51 @@ def open_house() -> Iterator[House]:
 
 @contextmanager
 def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr, for whoever watches a terminal; call what it gives with how much more is done."""
+    """A bar on stderr if it is a terminal; call what it yields with how much more is done."""
     with click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         yield bar.update
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Print rows as a JSON list or as a table with the first row's names as its head."""
+# The columns of a table: names of values of the row, or by the column's name a value or a function of the row.
+Columns = Sequence[str] | Mapping[str, str | Callable[[Any], Any]]
+
+
+def listed(row: Any, columns: Columns) -> dict[str, Any]:
+    """One row as a mapping from its columns to its values."""
+    named = columns if isinstance(columns, Mapping) else dict(zip(columns, columns, strict=True))
+    get = getitem if isinstance(row, Mapping) else getattr
+    return {name: get(row, each) if isinstance(each, str) else each(row) for name, each in named.items()}
+
+
+def print_rows(rows: Iterable[Any], as_json: bool, columns: Columns | None = None) -> None:
+    """Print rows as a JSON list, or as a table with the column names as its head. Rows are mappings, or anything with
+    `columns`."""
+    found = [row if columns is None else listed(row, columns) for row in rows]
     if as_json:
-        print_json(list(rows))
-    elif rows:
-        _print_table(rows)
-    else:
+        print_json(found)
+        return
+    if not found:
         click.echo("(none)")
+        return
+    lines = [list(found[0]), *([_cell(row[name]) for name in found[0]] for row in found)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_fields(row: Any, as_json: bool, columns: Columns | None = None) -> None:
+    """Print one thing as a JSON object, or as one line per field."""
+    fields = dict(row) if columns is None else listed(row, columns)
+    if as_json:
+        print_json(fields)
+        return
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        click.echo(f"{name:<{width}}  {_cell(value)}")
 
 
 def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
-
-
-def print_fields(row: Mapping[str, Any], as_json: bool) -> None:
-    """Print one thing: as a JSON object or as one line per field."""
-    if as_json:
-        print_json(dict(row))
-        return
-    width = max(map(len, row))
-    for name, value in row.items():
-        click.echo(f"{name:<{width}}  {_cell(value)}")
-
-
-def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    head = list(rows[0])
-    lines = [head, *([_cell(row[name]) for name in head] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _cell(value: Any) -> str:
@@ -160,8 +168,10 @@ INSTANT = Instant()
 
 
 def read_document(file: Path) -> bytes:
-    """The bytes of a YAML document, of a huge file just enough to see that it is too large. Raises BadInput
-    "file_unreadable"."""
+    """The bytes of a YAML document; of a huge file just enough to see that it is too large.
+
+    Raises BadInput `file_unreadable`.
+    """
     try:
         with file.open("rb") as opened:
             return opened.read(MAX_BYTES + 1)

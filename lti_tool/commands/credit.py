@@ -1,6 +1,5 @@
 """`gatehouse credit`: the checklist of a person's credit claims, and the facts that staff record for them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -28,15 +27,18 @@ def credit() -> None:
 @click.option("--session", "session_id", type=int, default=None, help="Only this live session.")
 @json_option
 def show(trainee: str, session_id: int | None, as_json: bool) -> None:
-    """A person's claims with every line of their checklists, as learner and staff see them."""
+    """Show a person's claims with every line of their checklists, as the trainee and staff see them."""
     with open_house() as house, house.database.read() as connection:
         trainee_id = people.find(connection, trainee)
         found = [_claim(connection, row) for row in claims.of_trainee(connection, trainee_id, session_id)]
     if as_json:
         print_json(found)
         return
-    for each in found:
-        _print(each)
+    for claim in found:
+        outcome = f"{claim['credits']} credits" if claim["credits"] is not None else "no credit"
+        click.echo(f"live session {claim['session']}, {claim['body']}: {claim['state']}, {outcome}")
+        for line in claim["checklist"]:
+            click.echo(f"  {MARKS[line['satisfied']]}  {line['name']}: {line['staff']}")
     if not found:
         click.echo("(none)")
 
@@ -52,7 +54,9 @@ def fact(trainee: str, session_id: int, body_id: str, fact: str, reason: str) ->
     with open_house() as house, house.database.write() as connection:
         trainee_id = people.find(connection, trainee)
         session = live_sessions.show(connection, session_id)
-        _verify_body(connection, session.programme_version, body_id)
+        if body_id not in versions.version(connection, session.programme_version).programme.bodies:
+            next_step = "See `gatehouse programme export`."
+            raise NotFound("body_unknown", "The programme has no such credit body.", next_step)
         now = house.clock()
         claims.record_fact(
             connection,
@@ -69,6 +73,7 @@ def fact(trainee: str, session_id: int, body_id: str, fact: str, reason: str) ->
 
 
 def _claim(connection: Connection, row: Row[Any]) -> dict[str, Any]:
+    """A claim with the credits that were awarded for it."""
     awarded = awards.in_force(connection, row.trainee_id, row.module_id)
     here = (row.live_session_id, row.body_id)
     return {
@@ -79,15 +84,3 @@ def _claim(connection: Connection, row: Row[Any]) -> dict[str, Any]:
         "credits": next((each.credits for each in awarded if (each.live_session_id, each.body_id) == here), None),
         "checklist": row.checklist,
     }
-
-
-def _verify_body(connection: Connection, programme_version: int, body_id: str) -> None:
-    if body_id not in versions.version(connection, programme_version).programme.bodies:
-        raise NotFound("body_unknown", "The programme has no such credit body.", "See `gatehouse programme export`.")
-
-
-def _print(claim: Mapping[str, Any]) -> None:
-    outcome = f"{claim['credits']} credits" if claim["credits"] is not None else "no credit"
-    click.echo(f"live session {claim['session']}, {claim['body']}: {claim['state']}, {outcome}")
-    for line in claim["checklist"]:
-        click.echo(f"  {MARKS[line['satisfied']]}  {line['name']}: {line['staff']}")

@@ -2,16 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
 
 import click
 
-from lti_tool.commands.console import json_option, open_house, print_json
+from lti_tool.commands.console import Columns, json_option, listed, open_house, print_json
 from lti_tool.diagnostics.installation import Finding, check_up
 from lti_tool.diagnostics.unit_findings import BY_HAND
 from lti_tool.diagnostics.units import Examined, examine_units
 
 SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
+UNIT: Columns = {
+    "platform": "registration_id",
+    "course": "context_id",
+    "link": "link_id",
+    "unit": "title",
+    "opens": lambda each: each.unit.content,
+    "findings": lambda each: [asdict(finding) for finding in each.findings],
+    "check_by_hand": lambda each: BY_HAND[each.unit.profile],
+}
 
 
 @click.command()
@@ -22,55 +30,36 @@ def doctor(context: click.Context, units: bool, as_json: bool) -> None:
     """Check settings, database, programme, Zoom, platforms, keys and queue; exit 1 if something is wrong.
 
     With --units: what launches and the platforms' services have shown of the set-up of each unit, such as grades or
-    names that are off, and where to mend it. Nothing is changed and nobody is called.
+    names that are off, and where to change it. Nothing is changed and no platform is called.
     """
     with open_house() as house:
-        if not units:
-            findings = check_up(house)
-            shown: list[dict[str, Any]] = [asdict(finding) for finding in findings]
-            lines = findings
-        else:
+        if units:
             with house.database.read() as connection:
                 examined = examine_units(connection, house.clock())
-            shown = [_row(each) for each in examined]
-            lines = [line for each in examined for line in _lines(each)] + list(_by_hand(examined))
+            findings = list(_of_units(examined))
+            shown = [listed(each, UNIT) for each in examined]
+        else:
+            findings = list(check_up(house))
+            shown = [asdict(finding) for finding in findings]
     if as_json:
         print_json(shown)
     else:
-        for line in lines:
-            _tell(line)
-    if any(line.state == "wrong" for line in lines):
+        for finding in findings:
+            click.echo(f"{SIGNS[finding.state]}  {finding.about}: {finding.says}")
+            if finding.next_step:
+                click.echo(f"       {finding.next_step}")
+    if any(finding.state == "wrong" for finding in findings):
         context.exit(1)
 
 
-def _row(examined: Examined) -> dict[str, Any]:
-    return {
-        "platform": examined.registration_id,
-        "course": examined.context_id,
-        "link": examined.link_id,
-        "unit": examined.title,
-        "opens": examined.unit.content,
-        "findings": [asdict(finding) for finding in examined.findings],
-        "check_by_hand": BY_HAND[examined.unit.profile],
-    }
-
-
-def _lines(examined: Examined) -> Iterable[Finding]:
-    about = f"{examined.course}, {examined.title}"
-    if not examined.findings:
-        yield Finding(about, "ok", "Nothing seen that is to mend.")
-    for each in examined.findings:
-        yield Finding(about, each.state, each.says, each.next_step)
-
-
-def _by_hand(examined: Iterable[Examined]) -> Iterable[Finding]:
-    """What no launch and no service shows, once for each kind of platform."""
+def _of_units(examined: Iterable[Examined]) -> Iterable[Finding]:
+    """What was found in each unit, then once for each kind of platform what no launch and no service shows."""
+    for unit in examined:
+        about = f"{unit.course}, {unit.title}"
+        if not unit.findings:
+            yield Finding(about, "ok", "No problem found.")
+        for each in unit.findings:
+            yield Finding(about, each.state, each.says, each.next_step)
     for profile in sorted({each.unit.profile for each in examined}):
         for says in BY_HAND[profile]:
             yield Finding(f"to check by hand in each unit ({profile})", "note", says)
-
-
-def _tell(finding: Finding) -> None:
-    click.echo(f"{SIGNS[finding.state]}  {finding.about}: {finding.says}")
-    if finding.next_step:
-        click.echo(f"       {finding.next_step}")

@@ -4,7 +4,6 @@ from datetime import date
 from typing import Any
 
 import click
-from sqlalchemy import Row
 
 from lti_tool import people
 from lti_tool.commands.console import DAY, json_option, open_house, print_fields, print_rows
@@ -30,13 +29,13 @@ def equivalency() -> None:
 @click.option("--trainee", help="All requests of this trainee (id or e-mail), not only those that wait for review.")
 @json_option
 def list_requests(trainee: str | None, as_json: bool) -> None:
-    """List the requests that wait for review, first come first."""
+    """List the requests that wait for review, oldest first."""
     with open_house() as house, house.database.read() as connection:
         if trainee is None:
             rows = requests.queue(connection)
         else:
             rows = requests.of_trainee(connection, people.find(connection, trainee))
-    print_rows([_shown(row) for row in rows], as_json)
+    print_rows(rows, as_json, SHOWN)
 
 
 @equivalency.command()
@@ -58,7 +57,7 @@ def submit(trainee: str, as_json: bool, **given: Any) -> None:
         trainee_id = people.find(connection, trainee)
         made = requests.submit(connection, programme, trainee_id=trainee_id, actor="cli", now=house.clock(), **given)
         row = requests.load(connection, made)
-    print_fields(_shown(row), as_json)
+    print_fields(row, as_json, SHOWN)
 
 
 @equivalency.command()
@@ -76,7 +75,7 @@ def approve(request_id: int, reason_code: str, text: str, expires_on: date | Non
             now=house.clock(),
         )  # fmt: skip
         row = requests.load(connection, request_id)
-    print_fields(_shown(row), as_json)
+    print_fields(row, as_json, SHOWN)
 
 
 @equivalency.command()
@@ -90,8 +89,4 @@ def decline(request_id: int, reason_code: str, text: str, as_json: bool) -> None
     with open_house() as house, house.database.write() as connection:
         requests.decline(connection, request_id, reason_code=reason_code, text=text, actor="cli", now=house.clock())
         row = requests.load(connection, request_id)
-    print_fields(_shown(row), as_json)
-
-
-def _shown(row: Row[Any]) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in SHOWN}
+    print_fields(row, as_json, SHOWN)

@@ -1,4 +1,4 @@
-"""`gatehouse gate`: why a gate is open or shut for somebody, and the exceptions that staff made."""
+"""`gatehouse gate`: why a gate is open or shut for a trainee, and the exceptions that staff made."""
 
 from datetime import date, datetime
 from typing import Any
@@ -22,7 +22,7 @@ module_option = click.option("--module", "offering", required=True, help="The mo
 
 @click.group()
 def gate() -> None:
-    """Explain gates, and let single people past them by a recorded exception."""
+    """Explain gates, and open them for single people by a recorded exception."""
 
 
 @gate.command()
@@ -32,21 +32,33 @@ def gate() -> None:
 @click.option("--starts-on", type=DAY, help="First day of the retreat or session.  [default: the retreat's next date]")
 @json_option
 def explain(trainee: str, offering: str, at: datetime | None, starts_on: date | None, as_json: bool) -> None:
-    """Say whether a gate is open for somebody, and what each of its conditions found.
+    """Say whether a gate is open for a trainee, and what each of its conditions found.
 
-    Nothing is written. With --at a past moment is explained by the facts of that time.
+    Nothing is written. With --at, a past moment is explained by the facts of that time.
     """
     with open_house() as house, house.database.read() as connection:
         published = versions.current(connection)
         programme, moment = published.programme, at or house.clock()
-        _verify_offering(programme, offering)
+        if offering not in programme.modules and offering not in programme.retreats:
+            known = ", ".join((*programme.modules, *programme.retreats))
+            raise NotFound("offering_unknown", "The programme has no such module or retreat.", f"It has: {known}.")
         trainee_id = people.find(connection, trainee)
-        start = starts_on or _next_start(programme, offering, moment)
+        retreat = programme.retreats.get(offering)
+        next_retreat = next_date(retreat, day_of(moment, programme.zone)) if retreat else None
+        start = starts_on or (next_retreat.starts_on if next_retreat else None)
         decision = decide.ask(connection, published, trainee_id, offering, moment, offering_start=start)
     if as_json:
         print_json(explained(decision, programme))
-    else:
-        _tell(decision, programme)
+        return
+    click.echo(f"{heading(decision, programme)}: {'open' if decision.open else decision.status}")
+    click.echo(f"rule: {gate_in_words(programme, decision.offering)} (programme version {decision.programme_version})")
+    if decision.exception:
+        click.echo(f"open by exception {decision.exception.id} until {decision.exception.expires_on}")
+    if decision.tree:
+        _print_node(decision.tree, programme, 0)
+    if decision.recommended:
+        click.echo("recommended, not required:")
+        _print_node(decision.recommended, programme, 1)
 
 
 @gate.command()
@@ -89,8 +101,8 @@ def list_exceptions(as_json: bool) -> None:
     with open_house() as house, house.database.read() as connection:
         today = day_of(house.clock(), versions.current(connection).programme.zone)
         rows = exceptions.active(connection, today)
-    names = ("id", "trainee_id", "name", "offering_id", "reason", "granted_by", "granted_at", "expires_on")
-    print_rows([{name: getattr(row, name) for name in names} for row in rows], as_json)
+    columns = ("id", "trainee_id", "name", "offering_id", "reason", "granted_by", "granted_at", "expires_on")
+    print_rows(rows, as_json, columns)
 
 
 def explained(decision: Decision, programme: Programme) -> dict[str, Any]:
@@ -98,44 +110,19 @@ def explained(decision: Decision, programme: Programme) -> dict[str, Any]:
     return {
         "open": decision.open,
         "heading": heading(decision, programme),
-        "unmet": [_unmet(node, programme) for node in decision.unmet()],
+        "unmet": [
+            node.to_json()
+            | {"sentence": learner_sentence(node, programme), "staff_sentence": staff_sentence(node, programme)}
+            for node in decision.unmet()
+        ],
         "decision": decision.to_json(),
         "digest": decision.digest,
         "programme_version": decision.programme_version,
     }
 
 
-def _unmet(node: Node, programme: Programme) -> dict[str, Any]:
-    said = {"sentence": learner_sentence(node, programme), "staff_sentence": staff_sentence(node, programme)}
-    return node.to_json() | said
-
-
-def _verify_offering(programme: Programme, offering: str) -> None:
-    if offering not in programme.modules and offering not in programme.retreats:
-        known = ", ".join((*programme.modules, *programme.retreats))
-        raise NotFound("offering_unknown", "The programme has no such module or retreat.", f"It has: {known}.")
-
-
-def _next_start(programme: Programme, offering: str, at: datetime) -> date | None:
-    retreat = programme.retreats.get(offering)
-    place = next_date(retreat, day_of(at, programme.zone)) if retreat else None
-    return place.starts_on if place else None
-
-
-def _tell(decision: Decision, programme: Programme) -> None:
-    click.echo(f"{heading(decision, programme)}: {'open' if decision.open else decision.status}")
-    click.echo(f"rule: {gate_in_words(programme, decision.offering)} (programme version {decision.programme_version})")
-    if decision.exception:
-        click.echo(f"open by exception {decision.exception.id} until {decision.exception.expires_on}")
-    if decision.tree:
-        _tell_node(decision.tree, programme, 0)
-    if decision.recommended:
-        click.echo("recommended, not required:")
-        _tell_node(decision.recommended, programme, 1)
-
-
-def _tell_node(node: Node, programme: Programme, depth: int) -> None:
+def _print_node(node: Node, programme: Programme, depth: int) -> None:
     evidence = f" [{', '.join(node.evidence)}]" if node.evidence else ""
     click.echo(f"{'  ' * depth}{node.status:<9}  {staff_sentence(node, programme)}{evidence}")
     for child in node.children:
-        _tell_node(child, programme, depth + 1)
+        _print_node(child, programme, depth + 1)

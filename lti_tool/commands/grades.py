@@ -1,10 +1,8 @@
 """`gatehouse grades`: the score ledger, and its delivery."""
 
-from typing import Any
-
 import click
 
-from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import Columns, json_option, open_house, print_fields, print_rows
 from lti_tool.grades import reconcile, scores
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
@@ -12,6 +10,22 @@ from lti_tool.grades.reconcile import Reconciler
 from lti_tool.worker import Sweep
 
 STATUSES = ("waiting", "delivered", "parked", "kept")
+LEDGER: Columns = {
+    "line_item": "line_item_url",
+    "trainee": "trainee_id",
+    "user_id": "user_id",
+    "module": "module_id",
+    "meaning": "meaning",
+    "desired": "desired_given",
+    "delivered": lambda each: each.delivered_given if each.delivered_version else None,
+    "maximum": "desired_maximum",
+    "status": "status",
+    "seen": "seen",
+    "seen_given": "seen_given",
+    "attempts": "attempts",
+    "last_answer": "last_answer",
+    "comment": "desired_comment",
+}
 
 
 @click.group()
@@ -23,11 +37,11 @@ def grades() -> None:
 @click.option("--status", type=click.Choice(STATUSES), default=None, help="Only these.")
 @json_option
 def show_ledger(status: str | None, as_json: bool) -> None:
-    """Desired and delivered scores side by side. "delivered" means that the platform has accepted the score, "seen"
-    what its gradebook showed when it was last read."""
+    """List desired and delivered scores side by side. "delivered" means that the platform has accepted the score,
+    "seen" is what its gradebook showed when it was last read."""
     with open_house() as house, house.database.read() as connection:
         found = scores.rows(connection, status=status)
-    print_rows([_row(each) for each in found], as_json)
+    print_rows(found, as_json, LEDGER)
 
 
 @grades.command()
@@ -54,7 +68,7 @@ def deliver(parked: bool, as_json: bool) -> None:
 @json_option
 def look(every: bool, as_json: bool) -> None:
     """Read from platforms' gradebooks what became of delivered scores, as the worker does in its own time. Nothing is
-    sent; a grade that somebody else entered is shown and left alone."""
+    sent; a grade that another person entered is shown and left alone."""
     with open_house() as house:
         if every:
             with house.database.write() as connection:
@@ -64,22 +78,3 @@ def look(every: bool, as_json: bool) -> None:
             found = scores.rows(connection)
     states = ("same", "differs", "missing", "unreadable", "unread")
     print_fields({state: sum(each.seen == state for each in found) for state in states}, as_json)
-
-
-def _row(each: Any) -> dict[str, Any]:
-    return {
-        "line_item": each.line_item_url,
-        "trainee": each.trainee_id,
-        "user_id": each.user_id,
-        "module": each.module_id,
-        "meaning": each.meaning,
-        "desired": each.desired_given,
-        "delivered": each.delivered_given if each.delivered_version else None,
-        "maximum": each.desired_maximum,
-        "status": each.status,
-        "seen": each.seen,
-        "seen_given": each.seen_given,
-        "attempts": each.attempts,
-        "last_answer": each.last_answer,
-        "comment": each.desired_comment,
-    }

@@ -3,7 +3,7 @@
 import click
 from cryptography.fernet import Fernet
 
-from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import Columns, json_option, open_house, print_fields, print_rows
 from lti_tool.lti.keys import load_keys, make_private_key, rotate, state_of
 
 
@@ -20,19 +20,14 @@ def list_keys(as_json: bool) -> None:
         house.keys.signing_key()
         with house.database.read() as connection:
             found, now = load_keys(connection), house.clock()
-    print_rows(
-        [
-            {
-                "kid": key.kid,
-                "state": state_of(key, found, now),
-                "created_at": key.created_at,
-                "signs_from": key.signs_from,
-                "retired_at": key.retired_at,
-            }
-            for key in found
-        ],
-        as_json,
-    )
+    columns: Columns = {
+        "kid": "kid",
+        "state": lambda key: state_of(key, found, now),
+        "created_at": "created_at",
+        "signs_from": "signs_from",
+        "retired_at": "retired_at",
+    }
+    print_rows(found, as_json, columns)
 
 
 @keys.command("rotate")

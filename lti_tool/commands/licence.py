@@ -3,20 +3,29 @@
 from typing import Any
 
 import click
-from sqlalchemy import Row
 
 from lti_tool import people
-from lti_tool.commands.console import DAY, json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import DAY, Columns, json_option, open_house, print_fields, print_rows
 from lti_tool.credit import licences
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
-from lti_tool.programme.model import Programme
 
 trainee_option = click.option("--trainee", required=True, help="The trainee's id or e-mail address.")
-SHOWN = (
-    "id", "trainee_id", "type", "jurisdiction", "number", "name_on_licence", "issued_on", "expires_on", "status",
-    "verified", "recorded_by", "recorded_at", "ended_at",
-)  # fmt: skip
+SHOWN: Columns = {
+    "id": "id",
+    "trainee_id": "trainee_id",
+    "type": "type",
+    "jurisdiction": "jurisdiction",
+    "number": lambda row: licences.masked(row.number),
+    "name_on_licence": "name_on_licence",
+    "issued_on": "issued_on",
+    "expires_on": "expires_on",
+    "status": "status",
+    "verified": "verified",
+    "recorded_by": "recorded_by",
+    "recorded_at": "recorded_at",
+    "ended_at": "ended_at",
+}
 
 
 @click.group()
@@ -40,11 +49,15 @@ def licence() -> None:
 def add(trainee: str, type_: str, as_json: bool, **given: Any) -> None:
     """Record a licence, or a correction of one with --replaces."""
     with open_house() as house, house.database.write() as connection:
-        kind = _known_type(versions.current(connection).programme, type_)
+        known = licences.known_types(versions.current(connection).programme)
+        kind = known.get(type_.strip().lower())
+        if kind is None:  # a misspelt one would silently earn and open nothing
+            names = ", ".join(sorted(known.values(), key=str.lower))
+            raise BadInput("licence_type_unknown", "The programme knows no such licence.", f"It knows: {names}.")
         trainee_id = people.find(connection, trainee)
         licences.record_licence(connection, trainee_id, type=kind, actor="cli", now=house.clock(), **given)
         row = licences.of_trainee(connection, trainee_id)[0]
-    print_fields(_shown(row), as_json)
+    print_fields(row, as_json, SHOWN)
 
 
 @licence.command("list")
@@ -55,7 +68,7 @@ def list_licences(trainee: str, ended: bool, as_json: bool) -> None:
     """List a trainee's licences, newest first."""
     with open_house() as house, house.database.read() as connection:
         rows = licences.of_trainee(connection, people.find(connection, trainee), ended=ended)
-    print_rows([_shown(row) for row in rows], as_json)
+    print_rows(rows, as_json, SHOWN)
 
 
 @licence.command()
@@ -67,16 +80,3 @@ def end(licence_id: int, reason: str, as_json: bool) -> None:
     with open_house() as house, house.database.write() as connection:
         licences.end_licence(connection, licence_id, reason=reason, actor="cli", now=house.clock())
     print_fields({"id": licence_id, "state": "ended"}, as_json)
-
-
-def _known_type(programme: Programme, written: str) -> str:
-    """The licence type as the programme writes it. A misspelt one would silently earn and open nothing."""
-    known = licences.known_types(programme)
-    if written.strip().lower() not in known:
-        listed = ", ".join(sorted(known.values(), key=str.lower))
-        raise BadInput("licence_type_unknown", "The programme knows no such licence.", f"It knows: {listed}.")
-    return known[written.strip().lower()]
-
-
-def _shown(row: Row[Any]) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in SHOWN} | {"number": licences.masked(row.number)}

@@ -1,21 +1,26 @@
 """`gatehouse match`: who people in Zoom are, as staff say."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import click
-from sqlalchemy import Connection
 
 from lti_tool import people
 from lti_tool.attendance import matching
-from lti_tool.attendance.matching import Claim
-from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import Columns, json_option, listed, open_house, print_fields, print_rows
 from lti_tool.errors import BadInput
 
 SHOWN = (
     "id", "kind", "value", "meeting_id", "trainee_id", "reason", "made_by", "made_at", "undone_by", "undone_reason",
     "undone_at",
 )  # fmt: skip
+UNMATCHED: Columns = {
+    "session": lambda each: each.day.session_id,
+    "name": lambda each: each.day.display_name,
+    "email": lambda each: each.day.email,
+    "registrant_id": lambda each: each.day.registrant_id,
+    "first_at": "first_at",
+    "last_at": "last_at",
+    "minutes_present": lambda each: round(each.day.seconds_present / 60, 2),
+    "flags": lambda each: list(each.day.flags),
+}
 
 
 @click.group()
@@ -28,18 +33,22 @@ def match() -> None:
 
 
 @match.command("list")
-@click.option("--waiting", is_flag=True, help="The people nobody has matched, instead of the links.")
+@click.option("--waiting", is_flag=True, help="The people who are not matched yet, instead of the links.")
 @click.option("--trainee", help="Only the links of this trainee (id or e-mail).")
 @json_option
 def list_links(waiting: bool, trainee: str | None, as_json: bool) -> None:
     """List the links, those in force first; or the people who wait for one."""
     with open_house() as house, house.database.read() as connection:
         if waiting:
-            rows = list(_waiting(connection))
+            unmatched = [
+                listed(each, UNMATCHED)
+                | {"known_by": [f"{claim.kind}:{claim.value}" for claim in matching.claims_of(connection, each.day)]}
+                for each in matching.everybody(connection)
+            ]
+            print_rows(unmatched, as_json)
         else:
-            whose = None if trainee is None else people.find(connection, trainee)
-            rows = [_shown(row) for row in matching.listed(connection, trainee_id=whose)]
-    print_rows(rows, as_json)
+            trainee_id = None if trainee is None else people.find(connection, trainee)
+            print_rows(matching.listed(connection, trainee_id=trainee_id), as_json, SHOWN)
 
 
 @match.command("link")
@@ -60,13 +69,21 @@ def make_link(
     as_json: bool,
 ) -> None:
     """Link an address, a registration or one connection to a trainee. The sessions it touches are settled again."""
-    claim = _claim({"email": address, "registrant": registrant, "connection": connection_id}, meeting)
+    given = {"email": address, "registrant": registrant, "connection": connection_id}
+    named = [(kind, value) for kind, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise BadInput(
+            "link_wrong",
+            "A link names one thing.",
+            "Give one of --address, --registrant and --connection; the latter two with --meeting.",
+        )
+    claim = matching.read_claim(*named[0], meeting.replace(" ", "").replace("-", ""))
     with open_house() as house, house.database.write() as connection:
         trainee_id, touched = people.find(connection, trainee), matching.touched(connection, claim)
         made = matching.link(
             connection, **claim._asdict(), trainee_id=trainee_id, reason=reason, actor="cli", now=house.clock()
         )
-        row = _shown(matching.show(connection, made)) | _sessions(touched)
+        row = listed(matching.show(connection, made), SHOWN) | _sessions(touched)
     print_fields(row, as_json)
 
 
@@ -80,38 +97,7 @@ def undo_link(link_id: int, reason: str, as_json: bool) -> None:
         matching.undo(connection, link_id, reason=reason, actor="cli", now=house.clock())
         row = matching.show(connection, link_id)
         touched = matching.touched(connection, matching.claim_of(row), row.trainee_id)
-    print_fields(_shown(row) | _sessions(touched), as_json)
-
-
-def _claim(given: dict[str, str | None], meeting: str) -> Claim:
-    named = [(kind, value) for kind, value in given.items() if value is not None]
-    if len(named) != 1:
-        raise BadInput(
-            "link_wrong",
-            "A link names one thing.",
-            "Give one of --address, --registrant and --connection; the latter two with --meeting.",
-        )
-    return matching.read_claim(*named[0], meeting.replace(" ", "").replace("-", ""))
-
-
-def _waiting(connection: Connection) -> Iterator[dict[str, Any]]:
-    for each in matching.everybody(connection):
-        day = each.day
-        yield {
-            "session": day.session_id,
-            "name": day.display_name,
-            "email": day.email,
-            "registrant_id": day.registrant_id,
-            "first_at": each.first_at,
-            "last_at": each.last_at,
-            "minutes_present": round(day.seconds_present / 60, 2),
-            "flags": list(day.flags),
-            "known_by": [f"{claim.kind}:{claim.value}" for claim in matching.claims_of(connection, day)],
-        }
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in SHOWN}
+    print_fields(listed(row, SHOWN) | _sessions(touched), as_json)
 
 
 def _sessions(touched: list[matching.Touched]) -> dict[str, list[int]]:

@@ -12,7 +12,7 @@ from lti_tool.migrations import present_revision
 def migrate(as_json: bool) -> None:
     """Bring the database to this release's schema, in one transaction.
 
-    Safe to repeat, and from several machines at once. A database of a newer release is left alone and told.
+    Safe to repeat, and from several machines at once. A database of a newer release is left unchanged, with an error.
     """
     with open_house() as house:
         with house.database.read() as connection:

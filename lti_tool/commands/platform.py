@@ -1,25 +1,47 @@
 """`gatehouse platform`: the learning platforms that may launch this tool."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, BinaryIO
 
 import click
 
-from lti_tool.commands.console import json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import Columns, json_option, listed, open_house, print_fields, print_rows
 from lti_tool.context import House
 from lti_tool.lti import registration
 from lti_tool.lti.quirks import PROFILES
-from lti_tool.lti.registration import NewRegistration, Registration
+from lti_tool.lti.registration import NewRegistration
 from lti_tool.platforms import registered, registration_file, self_registration
 from lti_tool.platforms.registered import tool_addresses
-from lti_tool.platforms.registration_file import Planned, read_platform_file
+from lti_tool.platforms.registration_file import read_platform_file
 from lti_tool.programme.yaml_source import MAX_BYTES
 
-SHOWN = ("id", "client_id", "deployment_ids", "profile", "came_by", "status")
-
-HOURS = click.IntRange(1, self_registration.MOST_HOURS)
+REGISTRATION: dict[str, str | Callable[[Any], Any]] = {
+    "id": "id",
+    "issuer": "issuer",
+    "client_id": "client_id",
+    "deployment_ids": lambda each: sorted(each.deployment_ids),
+    "auth_login_url": "auth_login_url",
+    "token_url": "token_url",
+    "key_set_url": "key_set_url",
+    "audience": "token_audience",
+    "service_origins": lambda each: sorted(each.service_origins),
+    "profile": lambda each: each.profile.name,
+    "old_roles": "old_roles",
+    "came_by": "came_by",
+    "status": "status",
+}
+IN_SHORT = ("id", "client_id", "deployment_ids", "profile", "came_by", "status")
+PLANNED: Columns = {
+    "row": lambda each: each.entry.number,
+    "line": lambda each: each.entry.line,
+    "outcome": "outcome",
+    "issuer": lambda each: each.entry.new.issuer if each.entry.new else None,
+    "client_id": lambda each: each.entry.new.client_id if each.entry.new else None,
+    "detail": "detail",
+}
 
 platform_id = click.argument("platform_id", type=int)
 origins_option = click.option(
@@ -29,9 +51,11 @@ origins_option = click.option(
     help="Another origin of its services, such as https://api.example.org; may be repeated.",
 )
 
-
 confirm_option = click.option(
-    "--confirm", "confirmed", is_flag=True, help="Let it in although it would speak for a platform that is known here."
+    "--confirm",
+    "confirmed",
+    is_flag=True,
+    help="Accept it although it would speak for a platform that is registered already.",
 )
 
 
@@ -57,7 +81,7 @@ def platform() -> None:
 @origins_option
 @json_option
 def add(deployment_ids: tuple[str, ...], service_origins: tuple[str, ...], as_json: bool, **given: Any) -> None:
-    """Register a platform. Saying the same again only adds deployments.
+    """Register a platform. Repeating the command only adds deployments.
 
     Register only platforms of your own training centre: a teacher of any of its courses may use the whole desk.
     """
@@ -98,13 +122,14 @@ def add_unit(
 def list_platforms(as_json: bool) -> None:
     """List the registered platforms, those of one issuer together."""
     with open_house() as house, house.database.read() as connection:
-        rows = [_row(each) for each in registration.list_registrations(connection)]
-    if as_json or not rows:
-        print_rows(rows, as_json)
+        found = registration.list_registrations(connection)
+    if as_json or not found:
+        print_rows(found, as_json, REGISTRATION)
         return
-    for issuer, of_issuer in groupby(sorted(rows, key=lambda row: (row["issuer"], row["id"])), _issuer):
+    in_short = {f"  {name}" if name == "id" else name: REGISTRATION[name] for name in IN_SHORT}
+    for issuer, of_issuer in groupby(sorted(found, key=attrgetter("issuer", "id")), attrgetter("issuer")):
         click.echo(issuer)
-        print_rows([{f"  {name}" if name == "id" else name: row[name] for name in SHOWN} for row in of_issuer], False)
+        print_rows(of_issuer, as_json, in_short)
 
 
 @platform.command()
@@ -113,7 +138,7 @@ def list_platforms(as_json: bool) -> None:
 def show(platform_id: int, as_json: bool) -> None:
     """Show one platform, and the tool's addresses to enter on its side."""
     with open_house() as house, house.database.read() as connection:
-        row = _row(registration.load(connection, platform_id))
+        row = listed(registration.load(connection, platform_id), REGISTRATION)
         print_fields(row | tool_addresses(house.settings.public_url), as_json)
 
 
@@ -131,14 +156,14 @@ def show(platform_id: int, as_json: bool) -> None:
 def change(platform_id: int, deployment_ids: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Correct a platform's addresses or add deployments; what is not given stays.
 
-    The origins given with --service-origin take the place of the former ones.
+    The origins given with --service-origin replace the former ones.
     """
     values = {name: value for name, value in given.items() if value not in (None, ())}
     with open_house() as house:
         _check_addresses(house, values)
         with house.database.write() as connection:
             registration.change(connection, platform_id, values, deployment_ids, actor="cli", now=house.clock())
-            row = _row(registration.load(connection, platform_id))
+            row = listed(registration.load(connection, platform_id), REGISTRATION)
         print_fields(row, as_json)
 
 
@@ -151,21 +176,27 @@ def approve(platform_id: int, deployment_ids: tuple[str, ...], confirmed: bool, 
     """Let a platform that registered itself launch from now on.
 
     One whose issuer is registered already with keys at another address, or that names addresses of another platform,
-    takes --confirm: its keys would be believed for everybody of that issuer.
+    needs --confirm: its keys would be trusted for everybody of that issuer.
     """
     with open_house() as house, house.database.write() as connection:
         now = house.clock()
         registration.approve(connection, platform_id, deployment_ids, actor="cli", now=now, confirmed=confirmed)
-        print_fields(_row(registration.load(connection, platform_id)), as_json)
+        print_fields(registration.load(connection, platform_id), as_json, REGISTRATION)
 
 
 @platform.command()
-@click.option("--hours", type=HOURS, default=24, show_default=True, help="How long the link is good for.")
+@click.option(
+    "--hours",
+    type=click.IntRange(1, self_registration.MOST_HOURS),
+    default=24,
+    show_default=True,
+    help="How long the link is good for.",
+)
 @json_option
 def invite(hours: int, as_json: bool) -> None:
     """Print a one-time link by which a platform registers itself (Moodle, Canvas; not Open edX).
 
-    Give it to whoever runs the platform. What comes of it waits for `gatehouse platform approve`.
+    Give it to the platform's administrator. The registration waits for `gatehouse platform approve`.
     """
     with open_house() as house, house.database.write() as connection:
         now, public_url, lifetime = house.clock(), house.settings.public_url, timedelta(hours=hours)
@@ -187,7 +218,7 @@ def import_platforms(file: BinaryIO, dry_run: bool, as_json: bool) -> None:
     entries = read_platform_file(file.read(MAX_BYTES + 1))
     with open_house() as house, house.database.read() if dry_run else house.database.write() as connection:
         planned = registration_file.plan(connection, house.http, entries)
-        print_rows(list(_told(planned)), as_json)
+        print_rows(planned, as_json, PLANNED)
         if dry_run:
             registration_file.verify(planned)
         else:
@@ -217,7 +248,7 @@ def _set_status(platform_id: int, status: str, as_json: bool, confirmed: bool = 
     with open_house() as house, house.database.write() as connection:
         now = house.clock()
         registration.set_status(connection, platform_id, status, actor="cli", now=now, confirmed=confirmed)
-        print_fields(_row(registration.load(connection, platform_id)), as_json)
+        print_fields(registration.load(connection, platform_id), as_json, REGISTRATION)
 
 
 def _add(
@@ -233,7 +264,7 @@ def _add(
         added = registration.add(
             connection, new, deployment_ids, actor="cli", now=house.clock(), service_origins=service_origins
         )
-        row = _row(registration.load(connection, added))
+        row = listed(registration.load(connection, added), REGISTRATION)
     print_fields(row | tool_addresses(house.settings.public_url), as_json)
 
 
@@ -241,38 +272,3 @@ def _check_addresses(house: House, given: dict[str, Any]) -> None:
     named = [given[name] for name in registration.ADDRESSES if name in given]
     for url in (*named, *given.get("service_origins", ())):
         house.http.check_url(url)
-
-
-def _told(planned: list[Planned]) -> Iterator[dict[str, Any]]:
-    for each in planned:
-        new = each.entry.new
-        yield {
-            "row": each.entry.number,
-            "line": each.entry.line,
-            "outcome": each.outcome,
-            "issuer": new.issuer if new else None,
-            "client_id": new.client_id if new else None,
-            "detail": each.detail,
-        }
-
-
-def _issuer(row: dict[str, Any]) -> str:
-    return str(row["issuer"])
-
-
-def _row(each: Registration) -> dict[str, Any]:
-    return {
-        "id": each.id,
-        "issuer": each.issuer,
-        "client_id": each.client_id,
-        "deployment_ids": sorted(each.deployment_ids),
-        "auth_login_url": each.auth_login_url,
-        "token_url": each.token_url,
-        "key_set_url": each.key_set_url,
-        "audience": each.token_audience,
-        "service_origins": sorted(each.service_origins),
-        "profile": each.profile.name,
-        "old_roles": each.old_roles,
-        "came_by": each.came_by,
-        "status": each.status,
-    }

@@ -5,13 +5,22 @@ from typing import Any
 
 import click
 
-from lti_tool.commands.console import json_option, open_house, print_fields, print_json, read_document
+from lti_tool.commands.console import (
+    json_option,
+    listed,
+    open_house,
+    print_fields,
+    print_json,
+    print_rows,
+    read_document,
+)
 from lti_tool.gates import publication
 from lti_tool.programme import versions
-from lti_tool.programme.loader import Checked
 from lti_tool.programme.versions import Change, canonical
 from lti_tool.programme.versions import diff as changes_between
 from lti_tool.tasks import now_utc
+
+PROBLEM = ("severity", "code", "message", "file", "line", "path")
 
 document_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -35,11 +44,15 @@ def check(file: Path, as_json: bool) -> None:
     there is an error, 0 otherwise.
     """
     checked = publication.check_document(read_document(file), str(file), now_utc())
+    errors, warnings = len(checked.errors), len(checked.warnings)
     if as_json:
-        print_json(_as_json(checked, file))
+        about = {"file": str(file), "publishable": not errors, "errors": errors, "warnings": warnings}
+        print_json(about | {"problems": [listed(each, PROBLEM) for each in checked.problems]})
     else:
-        _print_problems(checked)
-    if checked.errors:
+        for each in checked.problems:
+            click.echo(str(each))
+        click.echo(f"{checked.source_name}: {errors} errors, {warnings} warnings")
+    if errors:
         raise SystemExit(1)
 
 
@@ -53,9 +66,9 @@ def diff(file: Path, as_json: bool) -> None:
         published = versions.current(connection)
     changes = changes_between(published.programme, wanted)
     if as_json:
-        print_json([{"path": each.path, "before": each.before, "after": each.after} for each in changes])
+        print_rows(changes, as_json, ("path", "before", "after"))
     else:
-        click.echo("\n".join(map(_told, changes)) or f"FILE means the same as version {published.version}.")
+        click.echo("\n".join(map(_in_short, changes)) or f"FILE means the same as version {published.version}.")
 
 
 @programme.command()
@@ -86,24 +99,7 @@ def export(version: int | None, as_json: bool) -> None:
         click.echo(text, nl=False)
 
 
-def _as_json(checked: Checked, file: Path) -> dict[str, Any]:
-    keys = ("severity", "code", "message", "file", "line", "path")
-    return {
-        "file": str(file),
-        "publishable": not checked.errors,
-        "errors": len(checked.errors),
-        "warnings": len(checked.warnings),
-        "problems": [{key: getattr(each, key) for key in keys} for each in checked.problems],
-    }
-
-
-def _print_problems(checked: Checked) -> None:
-    for each in checked.problems:
-        click.echo(str(each))
-    click.echo(f"{checked.source_name}: {len(checked.errors)} errors, {len(checked.warnings)} warnings")
-
-
-def _told(change: Change) -> str:
+def _in_short(change: Change) -> str:
     if change.before is None:
         return f"+ {change.path}: {_short(change.after)}"
     if change.after is None:

@@ -1,13 +1,21 @@
 """`gatehouse retreat`: who may apply, who applied, who was present."""
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
 import click
 
 from lti_tool import people
-from lti_tool.commands.console import DAY, INSTANT, json_option, open_house, print_fields, print_json, print_rows
+from lti_tool.commands.console import (
+    DAY,
+    INSTANT,
+    Columns,
+    json_option,
+    open_house,
+    print_fields,
+    print_json,
+    print_rows,
+)
 from lti_tool.commands.gate import explained
 from lti_tool.gates.wording import gate_in_words, heading, learner_sentence
 from lti_tool.programme import versions
@@ -30,17 +38,14 @@ def list_retreats(as_json: bool) -> None:
     """List the retreats, whether they can be applied for, their dates and what they ask for."""
     with open_house() as house, house.database.read() as connection:
         programme = versions.current(connection).programme
-    rows = [
-        {
-            "id": each.id,
-            "title": each.title,
-            "offered": is_offered(programme, each.id),
-            "dates": [place.starts_on.isoformat() for place in shown_dates(each)],
-            "gate": gate_in_words(programme, each.id),
-        }
-        for each in programme.retreats.values()
-    ]
-    print_rows(rows, as_json)
+    columns: Columns = {
+        "id": "id",
+        "title": "title",
+        "offered": lambda each: is_offered(programme, each.id),
+        "dates": lambda each: [place.starts_on.isoformat() for place in shown_dates(each)],
+        "gate": lambda each: gate_in_words(programme, each.id),
+    }
+    print_rows(programme.retreats.values(), as_json, columns)
 
 
 @retreat.command("applications")
@@ -50,8 +55,8 @@ def list_applications(retreat: str | None, as_json: bool) -> None:
     """List the applications in the order of submission."""
     with open_house() as house, house.database.read() as connection:
         rows = applications.list_applications(connection, retreat)
-    names = ("id", "trainee_id", "name", "retreat_id", "starts_on", "state", "statement_version", "submitted_at")
-    print_rows(_shown(rows, names), as_json)
+    columns = ("id", "trainee_id", "name", "retreat_id", "starts_on", "state", "statement_version", "submitted_at")
+    print_rows(rows, as_json, columns)
 
 
 @retreat.command("roster")
@@ -61,8 +66,8 @@ def list_roster(retreat: str | None, as_json: bool) -> None:
     """List who was present and who was not."""
     with open_house() as house, house.database.read() as connection:
         rows = attendance.entries(connection, retreat)
-    names = ("id", "trainee_id", "name", "retreat_id", "starts_on", "outcome", "origin", "recorded_by", "recorded_at")
-    print_rows(_shown(rows, names), as_json)
+    columns = ("id", "trainee_id", "name", "retreat_id", "starts_on", "outcome", "origin", "recorded_by", "recorded_at")
+    print_rows(rows, as_json, columns)
 
 
 @retreat.command()
@@ -72,7 +77,7 @@ def list_roster(retreat: str | None, as_json: bool) -> None:
 @click.option("--at", type=INSTANT, help="The moment to decide for.  [default: now]")
 @json_option
 def eligibility(trainee: str, retreat: str, starts_on: date | None, at: datetime | None, as_json: bool) -> None:
-    """Say whether somebody may apply for a retreat, and what is missing. Nothing is written."""
+    """Say whether a trainee may apply for a retreat, and what is missing. Nothing is written."""
     with open_house() as house, house.database.read() as connection:
         published = versions.current(connection)
         trainee_id, moment = people.find(connection, trainee), at or house.clock()
@@ -93,8 +98,8 @@ def eligibility(trainee: str, retreat: str, starts_on: date | None, at: datetime
 @retreat_option
 @click.option("--starts-on", type=DAY, required=True, help="First day of the date in question.")
 @click.option("--no-show", is_flag=True, help="The person was not there.")
-@click.option("--reason", default="", help="Why an `attended` is turned round.")
-@click.option("--confirmed-by", metavar="ACTOR", help="The second person, such as staff:3, for turning one round.")
+@click.option("--reason", default="", help="Why an `attended` is reversed.")
+@click.option("--confirmed-by", metavar="ACTOR", help="The second person, such as staff:3, for reversing one.")
 @json_option
 def attended(
     trainee: str,
@@ -105,7 +110,7 @@ def attended(
     confirmed_by: str | None,
     as_json: bool,
 ) -> None:
-    """Record from the roster that somebody was present at a retreat, or with --no-show that they were not."""
+    """Record from the roster that a trainee was present at a retreat, or with --no-show that they were not."""
     with open_house() as house, house.database.write() as connection:
         programme = versions.current(connection).programme
         about: dict[str, Any] = {
@@ -120,7 +125,3 @@ def attended(
         else:
             entry = attendance.mark_attended(connection, programme, **about)
     print_fields({"roster_entry": entry, "outcome": "no_show" if no_show else "attended"}, as_json)
-
-
-def _shown(rows: Iterable[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [{name: getattr(row, name) for name in names} for row in rows]

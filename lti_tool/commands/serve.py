@@ -17,6 +17,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from lti_tool.app import close_app, create_app, prepare
+from lti_tool.commands.console import open_house
 from lti_tool.context import House, build_house
 from lti_tool.errors import BadInput
 from lti_tool.log import configuration, configure
@@ -43,16 +44,23 @@ HANDLER_SECONDS = 0.01
 @click.option("--port", default=8000, show_default=True, help="The port to listen at.")
 @click.option("--processes", default=1, show_default=True, help="Web processes; more than one needs PostgreSQL.")
 @click.option("--threads", default=16, show_default=True, help="Requests a process answers at once.")
-@click.option("--no-worker", is_flag=True, help="Leave tasks and deliveries to `gatehouse worker`.")
+@click.option("--no-worker", is_flag=True, help="Leave background jobs to `gatehouse worker`.")
 def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -> None:
-    """Answer browsers, platforms and Zoom, and work off tasks and deliveries.
+    """Answer browsers, platforms and Zoom, and run background jobs.
 
-    Before that, a SQLite database is migrated, and GATEHOUSE_PROGRAMME is published if no programme is. SIGTERM lets
+    First, a SQLite database is migrated, and GATEHOUSE_PROGRAMME is published if no programme is. After SIGTERM,
     requests and tasks in hand finish.
     """
     settings = load_settings()
     configure(settings.log_level)
-    _prepare(settings, processes)
+    with open_house(settings) as house:  # closed before there are processes: no connection survives a fork
+        if processes > 1 and house.database.is_sqlite:
+            raise BadInput(
+                "sqlite_one_process",
+                "With SQLite the tool is one process.",
+                "Use --threads, or set GATEHOUSE_DATABASE_URL to a PostgreSQL database.",
+            )
+        prepare(house)
     server = Server(
         target="",
         address=host,
@@ -71,22 +79,9 @@ def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -
     server.serve(spawn_target=run, target_loader=WebProcess(settings, not no_worker), wrap_loader=False)
 
 
-def _prepare(settings: Settings, processes: int) -> None:
-    """Everything that is done once, before there are processes; no connection survives it."""
-    house = build_house(settings)
-    if processes > 1 and house.database.is_sqlite:
-        raise BadInput(
-            "sqlite_one_process",
-            "With SQLite the tool is one process.",
-            "Use --threads, or set GATEHOUSE_DATABASE_URL to a PostgreSQL database.",
-        )
-    prepare(house)
-    house.database.close()
-
-
 @dataclass
 class WebProcess:
-    """What one web process holds: called inside it for the application, stopped when the server has finished."""
+    """What one web process holds. Called inside it, it gives the application; stopped when the server has finished."""
 
     settings: Settings
     with_worker: bool
@@ -101,16 +96,13 @@ class WebProcess:
         self.house = build_house(self.settings)
         self.app = create_app(self.settings, house=self.house)
         if self.with_worker:
-            self._start_worker(self.house)
+            self.worker = build_worker(self.house)
+            self.thread = threading.Thread(target=self.worker.run_forever, name="worker")
+            self.thread.start()
         return self.app
 
-    def _start_worker(self, house: House) -> None:
-        self.worker = build_worker(house)
-        self.thread = threading.Thread(target=self.worker.run_forever, name="worker")
-        self.thread.start()
-
     def stop(self) -> None:
-        """The task in hand is finished, then everything is closed."""
+        """Let the task in hand finish, then close everything."""
         if self.worker is not None:
             self.worker.stopping.set()
         if self.thread is not None:

@@ -1,5 +1,6 @@
-"""`gatehouse session`: schedule live sessions, look at them, call them off, settle them."""
+"""`gatehouse session`: schedule, list, cancel, settle and lock live sessions."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -7,10 +8,31 @@ import click
 
 from lti_tool.attendance import agenda, live_sessions, locking
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.commands.console import INSTANT, json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import INSTANT, Columns, json_option, open_house, print_fields, print_rows
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
 from lti_tool.worker import settle_now
+
+ROW: dict[str, str | Callable[[LiveSession], Any]] = {
+    "id": "id",
+    "module": "module_id",
+    "starts_at": "starts_at",
+    "ends_at": "ends_at",
+    "zone": "zone",
+    "zoom_meeting": "zoom_meeting_id",
+    "kind": "zoom_kind",
+    "state": "state",
+    "programme_version": "programme_version",
+}
+FIELDS: Columns = {
+    **ROW,
+    "join_url": "join_url",
+    "ended_at": "ended_at",
+    "ended_by_staff_at": "ended_by_staff_at",
+    "cancelled_reason": "cancelled_reason",
+    "minutes_instructional": lambda each: agenda.instructional_seconds(each.segments) // 60,
+    "segments": lambda each: agenda.to_json(each.segments),
+}
 
 session_argument = click.argument("session_id", metavar="SESSION_ID", type=int)
 
@@ -39,15 +61,20 @@ def add(
 ) -> None:
     """Schedule a live session. Its agenda and its rules are those of the programme published now, for good.
 
-    Past dates are taken: for imports and replays.
+    Past dates are accepted, for imports and replays.
     """
+    try:
+        start = date.fromisoformat(starts) if len(starts) == len("2026-12-01") else datetime.fromisoformat(starts)
+    except ValueError as error:
+        message = "The start is not a wall time."
+        raise BadInput("wall_time_wrong", message, "Give it like 2026-12-01T09:00 or 2026-12-01.") from error
     with open_house() as house:
         with house.database.write() as connection:
             session_id = live_sessions.add(
                 connection,
                 versions.current(connection),
                 module_id=module_id,
-                starts=_start(starts),
+                starts=start,
                 zone=zone,
                 zoom_meeting_id=zoom_meeting,
                 zoom_kind=kind,
@@ -56,34 +83,34 @@ def add(
                 now=house.clock(),
             )
             added = live_sessions.show(connection, session_id)
-        print_fields(_fields(added), as_json)
+        print_fields(added, as_json, FIELDS)
 
 
 @session.command(name="list")
 @click.option("--module", "module_id", default=None, help="Only the sessions of this module.")
 @json_option
 def list_(module_id: str | None, as_json: bool) -> None:
-    """All live sessions in order of time."""
+    """List all live sessions in order of time."""
     with open_house() as house, house.database.read() as connection:
         found = live_sessions.list_sessions(connection, module_id=module_id)
-    print_rows([_row(each) for each in found], as_json)
+    print_rows(found, as_json, ROW)
 
 
 @session.command()
 @session_argument
 @json_option
 def show(session_id: int, as_json: bool) -> None:
-    """One live session with its agenda."""
+    """Show one live session with its agenda."""
     with open_house() as house, house.database.read() as connection:
         found = live_sessions.show(connection, session_id)
-    print_fields(_fields(found), as_json)
+    print_fields(found, as_json, FIELDS)
 
 
 @session.command()
 @session_argument
 @click.option("--reason", required=True, help="Why it does not take place; kept in the audit log.")
 def cancel(session_id: int, reason: str) -> None:
-    """Call a scheduled session off. Calendars that are subscribed show it as cancelled."""
+    """Cancel a scheduled session. Subscribed calendars show it as cancelled."""
     with open_house() as house, house.database.write() as connection:
         live_sessions.cancel(connection, session_id, reason=reason, actor="cli", now=house.clock())
     click.echo(f"live session {session_id} is cancelled")
@@ -91,10 +118,10 @@ def cancel(session_id: int, reason: str) -> None:
 
 @session.command()
 @session_argument
-@click.option("--at", required=True, type=INSTANT, help="When it was over, such as 2026-12-01T17:00:00-08:00.")
+@click.option("--at", required=True, type=INSTANT, help="When it ended, such as 2026-12-01T17:00:00-08:00.")
 @click.option("--reason", required=True, help="How you know; kept in the audit log.")
 def end(session_id: int, at: datetime, reason: str) -> None:
-    """Say when a class was over of which Zoom never said it. If Zoom says it later after all, Zoom is believed."""
+    """Record when a live session ended if Zoom never reported its end. A later report of Zoom takes precedence."""
     with open_house() as house, house.database.write() as connection:
         locking.end(connection, session_id, at=at, reason=reason, actor="cli", now=house.clock())
     click.echo(f"live session {session_id} is over; its attendance is settled next")
@@ -113,7 +140,7 @@ def settle(session_id: int) -> None:
 
 @session.command()
 @session_argument
-@click.option("--reason", required=True, help="Why nothing more is to be expected; kept in the audit log.")
+@click.option("--reason", required=True, help="Why no more evidence is expected; kept in the audit log.")
 def lock(session_id: int, reason: str) -> None:
     """Make the attendance of a reconciled session final: it is not settled again, whatever comes later."""
     with open_house() as house, house.database.write() as connection:
@@ -125,41 +152,7 @@ def lock(session_id: int, reason: str) -> None:
 @session_argument
 @click.option("--reason", required=True, help="What has come up; kept in the audit log.")
 def reopen(session_id: int, reason: str) -> None:
-    """Take the lock of a session back; what came since is settled next."""
+    """Unlock a session; what came since is settled next."""
     with open_house() as house, house.database.write() as connection:
         locking.reopen(connection, session_id, actor="cli", reason=reason, now=house.clock())
     click.echo(f"live session {session_id} is open again; its attendance is settled next")
-
-
-def _start(raw: str) -> datetime | date:
-    try:
-        return date.fromisoformat(raw) if len(raw) == len("2026-12-01") else datetime.fromisoformat(raw)
-    except ValueError as error:
-        message = "The start is not a wall time."
-        raise BadInput("wall_time_wrong", message, "Give it like 2026-12-01T09:00 or 2026-12-01.") from error
-
-
-def _row(each: LiveSession) -> dict[str, Any]:
-    return {
-        "id": each.id,
-        "module": each.module_id,
-        "starts_at": each.starts_at,
-        "ends_at": each.ends_at,
-        "zone": each.zone,
-        "zoom_meeting": each.zoom_meeting_id,
-        "kind": each.zoom_kind,
-        "state": each.state,
-        "programme_version": each.programme_version,
-    }
-
-
-def _fields(each: LiveSession) -> dict[str, Any]:
-    return {
-        **_row(each),
-        "join_url": each.join_url,
-        "ended_at": each.ended_at,
-        "ended_by_staff_at": each.ended_by_staff_at,
-        "cancelled_reason": each.cancelled_reason,
-        "minutes_instructional": agenda.instructional_seconds(each.segments) // 60,
-        "segments": agenda.to_json(each.segments),
-    }

@@ -1,4 +1,4 @@
-"""`gatehouse worker`: tasks and deliveries in a process of their own."""
+"""`gatehouse worker`: background jobs in a process of their own."""
 
 import logging
 import signal
@@ -16,6 +16,21 @@ from lti_tool.worker import build_worker
 log = logging.getLogger(__name__)
 
 
+@contextmanager
+def stopping_on_signals(job_worker: Worker) -> Iterator[None]:
+    """While the block runs, SIGTERM and SIGINT ask the worker to stop after the task in hand."""
+
+    def stop(_number: int, _frame: Any) -> None:
+        job_worker.stopping.set()
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
 @click.command()
 @click.option("--once", is_flag=True, help="Work until nothing is due, then exit.")
 @json_option
@@ -27,29 +42,14 @@ def worker(once: bool, as_json: bool) -> None:
     """
     with open_house() as house:
         configure(house.settings.log_level)
-        hands = build_worker(house)
+        job_worker = build_worker(house)
         if once:
-            print_fields({"rounds": hands.run_once()}, as_json)
+            print_fields({"rounds": job_worker.run_once()}, as_json)
             return
         if house.database.is_sqlite:
             click.echo(
                 "note: with SQLite, `gatehouse serve` already works off tasks; two processes slow each other.", err=True
             )
-        with stopping_on_signals(hands):
+        with stopping_on_signals(job_worker):
             log.info("working")
-            hands.run_forever()
-
-
-@contextmanager
-def stopping_on_signals(hands: Worker) -> Iterator[None]:
-    """While the block runs, SIGTERM and SIGINT ask the worker to stop after the task in hand."""
-
-    def stop(_number: int, _frame: Any) -> None:
-        hands.stopping.set()
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+            job_worker.run_forever()

@@ -1,11 +1,5 @@
-"""`gatehouse zoom`: what Zoom delivered, whether it is as it came, and what is derived from it.
+"""`gatehouse zoom`: what Zoom delivered and reports, whether it is unchanged, and what is derived from it."""
 
-`gatehouse zoom recover`: deliveries that were lost, from Zoom's own log of them.
-
-`gatehouse zoom reconcile` and `gatehouse zoom reports`: what Zoom itself says about who was there.
-"""
-
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,162 +7,96 @@ import click
 from sqlalchemy import func, select
 
 from lti_tool.attendance import evidence_gaps, live_sessions, queries
-from lti_tool.attendance.evidence_gaps import Gap
 from lti_tool.attendance.queries import AttendedDay
-from lti_tool.commands.console import INSTANT, json_option, open_house, print_fields, print_json, print_rows, progress
+from lti_tool.commands.console import (
+    INSTANT,
+    Columns,
+    json_option,
+    listed,
+    open_house,
+    print_fields,
+    print_json,
+    print_rows,
+    progress,
+)
 from lti_tool.context import House
 from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions
 from lti_tool.worker import settle_now, zoom_api
 from zoom_adapter import hash_chain
-from zoom_adapter import health as gaps
 from zoom_adapter import health as inbox_health
 from zoom_adapter import replay as replaying
-from zoom_adapter import reports as due_reports
-from zoom_adapter import reports as waivers
 from zoom_adapter import reports as zoom_reports
-from zoom_adapter.hash_chain import WORDS, Head, Verdict
+from zoom_adapter.hash_chain import WORDS, Head
 from zoom_adapter.reconcile import Outcome, ReportReader
 from zoom_adapter.recovery import LogReader
 
 
-@click.command()
-@click.option(
-    "--since", type=INSTANT, help="From this moment on, such as 2026-12-01T17:00:00Z; usually seven days ago."
-)
-@click.option("--dry-run", is_flag=True, help="Say what is missing, and change nothing.")
-@json_option
-def recover(since: datetime | None, dry_run: bool, as_json: bool) -> None:
-    """Look up in Zoom's log of deliveries what never arrived here, and put it into the inbox.
+def _compared(name: str, otherwise: Any = None) -> Any:
+    """A column that the comparison of webhooks and report has, if there is one."""
 
-    Zoom keeps the log for seven days. `missing` are the events that the inbox lacked, by kind; without --dry-run they
-    are in it now, marked as read from the log, and the worker settles the classes that they touch. `unreadable` are
-    bodies that Zoom's log holds in part only: they are kept as they came and say nothing. The worker does the same by
-    itself, every hour for what failed and after each class for all of it.
-    """
-    with open_house() as house:
-        found = LogReader(house.database, zoom_api(house), house.clock).recover(since, dry_run=dry_run)
-    print_fields(
-        {
-            "rows": found.rows,
-            "known": found.known,
-            "missing": dict(found.added),
-            "unreadable": found.unreadable,
-            "dry_run": dry_run,
-        },
-        as_json,
-    )
+    def value(day: AttendedDay) -> Any:
+        return (day.day.get("report") or {}).get(name, otherwise)
 
+    return value
+
+
+def _code(outcome: Outcome) -> str | None:
+    if outcome.rows is not None:
+        return None
+    return outcome.refusal.code if outcome.refusal else zoom_reports.NO_INSTANCE
+
+
+COMPARED: Columns = {
+    "trainee": "trainee_id",
+    "name": "display_name",
+    "webhook_seconds": _compared("webhook_seconds"),
+    "report_seconds": _compared("report_seconds"),
+    "difference_seconds": _compared("difference_seconds"),
+    "reasons": _compared("reasons", []),
+    "flags": lambda day: list(day.flags),
+}
+OUTCOME: Columns = {"uuid": "meeting_uuid", "source": "source", "rows": "rows", "settled": "settled", "code": _code}
+FETCH: Columns = {
+    "fetched_at": "fetched_at",
+    "uuid": "meeting_uuid",
+    "source": "source",
+    "rows": "rows",
+    "report": "report_id",
+    "settled": "settled",
+    "code": "code",
+}
+VERDICT: Columns = {
+    "sealed": lambda verdict: verdict.head.position,
+    "last": lambda verdict: str(verdict.head) if verdict.head.position else None,
+    "waiting": "waiting",
+    "signatures": lambda verdict: {kind: verdict.signatures[kind] for kind in ("valid", "secret_gone", "unsigned")},
+    "broken": "broken",
+}
+BREAK: Columns = {
+    "position": "position",
+    "delivery": "inbox_id",
+    "code": "code",
+    "says": lambda each: WORDS[each.code],
+}
+GAP: Columns = {
+    "code": "code",
+    "about": "subject",
+    "is_wrong": lambda gap: gap.words.is_wrong,
+    "since": "since",
+    "count": "count",
+    "details": lambda gap: dict(gap.details),
+    "says": lambda gap: gap.words.says,
+    "next_step": lambda gap: gap.words.next_step,
+}
 
 session_argument = click.argument("session_id", metavar="SESSION_ID", type=int)
 
 
-@click.command()
-@session_argument
-@json_option
-def reconcile(session_id: int, as_json: bool) -> None:
-    """Ask Zoom now who was in a class that is over, outside the plan, and settle the attendance with what it says.
-
-    Shows for each person how many seconds the report differs from the webhooks, and why. Two equal answers settle a
-    report; on the day of the class they must lie five minutes apart. Exit code 1 if Zoom gave no report of a part of
-    the class; what it gave of the others is kept.
-    """
-    with open_house() as house:
-        outcomes = ReportReader(house.database, zoom_api(house), house.clock).read_now(session_id)
-        settle_now(house, session_id)
-        _tell_report(house, session_id, outcomes, as_json)
-    refused = next((each.refusal for each in outcomes if each.rows is None and each.refusal), None)
-    if refused:
-        raise refused
-
-
-@click.command()
-@session_argument
-@json_option
-def reports(session_id: int, as_json: bool) -> None:
-    """Every time Zoom was asked for the reports of a live session: what came, or the code of the refusal."""
-    with open_house() as house, house.database.read() as connection:
-        live_sessions.show(connection, session_id)
-        fetches = [_fetch(each) for each in zoom_reports.history(connection, session_id)]
-        row = connection.execute(select(sessions).where(sessions.c.id == session_id)).one()
-        next_at = due_reports.next_ask(connection, row) if house.settings.has_zoom_api else None
-    if as_json:
-        print_json({"session": session_id, "next_at": next_at, "fetches": fetches})
-        return
-    print_rows(fetches, as_json=False)
-    click.echo(f"Zoom is asked next at {next_at.isoformat()}" if next_at else "Zoom is not asked again.")
-
-
-@click.command()
-@session_argument
-@click.option("--reason", required=True, help="Why no report is to be expected; kept in the audit log.")
-def waive(session_id: int, reason: str) -> None:
-    """Wait no longer for the reports that Zoom does not give of a class: what the webhooks told must do.
-
-    From a day after class on. Days in doubt still want a review; a report that comes after all still counts.
-    """
-    with open_house() as house, house.database.write() as connection:
-        count = waivers.waive_report(connection, session_id, actor="cli", reason=reason, now=house.clock())
-    click.echo(f"reports no longer waited for: {count}; the attendance of live session {session_id} is settled next")
-
-
-def _tell_report(house: House, session_id: int, outcomes: Sequence[Outcome], as_json: bool) -> None:
-    with house.database.read() as connection:
-        session = live_sessions.show(connection, session_id)
-        people = [_person(each) for each in queries.of_session(connection, session_id)]
-    instances = [_instance(each) for each in outcomes]
-    if as_json:
-        state = {"id": session.id, "module": session.module_id, "state": session.state}
-        print_json({"session": state, "instances": instances, "people": people})
-        return
-    click.echo(f"live session {session.id}, module {session.module_id}: {session.state}")
-    print_rows(instances, as_json=False)
-    print_rows(people, as_json=False)
-
-
-def _instance(outcome: Outcome) -> dict[str, Any]:
-    code = (outcome.refusal.code if outcome.refusal else due_reports.NO_INSTANCE) if outcome.rows is None else None
-    return {
-        "uuid": outcome.meeting_uuid,
-        "source": outcome.source,
-        "rows": outcome.rows,
-        "settled": outcome.settled,
-        "code": code,
-    }
-
-
-def _person(day: AttendedDay) -> dict[str, Any]:
-    compared = day.day.get("report") or {}
-    seconds = ("webhook_seconds", "report_seconds", "difference_seconds")
-    return {
-        "trainee": day.trainee_id,
-        "name": day.display_name,
-        **{name: compared.get(name) for name in seconds},
-        "reasons": compared.get("reasons", []),
-        "flags": list(day.flags),
-    }
-
-
-def _fetch(fetch: zoom_reports.Fetch) -> dict[str, Any]:
-    return {
-        "fetched_at": fetch.fetched_at,
-        "uuid": fetch.meeting_uuid,
-        "source": fetch.source,
-        "rows": fetch.rows,
-        "report": fetch.report_id,
-        "settled": fetch.settled,
-        "code": fetch.code,
-    }
-
-
 @click.group()
 def zoom() -> None:
-    """Zoom's deliveries: are they coming in, are they as they came, and what follows from them."""
-
-
-for _verb in (reconcile, reports, waive, recover):
-    zoom.add_command(_verb)
+    """Zoom's deliveries: are they coming in, are they unchanged, and what follows from them."""
 
 
 @zoom.command()
@@ -183,7 +111,15 @@ def replay(context: click.Context, dry_run: bool, as_json: bool) -> None:
     Locked and cancelled sessions stay as they are. Exit code 1 if a session could not be settled; the others are.
     """
     with open_house() as house:
-        _rebuild_registrants(house, dry_run)
+        with house.database.read() as connection:
+            registrations = replaying.registrations(connection)
+        with progress("registrations", len(registrations)) as more:
+            changed = replaying.rebuild_registrants(
+                house.database, registrations, house.clock(), dry_run=dry_run, progress=more
+            )
+        if changed:
+            says = "would change; attendance may follow" if dry_run else "changed"
+            click.echo(f"registrants: {changed} {says}", err=True)
         with house.database.read() as connection:
             sessions = replaying.sessions(connection)
         with progress("sessions", len(sessions)) as more:
@@ -194,16 +130,6 @@ def replay(context: click.Context, dry_run: bool, as_json: bool) -> None:
     print_rows(rows, as_json)
     if any(row["changed"] is None for row in rows):
         context.exit(1)
-
-
-def _rebuild_registrants(house: House, dry_run: bool) -> None:
-    with house.database.read() as connection:
-        ids = replaying.registrations(connection)
-    with progress("registrations", len(ids)) as more:
-        changed = replaying.rebuild_registrants(house.database, ids, house.clock(), dry_run=dry_run, progress=more)
-    if changed:
-        says = "would change; attendance may follow" if dry_run else "changed"
-        click.echo(f"registrants: {changed} {says}", err=True)
 
 
 def _replay(house: House, session_id: int, dry_run: bool) -> dict[str, Any]:
@@ -233,61 +159,38 @@ def verify(context: click.Context, noted: str | None, as_json: bool) -> None:
     """Compute every seal of the inbox again, and every signature whose secret is still set.
 
     `last` is the end of the chain: keep it elsewhere, and give it as --noted later, to know that nothing before it was
-    made up anew. Signatures with a secret that is not set any more cannot be computed again; those rows rest on their
-    seals. Exit code 1 if anything is not as it was sealed; the deliveries are named by their number in the inbox.
+    forged. Signatures with a secret that is not set any more cannot be computed again; those rows rest on their
+    seals. Exit code 1 if anything has changed since it was sealed; deliveries are named by their number in the inbox.
     """
-    mark = None if noted is None else _head(noted)
+    position, _, seal = (noted or "").strip().partition(":")
+    if noted is not None and not (position.isascii() and position.isdigit() and len(position) < 18 and len(seal) == 64):
+        raise BadInput(
+            "noted_seal_wrong",
+            "This is not a seal as the tool prints it.",
+            "Give POSITION:SEAL, as `last` in `gatehouse zoom verify`: a number, a colon and 64 hexadecimal digits.",
+        )
+    mark = None if noted is None else Head(int(position), seal.lower())
     with (
         open_house() as house,
         house.database.read() as connection,
         progress("deliveries", hash_chain.head(connection).position) as more,
     ):
         verdict = hash_chain.verify(connection, house.settings.zoom_secret_tokens, mark, more)
+    about = listed(verdict, VERDICT)
     if as_json:
-        print_json(_as_json(verdict))
+        print_json(about | {"breaks": [listed(each, BREAK) for each in verdict.breaks]})
     else:
-        _tell(verdict)
+        signatures = ", ".join(f"{count} {kind}" for kind, count in about["signatures"].items())
+        print_fields(about | {"signatures": signatures}, as_json)
+        for each in verdict.breaks:
+            where = f"delivery {each.inbox_id}" if each.inbox_id is not None else "no delivery"
+            click.echo(f"BROKEN  {where}, position {each.position or '-'}: {WORDS[each.code]} ({each.code})")
+        if len(verdict.breaks) < verdict.broken:
+            click.echo(f"… and {verdict.broken - len(verdict.breaks)} more.")
+        if not verdict.broken:
+            click.echo("Every delivery that was read is unchanged.")
     if verdict.broken:
         context.exit(1)
-
-
-def _head(noted: str) -> Head:
-    position, _, seal = noted.strip().partition(":")
-    if not (position.isascii() and position.isdigit() and len(position) < 18 and len(seal) == 64):
-        raise BadInput(
-            "noted_seal_wrong",
-            "This is not a seal as the tool tells it.",
-            "Give POSITION:SEAL, as `last` in `gatehouse zoom verify`: a number, a colon and 64 hexadecimal digits.",
-        )
-    return Head(int(position), seal.lower())
-
-
-def _as_json(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "sealed": verdict.head.position,
-        "last": str(verdict.head) if verdict.head.position else None,
-        "waiting": verdict.waiting,
-        "signatures": {kind: verdict.signatures[kind] for kind in ("valid", "secret_gone", "unsigned")},
-        "broken": verdict.broken,
-        "breaks": [
-            {"position": each.position, "delivery": each.inbox_id, "code": each.code, "says": WORDS[each.code]}
-            for each in verdict.breaks
-        ],
-    }
-
-
-def _tell(verdict: Verdict) -> None:
-    told = _as_json(verdict)
-    del told["breaks"]
-    signatures = ", ".join(f"{count} {kind}" for kind, count in told["signatures"].items())
-    print_fields({**told, "signatures": signatures}, as_json=False)
-    for each in verdict.breaks:
-        where = f"delivery {each.inbox_id}" if each.inbox_id is not None else "no delivery"
-        click.echo(f"BROKEN  {where}, position {each.position or '-'}: {WORDS[each.code]} ({each.code})")
-    if len(verdict.breaks) < verdict.broken:
-        click.echo(f"… and {verdict.broken - len(verdict.breaks)} more.")
-    if not verdict.broken:
-        click.echo("Every delivery that was read is as it came.")
 
 
 @zoom.command()
@@ -303,36 +206,105 @@ def health(context: click.Context, as_json: bool) -> None:
     """
     with open_house() as house, house.database.read() as connection:
         now = house.clock()
-        told = inbox_health.check_health(connection, now)
-        found = evidence_gaps.dated(connection, gaps.present(connection, house.settings.zoom_quiet, now), now)
+        state = inbox_health.check_health(connection, now)
+        present = inbox_health.present(connection, house.settings.zoom_quiet, now)
+        found = evidence_gaps.dated(connection, present, now)
     if as_json:
-        print_json({**told, "gaps": [_gap(each) for each in found]})
+        print_json({**state, "gaps": [listed(each, GAP) for each in found]})
     else:
-        _tell_health(told, found)
+        refused = ", ".join(f"{count} {code}" for code, count in state["refused_today"].items())
+        print_fields({**state, "refused_today": refused or None}, as_json)
+        for gap in found:
+            sign = "WRONG" if gap.words.is_wrong else "note "
+            details = ", ".join(f"{name} {value}" for name, value in gap.details.items())
+            click.echo(f"{sign}  {gap.subject}: {gap.words.says} ({gap.code}, {gap.count}{details and f'; {details}'})")
+            click.echo(f"       {gap.words.next_step}")
+        if not found:
+            click.echo("No gap in the evidence is known.")
     if any(each.words.is_wrong for each in found):
         context.exit(1)
 
 
-def _gap(gap: Gap) -> dict[str, Any]:
-    return {
-        "code": gap.code,
-        "about": gap.subject,
-        "is_wrong": gap.words.is_wrong,
-        "since": gap.since,
-        "count": gap.count,
-        "details": dict(gap.details),
-        "says": gap.words.says,
-        "next_step": gap.words.next_step,
+@zoom.command()
+@session_argument
+@json_option
+def reconcile(session_id: int, as_json: bool) -> None:
+    """Ask Zoom now, outside the plan, who was in a session that is over, and settle the attendance with its answer.
+
+    Shows for each person how many seconds the report differs from the webhooks, and why. Two equal answers settle a
+    report; on the day of the session they must be five minutes apart. Exit code 1 if Zoom gave no report of a part of
+    the session; its reports of the other parts are kept.
+    """
+    with open_house() as house:
+        outcomes = ReportReader(house.database, zoom_api(house), house.clock).read_now(session_id)
+        settle_now(house, session_id)
+        with house.database.read() as connection:
+            session = live_sessions.show(connection, session_id)
+            people = [listed(each, COMPARED) for each in queries.of_session(connection, session_id)]
+    instances = [listed(each, OUTCOME) for each in outcomes]
+    if as_json:
+        about = {"id": session.id, "module": session.module_id, "state": session.state}
+        print_json({"session": about, "instances": instances, "people": people})
+    else:
+        click.echo(f"live session {session.id}, module {session.module_id}: {session.state}")
+        print_rows(instances, as_json)
+        print_rows(people, as_json)
+    refused = next((each.refusal for each in outcomes if each.rows is None and each.refusal), None)
+    if refused:
+        raise refused
+
+
+@zoom.command()
+@session_argument
+@json_option
+def reports(session_id: int, as_json: bool) -> None:
+    """List every time Zoom was asked for the reports of a live session: what came, or the code of the refusal."""
+    with open_house() as house, house.database.read() as connection:
+        live_sessions.show(connection, session_id)
+        fetches = [listed(each, FETCH) for each in zoom_reports.history(connection, session_id)]
+        row = connection.execute(select(sessions).where(sessions.c.id == session_id)).one()
+        next_at = zoom_reports.next_ask(connection, row) if house.settings.has_zoom_api else None
+    if as_json:
+        print_json({"session": session_id, "next_at": next_at, "fetches": fetches})
+        return
+    print_rows(fetches, as_json)
+    click.echo(f"Zoom is asked next at {next_at.isoformat()}" if next_at else "Zoom is not asked again.")
+
+
+@zoom.command()
+@session_argument
+@click.option("--reason", required=True, help="Why no report is to be expected; kept in the audit log.")
+def waive(session_id: int, reason: str) -> None:
+    """Stop waiting for the reports that Zoom does not give of a live session, and use the webhooks alone.
+
+    Possible from a day after the session. Doubtful attendance still needs a review; a late report still counts.
+    """
+    with open_house() as house, house.database.write() as connection:
+        count = zoom_reports.waive_report(connection, session_id, actor="cli", reason=reason, now=house.clock())
+    click.echo(f"reports no longer waited for: {count}; the attendance of live session {session_id} is settled next")
+
+
+@zoom.command()
+@click.option(
+    "--since", type=INSTANT, help="From this moment on, such as 2026-12-01T17:00:00Z; usually seven days ago."
+)
+@click.option("--dry-run", is_flag=True, help="Say what is missing, and change nothing.")
+@json_option
+def recover(since: datetime | None, dry_run: bool, as_json: bool) -> None:
+    """Look up in Zoom's log of deliveries what never arrived here, and put it into the inbox.
+
+    Zoom keeps the log for seven days. `missing` are the events that the inbox lacked, by kind; without --dry-run they
+    are in it now, marked as read from the log, and the worker settles the sessions that they touch. `unreadable` are
+    bodies that Zoom's log holds in part only: they are kept as they came and are not read. The worker does the same by
+    itself, every hour for what failed and after each session for all of it.
+    """
+    with open_house() as house:
+        found = LogReader(house.database, zoom_api(house), house.clock).recover(since, dry_run=dry_run)
+    columns: Columns = {
+        "rows": "rows",
+        "known": "known",
+        "missing": lambda each: dict(each.added),
+        "unreadable": "unreadable",
+        "dry_run": lambda _: dry_run,
     }
-
-
-def _tell_health(told: dict[str, Any], found: list[Gap]) -> None:
-    refused = ", ".join(f"{count} {code}" for code, count in told["refused_today"].items())
-    print_fields({**told, "refused_today": refused or None}, as_json=False)
-    for gap in found:
-        sign = "WRONG" if gap.words.is_wrong else "note "
-        details = ", ".join(f"{name} {value}" for name, value in gap.details.items())
-        click.echo(f"{sign}  {gap.subject}: {gap.words.says} ({gap.code}, {gap.count}{details and f'; {details}'})")
-        click.echo(f"       {gap.words.next_step}")
-    if not found:
-        click.echo("No gap in the evidence is known.")
+    print_fields(found, as_json, columns)

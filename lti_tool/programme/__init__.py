@@ -1,1 +1,1 @@
-"""The programme document: its model, how it is read and checked, and its published versions."""
+"""The programme document: what it may say (`model`), how it is read (`loader`), checked and published (`versions`)."""

@@ -1,20 +1,28 @@
-"""What the programme offers: series, modules with their agendas and dates, packages, retreats. Plain values."""
+"""What the programme offers: series, modules with their agendas and dates, packages, retreats.
+
+PURE. Immutable values, read from the document by their fields and types (`entries`).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
+
+from lti_tool.programme.values import Key, Name, Refs
 
 DateConfidence = Literal["printed", "confirmed", "high", "medium", "none"]
+ScreeningStep = Literal["medical", "psychological"]
+
+AsPrinted = Annotated[str, Key("printed")]
 
 
 @dataclass(frozen=True, slots=True)
 class AgendaPart:
-    """One segment of an agenda in wall time of the programme's zone; only instructional parts count for anybody."""
+    """One segment of an agenda in wall time of the programme's zone; only instructional parts count as attendance."""
 
-    starts: time
-    ends: time
+    starts: Annotated[time, Key("from")]
+    ends: Annotated[time, Key("to")]
     title: str
     instructional: bool
 
@@ -23,7 +31,7 @@ class AgendaPart:
 class Agenda:
     """The segments of one live session; they do not overlap and cover it from first to last minute (ce.md T2)."""
 
-    id: str
+    id: Name
     parts: tuple[AgendaPart, ...]
 
     @property
@@ -39,7 +47,7 @@ class Agenda:
 class Length:
     """How long a module of this length lasts, and the agenda and credits its modules have unless they say otherwise."""
 
-    id: str
+    id: Name
     title: str
     starts: time | None
     ends: time | None
@@ -52,14 +60,16 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    id: str
+    """Modules that belong together, in the order of the page."""
+
+    id: Name
     catalogue: str
     title: str
     modules: tuple[str, ...]
     about: str | None = None
     printed_count: int | None = None
     also_called: str | None = None
-    refs: tuple[str, ...] = ()
+    refs: Refs = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +78,14 @@ class Price:
 
     tuition: Decimal | None
     admin_fee: Decimal | None = None
-    refs: tuple[str, ...] = ()
+    refs: Refs = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
     """Several modules sold as one; its price is its own and never computed from the parts (programme.yaml C12)."""
 
-    id: str
+    id: Name
     title: str
     modules: tuple[str, ...]
     price: Price
@@ -84,10 +94,11 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One module of one catalogue version. `agenda` is None while nobody has set it; `credits` maps a body's id to the
-    credits offered, None while not announced (never 0 or 8 by default, programme.yaml C17)."""
+    """One module of one catalogue version. `agenda` is None while it isn't set; `credits` maps a body's id to the
+    credits offered, None while not announced (never 0 or 8 by default, programme.yaml C17). Agenda, credits and fees
+    are those of the module's length unless it has its own."""
 
-    id: str
+    id: Name
     catalogue: str
     series: str | None
     number: int | None
@@ -98,7 +109,7 @@ class Module:
     credits: Mapping[str, Decimal | None]
     topics: tuple[str, ...] = ()
     objectives: tuple[str, ...] | None = None
-    refs: tuple[str, ...] = ()
+    refs: Refs = ()
     publish: bool = True
     """False: kept in the catalogue but not offered; its gate may still be UNSET and it stays locked."""
     also_called: tuple[str, ...] = ()
@@ -127,9 +138,9 @@ class PlannedSession:
     starts: time | None
     ends: time | None
     confidence: DateConfidence
-    raw: str
+    raw: AsPrinted = ""
     takes_attendance: bool = False
-    refs: tuple[str, ...] = ()
+    refs: Refs = ()
 
     @property
     def is_certain(self) -> bool:
@@ -138,12 +149,14 @@ class PlannedSession:
 
 @dataclass(frozen=True, slots=True)
 class RetreatDate:
+    """One date of a retreat, first and last day included."""
+
     starts_on: date
     ends_on: date
     place: str
     confidence: DateConfidence
-    raw: str = ""
-    refs: tuple[str, ...] = ()
+    raw: AsPrinted = ""
+    refs: Refs = ()
 
     @property
     def calendar_days(self) -> int:
@@ -152,19 +165,19 @@ class RetreatDate:
 
 @dataclass(frozen=True, slots=True)
 class Retreat:
-    """One retreat. A value of None that H3.1 (retreats.md) asks for keeps it from being published, and `publish` False
-    means that nobody can apply."""
+    """One retreat. It cannot be published while a value that retreats.md H3.1 asks for is None; with `publish` False it
+    takes no applications. It has no field for credit: retreats earn none (S2:83)."""
 
-    id: str
+    id: Name
     catalogue: str
     title: str
     subtitle: str | None
     stated_days: int | None
     prerequisite_as_printed: str | None
-    screening_steps: tuple[str, ...] | None
+    screening_steps: tuple[ScreeningStep, ...] | None
     attestation_required: bool | None
     dates: tuple[RetreatDate, ...]
-    publish: bool = False
+    publish: bool
     also_called: tuple[str, ...] = ()
     format: str | None = None
     stated_nights: int | None = None
@@ -177,15 +190,15 @@ class Retreat:
     contact: str | None = None
     retention_days: int | None = None
     price: Price | None = None
-    refs: tuple[str, ...] = ()
+    refs: Refs = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Contraindications:
-    """The list shown, as printed, before an application; answers per item exist nowhere (retreats.md H1.3)."""
+    """The list shown, as printed, before an application; answers to single items are never asked (retreats.md H1.3)."""
 
     version: str
     instruction: str
     items: tuple[str, ...]
     not_exhaustive: str | None = None
-    refs: tuple[str, ...] = ()
+    refs: Refs = ()

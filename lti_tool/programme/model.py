@@ -1,32 +1,31 @@
 """The programme as immutable values: what a published document says, in the trainers' own words.
 
-Nothing here reads, checks or stores anything: `reader` builds these values from YAML, `gates.rules` reads the rule
-trees. A value of None means that the sources do not say; the word UNSET means that a named person must still choose.
-What is offered is in `catalogue`, what attendance is measured by in `bodies`; everything can be imported from here.
-
-By what attendance is measured: completion, credit bodies and their policies, licences to documents. Plain values.
+PURE. `loader` reads these values from YAML by their fields and types (`entries`), `gates` reads the rule trees. None
+means that the sources do not say; UNSET means that a named person must still choose. What the programme offers is in
+`catalogue`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from lti_tool.programme.catalogue import (
     Agenda,
-    AgendaPart,
     Contraindications,
-    DateConfidence,
     Length,
     Module,
     Package,
     PlannedSession,
-    Price,
     Retreat,
-    RetreatDate,
     Series,
 )
+from lti_tool.programme.values import UNSET as UNSET  # other rooms know it as part of the model
+from lti_tool.programme.values import Key, Mark, Name, Refs, Share, Zone
+
+GateMode = Literal["required", "recommended", "none", "UNSET"]
+SET_KINDS = ("modules", "licences", "professions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,12 @@ class CompletionPolicy:
     """What 'has taken the module' means: the share of instructional time that must be attended (ce.md T1), and
     the share of presence checks and polls that must be answered (None: no part)."""
 
-    share: Decimal
-    participation_share: Decimal | None = None
+    share: Annotated[Share, Mark.OPEN]
+    participation_share: Share | None = None
     grace_seconds: int = 0
     """Absences between two times of presence that are at most this long are forgiven; measured time stays as it is."""
     staff_earn: bool = False
-    """Whether time in which somebody ran the meeting (host, co-host, panelist) is attendance."""
+    """Whether the time in which a person ran the meeting (host, co-host, panelist) is that person's attendance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +54,16 @@ class ScorePolicy:
 class CreditPolicy:
     """By what a body measures a live session; durations in minutes unless the name says seconds (ce.md §3)."""
 
-    minutes_per_credit: int
-    credit_step: Decimal
+    minutes_per_credit: Annotated[int, Mark.OPEN]
+    credit_step: Annotated[Decimal, Mark.OPEN]
     late_arrival_minutes: int | None
     max_missed_total_minutes: int | None
     max_missed_consecutive_minutes: int | None
-    reconnect_gap_seconds: int
-    evaluation_required: bool
-    fee_required: bool
+    reconnect_gap_seconds: int = 0
+    evaluation_required: bool = True
+    fee_required: bool = True
     phone_only_counts: bool = False
-    participation_share: Decimal | None = None
+    participation_share: Share | None = None
     """The share of presence checks and polls that must be answered; None: they play no part."""
     evaluation_window_days: int | None = None
     issue_by_days: int | None = None
@@ -77,14 +76,14 @@ class BoardAcceptance:
 
     board: str
     licences: tuple[str, ...]
-    refs: tuple[str, ...] = ()
+    refs: Refs = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CreditBody:
     """An accrediting body. `policy` is None while it is unset: then no credit of this body can be awarded."""
 
-    id: str
+    id: Name
     legal_name: str
     role: str
     provider_number: str | None
@@ -103,7 +102,7 @@ class CreditBody:
     valid_from: date | None = None
     valid_to: date | None = None
     signatory: str | None = None
-    refs: tuple[str, ...] = ()
+    refs: Refs = ()
 
     def is_approved_on(self, day: date) -> bool:
         """Whether the approval covers the day; an end that is not set does not bound it."""
@@ -122,44 +121,7 @@ class DocumentRow:
     notice: str | None
     """Key of `Programme.notices`."""
     decided: bool
-    refs: tuple[str, ...] = ()
-
-
-__all__ = [
-    "UNSET",
-    "Acknowledgement",
-    "Agenda",
-    "AgendaPart",
-    "BoardAcceptance",
-    "CompletionPolicy",
-    "Contact",
-    "Contradiction",
-    "Contraindications",
-    "CreditBody",
-    "CreditPolicy",
-    "DateConfidence",
-    "DocumentRow",
-    "EarlierModule",
-    "Equivalency",
-    "EquivalencyProvider",
-    "Gate",
-    "GateMode",
-    "Length",
-    "Module",
-    "Package",
-    "PlannedSession",
-    "Price",
-    "Programme",
-    "Retreat",
-    "RetreatDate",
-    "ScorePolicy",
-    "Series",
-    "Teacher",
-]
-
-UNSET = "UNSET"
-
-GateMode = Literal["required", "recommended", "none", "UNSET"]
+    refs: Refs = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +129,13 @@ class Gate:
     """Who may open one offering. `rule` and `recommended` are trees of the grammar gates.md A1, still unparsed; `path`
     is the place of this gate in the document, and its rule is at `path` + `.rule`."""
 
-    target: str
+    target: Annotated[str, Key("for")]
     mode: GateMode
     rule: Mapping[str, Any] | None
     recommended: Mapping[str, Any] | None = None
     status: str = ""
-    refs: tuple[str, ...] = ()
-    approver: str | None = None
+    refs: Refs = ()
+    approver: Annotated[str | None, Key("approved_by")] = None
     path: str = ""
     question: str | None = None
     """What is still open about this gate, for staff."""
@@ -184,21 +146,21 @@ class Gate:
 class EquivalencyProvider:
     """One training elsewhere and what the programme says of it. `reason` is shown when it is not accepted."""
 
-    id: str
+    id: Name
     name: str
     decision: Literal["accepted", "not_accepted", "discretionary"]
     review: Literal["fast_track", "full"] | None
     reason: str | None = None
     valid_from: date | None = None
     valid_to: date | None = None
-    refs: tuple[str, ...] = ()
+    refs: Refs = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Equivalency:
     """Which providers may stand for one module or retreat (`target`). `contact` is the address to write to."""
 
-    target: str
+    target: Name
     providers: tuple[EquivalencyProvider, ...]
     contact: str
     needs: str | None = None
@@ -210,44 +172,44 @@ class Equivalency:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Whom to write to for one purpose; the address is empty where none is printed."""
+    """The contact for one purpose; the address is empty where none is printed."""
 
     purpose: str
-    address: str
-    refs: tuple[str, ...] = ()
+    address: str = ""
+    refs: Refs = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
     """One person of the faculty; which offerings they teach stands in `teaches`."""
 
-    id: str
+    id: Name
     name: str
     credentials: str | None
-    teaches: tuple[str, ...]
+    teaches: tuple[str, ...] = ()
     also_spelt: tuple[str, ...] = ()
     vitae_on_file: bool = False
-    refs: tuple[str, ...] = ()
+    refs: Refs = ()
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierModule:
     """A module or retreat of an earlier catalogue and what it may stand for here. Counts only with `confirmed_by`."""
 
-    earlier: str
-    earlier_title: str | None
+    earlier: Name
+    earlier_title: Annotated[str | None, Key("title")]
     now: str
     confidence: Literal["high", "medium", "low"]
-    why: str
-    confirmed_by: str | None
+    why: str = ""
+    confirmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A place where the sources disagree, and how this document holds both. Checking the document
-    warns of it until the staff whom `decide` names have decided; "none" means that there is nothing to decide."""
+    """A place where the sources disagree, and how this document holds both. Checking the document warns of it until
+    staff have decided; `decide` "none" means that there is nothing to decide."""
 
-    id: str
+    id: Name
     area: str
     conflict: str
     held_as: str
@@ -266,14 +228,24 @@ class Acknowledgement:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Programme:
-    """One whole programme document, every reference resolved by id."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The section `programme`: what describes the programme as a whole."""
 
     title: str
     provider: str
-    zone: str
+    zone: Zone
     catalogue: str
+    abbreviation: str | None = None
+    currency: str = "USD"
+    audience: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programme(Head):
+    """One whole programme document, every reference resolved by id."""
+
     contacts: Mapping[str, Contact]
     series: tuple[Series, ...]
     sets: Mapping[str, tuple[str, ...] | None]
@@ -282,7 +254,7 @@ class Programme:
     sessions: tuple[PlannedSession, ...]
     gates: Mapping[str, Gate]
     equivalencies: Mapping[str, Equivalency]
-    bodies: Mapping[str, CreditBody]
+    bodies: Annotated[Mapping[str, CreditBody], Key("credit_bodies")]
     document_matrix: tuple[DocumentRow, ...]
     completion: CompletionPolicy | None
     scores: ScorePolicy
@@ -291,38 +263,34 @@ class Programme:
     legacy_to_current: Mapping[str, str] = field(default_factory=dict)
     """Only what a named person has confirmed: earlier id → id of this catalogue."""
     made_for_demonstration: tuple[str, ...] = ()
-    abbreviation: str | None = None
-    currency: str = "USD"
-    audience: tuple[str, ...] = ()
-    about: Mapping[str, str] = field(default_factory=dict)
     retreat_aims: tuple[str, ...] = ()
     lengths: Mapping[str, Length] = field(default_factory=dict)
     packages: tuple[Package, ...] = ()
     notices: Mapping[str, str] = field(default_factory=dict)
-    teachers: Mapping[str, Teacher] = field(default_factory=dict)
+    teachers: Annotated[Mapping[str, Teacher], Key("faculty")] = field(default_factory=dict)
     earlier_modules: tuple[EarlierModule, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
     acknowledged: tuple[Acknowledgement, ...] = ()
     certificate_of_attendance: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     set_kinds: Mapping[str, str] = field(default_factory=dict)
-    """What each set holds: modules, licences or professions."""
+    """What each set holds: one of SET_KINDS."""
     set_titles: Mapping[str, str] = field(default_factory=dict)
-    """What people call a set, where the document says so."""
+    """The titles of the sets that have one."""
     unset: tuple[str, ...] = ()
     """The paths that say UNSET: what a named person must still choose."""
 
     def is_published(self, offering_id: str) -> bool:
-        """Whether the offering is offered at all; an unknown one is not."""
+        """Whether the offering is published; an unknown one is not."""
         offering = self.modules.get(offering_id) or self.retreats.get(offering_id)
         return offering is not None and offering.publish
 
     def set_title(self, name: str) -> str:
-        """What people call a set: its title, else its name with spaces."""
+        """The title of a set, or its name with spaces."""
         return self.set_titles.get(name) or name.replace("_", " ")
 
     def offering_title(self, offering_id: str) -> str:
-        """The title of a module or retreat as people know it; the id itself for one the programme does not have."""
+        """The title of a module or retreat as people know it, or the id itself if the programme does not have it."""
         module = self.modules.get(offering_id)
         if module is not None:
             return module.label

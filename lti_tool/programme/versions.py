@@ -1,11 +1,7 @@
-"""Publishing programme documents: checked whole, numbered from 1, never changed afterwards.
+"""Published versions of the programme document: numbered from 1, never changed afterwards.
 
-A version is kept as the text it was published from. Reading one is done once per process: the parsed programme is kept
-by its digest.
-
-A programme as plain values in one form: what means the same looks the same. The digest and the diff rest on it.
-
-What changed between two programmes, in meaning and not in layout.
+A version is kept as the text it was published from, and parsed once in a process. Two documents are compared in one
+plain form, in which what means the same looks the same: the digest and the diff rest on it.
 """
 
 import json
@@ -13,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, time
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
-from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
@@ -24,10 +20,10 @@ from lti_tool.programme.loader import read_programme
 from lti_tool.programme.model import Programme
 from lti_tool.tables.programme import programme_versions
 
-# Where the document was written down, not what it says.
+# Where something is written, not what it says.
 BOOKKEEPING = frozenset({"path", "unset"})
 
-# Lists whose order carries no meaning.
+# Lists whose order means nothing, and rules.
 UNORDERED = frozenset(
     {
         "accepted_for",
@@ -38,10 +34,13 @@ UNORDERED = frozenset(
         "licence_types",
         "licences",
         "made_for_demonstration",
+        "recommended",
         "refs",
+        "rule",
         "screening_steps",
         "sets",
         "start_choices",
+        "suggested_rule",
         "teachers",
         "teaches",
     }
@@ -60,51 +59,25 @@ def programme_digest(programme: Programme) -> str:
 
 
 def _plain(value: Any, name: str) -> Any:
+    """The plain form of the value of the field `name`. A list of records with ids is a mapping by id; a list whose
+    order means nothing is sorted, as all are inside a rule (`gates` judges whether two rules mean the same)."""
     if is_dataclass(value):
-        kept = (each.name for each in fields(value) if each.name not in BOOKKEEPING)
-        return {each: _plain_field(value, each) for each in kept}
+        return {
+            each.name: _plain(getattr(value, each.name), each.name)
+            for each in fields(value)
+            if each.name not in BOOKKEEPING
+        }
     if isinstance(value, Mapping):
         return {str(key): _plain(each, name) for key, each in value.items()}
     if isinstance(value, tuple | list):
-        return _listed(value, name)
-    return _scalar(value)
-
-
-def _plain_field(record: Any, name: str) -> Any:
-    value = getattr(record, name)
-    if name in ("rule", "recommended", "suggested_rule") and value is not None:
-        return _rule(value)
-    return _plain(value, name)
-
-
-def _listed(values: Any, name: str) -> Any:
-    """A list of things with ids is a mapping by id; one whose order means nothing is sorted."""
-    key = next((each for each in ("id", "earlier") if values and hasattr(values[0], each)), None)
-    if key is not None:
-        return {getattr(value, key): _plain(value, name) for value in values}
-    plain = [_plain(value, name) for value in values]
-    return sorted(plain, key=_sortable) if name in UNORDERED else plain
-
-
-def _rule(node: Any) -> Any:
-    """A rule without the order of its keys and children; gates.rules judges whether two rules mean the same."""
-    if isinstance(node, Mapping):
-        return {str(key): _rule(each) for key, each in node.items()}
-    if isinstance(node, list | tuple):
-        return sorted((_rule(each) for each in node), key=_sortable)
-    return _scalar(node)
-
-
-def _scalar(value: Any) -> Any:
+        key = next((each for each in ("id", "earlier") if value and hasattr(value[0], each)), None)
+        if key is not None:
+            return {getattr(each, key): _plain(each, name) for each in value}
+        plain = [_plain(each, name) for each in value]
+        return sorted(plain, key=partial(json.dumps, sort_keys=True)) if name in UNORDERED else plain
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return value
-
-
-def _sortable(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+    return value.isoformat() if isinstance(value, date | time) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,38 +126,21 @@ def _document(connection: Connection, number: int) -> str:
     return str(connection.execute(wanted).scalar_one())
 
 
-class _Parsed:
-    """Programmes by digest, parsed once. The number of versions is small, so nothing is ever dropped."""
-
-    def __init__(self) -> None:
-        self._programmes: dict[str, Programme] = {}
-        self._turn = Lock()
-
-    def find(self, digest: str) -> Programme | None:
-        return self._programmes.get(digest)
-
-    def keep(self, digest: str, programme: Programme) -> Programme:
-        with self._turn:
-            return self._programmes.setdefault(digest, programme)
-
-
-_parsed = _Parsed()
+# Programmes by the digest of their document. The number of versions is small, so none is ever dropped; two threads that
+# parse the same one get the same value.
+_parsed: dict[str, Programme] = {}
 
 
 def _published(connection: Connection, row: Row[Any, Any]) -> Published:
-    programme = _parsed.find(row.digest)
+    """A version as it was checked. One that this release can no longer read opens nothing."""
+    programme = _parsed.get(row.digest)
     if programme is None:
-        programme = _parsed.keep(row.digest, _read_again(_document(connection, row.version), row.version))
+        checked = read_programme(_document(connection, row.version), f"version {row.version}")
+        if checked.programme is None:
+            message = f"Programme version {row.version} cannot be read by this release: {checked.errors[0]}"
+            raise ProgrammeError("programme_version_unreadable", message, "Publish a corrected document.", status=500)
+        programme = _parsed.setdefault(row.digest, checked.programme)
     return Published(row.version, programme)
-
-
-def _read_again(document: str, number: int) -> Programme:
-    """A published document, read as it was checked. What this release can no longer read opens nothing."""
-    checked = read_programme(document, f"version {number}")
-    if checked.programme is None:
-        message = f"Programme version {number} cannot be read by this release: {checked.errors[0]}"
-        raise ProgrammeError("programme_version_unreadable", message, "Publish a corrected document.", status=500)
-    return checked.programme
 
 
 _versions = select(programme_versions.c.version, programme_versions.c.digest)

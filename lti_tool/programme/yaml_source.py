@@ -1,10 +1,8 @@
 """YAML text to plain values, with the line of every path, and no surprises.
 
-Only the parser of PyYAML is used, never its constructors: no tags, no dates or octal times guessed, no object is ever
-built. What cannot be read is a Problem, never an exception: size, depth, number of values and aliases are capped before
-anything is kept, so no input can take the reader down.
-
-What is wrong, or doubtful, in a programme document.
+PURE. Only PyYAML's parser is used, never its constructors: no tags, no guessed dates or octal times, no objects. What
+can't be read is a Problem, never an exception: size, depth, number of values and aliases are capped before anything is
+kept, so no input can exhaust the reader.
 """
 
 import re
@@ -18,10 +16,10 @@ import yaml
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding. An `error` keeps the document from being published, a `warning` does not.
+    """One finding in a document. An `error` keeps it from being published, a `warning` does not.
 
     `code` is stable (snake_case), `message` a sentence for the person who edits the document, `path` the place in its
-    own words (`gates.foundational.rule.any[1]`); `file` and `line` (from 1; 0 when unknown) say where that is written.
+    own words (`gates.foundational.rule.any[1]`); `file` and `line` (from 1; 0 if unknown) say where that is written.
     """
 
     severity: Literal["error", "warning"]
@@ -71,14 +69,17 @@ class _Refused(Exception):
 
 
 def load_yaml(text: str | bytes) -> Source:
-    """Read one YAML document of at most 1 MB. Never raises: what is wrong stands in `problems`."""
+    """Read one YAML document of at most 1 MB. Never raises: `problems` says what is wrong."""
     try:
         building = _Building(_decoded(text))
         value = building.document()
     except _Refused as refusal:
         return Source(None, {}, (refusal.problem,))
     except yaml.YAMLError as error:
-        return Source(None, {}, (_syntax_problem(error),))
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 0
+        what = getattr(error, "problem", None) or "a character that YAML does not allow"
+        return Source(None, {}, (Problem("error", "yaml_syntax", f"This is not valid YAML: {what}.", "", line=line),))
     if building.problems:
         return Source(None, building.lines, tuple(building.problems))
     return Source(value, building.lines, ())
@@ -91,13 +92,6 @@ def _decoded(text: str | bytes) -> str:
         return text.decode("utf-8-sig") if isinstance(text, bytes) else text.encode().decode("utf-8-sig")
     except UnicodeError as error:
         raise _Refused("yaml_not_utf8", "The document is not UTF-8 text.", "", 0) from error
-
-
-def _syntax_problem(error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    line = mark.line + 1 if mark is not None else 0
-    what = getattr(error, "problem", None) or "a character that YAML does not allow"
-    return Problem("error", "yaml_syntax", f"This is not valid YAML: {what}.", "", line=line)
 
 
 class _Building:
@@ -131,19 +125,22 @@ class _Building:
         if event.tag is not None:
             raise _Refused("yaml_tag", "Tags (words starting with '!') are not read.", path, _line(event))
         before = self._values
-        value = self._plain(event, path, depth)
+        value: Any
+        if isinstance(event, yaml.ScalarEvent):
+            value = _scalar(event)
+        elif isinstance(event, yaml.MappingStartEvent):
+            value = self._mapping(path, depth)
+        else:
+            value = []
+            while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
+                value.append(self._value(inner, f"{path}[{len(value)}]", depth + 1))
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, self._values - before + 1)
         return value
 
-    def _plain(self, event: Any, path: str, depth: int) -> Any:
-        if isinstance(event, yaml.ScalarEvent):
-            return _scalar(event)
-        return self._mapping(path, depth) if isinstance(event, yaml.MappingStartEvent) else self._list(path, depth)
-
     def _alias(self, event: Any, path: str) -> Any:
         if event.anchor not in self._anchors:
-            raise _Refused("yaml_alias", "This alias names nothing that stands before it.", path, _line(event))
+            raise _Refused("yaml_alias", "This alias names nothing that is written before it.", path, _line(event))
         value, size = self._anchors[event.anchor]
         self._count(size, event, path)
         return value
@@ -154,19 +151,13 @@ class _Building:
             message = f"More than {MAX_VALUES:,} values, aliases counted in full."
             raise _Refused("yaml_too_many", message, path, _line(event))
 
-    def _list(self, path: str, depth: int) -> list[Any]:
-        values: list[Any] = []
-        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            values.append(self._value(event, f"{path}[{len(values)}]", depth + 1))
-        return values
-
     def _mapping(self, path: str, depth: int) -> dict[str, Any]:
         values: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = _key(event, path)
             place = f"{path}.{key}" if path else key
             if key in values:
-                message = f"'{key}' stands here twice."
+                message = f"'{key}' is written twice."
                 self.problems.append(Problem("error", "yaml_duplicate_key", message, place, line=_line(event)))
             self.lines.setdefault(place, _line(event))
             values[key] = self._value(next(self._events), place, depth + 1)

@@ -168,7 +168,7 @@ def test_attendance_is_a_table_for_people(run, taught):
     shown = run("attendance", "show", str(taught[0])).stdout
     assert "provisional" in shown
     assert "390.0" in shown
-    assert "not matched to anybody" in shown
+    assert "not matched to a trainee" in shown
 
 
 def test_a_scheduled_session_has_provisional_numbers_of_nobody(run):

@@ -101,7 +101,7 @@ def test_an_inbox_that_is_as_it_came_is_told_so(
     assert told["last"].startswith(f"{told['sealed']}:")
     assert told["signatures"] == {"valid": 0, "secret_gone": 0, "unsigned": told["sealed"]}
     plain = run(environment, "verify", "--noted", told["last"])
-    assert (plain.exit_code, "Every delivery that was read is as it came." in plain.stdout) == (0, True)
+    assert (plain.exit_code, "Every delivery that was read is unchanged." in plain.stdout) == (0, True)
 
 
 def test_a_changed_delivery_is_named_with_exit_1(
