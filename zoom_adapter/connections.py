@@ -109,6 +109,12 @@ class Connection:
         return left.user_id == move.user_id and not returned
 
     @property
+    def event_count(self) -> int:
+        """How many events say where the participant was. Events are only ever added, so a new one changes the count."""
+        waiting = len(self.waits) + len(self.put_waiting) + len(self.admissions)
+        return len(self.joins) + len(self.lefts) + len(self.room_joins) + len(self.room_lefts) + waiting
+
+    @property
     def waiting_starts(self) -> set[datetime]:
         """When it entered the waiting room or was put back there."""
         return self.waits | {move.at for move in self.put_waiting}
