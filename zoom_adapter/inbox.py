@@ -221,9 +221,7 @@ class Inbox:
     def _write_forever(self) -> None:
         while (group := self._next_group()) is not None:
             # A request that has given up was answered with 503, and Zoom sends it again.
-            current = [waiting for waiting in group if not waiting.given_up]
-            if current:
-                self._write_group(current)
+            self._write([waiting for waiting in group if not waiting.given_up])
 
     def _next_group(self) -> list[_Waiting] | None:
         """Wait for a delivery and take those queued behind it; None once the inbox is closed and empty."""
@@ -242,10 +240,10 @@ class Inbox:
         self._is_busy = len(group) > 1
         return group
 
-    def _write_group(self, group: Sequence[_Waiting]) -> None:
+    def _write(self, group: Sequence[_Waiting]) -> None:
         """Write the group and wake its requests, whatever happens."""
         try:
-            new = self._table.insert([waiting.row for waiting in group])
+            new = self._table.insert([waiting.row for waiting in group]) if group else set()
         except Exception as error:
             log.error("deliveries could not be stored", extra={"error": type(error).__name__, "count": len(group)})
         else:

@@ -20,7 +20,7 @@ from lti_tool.intervals import Interval, common, longer, union, without
 from zoom_adapter.bound_connections import Identity, Participant, keys_of, only
 from zoom_adapter.connections import ConnectionEvent, StaffRole
 from zoom_adapter.report_rows import ReportRow
-from zoom_adapter.segments import ConnectionHistory, ConnectionInterval
+from zoom_adapter.segments import ConnectionInterval
 
 # The times of report and webhooks for one moment may differ by this much (zoom.md §6).
 TOLERANCE = timedelta(seconds=2)
@@ -97,10 +97,11 @@ def match_rows(
     unmatched = [row for row in left if not matcher.match(row)]
     for each in matcher.matched:
         # Two overlapping rows of one `user_id` contradict each other. A telephone bound to a computer has its own.
-        others = [*each.rows, *each.half]
+        rows = [*each.rows, *each.half]
         for row in each.half:
-            overlaps = (common([row.interval], [other.interval]) for other in others if other.user_id == row.user_id and other != row)
-            (unmatched if any(longer(each, TOLERANCE) for each in overlaps) else each.rows).append(row)
+            others = [other.interval for other in rows if other.user_id == row.user_id and other != row]
+            is_contradicted = bool(longer(common([row.interval], others), TOLERANCE))
+            (unmatched if is_contradicted else each.rows).append(row)
     found = [replace(each, participant=each.identified(), rows=sorted(each.rows)) for each in matcher.matched]
     return found, sorted(unmatched)
 
@@ -231,23 +232,20 @@ def completed(participant: Participant, rows: Sequence[ReportRow]) -> Participan
     for connection, history in zip(participant.connections, participant.histories, strict=True):
         others = {id_ for each in participant.connections if each is not connection for id_ in each.user_ids}
         reported = union(row.interval for row in rows if row.user_id not in others)
-        histories.append(_completed_history(history, reported))
+        # The start is known if the report shows presence until the end of the interval; that the next interval begins
+        # there is not enough.
+        intervals = tuple(
+            each._replace(start_by="report")
+            if _lacks_start(each) and any(one.start + TOLERANCE < each.end <= one.end + TOLERANCE for one in reported)
+            else each
+            for each in history.intervals
+        )
+        is_open = not all(
+            any(one.start - TOLERANCE <= at < one.end - TOLERANCE for one in reported) for at in history.open_from
+        )
+        flags = history.flags if is_open else history.flags - {"open"}
+        histories.append(replace(history, intervals=intervals, flags=flags))
     return replace(participant, histories=tuple(histories))
-
-
-def _completed_history(history: ConnectionHistory, reported: Sequence[Interval]) -> ConnectionHistory:
-    """A start is known if the report shows presence until the end of the interval; that the next interval begins there
-    is not enough."""
-    intervals = tuple(
-        each._replace(start_by="report")
-        if _lacks_start(each) and any(one.start + TOLERANCE < each.end <= one.end + TOLERANCE for one in reported)
-        else each
-        for each in history.intervals
-    )
-    is_open = not all(
-        any(one.start - TOLERANCE <= at < one.end - TOLERANCE for one in reported) for at in history.open_from
-    )
-    return replace(history, intervals=intervals, flags=history.flags if is_open else history.flags - {"open"})
 
 
 def _lacks_start(interval: ConnectionInterval) -> bool:

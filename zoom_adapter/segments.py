@@ -70,7 +70,12 @@ def history_of(connection: Connection, instance: Instance) -> ConnectionHistory:
     found = pairing.paired() + list(pairing.bridged())
     if connection.put_waiting:
         moves = sorted(move.at for move in connection.put_waiting)
-        found = [_until_waiting_room(each, moves) for each in found]
+        # A participant put back in the waiting room is out until the next join event, with or without a leave event.
+        ends = [next((at for at in moves if at > each.start), each.end) for each in found]
+        found = [
+            each if end >= each.end else each._replace(end=end, end_by="webhook")
+            for each, end in zip(found, ends, strict=True)
+        ]
     if roles := staff_roles_of(connection):
         found = [part for each in found for part in _split_by_role(each, roles)]
     waiting = list(_in_waiting_room(connection))
@@ -183,12 +188,6 @@ class _Pairing:
             return interval
         self.flags.add("stale")
         return interval._replace(counts=False, stale=True)
-
-
-def _until_waiting_room(interval: ConnectionInterval, moves: Sequence[datetime]) -> ConnectionInterval:
-    """A participant put back in the waiting room is out until the next join event, with or without a leave event."""
-    move = next(iter(moves[bisect_right(moves, interval.start) :]), interval.end)
-    return interval if move >= interval.end else interval._replace(end=move, end_by="webhook")
 
 
 def _split_by_role(interval: ConnectionInterval, roles: Sequence[StaffRole]) -> Iterator[ConnectionInterval]:
