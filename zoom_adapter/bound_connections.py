@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from lti_tool.attendance.evidence import RoomStay
-from lti_tool.intervals import Interval, common, union, without
+from lti_tool.intervals import common, union, without
 from zoom_adapter.connections import ALWAYS, FOREVER, Connection, Instance, StaffRole, staff_roles_of
 from zoom_adapter.report_rows import ReportRow
 from zoom_adapter.segments import ConnectionHistory, ConnectionInterval, history_of
@@ -184,7 +184,7 @@ def _identity(keys: Sequence[str], connections: Sequence[Connection]) -> Identit
 
 def rooms_of(connection: Connection, intervals: Sequence[ConnectionInterval]) -> list[RoomStay]:
     """The breakout rooms of one connection with these intervals, in order of time."""
-    present = [each.interval for each in intervals if not each.waiting]
+    present = [each for each in intervals if not each.waiting]
     lefts = sorted(connection.room_lefts)
     known = []
     for join in sorted(connection.room_joins):
@@ -194,15 +194,15 @@ def rooms_of(connection: Connection, intervals: Sequence[ConnectionInterval]) ->
             lefts.remove(left)
             known.append(RoomStay(join.at, left.at, join.room))
         else:
-            around = (each for each in present if each.start <= join.at < each.end)
-            known.append(RoomStay(join.at, max(around, default=Interval(join.at, join.at)).end, join.room))
+            around = (each.bounds for each in present if each.start <= join.at < each.end)
+            known.append(RoomStay(join.at, max(around, default=(join.at, join.at))[1], join.room))
     for left in lefts:
         start = max((each.start for each in present if each.start < left.at <= each.end), default=left.at)
         known.append(RoomStay(start, left.at, left.room))
     known = [each for each in known if each.from_at < each.to_at]
     # Zoom reported both ends of a bridge, but not what was between them.
     bridges = (
-        each.interval
+        each.bounds
         for each in intervals
         if each.estimated and each.counts and each.start_by == each.end_by == "webhook"
     )
@@ -215,7 +215,7 @@ def with_reported_rooms(rooms: Iterable[RoomStay], rows: Iterable[ReportRow]) ->
     found = set(rooms)
     for row in rows:
         named = union((each.from_at, each.to_at) for each in found if each.room)
-        if row.room and not common([row.interval], named):
+        if row.room and not common([row.bounds], named):
             found = {each for each in found if each.room or each.from_at >= row.leave_at or row.join_at >= each.to_at}
-            found.add(RoomStay(*row.interval, row.room))
+            found.add(RoomStay(*row.bounds, row.room))
     return tuple(sorted(found, key=_room_order))

@@ -91,7 +91,7 @@ def _state_of(connection: ZoomConnection, instance: Instance) -> ConnectionState
         and not any(left.room == room.room and left.at >= room.at for left in connection.room_lefts)
     )
     return ConnectionState(
-        intervals=tuple(union(each.interval for each in history.intervals if each.counts)),
+        intervals=tuple(union(each.bounds for each in history.intervals if each.counts)),
         here_since=here_since,
         waiting_since=waiting_since,
         room=room.room if room and is_in_room else "",

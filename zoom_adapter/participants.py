@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 
 from lti_tool.attendance.evidence import PersonPresence, PresenceInterval, ReportComparison
-from lti_tool.intervals import Interval, seconds, union
+from lti_tool.intervals import seconds, union
 from zoom_adapter.bound_connections import Identity, Participant, participants_of, with_emails, with_reported_rooms
 from zoom_adapter.connections import Instance
 from zoom_adapter.report_matching import (
@@ -45,7 +45,7 @@ class _InInstance:
 
     participants: list[Participant] = field(default_factory=list)
     rows: list[ReportRow] | None = None
-    reported: list[Interval] = field(default_factory=list)
+    reported: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     @property
     def webhooks(self) -> WebhookRecord:
@@ -161,7 +161,7 @@ class Everybody:
             devices = Counter(each.participant.identity.registrant_id for each in matched)
             for each in matched:
                 one = each.participant
-                present = reported_presence(one.intervals, each.rows) + [row.interval for row in each.elsewhere]
+                present = [*reported_presence(one.intervals, each.rows), *(row.bounds for row in each.elsewhere)]
                 all_rows = [*each.rows, *each.elsewhere]
                 # With two devices of one registrant it is unclear to which of them the rows from elsewhere belong.
                 is_single = devices[one.identity.registrant_id] == 1
@@ -169,7 +169,7 @@ class Everybody:
                 in_instance = _InInstance([whole], None if rows is None else all_rows, present)
                 parts.append((uuid, one.identity, list(one.person_keys), in_instance))
             for row in unmatched:
-                parts.append((uuid, identity_of(row), row_keys(row, uuid), _InInstance([], [row], [row.interval])))
+                parts.append((uuid, identity_of(row), row_keys(row, uuid), _InInstance([], [row], [row.bounds])))
             self._room_emails |= {row.email for row in unmatched if row.room and not row.registrant_id} - {""}
         known = with_emails([identity for _, identity, _, _ in parts])
         self._parts = [(uuid, who, keys, part) for who, (uuid, _, keys, part) in zip(known, parts, strict=True)]
@@ -208,7 +208,7 @@ def _reasons(compared: Mapping[str, Compared]) -> set[str]:
 
 def _overlap(participants: Iterator[Participant]) -> bool:
     """Whether two participants of one person overlap for longer than a reconnect explains."""
-    present = (union(one.interval for one in each.intervals if not one.waiting) for each in participants)
+    present = (union(one.bounds for one in each.intervals if not one.waiting) for each in participants)
     latest_end: datetime | None = None
     for start, end in sorted(each for intervals in present for each in intervals):
         if latest_end and min(latest_end, end) - start > RECONNECT_OVERLAP:

@@ -99,8 +99,8 @@ def match_rows(
         # Two overlapping rows of one `user_id` contradict each other. A telephone bound to a computer has its own.
         rows = [*each.rows, *each.half]
         for row in each.half:
-            others = [other.interval for other in rows if other.user_id == row.user_id and other != row]
-            is_contradicted = bool(longer(common([row.interval], others), TOLERANCE))
+            others = [other.bounds for other in rows if other.user_id == row.user_id and other != row]
+            is_contradicted = bool(longer(common([row.bounds], others), TOLERANCE))
             (unmatched if is_contradicted else each.rows).append(row)
     found = [replace(each, participant=each.identified(), rows=sorted(each.rows)) for each in matcher.matched]
     return found, sorted(unmatched)
@@ -192,7 +192,7 @@ class WebhookRecord:
     def presence(self) -> Iterator[PresenceInterval]:
         """What counts while there is no settled report."""
         for each, source in self.intervals:
-            yield _presence(each, source, each.interval, "estimated" if each.estimated else "webhook", each.counts)
+            yield _presence(each, source, each.bounds, "estimated" if each.estimated else "webhook", each.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,15 +211,15 @@ def reported_presence(intervals: Sequence[ConnectionInterval], rows: Sequence[Re
     """The presence in the rows of one participant, without its time in the waiting room: a merged row may cover that
     time. The person may have been in the meeting on another device meanwhile. A row that begins inside a waiting time
     shows the admission, if no webhook did."""
-    proven = union(each.interval for each in intervals if each.is_proven)
+    proven = union(each.bounds for each in intervals if each.is_proven)
     found = []
     for row in rows:
         waiting = (
-            each.interval
+            each.bounds
             for each in intervals
             if each.waiting and not (each.end_by == "estimated" and each.start + TOLERANCE < row.join_at)
         )
-        found += without([row.interval], without(union(waiting), proven))
+        found += without([row.bounds], without(union(waiting), proven))
     return union(found)
 
 
@@ -231,7 +231,7 @@ def completed(participant: Participant, rows: Sequence[ReportRow]) -> Participan
     histories = []
     for connection, history in zip(participant.connections, participant.histories, strict=True):
         others = {id_ for each in participant.connections if each is not connection for id_ in each.user_ids}
-        reported = union(row.interval for row in rows if row.user_id not in others)
+        reported = union(row.bounds for row in rows if row.user_id not in others)
         # The start is known if the report shows presence until the end of the interval; that the next interval begins
         # there is not enough.
         intervals = tuple(
@@ -252,7 +252,9 @@ def _lacks_start(interval: ConnectionInterval) -> bool:
     return interval.start_by == "estimated" and not interval.counts and not interval.stale
 
 
-def compare(webhooks: WebhookRecord, rows: Sequence[ReportRow], reported: Iterable[Interval]) -> Compared:
+def compare(
+    webhooks: WebhookRecord, rows: Sequence[ReportRow], reported: Iterable[tuple[datetime, datetime]]
+) -> Compared:
     """What counts if a settled report covers the instance. `reported` is the `reported_presence` of the rows."""
     comparison = _Comparison(webhooks, rows, reported)
     intervals = [part for each, source in webhooks.intervals for part in comparison.parts_of(each, source)]
@@ -261,7 +263,7 @@ def compare(webhooks: WebhookRecord, rows: Sequence[ReportRow], reported: Iterab
         comparison.reasons.add(WAITED)
     return Compared(
         intervals=tuple(intervals),
-        webhook=tuple(union(each.interval for each, _ in webhooks.intervals if each.counts)),
+        webhook=tuple(union(each.bounds for each, _ in webhooks.intervals if each.counts)),
         report=tuple(comparison.covered),
         reasons=frozenset(comparison.reasons),
         settled=frozenset({"estimated", "interrupted", "unconfirmed", "stale"} - comparison.unsettled),
@@ -272,11 +274,13 @@ class _Comparison:
     """`proven` is what the webhooks prove, `covered` all that the rows cover, `reported` the presence in the rows.
     Collects the `reasons` of differences and the flags that stay `unsettled`."""
 
-    def __init__(self, webhooks: WebhookRecord, rows: Sequence[ReportRow], reported: Iterable[Interval]) -> None:
+    def __init__(
+        self, webhooks: WebhookRecord, rows: Sequence[ReportRow], reported: Iterable[tuple[datetime, datetime]]
+    ) -> None:
         self.webhooks = webhooks
         self.rows = rows
-        self.proven = union(each.interval for each, _ in webhooks.intervals if each.is_proven)
-        self.covered = union(row.interval for row in rows)
+        self.proven = union(each.bounds for each, _ in webhooks.intervals if each.is_proven)
+        self.covered = union(row.bounds for row in rows)
         self.reported = union(reported)
         self.reasons: set[str] = set()
         self.unsettled: set[str] = set()
@@ -284,7 +288,7 @@ class _Comparison:
     def parts_of(self, interval: ConnectionInterval, source: str) -> Iterator[PresenceInterval]:
         """The presence in one interval of the webhooks. What no report shows of an estimate stays unconfirmed, unless
         the report shows when it began."""
-        whole = interval.interval
+        whole = interval.bounds
         if interval.waiting:
             yield _presence(interval, source, whole, "webhook", counts=False)
         elif interval.is_proven:
@@ -308,7 +312,7 @@ class _Comparison:
         """The presence that webhooks don't prove."""
         proven_times = {at for each in self.proven for at in each}
         intervals = [each for each, _ in self.webhooks.intervals]
-        doubts = [each.interval for each in intervals if not each.is_proven and not each.waiting]
+        doubts = [each.bounds for each in intervals if not each.is_proven and not each.waiting]
         if self.covered:
             last = self.covered[-1].end
             doubts += [Interval(at, last) for at in self.webhooks.open_from if at < last]
@@ -331,17 +335,18 @@ class _Comparison:
 def _presence(
     interval: ConnectionInterval,
     source: str,
-    part: Interval,
+    part: tuple[datetime, datetime],
     evidence: Evidence,
     counts: bool = True,
     grades: tuple[Evidence, Evidence] | None = None,
 ) -> PresenceInterval:
     """A part of an interval; an end that both share keeps its grade."""
-    start_by = interval.start_by if part.start == interval.start else evidence
-    end_by = interval.end_by if part.end == interval.end else evidence
+    start, end = part
+    start_by = interval.start_by if start == interval.start else evidence
+    end_by = interval.end_by if end == interval.end else evidence
     return PresenceInterval(
-        from_at=part.start,
-        to_at=part.end,
+        from_at=start,
+        to_at=end,
         evidence=evidence,
         counts=counts,
         source=WAITING_ROOM if interval.waiting else source,

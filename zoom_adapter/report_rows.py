@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from lti_tool.intervals import Interval
 from zoom_adapter.events import instant, text
 
 WAITING_STATUS = "in_waiting_room"
@@ -27,8 +26,8 @@ class ReportRow(NamedTuple):
     room: str
 
     @property
-    def interval(self) -> Interval:
-        return Interval(self.join_at, self.leave_at)
+    def bounds(self) -> tuple[datetime, datetime]:
+        return self.join_at, self.leave_at
 
 
 def read_rows(raw: Iterable[Mapping[str, Any]]) -> tuple[list[ReportRow], Counter[str]]:

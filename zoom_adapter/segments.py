@@ -9,14 +9,14 @@ doesn't count.
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
 from lti_tool.attendance.evidence import Evidence
-from lti_tool.intervals import Interval, common, union
+from lti_tool.intervals import common, union
 from zoom_adapter.connections import Connection, ConnectionEvent, Instance, StaffRole, staff_roles_of
 
 # A connection may keep its id through a short drop (zoom.md §4), so the time between two leave events may be an
@@ -42,8 +42,8 @@ class ConnectionInterval(NamedTuple):
     role: str = ""
 
     @property
-    def interval(self) -> Interval:
-        return Interval(self.start, self.end)
+    def bounds(self) -> tuple[datetime, datetime]:
+        return self[:2]
 
     @property
     def is_proven(self) -> bool:
@@ -66,7 +66,7 @@ class ConnectionHistory:
 
 def history_of(connection: Connection, instance: Instance) -> ConnectionHistory:
     """The intervals of one connection of this instance."""
-    pairing = _Pairing(replace(connection, lefts=connection.exits), instance)
+    pairing = _Pairing(connection, instance)
     found = pairing.paired() + list(pairing.bridged())
     if connection.put_waiting:
         moves = sorted(move.at for move in connection.put_waiting)
@@ -80,10 +80,10 @@ def history_of(connection: Connection, instance: Instance) -> ConnectionHistory:
         found = [part for each in found for part in _split_by_role(each, roles)]
     waiting = list(_in_waiting_room(connection))
     intervals = tuple(sorted(each for each in (*found, *waiting) if each.start < each.end))
-    present = union(each.interval for each in intervals if not each.waiting)
+    present = union(each.bounds for each in intervals if not each.waiting)
     # A few seconds may pass between the waiting room and the meeting: such a gap is no interruption.
     if any(
-        not common([(before.end, after.start)], [each.interval for each in waiting])
+        not common([(before.end, after.start)], [each.bounds for each in waiting])
         for before, after in pairwise(present)
     ):
         pairing.flags.add("interrupted")
@@ -95,6 +95,7 @@ class _Pairing:
 
     def __init__(self, connection: Connection, instance: Instance) -> None:
         self.connection = connection
+        self.lefts = connection.exits
         self.instance = instance
         self.open_from: list[datetime] = []
         self.flags: set[str] = set()
@@ -104,7 +105,7 @@ class _Pairing:
         by_user: dict[str, tuple[list[ConnectionEvent], list[ConnectionEvent]]] = defaultdict(lambda: ([], []))
         for join in sorted(connection.joins):
             by_user[join.user_id][0].append(join)
-        for left in sorted(connection.lefts):
+        for left in sorted(self.lefts):
             by_user[left.user_id][1].append(left)
         for joins, lefts in by_user.values():
             self._pair(joins, lefts)
@@ -132,7 +133,7 @@ class _Pairing:
             if left.at < join.at:
                 self.flags.add("reversed")
             else:
-                stale = self.connection.joins[join] or self.connection.lefts[left]
+                stale = self.connection.joins[join] or self.lefts[left]
                 found.append(self._trusted(ConnectionInterval(join.at, left.at), stale=stale))
         return found
 
@@ -147,11 +148,11 @@ class _Pairing:
             left = next((each for each in lefts if each.at > join.at), None)
             if left and (following is None or left.at <= following):
                 lefts.remove(left)
-                if any(join.at < each.at < left.at for each in self.connection.lefts):
+                if any(join.at < each.at < left.at for each in self.lefts):
                     yield self._unconfirmed(join.at, left.at)
                 else:
                     bridge = ConnectionInterval(join.at, left.at, estimated=True)
-                    yield self._trusted(bridge, stale=stale or self.connection.lefts[left])
+                    yield self._trusted(bridge, stale=stale or self.lefts[left])
             elif following:
                 until_next = ConnectionInterval(join.at, following, end_by="estimated", estimated=True)
                 yield self._trusted(until_next, stale=stale)
@@ -167,15 +168,14 @@ class _Pairing:
     def _without_start(self, left: ConnectionEvent) -> ConnectionInterval:
         """It began at the leave event just before. Without such an event, or with a waiting room in between, its start
         is unknown: somewhere after the last event before it."""
-        lefts = self.connection.lefts
-        start = max((each.at for each in lefts if left.at - JUST_BEFORE <= each.at < left.at), default=None)
+        start = max((each.at for each in self.lefts if left.at - JUST_BEFORE <= each.at < left.at), default=None)
         if start is None or any(start <= at < left.at for at in self.connection.waiting_starts):
             started = self.instance.started_at
             earliest = started if started and started < left.at else left.at - JUST_BEFORE
-            events = (each.at for events in (self.connection.joins, lefts) for each in events)
+            events = (each.at for events in (self.connection.joins, self.lefts) for each in events)
             return self._unconfirmed(max((at for at in events if at < left.at), default=earliest), left.at)
         return self._trusted(
-            ConnectionInterval(start, left.at, start_by="estimated", estimated=True), stale=lefts[left]
+            ConnectionInterval(start, left.at, start_by="estimated", estimated=True), stale=self.lefts[left]
         )
 
     def _unconfirmed(self, start: datetime, end: datetime) -> ConnectionInterval:
