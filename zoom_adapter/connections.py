@@ -1,14 +1,11 @@
-"""What the deliveries say of each connection: a heap of edges, whatever order they came in.
+"""Gathers the events of each connection and the staff roles it had, whatever order the deliveries came in.
 
-PURE. A connection is one `participant_uuid` within one meeting instance; it lives on through breakout rooms. Edges are
-kept by their time and stay (`user_id`), so a copy of a delivery changes nothing.
-
-Who ran the meeting, and when: the roles of one connection over time.
-
-PURE. Zoom says who scheduled the meeting and tells every change of a role; its report tells none (zoom.md §4).
+PURE. A connection is one `participant_uuid` within one meeting instance; it lives on through breakout rooms. Events are
+kept by time and `user_id`, so a copy of a delivery changes nothing. Roles come from webhooks alone, since Zoom's report
+has none (zoom.md §4).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -16,27 +13,30 @@ from typing import NamedTuple
 
 from zoom_adapter.events import Notice
 
-# What shows that somebody was somewhere at that time. Trying to enter, registering and changes of the meeting do not.
-_OF_CONNECTIONS = frozenset(
+# The kinds that show where a participant was at that time. Trying to enter, registering and changes of the meeting
+# don't.
+_CONNECTION_KINDS = frozenset(
     {"joined", "left", "waiting", "put_waiting", "waited", "room_joined", "room_left", "role", "bind"}
 )
-_OF_INSTANCES = frozenset({"started", "ended"})
-_IN_ROOMS = frozenset({"room_joined", "room_left"})
-
-
-# Two events of one moment may differ by that much.
+_INSTANCE_KINDS = frozenset({"started", "ended"})
+_ROOM_KINDS = frozenset({"room_joined", "room_left"})
+# Two events of one moment may differ by this much.
 SAME_MOMENT = timedelta(seconds=2)
+# Zoom's role by its letters ("co-host", "Co-Host", "cohost") → ours. All other roles are attendees.
+STAFF_ROLES = {"host": "host", "cohost": "co-host", "alternativehost": "host", "panelist": "panelist"}
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
-class Edge(NamedTuple):
-    """One side of a stay: when, and which stay of the connection (Zoom's `user_id`)."""
+class ConnectionEvent(NamedTuple):
+    """A join or leave event. `user_id` is Zoom's number of the interval: it changes with each breakout move."""
 
     at: datetime
     user_id: str
 
 
-class RoomEdge(NamedTuple):
-    """One side of a stay in a breakout room; `user_id` is the stay's in the meeting itself."""
+class RoomEvent(NamedTuple):
+    """A join or leave event of a breakout room; `user_id` is that of the interval in the meeting itself."""
 
     at: datetime
     user_id: str
@@ -49,22 +49,29 @@ class RoleChange(NamedTuple):
     new: str
 
 
-# Edge → whether every copy of it came outside the replay window.
-Edges = dict[Edge, bool]
+class StaffRole(NamedTuple):
+    """A staff role of a connection from `start` to `end`."""
+
+    start: datetime
+    end: datetime
+    role: str
+
+
+# Event → whether every copy of it came outside the replay window.
+Events = dict[ConnectionEvent, bool]
 
 
 @dataclass(slots=True)
 class Connection:
-    """Everything said of one connection. Sets and dictionaries only: the order of arrival leaves no trace."""
+    """All events of one connection. Only sets and dictionaries, so the order of arrival leaves no trace."""
 
-    joins: Edges = field(default_factory=dict)
-    lefts: Edges = field(default_factory=dict)
-    put_waiting: set[datetime] = field(default_factory=set)
-    put_from: Edges = field(default_factory=dict)  # which stay ended there, as far as Zoom says
+    joins: Events = field(default_factory=dict)
+    lefts: Events = field(default_factory=dict)
+    put_waiting: Events = field(default_factory=dict)
     waits: set[datetime] = field(default_factory=set)
     admissions: set[datetime] = field(default_factory=set)
-    room_joins: set[RoomEdge] = field(default_factory=set)
-    room_lefts: set[RoomEdge] = field(default_factory=set)
+    room_joins: set[RoomEvent] = field(default_factory=set)
+    room_lefts: set[RoomEvent] = field(default_factory=set)
     roles: set[RoleChange] = field(default_factory=set)
     registrants: set[str] = field(default_factory=set)
     breakout_registrants: set[str] = field(default_factory=set)
@@ -76,47 +83,89 @@ class Connection:
     from_log: bool = False
 
     @property
-    def exits(self) -> Edges:
-        """The LEFTs, and the moves to the waiting room of stays that have no trusted LEFT as well: nobody knows whether
-        Zoom sends both (zoom.md §4)."""
-        if not self.put_from:
+    def exits(self) -> Events:
+        """The leave events, and each move to the waiting room without a trusted leave event of its interval: whether
+        Zoom sends both is not known (zoom.md §4)."""
+        if not self.put_waiting:
             return self.lefts
-        moves: Edges = {}
-        replaced: set[Edge] = set()
-        for out, is_stale in self.put_from.items():
-            own = [left for left in self.lefts if self._is_one_stay(left, out)]
-            if all(self.lefts[left] for left in own) and not (own and is_stale) and not self._is_beside_a_left(out):
-                moves[out] = is_stale
+        moves: Events = {}
+        replaced: set[ConnectionEvent] = set()
+        for move, is_stale in self.put_waiting.items():
+            own = [left for left in self.lefts if self._end_one_interval(left, move)]
+            # A move of an unknown interval at the moment of a trusted leave event is that event.
+            is_repeated = move.user_id not in self.user_ids and any(
+                not stale and abs(left.at - move.at) <= SAME_MOMENT for left, stale in self.lefts.items()
+            )
+            if all(self.lefts[left] for left in own) and not (own and is_stale) and not is_repeated:
+                moves[move] = is_stale
                 replaced.update(own)
         return {left: is_stale for left, is_stale in self.lefts.items() if left not in replaced} | moves
 
-    def _is_one_stay(self, left: Edge, out: Edge) -> bool:
-        """Whether both end one stay: nobody came back in between, from outside or from the waiting room."""
-        since, until = sorted((left.at, out.at))
-        joins = (join.at for join in self.joins if join.user_id == out.user_id)
-        back = any(since < at < until for at in (*joins, *self.admissions, *self.waits))
-        return left.user_id == out.user_id and not back
+    def _end_one_interval(self, left: ConnectionEvent, move: ConnectionEvent) -> bool:
+        """Whether both events end the same interval: nothing shows a return between them."""
+        since, until = sorted((left.at, move.at))
+        joins = (join.at for join in self.joins if join.user_id == move.user_id)
+        returned = any(since < at < until for at in (*joins, *self.admissions, *self.waits))
+        return left.user_id == move.user_id and not returned
 
-    def _is_beside_a_left(self, out: Edge) -> bool:
-        """Whether it names no stay that is known, while a trusted LEFT tells of that moment."""
-        is_known = out.user_id in self.user_ids
-        return not is_known and any(
-            not is_stale and abs(left.at - out.at) <= SAME_MOMENT for left, is_stale in self.lefts.items()
-        )
+    @property
+    def event_count(self) -> int:
+        """How many events say where the participant was. Events are only ever added, so a new one changes the count."""
+        waiting = len(self.waits) + len(self.put_waiting) + len(self.admissions)
+        return len(self.joins) + len(self.lefts) + len(self.room_joins) + len(self.room_lefts) + waiting
+
+    @property
+    def waiting_starts(self) -> set[datetime]:
+        """When it entered the waiting room or was put back there."""
+        return self.waits | {move.at for move in self.put_waiting}
 
     @property
     def user_ids(self) -> set[str]:
-        return {edge.user_id for edges in (self.joins, self.lefts) for edge in edges}
+        return {event.user_id for events in (self.joins, self.lefts) for event in events}
 
     @property
     def registrant_ids(self) -> set[str]:
-        """A registrant id on any edge holds for all stays; breakout edges speak only where no other edge does."""
+        """A registrant id on any event holds for all intervals; breakout events count only if no other has one."""
         return self.registrants or self.breakout_registrants
+
+    def add(self, notice: Notice, at: datetime, user_id: str) -> None:
+        """Add what this notice says about times and rooms."""
+        match notice.kind:
+            case "joined" | "left" | "put_waiting":
+                events = {"joined": self.joins, "left": self.lefts, "put_waiting": self.put_waiting}[notice.kind]
+                event = ConnectionEvent(at, user_id)
+                events[event] = events.get(event, True) and notice.stale
+            case "waiting":
+                self.waits.add(at)
+            case "waited":
+                self.admissions.add(at)
+            case "room_joined":
+                self.room_joins.add(RoomEvent(at, user_id, notice.room))
+            case "room_left":
+                self.room_lefts.add(RoomEvent(at, user_id, notice.room))
+            case "role":
+                self.roles.add(RoleChange(at, notice.old_role, notice.new_role))
+            case "bind" if notice.bind_participant_uuid or notice.bind_user_id:
+                self.bound_to.add(_key(notice.bind_participant_uuid, notice.bind_user_id))
+
+    def identify(self, notice: Notice, at: datetime) -> None:
+        """Add what this notice says about the person. The e-mail of a breakout event is ignored, since it can follow
+        the room instead of the person (zoom.md §3.3)."""
+        in_room = notice.kind in _ROOM_KINDS
+        if notice.registrant_id:
+            (self.breakout_registrants if in_room else self.registrants).add(notice.registrant_id)
+        if notice.kind in ("joined", "left") and notice.email:
+            self.emails.add(notice.email)
+        if notice.name and not in_room:
+            self.names.add((at, notice.name))
+        self.by_phone = self.by_phone or bool(notice.phone)
+        self.is_host = self.is_host or notice.is_host
+        self.from_log = self.from_log or notice.from_log
 
 
 @dataclass(slots=True)
 class Instance:
-    """One meeting uuid: when it started, when it ended (with whether that notice was stale), and its connections."""
+    """One meeting uuid: when it started, when it ended (and whether that notice was stale), and its connections."""
 
     started_at: datetime | None = None
     last_at: datetime | None = None
@@ -125,106 +174,49 @@ class Instance:
 
     @property
     def ended_at(self) -> datetime | None:
-        """The last end, since a webinar may also report that its practice session ended."""
+        """The last end, since a webinar may also report the end of its practice session."""
         return max(self.ends, default=None)
 
 
 def gather(notices: Iterable[Notice], into: dict[str, Instance] | None = None) -> dict[str, Instance]:
-    """The instances by uuid; `into` are those of earlier notices, which are added to. What says neither where nor when
-    it happened is left out."""
+    """The instances by uuid; the notices are added to `into`, the instances of earlier ones. Notices without a uuid or
+    a time are left out."""
     instances: dict[str, Instance] = {} if into is None else into
     for notice in notices:
-        known = notice.kind in _OF_CONNECTIONS or notice.kind in _OF_INSTANCES
-        if known and notice.meeting_uuid and notice.at:
-            _add(instances.setdefault(notice.meeting_uuid, Instance()), notice, notice.at)
+        kind, at = notice.kind, notice.at
+        if not (at and notice.meeting_uuid and (kind in _CONNECTION_KINDS or kind in _INSTANCE_KINDS)):
+            continue
+        instance = instances.setdefault(notice.meeting_uuid, Instance())
+        first = min(notice.instance_start or at, at)
+        instance.started_at = min(instance.started_at or first, first)
+        instance.last_at = max(instance.last_at or at, at)
+        if kind == "ended":
+            instance.ends[at] = instance.ends.get(at, True) and notice.stale
+        elif kind != "started":
+            # The `user_id` of a breakout event has another format; its parent's is that in the meeting
+            # (zoom.md §3.3).
+            user_id = (notice.parent_user_id if kind in _ROOM_KINDS else "") or notice.user_id
+            key = _key(notice.participant_uuid, user_id)
+            connection = instance.connections.setdefault(key, Connection())
+            connection.add(notice, at, user_id)
+            connection.identify(notice, at)
     return instances
 
 
-def _add(instance: Instance, notice: Notice, at: datetime) -> None:
-    first = min(notice.instance_start or at, at)
-    instance.started_at = min(instance.started_at or first, first)
-    instance.last_at = max(instance.last_at or at, at)
-    if notice.kind == "ended":
-        instance.ends[at] = instance.ends.get(at, True) and notice.stale
-    elif notice.kind != "started":
-        # In breakout events the `user_id` is of another kind; the parent's is the stay in the meeting (zoom.md §3.3).
-        user_id = (notice.parent_user_id if notice.kind in _IN_ROOMS else "") or notice.user_id
-        key = _key(notice.participant_uuid, user_id)
-        _add_edge(instance.connections.setdefault(key, Connection()), notice, at, user_id)
-
-
 def _key(participant_uuid: str, user_id: str) -> str:
-    """What a connection is known by. A `user_id` repeats between people, so it never stands for a connection that has
-    an id (zoom.md §3)."""
+    """The key of a connection. A `user_id` repeats between people, so it is used only for a connection without a
+    `participant_uuid` (zoom.md §3)."""
     return participant_uuid or f"user:{user_id}"
 
 
-def _add_edge(connection: Connection, notice: Notice, at: datetime, user_id: str) -> None:
-    match notice.kind:
-        case "joined" | "left":
-            edges = connection.joins if notice.kind == "joined" else connection.lefts
-            edge = Edge(at, user_id)
-            edges[edge] = edges.get(edge, True) and notice.stale
-        case "put_waiting":
-            connection.put_waiting.add(at)
-            out = Edge(at, user_id)
-            connection.put_from[out] = connection.put_from.get(out, True) and notice.stale
-        case "waiting":
-            connection.waits.add(at)
-        case "waited":
-            connection.admissions.add(at)
-        case "room_joined":
-            connection.room_joins.add(RoomEdge(at, user_id, notice.room))
-        case "room_left":
-            connection.room_lefts.add(RoomEdge(at, user_id, notice.room))
-        case "role":
-            connection.roles.add(RoleChange(at, notice.old_role, notice.new_role))
-        case "bind":
-            if notice.bind_participant_uuid or notice.bind_user_id:
-                connection.bound_to.add(_key(notice.bind_participant_uuid, notice.bind_user_id))
-    _identify(connection, notice, at)
-
-
-def _identify(connection: Connection, notice: Notice, at: datetime) -> None:
-    """In breakout events the e-mail can follow the room instead of the person (zoom.md §3.3): it is not read there."""
-    in_room = notice.kind in _IN_ROOMS
-    if notice.registrant_id:
-        (connection.breakout_registrants if in_room else connection.registrants).add(notice.registrant_id)
-    if notice.kind in ("joined", "left") and notice.email:
-        connection.emails.add(notice.email)
-    if notice.name and not in_room:
-        connection.names.add((at, notice.name))
-    connection.by_phone = connection.by_phone or bool(notice.phone)
-    connection.is_host = connection.is_host or notice.is_host
-    connection.from_log = connection.from_log or notice.from_log
-
-
-# By the letters of what Zoom says ("co-host", "Co-Host", "cohost"). Everybody else only attends.
-STAFF_ROLES = {"host": "host", "cohost": "co-host", "alternativehost": "host", "panelist": "panelist"}
-
-ALWAYS = datetime.min.replace(tzinfo=UTC)
-FOREVER = datetime.max.replace(tzinfo=UTC)
-
-
-class RoleSpan(NamedTuple):
-    """A staff role from `start` to `end`."""
-
-    start: datetime
-    end: datetime
-    role: str
-
-
-def roles_of(connection: Connection) -> list[RoleSpan]:
-    """The times in which somebody on this connection ran the meeting, in order."""
-    return [RoleSpan(start, end, STAFF_ROLES[role]) for start, end, role in _history(connection) if role in STAFF_ROLES]
-
-
-def _history(connection: Connection) -> Iterator[tuple[datetime, datetime, str]]:
+def staff_roles_of(connection: Connection) -> list[StaffRole]:
+    """When this connection ran the meeting, in order of time."""
     changes = sorted(connection.roles)
-    before = "host" if connection.is_host else _letters(changes[0].old) if changes else ""
-    roles = [(ALWAYS, before), *((each.at, _letters(each.new)) for each in changes), (FOREVER, "")]
-    for (start, role), (end, _) in pairwise(roles):
-        yield start, end, role
+    first = "host" if connection.is_host else _letters(changes[0].old) if changes else ""
+    roles = [(ALWAYS, first), *((each.at, _letters(each.new)) for each in changes), (FOREVER, "")]
+    return [
+        StaffRole(start, end, STAFF_ROLES[role]) for (start, role), (end, _) in pairwise(roles) if role in STAFF_ROLES
+    ]
 
 
 def _letters(role: str) -> str:

@@ -1,12 +1,8 @@
-"""What a delivery says, read from its raw body into one flat value.
+"""Reads the raw body of a delivery, or a row of Zoom's own delivery log, into one flat value.
 
-PURE. Unknown keys are ignored, a number is as good as a text, a missing or odd field is an empty text: new fields and
-types come without notice, and a delivery that is half understood is still evidence. Shapes: zoom.md §3.
-
-Zoom's own log of what it delivered, read into deliveries for the inbox.
-
-PURE. A row's `request_body` is text, and not always JSON: Zoom's own sample lacks a bracket, and long bodies may be cut
-short. It is kept as it came either way; what cannot be read is counted and says nothing.
+PURE. Zoom adds fields and event types without notice (zoom.md §3): unknown keys are ignored, a number is as good as a
+text, and a missing or odd field becomes an empty text, because a delivery that is half understood is still evidence.
+The log keeps a body as text that isn't always JSON: Zoom's own sample lacks a bracket, and long bodies may be cut.
 """
 
 import json
@@ -18,12 +14,17 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 LONGEST_TEXT = 200
-# What lies outside is a clock that was never set, or a placeholder such as the year 1.
+# A year outside comes from a clock that was never set, or is a placeholder such as the year 1.
 FIRST_YEAR, LAST_YEAR = 2000, 2199
 URL_VALIDATION = "endpoint.url_validation"
+# Marks an inbox row that was read from Zoom's log. It has no signature, so no secret's position fits.
+VIA = {"via": "webhook-log"}
+NO_SECRET = -1
+# Zoom's log has one of these where it kept no body.
+NO_BODY = ("", "N/A")
 
-# What follows "meeting." or "webinar.": the kind of notice and the fields that may hold its time. A meeting that was
-# converted keeps its id and gets the other prefix: both are one class, so the prefix is not looked at.
+# Event name without "meeting." or "webinar." → kind of notice and the fields that may hold its time. Both prefixes
+# mean the same, since a converted meeting keeps its id and changes the prefix.
 _PARTICIPANT_EVENTS = {
     "participant_joined": ("joined", ("join_time",)),
     "participant_left": ("left", ("leave_time",)),
@@ -40,8 +41,15 @@ _PARTICIPANT_EVENTS = {
     "participant_jbh_joined": ("tried", ()),
     "participant_jbh_waiting_left": ("tried", ()),
 }
-_INSTANCE_EVENTS = {"started": ("started", ("start_time",)), "ended": ("ended", ("end_time",))}
-# What happens to the meeting itself, not in an instance of it: known, and no part of any class.
+# Fields of the participant that only some kinds have.
+_KIND_FIELDS = {
+    "room_joined": ("parent_user_id",),
+    "room_left": ("parent_user_id",),
+    "role": ("old_role", "new_role"),
+    "bind": ("bind_user_id", "bind_participant_uuid"),
+}
+_INSTANCE_EVENTS = {"started": "start_time", "ended": "end_time"}
+# Known events of the meeting itself that say nothing about an instance of it.
 _MEETING_EVENTS = {
     "converted_to_webinar": "converted",
     "converted_to_meeting": "converted",
@@ -49,14 +57,7 @@ _MEETING_EVENTS = {
     "updated": "updated",
     "deleted": "deleted",
 }
-# What only some events say of a participant.
-_MORE = {
-    "room_joined": ("parent_user_id",),
-    "room_left": ("parent_user_id",),
-    "role": ("old_role", "new_role"),
-    "bind": ("bind_user_id", "bind_participant_uuid"),
-}
-# How a registration stands after each event; the first one says it itself.
+# The registrant's status after each event; the first event carries it in its body.
 _REGISTRATION_EVENTS = {
     "registration_created": "",
     "registration_approved": "approved",
@@ -66,7 +67,7 @@ _REGISTRATION_EVENTS = {
 
 
 class Notice(NamedTuple):
-    """One delivery. Texts are never None; `at` is when it happened (aware UTC, None if it does not say)."""
+    """One delivery. Texts are never None; `at` is when it happened (aware UTC; None if the body doesn't say)."""
 
     event: str = ""
     kind: str = ""
@@ -91,11 +92,11 @@ class Notice(NamedTuple):
     bind_participant_uuid: str = ""
     plain_token: str = ""
     stale: bool = False
-    from_log: bool = False  # nobody delivered it: Zoom's own log had it
+    from_log: bool = False  # read from Zoom's log, never delivered
 
 
 def read_notice(body: bytes, *, stale: bool = False) -> Notice:
-    """The notice in these bytes; an empty one where they are not a JSON object."""
+    """The notice in these bytes; an empty one if they are not a JSON object."""
     try:
         delivery = json.loads(body)
     except (ValueError, RecursionError):
@@ -117,78 +118,71 @@ def read_notice(body: bytes, *, stale: bool = False) -> Notice:
 
 
 def _details(name: str, subject: Mapping[str, Any]) -> dict[str, Any]:
-    """What one kind of event says beyond the others."""
+    """The fields that only this kind of event has."""
     if name in _PARTICIPANT_EVENTS:
         kind, times = _PARTICIPANT_EVENTS[name]
-        return _of_participant(kind, times, subject)
+        participant = _mapping(subject.get("participant"))
+        account = text(participant.get("id"))
+        return {
+            "kind": kind,
+            "at": next((at for time in times if (at := instant(participant.get(time)))), None),
+            "instance_start": instant(subject.get("start_time")),
+            "participant_uuid": text(participant.get("participant_uuid")),
+            "user_id": text(participant.get("user_id")),
+            "registrant_id": text(participant.get("registrant_id")),
+            "email": _address(participant.get("email")),
+            "name": text(participant.get("user_name")),
+            "phone": text(participant.get("phone_number")),
+            "room": text(subject.get("breakout_room_uuid")),
+            "is_host": bool(account) and account == text(subject.get("host_id")),
+            **{each: text(participant.get(each)) for each in _KIND_FIELDS.get(kind, ())},
+        }
     if name in _INSTANCE_EVENTS:
-        kind, times = _INSTANCE_EVENTS[name]
-        return {"kind": kind, "at": _first_instant(subject, times), "instance_start": _start(subject)}
+        at, start = instant(subject.get(_INSTANCE_EVENTS[name])), instant(subject.get("start_time"))
+        return {"kind": name, "at": at, "instance_start": start}
     if name in _REGISTRATION_EVENTS:
-        return _of_registrant(_REGISTRATION_EVENTS[name], _mapping(subject.get("registrant")))
+        registrant = _mapping(subject.get("registrant"))
+        names = (text(registrant.get("first_name")), text(registrant.get("last_name")))
+        return {
+            "kind": "registration",
+            "registrant_id": text(registrant.get("id")),
+            "registrant_status": _REGISTRATION_EVENTS[name] or text(registrant.get("status")),
+            "email": _address(registrant.get("email")),
+            "name": text(" ".join(filter(None, names))),
+        }
     return {"kind": _MEETING_EVENTS.get(name, "")}
 
 
-def _of_participant(kind: str, times: tuple[str, ...], subject: Mapping[str, Any]) -> dict[str, Any]:
-    participant = _mapping(subject.get("participant"))
-    account = text(participant.get("id"))
-    return {
-        "kind": kind,
-        "at": _first_instant(participant, times),
-        "instance_start": _start(subject),
-        "participant_uuid": text(participant.get("participant_uuid")),
-        "user_id": text(participant.get("user_id")),
-        "registrant_id": text(participant.get("registrant_id")),
-        "email": _address(participant.get("email")),
-        "name": text(participant.get("user_name")),
-        "phone": text(participant.get("phone_number")),
-        "room": text(subject.get("breakout_room_uuid")),
-        "is_host": bool(account) and account == text(subject.get("host_id")),
-        **{name: text(participant.get(name)) for name in _MORE.get(kind, ())},
-    }
-
-
-def _of_registrant(status: str, registrant: Mapping[str, Any]) -> dict[str, Any]:
-    names = (text(registrant.get("first_name")), text(registrant.get("last_name")))
-    return {
-        "kind": "registration",
-        "registrant_id": text(registrant.get("id")),
-        "registrant_status": status or text(registrant.get("status")),
-        "email": _address(registrant.get("email")),
-        "name": text(" ".join(filter(None, names))),
-    }
-
-
 def content_key(notice: Notice, body: bytes) -> str:
-    """SHA-256 (hex) of what makes a delivery the same one again: equal for retries and for overlapping subscriptions
-    (zoom.md §2). A stale copy, and one from Zoom's log, have keys of their own: a fresh one after the first still
-    counts, and a signed one after the second is the better proof."""
-    parts = _content(notice)
-    digest = sha256(body if parts is None else "|".join(parts).encode())
-    kind = b"stale|" if notice.stale else b"log|" if notice.from_log else b""
-    return sha256(kind + digest.digest()).hexdigest() if kind else digest.hexdigest()
+    """The SHA-256 (hex) that is equal for retries and for overlapping subscriptions (zoom.md §2). A stale copy and one
+    from Zoom's log have other keys: a fresh copy still counts after a stale one, and a signed copy is better proof than
+    one from the log."""
+    parts = _key_parts(notice)
+    digest = sha256("|".join(parts).encode() if parts else body)
+    prefix = b"stale|" if notice.stale else b"log|" if notice.from_log else b""
+    return sha256(prefix + digest.digest()).hexdigest() if prefix else digest.hexdigest()
 
 
-def _content(notice: Notice) -> tuple[str, ...] | None:
-    """The parts of the key, or None where the delivery lacks one and only its bytes can tell."""
+def _key_parts(notice: Notice) -> tuple[str, ...]:
+    """What identifies the event; empty if a part is missing and only the bytes of the body can identify it."""
     if notice.kind == "registration":
         parts = (notice.meeting_id, notice.event, notice.registrant_id, notice.event_ts)
-        return parts if all(parts) else None
+        return parts if all(parts) else ()
     if not (notice.at and notice.meeting_uuid):
-        return None
+        return ()
     time = notice.at.isoformat()
-    if notice.kind in ("started", "ended"):
+    if notice.kind in _INSTANCE_EVENTS:
         return (notice.meeting_uuid, notice.event, time)
     if not (notice.participant_uuid or notice.user_id):
-        return None
+        return ()
     extra = (notice.room, notice.new_role, notice.bind_user_id)
     return (notice.meeting_uuid, notice.participant_uuid, notice.user_id, notice.event, time, *extra)
 
 
 def text(value: object) -> str:
-    """A JSON scalar as text that any database stores: no NUL, no half of a character pair, at most 200 long."""
+    """A JSON scalar as text that any database stores: no NUL, no lone surrogate, at most 200 characters."""
     if value is None or value == "":
-        return ""  # as most fields are in most events
+        return ""  # the usual case
     if isinstance(value, str):
         clean = value if value.isascii() else value.encode("utf-8", "replace").decode()
         return clean.replace("\0", "").strip()[:LONGEST_TEXT]
@@ -196,8 +190,8 @@ def text(value: object) -> str:
 
 
 def instant(value: object) -> datetime | None:
-    """An ISO 8601 text as an aware UTC instant; without a zone it is UTC, as Zoom means it. None for anything else, and
-    for a year in which there was no Zoom."""
+    """An ISO 8601 text as an aware UTC instant; without a zone it is UTC, as in Zoom's own times. None for anything
+    else, and for a year before or long after Zoom."""
     if not isinstance(value, str):
         return None
     try:
@@ -212,28 +206,13 @@ def _address(value: object) -> str:
     return text(value).lower()[:LONGEST_TEXT]
 
 
-def _start(subject: Mapping[str, Any]) -> datetime | None:
-    return instant(subject.get("start_time"))
-
-
-def _first_instant(holder: Mapping[str, Any], names: tuple[str, ...]) -> datetime | None:
-    return next((at for name in names if (at := instant(holder.get(name)))), None)
-
-
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-# How a row of the inbox says that it came from Zoom's log: nobody signed it, so no secret's position fits.
-VIA = {"via": "webhook-log"}
-NO_SECRET = -1
-# Zoom writes this where it kept no body.
-NO_BODY = ("", "N/A")
-
-
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One event of the log: what it says, its bytes, and the key by which the inbox knows it if it was delivered."""
+    """One event of Zoom's log. `key` is the content key that the inbox has if the event was delivered."""
 
     key: str
     notice: Notice
@@ -243,8 +222,8 @@ class Logged:
 
 @dataclass(slots=True)
 class LogReading:
-    """The log's events, each once, in its order; how many rows there were, how many of the events are `unreadable`, and
-    how many rows had no body."""
+    """The events of Zoom's log, each once and in its order. `rows` counts all rows, `without_body` those without a
+    body."""
 
     rows: int = 0
     without_body: int = 0
@@ -256,22 +235,19 @@ class LogReading:
 
 
 def read_log(rows: Iterable[Mapping[str, Any]]) -> LogReading:
-    """The events of these rows. Zoom tries a delivery up to four times, and each try is a row; a challenge is no
-    evidence and is left out."""
+    """The events of these rows. Zoom tries a delivery up to four times and logs each try as a row. Challenges are left
+    out, because they are no evidence."""
     reading = LogReading()
     for row in rows:
         reading.rows += 1
-        body = row.get("request_body")
-        if not isinstance(body, str) or body.strip() in NO_BODY:
+        raw = row.get("request_body")
+        if not isinstance(raw, str) or raw.strip() in NO_BODY:
             reading.without_body += 1
-        else:
-            _add(reading, body.encode("utf-8", "surrogatepass"), row)
+            continue
+        body = raw.encode("utf-8", "surrogatepass")
+        notice = read_notice(body)
+        if URL_VALIDATION not in (notice.event, row.get("event")):
+            key = content_key(notice, body)
+            logged = Logged(key, notice._replace(from_log=True), body, text(row.get("request_id")))
+            reading.events.setdefault(key, logged)
     return reading
-
-
-def _add(reading: LogReading, body: bytes, row: Mapping[str, Any]) -> None:
-    notice = read_notice(body)
-    if URL_VALIDATION in (notice.event, row.get("event")):
-        return
-    key = content_key(notice, body)
-    reading.events.setdefault(key, Logged(key, notice._replace(from_log=True), body, text(row.get("request_id"))))

@@ -1,24 +1,14 @@
-"""The inbox: what Zoom delivered, durable before Zoom is told so.
+"""The inbox: it makes Zoom's deliveries durable before Zoom gets an answer, and counts the refused ones.
 
-One thread writes. It takes everything that waits, writes it in one transaction, and wakes the requests once that is
-committed: a burst costs one commit a group, not one a delivery.
-
-How a group of deliveries gets into the table `zoom_inbox`: one INSERT … ON CONFLICT DO NOTHING.
-
-Each call of a database driver lets the other threads run and then waits for its turn again, so a group is one call. It
-goes over a connection that is kept, on which a statement is a transaction of its own, past the pool. SQLAlchemy would
-build such a statement anew each time, and psycopg read through it for placeholders: its text is made here, once a size.
-
-How often the webhook turned something away: counted in memory, written every few seconds.
-
-Nobody knows who sends what is refused, so one request must never cost one write: whoever floods the webhook makes the
-tool write once in `FLUSH_SECONDS`, whatever the flood.
+One thread writes. It takes all waiting deliveries, writes them in one transaction, and wakes their requests after the
+commit: a burst costs one commit per group instead of one per delivery. Refusals are counted in memory and written every
+few seconds, since anyone can cause one: a flood of refused requests must not become a flood of writes.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import count
@@ -32,130 +22,42 @@ from lti_tool.errors import GatehouseError
 from lti_tool.tables.zoom import zoom_inbox, zoom_refusals
 from zoom_adapter.events import Notice, content_key
 
-Rows = Sequence[Mapping[str, Any]]
-
-_COLUMNS = [column for column in zoom_inbox.c if column.name not in ("id", "taken_at")]
-# Of the rows up to one that was just inserted the last few: they were inserted with it.
-_LAST_KEYS = "SELECT dedupe_key FROM zoom_inbox WHERE id <= ? ORDER BY id DESC LIMIT ?"
-
-
-class InboxTable:
-    """The table as the one thread sees it that writes into it."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._dbapi: Any = database.engine.dialect.dbapi
-        self._statement = _Statement(database)
-        self._insert = self._on_sqlite if database.is_sqlite else self._on_postgres
-        self._connection: Connection | None = None
-
-    def insert(self, rows: Rows) -> set[str]:
-        """Insert these rows, no two with the same key, in one transaction; the keys that were new, once they are on
-        disk. A connection that the server has closed since the last time is made anew: had it committed the rows just
-        before, they only seem to have been there."""
-        with self._database.turn():
-            if self._connection is not None:
-                try:
-                    return self._insert(_driver(self._connection), rows)
-                except self._dbapi.OperationalError:
-                    if not _is_gone(self._connection):
-                        raise
-                    self.close()
-                    # What idles in the pool is gone with it.
-                    self._database.engine.dispose()
-            self._connection = self._connect()
-            return self._insert(_driver(self._connection), rows)
-
-    def close(self) -> None:
-        """Leave the database."""
-        if self._connection is not None:
-            if _is_gone(self._connection):
-                self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
-
-    def _connect(self) -> Connection:
-        """SQLite's driver begins no transaction by itself in any case."""
-        connection = self._database.engine.connect()
-        return connection if self._database.is_sqlite else connection.execution_options(isolation_level="AUTOCOMMIT")
-
-    def _on_sqlite(self, driver: Any, rows: Rows) -> set[str]:
-        """Asked for the keys with the INSERT, SQLite hands them out one call each; nearly always all are new."""
-        inserted = driver.execute(self._statement.text(len(rows)), self._statement.values(rows))
-        if inserted.rowcount == len(rows):
-            return {row["dedupe_key"] for row in rows}
-        return {key for (key,) in driver.execute(_LAST_KEYS, (inserted.lastrowid, inserted.rowcount)).fetchall()}
-
-    def _on_postgres(self, driver: Any, rows: Rows) -> set[str]:
-        text = f"{self._statement.text(len(rows))} RETURNING dedupe_key"
-        return {key for (key,) in self._dbapi.RawCursor(driver).execute(text, self._statement.values(rows))}
-
-
-def _driver(connection: Connection) -> Any:
-    return connection.connection.driver_connection
-
-
-def _is_gone(connection: Connection) -> bool:
-    """Whether the server has closed it; SQLite has none."""
-    return bool(getattr(_driver(connection), "closed", False))
-
-
-class _Statement:
-    """INSERT … ON CONFLICT DO NOTHING for any number of rows, with the placeholders of the database itself."""
-
-    def __init__(self, database: Database) -> None:
-        dialect = database.engine.dialect
-        self._mark = "?" if database.is_sqlite else "$"
-        self._processors = [
-            (column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in _COLUMNS
-        ]
-        self._texts: dict[int, str] = {}
-
-    def text(self, size: int) -> str:
-        if size not in self._texts:
-            self._texts[size] = self._of_size(size)
-        return self._texts[size]
-
-    def values(self, rows: Rows) -> tuple[Any, ...]:
-        return tuple(self._values(rows))
-
-    def _values(self, rows: Rows) -> Iterator[Any]:
-        for row in rows:
-            for name, process in self._processors:
-                yield process(row[name]) if process else row[name]
-
-    def _of_size(self, size: int) -> str:
-        numbers = count(1)
-        rows = (", ".join(f"{self._mark}{next(numbers)}" for _ in _COLUMNS) for _ in range(size))
-        columns, values = ", ".join(column.name for column in _COLUMNS), ", ".join(f"({row})" for row in rows)
-        return " ".join(("INSERT INTO", zoom_inbox.name, "(", columns, ") VALUES", values, "ON CONFLICT DO NOTHING"))
-
-
 log = logging.getLogger(__name__)
 
-# Zoom waits three seconds for an answer; what is left is for the way there and back.
+# Zoom waits three seconds for an answer; the rest is for the network.
 APPEND_SECONDS = 2.0
 MOST_IN_ONE_COMMIT = 256
-# While deliveries come faster than commits, a moment's wait makes fewer and larger groups; a lone one never waits.
+# While deliveries come faster than commits, a short wait makes fewer and larger groups. A lone delivery never waits.
 GATHER_SECONDS = 0.002
 MOST_WAITING = 10_000
-# Our clock makes no presence (zoom.md §4), but what lies further ahead of it than this has not happened.
+# Our clock is no evidence of presence (zoom.md §4), but an event further ahead of it than this has not happened.
 FURTHEST_AHEAD = timedelta(days=1)
+FLUSH_SECONDS = 5.0
+# Counted apart: after six challenges without a good answer Zoom stops sending.
+CHALLENGE_WRONG = "zoom_challenge_wrong"
+# Counted, though not refused: Zoom got a 2xx, because the delivery was stored before.
+DUPLICATE = "duplicate"
 
 Stored = Literal["stored", "duplicate"]
 
+_COLUMNS = [column for column in zoom_inbox.c if column.name not in ("id", "taken_at")]
+# The keys of the rows inserted last: the last N rows up to the last id.
+_LAST_KEYS = "SELECT dedupe_key FROM zoom_inbox WHERE id <= ? ORDER BY id DESC LIMIT ?"
+
 
 class InboxUnavailable(GatehouseError):
-    """The delivery could not be made durable in time. Zoom retries after a 503, and after nothing below 500."""
+    """The delivery could not be made durable in time. Zoom sends again after a 503, and after nothing below 500."""
 
     status = 503
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery with a valid signature. `body` is kept as it came; `headers` are those that prove it or help to find
-    it at Zoom; `secret_position` is 0 for the current secret and 1 for the previous one, and `secret_mark` its
-    fingerprint (None: nobody signed it; it was read from Zoom's own log of deliveries)."""
+    """One delivery with a valid signature, or one event from Zoom's own log.
+
+    `headers` are those that prove it or help to find it at Zoom. `secret_position` is 0 for the current secret and 1
+    for the previous one; `secret_mark` is its fingerprint, None if the event was read from the log.
+    """
 
     notice: Notice
     body: bytes
@@ -164,11 +66,111 @@ class Delivery:
     received_at: datetime
     secret_mark: str | None = None
 
+    def row(self) -> dict[str, Any]:
+        """The values of its row in `zoom_inbox`."""
+        at = self.notice.at
+        return {
+            "dedupe_key": content_key(self.notice, self.body),
+            "event": self.notice.event[:96],
+            "meeting_id": self.notice.meeting_id[:32] or None,
+            "meeting_uuid": self.notice.meeting_uuid[:128] or None,
+            "happened_at": at if at and at <= self.received_at + FURTHEST_AHEAD else None,
+            "body": self.body,
+            "headers": dict(self.headers),
+            "secret_position": self.secret_position,
+            "secret_mark": self.secret_mark,
+            "stale": self.notice.stale,
+            "received_at": self.received_at,
+        }
+
+
+class InboxTable:
+    """Inserts groups of rows into `zoom_inbox`; for the one thread that writes.
+
+    Each call of a database driver lets other threads run and then waits for its turn, so a group is one call: INSERT …
+    ON CONFLICT DO NOTHING, on a kept connection past the pool, where a statement is a transaction of its own.
+    SQLAlchemy would build such a statement anew each time, and psycopg would search it for placeholders; here its text
+    is made once for each size of group (docs/decisions/0013).
+    """
+
+    def __init__(self, database: Database) -> None:
+        dialect = database.engine.dialect
+        self._database = database
+        self._dbapi: Any = dialect.dbapi
+        self._processors = [
+            (column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in _COLUMNS
+        ]
+        self._statements: dict[int, str] = {}
+        self._connection: Connection | None = None
+
+    def insert(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Insert these rows in one transaction; returns the keys that were new, once they are on disk.
+
+        The rows go in the order of their keys: overlapping subscriptions give two processes the same events in
+        different orders, and on PostgreSQL each would wait for a key that the other has just written. A connection that
+        the server has closed is replaced and the group repeated; if the server had committed it just before, its rows
+        only seem to be duplicates.
+        """
+        unique = {row["dedupe_key"]: row for row in reversed(rows)}
+        keys = sorted(unique)
+        values = tuple(
+            process(row[name]) if process else row[name]
+            for row in map(unique.__getitem__, keys)
+            for name, process in self._processors
+        )
+        with self._database.turn():
+            if self._connection is not None:
+                try:
+                    return self._execute(self._connection, keys, values)
+                except self._dbapi.OperationalError:
+                    if not _is_closed(self._connection):
+                        raise
+                    self.close()
+                    # The pool's idle connections are closed too.
+                    self._database.engine.dispose()
+            self._connection = self._database.engine.connect()
+            if not self._database.is_sqlite:  # SQLite's driver begins no transaction by itself.
+                self._connection = self._connection.execution_options(isolation_level="AUTOCOMMIT")
+            return self._execute(self._connection, keys, values)
+
+    def close(self) -> None:
+        """Release the connection."""
+        if self._connection is not None:
+            if _is_closed(self._connection):
+                self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    def _execute(self, connection: Connection, keys: list[str], values: tuple[Any, ...]) -> set[str]:
+        """SQLite would return each key in a call of its own, so it is asked for them only if some were there before."""
+        driver: Any = connection.connection.driver_connection
+        statement = self._statements.get(len(keys)) or self._statements.setdefault(len(keys), self._text(len(keys)))
+        if not self._database.is_sqlite:
+            return {key for (key,) in self._dbapi.RawCursor(driver).execute(statement, values)}
+        inserted = driver.execute(statement, values)
+        if inserted.rowcount == len(keys):
+            return set(keys)
+        return {key for (key,) in driver.execute(_LAST_KEYS, (inserted.lastrowid, inserted.rowcount)).fetchall()}
+
+    def _text(self, size: int) -> str:
+        """The statement for this many rows, with the database's own placeholders."""
+        mark, ending = ("?", "") if self._database.is_sqlite else ("$", " RETURNING dedupe_key")
+        numbers = count(1)
+        rows = ("(" + ", ".join(f"{mark}{next(numbers)}" for _ in _COLUMNS) + ")" for _ in range(size))
+        columns, values = ", ".join(column.name for column in _COLUMNS), ", ".join(rows)
+        parts = ("INSERT INTO", zoom_inbox.name, "(", columns, ") VALUES", values, "ON CONFLICT DO NOTHING")
+        return " ".join(parts) + ending
+
+
+def _is_closed(connection: Connection) -> bool:
+    """Whether the server has closed it; SQLite has no server."""
+    return bool(getattr(connection.connection.driver_connection, "closed", False))
+
 
 @dataclass(slots=True)
 class _Waiting:
-    """A request that waits for its row: `done` is released once the row's fate is known, `outcome` is None when it
-    could not be stored, `given_up` is set when nobody waits any more."""
+    """A request that waits for its row. `done` is released once the outcome is known, `outcome` stays None if the row
+    could not be stored, `given_up` is set when the request waits no more."""
 
     row: dict[str, Any]
     done: threading.Lock
@@ -188,20 +190,26 @@ class Inbox:
         self._is_busy = False
 
     def append(self, delivery: Delivery, timeout: float = APPEND_SECONDS) -> Stored:
-        """Return once the delivery is on disk: "stored", or "duplicate" if its content is there already.
+        """Return once the delivery is on disk: "stored", or "duplicate" if its content was there before.
 
-        Raises InboxUnavailable after `timeout` seconds, or at once when the database refuses.
+        Raises InboxUnavailable after `timeout` seconds, or at once if the database refuses.
         """
-        waiting = _Waiting(_row(delivery), threading.Lock())
+        waiting = _Waiting(delivery.row(), threading.Lock())
         waiting.done.acquire()
-        self._enqueue(waiting)
+        with self._lock:
+            if self._closed or self._waiting.qsize() > MOST_WAITING:
+                raise _unavailable()
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_forever, name="zoom-inbox", daemon=True)
+                self._writer.start()
+            self._waiting.put(waiting)
         waiting.given_up = not waiting.done.acquire(timeout=timeout)
         if waiting.outcome is None:
             raise _unavailable()
         return waiting.outcome
 
     def close(self) -> None:
-        """Write what waits, then stop. What comes later is refused."""
+        """Write all waiting deliveries, then stop. Later ones are refused."""
         with self._lock:
             self._closed = True
             writer = self._writer
@@ -210,24 +218,13 @@ class Inbox:
             writer.join()
         self._table.close()
 
-    def _enqueue(self, waiting: _Waiting) -> None:
-        with self._lock:
-            if self._closed or self._waiting.qsize() > MOST_WAITING:
-                raise _unavailable()
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write_forever, name="zoom-inbox", daemon=True)
-                self._writer.start()
-            self._waiting.put(waiting)
-
     def _write_forever(self) -> None:
         while (group := self._next_group()) is not None:
-            # A request that has given up was answered 503 and comes again.
-            current = [waiting for waiting in group if not waiting.given_up]
-            if current:
-                self._write_group(current)
+            # A request that has given up was answered with 503, and Zoom sends it again.
+            self._write([waiting for waiting in group if not waiting.given_up])
 
     def _next_group(self) -> list[_Waiting] | None:
-        """Wait for a delivery and take what waits behind it; None once the inbox is closed and empty."""
+        """Wait for a delivery and take those queued behind it; None once the inbox is closed and empty."""
         first = self._waiting.get()
         if first is None:
             return None
@@ -243,10 +240,10 @@ class Inbox:
         self._is_busy = len(group) > 1
         return group
 
-    def _write_group(self, group: Sequence[_Waiting]) -> None:
-        """Whatever happens, nobody is left waiting."""
+    def _write(self, group: Sequence[_Waiting]) -> None:
+        """Write the group and wake its requests, whatever happens."""
         try:
-            new = self._insert([waiting.row for waiting in group])
+            new = self._table.insert([waiting.row for waiting in group]) if group else set()
         except Exception as error:
             log.error("deliveries could not be stored", extra={"error": type(error).__name__, "count": len(group)})
         else:
@@ -257,44 +254,11 @@ class Inbox:
         for waiting in group:
             waiting.done.release()
 
-    def _insert(self, rows: Sequence[dict[str, Any]]) -> set[str]:
-        """Insert in one transaction; the keys that were new. In the order of the keys: overlapping subscriptions give
-        two processes the same events in different orders, and on PostgreSQL each would wait for a key that the other
-        has just written."""
-        unique = {row["dedupe_key"]: row for row in reversed(rows)}
-        return self._table.insert([unique[key] for key in sorted(unique)])
-
-
-def _row(delivery: Delivery) -> dict[str, Any]:
-    notice = delivery.notice
-    return {
-        "dedupe_key": content_key(notice, delivery.body),
-        "event": notice.event[:96],
-        "meeting_id": notice.meeting_id[:32] or None,
-        "meeting_uuid": notice.meeting_uuid[:128] or None,
-        "happened_at": notice.at if notice.at and notice.at <= delivery.received_at + FURTHEST_AHEAD else None,
-        "body": delivery.body,
-        "headers": dict(delivery.headers),
-        "secret_position": delivery.secret_position,
-        "secret_mark": delivery.secret_mark,
-        "stale": notice.stale,
-        "received_at": delivery.received_at,
-    }
-
 
 def _unavailable() -> InboxUnavailable:
     return InboxUnavailable(
-        "zoom_inbox_unavailable",
-        "The delivery could not be stored.",
-        "Send it again later; nothing was lost.",
+        "zoom_inbox_unavailable", "The delivery could not be stored.", "Send it again later; nothing was lost."
     )
-
-
-FLUSH_SECONDS = 5.0
-# A challenge with a wrong signature; after six that Zoom does not see answered it stops sending.
-CHALLENGE_WRONG = "zoom_challenge_wrong"
-# Not a refusal: Zoom was told 2xx, because the delivery was there already.
-DUPLICATE = "duplicate"
 
 
 @dataclass(slots=True)
@@ -304,7 +268,7 @@ class _Count:
 
 
 class Refusals:
-    """Counts by day (UTC) and code. May be used by any number of threads; `close` writes what has not been written."""
+    """Counts refusals by day (UTC) and code. May be used by any number of threads; `close` writes the rest."""
 
     def __init__(self, database: Database, flush_seconds: float = FLUSH_SECONDS) -> None:
         self._database = database
@@ -315,22 +279,30 @@ class Refusals:
         self._lock = threading.Lock()
 
     def count(self, code: str, now: datetime) -> None:
-        """One more of this code. Never waits for the database and never raises."""
+        """Count one more of this code. Never waits for the database and never raises."""
         self._add({(now.date(), code): _Count(1, now)})
 
     def flush(self) -> None:
-        """Write what was counted. What cannot be written is kept for the next time."""
+        """Write the counts. Counts that cannot be written are kept for the next time."""
         with self._lock:
             counts, self._counts, self._timer = self._counts, {}, None
+        if not counts:
+            return
+        rows = [
+            {"day": day, "code": code, "count": each.number, "last_at": each.last_at}
+            for (day, code), each in sorted(counts.items())
+        ]
         try:
-            if counts:
-                self._write(counts)
+            with self._database.write() as connection:
+                new = upsert(connection, zoom_refusals).values(rows)
+                more = {"count": zoom_refusals.c.count + new.excluded.count, "last_at": new.excluded.last_at}
+                connection.execute(new.on_conflict_do_update(index_elements=["day", "code"], set_=more))
         except Exception as error:
             log.error("refusals could not be counted", extra={"error": type(error).__name__, "count": len(counts)})
             self._add(counts)
 
     def close(self) -> None:
-        """Write what waits, and start no more timers."""
+        """Write the counts, and start no more timers."""
         with self._lock:
             self._closed, timer = True, self._timer
         if timer:
@@ -338,7 +310,7 @@ class Refusals:
         self.flush()
 
     def _add(self, more: Mapping[tuple[date, str], _Count]) -> None:
-        """Count these too, and see to it that they are written."""
+        """Add these counts, and start the timer that writes them."""
         with self._lock:
             for key, each in more.items():
                 known = self._counts.setdefault(key, _Count(0, each.last_at))
@@ -349,19 +321,9 @@ class Refusals:
                 self._timer.daemon = True
                 self._timer.start()
 
-    def _write(self, counts: Mapping[tuple[date, str], _Count]) -> None:
-        rows = [
-            {"day": day, "code": code, "count": each.number, "last_at": each.last_at}
-            for (day, code), each in sorted(counts.items())
-        ]
-        with self._database.write() as connection:
-            new = upsert(connection, zoom_refusals).values(rows)
-            more = {"count": zoom_refusals.c.count + new.excluded.count, "last_at": new.excluded.last_at}
-            connection.execute(new.on_conflict_do_update(index_elements=["day", "code"], set_=more))
-
 
 def since(connection: Connection, day: date) -> dict[str, tuple[int, datetime]]:
-    """Code → how often since the beginning of this day (UTC), and when last; only what was written so far."""
+    """Code → how often since the beginning of this day (UTC), and when last; only counts already written."""
     table = zoom_refusals
     query = select(table.c.code, func.sum(table.c.count), func.max(table.c.last_at)).where(table.c.day >= day)
     return {code: (int(count), last) for code, count, last in connection.execute(query.group_by(table.c.code))}

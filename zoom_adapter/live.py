@@ -1,25 +1,22 @@
-"""The live board of a class, kept up to date with what is new in the inbox.
+"""The live board of a session: who is in the meeting now, kept up to date with new deliveries in the inbox.
 
-A busy day has 50,000 deliveries, and several people look every few seconds. So each process remembers what it has read
-of a class and reads only what came since; what the viewers see is computed once for all of them.
-
-Who is in the meeting right now, as far as the deliveries tell.
-
-PURE, a function of the edges so far. A connection whose LEFT was lost counts as here until the
-meeting ends: a board may err, attendance never rests on it.
+A busy day has 50,000 deliveries, and several viewers ask every few seconds. So each process remembers what it has read
+of a session, reads only newer deliveries, and computes the board once for all viewers. A connection whose leave event
+was lost counts as present until the meeting ends: a board may be wrong, attendance never depends on it.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from lti_tool.attendance.live_board import NO_END, LiveBoard, LivePerson, Where
 from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.intervals import Interval, union
 from lti_tool.tables.zoom import zoom_inbox
 from zoom_adapter.bound_connections import Identity, identities_of, keys_of, with_emails
 from zoom_adapter.connections import Connection as ZoomConnection
@@ -28,142 +25,111 @@ from zoom_adapter.events import Notice, read_notice
 from zoom_adapter.participants import Identify
 from zoom_adapter.presence import AFTER_END, BEFORE_START
 from zoom_adapter.registrants import Directory, directory
-from zoom_adapter.segments import Span, stays_of, union
+from zoom_adapter.segments import history_of
 
-# The event of a room may come a few seconds before the edge in the meeting that it belongs to.
+# A room event may come a few seconds before the meeting's event that belongs to it.
 ROOM_SKEW = timedelta(seconds=5)
+# An older board is computed anew.
+FRESH = timedelta(seconds=2)
+# The identity of a person may change without a delivery: by a launch, a roster, or a match made by staff.
+KNOWN_FOR = timedelta(seconds=15)
+# An instance that began this long before the session is read from its beginning.
+LONGEST_BEFORE = timedelta(hours=12)
+# On PostgreSQL a row may become visible after one with a higher id, so the last rows are read again.
+READ_AGAIN = 500
+MOST_REMEMBERED = 8
 
 
-class Appearance(NamedTuple):
-    """One connection: when it was in the meeting, since when it is now (None: it is not) and in which breakout room,
-    since when it waits."""
+class ConnectionState(NamedTuple):
+    """When one connection was in the meeting; since when it is there now (None: it isn't) and in which breakout room;
+    since when it is in the waiting room."""
 
-    spans: tuple[Span, ...]
+    intervals: tuple[Interval, ...]
     here_since: datetime | None
     waiting_since: datetime | None
     room: str
 
 
-# What was computed of a connection, by (uuid, connection), with the mark of the edges it was computed from.
-Memo = dict[tuple[str, str], tuple[Any, Appearance]]
+# (uuid, connection) → the state, and a mark that changes with every new event.
+Memo = dict[tuple[str, str], tuple[Any, ConnectionState]]
 
 
 def people_now(instances: Mapping[str, Instance], identify: Identify, memo: Memo) -> tuple[LivePerson, ...]:
-    """Everybody who came so far, each once. `memo` keeps what need not be computed again; it may begin empty."""
-    found: dict[str, tuple[int | None, list[tuple[ZoomConnection, Appearance]]]] = {}
-    told = [(uuid, identity) for uuid, instance in instances.items() for identity in identities_of(instance)]
-    known = with_emails([identity for _, identity in told])
-    for (uuid, _), identity in zip(told, known, strict=True):
+    """All people who came so far, each once. `memo` keeps states that needn't be computed again; it may begin empty."""
+    found: dict[str, tuple[int | None, list[tuple[ZoomConnection, ConnectionState]]]] = {}
+    pairs = [(instance, uuid, each) for uuid, instance in instances.items() for each in identities_of(instance)]
+    known = with_emails([identity for _, _, identity in pairs])
+    for (instance, uuid, _), identity in zip(pairs, known, strict=True):
         trainee_id = identify(identity)
-        held = found.setdefault(_key(identity, trainee_id), (trainee_id, []))[1]
-        for key in identity.connections:
-            connection = instances[uuid].connections[key]
-            held.append((connection, _remembered(memo, (uuid, key), connection, instances[uuid])))
-    every = (_person(key, trainee_id, held) for key, (trainee_id, held) in found.items())
-    return tuple(each for each in every if each is not None)
+        fallback = next(keys_of(identity), f"connection:{identity.connections[0]}")
+        key = fallback if trainee_id is None else f"trainee:{trainee_id}"
+        states = found.setdefault(key, (trainee_id, []))[1]
+        for each in identity.connections:
+            connection = instance.connections[each]
+            mark = connection.event_count, instance.ended_at
+            remembered = memo.get((uuid, each))
+            if remembered is None or remembered[0] != mark:
+                remembered = memo[uuid, each] = mark, _state_of(connection, instance)
+            states.append((connection, remembered[1]))
+    people = (_person(key, trainee_id, states) for key, (trainee_id, states) in found.items())
+    return tuple(each for each in people if each is not None)
 
 
-def _key(identity: Identity, trainee_id: int | None) -> str:
-    if trainee_id is not None:
-        return f"trainee:{trainee_id}"
-    return next(keys_of(identity), f"connection:{identity.connections[0]}")
-
-
-def _remembered(memo: Memo, where: tuple[str, str], connection: ZoomConnection, instance: Instance) -> Appearance:
-    """Edges are only ever added, so their numbers tell whether there is anything new."""
-    mark = (*_sizes(connection), instance.ended_at)
-    known = memo.get(where)
-    if known is None or known[0] != mark:
-        known = memo[where] = mark, appearance(connection, instance)
-    return known[1]
-
-
-def _sizes(connection: ZoomConnection) -> Iterator[int]:
-    for edges in (connection.joins, connection.lefts, connection.waits, connection.put_waiting, connection.admissions):
-        yield len(edges)
-    yield len(connection.room_joins)
-    yield len(connection.room_lefts)
-
-
-def appearance(connection: ZoomConnection, instance: Instance) -> Appearance:
-    """Where one connection was, and where it is."""
-    told = stays_of(connection, instance)
-    here_since = max(told.open_from, default=None)
-    return Appearance(
-        spans=tuple(union((stay.start, stay.end) for stay in told.stays if stay.counts)),
+def _state_of(connection: ZoomConnection, instance: Instance) -> ConnectionState:
+    history = history_of(connection, instance)
+    here_since = max(history.open_from, default=None)
+    waiting_since = max(connection.waiting_starts, default=None)
+    others = (*connection.admissions, *(each.at for events in (connection.joins, connection.lefts) for each in events))
+    if here_since or instance.ended_at or (waiting_since and any(at >= waiting_since for at in others)):
+        waiting_since = None
+    # The last room, if it was entered during this interval and has not been left.
+    room = max(connection.room_joins, default=None)
+    is_in_room = (
+        room is not None
+        and here_since is not None
+        and room.at >= here_since - ROOM_SKEW
+        and not any(left.room == room.room and left.at >= room.at for left in connection.room_lefts)
+    )
+    return ConnectionState(
+        intervals=tuple(union(each.bounds for each in history.intervals if each.counts)),
         here_since=here_since,
-        waiting_since=None if here_since or instance.ended_at else _waiting_since(connection),
-        room=_room(connection, here_since) if here_since else "",
+        waiting_since=waiting_since,
+        room=room.room if room and is_in_room else "",
     )
 
 
-def _waiting_since(connection: ZoomConnection) -> datetime | None:
-    """The waiting room that nobody has left yet, neither into the meeting nor away."""
-    waits = max(connection.waits | connection.put_waiting, default=None)
-    later = {*connection.admissions, *(edge.at for edges in (connection.joins, connection.lefts) for edge in edges)}
-    return waits if waits and all(at < waits for at in later) else None
-
-
-def _room(connection: ZoomConnection, here_since: datetime) -> str:
-    """The room of the stay that goes on: one that was entered with it and has not been left."""
-    last = max(connection.room_joins, default=None)
-    if last is None or last.at < here_since - ROOM_SKEW:
-        return ""
-    return "" if any(each.room == last.room and each.at >= last.at for each in connection.room_lefts) else last.room
-
-
-def _person(key: str, trainee_id: int | None, held: Iterable[tuple[ZoomConnection, Appearance]]) -> LivePerson | None:
-    """One person from all connections; None for somebody who only tried."""
-    connections, seen = zip(*held, strict=True)
-    spans = _spans(seen)
-    found = _where(seen, spans)
-    if found is None:
+def _person(
+    key: str, trainee_id: int | None, connections: Sequence[tuple[ZoomConnection, ConnectionState]]
+) -> LivePerson | None:
+    """One person from all connections; None for a person who only tried to enter."""
+    states = [state for _, state in connections]
+    present = ((state.here_since, NO_END) for state in states if state.here_since)
+    intervals = union([*present, *(each for state in states for each in state.intervals)])
+    waiting_since = min((state.waiting_since for state in states if state.waiting_since), default=None)
+    where: Where
+    if any(state.here_since for state in states):
+        where, since = "here", intervals[-1].start
+    elif waiting_since:
+        where, since = "waiting", waiting_since
+    elif intervals:
+        where, since = "gone", intervals[-1].end
+    else:
         return None
-    names = max((name for each in connections for name in each.names), default=(None, ""))
     return LivePerson(
         key=key,
         trainee_id=trainee_id,
-        name=names[1],
-        where=found[0],
-        since=found[1],
-        room=max((each.room for each in seen if each.here_since), default=""),
-        by_phone=all(each.by_phone for each in connections),
-        spans=tuple(spans),
+        name=max((name for connection, _ in connections for name in connection.names), default=(None, ""))[1],
+        where=where,
+        since=since,
+        room=max((state.room for state in states if state.here_since), default=""),
+        by_phone=all(connection.by_phone for connection, _ in connections),
+        spans=tuple(intervals),
     )
 
 
-def _spans(seen: Iterable[Appearance]) -> list[Span]:
-    """When the person was in the meeting; what goes on has no end yet."""
-    open_spans = ((each.here_since, NO_END) for each in seen if each.here_since)
-    return union([*open_spans, *(span for each in seen for span in each.spans)])
-
-
-def _where(seen: Iterable[Appearance], spans: Sequence[Span]) -> tuple[Where, datetime] | None:
-    """In the meeting, at its door, or gone; and since when."""
-    waiting = min((each.waiting_since for each in seen if each.waiting_since), default=None)
-    if any(each.here_since for each in seen):
-        return "here", spans[-1][0]
-    if waiting:
-        return "waiting", waiting
-    return ("gone", spans[-1][1]) if spans else None
-
-
-# A board this old is computed anew for the next who looks.
-FRESH = timedelta(seconds=2)
-# Who somebody is may change without a delivery: a launch, a roster, a link made by staff.
-KNOWN_FOR = timedelta(seconds=15)
-# An instance that began this long before the class is read from its beginning.
-LONGEST_BEFORE = timedelta(hours=12)
-# On PostgreSQL a row may become visible after one with a higher id, so the last few are looked at again.
-LOOKED_AT_AGAIN = 500
-MOST_WATCHED = 8
-
-Delivery = Row[*tuple[Any, ...]]
-
-
 @dataclass(slots=True)
-class _Watched:
-    """What is remembered of one class."""
+class _Remembered:
+    """What is remembered of one session. Only the holder of `lock` may use it."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     instances: dict[str, Instance] = field(default_factory=dict)
@@ -176,96 +142,77 @@ class _Watched:
     known_identities: set[Identity] = field(default_factory=set)
     board: LiveBoard | None = None
 
-    def is_known(self, now: datetime) -> bool:
-        """Whether who is who was asked within the last seconds."""
+    def has_recent_directory(self, now: datetime) -> bool:
         return self.known_at is not None and timedelta() <= now - self.known_at < KNOWN_FOR
+
+    def read_deliveries(self, connection: Connection, session: LiveSession) -> bool:
+        """Add the deliveries since the last call; returns whether there were any."""
+        read_before = len(self.read_ids)
+        gather(self._new_notices(connection, session), self.instances)
+        has_new = len(self.read_ids) > read_before
+        self.read_ids = {each for each in self.read_ids if each > self.last_id - READ_AGAIN}
+        return has_new
+
+    def _new_notices(self, connection: Connection, session: LiveSession) -> Iterable[Notice]:
+        meeting_id = zoom_inbox.c.meeting_id
+        opens, closes = session.starts_at - LONGEST_BEFORE, session.ends_at + AFTER_END
+        query = select(zoom_inbox.c.id, zoom_inbox.c.body, zoom_inbox.c.stale, zoom_inbox.c.received_at).where(
+            # New rows are few and the last of the table. The function keeps the database from using the index by
+            # meeting, which would lead it through the whole day each time.
+            (func.coalesce(meeting_id, "") if self.last_id else meeting_id) == session.zoom_meeting_id,
+            zoom_inbox.c.id > self.last_id - READ_AGAIN,
+            zoom_inbox.c.happened_at.between(opens, closes),
+        )
+        for row in connection.execution_options(yield_per=1000).execute(query):
+            if row.id not in self.read_ids:
+                self.read_ids.add(row.id)
+                self.last_id = max(self.last_id, row.id)
+                self.last_event_at = max(row.received_at, self.last_event_at or row.received_at)
+                yield read_notice(row.body, stale=row.stale)
+
+    def compute_board(self, connection: Connection, session: LiveSession, now: datetime) -> LiveBoard:
+        """The board of all instances that overlap the session. Identities are looked up again for a new one and every
+        few seconds."""
+        opens, closes = session.starts_at - BEFORE_START, session.ends_at + AFTER_END
+        instances = {
+            uuid: each
+            for uuid, each in self.instances.items()
+            if each.started_at and each.last_at and each.started_at <= closes and each.last_at >= opens
+        }
+        identities = {identity for each in instances.values() for identity in identities_of(each)}
+        known = self.known
+        if known is None or not self.has_recent_directory(now) or not identities <= self.known_identities:
+            known = self.known = directory(connection, session.zoom_meeting_id, identities)
+            self.known_at, self.known_identities = now, identities
+        ends = [each.ended_at for each in instances.values()]
+        return LiveBoard(
+            at=now,
+            people=people_now(instances, known.identify, self.memo),
+            last_event_at=self.last_event_at,
+            ended_at=max((end for end in ends if end), default=None) if all(ends) else None,
+        )
 
 
 class Boards:
     """The boards of this process. May be used by any number of threads."""
 
     def __init__(self) -> None:
-        self._watched: OrderedDict[int, _Watched] = OrderedDict()
+        self._remembered: OrderedDict[int, _Remembered] = OrderedDict()
         self._lock = threading.Lock()
 
     def look(self, connection: Connection, session: LiveSession, now: datetime) -> LiveBoard:
-        """The board of a live session as of `now`, or as it was up to two seconds before."""
-        watched = self._watch(session.id)
-        with watched.lock:
-            board = watched.board
-            if board is None or not timedelta() <= now - board.at < FRESH:
-                has_news = _read_news(connection, watched, session)
-                if board is None or has_news or not watched.is_known(now):
-                    board = _board(connection, watched, session, now)
-                board = watched.board = replace(board, at=now)
-            return board
-
-    def _watch(self, session_id: int) -> _Watched:
-        """What is remembered of the session; whichever was not looked at for longest is forgotten."""
+        """The board of a live session as of `now`, or as it was up to two seconds before. The session that was not
+        asked for longest is forgotten."""
         with self._lock:
-            watched = self._watched.setdefault(session_id, _Watched())
-            self._watched.move_to_end(session_id)
-            while len(self._watched) > MOST_WATCHED:
-                self._watched.popitem(last=False)
-            return watched
-
-
-def _read_news(connection: Connection, watched: _Watched, session: LiveSession) -> bool:
-    """Add what came in since the last look; whether there was anything."""
-    read_before = len(watched.read_ids)
-    gather(_news(watched, _rows(connection, watched, session)), watched.instances)
-    has_news = len(watched.read_ids) > read_before
-    oldest = watched.last_id - LOOKED_AT_AGAIN
-    watched.read_ids = {each for each in watched.read_ids if each > oldest}
-    return has_news
-
-
-def _news(watched: _Watched, rows: Iterable[Delivery]) -> Iterator[Notice]:
-    for row in rows:
-        if row.id not in watched.read_ids:
-            watched.read_ids.add(row.id)
-            watched.last_id = max(watched.last_id, row.id)
-            watched.last_event_at = max(row.received_at, watched.last_event_at or row.received_at)
-            yield read_notice(row.body, stale=row.stale)
-
-
-def _rows(connection: Connection, watched: _Watched, session: LiveSession) -> Iterable[Delivery]:
-    happened, meeting_id = zoom_inbox.c.happened_at, zoom_inbox.c.meeting_id
-    opens, closes = session.starts_at - LONGEST_BEFORE, session.ends_at + AFTER_END
-    columns = ("id", "body", "stale", "received_at")
-    query = select(*(zoom_inbox.c[name] for name in columns)).where(
-        # News are few and the last rows of the table; an index by meeting would go through the whole day each time.
-        (func.coalesce(meeting_id, "") if watched.last_id else meeting_id) == session.zoom_meeting_id,
-        zoom_inbox.c.id > watched.last_id - LOOKED_AT_AGAIN,
-        happened.between(opens, closes),
-    )
-    return connection.execution_options(yield_per=1000).execute(query)
-
-
-def _board(connection: Connection, watched: _Watched, session: LiveSession, now: datetime) -> LiveBoard:
-    opens, closes = session.starts_at - BEFORE_START, session.ends_at + AFTER_END
-    instances = {uuid: each for uuid, each in watched.instances.items() if _is_part(each, opens, closes)}
-    asked = {identity for each in instances.values() for identity in identities_of(each)}
-    known = _directory(connection, watched, session.zoom_meeting_id, asked, now)
-    ends = [each.ended_at for each in instances.values()]
-    return LiveBoard(
-        at=now,
-        people=people_now(instances, known.identify, watched.memo),
-        last_event_at=watched.last_event_at,
-        ended_at=max((end for end in ends if end), default=None) if all(ends) else None,
-    )
-
-
-def _is_part(instance: Instance, opens: datetime, closes: datetime) -> bool:
-    started, last = instance.started_at, instance.last_at
-    return bool(started and last and started <= closes and last >= opens)
-
-
-def _directory(
-    connection: Connection, watched: _Watched, meeting_id: str, asked: set[Identity], now: datetime
-) -> Directory:
-    """Who is who, asked again for somebody new and every few seconds."""
-    if watched.known is None or not watched.is_known(now) or not asked <= watched.known_identities:
-        watched.known = directory(connection, meeting_id, asked)
-        watched.known_at, watched.known_identities = now, asked
-    return watched.known
+            remembered = self._remembered.setdefault(session.id, _Remembered())
+            self._remembered.move_to_end(session.id)
+            while len(self._remembered) > MOST_REMEMBERED:
+                self._remembered.popitem(last=False)
+        with remembered.lock:
+            board = remembered.board
+            if board is None or not timedelta() <= now - board.at < FRESH:
+                has_new = remembered.read_deliveries(connection, session)
+                if board is None or has_new or not remembered.has_recent_directory(now):
+                    board = remembered.compute_board(connection, session, now)
+                board = remembered.board = replace(board, at=now)
+            return board

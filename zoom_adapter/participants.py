@@ -1,35 +1,35 @@
-"""From appearances and rows of reports to people: which of them are one person, and where that person was.
+"""From participants and report rows to people: which of them are one person, and when that person was present.
 
-PURE. Who the person is to us is asked of `identify`; two identities of one trainee are one person, and nothing else
-makes two people one (ce.md T8).
+PURE. `identify` gives the trainee of an identity; two identities of one trainee are one person, and nothing else makes
+two people one (ce.md T8).
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from lti_tool.attendance.evidence import PersonPresence, PresenceInterval, ReportComparison
-from zoom_adapter.bound_connections import Identity, Leg, legs_of, with_emails, with_rows
+from lti_tool.intervals import seconds, union
+from zoom_adapter.bound_connections import Identity, Participant, participants_of, with_emails, with_reported_rooms
 from zoom_adapter.connections import Instance
 from zoom_adapter.report_matching import (
     COMPLETED,
     ROOM_UNCLEAR,
     UNCONFIRMED,
-    Agreed,
-    Seen,
-    by_webhooks,
+    Compared,
+    WebhookRecord,
     compare,
     completed,
     identity_of,
     match_rows,
-    presence_in,
+    reported_presence,
     row_keys,
 )
 from zoom_adapter.report_rows import ReportRow
-from zoom_adapter.segments import Span, seconds, union
 
-# A dead connection is noticed after up to a minute and a half, while its owner is back on a new one (zoom.md §1, §4).
+# Zoom notices a dead connection after up to a minute and a half, while its owner is back on a new one (zoom.md §1, §4).
 # Only a longer overlap means two devices at once.
 RECONNECT_OVERLAP = timedelta(minutes=2)
 
@@ -39,199 +39,178 @@ NO_REPORTS: Reports = {}
 
 
 @dataclass(slots=True)
-class _Part:
-    """What one instance tells of one person. `rows` is None where no settled report covers the instance; `reported` is
-    what of the rows is presence."""
+class _InInstance:
+    """One person in one instance. `rows` is None while no settled report covers the instance; `reported` is the
+    presence in the rows."""
 
-    legs: list[Leg] = field(default_factory=list)
+    participants: list[Participant] = field(default_factory=list)
     rows: list[ReportRow] | None = None
-    reported: list[Span] = field(default_factory=list)
+    reported: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     @property
-    def seen(self) -> Seen:
-        return Seen(
-            stays=tuple((stay, f"connection:{leg.key}") for leg in self.legs for stay in leg.stays),
-            open_from=tuple(at for leg in self.legs for at in leg.open_from),
-            roles=tuple(role for leg in self.legs for role in leg.roles),
+    def webhooks(self) -> WebhookRecord:
+        return WebhookRecord(
+            intervals=tuple(
+                (one, f"connection:{each.keys[0]}") for each in self.participants for one in each.intervals
+            ),
+            open_from=tuple(at for each in self.participants for at in each.open_from),
+            roles=tuple(role for each in self.participants for role in each.roles),
         )
-
-    @property
-    def flags(self) -> set[str]:
-        return {flag for leg in self.legs for flag in leg.flags}
 
 
 @dataclass(slots=True)
-class _Found:
-    """One person, by instance. `is_unclear`: the report has somebody with this person's address in a breakout room, of
-    whom no stay is known; there an address can follow the room (zoom.md §3.3)."""
+class _Person:
+    """One person, by instance. `is_unclear`: a breakout room's row without a participant has this person's address,
+    which can follow the room (zoom.md §3.3)."""
 
+    key: str
     trainee_id: int | None
-    parts: dict[str, _Part] = field(default_factory=dict)
+    instances: dict[str, _InInstance] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
     is_unclear: bool = False
 
     @property
-    def legs(self) -> Iterator[Leg]:
-        return (leg for part in self.parts.values() for leg in part.legs)
+    def participants(self) -> Iterator[Participant]:
+        return (each for instance in self.instances.values() for each in instance.participants)
 
     @property
     def rows(self) -> Iterator[ReportRow]:
-        return (row for part in self.parts.values() for row in part.rows or ())
+        return (row for instance in self.instances.values() for row in instance.rows or ())
 
     @property
     def identities(self) -> Iterator[Identity]:
-        yield from (leg.identity for leg in self.legs)
-        yield from (identity_of(row) for row in self.rows)
+        yield from (each.identity for each in self.participants)
+        yield from map(identity_of, self.rows)
+
+    def presence(self) -> PersonPresence:
+        """All the evidence, compared with the settled reports. The display name is the last one on a connection, or in
+        the report if there is no connection."""
+        compared = {
+            uuid: compare(each.webhooks, each.rows, each.reported)
+            for uuid, each in self.instances.items()
+            if each.rows is not None
+        }
+        intervals = [each for one in compared.values() for each in one.intervals]
+        for uuid, instance in self.instances.items():
+            if uuid not in compared:
+                intervals += instance.webhooks.presence()
+        names = (name for each in self.participants for name in each.names)
+        reported_names = ((row.leave_at, row.name) for row in self.rows if row.name)
+        last_name = max(names, default=None) or max(reported_names, default=None)
+        identities = list(self.identities)
+        order = attrgetter("from_at", "to_at", "source", "evidence", "counts", "role")
+        return PersonPresence(
+            person_key=self.key,
+            trainee_id=self.trainee_id,
+            display_name=last_name[1] if last_name else None,
+            email=min((each.email for each in identities if each.email), default=None),
+            registrant_id=min((each.registrant_id for each in identities if each.registrant_id), default=None),
+            intervals=tuple(sorted(intervals, key=order)),
+            flags=tuple(sorted(self._flags(compared, intervals) | self._report_flags(compared))),
+            former_keys=tuple(sorted(self.keys)),
+            rooms=with_reported_rooms((room for each in self.participants for room in each.rooms), self.rows),
+            report=self._comparison(compared) if compared else None,
+        )
+
+    def _flags(self, compared: Mapping[str, Compared], intervals: Sequence[PresenceInterval]) -> set[str]:
+        flags: set[str] = set()
+        for uuid, instance in self.instances.items():
+            settled = compared[uuid].settled if uuid in compared else frozenset()
+            flags |= {flag for each in instance.participants for flag in each.flags} - settled
+        own = {
+            "estimated": any(each.evidence == "estimated" for each in intervals),
+            "staff_role": any(each.role for each in intervals),
+            "concurrent": _overlap(self.participants),
+            "phone_only": {by_phone for each in self.participants for by_phone in each.media} == {True},
+        }
+        return flags | {flag for flag, is_so in own.items() if is_so}
+
+    def _report_flags(self, compared: Mapping[str, Compared]) -> set[str]:
+        """`report_missing`: only the webhooks have this person; `report_only`: only the reports do; `report_differs`:
+        they contradict each other."""
+        reasons = _reasons(compared)
+        flags = {"unconfirmed"} if UNCONFIRMED in reasons else set()
+        in_report = any(each.report for each in compared.values())
+        if not in_report and any(each.webhook for each in compared.values()):
+            flags.add("report_missing")
+        elif in_report and not any(each.flags or each.intervals or each.open_from for each in self.participants):
+            flags.add("report_only")
+        elif self.is_unclear or reasons - {UNCONFIRMED, COMPLETED}:
+            flags.add("report_differs")
+        return flags
+
+    def _comparison(self, compared: Mapping[str, Compared]) -> ReportComparison:
+        """Over all instances with a settled report; what overlaps counts once in either record."""
+        by_webhook = seconds(union(part for each in compared.values() for part in each.webhook))
+        by_report = seconds(union(part for each in compared.values() for part in each.report))
+        difference = by_report - by_webhook
+        reasons = _reasons(compared) | ({ROOM_UNCLEAR} if self.is_unclear else set())
+        reasons = reasons or ({"rounding"} if difference else set())
+        return ReportComparison(by_webhook, by_report, difference, tuple(sorted(reasons)))
 
 
 class Everybody:
-    """Everybody in these instances, with the rows of settled reports (by uuid, an empty list for an empty report)."""
+    """All people in these instances and in their settled reports (by uuid; an empty report is an empty list)."""
 
     def __init__(self, instances: Mapping[str, Instance], reports: Reports = NO_REPORTS) -> None:
-        parts: list[tuple[str, Identity, list[str], _Part]] = []
+        parts: list[tuple[str, Identity, list[str], _InInstance]] = []
         self._room_emails: set[str] = set()
         for uuid in sorted({*instances, *reports}):
             rows = reports.get(uuid)
-            matched, strangers = match_rows(legs_of(instances.get(uuid, Instance())), rows or ())
-            devices = Counter(each.leg.identity.registrant_id for each in matched)
+            matched, unmatched = match_rows(participants_of(instances.get(uuid, Instance())), rows or ())
+            devices = Counter(each.participant.identity.registrant_id for each in matched)
             for each in matched:
-                present = [*presence_in(each.leg.stays, each.rows), *map(_span, each.elsewhere)]
-                told = [*each.rows, *each.elsewhere]
-                # Where a registrant was there with two devices, nobody knows of which such a row speaks.
-                is_one = devices[each.leg.identity.registrant_id] == 1
-                leg = completed(each.leg, told if is_one else each.rows)
-                part = _Part([leg], None if rows is None else told, present)
-                parts.append((uuid, each.leg.identity, list(each.leg.own_keys), part))
-            for row in strangers:
-                part = _Part([], [row], [_span(row)])
-                parts.append((uuid, identity_of(row), row_keys(row, uuid), part))
-            self._room_emails |= {row.email for row in strangers if row.room and not row.registrant_id}
+                one = each.participant
+                present = [*reported_presence(one.intervals, each.rows), *(row.bounds for row in each.elsewhere)]
+                all_rows = [*each.rows, *each.elsewhere]
+                # With two devices of one registrant it is unclear to which of them the rows from elsewhere belong.
+                is_single = devices[one.identity.registrant_id] == 1
+                whole = completed(one, all_rows if is_single else each.rows)
+                in_instance = _InInstance([whole], None if rows is None else all_rows, present)
+                parts.append((uuid, one.identity, list(one.person_keys), in_instance))
+            for row in unmatched:
+                parts.append((uuid, identity_of(row), row_keys(row, uuid), _InInstance([], [row], [row.bounds])))
+            self._room_emails |= {row.email for row in unmatched if row.room and not row.registrant_id} - {""}
         known = with_emails([identity for _, identity, _, _ in parts])
         self._parts = [(uuid, who, keys, part) for who, (uuid, _, keys, part) in zip(known, parts, strict=True)]
 
     def identities(self) -> set[Identity]:
-        """Every identity that `people` will ask for."""
+        """All identities for which `people` calls `identify`."""
         return {identity for _, identity, _, _ in self._parts}
 
     def people(self, identify: Identify) -> tuple[PersonPresence, ...]:
-        """Everybody, each once, in order of their keys. `identify` gives the trainee's id for an identity, or None."""
-        found: dict[str, _Found] = {}
+        """All people, each once, in order of their keys. `identify` gives the trainee's id of an identity, or None."""
+        found: dict[str, _Person] = {}
         for uuid, identity, keys, part in self._parts:
             trainee_id = identify(identity)
             key = keys[0] if trainee_id is None else f"trainee:{trainee_id}"
-            person = found.setdefault(key, _Found(trainee_id))
+            person = found.setdefault(key, _Person(key, trainee_id))
             person.keys.update(keys)
-            whole = person.parts.setdefault(uuid, _Part())
-            whole.legs += part.legs
+            whole = person.instances.setdefault(uuid, _InInstance())
+            whole.participants += part.participants
             whole.reported += part.reported
             whole.rows = whole.rows if part.rows is None else [*(whole.rows or ()), *part.rows]
-        for each in found.values():
-            each.is_unclear = any(identity.email in self._room_emails for identity in each.identities if identity.email)
-        return tuple(_person(key, found[key]) for key in sorted(found))
-
-
-def _span(row: ReportRow) -> Span:
-    return row.join_at, row.leave_at
+        for person in found.values():
+            person.is_unclear = any(identity.email in self._room_emails for identity in person.identities)
+        return tuple(found[key].presence() for key in sorted(found))
 
 
 def people(
     instances: Mapping[str, Instance], identify: Identify, reports: Reports = NO_REPORTS
 ) -> tuple[PersonPresence, ...]:
-    """Everybody who appeared in these instances or their settled reports, each once, in order of their keys."""
+    """All people in these instances or their settled reports, each once, in order of their keys."""
     return Everybody(instances, reports).people(identify)
 
 
-def identities(instances: Mapping[str, Instance]) -> set[Identity]:
-    """Every identity that `people` will ask for, without reports."""
-    return Everybody(instances).identities()
+def _reasons(compared: Mapping[str, Compared]) -> set[str]:
+    return {reason for each in compared.values() for reason in each.reasons}
 
 
-def _person(key: str, found: _Found) -> PersonPresence:
-    agreed = {
-        uuid: compare(part.seen, part.rows, part.reported)
-        for uuid, part in found.parts.items()
-        if part.rows is not None
-    }
-    intervals = [each for comparison in agreed.values() for each in comparison.intervals]
-    for uuid, part in found.parts.items():
-        if uuid not in agreed:
-            intervals += by_webhooks(part.seen)
-    identities = list(found.identities)
-    return PersonPresence(
-        person_key=key,
-        trainee_id=found.trainee_id,
-        display_name=_name(found),
-        email=min((each.email for each in identities if each.email), default=None),
-        registrant_id=min((each.registrant_id for each in identities if each.registrant_id), default=None),
-        intervals=tuple(sorted(intervals, key=_order)),
-        flags=tuple(sorted(_flags(found, agreed, intervals))),
-        former_keys=tuple(sorted(found.keys)),
-        rooms=with_rows((room for leg in found.legs for room in leg.rooms), found.rows),
-        report=_comparison(agreed, found.is_unclear) if agreed else None,
-    )
-
-
-def _name(found: _Found) -> str | None:
-    """The last name on a connection; of somebody known by the report alone the last name in it."""
-    names = (name for leg in found.legs for name in leg.names)
-    rows = ((row.leave_at, row.name) for row in found.rows if row.name)
-    last = max(names, default=None) or max(rows, default=None)
-    return last[1] if last else None
-
-
-def _flags(found: _Found, agreed: Mapping[str, Agreed], intervals: Sequence[PresenceInterval]) -> set[str]:
-    flags: set[str] = set()
-    for uuid, part in found.parts.items():
-        flags |= part.flags - (agreed[uuid].settled if uuid in agreed else frozenset())
-    if any(each.evidence == "estimated" for each in intervals):
-        flags.add("estimated")
-    if any(each.role for each in intervals):
-        flags.add("staff_role")
-    if _is_concurrent(list(found.legs)):
-        flags.add("concurrent")
-    if {by_phone for leg in found.legs for by_phone in leg.media} == {True}:
-        flags.add("phone_only")
-    return flags | _flags_of_reports(found, agreed)
-
-
-def _flags_of_reports(found: _Found, agreed: Mapping[str, Agreed]) -> set[str]:
-    """`report_missing`: of somebody whom webhooks saw the reports know nothing; `report_only`: the other way round;
-    `report_differs`: they contradict each other."""
-    reasons = _reasons(agreed)
-    flags = {"unconfirmed"} if UNCONFIRMED in reasons else set()
-    seen = any(each.webhook for each in agreed.values())
-    told = any(each.report for each in agreed.values())
-    if seen and not told:
-        flags.add("report_missing")
-    elif told and not any(leg.flags or leg.stays or leg.open_from for leg in found.legs):
-        flags.add("report_only")
-    elif found.is_unclear or reasons - {UNCONFIRMED, COMPLETED}:
-        flags.add("report_differs")
-    return flags
-
-
-def _comparison(agreed: Mapping[str, Agreed], is_unclear: bool) -> ReportComparison:
-    """Over all instances whose report is settled; what overlaps counts once on either side."""
-    by_webhook = seconds(union(span for each in agreed.values() for span in each.webhook))
-    by_report = seconds(union(span for each in agreed.values() for span in each.report))
-    difference = by_report - by_webhook
-    reasons = _reasons(agreed) | ({ROOM_UNCLEAR} if is_unclear else set()) or ({"rounding"} if difference else set())
-    return ReportComparison(by_webhook, by_report, difference, tuple(sorted(reasons)))
-
-
-def _reasons(agreed: Mapping[str, Agreed]) -> set[str]:
-    return {reason for each in agreed.values() for reason in each.reasons}
-
-
-def _order(interval: PresenceInterval) -> tuple[datetime, datetime, str, str, bool, str]:
-    return (interval.from_at, interval.to_at, interval.source, interval.evidence, interval.counts, interval.role)
-
-
-def _is_concurrent(legs: Sequence[Leg]) -> bool:
-    """Whether two appearances of one person overlap for longer than a reconnect explains."""
-    spans = sorted(span for leg in legs for span in union((s.start, s.end) for s in leg.stays if not s.waiting))
+def _overlap(participants: Iterator[Participant]) -> bool:
+    """Whether two participants of one person overlap for longer than a reconnect explains."""
+    present = (union(one.bounds for one in each.intervals if not one.waiting) for each in participants)
     latest_end: datetime | None = None
-    for start, end in spans:
+    for start, end in sorted(each for intervals in present for each in intervals):
         if latest_end and min(latest_end, end) - start > RECONNECT_OVERLAP:
             return True
         latest_end = max(end, latest_end or end)

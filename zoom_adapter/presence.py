@@ -1,10 +1,8 @@
-"""From the inbox to presence: which live sessions a delivery touches, and who was present in one of them.
+"""From the inbox to presence: which live sessions a delivery affects, and who was present in one of them.
 
-A class is the set of meeting instances (uuids) that overlap its window, never the meeting id alone: an id is used for
-months, and a restart during class makes a second uuid (zoom.md §4). Everything here can be computed again from the
-inbox at any time.
-
-People who were in a class before the tool knew them: a launch, a roster or a link said later who they are.
+A session is the set of meeting instances (uuids) that overlap its window, never the meeting id alone: an id is used for
+months, and a restart during the session makes a second uuid (zoom.md §4). Everything here can be computed again from
+the inbox at any time.
 """
 
 from collections import defaultdict
@@ -17,6 +15,7 @@ from sqlalchemy import Connection, Row, and_, func, select, tuple_, update
 from lti_tool.attendance import live_sessions as settle_tasks
 from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.db import Database
+from lti_tool.intervals import Interval
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.zoom import zoom_inbox
 from lti_tool.tasks import Handler
@@ -37,13 +36,13 @@ MOST_IN_ONE_TAKE = 1000
 ENDS = ("meeting.ended", "webinar.ended")
 UNSETTLED = ("scheduled", "provisional", "reconciled")
 
-Span = tuple[datetime, datetime]
-
 
 class Presence(NamedTuple):
-    """Who was present in one live session. `ended_at` is None while the class has not ended as far as Zoom said;
-    `flags`: `no_events`, `several_instances`, `running`. `reports_settled`: every instance has a report that Zoom gave
-    twice in the same words."""
+    """Who was present in one live session.
+
+    `ended_at` is None while Zoom has not reported the end; `flags`: `no_events`, `several_instances`, `running`;
+    `reports_settled`: Zoom gave the same report twice for every instance.
+    """
 
     people: tuple[PersonPresence, ...]
     ended_at: datetime | None
@@ -52,96 +51,92 @@ class Presence(NamedTuple):
 
 
 def take_inbox(database: Database, now: datetime) -> bool:
-    """Read what is new in the inbox: seal it, keep who registered, and ask for the settlement of the live sessions
-    touched.
+    """Read what is new in the inbox: seal it, record registrations, and ask for the settlement of the live sessions
+    affected. Returns whether there may be more.
 
-    Mark, seals and tasks are one transaction, so a delivery is never taken without its consequence. Whether there may
-    be more.
+    Mark, seals and tasks are one transaction, so no delivery is taken without its effects. The mark is a conditional
+    UPDATE, so two readers never take the same row.
     """
+    untaken = zoom_inbox.c.taken_at.is_(None)
     with database.read() as connection:
-        if connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.taken_at.is_(None)).limit(1)).first() is None:
+        if connection.execute(select(zoom_inbox.c.id).where(untaken).limit(1)).first() is None:
             return False
+    oldest = select(zoom_inbox.c.id).where(untaken).order_by(zoom_inbox.c.id).limit(MOST_IN_ONE_TAKE)
+    mark = update(zoom_inbox).where(zoom_inbox.c.id.in_(oldest), untaken).values(taken_at=now)
     with database.write() as connection:
-        rows = _take(connection, now)
+        rows = sorted(connection.execute(mark.returning(*zoom_inbox.c)), key=lambda row: row.id)
         hash_chain.seal(connection, rows, now)
-        for notice in _registrations(rows):
-            record_registration(connection, notice, now)
+        for row in rows:
+            if ".registration_" in row.event:
+                record_registration(connection, read_notice(row.body), now)
         _ask_for_settlement(connection, rows, now)
     return bool(rows)
 
 
-def _take(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
-    """The oldest untaken rows, marked, in order. Another reader's are left to it: the mark is a conditional UPDATE."""
-    untaken = zoom_inbox.c.taken_at.is_(None)
-    oldest = select(zoom_inbox.c.id).where(untaken).order_by(zoom_inbox.c.id).limit(MOST_IN_ONE_TAKE)
-    marked = update(zoom_inbox).where(zoom_inbox.c.id.in_(oldest), untaken).values(taken_at=now)
-    taken = connection.execute(marked.returning(*zoom_inbox.c))
-    return sorted(taken, key=lambda row: row.id)
-
-
-def _registrations(rows: Iterable[Row[Any]]) -> Iterator[Notice]:
-    return (read_notice(row.body) for row in rows if ".registration_" in row.event)
-
-
 def _ask_for_settlement(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
-    """A class that has ended is settled now. Every class is looked at once more after its scheduled end: perhaps nobody
-    ever says that the meeting ended, or it ended early and was not started again."""
-    spans = _spans(connection, rows)
-    ended = _ended_uuids(connection, spans)
+    """A session that has ended is settled now. Every session is settled once more after its scheduled end: Zoom may
+    never report the end, or the meeting ended early and was not started again."""
+    intervals = _instance_intervals(connection, rows)
+    columns = (zoom_inbox.c.meeting_id, zoom_inbox.c.meeting_uuid)  # as in the index
+    ends = select(zoom_inbox.c.meeting_uuid).where(tuple_(*columns).in_(intervals), zoom_inbox.c.event.in_(ENDS))
+    ended = set(connection.execute(ends).scalars())
     registered = {row.meeting_id for row in rows if ".registration_" in row.event}
-    for session in _sessions_of(connection, {row.meeting_id for row in rows if row.meeting_id}):
-        touched = [uuid for (meeting, uuid), span in spans.items() if _is_part(session, meeting, span)]
+    meeting_ids = {row.meeting_id for row in rows if row.meeting_id}
+    affected = and_(live_sessions.c.zoom_meeting_id.in_(meeting_ids), live_sessions.c.state.in_(UNSETTLED))
+    for session in connection.execute(select(live_sessions).where(affected).order_by(live_sessions.c.id)).all():
+        opens, closes = window(session)
+        uuids = [
+            uuid
+            for (meeting_id, uuid), (first, last) in intervals.items()
+            if meeting_id == session.zoom_meeting_id and first <= closes and last >= opens
+        ]
         late_registration = session.zoom_meeting_id in registered and session.state != "scheduled"
-        if late_registration or ended.intersection(touched):
+        if late_registration or ended.intersection(uuids):
             ask_for(connection, session.id, now)
-        if touched:
+        if uuids:
             settle_tasks.ask_when_over(connection, session.id, session.ends_at, now)
 
 
-def _spans(connection: Connection, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], Span]:
-    """First and last edge of the instances that these rows belong to, by meeting id and uuid."""
+def _instance_intervals(connection: Connection, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], Interval]:
+    """From the first to the last event of the instances of these rows, by meeting id and uuid."""
     at = zoom_inbox.c.happened_at
     columns = (zoom_inbox.c.meeting_id, zoom_inbox.c.meeting_uuid)
-    meant = {(row.meeting_id, row.meeting_uuid) for row in rows if row.meeting_id and row.meeting_uuid}
-    of_these = and_(tuple_(*columns).in_(meant), at.is_not(None))  # a registration is no edge
-    query = select(*columns, func.min(at), func.max(at)).where(of_these).group_by(*columns)
-    return {(meeting_id, uuid): (first, last) for meeting_id, uuid, first, last in connection.execute(query)}
+    instances = {(row.meeting_id, row.meeting_uuid) for row in rows if row.meeting_id and row.meeting_uuid}
+    in_these = and_(tuple_(*columns).in_(instances), at.is_not(None))  # a registration has no time
+    query = select(*columns, func.min(at), func.max(at)).where(in_these).group_by(*columns)
+    return {(meeting_id, uuid): Interval(first, last) for meeting_id, uuid, first, last in connection.execute(query)}
 
 
-def _ended_uuids(connection: Connection, instances: Collection[tuple[str, str]]) -> set[str]:
-    """Those of these instances (meeting id and uuid, as the index has them) of which Zoom told the end."""
-    columns = (zoom_inbox.c.meeting_id, zoom_inbox.c.meeting_uuid)
-    query = select(zoom_inbox.c.meeting_uuid).where(tuple_(*columns).in_(instances), zoom_inbox.c.event.in_(ENDS))
-    return set(connection.execute(query).scalars())
-
-
-def _sessions_of(connection: Connection, meeting_ids: set[str]) -> Sequence[Row[Any]]:
-    of_these = and_(live_sessions.c.zoom_meeting_id.in_(meeting_ids), live_sessions.c.state.in_(UNSETTLED))
-    return connection.execute(select(live_sessions).where(of_these).order_by(live_sessions.c.id)).all()
-
-
-def window(session: Row[Any]) -> Span:
+def window(session: Row[Any]) -> Interval:
     """When an instance must have been running to belong to this live session."""
-    return session.starts_at - BEFORE_START, session.ends_at + AFTER_END
-
-
-def _is_part(session: Row[Any], meeting_id: str, span: Span) -> bool:
-    opens, closes = window(session)
-    return bool(session.zoom_meeting_id == meeting_id and span[0] <= closes and span[1] >= opens)
+    return Interval(session.starts_at - BEFORE_START, session.ends_at + AFTER_END)
 
 
 def load_presence(connection: Connection, session: Row[Any]) -> Presence:
-    """Who was present in this live session (a row of `live_sessions`), by all that the inbox and the settled reports
-    hold now."""
+    """Who was present in this live session (a row of `live_sessions`), by the inbox and the settled reports.
+
+    An end recorded by staff closes what Zoom left open. A report that Zoom didn't give twice alike after the session
+    may still grow, and proves nothing.
+    """
     instances = gather(_notices(connection, session))
-    _end_by_staff(instances.values(), session.ended_by_staff_at)
+    by_staff = session.ended_by_staff_at
+    for each in instances.values():
+        if by_staff and not each.ends and each.started_at and each.started_at <= by_staff:
+            each.ends[by_staff] = False
     ended_at = _ended_at(instances.values(), session.ends_at)
-    told = _settled_rows(connection, session, ended_at)
+    since = reports.known_end(session, ended_at) or session.ends_at
+    rows: dict[str, list[ReportRow]] = {
+        uuid: read_rows(report.rows)[0]
+        for uuid, report in reports.latest(connection, session.id).items()
+        if report.settled and report.fetched_at >= since
+    }
     are_settled = reports.has_settled_reports(connection, session, ended_at)
     if ended_at is None and are_settled:
-        ended_at = _ended_by_report(told, session.ends_at)
-    ended_at = ended_at or session.ended_by_staff_at
-    everybody = Everybody(instances, told)
+        # All reports are there, so everyone has left. What began after the scheduled end is not part of the session.
+        joined = (row for some in rows.values() for row in some if row.join_at < session.ends_at)
+        ended_at = max((row.leave_at for row in joined), default=None)
+    ended_at = ended_at or by_staff
+    everybody = Everybody(instances, rows)
     known = directory(connection, session.zoom_meeting_id, everybody.identities())
     flags = {"no_events": not instances, "several_instances": len(instances) > 1, "running": ended_at is None}
     return Presence(
@@ -152,49 +147,30 @@ def load_presence(connection: Connection, session: Row[Any]) -> Presence:
     )
 
 
-def _settled_rows(connection: Connection, session: Row[Any], ended_at: datetime | None) -> dict[str, list[ReportRow]]:
-    """The rows of the instances whose report Zoom gave twice alike after class; others still grow and prove nothing."""
-    since = reports.known_end(session, ended_at) or session.ends_at
-    known = reports.latest(connection, session.id)
-    return {uuid: read_rows(each.rows)[0] for uuid, each in known.items() if each.settled and each.fetched_at >= since}
-
-
-def _ended_by_report(told: Mapping[str, Sequence[ReportRow]], ends_at: datetime) -> datetime | None:
-    """When the last one left, where no event told of the end: the reports are all there, so nobody is inside any more.
-    What began after the scheduled end is no part of the class."""
-    return max((row.leave_at for rows in told.values() for row in rows if row.join_at < ends_at), default=None)
-
-
 def _notices(connection: Connection, session: Row[Any]) -> Iterator[Notice]:
+    """The notices of all instances that overlap the session's window."""
     opens, closes = window(session)
-    of_meeting = zoom_inbox.c.meeting_id == session.zoom_meeting_id
+    of_meeting, at = zoom_inbox.c.meeting_id == session.zoom_meeting_id, zoom_inbox.c.happened_at
     uuids = (
         select(zoom_inbox.c.meeting_uuid)
-        .where(of_meeting, zoom_inbox.c.happened_at.is_not(None))
+        .where(of_meeting, at.is_not(None))
         .group_by(zoom_inbox.c.meeting_uuid)
-        .having(and_(func.min(zoom_inbox.c.happened_at) <= closes, func.max(zoom_inbox.c.happened_at) >= opens))
+        .having(and_(func.min(at) <= closes, func.max(at) >= opens))
     )
-    columns = (zoom_inbox.c.body, zoom_inbox.c.stale, zoom_inbox.c.secret_position, zoom_inbox.c.happened_at)
+    columns = (zoom_inbox.c.body, zoom_inbox.c.stale, zoom_inbox.c.secret_position, at)
     query = select(*columns).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids))
-    for body, stale, secret_position, at in connection.execution_options(yield_per=1000).execute(query):
+    for body, stale, secret_position, happened_at in connection.execution_options(yield_per=1000).execute(query):
         notice = read_notice(body, stale=stale)
-        if notice.at != at:
-            notice = notice._replace(at=at)
+        if notice.at != happened_at:
+            notice = notice._replace(at=happened_at)
         yield notice._replace(from_log=True) if secret_position == NO_SECRET else notice
 
 
-def _end_by_staff(instances: Iterable[Instance], at: datetime | None) -> None:
-    """What Zoom left open is closed by what staff said."""
-    for each in instances:
-        if at and not each.ends and each.started_at and each.started_at <= at:
-            each.ends[at] = False
-
-
 def _ended_at(instances: Collection[Instance], ends_at: datetime) -> datetime | None:
-    """The last end of the class; None while it runs: an instance has not ended that saw people after that end.
+    """The last end of the session's instances; None while one of them runs, that is, has no end and events after that.
 
-    What began after the scheduled end is another class or a stray click: it keeps none open, and its end is taken only
-    where no other is known (an id holds one meeting at a time, so the former one is over too).
+    An instance that began after the scheduled end is another session or a stray click: it keeps none open, and its end
+    is used only if no other is known (an id holds one meeting at a time, so the one before is over too).
     """
     own = [each for each in instances if each.started_at and each.started_at < ends_at]
     ends = [each.ended_at for each in own if each.ended_at] or [each.ended_at for each in instances if each.ended_at]
@@ -211,14 +187,13 @@ def settle_task(
     after: Callable[..., None],
     clock: Callable[[], datetime],
 ) -> Handler:
-    """The handler of a `settle` task: load the presence, hand it to `settle(database, session_id, people, ended_at,
-    now, after, reports_settled=…)`. A live session that is cancelled or locked is left as it is."""
+    """The handler of a `settle` task: load the presence and pass it to `settle(database, session_id, people, ended_at,
+    now, after, reports_settled=…)`. A live session that is cancelled or locked is left unchanged."""
 
     def run(payload: Mapping[str, Any]) -> None:
         with database.read() as connection:
-            session = connection.execute(
-                select(live_sessions).where(live_sessions.c.id == payload["session_id"])
-            ).first()
+            query = select(live_sessions).where(live_sessions.c.id == payload["session_id"])
+            session = connection.execute(query).first()
             if session is None or session.state not in UNSETTLED:
                 return
             present = load_presence(connection, session)
@@ -226,7 +201,7 @@ def settle_task(
             database,
             session.id,
             present.people,
-            # What staff said of the end may have been corrected by now.
+            # Staff may have corrected their end by now.
             None if present.ended_at == session.ended_by_staff_at else present.ended_at,
             clock(),
             after,
@@ -237,10 +212,11 @@ def settle_task(
 
 
 def match_late(database: Database, now: datetime) -> bool:
-    """Ask for the settlement of every live session with an unmatched person who can be matched by now. A periodic job;
-    what it found is work for the queue, so it never asks to be run again at once."""
+    """Ask for the settlement of every live session with an unmatched person who can be matched now, because of a later
+    launch, roster or match by staff. A periodic job; its results are tasks, so it never asks to be run again at once.
+    """
     with database.read() as connection:
-        found = _matchable(connection)
+        found = _matchable_sessions(connection)
     if found:
         with database.write() as connection:
             for session_id in found:
@@ -248,35 +224,29 @@ def match_late(database: Database, now: datetime) -> bool:
     return False
 
 
-def _matchable(connection: Connection) -> list[int]:
-    unmatched: dict[str, list[Row[*tuple[Any, ...]]]] = defaultdict(list)
-    for row in _unmatched(connection):
-        unmatched[row.zoom_meeting_id].append(row)
-    found = set()
-    for meeting_id, rows in unmatched.items():
-        asked = {row.id: _identity(row) for row in rows}
-        known = directory(connection, meeting_id, set(asked.values()))
-        found |= {row.live_session_id for row in rows if known.identify(asked[row.id]) is not None}
-    return sorted(found)
-
-
-def _identity(row: Row[Any]) -> Identity:
-    """As settlement will ask for it. Of a person known by one appearance alone, the key names a connection of it."""
-    kind, _, key = row.person_key.partition(":")
-    return Identity(row.registrant_id or "", row.email or "", (key,) if kind == "connection" else ())
-
-
-def _unmatched(connection: Connection) -> Iterable[Row[*tuple[Any, ...]]]:
-    columns = (
-        attendances.c.id,
-        attendances.c.live_session_id,
-        attendances.c.person_key,
-        attendances.c.registrant_id,
-        attendances.c.email,
-        attendances.c.flags,
-        live_sessions.c.zoom_meeting_id,
+def _matchable_sessions(connection: Connection) -> list[int]:
+    """Asks for each unmatched person as settlement will. The key of a person known by one connection names it."""
+    unmatched = attendances.c.is_current & attendances.c.trainee_id.is_(None)
+    query = (
+        select(
+            attendances.c.live_session_id,
+            attendances.c.person_key,
+            attendances.c.registrant_id,
+            attendances.c.email,
+            attendances.c.flags,
+            live_sessions.c.zoom_meeting_id,
+        )
+        .join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
+        .where(unmatched, live_sessions.c.state.in_(UNSETTLED))
     )
-    nobody = attendances.c.is_current & attendances.c.trainee_id.is_(None)
-    query = select(*columns).join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
-    rows = connection.execute(query.where(nobody, live_sessions.c.state.in_(UNSETTLED)))
-    return [row for row in rows if "evidence_withdrawn" not in row.flags]
+    asked: dict[str, list[tuple[int, Identity]]] = defaultdict(list)
+    for row in connection.execute(query):
+        if "evidence_withdrawn" not in row.flags:
+            kind, _, key = row.person_key.partition(":")
+            identity = Identity(row.registrant_id or "", row.email or "", (key,) if kind == "connection" else ())
+            asked[row.zoom_meeting_id].append((row.live_session_id, identity))
+    found = set()
+    for meeting_id, people in asked.items():
+        known = directory(connection, meeting_id, {identity for _, identity in people})
+        found |= {session_id for session_id, identity in people if known.identify(identity) is not None}
+    return sorted(found)

@@ -1,6 +1,6 @@
-"""Everything that is derived from the evidence, computed again from it: who registered, and everybody's attendance.
+"""Computes all data derived from the evidence again: the registrants and the attendance.
 
-Inbox, reports, links, corrections and places are the evidence and what people said of it; they stay as they are.
+Inbox, reports, matches by staff, corrections and places are the evidence itself; they never change here.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -19,16 +19,16 @@ from zoom_adapter.events import read_notice
 from zoom_adapter.presence import UNSETTLED, load_presence
 from zoom_adapter.registrants import record_place, record_registration, record_status
 
-# One transaction each: a delivery that comes in the meantime hardly waits.
+# Small transactions, so a delivery that comes in the meantime hardly waits.
 IN_ONE_COMMIT = 100
 
 Key = tuple[str, str]
 
 
 def registrations(connection: Connection) -> Sequence[int]:
-    """The ids of the deliveries that speak of a registration, in the order in which they came."""
-    speaks = zoom_inbox.c.event.like("%.registration!_%", escape="!")
-    return connection.execute(select(zoom_inbox.c.id).where(speaks).order_by(zoom_inbox.c.id)).scalars().all()
+    """The ids of the deliveries about registrations, in the order in which they came."""
+    is_registration = zoom_inbox.c.event.like("%.registration!_%", escape="!")
+    return connection.execute(select(zoom_inbox.c.id).where(is_registration).order_by(zoom_inbox.c.id)).scalars().all()
 
 
 def rebuild_registrants(
@@ -39,10 +39,10 @@ def rebuild_registrants(
     dry_run: bool = False,
     progress: Callable[[int], object] = lambda _more: None,
 ) -> int:
-    """Read these deliveries anew, and the places that the tool took for people; how many registrants are not what they
-    were. With `dry_run` they stay what they were."""
+    """Read these deliveries anew, and the places that the tool reserved; returns how many registrants change. With
+    `dry_run` nothing is changed."""
     changed: set[Key] = set()
-    # Places first: what Zoom said of a registration is believed over what we knew when we made it.
+    # Places first: what Zoom reports about a registration overrides what we knew when we made it.
     for some in ([], *(ids[start : start + IN_ONE_COMMIT] for start in range(0, len(ids), IN_ONE_COMMIT))):
         with database.write() as connection, connection.begin_nested() as savepoint:
             changed |= _reread(connection, some, now) if some else _restore_places(connection, now)
@@ -53,22 +53,22 @@ def rebuild_registrants(
 
 
 def sessions(connection: Connection) -> Sequence[int]:
-    """The ids of the live sessions of which there is any evidence, and which may still be settled."""
+    """The ids of the live sessions that have any evidence and may still be settled."""
     session = live_sessions.c
     evidence = (
         select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == session.zoom_meeting_id),
         select(zoom_report_fetches.c.id).where(zoom_report_fetches.c.live_session_id == session.id),
         select(attendance_corrections.c.id).where(attendance_corrections.c.live_session_id == session.id),
     )
-    spoken_of = or_(*(each.exists() for each in evidence))
-    query = select(session.id).where(session.state.in_(UNSETTLED), spoken_of).order_by(session.id)
+    has_evidence = or_(*(each.exists() for each in evidence))
+    query = select(session.id).where(session.state.in_(UNSETTLED), has_evidence).order_by(session.id)
     return connection.execute(query).scalars().all()
 
 
 def would_change(database: Database, session_id: int, now: datetime) -> list[str]:
-    """The keys of the people whose attendance of this session a settlement would change. Nothing is changed.
+    """The keys of the people whose attendance a settlement of this session would change. Nothing is changed.
 
-    Raises as `settlement.settle` does.
+    Raises the errors of `settlement.settle`.
     """
     with database.read() as connection:
         session = connection.execute(select(live_sessions).where(live_sessions.c.id == session_id)).one()
@@ -77,25 +77,26 @@ def would_change(database: Database, session_id: int, now: datetime) -> list[str
 
 
 def _reread(connection: Connection, ids: Collection[int], now: datetime) -> set[Key]:
+    """Record the registrations in these deliveries again; returns the registrants that changed."""
     bodies = select(zoom_inbox.c.body).where(zoom_inbox.c.id.in_(ids)).order_by(zoom_inbox.c.id)
     notices = [read_notice(body) for body in connection.execute(bodies).scalars()]
     keys = {(each.meeting_id[:32], each.registrant_id[:128]) for each in notices}
-    before = _kept(connection, keys)
+    before = _recorded(connection, keys)
     for notice in notices:
         record_registration(connection, notice, now)
-    after = _kept(connection, keys)
+    after = _recorded(connection, keys)
     return {key for key in keys if before.get(key) != after.get(key)}
 
 
-def _kept(connection: Connection, keys: Collection[Key]) -> dict[Key, Any]:
-    """What is on record of these registrants, but for when it was recorded."""
+def _recorded(connection: Connection, keys: Collection[Key]) -> dict[Key, Any]:
+    """All that is recorded about these registrants, except the time of recording."""
     columns = [column for column in registrants.c if column.name != "recorded_at"]
     query = select(*columns).where(tuple_(registrants.c.meeting_id, registrants.c.registrant_id).in_(keys))
     return {(row.meeting_id, row.registrant_id): tuple(row) for row in connection.execute(query)}
 
 
 def _restore_places(connection: Connection, now: datetime) -> set[Key]:
-    """The registrations that the tool made itself, where nothing is known of them any more."""
+    """Record the registrations that the tool made itself, if they are not recorded any more."""
     same = and_(
         registrants.c.meeting_id == zoom_places.c.meeting_id, registrants.c.registrant_id == zoom_places.c.registrant_id
     )

@@ -1,14 +1,12 @@
-"""Webhooks and report of one person in one instance side by side: what counts, by which evidence, where they differ.
+"""Matches the rows of a report to participants, and compares the report with the webhooks of one person.
 
-PURE. Neither side silently wins (zoom.md §6). What webhooks prove counts, and is of `both` where the report agrees;
-what only the report shows counts as `report`; what was only estimated counts where the report confirms it and is
+PURE. A row belongs to a participant of the same instance by its registrant, or by its `user_id` and its times (zoom.md
+§6). `user_id`s repeat between people, so a row that fits two participants belongs to neither. Names are never read.
+
+In the comparison neither record silently wins (zoom.md §6). What webhooks prove counts, with evidence `both` where the
+report agrees; what only the report has counts as `report`; an estimate counts where the report confirms it and stays
 unconfirmed elsewhere. The unions of the two records are compared, since a report may merge or split rows; differences
 of up to two seconds are rounding.
-
-Whose the rows of a report are: the appearance that they are of, or what they say themselves.
-
-PURE. A row is of an appearance in the same instance by its registrant, or by its `user_id` and its times (zoom.md §6).
-`user_id`s repeat between people, so what fits two appearances is of neither. A name is never read.
 """
 
 from collections import defaultdict
@@ -18,121 +16,163 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from lti_tool.attendance.evidence import WAITING_ROOM, Evidence, PresenceInterval
-from zoom_adapter.bound_connections import Identity, Leg, keys_of
-from zoom_adapter.connections import Edge, RoleSpan
+from lti_tool.intervals import Interval, common, longer, union, without
+from zoom_adapter.bound_connections import Identity, Participant, keys_of, only
+from zoom_adapter.connections import ConnectionEvent, StaffRole
 from zoom_adapter.report_rows import ReportRow
-from zoom_adapter.segments import Span, Stay, Stays, common, longer, union, without
+from zoom_adapter.segments import ConnectionInterval
 
-# The report and the webhooks tell one moment with that much difference (zoom.md §6).
+# The times of report and webhooks for one moment may differ by this much (zoom.md §6).
 TOLERANCE = timedelta(seconds=2)
+# Why the two records differ. The first two contradict each other; the others leave an estimate unconfirmed, or fill it.
+REPORT_LACKS = "report_lacks"
+WEBHOOKS_LACK = "webhooks_lack"
+UNCONFIRMED = "estimate_unconfirmed"
+COMPLETED = "completed_by_report"
+WAITED = "waiting_room_in_report"
+# A row of a breakout room has this person's address, and nothing else shows that it was this person.
+ROOM_UNCLEAR = "room_unclear_in_report"
 
-Says = Literal["the same", "nothing", "more"]
-# Whose claim to a stay is heard first.
-SAYS: tuple[Says, ...] = ("the same", "nothing", "more")
+# How a row identifies its person: like the participant, not at all, or in a way that the participant lacks.
+Identifies = Literal["the same", "nothing", "more"]
+# Rows are matched in this order, the most certain first.
+MATCHING_ORDER: tuple[Identifies, ...] = ("the same", "nothing", "more")
 
 
 @dataclass(slots=True)
-class Matched:
-    """One appearance with its rows; `taken` tells of the JOINs of stays that have a row of exactly their times who that
-    is of, `half` are the rows of which only one edge is its own, `elsewhere` those of the same registrant in an
-    appearance that left no edge."""
+class MatchedParticipant:
+    """One participant with its rows.
 
-    leg: Leg
+    `taken`: join event of an interval with a row of exactly its times → the identity in that row. `half`: rows that
+    share one end with the participant. `elsewhere`: rows of the same registrant on a connection without any event.
+    """
+
+    participant: Participant
     rows: list[ReportRow] = field(default_factory=list)
-    taken: dict[Edge, Identity] = field(default_factory=dict)
+    taken: dict[ConnectionEvent, Identity] = field(default_factory=dict)
     half: list[ReportRow] = field(default_factory=list)
     elsewhere: list[ReportRow] = field(default_factory=list)
 
+    def has_times_of(self, row: ReportRow, tolerance: timedelta = TOLERANCE) -> bool:
+        """Whether the row begins with the join event of an interval that is not another person's, and ends with a leave
+        event of the participant. A report may merge intervals, so the two events needn't be of one interval."""
+        identity, connections = identity_of(row), self.participant.connections
+        joins = (event for each in connections for event in each.joins if event.user_id == row.user_id)
+        starts = (event.at for event in joins if self.taken.get(event, identity) == identity)
+        ends = (event.at for each in connections for event in each.exits)
+        return _is_near(row.join_at, starts, tolerance) and _is_near(row.leave_at, ends, tolerance)
 
-def match_rows(legs: Sequence[Leg], rows: Iterable[ReportRow]) -> tuple[list[Matched], list[ReportRow]]:
-    """The appearances with their rows, and the rows that are of none. A row names an appearance that says nothing of
-    its person itself, if both its edges are the same."""
-    index = _Index(legs)
+    def shares_an_end_with(self, row: ReportRow) -> bool:
+        connections = self.participant.connections
+        joins = (event.at for each in connections for event in each.joins if event.user_id == row.user_id)
+        lefts = (event.at for each in connections for event in each.exits if event.user_id == row.user_id)
+        return _is_near(row.join_at, joins) or _is_near(row.leave_at, lefts)
+
+    def identified(self) -> Participant:
+        """The participant; one without a registrant takes the identity in its rows."""
+        participant = self.participant
+        identity, marks = participant.identity, participant.marks
+        if identity.registrant_id or "conflict" in marks:
+            return participant
+        registrants = {row.registrant_id for row in self.rows if row.registrant_id}
+        if len(registrants) > 1:
+            return replace(participant, identity=identity._replace(email=""), marks=marks | {"conflict"})
+        email = identity.email or only({row.email for row in self.rows if row.email and not row.room})
+        return replace(participant, identity=identity._replace(registrant_id=only(registrants), email=email))
+
+
+def _is_near(at: datetime, others: Iterator[datetime], tolerance: timedelta = TOLERANCE) -> bool:
+    return any(abs(at - other) <= tolerance for other in others)
+
+
+def match_rows(
+    participants: Sequence[Participant], rows: Iterable[ReportRow]
+) -> tuple[list[MatchedParticipant], list[ReportRow]]:
+    """The participants with their rows, and the rows that match none. A row with both ends of a participant also
+    identifies it, if its events don't."""
+    matcher = _Matcher(participants)
     left = list(rows)
-    for says in SAYS:
-        left = [row for row in left if not index.place_exactly(row, says)]
-    strangers = [row for row in left if not index.place(row)]
-    for each in index.matched:
-        doubtful = [row for row in each.half if _is_contradicted(row, (*each.rows, *each.half))]
-        strangers += doubtful
-        each.rows += [row for row in each.half if row not in doubtful]
-    return [replace(each, leg=_named(each), rows=sorted(each.rows)) for each in index.matched], sorted(strangers)
+    for identifies in MATCHING_ORDER:
+        left = [row for row in left if not matcher.match_exactly(row, identifies)]
+    unmatched = [row for row in left if not matcher.match(row)]
+    for each in matcher.matched:
+        # Two overlapping rows of one `user_id` contradict each other. A telephone bound to a computer has its own.
+        rows = [*each.rows, *each.half]
+        for row in each.half:
+            others = [other.bounds for other in rows if other.user_id == row.user_id and other != row]
+            is_contradicted = bool(longer(common([row.bounds], others), TOLERANCE))
+            (unmatched if is_contradicted else each.rows).append(row)
+    found = [replace(each, participant=each.identified(), rows=sorted(each.rows)) for each in matcher.matched]
+    return found, sorted(unmatched)
 
 
 def identity_of(row: ReportRow) -> Identity:
-    """Who the row says that it is of. In a breakout room the address can follow the room (zoom.md §3.3)."""
+    """The identity in the row. The address of a breakout room's row can follow the room (zoom.md §3.3)."""
     return Identity(row.registrant_id, "" if row.room else row.email)
 
 
 def row_keys(row: ReportRow, meeting_uuid: str) -> list[str]:
-    """What the person of a row of no appearance may be called, the surest name first."""
+    """The possible keys of the person of an unmatched row, the most certain first."""
     return [*keys_of(identity_of(row)), f"report:{meeting_uuid}:{row.user_id or row.join_at.isoformat()}"]
 
 
-class _Index:
-    """The appearances of one instance by what a row may say of them."""
+class _Matcher:
+    """The participants of one instance by what a row may say about them."""
 
-    def __init__(self, legs: Sequence[Leg]) -> None:
-        self.matched = [Matched(leg) for leg in legs]
-        self.by_registrant: dict[str, list[Matched]] = defaultdict(list)
-        self.by_user: dict[str, list[Matched]] = defaultdict(list)
-        self.emails = {each.leg.identity.email for each in self.matched} - {""}
+    def __init__(self, participants: Sequence[Participant]) -> None:
+        self.matched = [MatchedParticipant(each) for each in participants]
+        self.by_registrant: dict[str, list[MatchedParticipant]] = defaultdict(list)
+        self.by_user: dict[str, list[MatchedParticipant]] = defaultdict(list)
+        self.emails = {each.identity.email for each in participants} - {""}
         for each in self.matched:
-            self.by_registrant[each.leg.identity.registrant_id].append(each)
-            for user_id in {user_id for connection in each.leg.connections for user_id in connection.user_ids}:
+            self.by_registrant[each.participant.identity.registrant_id].append(each)
+            for user_id in {id_ for connection in each.participant.connections for id_ in connection.user_ids}:
                 self.by_user[user_id].append(each)
 
-    def place_exactly(self, row: ReportRow, says: Says) -> bool:
-        """Give the row to the one appearance with a stay of exactly its times that is nobody else's, if there is one
-        and the row says so much of its person."""
-        same = [each for each in self._candidates(row) if _is_same(row, each, timedelta())]
-        if len(same) != 1 or _says(row, same[0].leg) != says:
+    def match_exactly(self, row: ReportRow, identifies: Identifies) -> bool:
+        """Give the row to the one participant that has an interval of exactly its times, free or of the same person, if
+        the row identifies its person in this way."""
+        same = [each for each in self._candidates(row) if each.has_times_of(row, timedelta())]
+        if len(same) != 1 or _identifies(row, same[0].participant) != identifies:
             return False
         same[0].rows.append(row)
-        same[0].taken[Edge(row.join_at, row.user_id)] = identity_of(row)
+        same[0].taken[ConnectionEvent(row.join_at, row.user_id)] = identity_of(row)
         return True
 
-    def place(self, row: ReportRow) -> bool:
-        """Give any other row to an appearance; whether there is one. A stay that has its row has no other one."""
-        named = self.by_registrant.get(row.registrant_id, []) if row.registrant_id else []
+    def match(self, row: ReportRow) -> bool:
+        """Give any other row to a participant, if one matches. An interval that has its row gets no other."""
         candidates = self._candidates(row)
-        whole = [each for each in candidates if _is_same(row, each)]
+        whole = [each for each in candidates if each.has_times_of(row)]
         if len(whole) == 1:
             whole[0].rows.append(row)
-        elif named:
+        elif row.registrant_id and (named := self.by_registrant.get(row.registrant_id)):
             own = next((each for each in named if each in candidates), None)
             (own.rows if own else named[0].elsewhere).append(row)
         else:
-            half = [each for each in candidates if _has_edge(row, each.leg)]
-            if len(half) != 1 or _says(row, half[0].leg) == "more":
+            half = [each for each in candidates if each.shares_an_end_with(row)]
+            if len(half) != 1 or _identifies(row, half[0].participant) == "more":
                 return False
             half[0].half.append(row)
         return True
 
-    def _candidates(self, row: ReportRow) -> list[Matched]:
-        said = identity_of(row)
-        possible = [each for each in self.by_user.get(row.user_id, []) if _may_be(row, each.leg)]
-        return [each for each in possible if not self._is_somebody_else(said, each.leg.identity)]
+    def _candidates(self, row: ReportRow) -> list[MatchedParticipant]:
+        """The participants of the row's `user_id` whose identity doesn't contradict the row's."""
+        return [each for each in self.by_user.get(row.user_id, []) if self._may_be(row, each.participant)]
 
-    def _is_somebody_else(self, said: Identity, known: Identity) -> bool:
-        """Whether the row says nothing but an address, and that is known here of another one than this somebody."""
-        is_known = bool(known.registrant_id or known.email)
-        return is_known and not said.registrant_id and said.email != known.email and said.email in self.emails
-
-
-def _may_be(row: ReportRow, leg: Leg) -> bool:
-    """Whether neither names somebody that the other one is not. A registrant may have any address."""
-    known, said = leg.identity, identity_of(row)
-    if "conflict" in leg.marks:
-        return False
-    if known.registrant_id:
-        return said.registrant_id in ("", known.registrant_id)
-    return not (known.email and said.email) or known.email == said.email
+    def _may_be(self, row: ReportRow, participant: Participant) -> bool:
+        """A registrant may have any address, unless the row has only an address, and that is another participant's."""
+        known, said = participant.identity, identity_of(row)
+        if "conflict" in participant.marks:
+            return False
+        if known.registrant_id and said.registrant_id:
+            return known.registrant_id == said.registrant_id
+        if not said.email or said.email == known.email:
+            return True
+        return said.email not in self.emails if known.registrant_id else not known.email
 
 
-def _says(row: ReportRow, leg: Leg) -> Says:
-    """What the row says of its person, beside what the appearance says of its own."""
-    known, said = leg.identity, identity_of(row)
+def _identifies(row: ReportRow, participant: Participant) -> Identifies:
+    known, said = participant.identity, identity_of(row)
     if said.registrant_id:
         return "the same" if said.registrant_id == known.registrant_id else "more"
     if said.email == known.email:
@@ -140,234 +180,177 @@ def _says(row: ReportRow, leg: Leg) -> Says:
     return "more" if said.email and not (known.registrant_id or known.email) else "nothing"
 
 
-def _is_same(row: ReportRow, matched: Matched, tolerance: timedelta = TOLERANCE) -> bool:
-    """Whether it begins with the JOIN of a stay that is nobody else's, and ends with a LEFT of the appearance: a report
-    may merge stays."""
-    said, connections = identity_of(row), matched.leg.connections
-    joins = (edge for each in connections for edge in each.joins if edge.user_id == row.user_id)
-    starts = (edge.at for edge in joins if matched.taken.get(edge, said) == said)
-    ends = (edge.at for each in connections for edge in each.exits)
-    return _meets(row.join_at, starts, tolerance) and _meets(row.leave_at, ends, tolerance)
-
-
-def _has_edge(row: ReportRow, leg: Leg) -> bool:
-    joins = (edge.at for each in leg.connections for edge in each.joins if edge.user_id == row.user_id)
-    lefts = (edge.at for each in leg.connections for edge in each.exits if edge.user_id == row.user_id)
-    return _meets(row.join_at, joins) or _meets(row.leave_at, lefts)
-
-
-def _meets(at: datetime, others: Iterator[datetime], tolerance: timedelta = TOLERANCE) -> bool:
-    return any(abs(at - other) <= tolerance for other in others)
-
-
-def _is_contradicted(row: ReportRow, others: Iterable[ReportRow]) -> bool:
-    """Nobody is in one stay twice at once; a telephone bound to a computer is another stay."""
-    same = (other for other in others if other.user_id == row.user_id and other != row)
-    return any(min(row.leave_at, other.leave_at) - max(row.join_at, other.join_at) > TOLERANCE for other in same)
-
-
-def _named(matched: Matched) -> Leg:
-    leg = matched.leg
-    if leg.identity.registrant_id or "conflict" in leg.marks:
-        return leg
-    registrants = {row.registrant_id for row in matched.rows if row.registrant_id}
-    if len(registrants) > 1:
-        return replace(leg, identity=leg.identity._replace(email=""), marks=leg.marks | {"conflict"})
-    emails = {row.email for row in matched.rows if row.email and not row.room}
-    email = leg.identity.email or (next(iter(emails)) if len(emails) == 1 else "")
-    return replace(leg, identity=leg.identity._replace(registrant_id=next(iter(registrants), ""), email=email))
-
-
-# Why the two records differ. The first two contradict each other; the others leave an estimate unconfirmed, or fill it.
-REPORT_LACKS = "report_lacks"
-WEBHOOKS_LACK = "webhooks_lack"
-UNCONFIRMED = "estimate_unconfirmed"
-COMPLETED = "completed_by_report"
-WAITED = "waiting_room_in_report"
-# Somebody with this address was in a breakout room, and nothing else says that it was this person.
-ROOM_UNCLEAR = "room_unclear_in_report"
-
-
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One person in one instance by the webhooks. `source` names the appearance of each stay; `roles` are the staff
-    roles of its connections while they lasted, for a report tells none."""
+class WebhookRecord:
+    """One person in one instance by the webhooks: intervals with their source, open starts, and staff roles, since a
+    report has no roles."""
 
-    stays: tuple[tuple[Stay, str], ...]
+    intervals: tuple[tuple[ConnectionInterval, str], ...]
     open_from: tuple[datetime, ...] = ()
-    roles: tuple[RoleSpan, ...] = ()
+    roles: tuple[StaffRole, ...] = ()
+
+    def presence(self) -> Iterator[PresenceInterval]:
+        """What counts while there is no settled report."""
+        for each, source in self.intervals:
+            yield _presence(each, source, each.bounds, "estimated" if each.estimated else "webhook", each.counts)
 
 
 @dataclass(frozen=True, slots=True)
-class Agreed:
-    """What counts after the comparison; `settled` are the flags of the webhooks that the report has answered."""
+class Compared:
+    """What counts after the comparison. `webhook` and `report` are the presence in each record, `reasons` say why they
+    differ, and `settled` are the flags of the webhooks that the report has answered."""
 
     intervals: tuple[PresenceInterval, ...]
-    webhook: tuple[Span, ...]
-    report: tuple[Span, ...]
+    webhook: tuple[Interval, ...]
+    report: tuple[Interval, ...]
     reasons: frozenset[str]
     settled: frozenset[str]
 
 
-def by_webhooks(seen: Seen) -> Iterator[PresenceInterval]:
-    """What counts while there is no settled report."""
-    for stay, source in seen.stays:
-        evidence: Evidence = "estimated" if stay.estimated else "webhook"
-        yield _interval(stay, source, (stay.start, stay.end), evidence, counts=stay.counts)
-
-
-def compare(seen: Seen, rows: Sequence[ReportRow], reported: Iterable[Span]) -> Agreed:
-    """What counts where a settled report covers the instance. `reported` is what of the rows is presence, see
-    `presence_in`."""
-    return _Comparison(seen, rows, reported).agreed()
-
-
-def presence_in(stays: Sequence[Stay], rows: Sequence[ReportRow]) -> list[Span]:
-    """What the rows of one appearance tell, without the time for which it stood in the waiting room: a row may be
-    merged across that, but where no webhook told of the admission, a row that begins there does. On another device the
-    same person may have been in the meeting meanwhile."""
-    proven = union((stay.start, stay.end) for stay in stays if stay.is_proven)
-    told = []
+def reported_presence(intervals: Sequence[ConnectionInterval], rows: Sequence[ReportRow]) -> list[Interval]:
+    """The presence in the rows of one participant, without its time in the waiting room: a merged row may cover that
+    time. The person may have been in the meeting on another device meanwhile. A row that begins inside a waiting time
+    shows the admission, if no webhook did."""
+    proven = union(each.bounds for each in intervals if each.is_proven)
+    found = []
     for row in rows:
-        waiting = (stay for stay in stays if stay.waiting and not _is_admission(row, stay))
-        outside = without(union((stay.start, stay.end) for stay in waiting), proven)
-        told += without([(row.join_at, row.leave_at)], outside)
-    return union(told)
+        waiting = (
+            each.bounds
+            for each in intervals
+            if each.waiting and not (each.end_by == "estimated" and each.start + TOLERANCE < row.join_at)
+        )
+        found += without([row.bounds], without(union(waiting), proven))
+    return union(found)
 
 
-def _is_admission(row: ReportRow, waiting: Stay) -> bool:
-    return waiting.end_by == "estimated" and waiting.start + TOLERANCE < row.join_at
+def completed(participant: Participant, rows: Sequence[ReportRow]) -> Participant:
+    """The participant, completed with the times of its rows: an unknown start is known by the report, and an interval
+    without an end is not open. A row counts for its own connection only."""
+    if not participant.open_from and not any(map(_lacks_start, participant.intervals)):
+        return participant
+    histories = []
+    for connection, history in zip(participant.connections, participant.histories, strict=True):
+        others = {id_ for each in participant.connections if each is not connection for id_ in each.user_ids}
+        reported = union(row.bounds for row in rows if row.user_id not in others)
+        # The start is known if the report shows presence until the end of the interval; that the next interval begins
+        # there is not enough.
+        intervals = tuple(
+            each._replace(start_by="report")
+            if _lacks_start(each) and any(one.start + TOLERANCE < each.end <= one.end + TOLERANCE for one in reported)
+            else each
+            for each in history.intervals
+        )
+        is_open = not all(
+            any(one.start - TOLERANCE <= at < one.end - TOLERANCE for one in reported) for at in history.open_from
+        )
+        flags = history.flags if is_open else history.flags - {"open"}
+        histories.append(replace(history, intervals=intervals, flags=flags))
+    return replace(participant, histories=tuple(histories))
 
 
-def completed(leg: Leg, rows: Sequence[ReportRow]) -> Leg:
-    """The appearance, with what its rows say of edges that no webhook told: a start nobody knew is known by the report,
-    and what had no end is not open. A row speaks for its own connection only."""
-    if not leg.open_from and not any(map(_lacks_start, leg.stays)):
-        return leg
-    told = []
-    for connection, stays in zip(leg.connections, leg.told, strict=True):
-        others = {user_id for each in leg.connections if each is not connection for user_id in each.user_ids}
-        spans = union((row.join_at, row.leave_at) for row in rows if row.user_id not in others)
-        told.append(_completed(stays, spans))
-    return replace(leg, told=tuple(told))
+def _lacks_start(interval: ConnectionInterval) -> bool:
+    return interval.start_by == "estimated" and not interval.counts and not interval.stale
 
 
-def _completed(told: Stays, spans: Sequence[Span]) -> Stays:
-    stays = (stay._replace(start_by="report") if _is_started(stay, spans) else stay for stay in told.stays)
-    is_open = any(not _tells_after(at, spans) for at in told.open_from)
-    return replace(told, stays=tuple(stays), flags=told.flags if is_open else told.flags - {"open"})
-
-
-def _is_started(stay: Stay, spans: Sequence[Span]) -> bool:
-    """Whether its start is unknown, and the report shows presence until its end: that the next stay begins there is not
-    enough."""
-    return _lacks_start(stay) and any(start + TOLERANCE < stay.end <= end + TOLERANCE for start, end in spans)
-
-
-def _lacks_start(stay: Stay) -> bool:
-    return stay.start_by == "estimated" and not stay.counts and not stay.stale
-
-
-def _tells_after(joined: datetime, spans: Sequence[Span]) -> bool:
-    return any(start - TOLERANCE <= joined < end - TOLERANCE for start, end in spans)
+def compare(
+    webhooks: WebhookRecord, rows: Sequence[ReportRow], reported: Iterable[tuple[datetime, datetime]]
+) -> Compared:
+    """What counts if a settled report covers the instance. `reported` is the `reported_presence` of the rows."""
+    comparison = _Comparison(webhooks, rows, reported)
+    intervals = [part for each, source in webhooks.intervals for part in comparison.parts_of(each, source)]
+    intervals += comparison.only_reported()
+    if longer(without(comparison.covered, comparison.reported), TOLERANCE):
+        comparison.reasons.add(WAITED)
+    return Compared(
+        intervals=tuple(intervals),
+        webhook=tuple(union(each.bounds for each, _ in webhooks.intervals if each.counts)),
+        report=tuple(comparison.covered),
+        reasons=frozenset(comparison.reasons),
+        settled=frozenset({"estimated", "interrupted", "unconfirmed", "stale"} - comparison.unsettled),
+    )
 
 
 class _Comparison:
-    def __init__(self, seen: Seen, rows: Sequence[ReportRow], reported: Iterable[Span]) -> None:
-        self.seen = seen
-        self.proven = union((stay.start, stay.end) for stay, _ in seen.stays if stay.is_proven)
+    """`proven` is what the webhooks prove, `covered` all that the rows cover, `reported` the presence in the rows.
+    Collects the `reasons` of differences and the flags that stay `unsettled`."""
+
+    def __init__(
+        self, webhooks: WebhookRecord, rows: Sequence[ReportRow], reported: Iterable[tuple[datetime, datetime]]
+    ) -> None:
+        self.webhooks = webhooks
         self.rows = rows
-        self.told = union((row.join_at, row.leave_at) for row in rows)
+        self.proven = union(each.bounds for each, _ in webhooks.intervals if each.is_proven)
+        self.covered = union(row.bounds for row in rows)
         self.reported = union(reported)
         self.reasons: set[str] = set()
-        self.open_flags: set[str] = set()
+        self.unsettled: set[str] = set()
 
-    def agreed(self) -> Agreed:
-        intervals = [each for stay, source in self.seen.stays for each in self._of_stay(stay, source)]
-        intervals += self._only_reported()
-        if longer(without(self.told, self.reported), TOLERANCE):
-            self.reasons.add(WAITED)
-        counted = union((stay.start, stay.end) for stay, _ in self.seen.stays if stay.counts)
-        return Agreed(
-            intervals=tuple(intervals),
-            webhook=tuple(counted),
-            report=tuple(self.told),
-            reasons=frozenset(self.reasons),
-            settled=frozenset({"estimated", "interrupted", "unconfirmed", "stale"} - self.open_flags),
-        )
+    def parts_of(self, interval: ConnectionInterval, source: str) -> Iterator[PresenceInterval]:
+        """The presence in one interval of the webhooks. What no report shows of an estimate stays unconfirmed, unless
+        the report shows when it began."""
+        whole = interval.bounds
+        if interval.waiting:
+            yield _presence(interval, source, whole, "webhook", counts=False)
+        elif interval.is_proven:
+            alone = longer(without([whole], self.reported), TOLERANCE)
+            if alone:
+                self.reasons.add(REPORT_LACKS)
+            for part in alone:
+                yield _presence(interval, source, part, "webhook")
+            for part in without([whole], alone):
+                grades = self._grade(part.start, "join_at"), self._grade(part.end, "leave_at")
+                yield _presence(interval, source, part, "both", grades=grades)
+        elif interval.start_by != "report":
+            left = longer(without([whole], union([*self.reported, *self.proven])), TOLERANCE)
+            if left:
+                self.reasons.add(UNCONFIRMED)
+                self.unsettled.add("stale" if interval.stale else "unconfirmed")
+            for part in left:
+                yield _presence(interval, source, part, "estimated", counts=False)
 
-    def _of_stay(self, stay: Stay, source: str) -> Iterator[PresenceInterval]:
-        if stay.waiting:
-            yield _interval(stay, source, (stay.start, stay.end), "webhook", counts=False)
-        elif stay.is_proven:
-            yield from self._proven(stay, source)
-        else:
-            yield from self._doubtful(stay, source)
+    def only_reported(self) -> Iterator[PresenceInterval]:
+        """The presence that webhooks don't prove."""
+        proven_times = {at for each in self.proven for at in each}
+        intervals = [each for each, _ in self.webhooks.intervals]
+        doubts = [each.bounds for each in intervals if not each.is_proven and not each.waiting]
+        if self.covered:
+            last = self.covered[-1].end
+            doubts += [Interval(at, last) for at in self.webhooks.open_from if at < last]
+        for part in without(self.reported, self.proven):
+            if part.end - part.start > TOLERANCE:
+                is_new = longer(without([part], union(doubts)), TOLERANCE)
+                self.reasons.add(WEBHOOKS_LACK if is_new else COMPLETED)
+            elif not proven_times.isdisjoint(part):
+                continue  # rounding
+            ran = [(shared, each.role) for each in self.webhooks.roles for shared in common([part], [each[:2]])]
+            for start, end in without([part], union(shared for shared, _ in ran)):
+                yield PresenceInterval(start, end, "report", True, "report")
+            for (start, end), role in ran:
+                yield PresenceInterval(start, end, "report", True, "report", role=role)
 
-    def _proven(self, stay: Stay, source: str) -> Iterator[PresenceInterval]:
-        span = (stay.start, stay.end)
-        alone = longer(without([span], self.reported), TOLERANCE)
-        if alone:
-            self.reasons.add(REPORT_LACKS)
-        for each in alone:
-            yield _interval(stay, source, each, "webhook")
-        for each in without([span], alone):
-            yield _interval(stay, source, each, "both", self._grade(each[0], "join"), self._grade(each[1], "leave"))
-
-    def _doubtful(self, stay: Stay, source: str) -> Iterator[PresenceInterval]:
-        """What no report shows of it stays in doubt, unless the start is known by that."""
-        if stay.start_by == "report":
-            return
-        left = longer(without([(stay.start, stay.end)], union([*self.reported, *self.proven])), TOLERANCE)
-        if left:
-            self.reasons.add(UNCONFIRMED)
-            self.open_flags |= {"stale"} if stay.stale else {"unconfirmed"}
-        for each in left:
-            yield _interval(stay, source, each, "estimated", counts=False)
-
-    def _only_reported(self) -> Iterator[PresenceInterval]:
-        borders = {at for span in self.proven for at in span}
-        doubts = [(stay.start, stay.end) for stay, _ in self.seen.stays if not stay.is_proven and not stay.waiting]
-        doubts += [(at, self.told[-1][1]) for at in self.seen.open_from if self.told and at < self.told[-1][1]]
-        for start, end in without(self.reported, self.proven):
-            rounding = end - start <= TOLERANCE
-            if rounding and (start in borders or end in borders):
-                continue
-            if not rounding:
-                known = without([(start, end)], union(doubts))
-                self.reasons.add(WEBHOOKS_LACK if longer(known, TOLERANCE) else COMPLETED)
-            yield from self._reported(start, end)
-
-    def _reported(self, start: datetime, end: datetime) -> Iterator[PresenceInterval]:
-        ran = [(span, each.role) for each in self.seen.roles for span in common([(start, end)], [each[:2]])]
-        for span in without([(start, end)], union(span for span, _ in ran)):
-            yield PresenceInterval(*span, "report", True, "report")
-        for span, role in ran:
-            yield PresenceInterval(*span, "report", True, "report", role=role)
-
-    def _grade(self, at: datetime, edge: str) -> Evidence:
-        told = (row.join_at if edge == "join" else row.leave_at for row in self.rows)
-        return "both" if any(abs(each - at) <= TOLERANCE for each in told) else "webhook"
+    def _grade(self, at: datetime, end: Literal["join_at", "leave_at"]) -> Evidence:
+        return "both" if _is_near(at, (getattr(row, end) for row in self.rows)) else "webhook"
 
 
-def _interval(
-    stay: Stay,
+def _presence(
+    interval: ConnectionInterval,
     source: str,
-    span: Span,
+    part: tuple[datetime, datetime],
     evidence: Evidence,
-    start_by: Evidence | None = None,
-    end_by: Evidence | None = None,
-    *,
     counts: bool = True,
+    grades: tuple[Evidence, Evidence] | None = None,
 ) -> PresenceInterval:
-    """A part of a stay; the edges that it shares with the stay keep their grade."""
+    """A part of an interval; an end that both share keeps its grade."""
+    start, end = part
+    start_by = interval.start_by if start == interval.start else evidence
+    end_by = interval.end_by if end == interval.end else evidence
     return PresenceInterval(
-        from_at=span[0],
-        to_at=span[1],
+        from_at=start,
+        to_at=end,
         evidence=evidence,
         counts=counts,
-        source=WAITING_ROOM if stay.waiting else source,
-        from_evidence=start_by or (stay.start_by if span[0] == stay.start else evidence),
-        to_evidence=end_by or (stay.end_by if span[1] == stay.end else evidence),
-        role=stay.role if counts else "",
+        source=WAITING_ROOM if interval.waiting else source,
+        from_evidence=grades[0] if grades else start_by,
+        to_evidence=grades[1] if grades else end_by,
+        role=interval.role if counts else "",
     )

@@ -1,7 +1,7 @@
-"""The rows of Zoom's participant report, read into flat values.
+"""Reads the rows of Zoom's participant report into flat values.
 
-PURE. A row is one stay, or several of one connection merged; it names no connection (zoom.md §6). Its `duration` is not
-read: Zoom's own sample contradicts its times. Whoever stood in the waiting room was not in the meeting.
+PURE. A row is one or several intervals of one connection and doesn't name the connection (zoom.md §6). Its `duration`
+is ignored, because Zoom's own sample contradicts its times. Time in the waiting room is not presence.
 """
 
 from collections import Counter
@@ -25,6 +25,10 @@ class ReportRow(NamedTuple):
     leave_at: datetime
     room: str
 
+    @property
+    def bounds(self) -> tuple[datetime, datetime]:
+        return self.join_at, self.leave_at
+
 
 def read_rows(raw: Iterable[Mapping[str, Any]]) -> tuple[list[ReportRow], Counter[str]]:
     """The usable rows, each once and in order, and how many were left out by reason: `waiting_room`, `no_times`,
@@ -32,7 +36,7 @@ def read_rows(raw: Iterable[Mapping[str, Any]]) -> tuple[list[ReportRow], Counte
     rows: set[ReportRow] = set()
     dropped: Counter[str] = Counter()
     for each in raw:
-        row = _read(each)
+        row = _row_or_reason(each)
         if isinstance(row, str):
             dropped[row] += 1
         elif row in rows:
@@ -42,15 +46,15 @@ def read_rows(raw: Iterable[Mapping[str, Any]]) -> tuple[list[ReportRow], Counte
     return sorted(rows), dropped
 
 
-def _read(raw: object) -> ReportRow | str:
-    """The row, or why there is none."""
+def _row_or_reason(raw: object) -> ReportRow | str:
     if not isinstance(raw, Mapping):
         return "not_a_row"
     if text(raw.get("status")) == WAITING_STATUS:
         return "waiting_room"
-    joined, left = _second(raw.get("join_time")), _second(raw.get("leave_time"))
+    joined, left = instant(raw.get("join_time")), instant(raw.get("leave_time"))
     if joined is None or left is None:
         return "no_times"
+    joined, left = joined.replace(microsecond=0), left.replace(microsecond=0)
     if left <= joined:
         return "no_length"
     user_id, room = text(raw.get("user_id")), text(raw.get("bo_mtg_id"))
@@ -61,10 +65,5 @@ def _read(raw: object) -> ReportRow | str:
         name=text(raw.get("name")),
         join_at=joined,
         leave_at=left,
-        room="" if room == user_id else room,  # as in Zoom's own sample: no room of its own
+        room="" if room == user_id else room,  # In Zoom's own sample both are equal, and there is no breakout room.
     )
-
-
-def _second(value: object) -> datetime | None:
-    at = instant(value)
-    return at and at.replace(microsecond=0)

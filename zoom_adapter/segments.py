@@ -1,82 +1,34 @@
-"""From the edges of a connection to its stays: pair, bridge, close.
+"""Turns the events of a connection into intervals of presence: pair, bridge, close.
 
-PURE, a function of the set of edges (zoom.md §4). A stay is (meeting uuid, participant_uuid, user_id) with one JOIN and
-one LEFT; a breakout move ends one stay and begins the next in the same second, in either order of arrival. Missing
-edges are routine: what can be inferred is `estimated`, what cannot does not count.
-
-Arithmetic of spans of time: (start, end), half open.
-
-PURE. Lists of spans are disjoint and in order of time unless something else is said.
+PURE, a function of the set of events (zoom.md §4). An interval is (meeting uuid, participant_uuid, user_id) with one
+join and one leave event; a breakout move ends one interval and begins the next in the same second, in either order of
+arrival. Missing events are routine: an inferred time makes the interval `estimated`; if nothing can be inferred, it
+doesn't count.
 """
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 from lti_tool.attendance.evidence import Evidence
-from zoom_adapter.connections import Connection, Edge, Edges, Instance, RoleSpan, roles_of
+from lti_tool.intervals import common, union
+from zoom_adapter.connections import Connection, ConnectionEvent, Instance, StaffRole, staff_roles_of
 
-Span = tuple[datetime, datetime]
-
-
-def union(spans: Iterable[Span]) -> list[Span]:
-    """Any spans as disjoint ones in order; touching ones become one."""
-    joined: list[Span] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def without(spans: Iterable[Span], taken: Sequence[Span]) -> list[Span]:
-    """What of the first the second leave over."""
-    left: list[Span] = []
-    for start, end in spans:
-        at = start
-        for taken_from, taken_to in taken:
-            if taken_to <= at or taken_from >= end:
-                continue
-            if at < taken_from:
-                left.append((at, taken_from))
-            at = taken_to
-        if at < end:
-            left.append((at, end))
-    return left
-
-
-def common(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
-    """What the first and the second share."""
-    shared = [
-        (max(start, other_start), min(end, other_end)) for start, end in spans for other_start, other_end in others
-    ]
-    return [(start, end) for start, end in shared if start < end]
-
-
-def longer(spans: Iterable[Span], than: timedelta) -> list[Span]:
-    return [(start, end) for start, end in spans if end - start > than]
-
-
-def seconds(spans: Iterable[Span]) -> int:
-    """The length of them all."""
-    return round(sum((end - start).total_seconds() for start, end in spans))
-
-
-# A connection may keep its id through a short drop (zoom.md §4), so the time between two LEFTs may be an absence. Only
-# this little of it is taken for a stay whose JOIN was lost.
+# A connection may keep its id through a short drop (zoom.md §4), so the time between two leave events may be an
+# absence. At most this much of it counts as an interval whose join event was lost.
 JUST_BEFORE = timedelta(minutes=5)
 
 
-class Stay(NamedTuple):
-    """Presence on one connection. The waiting room (`waiting`) earns nothing, like every stay with `counts` false.
+class ConnectionInterval(NamedTuple):
+    """Presence on one connection. Time in the waiting room (`waiting`) earns nothing, like all with `counts` false.
 
-    `start_by` and `end_by` grade the edges: a bridge may be estimated between two edges that Zoom told. `role` is set
-    while the person ran the meeting.
+    `start_by` and `end_by` grade the ends: an interval may be estimated between two ends that Zoom reported. `role` is
+    set while the person ran the meeting.
     """
 
     start: datetime
@@ -90,206 +42,175 @@ class Stay(NamedTuple):
     role: str = ""
 
     @property
+    def bounds(self) -> tuple[datetime, datetime]:
+        return self[:2]
+
+    @property
     def is_proven(self) -> bool:
         return self.counts and not self.estimated
 
 
 @dataclass(frozen=True, slots=True)
-class Stays:
-    """The stays of one connection in order of time, and what was odd about them: `repeated`, `reversed`, `stale`,
-    `unconfirmed` (a start nobody knows), `open` (no end is known yet; such a stay is not among the stays, only its
-    beginning is among the `open_from`), `interrupted` (a short drop, or both edges of a stay were lost)."""
+class ConnectionHistory:
+    """The intervals of one connection in order of time, and what is odd about them.
 
-    stays: tuple[Stay, ...]
+    Flags: `repeated`, `reversed`, `stale`, `unconfirmed` (an unknown start), `open` (no end is known yet; `open_from`
+    has the start, and the interval is not among the intervals), `interrupted` (a short drop, or an interval without any
+    event).
+    """
+
+    intervals: tuple[ConnectionInterval, ...]
     flags: frozenset[str]
     open_from: tuple[datetime, ...] = ()
 
 
-@dataclass(slots=True)
-class _Pairing:
-    """The edges of one connection as far as they have found each other."""
-
-    pairs: list[tuple[Edge, Edge]] = field(default_factory=list)
-    joins: list[Edge] = field(default_factory=list)
-    lefts: list[Edge] = field(default_factory=list)
-    open_from: list[datetime] = field(default_factory=list)
-    flags: set[str] = field(default_factory=set)
-
-
-def stays_of(connection: Connection, instance: Instance) -> Stays:
-    """The stays of one connection of this instance."""
-    connection = replace(connection, lefts=connection.exits)
-    pairing = _pair(connection)
-    found = [_paired(start, end, connection, pairing.flags) for start, end in pairing.pairs]
-    found += _bridged(connection, instance, pairing)
+def history_of(connection: Connection, instance: Instance) -> ConnectionHistory:
+    """The intervals of one connection of this instance."""
+    pairing = _Pairing(connection, instance)
+    found = pairing.paired() + list(pairing.bridged())
     if connection.put_waiting:
-        found = [_until_waiting(stay, sorted(connection.put_waiting)) for stay in found]
-    if roles := roles_of(connection):
-        found = [part for stay in found for part in _in_roles(stay, roles)]
-    found += _waiting(connection)
-    stays = tuple(sorted(stay for stay in found if stay.start < stay.end))
-    if _is_interrupted(stays):
+        moves = sorted(move.at for move in connection.put_waiting)
+        # A participant put back in the waiting room is out until the next join event, with or without a leave event.
+        ends = [next((at for at in moves if at > each.start), each.end) for each in found]
+        found = [
+            each if end >= each.end else each._replace(end=end, end_by="webhook")
+            for each, end in zip(found, ends, strict=True)
+        ]
+    if roles := staff_roles_of(connection):
+        found = [part for each in found for part in _split_by_role(each, roles)]
+    waiting = list(_in_waiting_room(connection))
+    intervals = tuple(sorted(each for each in (*found, *waiting) if each.start < each.end))
+    present = union(each.bounds for each in intervals if not each.waiting)
+    # A few seconds may pass between the waiting room and the meeting: such a gap is no interruption.
+    if any(
+        not common([(before.end, after.start)], [each.bounds for each in waiting])
+        for before, after in pairwise(present)
+    ):
         pairing.flags.add("interrupted")
-    return Stays(stays, frozenset(pairing.flags), tuple(sorted(pairing.open_from)))
+    return ConnectionHistory(intervals, frozenset(pairing.flags), tuple(sorted(pairing.open_from)))
 
 
-def _pair(connection: Connection) -> _Pairing:
-    pairing = _Pairing()
-    joins, lefts = _by_stay(connection.joins), _by_stay(connection.lefts)
-    for user_id in sorted(joins.keys() | lefts.keys()):
-        _pair_stay(joins[user_id], lefts[user_id], pairing)
-    pairing.joins.sort()
-    pairing.lefts.sort()
-    return pairing
+class _Pairing:
+    """The events of one connection, paired by `user_id` where both came."""
+
+    def __init__(self, connection: Connection, instance: Instance) -> None:
+        self.connection = connection
+        self.lefts = connection.exits
+        self.instance = instance
+        self.open_from: list[datetime] = []
+        self.flags: set[str] = set()
+        self.pairs: list[tuple[ConnectionEvent, ConnectionEvent]] = []
+        self.lone_joins: list[ConnectionEvent] = []
+        self.lone_lefts: list[ConnectionEvent] = []
+        by_user: dict[str, tuple[list[ConnectionEvent], list[ConnectionEvent]]] = defaultdict(lambda: ([], []))
+        for join in sorted(connection.joins):
+            by_user[join.user_id][0].append(join)
+        for left in sorted(self.lefts):
+            by_user[left.user_id][1].append(left)
+        for joins, lefts in by_user.values():
+            self._pair(joins, lefts)
+
+    def _pair(self, joins: list[ConnectionEvent], lefts: list[ConnectionEvent]) -> None:
+        """Usually one join and one leave event. Equal numbers are paired in order; otherwise each leave event takes the
+        last free join event before it."""
+        if len(joins) > 1 or len(lefts) > 1:
+            self.flags.add("repeated")
+        if len(joins) == len(lefts):
+            self.pairs += zip(joins, lefts, strict=True)
+            return
+        for left in lefts:
+            before = bisect_right(joins, left.at, key=attrgetter("at"))
+            if before:
+                self.pairs.append((joins.pop(before - 1), left))
+            else:
+                self.lone_lefts.append(left)
+        self.lone_joins += joins
+
+    def paired(self) -> list[ConnectionInterval]:
+        """The intervals with both events."""
+        found = []
+        for join, left in self.pairs:
+            if left.at < join.at:
+                self.flags.add("reversed")
+            else:
+                stale = self.connection.joins[join] or self.lefts[left]
+                found.append(self._trusted(ConnectionInterval(join.at, left.at), stale=stale))
+        return found
+
+    def bridged(self) -> Iterator[ConnectionInterval]:
+        """The intervals with one event. The connection lived on while its `participant_uuid` did, so a lost event lies
+        between the events that came. Only the end of the meeting closes an interval, never our own clock."""
+        lefts, ended_at = sorted(self.lone_lefts), self.instance.ended_at
+        joins = sorted(join.at for join in self.connection.joins)
+        for join in sorted(self.lone_joins):
+            stale = self.connection.joins[join]
+            following = next(iter(joins[bisect_right(joins, join.at) :]), None)
+            left = next((each for each in lefts if each.at > join.at), None)
+            if left and (following is None or left.at <= following):
+                lefts.remove(left)
+                if any(join.at < each.at < left.at for each in self.lefts):
+                    yield self._unconfirmed(join.at, left.at)
+                else:
+                    bridge = ConnectionInterval(join.at, left.at, estimated=True)
+                    yield self._trusted(bridge, stale=stale or self.lefts[left])
+            elif following:
+                until_next = ConnectionInterval(join.at, following, end_by="estimated", estimated=True)
+                yield self._trusted(until_next, stale=stale)
+            elif ended_at is not None:
+                until_end = ConnectionInterval(join.at, max(join.at, ended_at), end_by="estimated", estimated=True)
+                yield self._trusted(until_end, stale=stale or self.instance.ends[ended_at])
+            else:
+                self.flags.add("open")
+                self.open_from.append(join.at)
+        for left in lefts:
+            yield self._without_start(left)
+
+    def _without_start(self, left: ConnectionEvent) -> ConnectionInterval:
+        """It began at the leave event just before. Without such an event, or with a waiting room in between, its start
+        is unknown: somewhere after the last event before it."""
+        start = max((each.at for each in self.lefts if left.at - JUST_BEFORE <= each.at < left.at), default=None)
+        if start is None or any(start <= at < left.at for at in self.connection.waiting_starts):
+            started = self.instance.started_at
+            earliest = started if started and started < left.at else left.at - JUST_BEFORE
+            events = (each.at for events in (self.connection.joins, self.lefts) for each in events)
+            return self._unconfirmed(max((at for at in events if at < left.at), default=earliest), left.at)
+        return self._trusted(
+            ConnectionInterval(start, left.at, start_by="estimated", estimated=True), stale=self.lefts[left]
+        )
+
+    def _unconfirmed(self, start: datetime, end: datetime) -> ConnectionInterval:
+        self.flags.add("unconfirmed")
+        return ConnectionInterval(start, end, start_by="estimated", estimated=True, counts=False)
+
+    def _trusted(self, interval: ConnectionInterval, *, stale: bool) -> ConnectionInterval:
+        """An interval with an event outside the replay window counts only if something else agrees with it."""
+        if not stale:
+            return interval
+        self.flags.add("stale")
+        return interval._replace(counts=False, stale=True)
 
 
-def _by_stay(edges: Edges) -> dict[str, list[Edge]]:
-    stays: dict[str, list[Edge]] = defaultdict(list)
-    for edge in sorted(edges):
-        stays[edge.user_id].append(edge)
-    return stays
-
-
-def _pair_stay(joins: Sequence[Edge], lefts: Sequence[Edge], pairing: _Pairing) -> None:
-    """Usually one JOIN and one LEFT. A repeated key pairs in order; where the numbers differ, each LEFT takes the last
-    free JOIN before it."""
-    if len(joins) > 1 or len(lefts) > 1:
-        pairing.flags.add("repeated")
-    if len(joins) == len(lefts):
-        pairing.pairs += zip(joins, lefts, strict=True)
-        return
-    free = list(joins)
-    for left in lefts:
-        at = bisect_right(free, left.at, key=_time)
-        if at:
-            pairing.pairs.append((free.pop(at - 1), left))
-        else:
-            pairing.lefts.append(left)
-    pairing.joins += free
-
-
-def _paired(start: Edge, end: Edge, connection: Connection, flags: set[str]) -> Stay:
-    if end.at < start.at:
-        flags.add("reversed")
-        return Stay(start.at, start.at)
-    return _trusted(Stay(start.at, end.at), flags, stale=connection.joins[start] or connection.lefts[end])
-
-
-def _bridged(connection: Connection, instance: Instance, pairing: _Pairing) -> Iterator[Stay]:
-    """Half stays. The connection lived on while its `participant_uuid` did, so an edge that was lost lies between the
-    edges that came."""
-    lefts = list(pairing.lefts)
-    joins = sorted(edge.at for edge in connection.joins)
-    for join in pairing.joins:
-        following = next(iter(joins[bisect_right(joins, join.at) :]), None)
-        left = next((each for each in lefts if each.at > join.at), None)
-        if left and (following is None or left.at <= following):
-            lefts.remove(left)
-            yield _bridge(join, left, connection, pairing.flags)
-        elif following:
-            stay = Stay(join.at, following, end_by="estimated", estimated=True)
-            yield _trusted(stay, pairing.flags, stale=connection.joins[join])
-        else:
-            yield from _until_ended(join, connection, instance, pairing)
-    for left in lefts:
-        yield _without_start(left, connection, instance, pairing.flags)
-
-
-def _bridge(join: Edge, left: Edge, connection: Connection, flags: set[str]) -> Stay:
-    """From a JOIN to the LEFT of a later stay; across another LEFT nobody knows."""
-    if any(join.at < each.at < left.at for each in connection.lefts):
-        return _unconfirmed(join.at, left.at, flags)
-    bridge = Stay(join.at, left.at, estimated=True)
-    return _trusted(bridge, flags, stale=connection.joins[join] or connection.lefts[left])
-
-
-def _until_ended(join: Edge, connection: Connection, instance: Instance, pairing: _Pairing) -> Iterator[Stay]:
-    """Closed by the end of the meeting, never by our own clock."""
-    stale = connection.joins[join]
-    if instance.ended_at is not None:
-        end = max(join.at, instance.ended_at)
-        stay = Stay(join.at, end, end_by="estimated", estimated=True)
-        yield _trusted(stay, pairing.flags, stale=stale or instance.ends[instance.ended_at])
-    else:
-        pairing.flags.add("open")
-        pairing.open_from.append(join.at)
-
-
-def _without_start(left: Edge, connection: Connection, instance: Instance, flags: set[str]) -> Stay:
-    """Began at the LEFT just before it; with no such LEFT, or a waiting room in between, nobody knows when."""
-    edges = sorted(edge.at for edges in (connection.joins, connection.lefts) for edge in edges)
-    before = bisect_left(edges, left.at)
-    unknown = edges[before - 1] if before else _before(left.at, instance)
-    start = max((edge.at for edge in connection.lefts if left.at - JUST_BEFORE <= edge.at < left.at), default=None)
-    outside = connection.put_waiting | connection.waits
-    if start is None or any(start <= at < left.at for at in outside):
-        return _unconfirmed(unknown, left.at, flags)
-    stay = Stay(start, left.at, start_by="estimated", estimated=True)
-    return _trusted(stay, flags, stale=connection.lefts[left])
-
-
-def _before(left: datetime, instance: Instance) -> datetime:
-    """Since when somebody may have been there of whom nothing came before this."""
-    started = instance.started_at
-    return started if started and started < left else left - JUST_BEFORE
-
-
-def _unconfirmed(start: datetime, end: datetime, flags: set[str]) -> Stay:
-    flags.add("unconfirmed")
-    return Stay(start, end, start_by="estimated", estimated=True, counts=False)
-
-
-def _trusted(stay: Stay, flags: set[str], *, stale: bool) -> Stay:
-    """A stay with an edge outside the replay window counts only when something else agrees with it."""
-    if not stale:
-        return stay
-    flags.add("stale")
-    return stay._replace(counts=False, stale=True)
-
-
-def _until_waiting(stay: Stay, put_waiting: Sequence[datetime]) -> Stay:
-    """Whoever is put back in the waiting room is out until the next JOIN, whether or not a LEFT comes as well."""
-    following = next(iter(put_waiting[bisect_right(put_waiting, stay.start) :]), stay.end)
-    if following >= stay.end:
-        return stay
-    return stay._replace(end=following, end_by="webhook")
-
-
-def _in_roles(stay: Stay, roles: Sequence[RoleSpan]) -> Iterator[Stay]:
-    """The stay cut where the role changes."""
-    borders = {each for span in roles for each in (span.start, span.end) if stay.start < each < stay.end}
-    edges = [stay.start, *sorted(borders), stay.end]
-    for number, start in enumerate(edges[:-1]):
-        end = edges[number + 1]
-        yield stay._replace(
+def _split_by_role(interval: ConnectionInterval, roles: Sequence[StaffRole]) -> Iterator[ConnectionInterval]:
+    """The interval split where the role changes."""
+    changes = {at for each in roles for at in (each.start, each.end) if interval.start < at < interval.end}
+    for start, end in pairwise([interval.start, *sorted(changes), interval.end]):
+        yield interval._replace(
             start=start,
             end=end,
-            start_by="webhook" if start in borders else stay.start_by,
-            end_by="webhook" if end in borders else stay.end_by,
+            start_by="webhook" if start in changes else interval.start_by,
+            end_by="webhook" if end in changes else interval.end_by,
             role=next((each.role for each in roles if each.start <= start < each.end), ""),
         )
 
 
-def _waiting(connection: Connection) -> Iterator[Stay]:
-    """Time in the waiting room: until admitted, else at the latest until the next JOIN, or until put back again;
-    without any of them nobody knows."""
-    starts = sorted(connection.put_waiting | connection.waits)
-    ends = sorted(connection.admissions | {edge.at for edge in connection.joins})
+def _in_waiting_room(connection: Connection) -> Iterator[ConnectionInterval]:
+    """From entering until admitted, otherwise until the next join event or until put back again. Without any of these
+    the end is unknown, and nothing is returned."""
+    starts = sorted(connection.waiting_starts)
+    ends = sorted(connection.admissions | {join.at for join in connection.joins})
     for start in starts:
         later = [*ends[bisect_left(ends, start) :][:1], *starts[bisect_right(starts, start) :][:1]]
         if later:
             end = min(later)
             end_by: Evidence = "webhook" if end in connection.admissions else "estimated"
-            yield Stay(start, end, end_by=end_by, counts=False, waiting=True)
-
-
-def _is_interrupted(stays: Sequence[Stay]) -> bool:
-    """Whether the connection was away in between, and not in the waiting room: a few seconds may pass from there."""
-    present = union((stay.start, stay.end) for stay in stays if not stay.waiting)
-    waiting = [(stay.start, stay.end) for stay in stays if stay.waiting]
-    away = [(before[1], after[0]) for before, after in pairwise(present)]
-    return any(not common([gap], waiting) for gap in away)
-
-
-def _time(edge: Edge) -> datetime:
-    return edge.at
+            yield ConnectionInterval(start, end, end_by=end_by, counts=False, waiting=True)

@@ -1,7 +1,6 @@
-"""Whether a delivery is Zoom's: the signature over the raw body, the age of its timestamp, the answer to a challenge.
+"""Verifies that a delivery comes from Zoom: its signature, the age of its timestamp, the answer to a challenge.
 
-PURE. Source: Zoom, "Using webhooks" (verify with the header, validate your endpoint). The bytes are taken as they came:
-JSON that was read and written again has another signature.
+PURE. The signature covers the raw bytes (zoom.md §2): JSON that was parsed and written again has another one.
 """
 
 import hmac
@@ -13,7 +12,7 @@ from typing import Literal
 
 Freshness = Literal["fresh", "stale", "future"]
 
-# Zoom's last retry comes 85 minutes after the first try, and nobody documents whether it is signed anew.
+# Zoom's last retry comes 85 minutes after the first try, and Zoom doesn't document whether it is signed anew.
 OLDEST = timedelta(minutes=100)
 FURTHEST_AHEAD = timedelta(minutes=5)
 
@@ -27,7 +26,7 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 def matching_secret(secrets: Sequence[str], timestamp: str, body: bytes, signature: str) -> int | None:
     """The position of the secret that signed this delivery, or None.
 
-    Every secret is tried, each comparison takes constant time, and header texts may hold any character.
+    Tries every secret, compares in constant time, and accepts any character in the header texts.
     """
     given = _bytes(signature)
     matches = [hmac.compare_digest(_bytes(sign(secret, timestamp, body)), given) for secret in secrets]
@@ -35,7 +34,7 @@ def matching_secret(secrets: Sequence[str], timestamp: str, body: bytes, signatu
 
 
 def freshness(timestamp: str, now: datetime) -> Freshness:
-    """How old a timestamp in epoch seconds is; a text that is none is "stale"."""
+    """How old a timestamp in epoch seconds is; any other text is "stale"."""
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         return "stale"
     age = now.timestamp() - int(timestamp)
@@ -45,16 +44,15 @@ def freshness(timestamp: str, now: datetime) -> Freshness:
 
 
 def challenge_answer(secret: str, plain_token: str) -> dict[str, str]:
-    """The body that answers `endpoint.url_validation`. Only for a delivery whose signature matched this secret: an
-    answer to anybody else would sign texts for strangers."""
+    """The body that answers `endpoint.url_validation`. Call it only for a delivery whose signature matched this secret;
+    otherwise the tool would sign texts for strangers."""
     encrypted = hmac.new(_bytes(secret), _bytes(plain_token), sha256).hexdigest()
     return {"plainToken": plain_token, "encryptedToken": encrypted}
 
 
 @cache
 def secret_mark(secret: str) -> str:
-    """A fingerprint (16 hex digits) that tells later which secret a delivery was signed with. Nothing can be signed
-    with it."""
+    """A fingerprint (16 hex digits) that identifies the secret of a delivery later. It can't be used to sign."""
     return hmac.new(_bytes(secret), b"the mark of this secret", sha256).hexdigest()[:16]
 
 

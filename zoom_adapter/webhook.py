@@ -1,7 +1,7 @@
-"""`POST /zoom/webhook`: verify, keep, answer. Nothing else happens in the request.
+"""The endpoint `POST /zoom/webhook`: it verifies a delivery, stores it and answers.
 
-What Zoom does with an answer decides which one is given: it sends again after 5xx and after nothing else, so 401 is
-only for what is not Zoom's, and whatever was answered 2xx is on disk (zoom.md §1).
+Nothing else happens in the request. Zoom sends again after 5xx only. So 401 is for what Zoom didn't sign, and what was
+answered with 2xx is on disk (zoom.md §1).
 """
 
 import logging
@@ -12,24 +12,31 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from lti_tool.errors import RefusedWebhook
-from zoom_adapter.events import URL_VALIDATION, Notice, read_notice
+from zoom_adapter.events import URL_VALIDATION, read_notice
 from zoom_adapter.inbox import DUPLICATE, Delivery, Inbox, InboxUnavailable, Refusals
 from zoom_adapter.signature import challenge_answer, freshness, matching_secret, secret_mark
 
 log = logging.getLogger(__name__)
 
-# Zoom's largest documented body is below 4 KiB. A body above this is nobody's event, and it is refused before it is
-# read, since no signature can be checked without reading it all.
+# Zoom's largest documented body is below 4 KiB. A larger body than this is refused before it is read, since checking a
+# signature means reading all of it.
 LARGEST_BODY = 1024 * 1024
-# Timestamp and signature are the proof: with the secret, anybody can compute again that Zoom signed these bytes. The
-# others find the delivery in Zoom's own log.
-PROOF = ("x-zm-request-timestamp", "x-zm-signature")
-KEPT_HEADERS = (*PROOF, "x-zm-request-id", "x-zm-trackingid", "traceparent", "content-type")
+# Timestamp and signature prove with the secret that Zoom signed these bytes. The other headers help to find the
+# delivery in Zoom's own log.
+KEPT_HEADERS = (
+    "x-zm-request-timestamp",
+    "x-zm-signature",
+    "x-zm-request-id",
+    "x-zm-trackingid",
+    "traceparent",
+    "content-type",
+)
+_SIGN = "Sign the raw body with the webhook's secret token as Zoom documents it."
 
 
 def blueprint(secrets: Sequence[str], inbox: Inbox, clock: Callable[[], datetime], refusals: Refusals) -> Blueprint:
-    """The webhook for these secret tokens (current first, then previous). What is turned away, and what was there
-    already, is counted in `refusals`."""
+    """The webhook for these secret tokens (current first, then previous). `refusals` counts what is refused and what
+    was stored before."""
     pages = Blueprint("zoom", __name__)
 
     def receive() -> tuple[Response, int]:
@@ -47,7 +54,7 @@ def blueprint(secrets: Sequence[str], inbox: Inbox, clock: Callable[[], datetime
             return jsonify(challenge_answer(secrets[delivery.secret_position], notice.plain_token)), 200
         return Response(status=204), 204
 
-    # Every view says who may use it; here the signature is the only door.
+    # Every view declares who may use it; here the signature alone protects the view.
     receive.access = "public"  # type: ignore[attr-defined]
     pages.add_url_rule("/zoom/webhook", "webhook", receive, methods=["POST"])
     return pages
@@ -57,7 +64,8 @@ def _verified(secrets: Sequence[str], now: datetime) -> Delivery:
     """The delivery, if one of the secrets signed it.
 
     Raises RefusedWebhook: with 503 while no secret is set (Zoom then tries again), with 413 for a body that is too
-    large, with 401 for everything that Zoom did not sign.
+    large, with 401 for everything that Zoom did not sign. A refused challenge has a code of its own: after six
+    challenges without a good answer Zoom stops sending.
     """
     if not secrets:
         raise RefusedWebhook(
@@ -65,49 +73,33 @@ def _verified(secrets: Sequence[str], now: datetime) -> Delivery:
         )
     timestamp = request.headers.get("x-zm-request-timestamp")
     signature = request.headers.get("x-zm-signature")
-    # A server may hand a header that is not ASCII on as an empty text: it was sent, and it is wrong.
+    # A server may pass on a non-ASCII header as an empty text: that signature is wrong, not missing.
     if timestamp is None or signature is None:
         raise RefusedWebhook("zoom_signature_missing", "The request carries no Zoom signature.", _SIGN)
     body = _raw_body()
     position = matching_secret(secrets, timestamp, body, signature)
     if position is None:
-        raise _wrong_signature(body)
-    notice = _read(body, timestamp, now)
-    return Delivery(notice, body, _kept_headers(), position, now, secret_mark(secrets[position]))
-
-
-_SIGN = "Sign the raw body with the webhook's secret token as Zoom documents it."
-
-
-def _wrong_signature(body: bytes) -> RefusedWebhook:
-    """A challenge is told apart: after six that Zoom does not see answered, it stops sending."""
-    log.warning("zoom delivery with a wrong signature")
-    if URL_VALIDATION.encode() in body:
-        return RefusedWebhook("zoom_challenge_wrong", "The signature does not match this challenge.", _SIGN)
-    return RefusedWebhook("zoom_signature_wrong", "The signature does not match this body.", _SIGN)
+        log.warning("zoom delivery with a wrong signature")
+        if URL_VALIDATION.encode() in body:
+            raise RefusedWebhook("zoom_challenge_wrong", "The signature does not match this challenge.", _SIGN)
+        raise RefusedWebhook("zoom_signature_wrong", "The signature does not match this body.", _SIGN)
+    notice = read_notice(body, stale=freshness(timestamp, now) != "fresh")
+    if not notice.event:
+        log.warning("zoom delivery cannot be read; kept as it came")
+    headers = {name: request.headers[name][:200] for name in KEPT_HEADERS if name in request.headers}
+    return Delivery(notice, body, headers, position, now, secret_mark(secrets[position]))
 
 
 def _raw_body() -> bytes:
-    """The bytes as they came, before anything reads them as JSON."""
+    """The bytes as they came, before anything parses them."""
     request.max_content_length = LARGEST_BODY
     try:
         return request.get_data(cache=False)
     except RequestEntityTooLarge as error:
         raise RefusedWebhook(
-            "zoom_body_too_large", "The body is larger than any event.", "Send one event a request.", status=413
+            "zoom_body_too_large", "The body is larger than any event.", "Send one event per request.", status=413
         ) from error
     except ClientDisconnected as error:
         raise RefusedWebhook(
             "zoom_body_truncated", "The body ended too early.", "Send it again.", status=503
         ) from error
-
-
-def _read(body: bytes, timestamp: str, now: datetime) -> Notice:
-    notice = read_notice(body, stale=freshness(timestamp, now) != "fresh")
-    if not notice.event:
-        log.warning("zoom delivery cannot be read; kept as it came")
-    return notice
-
-
-def _kept_headers() -> dict[str, str]:
-    return {name: request.headers[name][:200] for name in KEPT_HEADERS if name in request.headers}

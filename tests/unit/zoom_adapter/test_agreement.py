@@ -1,4 +1,4 @@
-"""Webhooks and report side by side: what counts, by which evidence, and what somebody must look at."""
+"""Webhooks and report side by side: what counts, by which evidence, and what staff must review."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -274,7 +274,7 @@ def of_minutes(minutes: int) -> str:
 
 @st.composite
 def records(draw: st.DrawFn) -> tuple[list[Notice], list[ReportRow]]:
-    """Any stays and any rows of one person, with any edges lost."""
+    """Any intervals and any rows of one person, with any events lost."""
     notices, rows = [ended("23:00")], []
     for number, (start, length) in enumerate(draw(SPANS)):
         edges = [

@@ -19,7 +19,7 @@ from sandbox.zoom.training_day import encode
 from tests.waiting import until
 from tests.zoom_day import people_of, whole_day
 from zoom_adapter.events import read_notice
-from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable, _row
+from zoom_adapter.inbox import Delivery, Inbox, InboxTable, InboxUnavailable
 
 NOW = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)
 BODIES = [encode(event) for event in whole_day(*people_of("breakouts", "reconnects", "late")).events()]
@@ -89,21 +89,21 @@ def test_processes_that_get_the_same_events_in_different_orders_never_wait_for_e
 ) -> None:
     """Two overlapping subscriptions on PostgreSQL: a deadlock would answer 503 to a whole group."""
     databases = [Database(database_url, cipher) for _ in range(2)]
-    inboxes = [Inbox(each) for each in databases]
+    tables = [InboxTable(each) for each in databases]
     together = threading.Barrier(2)
 
-    def insert(inbox: Inbox, bodies: Sequence[bytes]) -> set[str]:
-        rows = [_row(delivery(body)) for body in bodies]
+    def insert(table: InboxTable, bodies: Sequence[bytes]) -> set[str]:
+        rows = [delivery(body).row() for body in bodies]
         together.wait(timeout=10)
-        return inbox._insert(rows)
+        return table.insert(rows)
 
     with ThreadPoolExecutor(2) as pool:
         for number in range(20):
             bodies = [b'{"event": "a.burst", "event_ts": "%d-%d"}' % (number, each) for each in range(256)]
-            new = list(pool.map(insert, inboxes, (bodies, bodies[::-1])))
+            new = list(pool.map(insert, tables, (bodies, bodies[::-1])))
             assert sum(map(len, new)) == len(bodies)
-    for inbox, database in zip(inboxes, databases, strict=True):
-        inbox.close()
+    for table, database in zip(tables, databases, strict=True):
+        table.close()
         database.close()
 
 

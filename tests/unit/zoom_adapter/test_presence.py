@@ -360,7 +360,7 @@ def test_reports_from_before_an_end_that_is_news_reconcile_nothing(
 
 
 class TestMatching:
-    """Registrant id first, then the exact e-mail of exactly one trainee, else nobody."""
+    """Registrant id first, then the exact e-mail of exactly one trainee, otherwise no match."""
 
     def test_by_registrant_though_zoom_shows_another_address(
         self, database: Database, inbox: Inbox, session_id: int, now: datetime

@@ -1,5 +1,5 @@
-"""Days with known truth, played with all that goes wrong: what is computed is true wherever the evidence allows it, and
-where it does not, the day is provisional and somebody is asked to look."""
+"""Days with known truth, played with many faults: the result is true wherever the evidence allows it; elsewhere the day
+is provisional and staff are asked to review it."""
 
 from collections.abc import Iterator
 from itertools import count

@@ -1,4 +1,4 @@
-"""Where somebody was, and in which role: labels that never make presence, and staff who do not attend."""
+"""Breakout rooms and roles: rooms are labels that never prove presence, and staff do not attend."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -357,7 +357,7 @@ def test_a_phone_is_bound_by_a_stay_where_connections_have_no_id() -> None:
 
 @pytest.mark.parametrize("named", ["P1", ""])
 def test_a_phone_is_never_bound_to_another_connection_with_the_same_stay_number(named: str) -> None:
-    """Of the computer that it was bound to the edges of that stay are lost."""
+    """The events of the computer that the telephone was bound to are lost."""
     phone = {"registrant_id": "", "phone": "15550100142"}
     found = seen(
         join("09:30", "P1", "4", registrant_id=""),

@@ -59,7 +59,7 @@ def test_presence_equals_the_truth_in_any_order_with_any_copies(day: TrainingDay
 @given(training_days(), st.randoms(use_true_random=False))
 @settings(max_examples=portion(60), deadline=None)
 def test_any_part_of_the_deliveries_has_one_result_too(day: TrainingDay, random) -> None:
-    """Lost edges: the result may be an estimate, but it never depends on the order."""
+    """Lost events: the result may be an estimate, but it never depends on the order."""
     bodies = [encode(event) for event in day.events()]
     some = random.sample(bodies, k=len(bodies) * 2 // 3)
     first = seen(some)

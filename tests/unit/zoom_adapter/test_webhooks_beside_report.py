@@ -1,4 +1,4 @@
-"""Days of one or two people of which edges were lost, beside the settled report of the same day."""
+"""Days of one or two people with lost events, beside the settled report of the same day."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -52,7 +52,7 @@ def counted(person: PersonPresence) -> int:
 
 
 def edge(kind: str, person: int, stay: int) -> Callable[[Told], bool]:
-    """Told of this edge of the so-manieth stay of a person."""
+    """The notice of this event of the person's interval with this number."""
 
     def is_it(told: Told) -> bool:
         return told.kind == kind and told.person == person and told.stay is not None and _number(told) == stay
@@ -113,7 +113,7 @@ def test_of_two_stays_that_fit_within_rounding_the_one_that_fits_exactly_has_the
 
 
 def test_of_two_rows_that_fit_one_stay_exactly_it_has_that_of_its_own_registrant() -> None:
-    """Two people with one user_id move at once; of the one whom nobody knows the JOIN was lost."""
+    """Two people with one user_id move at once; the join event of the unknown one was lost."""
     ada = somebody(Visit(0, 4 * HOUR, (2 * HOUR,)))
     guest = replace(somebody(Visit(0, 4 * HOUR, (2 * HOUR,)), name="guest", registered=False), email="")
     day = day_of(ada, guest, shared_user_ids=True)
@@ -138,7 +138,7 @@ def test_a_stay_that_has_its_own_row_is_not_named_by_that_of_another_person(late
 
 
 def test_a_row_with_an_address_that_is_known_of_one_person_is_of_no_other() -> None:
-    """Two people with one user_id move at once; of the one known by address nothing came of this stay. The report
+    """Two people with one user_id move at once; no event of this interval came for the one known by address. The report
     names no rooms."""
     ada = somebody(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR)))
     bo = somebody(Visit(0, 4 * HOUR, (HOUR + 1, 2 * HOUR + 9)), name="bo", registered=False)
@@ -153,7 +153,7 @@ def test_a_row_with_an_address_that_is_known_of_one_person_is_of_no_other() -> N
 
 
 def test_a_row_that_begins_with_the_stay_of_another_person_is_not_of_that_person() -> None:
-    """Two people with one user_id join at once; of the one whom nobody knows nothing came."""
+    """Two people with one user_id join at once; no event of the unknown one came."""
     ada = somebody(Visit(0, HOUR), Visit(2 * HOUR, 3 * HOUR))
     guest = replace(somebody(Visit(0, 4 * HOUR), name="guest", registered=False), email="")
     day = day_of(ada, guest, shared_user_ids=1)

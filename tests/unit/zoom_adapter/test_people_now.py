@@ -1,4 +1,4 @@
-"""Who is in the meeting right now, from the edges so far."""
+"""Who is in the meeting now, by the events so far."""
 
 import random
 from datetime import timedelta
@@ -19,7 +19,7 @@ def nobody(_identity):
 
 
 def notices_until(day: TrainingDay, seconds: int):
-    """What Zoom told of the first `seconds` of the day."""
+    """The notices of the first `seconds` of the day."""
     until = OPENS + timedelta(seconds=seconds)
     told = [read_notice(encode(event)) for event in day.events()]
     return [each for each in told if each.at and each.at <= until]
