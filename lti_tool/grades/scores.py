@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 from lti_tool import audit
 from lti_tool.credit import awards
 from lti_tool.credit.checklist import body_name
-from lti_tool.credit.settled_attendance import FINAL, hold
+from lti_tool.credit.settled_attendance import FINAL, lock_trainees
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.grades import line_items
@@ -99,7 +99,7 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     Nothing is desired before a session has ended, and no CE score before an award (ce.md G3): no score is not zero.
     Gives the number of scores that changed.
     """
-    hold(connection, trainee_ids)
+    lock_trainees(connection, trainee_ids)
     line_items.connect(connection, now, module_id)
     wanted = _wanted(connection, trainee_ids, module_id)
     added = _insert(connection, [each for each in wanted if each[0].score_id is None], now)
