@@ -9,7 +9,8 @@ from sqlalchemy import insert, select, update
 
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 from lti_tool.grades.ags import Verdict
-from lti_tool.grades.delivery import LEASE, MOST_ATTEMPTS, MOST_TIMESTAMPS, Deliverer, claim_due, record
+from lti_tool.grades.delivery import MOST_ATTEMPTS, MOST_TIMESTAMPS, Deliverer, claim_due, record
+from lti_tool.grades.lease import LEASE
 from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS
 from lti_tool.lti.platform_api import Answer
 from lti_tool.tables.platforms import registrations
@@ -297,7 +298,7 @@ def test_two_units_with_one_line_item_are_sent_one_after_the_other(database, pla
     with database.write() as connection:
         record(connection, first, Verdict("delivered", "201 accepted"), clock())
     (second,) = claim_due(database, clock(), 8)
-    assert (second.id != first.id, second.timestamp > first.timestamp) == (True, True)
+    assert (second.lease.row_id != first.lease.row_id, second.timestamp > first.timestamp) == (True, True)
 
 
 def test_a_disabled_registration_is_sent_nothing(database, deliverer, gradebook, score_id):
