@@ -1,4 +1,4 @@
-"""Licences as recorded. A correction is a new row that ends the old one; the number is encrypted in its column."""
+"""Licences as recorded: a correction is a new row that ends the old one; the number is encrypted in its column."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -66,15 +66,8 @@ def record_licence(
         "recorded_at": now,
     }
     licence_id: int = connection.execute(insert(licences).values(row).returning(licences.c.id)).scalar_one()
-    audit.record(
-        connection,
-        actor=actor,
-        act="licence_recorded",
-        subject=f"licence:{licence_id}",
-        at=now,
-        trainee=trainee_id,
-        replaces=replaces,
-    )
+    about = {"trainee": trainee_id, "replaces": replaces}
+    audit.record(connection, actor=actor, act="licence_recorded", subject=f"licence:{licence_id}", at=now, **about)
     return licence_id
 
 
