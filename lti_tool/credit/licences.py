@@ -66,8 +66,10 @@ def record_licence(
         "recorded_at": now,
     }
     licence_id: int = connection.execute(insert(licences).values(row).returning(licences.c.id)).scalar_one()
-    about = {"trainee": trainee_id, "replaces": replaces}
-    audit.record(connection, actor=actor, act="licence_recorded", subject=f"licence:{licence_id}", at=now, **about)
+    subject = f"licence:{licence_id}"
+    audit.record(
+        connection, actor=actor, act="licence_recorded", subject=subject, at=now, trainee=trainee_id, replaces=replaces
+    )
     return licence_id
 
 
