@@ -22,8 +22,6 @@ Seen = Literal["same", "differs", "missing"]
 Outcome = Literal["delivered", "again", "later", "parked", "look", "regraded"]
 
 SCORE_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
-ACTIVITY_PROGRESS = ("Initialized", "Started", "InProgress", "Submitted", "Completed")
-GRADING_PROGRESS = ("FullyGraded", "Pending", "PendingManual", "Failed", "NotReady")
 # When the results are read after a delivery: soon, and then daily for a month.
 LOOKS = (timedelta(minutes=5), *(timedelta(days=day) for day in range(1, 31)))
 # What a platform that shows two decimals leaves of a score.
@@ -75,28 +73,19 @@ class Verdict:
 
 
 def score_body(
-    *,
-    user_id: str,
-    given: float | None,
-    maximum: float,
-    comment: str,
-    timestamp: datetime,
-    activity_progress: str = "Completed",
-    grading_progress: str = "FullyGraded",
+    *, user_id: str, given: float | None, maximum: float, comment: str, timestamp: datetime
 ) -> dict[str, Any]:
-    """The JSON of one score (lti.md AG-7). `given` None clears an earlier score (AG-10).
+    """The JSON of one final score (lti.md AG-7). `given` None clears an earlier score (lti.md AG-10).
 
-    Raises BadInput "score_wrong": a platform may answer such a score with 500, for ever (openedx.md §5).
+    Raises BadInput "score_wrong": a platform may answer such a score with 500 every time (openedx.md §5).
     """
-    if activity_progress not in ACTIVITY_PROGRESS or grading_progress not in GRADING_PROGRESS:
-        raise BadInput("score_wrong", "The progress of a score must be one of the specification's words.")
     if not user_id or not _is_amount(maximum) or maximum <= 0 or (given is not None and not _is_amount(given)):
         raise BadInput("score_wrong", "A score needs a user, a maximum above zero and a value that is not negative.")
     body: dict[str, Any] = {
         "userId": user_id,
         "timestamp": timestamp_text(timestamp),
-        "activityProgress": activity_progress,
-        "gradingProgress": grading_progress,
+        "activityProgress": "Completed",
+        "gradingProgress": "FullyGraded",
         "comment": comment,
     }
     if given is not None:
