@@ -162,7 +162,7 @@ def test_only_the_first_of_very_many_are_shown(browse, happened, database, now) 
         ("400 []", "moodle", True, "no graded participants there"),
         ("400 token_refused", "moodle", False, "gave no access"),
         ("400 already there", "openedx", False, "The platform accepted it."),
-        ("500 oops", "openedx", True, "It also answers so for a person whom it does not know"),
+        ("500 oops", "openedx", True, "It gives the same answer for a person whom it does not know"),
         ("503 x", "generic", False, "It is tried again by itself."),
         ("503 x", "generic", True, "It was tried for days without success"),
         ("regraded", "moodle", True, "A person changed this grade"),
