@@ -1,14 +1,12 @@
 """Credit claims: one per (learner, live session, body), decided again whenever something they rest on changes.
 
-open → awarded when every line of the checklist is met. An award never disappears: when the evidence under it changes,
-the claim is marked as contested and staff decide.
-
-Credit claims as pages show them: the checklist, its state, and what was awarded.
+A claim is open, and becomes awarded when every line of its checklist is met. An award never disappears: when the
+evidence under it changes, the claim is marked as contested and staff decide.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,68 +15,50 @@ from sqlalchemy import Connection, Row, String, and_, bindparam, cast, literal, 
 
 from lti_tool import audit
 from lti_tool.credit import awards
-from lti_tool.credit.awards import ReadyClaim, SettledDay
-from lti_tool.credit.checklist import Checklist, ClaimCase, Licence, Line, StaffFact, body_name, decide_claim
-from lti_tool.credit.settled_attendance import attended_day, hold, hold_session
+from lti_tool.credit.awards import DecidedClaim
+from lti_tool.credit.checklist import (
+    Checklist,
+    ClaimCase,
+    Licence,
+    Line,
+    SettledDay,
+    StaffFact,
+    body_name,
+    decide_claim,
+)
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict
-from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.tables.credit import claim_facts, claims
 from lti_tool.tables.people import licences
 from lti_tool.tables.presence import attendance_reviews
 
 FACTS = ("fee", "evaluation")
+MAX_OUTDATED_AT_ONCE = 100
 CONTESTED = Line(
     "contested",
     None,
-    "The evidence under this credit has changed since it was awarded. Staff decide; nothing is taken back unasked.",
+    "The evidence under this credit has changed since it was awarded. Staff decide; until then you keep the credit.",
     "The claim would not be awarded on the present evidence. Keep the award or void it, with a reason.",
 )
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is on record for the claims of one person in one session."""
-
-    licences: list[Licence] = field(default_factory=list)
-    facts: dict[tuple[str, str], StaffFact] = field(default_factory=dict)
-    credited_in: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    claims: dict[str, Row[Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    day: SettledDay
-    body_id: str
-    checklist: Checklist
-    before: Row[Any] | None
-
-    @property
-    def was(self) -> str:
-        return self.before.state if self.before is not None else "open"
-
-    @property
-    def is_due(self) -> bool:
-        """Whether credit is to be awarded now: a claim that lapsed or was voided is opened by staff alone
-        (ce.md E1.2)."""
-        return self.was == "open" and self.checklist.state == "ready"
 
 
 def decide(connection: Connection, programme: Programme, days: Sequence[SettledDay], now: datetime) -> None:
     """Decide the claims of several people in one session, for every body whose credit the module names, and award those
     that are ready."""
-    module = programme.modules.get(days[0].module_id) if days else None
-    if module is None or not module.credits:
-        return
-    known = _known(connection, days)
-    decided = [_decide(programme, day, body_id, known[day.trainee_id]) for day in days for body_id in module.credits]
-    due = [ReadyClaim(each.day, programme.bodies[each.body_id], each.checklist) for each in decided if each.is_due]
-    awarded = awards.award_credits(connection, due, now)
+    decided = _decide_each(connection, programme, days)
+    due = [each for each in decided if each.is_due]
+    awarded = awards.award_credits(connection, programme.bodies, due, now)
     overtaken = {each.day.trainee_id for each in due} - {trainee_id for trainee_id, _ in awarded}
-    _write(connection, [each for each in decided if each.day.trainee_id not in overtaken], now)
-    # Another session of this module was faster by a moment: what is on record has changed.
-    decide(connection, programme, [day for day in days if day.trainee_id in overtaken], now)
+    rows = [(each.before, _row(connection, each, now)) for each in decided if each.day.trainee_id not in overtaken]
+    added = [row for before, row in rows if before is None]
+    changed = [{**row, "claim": before.id} for before, row in rows if before is not None]
+    if added:
+        connection.execute(insert_ignoring(connection, claims), added)
+    if changed:
+        connection.execute(update(claims).where(claims.c.id == bindparam("claim")), changed)
+    if overtaken:  # another session of this module was awarded first: what is on record has changed
+        decide(connection, programme, [day for day in days if day.trainee_id in overtaken], now)
 
 
 def try_out(
@@ -86,12 +66,81 @@ def try_out(
 ) -> dict[tuple[int, str], Checklist]:
     """How the claims of these people (all of one session) would be decided under this programme, by trainee and body.
     Nothing is written."""
+    return {(each.day.trainee_id, each.body_id): each.checklist for each in _decide_each(connection, programme, days)}
+
+
+def _decide_each(connection: Connection, programme: Programme, days: Sequence[SettledDay]) -> list[DecidedClaim]:
+    """The claims of these people, all of one session, decided on what is on record for each of them."""
     module = programme.modules.get(days[0].module_id) if days else None
     if module is None or not module.credits:
-        return {}
-    known = _known(connection, days)
-    decided = [_decide(programme, day, body_id, known[day.trainee_id]) for day in days for body_id in module.credits]
-    return {(each.day.trainee_id, each.body_id): each.checklist for each in decided}
+        return []
+    people, session_id = [day.trainee_id for day in days], days[0].session_id
+    held: dict[int, list[Licence]] = defaultdict(list)
+    in_force = select(licences).where(licences.c.trainee_id.in_(people), licences.c.ended_at.is_(None))
+    for row in connection.execute(in_force.order_by(licences.c.id)):
+        held[row.trainee_id].append(
+            Licence(
+                id=row.id,
+                type=row.type,
+                jurisdiction=row.jurisdiction,
+                number=row.number,
+                name=row.name_on_licence,
+                issued_on=row.issued_on,
+                expires_on=row.expires_on,
+                status=row.status,
+                verified=row.verified,
+            )
+        )
+    recorded = select(claim_facts).where(
+        claim_facts.c.trainee_id.in_(people), claim_facts.c.live_session_id == session_id
+    )
+    facts = {
+        (row.trainee_id, row.body_id, row.fact): StaffFact(row.recorded_by, row.recorded_at, row.reason)
+        for row in connection.execute(recorded)
+    }
+    credited_in = {
+        (trainee_id, row.body_id): row.live_session_id
+        for trainee_id, rows in awards.in_force_of(connection, people, days[0].module_id).items()
+        for row in rows
+        if row.live_session_id != session_id
+    }
+    on_record = select(claims).where(claims.c.trainee_id.in_(people), claims.c.live_session_id == session_id)
+    before = {(row.trainee_id, row.body_id): row for row in connection.execute(on_record)}
+    decided = []
+    for day in days:
+        for body_id in module.credits:
+            key = (day.trainee_id, body_id)
+            case = ClaimCase(
+                attended=day,
+                body_id=body_id,
+                licences=tuple(held[day.trainee_id]),
+                fee=facts.get((*key, "fee")),
+                evaluation=facts.get((*key, "evaluation")),
+                credited_in=credited_in.get(key),
+            )
+            decided.append(DecidedClaim(day, body_id, decide_claim(programme, case), before.get(key)))
+    return decided
+
+
+def _row(connection: Connection, decided: DecidedClaim, now: datetime) -> dict[str, Any]:
+    """The claim as it is written; the audit log keeps the moment in which an award became contested."""
+    day, lines = decided.day, decided.checklist.to_json()
+    if decided.was == "awarded" and decided.checklist.state != "ready":
+        lines.append(CONTESTED.to_json())
+        if decided.before is None or not any(line["name"] == CONTESTED.name for line in decided.before.checklist):
+            subject = f"trainee:{day.trainee_id}"
+            audit.record(
+                connection, actor="system", act="award_contested", subject=subject, at=now, session=day.session_id
+            )
+    return {
+        "trainee_id": day.trainee_id,
+        "live_session_id": day.session_id,
+        "module_id": day.module_id,
+        "body_id": decided.body_id,
+        "state": "awarded" if decided.is_due else decided.was,
+        "checklist": lines,
+        "updated_at": now,
+    }
 
 
 def of_trainee(connection: Connection, trainee_id: int, session_id: int | None = None) -> Sequence[Row[Any]]:
@@ -118,9 +167,11 @@ def record_fact(
     Raises BadInput "reason_missing", "fact_unknown"; Conflict "fact_recorded".
     """
     if not reason.strip():
-        raise BadInput("reason_missing", "A fact of a claim needs a reason.", "Say how you know it.")
+        raise BadInput("reason_missing", "A reason is missing.", "Say how you know that this is settled.")
     if fact not in FACTS:
-        raise BadInput("fact_unknown", "Staff record the fee or the evaluation of a claim.", "Use fee or evaluation.")
+        raise BadInput(
+            "fact_unknown", "Only the fee or the evaluation of a claim can be recorded.", "Use fee or evaluation."
+        )
     row = {"trainee_id": trainee_id, "live_session_id": session_id, "body_id": body_id, "fact": fact}
     written = connection.execute(
         insert_ignoring(connection, claim_facts).values(
@@ -128,7 +179,7 @@ def record_fact(
         )
     )
     if not written.rowcount:
-        raise Conflict("fact_recorded", f"The {fact} of this claim is on record already.")
+        raise Conflict("fact_recorded", f"The {fact} of this claim is already recorded.")
     audit.record(
         connection,
         actor=actor,
@@ -141,23 +192,9 @@ def record_fact(
     )
 
 
-def reconsider(connection: Connection, trainee_id: int, session_id: int, now: datetime) -> SettledDay | None:
-    """Decide a person's claims of a session again, after a licence, a fee or an evaluation was recorded.
-
-    The attendance that was decided on, or None while there is none or the session has not ended."""
-    hold_session(connection, session_id)
-    hold(connection, [trainee_id])
-    attended = attended_day(connection, trainee_id, session_id)
-    if attended is None or not attended.ended:
-        return None
-    programme = versions.version(connection, attended.programme_version).programme
-    decide(connection, programme, [attended], now)
-    return attended
-
-
-def outdated(connection: Connection, limit: int = 100) -> list[tuple[int, int]]:
-    """(trainee id, session id) of claims whose person had a licence recorded or ended since they were decided: open
-    ones, and awarded ones, which the licence may no longer carry; and of those whose odd day staff let stand since."""
+def outdated(connection: Connection, limit: int = MAX_OUTDATED_AT_ONCE) -> list[tuple[int, int]]:
+    """(trainee id, session id) of open or awarded claims that must be decided again: since they were decided, a licence
+    was recorded or ended, or staff reviewed the day."""
     by_licence = (
         select(claims.c.trainee_id, claims.c.live_session_id)
         .join(licences, licences.c.trainee_id == claims.c.trainee_id)
@@ -180,94 +217,9 @@ def outdated(connection: Connection, limit: int = 100) -> list[tuple[int, int]]:
     return [(row[0], row[1]) for row in connection.execute(union(by_licence, by_review).limit(limit))]
 
 
-def _decide(programme: Programme, day: SettledDay, body_id: str, known: _Known) -> _Decided:
-    elsewhere = [each for each in known.credited_in[body_id] if each != day.session_id]
-    case = ClaimCase(
-        module_id=day.module_id,
-        body_id=body_id,
-        held_on=day.held_on,
-        ended=day.ended,
-        session_state=day.session_state,
-        day=day.day,
-        flags=day.flags,
-        licences=tuple(known.licences),
-        fee=known.facts.get((body_id, "fee")),
-        evaluation=known.facts.get((body_id, "evaluation")),
-        credited_in=elsewhere[0] if elsewhere else None,
-        is_in_doubt=day.is_in_doubt,
-    )
-    return _Decided(day, body_id, decide_claim(programme, case), known.claims.get(body_id))
-
-
-def _write(connection: Connection, decided: Sequence[_Decided], now: datetime) -> None:
-    rows = [(each, _row(connection, each, now)) for each in decided]
-    added = [row for each, row in rows if each.before is None]
-    changed = [{**row, "claim": each.before.id} for each, row in rows if each.before is not None]
-    if added:
-        connection.execute(insert_ignoring(connection, claims), added)
-    if changed:
-        connection.execute(update(claims).where(claims.c.id == bindparam("claim")), changed)
-
-
-def _row(connection: Connection, decided: _Decided, now: datetime) -> dict[str, Any]:
-    return {
-        "trainee_id": decided.day.trainee_id,
-        "live_session_id": decided.day.session_id,
-        "module_id": decided.day.module_id,
-        "body_id": decided.body_id,
-        "state": "awarded" if decided.is_due else decided.was,
-        "checklist": _lines(connection, decided, now),
-        "updated_at": now,
-    }
-
-
-def _lines(connection: Connection, decided: _Decided, now: datetime) -> list[dict[str, Any]]:
-    lines = decided.checklist.to_json()
-    if decided.was != "awarded" or decided.checklist.state == "ready":
-        return lines
-    if decided.before is None or not any(line["name"] == CONTESTED.name for line in decided.before.checklist):
-        subject, session_id = f"trainee:{decided.day.trainee_id}", decided.day.session_id
-        audit.record(connection, actor="system", act="award_contested", subject=subject, at=now, session=session_id)
-    return [*lines, CONTESTED.to_json()]
-
-
-def _known(connection: Connection, days: Sequence[SettledDay]) -> dict[int, _Known]:
-    """What is on record for each of these people; all of them were in the same session."""
-    known = {day.trainee_id: _Known() for day in days}
-    people, session_id = list(known), days[0].session_id
-    held = select(licences).where(licences.c.trainee_id.in_(people), licences.c.ended_at.is_(None))
-    for row in connection.execute(held.order_by(licences.c.id)):
-        known[row.trainee_id].licences.append(_licence(row))
-    facts = select(claim_facts).where(claim_facts.c.trainee_id.in_(people), claim_facts.c.live_session_id == session_id)
-    for row in connection.execute(facts):
-        fact = StaffFact(row.recorded_by, row.recorded_at, row.reason)
-        known[row.trainee_id].facts[row.body_id, row.fact] = fact
-    for trainee_id, rows in awards.in_force_of(connection, people, days[0].module_id).items():
-        for row in rows:
-            known[trainee_id].credited_in[row.body_id].append(row.live_session_id)
-    before = select(claims).where(claims.c.trainee_id.in_(people), claims.c.live_session_id == session_id)
-    for row in connection.execute(before):
-        known[row.trainee_id].claims[row.body_id] = row
-    return known
-
-
-def _licence(row: Row[Any]) -> Licence:
-    return Licence(
-        id=row.id,
-        type=row.type,
-        jurisdiction=row.jurisdiction,
-        number=row.number,
-        name=row.name_on_licence,
-        issued_on=row.issued_on,
-        expires_on=row.expires_on,
-        status=row.status,
-        verified=row.verified,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class ShownClaim:
-    """One claim; `checklist` holds its lines as JSON, `credits` what this session earned, if anything."""
+    """One claim as pages show it: `checklist` holds its lines as JSON, `credits` what this session earned."""
 
     id: int
     session_id: int

@@ -1,4 +1,4 @@
-"""Licences as recorded. A correction is a new row that ends the old one; the number is encrypted in its column."""
+"""Licences as recorded: a correction is a new row that ends the old one; the number is encrypted in its column."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -31,44 +31,55 @@ def record_licence(
     actor: str,
     now: datetime,
 ) -> int:
-    """Write one licence; its id. `replaces` names the row that this one corrects, which is ended in the same breath.
+    """Record one licence and return its id. `replaces` names the row that this one corrects, which ends now.
 
     Raises NotFound for an unknown trainee or licence, BadInput "licence_incomplete", "licence_dates_wrong" or
     "licence_status_unknown", Conflict "licence_ended" for a row that was corrected or ended before.
     """
     people.trainee(connection, trainee_id)
     texts = {
-        "type": type,
-        "jurisdiction": jurisdiction.upper(),
-        "number": number,
-        "name_on_licence": name_on_licence,
+        "type": type.strip(),
+        "jurisdiction": jurisdiction.strip().upper(),
+        "number": number.strip(),
+        "name_on_licence": name_on_licence.strip(),
     }
-    row: dict[str, Any] = dict(_checked(texts))
-    _check_dates(issued_on, expires_on, status)
+    for name, text in texts.items():
+        if not text or len(text) > LENGTHS[name] or not text.isprintable():
+            message = f"The {name.replace('_', ' ')} is missing, too long or unreadable."
+            raise BadInput("licence_incomplete", message, f"Use 1 to {LENGTHS[name]} characters.")
+    if issued_on > expires_on:
+        raise BadInput("licence_dates_wrong", "The licence ends before it begins.", "Check both dates.")
+    if status not in STATUSES:
+        raise BadInput(
+            "licence_status_unknown", "The status must be active, probation or inactive.", "Use one of these."
+        )
     if replaces is not None:
         _end(connection, replaces, trainee_id=trainee_id, now=now)
-    row |= {"trainee_id": trainee_id, "issued_on": issued_on, "expires_on": expires_on, "status": status}
-    row |= {"verified": verified, "recorded_by": actor, "recorded_at": now}
+    row = {
+        **texts,
+        "trainee_id": trainee_id,
+        "issued_on": issued_on,
+        "expires_on": expires_on,
+        "status": status,
+        "verified": verified,
+        "recorded_by": actor,
+        "recorded_at": now,
+    }
     licence_id: int = connection.execute(insert(licences).values(row).returning(licences.c.id)).scalar_one()
+    subject = f"licence:{licence_id}"
     audit.record(
-        connection,
-        actor=actor,
-        act="licence_recorded",
-        subject=f"licence:{licence_id}",
-        at=now,
-        trainee=trainee_id,
-        replaces=replaces,
+        connection, actor=actor, act="licence_recorded", subject=subject, at=now, trainee=trainee_id, replaces=replaces
     )
     return licence_id
 
 
 def end_licence(connection: Connection, licence_id: int, *, reason: str, actor: str, now: datetime) -> None:
-    """Take a licence out of force.
+    """End a licence.
 
     Raises BadInput "reason_missing", NotFound "licence_unknown", Conflict "licence_ended".
     """
     if not reason.strip():
-        raise BadInput("reason_missing", "Ending a record needs a reason.")
+        raise BadInput("reason_missing", "A reason is missing.", "Say why the licence ends.")
     _end(connection, licence_id, now=now)
     audit.record(
         connection, actor=actor, act="licence_ended", subject=f"licence:{licence_id}", at=now, reason=reason.strip()
@@ -76,13 +87,13 @@ def end_licence(connection: Connection, licence_id: int, *, reason: str, actor: 
 
 
 def of_trainee(connection: Connection, trainee_id: int, *, ended: bool = False) -> list[Row[Any]]:
-    """The licences of one person, newest first; those no longer in force only on request."""
+    """The licences of one person, newest first; ended ones only on request."""
     wanted = select(licences).where(licences.c.trainee_id == trainee_id).order_by(licences.c.id.desc())
     return list(connection.execute(wanted if ended else wanted.where(licences.c.ended_at.is_(None))))
 
 
 def known_types(programme: Programme) -> Mapping[str, str]:
-    """The licence types that the programme speaks of, by their lower-cased form."""
+    """The licence types that the programme names, by their lower-cased form."""
     listed = [each for row in programme.document_matrix for each in row.licences]
     retreats = [each for retreat in programme.retreats.values() for each in retreat.licence_types or ()]
     return {each.lower(): each for each in (*listed, *retreats)}
@@ -93,24 +104,8 @@ def masked(number: str) -> str:
     return "•" * max(len(number) - 2, 3) + number[-2:] if len(number) > 4 else "•" * len(number)
 
 
-def _checked(texts: Mapping[str, str]) -> dict[str, str]:
-    plain = {name: text.strip() for name, text in texts.items()}
-    for name, text in plain.items():
-        if not text or len(text) > LENGTHS[name] or not text.isprintable():
-            message = f"The {name.replace('_', ' ')} is missing, too long or unreadable."
-            raise BadInput("licence_incomplete", message, f"Use 1 to {LENGTHS[name]} characters.")
-    return plain
-
-
-def _check_dates(issued_on: date, expires_on: date, status: str) -> None:
-    if issued_on > expires_on:
-        raise BadInput("licence_dates_wrong", "The licence ends before it begins.", "Check both dates.")
-    if status not in STATUSES:
-        raise BadInput("licence_status_unknown", "A board says active, probation or inactive.", "Use one of these.")
-
-
 def _end(connection: Connection, licence_id: int, *, now: datetime, trainee_id: int | None = None) -> None:
-    """End a licence that is in force; of two at once, one does."""
+    """End a licence that is in force; of two callers at once, one succeeds."""
     in_force = update(licences).where(licences.c.id == licence_id, licences.c.ended_at.is_(None))
     if trainee_id is not None:
         in_force = in_force.where(licences.c.trainee_id == trainee_id)
@@ -118,5 +113,5 @@ def _end(connection: Connection, licence_id: int, *, now: datetime, trainee_id: 
         return
     owner = connection.scalar(select(licences.c.trainee_id).where(licences.c.id == licence_id))
     if owner is None or (trainee_id is not None and owner != trainee_id):
-        raise NotFound("licence_unknown", "There is no such licence of this person.")
-    raise Conflict("licence_ended", "This licence was ended or corrected before.", "Look at the newest one.")
+        raise NotFound("licence_unknown", "This person has no such licence.")
+    raise Conflict("licence_ended", "This licence was already ended or corrected.", "Use the newest one.")

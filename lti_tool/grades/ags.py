@@ -1,15 +1,9 @@
-"""Assignment and Grade Services 2.0, the parts that need no wire: the body of a score, and what an answer to it means.
+"""Assignment and Grade Services 2.0 without the wire: a score's body, what an answer means, and what results show.
 
-PURE. (facts: lti.md §8, openedx.md §5, moodle.md §5)
+PURE. Facts: lti.md §8, openedx.md §5, moodle.md §5.
 
-What a platform's results show beside what it was sent: the same, or what somebody else entered.
-
-PURE. Platforms keep a score on their own scale and round it there (moodle.md §5.18), so shares are compared.
-
-The states of a score as staff see them. PURE.
-
-"Accepted" is what the platform's service answered, "seen" what its gradebook shows: the two are kept apart
-(lti.md AG-12).
+Platforms keep a score on their own scale and round it there (moodle.md §5.18), so shares are compared. "Accepted" is
+what the platform's service answered, "seen" what its gradebook shows: the two are kept apart (lti.md AG-12).
 """
 
 import math
@@ -23,24 +17,30 @@ from lti_tool.errors import BadInput
 from lti_tool.lti.quirks import Profile
 
 Seen = Literal["same", "differs", "missing"]
+# delivered: the platform has it · again: with a new timestamp · later: as it is, after a pause · parked: staff look ·
+# look: the results decide whether it arrived · regraded: the platform shows a grade that a person entered
+Outcome = Literal["delivered", "again", "later", "parked", "look", "regraded"]
 
-# When the results are read after a delivery: soon, and then daily for a month. A re-grade comes after days, if at all.
+SCORE_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
+# When the results are read after a delivery: soon, and then daily for a month.
 LOOKS = (timedelta(minutes=5), *(timedelta(days=day) for day in range(1, 31)))
 # What a platform that shows two decimals leaves of a score.
 ROUNDED = 0.005
 # Where a result names no maximum it is out of one (AGS 2.0, result service).
 MAXIMUM_WHEN_UNSAID = 1.0
+# The last answer of a score whose column is not used any more begins with this.
+RETIRED = "column_"
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """So much of so much; `given` None means that there is no score."""
+    """A grade: `given` of `maximum`. `given` None means that there is no score."""
 
     given: float | None
     maximum: float
 
     def is_same(self, other: "Value") -> bool:
-        """Whether both are one grade, but for rounding."""
+        """Whether both are the same grade, apart from rounding."""
         if self.given is None or other.given is None:
             return self.given is other.given
         rounded = ROUNDED / max(1.0, min(self.maximum, other.maximum))
@@ -63,18 +63,9 @@ def next_look(delivered_at: datetime, now: datetime) -> datetime | None:
     return next((delivered_at + each for each in LOOKS if delivered_at + each > now), None)
 
 
-SCORE_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
-ACTIVITY_PROGRESS = ("Initialized", "Started", "InProgress", "Submitted", "Completed")
-GRADING_PROGRESS = ("FullyGraded", "Pending", "PendingManual", "Failed", "NotReady")
-
-# delivered: the platform has it · again: with a new timestamp · later: as it is, after a pause · parked: staff look ·
-# look: the results decide whether it arrived · regraded: the platform shows what somebody else entered
-Outcome = Literal["delivered", "again", "later", "parked", "look", "regraded"]
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do after an answer, and what the ledger shows of it; `seen` is what a re-grade shows."""
+    """What to do after an answer, and what the ledger says about it; `seen` is the grade that a re-grade shows."""
 
     outcome: Outcome
     says: str
@@ -82,28 +73,19 @@ class Verdict:
 
 
 def score_body(
-    *,
-    user_id: str,
-    given: float | None,
-    maximum: float,
-    comment: str,
-    timestamp: datetime,
-    activity_progress: str = "Completed",
-    grading_progress: str = "FullyGraded",
+    *, user_id: str, given: float | None, maximum: float, comment: str, timestamp: datetime
 ) -> dict[str, Any]:
-    """The JSON of one score (lti.md AG-7). `given` None clears an earlier score (AG-10).
+    """The JSON of one final score (lti.md AG-7). `given` None clears an earlier score (lti.md AG-10).
 
-    Raises BadInput "score_wrong": a platform may answer such a score with 500, for ever (openedx.md §5).
+    Raises BadInput "score_wrong": a platform may answer such a score with 500 every time (openedx.md §5).
     """
-    if activity_progress not in ACTIVITY_PROGRESS or grading_progress not in GRADING_PROGRESS:
-        raise BadInput("score_wrong", "The progress of a score is none of the specification's words.")
     if not user_id or not _is_amount(maximum) or maximum <= 0 or (given is not None and not _is_amount(given)):
         raise BadInput("score_wrong", "A score needs a user, a maximum above zero and a value that is not negative.")
     body: dict[str, Any] = {
         "userId": user_id,
         "timestamp": timestamp_text(timestamp),
-        "activityProgress": activity_progress,
-        "gradingProgress": grading_progress,
+        "activityProgress": "Completed",
+        "gradingProgress": "FullyGraded",
         "comment": comment,
     }
     if given is not None:
@@ -117,9 +99,9 @@ def timestamp_text(at: datetime) -> str:
 
 
 def next_timestamp(now: datetime, last: datetime | None, *, whole_seconds: bool = False) -> datetime:
-    """Later than the last one sent for the pair, and no later than now unless our clock has gone back since then.
+    """Later than the last one sent for the pair, and no later than now unless our clock was set back.
 
-    With `whole_seconds` it is later by the second that it falls into too (Moodle).
+    With `whole_seconds` it also falls into a later second (Moodle).
     """
     if last is None:
         return now
@@ -133,7 +115,7 @@ def interpret(profile: Profile, status: int, body_start: str, *, resent: bool) -
     if 200 <= status < 300:
         return Verdict("delivered", f"{status} accepted")
     answer = f"{status} {body_start[:300]}".strip()
-    if _says_already_exists(profile, status, body_start):
+    if status == profile.already_exists_status and profile.already_exists_text in body_start:
         return Verdict("delivered", f"{status} already there") if resent else Verdict("again", answer)
     if status == profile.older_timestamp_status and (status == 409 or "later point in time" in body_start):
         return Verdict("look" if profile.refusal_needs_a_look else "again", answer)
@@ -142,20 +124,12 @@ def interpret(profile: Profile, status: int, body_start: str, *, resent: bool) -
     return Verdict("parked", answer)
 
 
-def _says_already_exists(profile: Profile, status: int, body_start: str) -> bool:
-    return status == profile.already_exists_status and profile.already_exists_text in body_start
-
-
 def _is_amount(value: float) -> bool:
     return math.isfinite(value) and value >= 0
 
 
 def _number(value: float) -> int | float:
     return int(value) if float(value).is_integer() else value
-
-
-# How the last answer of a score begins whose column went to something else, or is gone.
-RETIRED = "column_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +142,7 @@ class State:
     icon: str
 
 
-# Those that need a person first.
+# States that need a person come first.
 STATES = (
     State("regraded", "Regraded", "shut", "warn"),
     State("refused", "Refused", "shut", "warn"),
@@ -184,22 +158,18 @@ ORDER = {state.id: number for number, state in enumerate(STATES)}
 
 def state_of(score: Any) -> State:
     """The state of one row of the ledger."""
-    return BY_ID[_id_of(score)]
+    if score.status in ("waiting", "kept"):
+        return BY_ID[score.status]
+    if (score.last_answer or "").startswith(RETIRED):  # staff cannot change what the old column shows
+        return BY_ID["refused" if score.status == "parked" else "accepted"]
+    if score.seen == "differs":
+        return BY_ID["regraded"]
+    if score.status == "parked":
+        return BY_ID["refused"]
+    return BY_ID[{"same": "seen", "missing": "missing"}.get(score.seen, "accepted")]
 
 
 def count(scores: Iterable[Any]) -> list[tuple[State, int]]:
-    """How many scores are in each state, without the states that none is in."""
-    found = Counter(_id_of(score) for score in scores)
-    return [(state, found[state.id]) for state in STATES if found[state.id]]
-
-
-def _id_of(score: Any) -> str:
-    if score.status in ("waiting", "kept"):
-        return str(score.status)
-    if (score.last_answer or "").startswith(RETIRED):  # nobody can do anything about what stands there
-        return "refused" if score.status == "parked" else "accepted"
-    if score.seen == "differs":
-        return "regraded"
-    if score.status == "parked":
-        return "refused"
-    return {"same": "seen", "missing": "missing"}.get(score.seen, "accepted")
+    """How many scores are in each state, without the empty states."""
+    found = Counter(map(state_of, scores))
+    return [(state, found[state]) for state in STATES if found[state]]

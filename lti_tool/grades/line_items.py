@@ -1,13 +1,11 @@
-"""Who writes which column of a platform's gradebook.
+"""The columns of platforms' gradebooks that the tool writes: what each means, and which unit writes it.
+
+A module has two: how much of it a person attended, and the credit they earned (ce.md G1).
 
 A launch may name the one column of its unit (declarative): that column then belongs to the content behind the link. Of
-several contents that were put behind one link the newest has it, once and for all: an older one that is opened again
-does not take it back. Columns that the tool finds or makes itself (`line_item_search`) are recorded here too. Nothing
-is ever deleted on a platform: a column that is not used any more is retired here, with the reason.
-
-What a column of a gradebook means, and what ours are called on a platform.
-
-A module has two: how much of it somebody attended, and the credit they earned (ce.md G1). Nothing is asked here.
+several contents behind one link, the newest keeps the column: an older one that is opened again does not take it back.
+Columns that the tool finds or makes itself (`line_item_search`) are recorded here too. Nothing is ever deleted on a
+platform: a column that is not used any more is retired here, with the reason.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -31,6 +29,8 @@ from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import line_items, scores
 
 Meaning = Literal["completion", "ce"]
+Reason = Literal["taken_over", "moved", "meaning_changed", "not_bound", "gone"]
+Origin = Literal["given", "found", "made"]
 
 TAGS: dict[Meaning, str] = {"completion": "gatehouse-completion", "ce": "gatehouse-ce"}
 LABELS: dict[Meaning, str] = {"completion": "attendance", "ce": "CE credit"}
@@ -40,7 +40,7 @@ LONGEST_LABEL = 100
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit of a course that shows a module, as columns see it: `score` is the meaning that its link names."""
+    """A unit of a course that shows a module, with its grade services; `score` is the meaning that its link names."""
 
     placement_id: int
     registration_id: int
@@ -71,8 +71,8 @@ def whole_maximum(credits: Decimal) -> int:
 
 
 def meanings(programme: Programme, unit: Unit) -> tuple[Meaning, ...]:
-    """What the unit's columns mean, its own first. Where there is but one: what its link says, else the programme's
-    choice. Elsewhere both, as far as the module earns credit, but for a link that is there for the credit alone."""
+    """What the unit's columns mean, its own first. A unit with one column: what its link says, else the programme's
+    choice. Other units: both, if the module earns credit; but a link for the credit alone has that one."""
     if unit.profile.one_grade_per_link or not unit.can_make:
         return (unit.score or programme.scores.single_line_item,)
     if unit.score == "ce":
@@ -87,13 +87,13 @@ def largest_credit(module: Module | None) -> Decimal | None:
 
 
 def resource_id(module_id: str, meaning: Meaning) -> str:
-    """By what a column of ours is known on any platform, also after a course was copied: "F1:completion"."""
+    """The name of our column on any platform, also after a course was copied: "F1:completion"."""
     return f"{module_id}:{meaning}"
 
 
 def new_column(programme: Programme, unit: Unit, meaning: Meaning) -> NewLineItem:
-    """The line item to be made. Only the unit's own column is tied to its link: with two, a platform would no longer
-    name one of them at a launch (lti.md AG-1)."""
+    """The line item to make. Only the unit's own column is tied to its link: with two, a platform no longer names one
+    of them at a launch (lti.md AG-1)."""
     module = programme.modules[unit.module_id]
     credits = largest_credit(module)
     is_own = meaning == meanings(programme, unit)[0]
@@ -108,10 +108,10 @@ def new_column(programme: Programme, unit: Unit, meaning: Meaning) -> NewLineIte
 
 
 def choose_bound(unit: Unit, new: NewLineItem, bound: Iterable[LineItem]) -> LineItem | None:
-    """Of the line items tied to the unit's link the one to use; None when there is none for this module.
+    """The line item to use of those tied to the unit's link; None when there is none for this module.
 
-    The one of our own name comes first, then one that nobody named (the platform made it for the unit). Where the unit
-    has a single grade, any will do: all of them write it.
+    The one with our name comes first, then one without a name (the platform made it for the unit). Where the unit has a
+    single grade, any will do: all of them write it.
     """
     ordered = sorted(bound, key=lambda item: (_name_of(item) != _name_of(new), bool(item.resource_id), item.url))
     if unit.profile.one_grade_per_link:
@@ -120,7 +120,7 @@ def choose_bound(unit: Unit, new: NewLineItem, bound: Iterable[LineItem]) -> Lin
 
 
 def choose_named(unit: Unit, named: Iterable[LineItem]) -> LineItem | None:
-    """Of the line items that carry our name the one to use: not one that is tied to another unit."""
+    """The line item to use of those with our name: not one that is tied to another unit."""
     free = [item for item in named if item.resource_link_id in (None, unit.resource_link_id)]
     return min(free, key=lambda item: item.url, default=None)
 
@@ -129,44 +129,59 @@ def _name_of(item: LineItem | NewLineItem) -> tuple[str | None, str | None]:
     return item.resource_id, item.tag
 
 
-Reason = Literal["taken_over", "moved", "meaning_changed", "not_bound", "gone"]
-Origin = Literal["given", "found", "made"]
-
-
 def connect(connection: Connection, now: datetime, module_id: str | None = None) -> int:
-    """Bring the columns that launches name in line with the units that name them, all or those of one module; how many
-    changed hands. In most calls nothing has changed, and nothing is written."""
-    programme = _programme(connection)
-    if programme is None:
+    """Bring the columns that launches name in line with the units that name them, all or those of one module; returns
+    how many now belong to another unit. In most calls nothing has changed, and nothing is written."""
+    try:
+        programme = versions.current(connection).programme
+    except NotFound:  # none was published yet
         return 0
-    owners = _owners(connection, module_id)
-    held = _held(connection, owners)
-    return sum(_give(connection, programme, unit, held, now) for unit in owners)
+    of_module = placements.alias()
+    names_the_same = (
+        of_module.c.registration_id == placements.c.registration_id,
+        of_module.c.line_item_url == placements.c.line_item_url,
+        of_module.c.module_id == module_id,
+    )
+    concerned = () if module_id is None else (select(of_module.c.id).where(*names_the_same).exists(),)
+    # Of all units that may write to a named column, the newest.
+    owners = {
+        (unit.registration_id, unit.line_item_url): unit
+        for unit in units(connection, placements.c.line_item_url.is_not(None), *concerned)
+        if SCORE_SCOPE in unit.scopes
+    }
+    if not owners:
+        return 0
+    ours = or_(
+        line_items.c.placement_id.in_([unit.placement_id for unit in owners.values()]),
+        line_items.c.url.in_([unit.line_item_url for unit in owners.values()]),
+    )
+    in_use = list(connection.execute(select(line_items).where(line_items.c.retired_at.is_(None), ours)))
+    return sum(_give(connection, programme, unit, in_use, now) for unit in owners.values())
 
 
 def usable() -> ColumnElement[bool]:
-    """Columns in use that reach the gradebook, for a query over line items and registrations: on Open edX one that is
-    tied to another unit is taken, and nothing appears."""
+    """Columns in use that reach the gradebook, for a query over line items and registrations: Open edX accepts scores
+    for a column that is tied to another unit, and shows nothing."""
     needs_bound = registrations.c.profile.in_(names_where("grade_needs_bound_line_item"))
     return and_(line_items.c.retired_at.is_(None), or_(~needs_bound, line_items.c.is_bound.is_distinct_from(False)))
 
 
 def in_use() -> ColumnElement[bool]:
-    """Whether the column of a score is still its own, for a query over scores."""
+    """Whether a score's column is still in use for it, for a query over scores."""
     its = (line_items.c.placement_id == scores.c.placement_id, line_items.c.meaning == scores.c.meaning)
     here = (line_items.c.url == scores.c.line_item_url, line_items.c.retired_at.is_(None))
     return select(line_items.c.id).where(*its, *here).exists()
 
 
 def release(connection: Connection, placement_id: int, now: datetime) -> None:
-    """The unit shows another module from now on: its columns are found anew, with that module's scores."""
+    """Give up the columns of a unit that shows another module from now on; they are found anew for that module."""
     for column in of_unit(connection, placement_id):
         retire(connection, column, "taken_over", now)
     allow_anew(connection, placement_id)
 
 
 def allow_anew(connection: Connection, placement_id: int) -> None:
-    """What was removed on the platform may be made again."""
+    """Let columns that were removed on the platform be made again."""
     gone = and_(line_items.c.placement_id == placement_id, line_items.c.retired_because == "gone")
     connection.execute(update(line_items).where(gone).values(retired_because="replaced"))
 
@@ -179,7 +194,20 @@ def units(connection: Connection, *conditions: ColumnElement[bool]) -> list[Unit
         .where(placements.c.module_id.is_not(None), *conditions)
         .order_by(placements.c.id)
     )
-    return [_unit(row) for row in connection.execute(query)]
+    return [
+        Unit(
+            placement_id=row.id,
+            registration_id=row.registration_id,
+            profile=PROFILES[row.profile],
+            module_id=row.module_id,
+            resource_link_id=row.resource_link_id,
+            score=row.score_meaning,
+            line_item_url=row.line_item_url,
+            line_items_url=row.line_items_url,
+            scopes=tuple(row.ags_scopes),
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def of_unit(connection: Connection, placement_id: int) -> Sequence[Row[Any]]:
@@ -189,7 +217,7 @@ def of_unit(connection: Connection, placement_id: int) -> Sequence[Row[Any]]:
 
 
 def holder(connection: Connection, registration_id: int, url: str) -> Row[Any] | None:
-    """The column in use at this address, with the module of the unit that has it."""
+    """The column in use at this address, with the module of its unit."""
     query = (
         select(line_items, placements.c.module_id)
         .join(placements, placements.c.id == line_items.c.placement_id)
@@ -205,7 +233,7 @@ def holder(connection: Connection, registration_id: int, url: str) -> Row[Any] |
 def add(
     connection: Connection, unit: Unit, meaning: Meaning, url: str, origin: Origin, now: datetime, **known: Any
 ) -> bool:
-    """Record that the unit writes this column; False when somebody else has it or was faster."""
+    """Record that the unit writes this column; False when another unit has it."""
     row = {
         "registration_id": unit.registration_id,
         "placement_id": unit.placement_id,
@@ -219,10 +247,10 @@ def add(
 
 
 def retire(connection: Connection, column: Row[Any], because: Reason, now: datetime) -> bool:
-    """Use a column no longer; False when it was retired already. What it shows is not compared with ours any more.
+    """Stop using a column; False when it was retired already. What it shows is not compared with ours any more.
 
-    Unless the column only has another address, what waited or travels waits for staff, and what was delivered bears the
-    reason: both begin anew if the column comes back, but for what staff chose to keep.
+    Unless the column only has another address, its waiting scores are parked for staff and its delivered scores note
+    the reason. Both start anew if the column comes back, except those that staff chose to keep.
     """
     ours = and_(line_items.c.id == column.id, line_items.c.retired_at.is_(None))
     done = connection.execute(update(line_items).where(ours).values(retired_at=now, retired_because=because)).rowcount
@@ -233,80 +261,33 @@ def retire(connection: Connection, column: Row[Any], because: Reason, now: datet
     )
     connection.execute(update(scores).where(its).values(look_at=None))
     if because != "moved":
-        # Whoever has one in hand loses it, and records nothing.
+        # A worker that holds one loses the lease, and records nothing.
         ended = {"last_answer": RETIRED + because, "lease_owner": None, "leased_until": None}
         status = case((scores.c.status == "waiting", "parked"), else_=scores.c.status)
         connection.execute(update(scores).where(its, scores.c.status != "kept").values(status=status, **ended))
     return bool(done)
 
 
-def _give(connection: Connection, programme: Programme, unit: Unit, held: list[Row[Any]], now: datetime) -> int:
-    """Give the unit the column that its launch named, and take it from whoever had it."""
+def _give(connection: Connection, programme: Programme, unit: Unit, in_use: list[Row[Any]], now: datetime) -> int:
+    """Give the unit the column that its launch named, and take it from the unit that had it."""
     meaning, url = meanings(programme, unit)[0], unit.line_item_url
     if url is None or not unit.trusts_given:
         return 0
-    here = [each for each in held if (each.registration_id, each.url) == (unit.registration_id, url)]
+    here = [each for each in in_use if (each.registration_id, each.url) == (unit.registration_id, url)]
     if any(_keeps(each, unit, meaning) for each in here):
         return 0
     for each in here:
         retire(connection, each, "meaning_changed" if each.placement_id == unit.placement_id else "taken_over", now)
-        held.remove(each)
-    for each in [each for each in held if (each.placement_id, each.meaning) == (unit.placement_id, meaning)]:
+        in_use.remove(each)
+    for each in [each for each in in_use if (each.placement_id, each.meaning) == (unit.placement_id, meaning)]:
         retire(connection, each, "moved", now)
-        held.remove(each)
+        in_use.remove(each)
     return add(connection, unit, meaning, url, "given", now)
 
 
 def _keeps(column: Row[Any], unit: Unit, meaning: Meaning) -> bool:
-    """Whether who has this column keeps it: this unit itself, a newer one whose latest launch named none (lti.md AG-1:
-    it has two by now), or one for whose module the tool made it."""
+    """Whether the unit that has this column keeps it: it is this unit itself; or a newer one whose latest launch named
+    no column (lti.md AG-1: it has two by now); or the tool found or made the column for it."""
     if column.placement_id == unit.placement_id:
         return bool(column.meaning == meaning)
     return bool(column.placement_id > unit.placement_id or column.origin != "given")
-
-
-def _owners(connection: Connection, module_id: str | None) -> list[Unit]:
-    """The units to which the named columns belong: of all that may write to one the newest."""
-    of_module = placements.alias()
-    same = and_(
-        of_module.c.registration_id == placements.c.registration_id,
-        of_module.c.line_item_url == placements.c.line_item_url,
-        of_module.c.module_id == module_id,
-    )
-    concerned = [] if module_id is None else [select(of_module.c.id).where(same).exists()]
-    named = units(connection, placements.c.line_item_url.is_not(None), *concerned)
-    newest = {(unit.registration_id, unit.line_item_url): unit for unit in named if SCORE_SCOPE in unit.scopes}
-    return list(newest.values())
-
-
-def _held(connection: Connection, owners: Collection[Unit]) -> list[Row[Any]]:
-    """The columns in use of these units, and those in use at the addresses that they name."""
-    if not owners:
-        return []
-    ours = or_(
-        line_items.c.placement_id.in_([unit.placement_id for unit in owners]),
-        line_items.c.url.in_([unit.line_item_url for unit in owners]),
-    )
-    return list(connection.execute(select(line_items).where(line_items.c.retired_at.is_(None), ours)))
-
-
-def _unit(row: Row[Any]) -> Unit:
-    return Unit(
-        placement_id=row.id,
-        registration_id=row.registration_id,
-        profile=PROFILES[row.profile],
-        module_id=row.module_id,
-        resource_link_id=row.resource_link_id,
-        score=row.score_meaning,
-        line_item_url=row.line_item_url,
-        line_items_url=row.line_items_url,
-        scopes=tuple(row.ags_scopes),
-    )
-
-
-def _programme(connection: Connection) -> Programme | None:
-    """The programme in force, None before the first."""
-    try:
-        return versions.current(connection).programme
-    except NotFound:
-        return None

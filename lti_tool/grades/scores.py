@@ -1,16 +1,12 @@
-"""The score ledger: what each platform should hold of each person. Desired is not delivered; `delivery` closes the gap.
+"""The score ledger: what each platform should hold of each person. `delivery` brings platforms in line with it.
 
-A person's scores of one module go to every column of it, in every course they are enrolled in (`line_items`).
-A score rests on attendance alone: an equivalency or an imported completion gives no grade (gates.md A3.7, A10.8). Only
+A person's scores of one module go to every column of it, in every course where they are enrolled (`line_items`). A
+score rests on attendance alone: an equivalency or an imported completion gives no grade (gates.md A3.7, A10.8). Only
 final values are desired, since a platform may ignore or blank anything else (lti.md AG-11).
 
-What one column should show of one person: so much of so much, and the words that explain it.
-
-What staff decide about scores: to try a refused one again, and what stands where somebody else entered a grade.
-
 A re-grade is a score whose gradebook differs from what was delivered (`seen` "differs"). It is undecided while the
-score is delivered, or parked with a newer value; "waiting" means that staff chose to send ours, "kept" that theirs
-stands until somebody decides anew.
+score is delivered, or parked with a newer value. "waiting" means that staff chose to send ours, "kept" that they let
+the platform's grade stand until they decide otherwise.
 """
 
 from collections.abc import Collection, Sequence
@@ -24,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 from lti_tool import audit
 from lti_tool.credit import awards
 from lti_tool.credit.checklist import body_name
-from lti_tool.credit.settled_attendance import FINAL, hold
+from lti_tool.credit.settled_attendance import FINAL, lock_trainees
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.grades import line_items
@@ -44,37 +40,7 @@ from lti_tool.tables.scores import scores
 
 # The full score says "completed"; minutes alone, however many, stay below it.
 MOST_HUNDREDTHS = 9_999
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What one line item should show of one person: `given` of `maximum`, and the comment that explains it."""
-
-    meaning: str
-    given: float
-    maximum: float
-    comment: str
-
-
-def score_of(programme: Programme, best: Any, awarded: Sequence[Row[Any]], place: Any) -> Score:
-    """The score for one column (`place.meaning`), from somebody's best attendance and awards of the module."""
-    comment = _comment(programme, best, awarded)
-    if place.meaning == "ce":
-        credits = sum((row.credits for row in awarded[:1]), Decimal(0))
-        maximum = whole_maximum(credits) if credits else (place.desired_maximum or 1)
-        return Score("ce", float(maximum) if credits else 0.0, float(maximum), comment)
-    hundredths = 10_000 * best.seconds_present // max(best.seconds_instructional, 1)
-    return Score("completion", 100.0 if best.in_full else min(hundredths, MOST_HUNDREDTHS) / 100, 100.0, comment)
-
-
-def _comment(programme: Programme, best: Any, awarded: Sequence[Row[Any]]) -> str:
-    """The minutes and the CE result; no health word and no reason ever stands in a gradebook."""
-    minutes = f"{best.seconds_present // 60} of {best.seconds_instructional // 60} instructional minutes."
-    earned = [f"{row.credits} credits ({body_name(programme.bodies.get(row.body_id), row.body_id)})" for row in awarded]
-    return f"{minutes} CE: {', '.join(earned) or 'none awarded'}."
-
-
-# A column that a score has not been to yet: nothing is known of what it holds.
+# A column that a score has not been sent to yet: nothing is known of what it holds.
 ELSEWHERE = {
     "delivered_version": 0,
     "delivered_given": None,
@@ -87,28 +53,92 @@ ELSEWHERE = {
     "seen_given": None,
     "seen_at": None,
     "look_at": None,
-    # Whoever has it in hand loses it: what becomes of that says nothing about the new column.
+    # A worker that holds it loses the lease: its result says nothing about the new column.
     "lease_owner": None,
     "leased_until": None,
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one line item should show of one person: `given` of `maximum`, and the comment that explains it."""
+
+    given: float
+    maximum: float
+    comment: str
+
+
+def score_of(programme: Programme, best: Row[Any], awarded: Sequence[Row[Any]], place: Row[Any]) -> Score:
+    """The score for one column (`place.meaning`), from a person's best attendance and awards of the module. The comment
+    says the minutes and the CE result; a gradebook never gets a health word or a reason."""
+    earned = [f"{row.credits} credits ({body_name(programme.bodies.get(row.body_id), row.body_id)})" for row in awarded]
+    minutes = f"{best.seconds_present // 60} of {best.seconds_instructional // 60} instructional minutes."
+    comment = f"{minutes} CE: {', '.join(earned) or 'none awarded'}."
+    if place.meaning == "ce":
+        credits = awarded[0].credits if awarded else Decimal(0)
+        maximum = whole_maximum(credits) if credits else (place.desired_maximum or 1)
+        return Score(float(maximum) if credits else 0.0, float(maximum), comment)
+    hundredths = 10_000 * best.seconds_present // max(best.seconds_instructional, 1)
+    return Score(100.0 if best.in_full else min(hundredths, MOST_HUNDREDTHS) / 100, 100.0, comment)
+
+
 def desire(connection: Connection, trainee_ids: Collection[int], module_id: str, now: datetime) -> int:
-    """Bring the desired scores of these people for one module up to date, in every course they are enrolled in.
+    """Bring the desired scores of these people for one module up to date, in every course where they are enrolled.
 
     Nothing is desired before a session has ended, and no CE score before an award (ce.md G3): no score is not zero.
-    Gives the number of scores that changed.
+    Returns the number of scores that changed.
     """
-    hold(connection, trainee_ids)
+    lock_trainees(connection, trainee_ids)
     line_items.connect(connection, now, module_id)
     wanted = _wanted(connection, trainee_ids, module_id)
-    added = _insert(connection, [each for each in wanted if each[0].score_id is None], now)
-    return added + _renew(connection, [each for each in wanted if each[0].score_id is not None], now)
+    added = [
+        {
+            "placement_id": place.placement_id,
+            "trainee_id": place.trainee_id,
+            "meaning": place.meaning,
+            **_values(place, score),
+            "desired_version": 1,
+            "delivered_version": 0,
+            "seen": "unread",
+            **_due(now),
+        }
+        for place, score in wanted
+        if place.score_id is None and score.given
+    ]
+    insert = insert_ignoring(connection, scores).returning(scores.c.id)
+    changes = len(connection.execute(insert, added).all()) if added else 0
+    # In the order in which delivery locks them too.
+    for place, score in sorted((each for each in wanted if each[0].score_id), key=lambda each: each[0].score_id):
+        values = _values(place, score)
+        known = (
+            place.known_url,
+            place.known_user,
+            place.desired_given,
+            place.desired_maximum,
+            place.desired_comment,
+        )
+        if place.has_come_back or known != tuple(values.values()):
+            values |= {"desired_version": scores.c.desired_version + 1, **_next_step(place, now)}
+            connection.execute(update(scores).where(scores.c.id == place.score_id).values(values))
+            changes += 1
+    return changes
 
 
 def without_score(connection: Connection, since: datetime) -> list[tuple[str, int]]:
-    """(module id, trainee id) of people who attended a module and have come to its unit since, or whose unit has a new
-    column since, where there is no score of them yet or it went to another column."""
+    """(module id, trainee id) of people who attended a module and whose score is missing or went to another column, as
+    far as they came to its unit, or the unit got a column, since then."""
+    awarded = select(credit_awards.c.id).where(
+        credit_awards.c.trainee_id == attendances.c.trainee_id,
+        credit_awards.c.module_id == live_sessions.c.module_id,
+        credit_awards.c.state == "awarded",
+    )
+    changes = (
+        enrolments.c.last_launch_at,
+        enrolments.c.listed_at,
+        placements.c.updated_at,
+        columns.c.made_at,
+        columns.c.checked_at,
+    )
     query = (
         select(live_sessions.c.module_id, attendances.c.trainee_id)
         .select_from(attendances)
@@ -123,8 +153,9 @@ def without_score(connection: Connection, since: datetime) -> list[tuple[str, in
             line_items.usable(),
             attendances.c.seconds_present > 0,
             enrolments.c.role == "trainee",
-            _is_due_there(),
-            _is_news(since),
+            # A column of credit holds nothing before an award (ce.md G3).
+            or_(columns.c.meaning == "completion", awarded.exists()),
+            or_(*(changed_at >= since for changed_at in changes)),
             or_(scores.c.id.is_(None), scores.c.line_item_url != columns.c.url, _has_come_back()),
         )
         .distinct()
@@ -146,23 +177,22 @@ def rows(connection: Connection, *, status: str | None = None) -> Sequence[Row[A
     return connection.execute(query if status is None else query.where(scores.c.status == status)).all()
 
 
-def _wanted(connection: Connection, trainee_ids: Collection[int], module_id: str) -> list[tuple[Any, Score]]:
+def _wanted(connection: Connection, trainee_ids: Collection[int], module_id: str) -> list[tuple[Row[Any], Score]]:
     """Every column where a score of these people belongs, with that score."""
     best = _best_attendances(connection, trainee_ids, module_id)
     awarded = awards.in_force_of(connection, list(best), module_id)
-    numbers = sorted({each.programme_version for each in best.values()})
-    programmes = {number: versions.version(connection, number).programme for number in numbers}
-    wanted: list[tuple[Any, Score]] = []
-    for place in _places(connection, list(best), module_id):
-        attended = best[place.trainee_id]
-        programme = programmes[attended.programme_version]
-        wanted.append((place, score_of(programme, attended, awarded.get(place.trainee_id, []), place)))
-    return wanted
+    numbers = {each.programme_version for each in best.values()}
+    programmes = {number: versions.version(connection, number).programme for number in sorted(numbers)}
+    return [
+        (place, score_of(programmes[attended.programme_version], attended, awarded.get(place.trainee_id, []), place))
+        for place in _places(connection, list(best), module_id)
+        for attended in [best[place.trainee_id]]
+    ]
 
 
-def _best_attendances(connection: Connection, trainee_ids: Collection[int], module_id: str) -> dict[int, Any]:
-    """By person: of several sessions of a module the completed one, else the one with the most minutes. `in_full`: it
-    is completed, and a completion of the module is in force."""
+def _best_attendances(connection: Connection, trainee_ids: Collection[int], module_id: str) -> dict[int, Row[Any]]:
+    """By person: of several sessions of a module, the completed one, else the one with the most minutes. `in_full` says
+    that it is completed and that a completion of the module is in force."""
     in_force = and_(
         completions.c.trainee_id == attendances.c.trainee_id,
         completions.c.module_id == live_sessions.c.module_id,
@@ -184,44 +214,7 @@ def _best_attendances(connection: Connection, trainee_ids: Collection[int], modu
     return {row.trainee_id: row for row in connection.execute(query)}
 
 
-def _enrolled_here() -> Any:
-    context = placements.c.context_id
-    return and_(
-        enrolments.c.registration_id == placements.c.registration_id,
-        or_(enrolments.c.context_id == context, and_(context.is_(None), enrolments.c.context_id == "")),
-    )
-
-
-def _of_column() -> Any:
-    return and_(scores.c.placement_id == columns.c.placement_id, scores.c.meaning == columns.c.meaning)
-
-
-def _is_due_there() -> Any:
-    """Whether there is anything to say in this column: of credit only once some was awarded (ce.md G3)."""
-    awarded = select(credit_awards.c.id).where(
-        credit_awards.c.trainee_id == attendances.c.trainee_id,
-        credit_awards.c.module_id == live_sessions.c.module_id,
-        credit_awards.c.state == "awarded",
-    )
-    return or_(columns.c.meaning == "completion", awarded.exists())
-
-
-def _is_news(since: datetime) -> Any:
-    return or_(
-        enrolments.c.last_launch_at >= since,
-        enrolments.c.listed_at >= since,
-        placements.c.updated_at >= since,
-        columns.c.made_at >= since,
-        columns.c.checked_at >= since,
-    )
-
-
-def _has_come_back() -> Any:
-    """A column in use whose score was told that it was not: something else may have been written there meanwhile."""
-    return scores.c.last_answer.startswith(RETIRED, autoescape=True)
-
-
-def _places(connection: Connection, trainee_ids: Collection[int], module_id: str) -> Sequence[Any]:
+def _places(connection: Connection, trainee_ids: Collection[int], module_id: str) -> list[Any]:
     """The columns where scores of this module go for these people, with the ledger's row where there is one."""
     of_trainee = scores.c.trainee_id == enrolments.c.trainee_id
     # A PostgreSQL without statistics looks through the scores of everybody for each of them unless it is told whose.
@@ -260,39 +253,25 @@ def _places(connection: Connection, trainee_ids: Collection[int], module_id: str
     return [row for row in connection.execute(query) if SCORE_SCOPE in row.ags_scopes]
 
 
-def _insert(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: datetime) -> int:
-    """New rows. A zero where nothing was ever sent is no score."""
-    rows = [
-        {
-            "placement_id": place.placement_id,
-            "trainee_id": place.trainee_id,
-            "meaning": score.meaning,
-            **_values(place, score),
-            "desired_version": 1,
-            "delivered_version": 0,
-            "seen": "unread",
-            **_due(now),
-        }
-        for place, score in wanted
-        if score.given
-    ]
-    if not rows:
-        return 0
-    return len(connection.execute(insert_ignoring(connection, scores).returning(scores.c.id), rows).all())
+def _enrolled_here() -> ColumnElement[bool]:
+    context = placements.c.context_id
+    return and_(
+        enrolments.c.registration_id == placements.c.registration_id,
+        or_(enrolments.c.context_id == context, and_(context.is_(None), enrolments.c.context_id == "")),
+    )
 
 
-def _renew(connection: Connection, wanted: Sequence[tuple[Any, Score]], now: datetime) -> int:
-    """A new version of each row that says something else now, or whose column has come back, in the order in which
-    delivery holds them too."""
-    changed = [each for each in wanted if each[0].has_come_back or _known(each[0]) != tuple(_values(*each).values())]
-    for place, score in sorted(changed, key=lambda each: each[0].score_id):
-        renewed = {"desired_version": scores.c.desired_version + 1, **_values(place, score), **_next_step(place, now)}
-        connection.execute(update(scores).where(scores.c.id == place.score_id).values(renewed))
-    return len(changed)
+def _of_column() -> ColumnElement[bool]:
+    return and_(scores.c.placement_id == columns.c.placement_id, scores.c.meaning == columns.c.meaning)
 
 
-def _next_step(place: Any, now: datetime) -> dict[str, Any]:
-    """A new value is sent, but not over a grade that somebody else entered: then staff decide, or have decided."""
+def _has_come_back() -> ColumnElement[bool]:
+    """A column is in use again after its score was parked: something else may have been written there meanwhile."""
+    return scores.c.last_answer.startswith(RETIRED, autoescape=True)
+
+
+def _next_step(place: Row[Any], now: datetime) -> dict[str, Any]:
+    """A new value is sent, but not over a grade that a person entered: staff decide about that one."""
     if (place.line_item_url, place.user_id) != (place.known_url, place.known_user):
         return _due(now) | ELSEWHERE | {"last_answer": None}
     if place.status == "kept":
@@ -302,7 +281,7 @@ def _next_step(place: Any, now: datetime) -> dict[str, Any]:
     return _due(now) | ({"last_answer": None} if place.has_come_back else {})
 
 
-def _values(place: Any, score: Score) -> dict[str, Any]:
+def _values(place: Row[Any], score: Score) -> dict[str, Any]:
     return {
         "line_item_url": place.line_item_url,
         "user_id": place.user_id,
@@ -312,44 +291,40 @@ def _values(place: Any, score: Score) -> dict[str, Any]:
     }
 
 
-def _known(place: Any) -> tuple[Any, ...]:
-    return (place.known_url, place.known_user, place.desired_given, place.desired_maximum, place.desired_comment)
-
-
 def _due(now: datetime) -> dict[str, Any]:
     return {"desired_at": now, "status": "waiting", "attempts": 0, "next_attempt_at": now}
 
 
 def try_parked_again(connection: Connection, now: datetime) -> int:
-    """Put every refused score back in line; how many there were. What needs a decision, or has no column any more,
-    stays."""
-    return connection.execute(update(scores).where(_is_refused()).values(_in_line(now))).rowcount
+    """Send every refused score again; returns how many. A score that needs a decision, or whose column is not used any
+    more, stays."""
+    return connection.execute(update(scores).where(_is_refused()).values(_send_again(now))).rowcount
 
 
 def try_again(connection: Connection, score_id: int, now: datetime) -> None:
-    """Put one score back in line: a refused one, or one that the gradebook does not show.
+    """Send one score again: a refused one, or one that the gradebook does not show.
 
     Raises NotFound "score_unknown", Conflict "score_not_waiting_for_you".
     """
     _of_id(connection, score_id)
     is_missing = and_(scores.c.status == "delivered", scores.c.seen == "missing", line_items.in_use())
     ours = and_(scores.c.id == score_id, or_(_is_refused(), is_missing))
-    if not connection.execute(update(scores).where(ours).values(_in_line(now))).rowcount:
+    if not connection.execute(update(scores).where(ours).values(_send_again(now))).rowcount:
         raise Conflict(
             "score_not_waiting_for_you",
-            "This score is on its way, was taken, or needs another decision. Nothing was changed.",
+            "This score is on its way, was accepted, or needs another decision. Nothing was changed.",
             "Look at the list again.",
         )
 
 
 def send_ours(connection: Connection, score_id: int, *, actor: str, now: datetime) -> None:
-    """Overwrite what somebody else entered with what the attendance says. Raises NotFound "score_unknown", Conflict
+    """Overwrite the grade that a person entered with ours. Raises NotFound "score_unknown", Conflict
     "regrade_missing"."""
-    _decide(connection, score_id, "regrade_overruled", _in_line(now), actor=actor, now=now)
+    _decide(connection, score_id, "regrade_overruled", _send_again(now), actor=actor, now=now)
 
 
 def keep_theirs(connection: Connection, score_id: int, *, actor: str, now: datetime) -> None:
-    """Let what somebody else entered stand: the score is not sent any more until staff decide otherwise. Raises as
+    """Let the grade that a person entered stand: ours is not sent until staff decide otherwise. Raises as
     `send_ours`."""
     _decide(connection, score_id, "regrade_kept", {"status": "kept", "look_at": None}, actor=actor, now=now)
 
@@ -360,7 +335,7 @@ def _decide(
     row = _of_id(connection, score_id)
     ours = and_(scores.c.id == score_id, scores.c.seen == "differs", scores.c.status != "waiting", line_items.in_use())
     if not connection.execute(update(scores).where(ours).values(values)).rowcount:
-        raise Conflict("regrade_missing", "There is nothing to decide about this score.", "Look at the list again.")
+        raise Conflict("regrade_missing", "This score needs no decision.", "Look at the list again.")
     audit.record(
         connection,
         actor=actor,
@@ -382,12 +357,12 @@ def _is_refused() -> ColumnElement[bool]:
     return and_(scores.c.status == "parked", for_other_reasons)
 
 
-def _in_line(now: datetime) -> dict[str, Any]:
+def _send_again(now: datetime) -> dict[str, Any]:
     return {"status": "waiting", "attempts": 0, "next_attempt_at": now, "sent_version": None}
 
 
 def _of_id(connection: Connection, score_id: int) -> Row[Any]:
     row = connection.execute(select(scores).where(scores.c.id == score_id)).first()
     if row is None:
-        raise NotFound("score_unknown", "There is no such score.", "Look at the list again.")
+        raise NotFound("score_unknown", "This score does not exist.", "Look at the list again.")
     return row

@@ -1,4 +1,7 @@
-"""What stands behind a score's state, in words for staff (pure): platforms' answers, our own codes, columns."""
+"""The reason behind a score's state, in words for staff: platforms' answers, our own codes, columns.
+
+PURE.
+"""
 
 from lti_tool.lti.quirks import PROFILES
 
@@ -8,38 +11,38 @@ ANSWERS = {
     "403": "The platform does not allow this tool to write grades here. Check the unit's grade settings (AGS).",
     "404": "The place of this grade no longer exists on the platform. The unit may have been removed or copied.",
     "405": "The platform does not take scores at this address. Check the unit's grade settings (AGS).",
-    "409": "The platform says that it holds a newer score. A person should compare the two.",
+    "409": "The platform says that it holds a newer score. Compare the two scores.",
     "422": "The platform did not take this value. The person may have left the course.",
     "429": "The platform asked us to slow down. It is tried again by itself.",
 }
 
-# Where a kind of platform means something more exact.
+# Where a kind of platform gives an answer a more exact meaning.
 ANSWERS_OF = {
-    ("openedx", "400"): "Open edX did not take the score; its answer names the field that it is about.",
+    ("openedx", "400"): "Open edX did not accept the score; its answer names the field.",
     ("openedx", "403"): "Open edX does not let this unit's passport write the grade. Check that the unit is still "
     "connected with the client id that is registered here.",
-    ("openedx", "500"): "Open edX failed over this score. It also answers so for a person whom it does not know: check "
-    "that the person is still enrolled.",
+    ("openedx", "500"): "Open edX had an error with this score. It gives the same answer for a person whom it does not "
+    "know: check that the person is still enrolled.",
     ("moodle", "403"): "Moodle does not allow this tool to write grades in this course. Check the grade service in the "
     "tool's settings.",
     ("moodle", "404"): "Moodle has no such grade column any more. The activity may have been deleted.",
-    ("moodle", "409"): "Moodle holds a newer grade, often one that a teacher entered. Compare the two.",
+    ("moodle", "409"): "Moodle holds a newer grade, often one that a teacher entered. Compare the two grades.",
 }
 
 NOT_A_PARTICIPANT = (
-    "This person takes no grades in the platform's course: teachers, administrators and people who are not enrolled "
-    "are no graded participants there."
+    "This person gets no grades in the platform's course: teachers, administrators and people who are not enrolled are "
+    "no graded participants there."
 )
 
 CODES = {
-    "regraded": "Somebody changed this grade in the platform's gradebook. Nothing is sent before you decide.",
-    "column_taken_over": "The unit shows another module by now, and the one grade column belongs to that.",
-    "column_meaning_changed": "The unit's grade column means something else by now.",
+    "regraded": "A person changed this grade in the platform's gradebook. Nothing is sent before you decide.",
+    "column_taken_over": "The unit shows another module now, and the one grade column belongs to that module.",
+    "column_meaning_changed": "The unit's grade column has another meaning now.",
     "column_not_bound": "The grade column is not tied to this unit, so nothing would appear in the gradebook.",
     "column_gone": "The grade column was removed on the platform.",
-    "results_unreadable": "The platform's grades cannot be read, so nothing is sent over what may stand there. It is "
-    "tried again by itself.",
-    "score_wrong": "This score cannot be written as the platform asks for it. Tell the people who run the tool.",
+    "results_unreadable": "The platform's grades cannot be read. Nothing is sent, because a person may have entered a "
+    "grade. It is tried again by itself.",
+    "score_wrong": "This score cannot be written as the platform requires. Tell the people who run the tool.",
     "service_foreign": "The grade's address is not on the platform's own hosts. Check the platform's registration.",
     "line_item_foreign": "The grade's address is not on the platform's own hosts. Check the platform's registration.",
     "token_refused": "The platform gave no access to its grades. Often it cannot read this tool's key set, or the "
@@ -57,40 +60,41 @@ COLUMNS = {
     "column_taken_over": "Another module behind the same link writes the one grade column.",
     "line_items_refused": "The platform does not let the tool read or make grade columns here.",
     "line_items_unreadable": "The platform's list of grade columns cannot be read.",
-    "scope_refused": "The platform does not allow this tool to look after grade columns. Check its settings there.",
+    "scope_refused": "The platform does not allow this tool to manage grade columns. Check the tool's settings there.",
     "service_foreign": "The address of the grade columns is not on the platform's own hosts.",
-    "next_link_foreign": "The platform's list of grade columns goes on at another host, where nothing is sent.",
+    "next_link_foreign": "The platform's list of grade columns continues on another host, which is never asked.",
 }
 AGAIN = "It is tried again by itself."
-GAVE_UP = "It was tried for days in vain; try again once that is mended."
+GAVE_UP = "It was tried for days without success. Fix the cause, then try again."
+ACCEPTED = "The platform accepted it."
 # How the ledger notes a score that the platform has.
 TAKEN = ("accepted", "already there")
 COLUMN_UNREACHED = "The platform could not be reached for its grade columns. It is tried again by itself."
 
 
 def in_words(last_answer: str | None, profile: str = "generic", *, is_parked: bool = False) -> str:
-    """The plain reason behind the text of the ledger, which starts with the HTTP status or with one of our codes.
+    """The plain reason behind the ledger's last answer, which starts with the HTTP status or with one of our codes.
 
-    `profile` is the kind of platform that answered; `is_parked`: nothing is tried any more.
+    `profile` is the kind of platform that answered; `is_parked` says that the score is not tried again.
     """
-    words = _words(last_answer or "", profile)
+    words = _reason(last_answer, profile)
     return words.replace(AGAIN, GAVE_UP) if is_parked else words
 
 
-def _words(last_answer: str, profile: str) -> str:
+def _reason(last_answer: str | None, profile: str) -> str:
     if not last_answer:
         return "Not tried yet."
     status, _, rest = last_answer.partition(" ")
     if status in CODES:
         return CODES[status]
-    if rest in CODES:  # an error of ours about an answer: the token service's, a redirect
+    if rest in CODES:  # our code for an answer of the token service, or for a redirect
         return CODES[rest]
     if status.isdigit():
-        return "The platform took it." if rest in TAKEN else _of_status(status, profile)
-    if status[:1].isupper():  # the class of a fault of our own, where our codes are in lower case
-        return "The tool had a fault of its own. It is tried again by itself."
+        return ACCEPTED if rest in TAKEN else status_in_words(status, profile)
+    if status[:1].isupper():  # the class of an error in the tool; our codes are in lower case
+        return "The tool had an error. It is tried again by itself."
     if last_answer == "seen in the results":
-        return "The platform took it: its gradebook shows it."
+        return "The platform accepted it: its gradebook shows it."
     return "The platform could not be reached. It is tried again by itself."
 
 
@@ -100,13 +104,14 @@ def column_in_words(code: str) -> str:
 
 
 def unseen_in_words(profile: str, status: str) -> str:
-    """Why nothing is known of the gradebook of a score that was accepted; "" where it will be read."""
+    """Why the gradebook of an accepted score is unknown; "" where it will be read."""
     if status == "delivered" and not PROFILES[profile].results_show_gradebook:
         return "This platform does not let us see its gradebook."
     return ""
 
 
-def _of_status(status: str, profile: str) -> str:
+def status_in_words(status: str, profile: str) -> str:
+    """What an HTTP status means on this kind of platform."""
     if status == str(PROFILES[profile].not_a_participant_status):
         return NOT_A_PARTICIPANT
     if (profile, status) in ANSWERS_OF:
@@ -114,7 +119,7 @@ def _of_status(status: str, profile: str) -> str:
     if status in ANSWERS:
         return ANSWERS[status]
     if status < "300":
-        return "The platform took it."
+        return ACCEPTED
     if status >= "500":
-        return "The platform had a fault of its own. It is tried again by itself."
+        return "The platform had an error. It is tried again by itself."
     return "The platform refused the score."

@@ -89,7 +89,7 @@ def test_a_worker_that_starts_again_sends_nothing_twice(database, house, platfor
         assert len(post.calls) == 1
 
 
-def test_a_licence_recorded_after_the_day_is_found_by_the_sweep(database, house, platform, played, clock):
+def test_a_licence_recorded_after_the_day_is_followed(database, house, platform, played, clock):
     with responses.RequestsMock() as wire:
         post = deliveries(wire, platform)
         worker = build_worker(house)

@@ -25,8 +25,7 @@ from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.attendance.timeline import Picture, Stretch
 from lti_tool.credit import claims
-from lti_tool.credit.awards import SettledDay
-from lti_tool.credit.checklist import Checklist, body_name
+from lti_tool.credit.checklist import Checklist, SettledDay, body_name
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme

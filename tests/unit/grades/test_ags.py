@@ -48,8 +48,6 @@ def test_no_score_clears_and_zero_is_a_score():
         {"maximum": 0.0},
         {"maximum": float("inf")},
         {"user_id": ""},
-        {"activity_progress": "Done"},
-        {"grading_progress": "fullyGraded"},
     ],
 )
 def test_what_a_platform_would_choke_on_is_refused_here(wrong):

@@ -9,7 +9,8 @@ from sqlalchemy import insert, select, update
 
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 from lti_tool.grades.ags import Verdict
-from lti_tool.grades.delivery import LEASE, MOST_ATTEMPTS, MOST_TIMESTAMPS, SENDERS, Deliverer, claim_due, record
+from lti_tool.grades.delivery import MOST_ATTEMPTS, MOST_TIMESTAMPS, SENDERS, Deliverer, claim_due, record
+from lti_tool.grades.lease import LEASE
 from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS
 from lti_tool.lti.platform_api import Answer
 from lti_tool.tables.platforms import registrations
@@ -24,8 +25,9 @@ OLDER = '{"timestamp":["Score timestamp can only be updated to a later point in 
 class Gradebook:
     """A platform with Open edX's rules for timestamps, which can be told to fail."""
 
-    def __init__(self, seconds=0.0):
-        self.held, self.posts, self.trouble, self.seconds = {}, [], [], seconds
+    def __init__(self, seconds=0.0, barrier=None):
+        """`seconds`: how long a request takes; `barrier`: where requests wait for each other."""
+        self.held, self.posts, self.trouble, self.seconds, self.barrier = {}, [], [], seconds, barrier
         self._lock, self._inside, self.overlaps = threading.Lock(), set(), 0
 
     def post_score(self, registration_id, line_item_url, score):
@@ -36,6 +38,8 @@ class Gradebook:
             self.posts.append(score)
             trouble = self.trouble.pop(0) if self.trouble else None
         sleep(self.seconds)
+        if self.barrier is not None:
+            self.barrier.wait(60)
         with self._lock:
             self._inside.discard(pair)
             return self._answer(pair, score, trouble)
@@ -297,7 +301,7 @@ def test_two_units_with_one_line_item_are_sent_one_after_the_other(database, pla
     with database.write() as connection:
         record(connection, first, Verdict("delivered", "201 accepted"), clock())
     (second,) = claim_due(database, clock(), 8)
-    assert (second.id != first.id, second.timestamp > first.timestamp) == (True, True)
+    assert (second.lease.row_id != first.lease.row_id, second.timestamp > first.timestamp) == (True, True)
 
 
 def test_a_disabled_registration_is_sent_nothing(database, deliverer, gradebook, score_id):
@@ -322,18 +326,11 @@ def many(database, places, now, count):
 
 
 def test_scores_are_sent_side_by_side(database, places, now, clock):
-    """The platform answers none before as many are there as one platform gets senders."""
-    share = SENDERS // 2
-    many(database, places, now, 10 * share)
-    gradebook, together = Gradebook(), threading.Barrier(share)
-
-    class Together:
-        def post_score(self, registration_id, line_item_url, score):
-            together.wait(60)
-            return gradebook.post_score(registration_id, line_item_url, score)
-
-    Deliverer(database, Together(), clock).deliver_all()
-    assert len(gradebook.held) == 10 * share
+    """Each request waits at the platform until as many are there as one platform gets senders."""
+    many(database, places, now, 5 * (SENDERS // 2))
+    gradebook = Gradebook(barrier=threading.Barrier(SENDERS // 2))
+    Deliverer(database, gradebook, clock).deliver_all()
+    assert len(gradebook.held) == 5 * (SENDERS // 2)
 
 
 def test_two_workers_send_every_score_once_and_never_two_of_one_person_at_a_time(database, places, now, clock):

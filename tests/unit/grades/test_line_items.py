@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from lti_tool.gates.publication import publish
 from lti_tool.grades import line_item_search, line_items
-from lti_tool.grades.delivery import LEASE
+from lti_tool.grades.lease import LEASE
 from lti_tool.grades.line_item_search import LineItemSearch
 from lti_tool.tables.platforms import registrations
 from tests.conftest import DEMO_PROGRAMME
@@ -296,9 +296,9 @@ def test_who_lost_the_lease_makes_nothing(course_on, clock):
     (slow,) = line_item_search.claim(course.database, clock(), 1)
     clock.at += LEASE + timedelta(seconds=1)
     (fast,) = line_item_search.claim(course.database, clock(), 1)
-    course.search._search(slow)
+    course.search.search(slow)
     assert course.platform.items == {}
-    course.search._search(fast)
+    course.search.search(fast)
     assert len(course.platform.items) == 1
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import update
 from lti_tool.errors import Conflict
 from lti_tool.grades import reconcile
 from lti_tool.grades import scores as ledger
-from lti_tool.grades import scores as regrades
 from lti_tool.grades.delivery import Sender, claim_due
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.scores import scores
@@ -130,7 +129,7 @@ class World:
 
     def look(self):
         for each in reconcile.claim(self.course.database, self.clock(), 8):
-            self.course.reconciler._look(each)
+            self.course.reconciler.look(each)
 
     def decide(self):
         regraded = [row for row in self.rows() if row.seen == "differs" and row.status != "waiting"]
@@ -139,10 +138,10 @@ class World:
 
     def decide_on(self, row, verdict):
         if verdict == "keep":
-            self.course.write(regrades.keep_theirs, row.id, actor="staff:1")
+            self.course.write(ledger.keep_theirs, row.id, actor="staff:1")
             return
         self.overruled.add(round(row.seen_given / (row.delivered_maximum or row.desired_maximum), 6))
-        self.course.write(regrades.send_ours, row.id, actor="staff:1")
+        self.course.write(ledger.send_ours, row.id, actor="staff:1")
 
     def run(self, steps):
         happenings = (
@@ -163,7 +162,7 @@ class World:
             self.work()
             self.look()
             with self.course.database.write() as connection:
-                regrades.try_parked_again(connection, self.clock())
+                ledger.try_parked_again(connection, self.clock())
             if round_ < 8 and self.chance.random() < 0.5:
                 self.decide()
 
@@ -197,12 +196,12 @@ def test_a_model_that_ignores_teachers_would_be_noticed(course_on):
     world.attend()
     world.clock.at += timedelta(seconds=5)
     with pytest.raises(AssertionError, match="a person entered"):
-        world.sender._send(claim_due(world.course.database, world.clock(), 1)[0])
+        world.sender.send(claim_due(world.course.database, world.clock(), 1)[0])
 
 
 def test_a_decision_on_nothing_is_refused(course_on):
     world = World(course_on("generic"), 1)
     world.attend()
     with pytest.raises(Conflict) as refused:
-        world.course.write(regrades.keep_theirs, world.rows()[0].id, actor="staff:1")
+        world.course.write(ledger.keep_theirs, world.rows()[0].id, actor="staff:1")
     assert refused.value.code == "regrade_missing"

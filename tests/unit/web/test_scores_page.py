@@ -57,7 +57,7 @@ def test_accepted_and_seen_are_two_things(browse, happened, change, moodle) -> N
 def test_a_gradebook_that_nobody_lets_us_see_is_said_so(browse, happened, change) -> None:
     change(happened.whole, **DELIVERED)
     text = browse(happened.staff).open("/desk/scores").text
-    assert "Accepted The platform took it. This platform does not let us see its gradebook." in text
+    assert "Accepted The platform accepted it. This platform does not let us see its gradebook." in text
 
 
 def test_one_state_can_be_looked_at_alone(browse, happened, change, moodle) -> None:
@@ -127,7 +127,7 @@ def test_one_refused_score_is_tried_again_alone(browse, happened, change, databa
 def test_a_score_whose_column_went_to_something_else_is_not_tried_again(browse, happened, change) -> None:
     change(happened.whole, status="parked", attempts=0, last_answer="column_taken_over")
     page = browse(happened.staff).open("/desk/scores?state=refused")
-    assert "the one grade column belongs to that" in page.text
+    assert "the one grade column belongs to that module" in page.text
     assert "Try again" not in page.text.replace("Try all refused ones again", "")
 
 
@@ -161,11 +161,11 @@ def test_only_the_first_of_very_many_are_shown(browse, happened, database, now) 
     [
         ("400 []", "moodle", True, "no graded participants there"),
         ("400 token_refused", "moodle", False, "gave no access"),
-        ("400 already there", "openedx", False, "The platform took it."),
-        ("500 oops", "openedx", True, "It also answers so for a person whom it does not know"),
+        ("400 already there", "openedx", False, "The platform accepted it."),
+        ("500 oops", "openedx", True, "It gives the same answer for a person whom it does not know"),
         ("503 x", "generic", False, "It is tried again by itself."),
-        ("503 x", "generic", True, "It was tried for days in vain"),
-        ("regraded", "moodle", True, "Somebody changed this grade"),
+        ("503 x", "generic", True, "It was tried for days without success"),
+        ("regraded", "moodle", True, "A person changed this grade"),
         ("seen in the results", "moodle", False, "its gradebook shows it"),
         ("302 redirect_refused", "generic", True, "never followed"),
         ("no_answer", "generic", False, "could not be reached"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lti_tool.attendance.agenda import lay_out
 from lti_tool.attendance.evidence import WAITING_ROOM
 from lti_tool.attendance.minutes import attend
-from lti_tool.credit.checklist import ClaimCase, Licence, StaffFact, decide_claim, document_row
+from lti_tool.credit.checklist import ClaimCase, Licence, SettledDay, StaffFact, decide_claim, document_row
 from lti_tool.programme.loader import read_programme
 from lti_tool.programme.model import ScorePolicy
 from tests.conftest import DEMO_PROGRAMME
@@ -30,18 +30,20 @@ def attended(*stays):
 
 def case(*stays, **given):
     attendance = attended(*(stays or (stay(0, 480),)))
-    values = {
+    of_day = {
+        "trainee_id": 1,
+        "session_id": 1,
         "module_id": MODULE,
-        "body_id": "apa",
+        "programme_version": 1,
         "held_on": DAY,
-        "ended": True,
         "session_state": "provisional",
+        "ended": True,
+        "attendance_id": 1,
         "day": attendance.day(),
         "flags": attendance.flags,
-        "licences": (LMFT,),
-        **given,
     }
-    return ClaimCase(**values)
+    of_day |= {name: given.pop(name) for name in list(given) if name in SettledDay.__slots__}
+    return ClaimCase(SettledDay(**of_day), **{"body_id": "apa", "licences": (LMFT,), **given})
 
 
 def with_policy(body_id="apa", **changes):
