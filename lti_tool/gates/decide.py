@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, select
 
+from lti_tool.gates.checks import facts_needed
 from lti_tool.gates.conditions import conditions_of
 from lti_tool.gates.decision import Decision, walk
-from lti_tool.gates.evaluate import evaluate, facts_needed, rules_of
+from lti_tool.gates.evaluate import evaluate, rules_of
 from lti_tool.gates.facts import (
     RECORDS,
     Attestation,

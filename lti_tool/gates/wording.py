@@ -12,10 +12,10 @@ from datetime import date
 from typing import Any
 
 from lti_tool.gates import conditions
+from lti_tool.gates.checks import short_name
 from lti_tool.gates.conditions import Group, Members, Rule
 from lti_tool.gates.decision import Decision, Node, blocking
 from lti_tool.gates.evaluate import rules_of
-from lti_tool.gates.leaf_conditions import short_name
 from lti_tool.programme.model import Programme
 
 
