@@ -14,8 +14,8 @@ from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates import decide
-from lti_tool.gates.decide import Published
 from lti_tool.programme.model import Programme
+from lti_tool.programme.versions import Published
 from lti_tool.retreats.eligibility import Eligibility, eligibility, verify_offered
 from lti_tool.tables.people import trainees
 from lti_tool.tables.retreats import retreat_applications as applications

@@ -6,10 +6,11 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from lti_tool.errors import Conflict, NotFound
-from lti_tool.gates.decide import Published, ask
+from lti_tool.gates.decide import ask
 from lti_tool.gates.decision import Decision
 from lti_tool.programme.catalogue import Retreat, RetreatDate
 from lti_tool.programme.model import UNSET, Programme
+from lti_tool.programme.versions import Published
 from lti_tool.times import day_of
 
 
