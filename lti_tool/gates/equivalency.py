@@ -14,7 +14,7 @@ from lti_tool.audit import refuse_alone, refuse_own, trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates.checks import short_name
-from lti_tool.programme.model import Equivalency, Programme
+from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
 from lti_tool.tables.gates import equivalency_requests as requests
 from lti_tool.tables.people import trainees
 from lti_tool.times import day_of
@@ -62,17 +62,7 @@ def submit(
     "equivalency_provider_unknown", "equivalency_incomplete" or "equivalency_date_wrong".
     """
     people.trainee(connection, trainee_id)
-    provider = offered(programme, target).provider(provider_id)
-    if provider is None:
-        raise BadInput("equivalency_provider_unknown", "There is no such provider on the list.", "Choose one listed.")
-    if provider.decision == "not_accepted" and not as_full_review:
-        title = short_name(programme, target)
-        reason = f": {provider.reason}" if provider.reason else ""
-        raise Conflict(
-            "equivalency_not_accepted",
-            f"Training by {provider.name} is not accepted in place of {title}{reason}.",
-            f"Take {title}; its dates are listed. If you still want to ask, send the request as a full review.",
-        )
+    provider = _accepted_provider(programme, target, provider_id, as_full_review)
     if completed_on is not None and completed_on > day_of(now, programme.zone):
         raise BadInput(
             "equivalency_date_wrong",
@@ -203,6 +193,24 @@ def offered(programme: Programme, target: str) -> Equivalency:
         if each.target == target:
             return each
     raise BadInput("equivalency_target_unknown", "Training elsewhere cannot replace this.", "See the programme.")
+
+
+def _accepted_provider(
+    programme: Programme, target: str, provider_id: str, as_full_review: bool
+) -> EquivalencyProvider:
+    """The provider with this id, if its training may replace `target` or a full review is requested."""
+    provider = offered(programme, target).provider(provider_id)
+    if provider is None:
+        raise BadInput("equivalency_provider_unknown", "There is no such provider on the list.", "Choose one listed.")
+    if provider.decision == "not_accepted" and not as_full_review:
+        title = short_name(programme, target)
+        reason = f": {provider.reason}" if provider.reason else ""
+        raise Conflict(
+            "equivalency_not_accepted",
+            f"Training by {provider.name} is not accepted in place of {title}{reason}.",
+            f"Take {title}; its dates are listed. If you still want to ask, send the request as a full review.",
+        )
+    return provider
 
 
 def _text(text: str, longest: int, *, lines: bool = False) -> str:
