@@ -1,1 +1,1 @@
-"""Who may open what: rules and their evaluation (pure), the facts they rest on, and the records of staff decisions."""
+"""Who may open what: rules and their evaluation, the facts they need, and the records of staff decisions."""

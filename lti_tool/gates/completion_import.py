@@ -1,22 +1,19 @@
-"""Bulk import of past completions (gates.md A10): a preview, then a commit of the very same file.
+"""Bulk import of past completions: a preview, then a commit of the same file (gates.md A10).
 
 An import makes completions and nothing else. A person is never matched by name, a title never by likeness, and an
-existing record is never changed.
-
-Reads a CSV file of past completions and resolves its titles (gates.md A10.1, A10.4). Pure.
-
-The file comes from outside: wrong encodings, ragged rows, unknown columns, formulas and huge cells are met here.
+existing record is never changed. The file is untrusted: it may have a wrong encoding, ragged rows, unknown columns,
+formulas and huge cells.
 """
 
 import csv
 import io
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, select
 
@@ -28,22 +25,13 @@ from lti_tool.tables.gates import completions
 from lti_tool.tables.people import identities
 from lti_tool.times import day_of
 
-COLUMNS = (
-    "person_key_type",
-    "person_key",
-    "family_name",
-    "given_name",
-    "title_as_taken",
-    "catalogue",
-    "module",
-    "completed_on",
-    "date_precision",
-    "origin",
-    "evidence_ref",
-    "note",
-)
 NEEDED = ("person_key_type", "person_key", "completed_on")
+DESCRIBING = ("title_as_taken", "catalogue", "date_precision", "origin", "evidence_ref", "note")
+COLUMNS = ("person_key_type", "person_key", "family_name", "given_name", "title_as_taken", "catalogue", "module",
+           "completed_on", "date_precision", "origin", "evidence_ref", "note")  # fmt: skip
 KEY_TYPES = ("email", "platform_user", "external_id")
+# What completes a date of this precision: a month or a year counts from its first day.
+PRECISIONS = {"day": "", "month": "-01", "year": "-01-01"}
 MAX_BYTES = 5_000_000
 MAX_ROWS = 20_000
 MAX_CELL = 2_000
@@ -51,9 +39,7 @@ MAX_CELL = 2_000
 Outcome = Literal[
     "new", "same", "conflict", "unknown_module", "ambiguous_module", "unknown_person", "ambiguous_person", "invalid"
 ]
-OUTCOMES: tuple[Outcome, ...] = (
-    "new", "same", "conflict", "unknown_module", "ambiguous_module", "unknown_person", "ambiguous_person", "invalid",
-)  # fmt: skip
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 class Unfit(Exception):
@@ -67,7 +53,8 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data row: `number` is its line in the file, `cells` its trimmed values by column."""
+    """One data row: its line in the file and its trimmed cells by column. `whole` is false if cells are missing, too
+    many or unfit."""
 
     number: int
     cells: Mapping[str, str]
@@ -77,137 +64,9 @@ class Line:
         return self.cells.get(column, "")
 
 
-def digest_of(content: bytes) -> str:
-    """SHA-256 of the file, by which a commit proves that this is the file that was previewed."""
-    return sha256(content).hexdigest()
-
-
-def read_lines(content: bytes) -> list[Line]:
-    """The data rows of a file. Raises BadInput "import_unreadable", "import_columns_wrong" or "import_too_large"."""
-    if len(content) > MAX_BYTES:
-        raise _too_large()
-    try:
-        text = content.decode("utf-8-sig")
-        rows = list(_rows(text))
-    except (UnicodeDecodeError, csv.Error) as error:
-        message = "The file is not a CSV file in UTF-8."
-        raise BadInput("import_unreadable", message, "Save it as CSV, encoding UTF-8.") from error
-    if not rows:
-        raise BadInput("import_columns_wrong", "The file is empty.", f"Its first row names the columns: {_named()}.")
-    header = [name.strip() for name in rows[0][1]]
-    _check_header(header)
-    return [_line(number, cells, header) for number, cells in rows[1:]]
-
-
-def day_of_row(line: Line, today: date) -> date:
-    """The day of completion. A month or a year counts from its first day. Raises Unfit."""
-    precision = line["date_precision"] or "day"
-    ends = {"day": "", "month": "-01", "year": "-01-01"}
-    if precision not in ends:
-        raise Unfit("invalid", "A completion needs at least the year in which it was taken.")
-    written = line["completed_on"]
-    try:
-        day = date.fromisoformat(written if len(written) == 10 else written + ends[precision])
-    except ValueError as error:
-        raise Unfit("invalid", "completed_on is not a date like 2024-07-13.") from error
-    if day > today:
-        raise Unfit("invalid", "completed_on is in the future.")
-    return day
-
-
-class Titles:
-    """The modules of a programme and of its earlier catalogue by id and by every title they have had."""
-
-    def __init__(self, programme: Programme) -> None:
-        self._programme = programme
-        self._ids: dict[str, set[str]] = {"current": set(programme.modules), "legacy": set()}
-        self._titles: dict[str, defaultdict[str, set[str]]] = {"current": defaultdict(set), "legacy": defaultdict(set)}
-        for module in programme.modules.values():
-            for title in (module.id, module.title, module.label, *module.also_called, module.certificate_title):
-                self._name("current", title, module.id)
-        for earlier in programme.earlier_modules:
-            if earlier.now not in programme.retreats:
-                self._ids["legacy"].add(earlier.earlier)
-                self._name("legacy", earlier.earlier, earlier.earlier)
-                self._name("legacy", earlier.earlier_title, earlier.earlier)
-
-    def module_of(self, line: Line) -> str:
-        """The module that a row means: its id where one is written, and the title must not contradict it. No guessing.
-
-        Raises Unfit "unknown_module" or "ambiguous_module".
-        """
-        catalogue = line["catalogue"] or "current"
-        if catalogue not in self._ids:
-            raise Unfit("invalid", "catalogue is neither current nor legacy.")
-        titled = self._titles[catalogue].get(normal(line["title_as_taken"]), set())
-        written = line["module"]
-        if written and written not in self._ids[catalogue]:
-            raise Unfit("unknown_module", "This catalogue has no module of this id.")
-        if written and titled and written not in titled:
-            raise Unfit("ambiguous_module", "The id and the title name different modules.")
-        if not written and not titled:
-            raise Unfit("unknown_module", "This catalogue has no module of this title.")
-        if not written and len(titled) > 1:
-            raise Unfit("ambiguous_module", "Several modules have this title; write the id.")
-        return written or next(iter(titled))
-
-    def _name(self, catalogue: str, title: str | None, module: str) -> None:
-        if title:
-            self._titles[catalogue][normal(title)].add(module)
-
-
-def normal(text: str) -> str:
-    """A title as it is compared: one Unicode form, trimmed, single spaces; nothing fuzzier (gates.md A10.4)."""
-    return " ".join(unicodedata.normalize("NFKC", text).split())
-
-
-def inert(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: for everything from such a file that is kept or shown."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in text).strip()
-    return f"'{plain}" if plain.startswith(("=", "+", "-", "@")) else plain
-
-
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Every row that holds anything, with the line on which it begins."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    before = 0
-    for count, row in enumerate(reader):
-        if count > MAX_ROWS:
-            raise _too_large()
-        if any(cell.strip() for cell in row):
-            yield before + 1, row
-        before = reader.line_num
-
-
-def _line(number: int, cells: list[str], header: list[str]) -> Line:
-    fits = len(cells) == len(header) and all(_is_fit(cell) for cell in cells)
-    return Line(number, {name: cell.strip() for name, cell in zip(header, cells, strict=False)}, fits)
-
-
-def _is_fit(cell: str) -> bool:
-    return len(cell) <= MAX_CELL and "\0" not in cell
-
-
-def _check_header(header: list[str]) -> None:
-    unknown = [name for name in header if name not in COLUMNS]
-    missing = [name for name in NEEDED if name not in header]
-    if unknown or missing or len(set(header)) < len(header) or not {"title_as_taken", "module"} & set(header):
-        message = "The first row does not name the columns as agreed."
-        raise BadInput("import_columns_wrong", message, f"Columns, each once: {_named()}.")
-
-
-def _named() -> str:
-    return ", ".join(COLUMNS)
-
-
-def _too_large() -> BadInput:
-    limits = f"Use at most {MAX_ROWS:,} rows and {MAX_BYTES // 1_000_000} MB per file."
-    return BadInput("import_too_large", "The file is too large.", limits)
-
-
 @dataclass(frozen=True, slots=True)
 class ImportedRow:
-    """What became of one row: exactly one outcome. `detail` says why, never quoting the file."""
+    """The one outcome of one row. `detail` says why and never quotes the file."""
 
     line: int
     outcome: Outcome
@@ -219,7 +78,7 @@ class ImportedRow:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """All rows of a file in order; `counts` has every outcome and adds up to the rows. `digest` names the file."""
+    """All rows of a file in order. `counts` has every outcome; `digest` identifies the file."""
 
     digest: str
     committed: bool
@@ -240,10 +99,10 @@ def import_csv(
     actor: str,
     now: datetime,
 ) -> ImportReport:
-    """What a file of past completions would do, or with `commit` (the digest of the preview) does, in one transaction.
+    """Preview a file of past completions, or with `commit` (the digest of the preview) record them in one transaction.
 
-    Raises BadInput "import_unreadable", "import_columns_wrong", "import_too_large"; Conflict "import_file_differs" when
-    the file is not the one that was previewed. The same file a second time changes nothing.
+    Raises BadInput "import_unreadable", "import_columns_wrong", "import_too_large"; Conflict "import_file_differs" if
+    the file is not the one that was previewed. Importing the same file again changes nothing.
     """
     digest = digest_of(content)
     if commit is not None and commit != digest:
@@ -256,60 +115,174 @@ def import_csv(
         return ImportReport(digest, False, rows)
     written = tuple(_write(connection, row, line, digest, actor, now) for row, line in zip(rows, lines, strict=True))
     report = ImportReport(digest, True, written)
-    subject = f"import:{digest[:12]}"
     counts: dict[str, Any] = dict(report.counts)
-    audit.record(connection, actor=actor, act="completions_imported", subject=subject, at=now, **counts)
+    audit.record(connection, actor=actor, act="completions_imported", subject=f"import:{digest[:12]}", at=now, **counts)
     return report
 
 
+def digest_of(content: bytes) -> str:
+    """SHA-256 of the file. A commit proves by it that this is the file that was previewed."""
+    return sha256(content).hexdigest()
+
+
+def read_lines(content: bytes) -> list[Line]:
+    """The data rows of a file. Raises BadInput "import_unreadable", "import_columns_wrong" or "import_too_large"."""
+    columns = ", ".join(COLUMNS)
+    try:
+        rows = list(_rows(content))
+    except (UnicodeDecodeError, csv.Error) as error:
+        message = "The file is not a CSV file in UTF-8."
+        raise BadInput("import_unreadable", message, "Save it as CSV with the encoding UTF-8.") from error
+    if not rows:
+        raise BadInput("import_columns_wrong", "The file is empty.", f"Its first row names the columns: {columns}.")
+    header = [name.strip() for name in rows[0][1]]
+    names = set(header)
+    is_agreed = names.issubset(COLUMNS) and names.issuperset(NEEDED) and len(names) == len(header)
+    if not is_agreed or not {"title_as_taken", "module"} & names:
+        message = "The first row does not have the expected column names."
+        raise BadInput("import_columns_wrong", message, f"Columns, each once: {columns}.")
+    lines = []
+    for number, cells in rows[1:]:
+        whole = len(cells) == len(header) and all(len(cell) <= MAX_CELL and "\0" not in cell for cell in cells)
+        lines.append(Line(number, {name: cell.strip() for name, cell in zip(header, cells, strict=False)}, whole))
+    return lines
+
+
+def _rows(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Every row that is not blank, with the line on which it begins."""
+    too_large = BadInput(
+        "import_too_large",
+        "The file is too large.",
+        f"Use at most {MAX_ROWS:,} rows and {MAX_BYTES // 1_000_000} MB per file.",
+    )
+    if len(content) > MAX_BYTES:
+        raise too_large
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    before = 0
+    for count, row in enumerate(reader):
+        if count > MAX_ROWS:
+            raise too_large
+        if any(cell.strip() for cell in row):
+            yield before + 1, row
+        before = reader.line_num
+
+
+def completion_day(line: Line, today: date) -> date:
+    """The day of completion. Raises Unfit."""
+    precision, written = line["date_precision"] or "day", line["completed_on"]
+    if precision not in PRECISIONS:
+        raise Unfit("invalid", "A completion needs at least the year in which it was taken.")
+    try:
+        day = date.fromisoformat(written if len(written) == 10 else written + PRECISIONS[precision])
+    except ValueError as error:
+        raise Unfit("invalid", "completed_on is not a date like 2024-07-13.") from error
+    if day > today:
+        raise Unfit("invalid", "completed_on is in the future.")
+    return day
+
+
+class Titles:
+    """The modules of a programme and of its earlier catalogue, by id and by every title they have had."""
+
+    def __init__(self, programme: Programme) -> None:
+        self._ids: dict[str, set[str]] = {"current": set(programme.modules), "legacy": set()}
+        self._titles: dict[str, defaultdict[str, set[str]]] = {"current": defaultdict(set), "legacy": defaultdict(set)}
+        for module in programme.modules.values():
+            self._add("current", module.id, module.title, module.label, *module.also_called, module.certificate_title)
+        for earlier in programme.earlier_modules:
+            if earlier.now not in programme.retreats:
+                self._ids["legacy"].add(earlier.earlier)
+                self._add("legacy", earlier.earlier, earlier.earlier_title)
+
+    def _add(self, catalogue: str, module: str, *titles: str | None) -> None:
+        for title in filter(None, (module, *titles)):
+            self._titles[catalogue][normal(title)].add(module)
+
+    def module_of(self, line: Line) -> str:
+        """The module of a row: its id if one is written, and the title must not contradict it. Nothing is guessed.
+
+        Raises Unfit "unknown_module", "ambiguous_module" or "invalid".
+        """
+        catalogue = line["catalogue"] or "current"
+        if catalogue not in self._ids:
+            raise Unfit("invalid", "catalogue is neither current nor legacy.")
+        titled = self._titles[catalogue].get(normal(line["title_as_taken"]), set())
+        written = line["module"]
+        if written and written not in self._ids[catalogue]:
+            raise Unfit("unknown_module", "This catalogue has no module with this id.")
+        if written and titled and written not in titled:
+            raise Unfit("ambiguous_module", "The id and the title belong to different modules.")
+        if not written and not titled:
+            raise Unfit("unknown_module", "This catalogue has no module with this title.")
+        if not written and len(titled) > 1:
+            raise Unfit("ambiguous_module", "Several modules have this title. Write the id.")
+        return written or next(iter(titled))
+
+
+def normal(text: str) -> str:
+    """A title as it is compared: one Unicode form, trimmed, single spaces; nothing fuzzier (gates.md A10.4)."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def inert(text: str) -> str:
+    """The text in a form that no spreadsheet takes for a formula, for everything from such a file that is kept or
+    shown."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    return f"'{plain}" if plain.startswith(("=", "+", "-", "@")) else plain
+
+
 class _Import:
-    """One pass over a file: what is recorded already, and what earlier rows of the file would record."""
+    """One pass over a file: the people looked up, and the completions that earlier rows would make."""
 
     def __init__(self, connection: Connection, programme: Programme, today: date) -> None:
         self._connection = connection
         self._titles = Titles(programme)
         self._today = today
         self._people: dict[tuple[str, str], list[int]] = {}
-        self._taken: dict[tuple[int, str], date] = {}
+        self._planned: dict[tuple[int, str], date] = {}
 
     def judge(self, line: Line) -> ImportedRow:
         try:
-            return self._fit(line)
+            if not line.whole:
+                raise Unfit("invalid", "The row has too few or too many cells, or one that is too long.")
+            completed_on = completion_day(line, self._today)
+            module = self._titles.module_of(line)
+            trainee_id = self.trainee_of(line)
         except Unfit as unfit:
             return ImportedRow(line.number, unfit.outcome, unfit.detail)
-
-    def _fit(self, line: Line) -> ImportedRow:
-        if not line.whole:
-            raise Unfit("invalid", "The row has too few or too many cells, or one that is too long.")
-        completed_on = day_of_row(line, self._today)
-        module = self._titles.module_of(line)
-        trainee_id = self._person(line)
-        outcome, detail = self._beside_existing(trainee_id, module, completed_on)
+        outcome, detail = self.compare(trainee_id, module, completed_on)
         return ImportedRow(line.number, outcome, detail, trainee_id, module, completed_on)
 
-    def _person(self, line: Line) -> int:
+    def trainee_of(self, line: Line) -> int:
+        """The trainee with this key. Keys of other systems are known only as a platform's user id. Raises Unfit."""
         kind, key = line["person_key_type"], line["person_key"]
         if kind not in KEY_TYPES or not key:
             raise Unfit("invalid", f"person_key_type is one of {', '.join(KEY_TYPES)}, and person_key is not empty.")
+        found = self._people.get((kind, key), [])
         if (kind, key) not in self._people:
-            self._people[kind, key] = _with_key(self._connection, kind, key)
-        found = self._people[kind, key]
+            if kind == "email":
+                found = people.with_email(self._connection, key)
+            elif kind == "platform_user":
+                wanted = select(identities.c.trainee_id).where(identities.c.sub == key).distinct()
+                found = list(self._connection.scalars(wanted))
+            self._people[kind, key] = found
         if not found:
-            raise Unfit("unknown_person", "Nobody with this key has launched yet; import again once they have.")
+            raise Unfit("unknown_person", "No trainee with this key has launched yet. Import the row again afterwards.")
         if len(found) > 1:
             raise Unfit("ambiguous_person", "Several people have this key.")
         return found[0]
 
-    def _beside_existing(self, trainee_id: int, module: str, completed_on: date) -> tuple[Outcome, str]:
-        planned = self._taken.get((trainee_id, module))
+    def compare(self, trainee_id: int, module: str, completed_on: date) -> tuple[Outcome, str]:
+        """What this completion is beside earlier rows of the file and the records."""
+        planned = self._planned.get((trainee_id, module))
         if planned is not None:
             return _compared(planned, completed_on, "an earlier row of this file")
-        for recorded_on, ended in _recorded(self._connection, trainee_id, module):
-            if not ended:
+        for recorded_on, is_ended in _recorded(self._connection, trainee_id, module):
+            if not is_ended:
                 return _compared(recorded_on, completed_on, "the record")
             if recorded_on == completed_on:
-                return "conflict", "Staff took this completion back."
-        self._taken[trainee_id, module] = completed_on
+                return "conflict", "Staff ended this completion."
+        self._planned[trainee_id, module] = completed_on
         return "new", ""
 
 
@@ -317,40 +290,25 @@ def _compared(existing: date, completed_on: date, what: str) -> tuple[Outcome, s
     return ("same", "") if existing == completed_on else ("conflict", f"The date differs from {what}.")
 
 
-def _recorded(connection: Connection, trainee_id: int, module: str) -> Iterable[tuple[date, bool]]:
-    """The dates of this person's completions of the module and whether each was ended; the one in force first."""
+def _recorded(connection: Connection, trainee_id: int, module: str) -> list[tuple[date, bool]]:
+    """The dates of this trainee's completions of the module and whether each was ended; the one in force first."""
     theirs = (completions.c.trainee_id == trainee_id) & (completions.c.module_id == module)
     rows = connection.execute(select(completions.c.completed_on, completions.c.ended_at).where(theirs))
     return sorted(((day, ended_at is not None) for day, ended_at in rows), key=lambda each: each[1])
 
 
-def _with_key(connection: Connection, kind: str, key: str) -> list[int]:
-    """The trainees whom a key names. Keys of other systems are known only through a platform's user id."""
-    if kind == "email":
-        return people.with_email(connection, key)
-    if kind == "platform_user":
-        wanted = select(identities.c.trainee_id).where(identities.c.sub == key).distinct()
-        return list(connection.scalars(wanted.order_by(identities.c.trainee_id)))
-    return []
-
-
 def _write(connection: Connection, row: ImportedRow, line: Line, digest: str, actor: str, now: datetime) -> ImportedRow:
+    """Record a new completion with its source: the file, the line, and how the row describes it."""
     if row.outcome != "new" or row.trainee_id is None or row.module is None or row.completed_on is None:
         return row
-    evidence = _evidence(line, digest)
+    described = [f"{name}: {inert(line[name])}" for name in DESCRIBING if line[name]]
+    evidence = "; ".join([f"import {digest[:12]} line {line.number}", *described])
     made = complete(
         connection, row.trainee_id, row.module, row.completed_on, "imported", evidence=evidence, actor=actor, now=now
     )
     if made is not None:
         return row
-    # Somebody recorded it since this transaction looked: the row is told as a second look sees it.
-    recorded_on, _ended = next(iter(_recorded(connection, row.trainee_id, row.module)))
+    # Another transaction recorded it since this one compared: compare again.
+    recorded_on, _is_ended = _recorded(connection, row.trainee_id, row.module)[0]
     outcome, detail = _compared(recorded_on, row.completed_on, "the record")
     return replace(row, outcome=outcome, detail=detail)
-
-
-def _evidence(line: Line, digest: str) -> str:
-    """Where a completion comes from: the file, the line, and what the row said of itself."""
-    named = ("title_as_taken", "catalogue", "date_precision", "origin", "evidence_ref", "note")
-    said = [f"{name}: {inert(line[name])}" for name in named if line[name]]
-    return "; ".join([f"import {digest[:12]} line {line.number}", *said])

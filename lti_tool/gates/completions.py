@@ -1,6 +1,6 @@
-"""Completions: records that a module was taken. Ended with a reason, never deleted, one in force per module.
+"""Completions: records that a trainee took a module (gates.md A8.4).
 
-See gates.md A8.4.
+One is in force per trainee and module. A completion is ended with a reason, never deleted.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,7 +16,7 @@ from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainees
 
-# Where a completion comes from that nobody attended here.
+# Where a completion without attendance in a live session comes from.
 Origin = Literal["imported", "staff"]
 
 
@@ -31,8 +31,8 @@ def complete(
     actor: str,
     now: datetime,
 ) -> int | None:
-    """Record on somebody's word that a module was taken; its id, or None when a completion of that module is in force
-    already. It never changes an existing record."""
+    """Record that a trainee took a module; returns the completion's id, or None if one is in force already. Never
+    changes an existing record."""
     source = {"origin": origin, "live_session_id": None, "evidence": evidence, "recorded_by": actor}
     return _record(connection, [trainee_id], module_id, completed_on, source, now).get(trainee_id)
 
@@ -46,7 +46,7 @@ def complete_by_attendance(
     live_session_id: int,
     now: datetime,
 ) -> None:
-    """Record that several people took a module in one live session. Whoever has a completion in force keeps that."""
+    """Record that several trainees took a module in one live session. A completion in force is kept."""
     source = {"origin": "attendance", "live_session_id": live_session_id, "evidence": None, "recorded_by": "system"}
     _record(connection, trainee_ids, module_id, held_on, source, now)
 
@@ -60,7 +60,7 @@ def end_completion(
     confirmed_by: str | None = None,
     now: datetime,
 ) -> None:
-    """Take a completion out of force. Staff need a second person who confirms; attendance and credit are not touched.
+    """End a completion. Staff need a second person who confirms; attendance and credit stay as they are.
 
     Raises BadInput "reason_missing", NotFound "completion_unknown", Conflict "completion_ended",
     AccessDenied "second_person_needed" or "own_case".
@@ -74,7 +74,7 @@ def end_completion(
         refuse_alone(actor, confirmed_by, row.trainee_id)
     in_force = update(completions).where(completions.c.id == completion_id, completions.c.ended_at.is_(None))
     if not connection.execute(in_force.values(ended_at=now, ended_reason=reason.strip())).rowcount:
-        raise Conflict("completion_ended", "This completion was ended before.")
+        raise Conflict("completion_ended", "This completion has already been ended.")
     audit.record(
         connection,
         actor=actor,
@@ -87,13 +87,13 @@ def end_completion(
 
 
 def of_trainee(connection: Connection, trainee_id: int, *, ended: bool = False) -> list[Row[Any]]:
-    """The completions of one person in the order they were recorded; those no longer in force only on request."""
+    """The completions of one trainee in the order they were recorded; ended ones only if `ended` is true."""
     wanted = select(completions).where(completions.c.trainee_id == trainee_id).order_by(completions.c.id)
     return list(connection.execute(wanted if ended else wanted.where(completions.c.ended_at.is_(None))))
 
 
 def in_force(connection: Connection, module_id: str | None = None) -> list[Row[Any]]:
-    """Everybody's completions in force, of one module or of all, with the trainee's name and address."""
+    """The completions in force, of one module or of all, with the trainee's name and address."""
     wanted = (
         select(completions, trainees.c.name, trainees.c.email)
         .join(trainees, trainees.c.id == completions.c.trainee_id)
@@ -111,7 +111,7 @@ def _record(
     source: Mapping[str, Any],
     now: datetime,
 ) -> dict[int, int]:
-    """The ids of the completions recorded, by trainee: the unique index leaves out whoever has one in force."""
+    """The ids of the completions recorded, by trainee. The unique index leaves out trainees who have one in force."""
     if not trainee_ids:
         return {}
     same = {"module_id": module_id, "completed_on": completed_on, **source, "recorded_at": now}

@@ -1,8 +1,7 @@
-"""The nodes of a rule tree (gates.md A1) as immutable values: four operators and eleven conditions, a closed list.
+"""Rules as immutable values, and the reader of their grammar (gates.md A1). PURE.
 
-Every node knows the path it was read from. A `Members` names its values itself or names a set of the programme.
-
-Reads a rule tree of plain mappings and lists into `conditions` (gates.md A1.1, A1.2), naming every fault's path.
+Four operators and eleven conditions, a closed list. Every node keeps the path it was read from; `parse_rule` reports
+every problem with its path.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ GroupOp = Literal["all", "any", "at_least", "not"]
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Some ids or codes: either those listed in `names`, or those of the programme's set called `set_name`."""
+    """Some ids or codes: those listed in `names`, or those of the programme's set `set_name`."""
 
     set_name: str | None = None
     names: tuple[str, ...] = ()
@@ -27,7 +26,7 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`all`, `any` and `at_least` are open when `n` of the children are; `not` has one child and turns it round."""
+    """`all`, `any` and `at_least` are open if `n` of the children are; `not` negates its one child."""
 
     op: GroupOp
     n: int
@@ -37,7 +36,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A completion record of `module` in force. `accept_aliases` lets a confirmed legacy module stand for it."""
+    """A completion of `module` in force. With `accept_aliases`, a confirmed legacy module counts as well."""
 
     name: ClassVar[str] = "completed"
     module: str
@@ -47,7 +46,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class CompletedAny:
-    """Completions of at least `n` different modules of `members`, those in `excluding` not counted."""
+    """Completions of at least `n` different modules of `members`, without those in `excluding`."""
 
     name: ClassVar[str] = "completed_any"
     members: Members
@@ -58,7 +57,7 @@ class CompletedAny:
 
 @dataclass(frozen=True, slots=True)
 class EquivalencyOf:
-    """An approved request in date that training elsewhere stands for the module `target`."""
+    """An approval in date of training elsewhere in place of the module `target`."""
 
     name: ClassVar[str] = "equivalency"
     target: str
@@ -67,7 +66,7 @@ class EquivalencyOf:
 
 @dataclass(frozen=True, slots=True)
 class AttendedRetreat:
-    """A roster entry `attended` of `retreat`; registration, payment and confirmation are none."""
+    """A roster entry `attended` for `retreat`. Registration, payment and confirmation do not count."""
 
     name: ClassVar[str] = "attended_retreat"
     retreat: str
@@ -76,7 +75,7 @@ class AttendedRetreat:
 
 @dataclass(frozen=True, slots=True)
 class RetreatEquivalencyOf:
-    """An approved request in date that a retreat elsewhere stands for the retreat `target`."""
+    """An approval in date of a retreat elsewhere in place of the retreat `target`."""
 
     name: ClassVar[str] = "retreat_equivalency"
     target: str
@@ -85,10 +84,8 @@ class RetreatEquivalencyOf:
 
 @dataclass(frozen=True, slots=True)
 class LicenceActive:
-    """A licence of a listed type with issued <= day <= expiry.
-
-    `at` says which day: "now", "live_session" and "offering_start" (the first day of the offering), or a fixed date.
-    No `jurisdictions` means any. `verified` asks for a licence that staff have checked.
+    """A licence of a listed type that is valid on the day `at`: "now", the first day of the "live_session" or offering
+    ("offering_start"), or a fixed date. No `jurisdictions` means any. `verified` requires that staff have checked it.
     """
 
     name: ClassVar[str] = "licence_active"
@@ -110,8 +107,8 @@ class ProfessionIn:
 
 @dataclass(frozen=True, slots=True)
 class DateWindow:
-    """The moment of asking is not before `opens` and not after `closes`; wall times of `zone`, a bare date is the
-    whole day. No zone means the programme's."""
+    """Now is between `opens` and `closes`: wall times in `zone` (default: the programme's zone); a date is the whole
+    day."""
 
     name: ClassVar[str] = "date_window"
     opens: date | datetime | None = None
@@ -122,7 +119,7 @@ class DateWindow:
 
 @dataclass(frozen=True, slots=True)
 class HealthClearance:
-    """Every one of `steps` is cleared, with or without conditions, and in date, for `offering`."""
+    """Each of `steps` is cleared for `offering`, with or without conditions, and in date."""
 
     name: ClassVar[str] = "health_clearance"
     offering: str
@@ -132,7 +129,7 @@ class HealthClearance:
 
 @dataclass(frozen=True, slots=True)
 class AttestationOf:
-    """The statement for this version of the list was accepted."""
+    """The trainee made the statement for this version of the list."""
 
     name: ClassVar[str] = "attestation"
     list_name: str
@@ -142,7 +139,7 @@ class AttestationOf:
 
 @dataclass(frozen=True, slots=True)
 class InvitationTo:
-    """An unused or accepted invitation to `offering` for this person."""
+    """An unused or accepted invitation to `offering`."""
 
     name: ClassVar[str] = "invitation"
     offering: str
@@ -164,9 +161,9 @@ Condition = (
 )
 Rule = Group | Condition
 
-# `not` around these is refused (gates.md A1.4): they can be pending, and not-yet-decided must never open a gate.
+# `not` around these is refused (gates.md A1.4): they can be pending, and what is not decided must never open a gate.
 CAN_BE_PENDING = (EquivalencyOf, RetreatEquivalencyOf, HealthClearance)
-# No staff exception stands in for these (gates.md A4.4).
+# No staff exception replaces these (gates.md A4.4).
 NEVER_EXCEPTED = (HealthClearance, AttestationOf)
 
 MAX_DEPTH = 8
@@ -174,7 +171,7 @@ MAX_NODES = 200
 
 
 class UnreadableRule(Exception):
-    """A rule tree outside the grammar; `problems` names every fault with its path."""
+    """A rule outside the grammar; `problems` has every problem with its path."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(f"{each.path}: {each.message}" for each in problems))
@@ -182,7 +179,7 @@ class UnreadableRule(Exception):
 
 
 class Refused(Exception):
-    """One value that a field cannot take."""
+    """A value that a field cannot have."""
 
     def __init__(self, message: str, code: str = "rule_value_wrong") -> None:
         super().__init__(message)
@@ -190,7 +187,7 @@ class Refused(Exception):
 
 
 def parse_rule(raw: Any, path: str = "rule") -> Rule:
-    """The rule that `raw` says. Raises UnreadableRule with all faults, never only the first."""
+    """The rule written as `raw`, plain mappings and lists. Raises UnreadableRule with every problem."""
     reading = _Reading([])
     rule = reading.node(raw, path, depth=1)
     if rule is None or reading.problems:
@@ -259,7 +256,7 @@ def _zone(raw: Any) -> str:
 
 @dataclass(frozen=True)
 class _Field:
-    """A field of a condition: the attribute it fills, and how its value is read."""
+    """A field of a condition: the attribute it sets, and the reader of its value."""
 
     attribute: str
     read: Callable[[Any], Any]
@@ -298,43 +295,46 @@ _GROUPS = ("all", "any", "at_least", "not")
 
 @dataclass
 class _Reading:
-    """One walk through a tree: what was refused so far, and how many nodes there were."""
+    """One walk through a rule: the problems and the number of nodes so far."""
 
     problems: list[Problem]
-    seen: int = 0
+    nodes: int = 0
 
     def refuse(self, code: str, message: str, path: str) -> None:
         self.problems.append(Problem("error", code, message, path))
 
     def node(self, raw: Any, path: str, depth: int) -> Rule | None:
-        self.seen += 1
-        if self.seen == MAX_NODES + 1:
+        self.nodes += 1
+        if self.nodes == MAX_NODES + 1:
             self.refuse("rule_too_large", f"A rule may have {MAX_NODES} nodes.", path)
         elif depth > MAX_DEPTH:
             self.refuse("rule_too_deep", f"A rule may be {MAX_DEPTH} levels deep.", path)
         elif raw == UNSET:
-            self.refuse("gate_unset", "This rule is UNSET: a named person must choose it.", path)
+            self.refuse("gate_unset", "This rule is UNSET. A named person must choose it.", path)
         elif not isinstance(raw, Mapping) or not raw:
-            self.refuse("rule_empty", "A node must be a mapping with one key; write mode none for no rule.", path)
+            self.refuse(
+                "rule_empty", "A node must be a mapping with one key. Write mode none if there is no rule.", path
+            )
         elif len(raw) > 1:
-            self.refuse("rule_many_keys", "A node has exactly one key; group several under all or any.", path)
-        elif self.seen <= MAX_NODES:
+            self.refuse("rule_many_keys", "A node has exactly one key. Group several under all or any.", path)
+        elif self.nodes <= MAX_NODES:
             ((key, body),) = raw.items()
-            return self.keyed(key, body, f"{path}.{key}", depth)
-        return None
-
-    def keyed(self, key: Any, body: Any, path: str, depth: int) -> Rule | None:
-        if key in _GROUPS:
-            return self.group(key, body, path, depth)
-        if key in _CONDITIONS:
-            return self.condition(_CONDITIONS[key], body, path)
-        self.refuse("rule_unknown", "There is no such operator or condition.", path)
+            path = f"{path}.{key}"
+            if key in _GROUPS:
+                return self.group(key, body, path, depth)
+            if key in _CONDITIONS:
+                return self.condition(_CONDITIONS[key], body, path)
+            self.refuse("rule_unknown", "There is no such operator or condition.", path)
         return None
 
     def group(self, op: GroupOp, body: Any, path: str, depth: int) -> Group | None:
         if op == "not":
             child = self.node(body, path, depth + 1)
-            return None if child is None else self.negation(child, path)
+            if child is None:
+                return None
+            if any(isinstance(each, CAN_BE_PENDING) for each in conditions_of(child)):
+                self.refuse("rule_not_refused", "not cannot negate a condition that can be pending.", path)
+            return Group("not", 1, (child,), path)
         if op == "at_least":
             return self.at_least(body, path, depth)
         children = self.children(body, path, depth)
@@ -354,11 +354,6 @@ class _Reading:
             self.refuse("rule_number_wrong", "n is larger than the number of children.", f"{path}.n")
         return Group("at_least", n, children, path)
 
-    def negation(self, child: Rule, path: str) -> Group:
-        if any(isinstance(each, CAN_BE_PENDING) for each in conditions_of(child)):
-            self.refuse("rule_not_refused", "not cannot stand around a condition that can be pending.", path)
-        return Group("not", 1, (child,), path)
-
     def children(self, body: Any, path: str, depth: int) -> tuple[Rule, ...] | None:
         if not isinstance(body, list | tuple) or not body:
             self.refuse("rule_list_empty", "This needs a list with at least one node.", path)
@@ -375,21 +370,21 @@ class _Reading:
         grammar = _GRAMMAR[kind]
         values: dict[str, Any] = {}
         for name, raw in body.items():
-            self.field(grammar.get(name), values, raw, f"{path}.{name}")
+            field = grammar.get(name)
+            if field is None:
+                self.refuse("rule_field_unknown", "This condition has no such field.", f"{path}.{name}")
+            elif field.attribute in values:
+                self.refuse("rule_fields_wrong", "Give a set or a list, not both.", f"{path}.{name}")
+            else:
+                values[field.attribute] = self.value(field.read, raw, f"{path}.{name}")
         if len(self.problems) == before:
-            self.whole(kind, grammar, values, path)
+            self.missing_fields(kind, grammar, values, path)
         return cast(Condition, kind(**values, path=path)) if len(self.problems) == before else None
 
-    def field(self, grammar: _Field | None, values: dict[str, Any], raw: Any, path: str) -> None:
-        if grammar is None:
-            self.refuse("rule_field_unknown", "This condition has no such field.", path)
-        elif grammar.attribute in values:
-            self.refuse("rule_fields_wrong", "Give a set or a list, not both.", path)
-        else:
-            values[grammar.attribute] = self.value(grammar.read, raw, path)
-
-    def whole(self, kind: type[Any], grammar: Mapping[str, _Field], values: Mapping[str, Any], path: str) -> None:
-        """Every field without a default is there; a window has at least one end."""
+    def missing_fields(
+        self, kind: type[Any], grammar: Mapping[str, _Field], values: Mapping[str, Any], path: str
+    ) -> None:
+        """Refuses a condition without a field that has no default, and a window without a start or an end."""
         for each in fields(kind):
             if each.default is MISSING and each.name not in values:
                 names = " or ".join(name for name, field in grammar.items() if field.attribute == each.name)
@@ -399,7 +394,7 @@ class _Reading:
 
     def value(self, read: Callable[[Any], Any], raw: Any, path: str) -> Any:
         if raw == UNSET:
-            self.refuse("gate_unset", "This value is UNSET: a named person must choose it.", path)
+            self.refuse("gate_unset", "This value is UNSET. A named person must choose it.", path)
             return None
         try:
             return read(raw)
@@ -409,7 +404,7 @@ class _Reading:
 
 
 def conditions_of(rule: Rule) -> list[Condition]:
-    """Every condition of the tree, in order."""
+    """Every condition of the rule, in order."""
     if isinstance(rule, Group):
         return [leaf for child in rule.children for leaf in conditions_of(child)]
     return [rule]

@@ -1,4 +1,4 @@
-"""The decision and its tree (gates.md A2): what was asked, what holds, what is missing and what to do next."""
+"""A decision and its tree: what was asked, what is met, what is missing and what to do next (gates.md A2). PURE."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,13 +13,12 @@ from lti_tool.gates.facts import Facts
 Status = Literal["satisfied", "waived", "pending", "unmet", "expired", "unknown", "error"]
 OPEN: tuple[Status, ...] = ("satisfied", "waived")
 UNSURE: tuple[Status, ...] = ("unknown", "error")
-NO_PARAMS: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What a learner can do. `to` is dates:<offering>, equivalency:<target>, retreat:<id>, catalogue or contact; the
-    page that shows it knows the address."""
+    """What a learner can do next. `to` is dates:<offering>, equivalency:<target>, retreat:<id>, catalogue or contact;
+    pages turn it into an address."""
 
     label: str
     to: str
@@ -36,7 +35,7 @@ class Node:
     status: Status
     condition: str | None = None
     reason: str | None = None
-    params: Mapping[str, Any] = field(default_factory=lambda: NO_PARAMS)
+    params: Mapping[str, Any] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     progress: tuple[int, int] | None = None
     next_step: NextStep | None = None
@@ -50,13 +49,14 @@ class Node:
         return self.status in OPEN
 
     def to_json(self) -> dict[str, Any]:
-        """The node as gates.md A2.11 writes it; the path only where the rule is broken and somebody has to find it."""
+        """The node in the form of gates.md A2.11. The path is shown only where staff need it to find a broken rule."""
         shown: dict[str, Any] = {"op": self.op} if self.op else {"condition": self.condition, **self.params}
         shown["status"] = self.status
         if self.progress is not None:
             shown["progress"] = list(self.progress)
         if self.reason is not None:
-            shown |= {"reason": self.reason, "evidence": list(self.evidence), "next": _step_json(self.next_step)}
+            step = {"label": self.next_step.label, "to": self.next_step.to} if self.next_step else None
+            shown |= {"reason": self.reason, "evidence": list(self.evidence), "next": step}
         if self.status == "error" and self.path:
             shown["path"] = self.path
         if self.op:
@@ -66,7 +66,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class UsedException:
-    """The staff exception by which a shut gate opened, and the last day on which it does."""
+    """The staff exception that opened a gate, and its last day."""
 
     id: int
     expires_on: date
@@ -79,7 +79,7 @@ class UsedException:
 class Decision:
     """Whether one trainee may open one offering at one moment, and why.
 
-    `status` is the root's even when an `exception` opened the gate; `reason` speaks for a gate without a tree
+    `status` is the root's, even if an `exception` opened the gate; `reason` explains a gate without a tree
     (gate_free, gate_unset …). The same inputs give the same `to_json` and `digest`.
     """
 
@@ -107,11 +107,11 @@ class Decision:
         return not self.open and self.status == "pending"
 
     def unmet(self) -> list[Node]:
-        """The conditions that keep the gate shut, in order; none when it is open."""
+        """The conditions that keep the gate shut, in order; none if it is open."""
         return [] if self.open or self.tree is None else list(blocking(self.tree))
 
     def covered(self) -> list[Node]:
-        """The conditions that the exception stands in for (gates.md A4.6)."""
+        """The conditions that the exception replaces (gates.md A4.6)."""
         return list(blocking(self.tree)) if self.exception and self.tree else []
 
     def to_json(self) -> dict[str, Any]:
@@ -151,14 +151,15 @@ def at_least(n: int, statuses: Sequence[Status]) -> Status:
 
 
 def negated(status: Status) -> Status:
-    """The status of `not`: met only by a child that is surely unmet (gates.md A2.5); what is unsure stays unsure."""
+    """The status of `not`: satisfied only if the child is certainly unmet; what is unsure stays unsure (gates.md
+    A2.5)."""
     if status in ("unmet", "expired"):
         return "satisfied"
     return status if status in UNSURE else "unmet"
 
 
 def blocking(node: Node) -> Iterator[Node]:
-    """The conditions below a shut node that are not open; a shut `not` blocks as a whole."""
+    """The conditions below a shut node that are not open; a shut `not` counts as one."""
     if node.is_open:
         return
     if node.condition is not None or node.op == "not":
@@ -173,7 +174,3 @@ def walk(node: Node) -> Iterator[Node]:
     yield node
     for child in node.children:
         yield from walk(child)
-
-
-def _step_json(step: NextStep | None) -> dict[str, str] | None:
-    return None if step is None else {"label": step.label, "to": step.to}

@@ -1,6 +1,6 @@
-"""Requests that training elsewhere stands for a module or retreat (gates.md A3).
+"""Requests to accept training elsewhere in place of a module or retreat (gates.md A3).
 
-An approval opens gates and nothing else: it is never attendance, completion, credit, certificate or grade (A3.7).
+An approval only opens gates: it is never attendance, completion, credit, a certificate or a grade (gates.md A3.7).
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from lti_tool import audit, people
 from lti_tool.audit import refuse_alone, refuse_own, trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.gates.leaf_conditions import short_name
+from lti_tool.gates.checks import short_name
 from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
 from lti_tool.tables.gates import equivalency_requests as requests
 from lti_tool.tables.people import trainees
@@ -21,7 +21,7 @@ from lti_tool.times import day_of
 
 State = Literal["draft", "submitted", "more_info", "approved", "declined", "withdrawn", "expired", "revoked"]
 
-# gates.md A3.3, all of it: any other pair is refused.
+# All changes of gates.md A3.3; any other is refused.
 TRANSITIONS: Mapping[State, tuple[State, ...]] = {
     "draft": ("submitted", "withdrawn"),
     "submitted": ("more_info", "approved", "declined", "withdrawn"),
@@ -32,8 +32,7 @@ TRANSITIONS: Mapping[State, tuple[State, ...]] = {
     "expired": (),
     "revoked": (),
 }
-# gates.md A3.4: cmi5's four grounds for a waiver; a decline says which of them was looked for in vain, or what else
-# is missing.
+# gates.md A3.4: cmi5's four reasons for a waiver, and our reasons to decline.
 APPROVAL_REASONS = ("equivalent_outside", "equivalent_inside", "tested_out", "administrative")
 DECLINE_REASONS = ("not_equivalent", "provider_not_accepted", "evidence_missing", "administrative")
 MAX_TITLE = 255
@@ -55,19 +54,21 @@ def submit(
     actor: str,
     now: datetime,
 ) -> int:
-    """File a request and put it into the review queue; its id.
+    """Submit a request for review; returns its id.
 
-    `provider_name` says who gave the training where the provider is a general one. A provider that the programme does
-    not accept is refused with its printed reason, Conflict "equivalency_not_accepted", unless a full review is asked
-    for; a second open request for the target with Conflict "equivalency_open". Raises BadInput
-    "equivalency_target_unknown", "equivalency_provider_unknown", "equivalency_incomplete" or "equivalency_date_wrong".
+    `provider_name` names the provider if `provider_id` is a general one. Raises Conflict "equivalency_not_accepted"
+    with the programme's reason for a provider that it does not accept, unless a full review is requested; Conflict
+    "equivalency_open" for a second open request for the target; BadInput "equivalency_target_unknown",
+    "equivalency_provider_unknown", "equivalency_incomplete" or "equivalency_date_wrong".
     """
     people.trainee(connection, trainee_id)
-    provider = _provider(programme, target, provider_id)
-    if provider.decision == "not_accepted" and not as_full_review:
-        raise _not_accepted(programme, target, provider)
+    provider = _accepted_provider(programme, target, provider_id, as_full_review)
     if completed_on is not None and completed_on > day_of(now, programme.zone):
-        raise BadInput("equivalency_date_wrong", "The training ends in the future.", "Ask once it is completed.")
+        raise BadInput(
+            "equivalency_date_wrong",
+            "The training ends in the future.",
+            "Send the request after you have completed it.",
+        )
     row = {
         "trainee_id": trainee_id,
         "target": target,
@@ -81,22 +82,24 @@ def submit(
         "created_at": now,
         "updated_at": now,
     }
-    # The unique index on open requests decides between two at once.
+    # If two are submitted at once, the unique index on open requests lets one in.
     request_id = connection.scalar(insert_ignoring(connection, requests).values(row).returning(requests.c.id))
     if request_id is None:
-        raise Conflict("equivalency_open", "There is an open request for this already.", "Wait for its decision.")
-    _note(connection, request_id, "equivalency_submitted", actor, now, target=target, provider=provider_id)
+        raise Conflict("equivalency_open", "There is already an open request for this.", "Wait for its decision.")
+    audit.record(
+        connection, actor=actor, act="equivalency_submitted", subject=f"equivalency:{request_id}", at=now,
+        target=target, provider=provider_id,
+    )  # fmt: skip
     return int(request_id)
 
 
 def ask_more(connection: Connection, request_id: int, *, question: str, actor: str, now: datetime) -> None:
-    """Put a question to the learner; the gate stays pending."""
-    text = _text(question, MAX_NOTE, lines=True)
-    _review(connection, request_id, "more_info", actor=actor, now=now, question=text)
+    """Ask the learner a question; the gate stays pending."""
+    _review(connection, request_id, "more_info", actor, now, question=_text(question, MAX_NOTE, lines=True))
 
 
 def answer(connection: Connection, request_id: int, *, text: str, actor: str, now: datetime) -> None:
-    """The learner's answer: back in the queue, at the place of the first submission."""
+    """Add the learner's answer; the request returns to its old place in the queue."""
     request = _own(connection, request_id, actor)
     note = _text(f"{request.evidence_note}\n\n{_text(text, MAX_NOTE, lines=True)}", 4 * MAX_NOTE, lines=True)
     _move(connection, request, "submitted", actor=actor, now=now, evidence_note=note)
@@ -112,11 +115,11 @@ def approve(
     actor: str,
     now: datetime,
 ) -> None:
-    """Accept: the gate opens at the next question. The reviewer is never the learner (AccessDenied "own_case")."""
+    """Accept; the gate is open from now on. Raises AccessDenied "own_case" if the reviewer is the learner."""
     if expires_on is not None and expires_on < now.date():
-        raise BadInput("equivalency_date_wrong", "The last day of the approval is past.", "Choose a later day.")
+        raise BadInput("equivalency_date_wrong", "The last day of the approval is in the past.", "Choose a later day.")
     decided = _decided(reason_code, APPROVAL_REASONS, text, actor, now)
-    _review(connection, request_id, "approved", actor=actor, now=now, expires_on=expires_on, **decided)
+    _review(connection, request_id, "approved", actor, now, expires_on=expires_on, **decided)
 
 
 def decline(
@@ -128,20 +131,20 @@ def decline(
     actor: str,
     now: datetime,
 ) -> None:
-    """Refuse, with a text that tells the learner what to do instead."""
+    """Decline, with a text that tells the learner what to do instead."""
     decided = _decided(reason_code, DECLINE_REASONS, _text(text, MAX_NOTE, lines=True), actor, now)
-    _review(connection, request_id, "declined", actor=actor, now=now, **decided)
+    _review(connection, request_id, "declined", actor, now, **decided)
 
 
 def withdraw(connection: Connection, request_id: int, *, actor: str, now: datetime) -> None:
-    """The learner takes the request back."""
+    """Withdraw a request for its learner."""
     _move(connection, _own(connection, request_id, actor), "withdrawn", actor=actor, now=now)
 
 
 def revoke(
     connection: Connection, request_id: int, *, reason: str, actor: str, confirmed_by: str, now: datetime
 ) -> None:
-    """Take an approval back, confirmed by a second person. Completions and credit are not touched."""
+    """Revoke an approval, confirmed by a second person. Completions and credit stay as they are."""
     request = load(connection, request_id)
     refuse_alone(actor, confirmed_by, request.trainee_id)
     text = _text(reason, MAX_NOTE, lines=True)
@@ -149,7 +152,8 @@ def revoke(
 
 
 def expire_due(connection: Connection, *, today: date, now: datetime) -> int:
-    """Mark the approvals whose last day is before `today`; how many. Gates need no mark: they look at the day."""
+    """Mark the approvals whose last day is before `today` as expired; returns their number. Gates check the day
+    themselves."""
     due = select(requests).where(requests.c.state == "approved", requests.c.expires_on < today)
     expired = connection.execute(due).all()
     for request in expired:
@@ -166,7 +170,7 @@ def load(connection: Connection, request_id: int) -> Row[Any]:
 
 
 def queue(connection: Connection) -> list[Row[Any]]:
-    """The requests that wait for a reviewer, first submitted first, with the trainee's name and address."""
+    """The requests to review, the first submitted first, with the trainee's name and address."""
     wanted = (
         select(requests, trainees.c.name, trainees.c.email)
         .join(trainees, trainees.c.id == requests.c.trainee_id)
@@ -177,42 +181,40 @@ def queue(connection: Connection) -> list[Row[Any]]:
 
 
 def of_trainee(connection: Connection, trainee_id: int) -> list[Row[Any]]:
-    """All requests of one person, newest first; drafts and old decisions too."""
-    return list(
-        connection.execute(select(requests).where(requests.c.trainee_id == trainee_id).order_by(requests.c.id.desc()))
-    )
+    """All requests of one trainee, newest first, drafts and decided ones included."""
+    theirs = select(requests).where(requests.c.trainee_id == trainee_id)
+    return list(connection.execute(theirs.order_by(requests.c.id.desc())))
 
 
 def offered(programme: Programme, target: str) -> Equivalency:
-    """What the programme says about training elsewhere in place of `target`.
-
-    Raises BadInput "equivalency_target_unknown".
-    """
+    """The programme's rules for training elsewhere in place of `target`. Raises BadInput
+    "equivalency_target_unknown"."""
     for each in programme.equivalencies.values():
         if each.target == target:
             return each
-    raise BadInput("equivalency_target_unknown", "Training elsewhere cannot stand for this.", "Look at the programme.")
+    raise BadInput("equivalency_target_unknown", "Training elsewhere cannot replace this.", "See the programme.")
 
 
-def _provider(programme: Programme, target: str, provider_id: str) -> EquivalencyProvider:
+def _accepted_provider(
+    programme: Programme, target: str, provider_id: str, as_full_review: bool
+) -> EquivalencyProvider:
+    """The provider with this id, if its training may replace `target` or a full review is requested."""
     provider = offered(programme, target).provider(provider_id)
     if provider is None:
         raise BadInput("equivalency_provider_unknown", "There is no such provider on the list.", "Choose one listed.")
+    if provider.decision == "not_accepted" and not as_full_review:
+        title = short_name(programme, target)
+        reason = f": {provider.reason}" if provider.reason else ""
+        raise Conflict(
+            "equivalency_not_accepted",
+            f"Training by {provider.name} is not accepted in place of {title}{reason}.",
+            f"Take {title}; its dates are listed. If you still want to ask, send the request as a full review.",
+        )
     return provider
 
 
-def _not_accepted(programme: Programme, target: str, provider: EquivalencyProvider) -> Conflict:
-    title = short_name(programme, target)
-    reason = f": {provider.reason}" if provider.reason else ""
-    return Conflict(
-        "equivalency_not_accepted",
-        f"Training by {provider.name} is not accepted in place of {title}{reason}.",
-        f"Take {title}; its dates are listed. If you still want to ask, send the request as a full review.",
-    )
-
-
 def _text(text: str, longest: int, *, lines: bool = False) -> str:
-    """A text that is there, not too long and printable; line breaks only where `lines` allows them."""
+    """The trimmed text. Raises BadInput if it is empty, too long or not printable; `lines` allows line breaks."""
     plain = text.replace("\r\n", "\n").strip()
     printable = all(letter.isprintable() or (lines and letter in "\n\t") for letter in plain)
     if not plain or len(plain) > longest or not printable:
@@ -227,14 +229,14 @@ def _decided(code: str, known: tuple[str, ...], text: str, actor: str, now: date
 
 
 def _own(connection: Connection, request_id: int, actor: str) -> Row[Any]:
-    """A request that this actor may change as its learner; another trainee's looks as if it were not there."""
+    """A request that this actor may change as its learner. Another trainee's request is NotFound."""
     request = load(connection, request_id)
     if actor.startswith("trainee:") and trainee_of(actor) != request.trainee_id:
         raise NotFound("equivalency_unknown", "There is no such request.")
     return request
 
 
-def _review(connection: Connection, request_id: int, to: State, *, actor: str, now: datetime, **values: Any) -> None:
+def _review(connection: Connection, request_id: int, to: State, actor: str, now: datetime, **values: Any) -> None:
     request = load(connection, request_id)
     refuse_own(actor, request.trainee_id)
     _move(connection, request, to, actor=actor, now=now, **values)
@@ -251,7 +253,7 @@ def _move(
     confirmed_by: str | None = None,
     **values: Any,
 ) -> None:
-    """Change the state if the table allows it and nobody else was quicker. Raises Conflict "equivalency_state"."""
+    """Change the state by a conditional UPDATE. Raises Conflict "equivalency_state" for a change not in TRANSITIONS."""
     from_states = [state for state, targets in TRANSITIONS.items() if to in targets]
     changed = connection.execute(
         update(requests)
@@ -260,21 +262,12 @@ def _move(
     )
     if not changed.rowcount:
         state = load(connection, request.id).state.replace("_", " ")
-        raise Conflict("equivalency_state", f"This request is {state}; that cannot be done now.", "Look at it again.")
+        raise Conflict(
+            "equivalency_state", f"This request is {state}; that cannot be done now.", "Check its state first."
+        )
     details = {"from": request.state, "reason_code": values.get("reason_code"), "confirmed_by": confirmed_by}
     shown = {name: value for name, value in details.items() if value is not None}
-    _note(connection, request.id, f"equivalency_{to}", actor, now, reason=reason, **shown)
-
-
-def _note(
-    connection: Connection,
-    request_id: int,
-    act: str,
-    actor: str,
-    now: datetime,
-    *,
-    reason: str | None = None,
-    **details: Any,
-) -> None:
-    subject = f"equivalency:{request_id}"
-    audit.record(connection, actor=actor, act=act, subject=subject, at=now, reason=reason, **details)
+    audit.record(
+        connection, actor=actor, act=f"equivalency_{to}", subject=f"equivalency:{request.id}", at=now, reason=reason,
+        **shown,
+    )  # fmt: skip

@@ -1,4 +1,7 @@
-"""Staff exceptions: one person, one offering, a reason and a last day (gates.md A4). Ended, never edited or deleted."""
+"""Staff exceptions: one gate open for one person until a last day, with a reason (gates.md A4).
+
+An exception is ended, never edited or deleted.
+"""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,8 +16,8 @@ from lti_tool.tables.gates import exceptions
 from lti_tool.tables.people import trainees
 from lti_tool.times import day_of
 
-SHORTEST_REASON = 10
-LASTS = timedelta(days=90)
+MIN_REASON_LETTERS = 10
+DEFAULT_DURATION = timedelta(days=90)
 
 
 def grant(
@@ -28,23 +31,23 @@ def grant(
     actor: str,
     now: datetime,
 ) -> int:
-    """Open one gate for one person until the end of `expires_on` (90 days when not given); the exception's id.
+    """Open one gate for one person until the end of `expires_on`, by default for 90 days; returns the exception's id.
 
     It never replaces screening or the statement (gates.md A4.4). Raises NotFound "offering_unknown", BadInput
-    "exception_reason_short" or "exception_date_wrong", AccessDenied "own_case": nobody grants to themselves.
+    "exception_reason_short" or "exception_date_wrong", AccessDenied "own_case" if staff grant it to themselves.
     """
     people.trainee(connection, trainee_id)
     refuse_own(actor, trainee_id)
     today = day_of(now, programme.zone)
-    last = expires_on or today + LASTS
+    last = expires_on or today + DEFAULT_DURATION
     if offering_id not in programme.modules and offering_id not in programme.retreats:
         raise NotFound("offering_unknown", "The programme has no such module or retreat.")
-    if len(reason.strip()) < SHORTEST_REASON:
+    if len(reason.strip()) < MIN_REASON_LETTERS:
         raise BadInput(
-            "exception_reason_short", f"An exception needs a reason of {SHORTEST_REASON} characters or more."
+            "exception_reason_short", f"An exception needs a reason of {MIN_REASON_LETTERS} characters or more."
         )
     if last < today:
-        raise BadInput("exception_date_wrong", "The last day of the exception is past.", "Choose a later day.")
+        raise BadInput("exception_date_wrong", "The last day of the exception is in the past.", "Choose a later day.")
     row = {
         "trainee_id": trainee_id,
         "offering_id": offering_id,
@@ -54,27 +57,29 @@ def grant(
         "expires_on": last,
     }
     granted: int = connection.execute(insert(exceptions).values(row).returning(exceptions.c.id)).scalar_one()
-    details: dict[str, Any] = {"trainee": trainee_id, "offering": offering_id, "until": last.isoformat()}
-    audit.record(connection, actor=actor, act="exception_granted", subject=f"exception:{granted}", at=now, **details)
+    audit.record(
+        connection, actor=actor, act="exception_granted", subject=f"exception:{granted}", at=now,
+        trainee=trainee_id, offering=offering_id, until=last.isoformat(),
+    )  # fmt: skip
     return granted
 
 
 def end(connection: Connection, exception_id: int, *, reason: str, actor: str, now: datetime) -> None:
-    """End an exception before its time. Raises BadInput "reason_missing", NotFound "exception_unknown",
-    Conflict "exception_ended"."""
+    """End an exception early. Raises BadInput "reason_missing", NotFound "exception_unknown", Conflict
+    "exception_ended"."""
     if not reason.strip():
         raise BadInput("reason_missing", "Ending a record needs a reason.")
     in_force = update(exceptions).where(exceptions.c.id == exception_id, exceptions.c.ended_at.is_(None))
     if not connection.execute(in_force.values(ended_at=now, ended_reason=reason.strip())).rowcount:
         if connection.scalar(select(exceptions.c.id).where(exceptions.c.id == exception_id)) is None:
             raise NotFound("exception_unknown", "There is no such exception.")
-        raise Conflict("exception_ended", "This exception was ended before.")
+        raise Conflict("exception_ended", "This exception has already been ended.")
     subject = f"exception:{exception_id}"
     audit.record(connection, actor=actor, act="exception_ended", subject=subject, at=now, reason=reason.strip())
 
 
 def active(connection: Connection, today: date) -> list[Row[Any]]:
-    """Every exception in force on this day of the programme's zone, the first to run out first, with the trainee's name
+    """The exceptions in force on this day in the programme's zone, the first to expire first, with the trainee's name
     and address."""
     wanted = (
         select(exceptions, trainees.c.name, trainees.c.email)

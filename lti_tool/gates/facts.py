@@ -1,11 +1,10 @@
-"""What is known of one person, as immutable values: the only thing besides the programme that a decision rests on.
+"""The facts about one trainee: with the programme, the only input of a decision.
 
-Every record knows when it was recorded and, where it can end, when it ended, so that facts can be taken back to any
-moment (gates.md A2.9). Instants are aware UTC; dates are wall dates of the programme's zone.
+PURE. Every record knows when it was recorded and, if it can end, when it ended, so that facts can be taken back to any
+moment (gates.md A2.9). Instants are aware UTC; dates are wall dates in the programme's zone.
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -13,6 +12,17 @@ from hashlib import sha256
 from typing import Any, Self
 
 OPEN_STATES = ("submitted", "more_info")
+MOMENTS = ("recorded_at", "ended_at", "submitted_at", "decided_at", "changed_at")
+RECORDS = (
+    "completions",
+    "equivalencies",
+    "licences",
+    "retreats",
+    "attestations",
+    "clearances",
+    "invitations",
+    "exceptions",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +37,7 @@ class _Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ending(_Recorded):
-    """A record that is in force from `recorded_at` until `ended_at`; it is ended with a reason, never deleted."""
+    """A record that is in force from `recorded_at` until `ended_at`; it is ended, never deleted."""
 
     ended_at: datetime | None = None
     ended_reason: str | None = None
@@ -51,7 +61,7 @@ class Completion(_Ending):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Licence(_Ending):
-    """`status` is what the board says: active, probation or inactive. The number is no fact that a gate needs."""
+    """`status` is what the board says: active, probation or inactive. No gate needs the licence number."""
 
     type: str
     jurisdiction: str
@@ -72,8 +82,8 @@ class RetreatRecord(_Ending):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquivalencyRequest(_Recorded):
-    """A request in the states of gates.md A3.3; `changed_at` is the latest change of state, `decided_at` the
-    reviewer's."""
+    """A request in one of the states of gates.md A3.3. `changed_at` is the latest change of state, `decided_at` the
+    reviewer's decision."""
 
     target: str
     state: str
@@ -83,7 +93,7 @@ class EquivalencyRequest(_Recorded):
     expires_on: date | None = None
 
     def as_of(self, at: datetime) -> Self | None:
-        """The state it had then: before its decision it was submitted, before its end it was approved."""
+        """With the state it had then: submitted before its decision, approved before it expired or was revoked."""
         if self.recorded_at > at:
             return None
         if self.changed_at <= at:
@@ -92,7 +102,8 @@ class EquivalencyRequest(_Recorded):
             return replace(self, state="draft", changed_at=self.recorded_at, decided_at=None, expires_on=None)
         if self.decided_at is None or self.decided_at > at:
             return replace(self, state="submitted", changed_at=self.submitted_at, decided_at=None, expires_on=None)
-        return replace(self, state=_decided_state(self.state), changed_at=self.decided_at)
+        decided = "approved" if self.state in ("expired", "revoked") else self.state
+        return replace(self, state=decided, changed_at=self.decided_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +114,7 @@ class Attestation(_Recorded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clearance(_Recorded):
-    """The status word of one screening step for one offering; nothing else of it is known here."""
+    """The status of one screening step for one offering; Gatehouse knows nothing else about screening."""
 
     offering: str
     step: str
@@ -113,7 +124,7 @@ class Clearance(_Recorded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation(_Recorded):
-    """`state` is unused, accepted or anything else (then it no longer counts)."""
+    """`state` is unused or accepted; an invitation in any other state does not count."""
 
     offering: str
     state: str
@@ -129,10 +140,8 @@ class StaffException(_Ending):
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything known of one trainee.
-
-    `unavailable` names the collections below that could not be read: conditions that need them are `unknown`.
-    """
+    """Everything known about one trainee. `unavailable` names the collections that were not loaded: a condition that
+    needs one of them is `unknown`."""
 
     trainee_id: int
     completions: tuple[Completion, ...] = ()
@@ -149,49 +158,25 @@ class Facts:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the facts in canonical form: the order in which they were loaded does not matter."""
-        records = {name: sorted(map(_plain, getattr(self, name))) for name in RECORDS}
+
+        def plain(record: Any) -> str:
+            return json.dumps([getattr(record, each.name) for each in fields(record)], default=str)
+
+        records = {name: sorted(map(plain, getattr(self, name))) for name in RECORDS}
         whole = [self.trainee_id, self.profession, sorted(self.unavailable), records]
         return sha256(json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @cached_property
     def latest_at(self) -> datetime | None:
-        """The latest moment at which anything here changed; None while nothing is recorded."""
-        moments = [moment for name in RECORDS for record in getattr(self, name) for moment in _moments(record)]
-        return max(moments, default=None)
+        """The time of the latest change in these facts; None if nothing is recorded."""
+        records = [record for name in RECORDS for record in getattr(self, name)]
+        moments = [getattr(record, name, None) for record in records for name in MOMENTS]
+        return max((moment for moment in moments if moment is not None), default=None)
 
     def as_of(self, at: datetime) -> "Facts":
-        """The facts as they were recorded by `at`. A profession carries no time and stays."""
+        """The facts that were recorded by `at`. A profession has no time and is kept."""
         if self.latest_at is None or self.latest_at <= at:
             return self
-        known: dict[str, Any] = {name: _recorded_by(getattr(self, name), at) for name in RECORDS}
-        return replace(self, **known)
-
-
-RECORDS = (
-    "completions",
-    "equivalencies",
-    "licences",
-    "retreats",
-    "attestations",
-    "clearances",
-    "invitations",
-    "exceptions",
-)
-
-
-def _decided_state(state: str) -> str:
-    return "approved" if state in ("expired", "revoked") else state
-
-
-def _recorded_by(records: Iterable[_Recorded], at: datetime) -> tuple[Any, ...]:
-    known = (record.as_of(at) for record in records)
-    return tuple(record for record in known if record is not None)
-
-
-def _moments(record: Any) -> list[datetime]:
-    names = ("recorded_at", "ended_at", "submitted_at", "decided_at", "changed_at")
-    return [moment for name in names if (moment := getattr(record, name, None)) is not None]
-
-
-def _plain(record: Any) -> str:
-    return json.dumps([getattr(record, each.name) for each in fields(record)], default=str)
+        known = {name: [record.as_of(at) for record in getattr(self, name)] for name in RECORDS}
+        changes: dict[str, Any] = {name: tuple(filter(None, records)) for name, records in known.items()}
+        return replace(self, **changes)

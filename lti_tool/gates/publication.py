@@ -1,8 +1,4 @@
-"""Publishing programme documents: checked whole, numbered from 1, never changed afterwards.
-
-A version is kept as the text it was published from. Reading one is done once per process: the parsed programme is kept
-by its digest.
-"""
+"""Publishes programme documents: checked as a whole, numbered from 1, never changed afterwards."""
 
 from datetime import datetime
 
@@ -19,13 +15,13 @@ from lti_tool.programme.versions import _newest, programme_digest
 from lti_tool.tables.programme import programme_versions
 from lti_tool.times import day_of
 
-SOURCE_NAME_LENGTH = 255
+MAX_SOURCE_NAME = 255
 
 
 def check_document(document: str | bytes, source_name: str, now: datetime | None = None) -> Checked:
-    """Everything that is wrong or doubtful in a document, the gates' rules included. Never raises.
+    """Every error and warning in a document, the rules of the gates included. Never raises.
 
-    With `now` a window that is past on that day in the programme's zone is an error too.
+    With `now`, a date window that has already closed in the programme's zone is an error too.
     """
     checked = read_programme(document, source_name)
     if checked.programme is None:
@@ -35,10 +31,11 @@ def check_document(document: str | bytes, source_name: str, now: datetime | None
 
 
 def publish(connection: Connection, document: str | bytes, source_name: str, *, actor: str, now: datetime) -> int:
-    """Publish a document and give its version's number. One that means the same as the version in force adds nothing.
+    """Publish a document; returns its version number. A document that means the same as the version in force adds none.
 
-    Raises ProgrammeError: `programme_refused` when it has errors, `programme_needs_reason` when a warning that needs a
-    reason is not acknowledged; Conflict `programme_published_meanwhile` when somebody else was faster.
+    Raises ProgrammeError `programme_refused` if it has errors, `programme_needs_reason` if a warning that needs a
+    reason is not acknowledged; Conflict `programme_published_meanwhile` if another one was published at the same
+    moment.
     """
     programme = publishable(check_document(document, source_name, now))
     digest = programme_digest(programme)
@@ -50,7 +47,7 @@ def publish(connection: Connection, document: str | bytes, source_name: str, *, 
         "version": number,
         "document": document if isinstance(document, str) else document.decode("utf-8-sig"),
         "digest": digest,
-        "source_name": source_name[-SOURCE_NAME_LENGTH:],
+        "source_name": source_name[-MAX_SOURCE_NAME:],
         "published_by": actor,
         "published_at": now,
     }
@@ -69,6 +66,6 @@ def publishable(checked: Checked) -> Programme:
         raise ProgrammeError("programme_refused", message, "See all of it with: gatehouse programme check FILE")
     open_warnings = unexplained(checked.programme, checked.problems)
     if open_warnings:
-        message = f"This needs a reason before it is published. {open_warnings[0]}"
+        message = f"This warning needs a reason before the programme can be published. {open_warnings[0]}"
         raise ProgrammeError("programme_needs_reason", message, "Give the reason under 'acknowledged' in the document.")
     return checked.programme

@@ -1,28 +1,31 @@
-"""Which gates may be published (gates.md A1.4), and when two rules are the same (A1.5). Pure.
+"""Which gates may be published (gates.md A1.4), and when two rules mean the same (gates.md A1.5).
 
-The grammar itself is read in `grammar` and what one condition names is checked in `targets`; here a whole programme is
-looked at: modes, cycles, rules that nobody can satisfy, gates that nobody stands for.
-
-Whether the targets and sets that a condition names are there, and whether anybody could meet it. Pure.
-
-See gates.md A1.4.
+PURE. `conditions` reads the grammar of one rule. Here the whole programme is checked: modes, targets and sets that
+rules name, rules that no trainee can satisfy, and gates that wait for each other.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
-from lti_tool.gates import conditions
 from lti_tool.gates.conditions import (
     AttendedRetreat,
+    AttestationOf,
     Completed,
     CompletedAny,
     Condition,
+    DateWindow,
+    EquivalencyOf,
     Group,
+    HealthClearance,
+    InvitationTo,
+    LicenceActive,
     Members,
+    ProfessionIn,
+    RetreatEquivalencyOf,
     Rule,
     UnreadableRule,
     conditions_of,
@@ -31,24 +34,121 @@ from lti_tool.gates.conditions import (
 from lti_tool.programme.model import UNSET, Gate, Programme
 from lti_tool.programme.yaml_source import Problem
 
-# The only list that a statement can be made to is the programme's contraindications.
+# The only list that a statement can be about is the programme's contraindications.
 STATEMENT_LIST = "contraindications"
 
 
-def condition_problems(
-    condition: Condition, programme: Programme, *, published: bool, today: date | None
-) -> Iterable[Problem]:
-    """What is wrong with one condition of a gate, with its path."""
-    return _CHECKS[type(condition)](condition, _Look(programme, published, today))
+def check_gates(programme: Programme, today: date | None = None) -> list[Problem]:
+    """Every error and warning about these gates, each once and in order.
+
+    With `today`, a window that has already closed is an error; without it, a document is judged the same on any day.
+    UNSET is an error for an offering that is published and a warning for one that is not.
+    """
+    found: list[Problem] = []
+    for offering in (*programme.modules, *programme.retreats):
+        if offering not in programme.gates:
+            found.append(
+                _error("gate_missing", f"{offering} has no gate. Write mode none to open it to everyone.", "gates")
+            )
+    for gate in programme.gates.values():
+        found += _gate_problems(gate, programme, today)
+    found += _cycles(programme)
+    return list(dict.fromkeys(found))
+
+
+def rule_digest(rule: Rule) -> str:
+    """SHA-256 that is the same for two rules of one meaning, whatever the order of their keys and children."""
+    return sha256(json.dumps(_canonical(rule), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _canonical(rule: Rule) -> Any:
+    if not isinstance(rule, Group):
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Members):
+                return [value.set_name, sorted(set(value.names))]
+            return sorted(set(value)) if isinstance(value, tuple) else value
+
+        return [rule.name, {each.name: plain(getattr(rule, each.name)) for each in fields(rule) if each.name != "path"}]
+    children = sorted((_canonical(child) for child in rule.children), key=lambda each: json.dumps(each, default=str))
+    if rule.op == "not":
+        return ["not", children]
+    return children[0] if len(children) == 1 else ["at_least", rule.n, children]
+
+
+def _gate_problems(gate: Gate, programme: Programme, today: date | None) -> Iterator[Problem]:
+    if gate.target not in programme.modules and gate.target not in programme.retreats:
+        yield _error("gate_target_unknown", f"There is no module or retreat {gate.target}.", gate.path)
+        return
+    published = programme.is_published(gate.target)
+    yield from _mode_problems(gate, published)
+    if not gate.refs:
+        yield _error("gate_source_missing", "A gate needs a source.", gate.path)
+    if gate.mode != UNSET and not gate.approver:
+        yield _error("gate_approver_missing", "A gate needs a named approver.", gate.path)
+    for raw, path in ((gate.rule, f"{gate.path}.rule"), (gate.recommended, f"{gate.path}.recommended")):
+        if raw is None:
+            continue
+        try:
+            rule = parse_rule(raw, path)
+        except UnreadableRule as unreadable:
+            for each in unreadable.problems:
+                yield _unset(published, each.message, each.path) if each.code == "gate_unset" else each
+            continue
+        looked_up = _Lookup(programme, published, today)
+        for condition in conditions_of(rule):
+            yield from looked_up.condition(condition)
+        if _required(rule) & _forbidden(rule):
+            message = "The rule requires a condition and its opposite, so no trainee can satisfy it."
+            yield _error("rule_contradiction", message, path)
+
+
+def _mode_problems(gate: Gate, published: bool) -> Iterator[Problem]:
+    if gate.mode == UNSET:
+        yield _unset(published, f"The gate of {gate.target} is UNSET, so it stays shut.", f"{gate.path}.mode")
+    elif gate.mode == "none" and gate.rule is not None:
+        yield _error("gate_rule_not_allowed", "A gate of mode none has no rule.", f"{gate.path}.rule")
+    elif gate.mode in ("required", "recommended") and gate.rule is None:
+        message = "A rule is missing. Write mode none if there is no rule."
+        yield _error("gate_rule_missing", message, f"{gate.path}.rule")
+    elif gate.mode == "recommended" and gate.recommended is not None:
+        message = "A gate of mode recommended has its recommendation in its rule."
+        yield _error("gate_rule_not_allowed", message, f"{gate.path}.recommended")
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """The programme as seen from one gate."""
+class _Lookup:
+    """What the conditions of one gate name, looked up in the programme."""
 
     programme: Programme
     published: bool
     today: date | None
+
+    def condition(self, rule: Condition) -> Iterator[Problem]:
+        path = rule.path
+        match rule:
+            case Completed():
+                yield from self.module(rule.module, f"{path}.module")
+            case CompletedAny():
+                yield from self.completed_any(rule)
+            case EquivalencyOf():
+                yield from self.module(rule.target, f"{path}.for")
+                yield from self.providers(rule.target, f"{path}.for")
+            case RetreatEquivalencyOf():
+                yield from self.retreat(rule.target, f"{path}.for")
+                yield from self.providers(rule.target, f"{path}.for")
+            case AttendedRetreat():
+                yield from self.retreat(rule.retreat, f"{path}.retreat")
+            case LicenceActive():
+                yield from self.members(rule.types, f"{path}.types")
+            case ProfessionIn():
+                yield from self.members(rule.members, f"{path}.set")
+            case DateWindow():
+                yield from self.window(rule)
+            case HealthClearance() | InvitationTo():
+                yield from self.offering(rule.offering, f"{path}.offering")
+            case AttestationOf():
+                yield from self.statement(rule)
 
     def module(self, module: str, path: str) -> Iterator[Problem]:
         found = self.programme.modules.get(module)
@@ -67,218 +167,68 @@ class _Look:
 
     def providers(self, target: str, path: str) -> Iterator[Problem]:
         if not any(each.target == target and each.providers for each in self.programme.equivalencies.values()):
-            message = f"No training elsewhere is listed that could stand for {target}."
+            message = f"The programme lists no training elsewhere that could replace {target}."
             yield Problem("warning", "gate_equivalency_without_providers", message, path)
 
     def members(self, members: Members, path: str) -> Iterator[Problem]:
-        """A set that is gone, UNSET or empty; a list is never empty by the grammar."""
+        """A set that is missing, UNSET or empty; the grammar allows no empty list."""
         if members.set_name is None:
             return
         if members.set_name not in self.programme.sets:
             yield _error("gate_set_missing", f"There is no set {members.set_name}.", path)
         elif self.programme.sets[members.set_name] is None:
-            severity: Any = "error" if self.published else "warning"
-            yield Problem(severity, "gate_unset", f"The set {members.set_name} is UNSET.", path)
+            yield _unset(self.published, f"The set {members.set_name} is UNSET.", path)
         elif not self.programme.sets[members.set_name]:
             yield _error("rule_unsatisfiable", f"The set {members.set_name} is empty.", path)
 
-    def values(self, members: Members) -> tuple[str, ...]:
-        return members.names or self.programme.sets.get(members.set_name or "") or ()
+    def completed_any(self, rule: CompletedAny) -> Iterator[Problem]:
+        path = f"{rule.path}.{'set' if rule.members.set_name else 'list'}"
+        yield from self.members(rule.members, path)
+        named = _named(rule.members, self.programme)
+        for module in named:
+            yield from self.module(module, path)
+        for module in rule.excluding:
+            yield from self.module(module, f"{rule.path}.except")
+        if named and len(set(named) - set(rule.excluding)) < rule.n:
+            yield _error("rule_unsatisfiable", "There are fewer modules to take than n asks for.", f"{rule.path}.n")
 
+    def window(self, rule: DateWindow) -> Iterator[Problem]:
+        first, last = (bound.date() if isinstance(bound, datetime) else bound for bound in (rule.opens, rule.closes))
+        if first and last and first > last:
+            yield _error("rule_unsatisfiable", "The window closes before it opens.", rule.path)
+        if last and self.today and last < self.today:
+            yield _error("rule_unsatisfiable", "The window has already closed.", f"{rule.path}.to")
 
-def _completed(rule: conditions.Completed, look: _Look) -> Iterator[Problem]:
-    yield from look.module(rule.module, f"{rule.path}.module")
-
-
-def _completed_any(rule: conditions.CompletedAny, look: _Look) -> Iterator[Problem]:
-    place = f"{rule.path}.{'set' if rule.members.set_name else 'list'}"
-    yield from look.members(rule.members, place)
-    values = look.values(rule.members)
-    for module in values:
-        yield from look.module(module, place)
-    for module in rule.excluding:
-        yield from look.module(module, f"{rule.path}.except")
-    if values and len(set(values) - set(rule.excluding)) < rule.n:
-        yield _error("rule_unsatisfiable", "There are fewer modules to take than n asks for.", f"{rule.path}.n")
-
-
-def _equivalency(rule: conditions.EquivalencyOf, look: _Look) -> Iterator[Problem]:
-    yield from look.module(rule.target, f"{rule.path}.for")
-    yield from look.providers(rule.target, f"{rule.path}.for")
-
-
-def _retreat_equivalency(rule: conditions.RetreatEquivalencyOf, look: _Look) -> Iterator[Problem]:
-    yield from look.retreat(rule.target, f"{rule.path}.for")
-    yield from look.providers(rule.target, f"{rule.path}.for")
-
-
-def _attended_retreat(rule: conditions.AttendedRetreat, look: _Look) -> Iterator[Problem]:
-    yield from look.retreat(rule.retreat, f"{rule.path}.retreat")
-
-
-def _licence_active(rule: conditions.LicenceActive, look: _Look) -> Iterator[Problem]:
-    yield from look.members(rule.types, f"{rule.path}.types")
-
-
-def _profession_in(rule: conditions.ProfessionIn, look: _Look) -> Iterator[Problem]:
-    yield from look.members(rule.members, f"{rule.path}.set")
-
-
-def _date_window(rule: conditions.DateWindow, look: _Look) -> Iterator[Problem]:
-    first, last = _day(rule.opens), _day(rule.closes)
-    if first and last and first > last:
-        yield _error("rule_unsatisfiable", "The window ends before it begins.", rule.path)
-    if last and look.today and last < look.today:
-        yield _error("rule_unsatisfiable", "The window is already past.", f"{rule.path}.to")
-
-
-def _health_clearance(rule: conditions.HealthClearance, look: _Look) -> Iterator[Problem]:
-    yield from look.offering(rule.offering, f"{rule.path}.offering")
-
-
-def _attestation(rule: conditions.AttestationOf, look: _Look) -> Iterator[Problem]:
-    shown = look.programme.contraindications
-    if rule.list_name != STATEMENT_LIST or shown is None:
-        yield _error("gate_target_missing", f"There is no list {rule.list_name}.", f"{rule.path}.list")
-    elif rule.version != shown.version:
-        message = f"The list is shown in version {shown.version}."
-        yield _error("gate_target_missing", message, f"{rule.path}.version")
-
-
-def _invitation(rule: conditions.InvitationTo, look: _Look) -> Iterator[Problem]:
-    yield from look.offering(rule.offering, f"{rule.path}.offering")
-
-
-def _day(bound: date | datetime | None) -> date | None:
-    return bound.date() if isinstance(bound, datetime) else bound
+    def statement(self, rule: AttestationOf) -> Iterator[Problem]:
+        shown = self.programme.contraindications
+        if rule.list_name != STATEMENT_LIST or shown is None:
+            yield _error("gate_target_missing", f"There is no list {rule.list_name}.", f"{rule.path}.list")
+        elif rule.version != shown.version:
+            message = f"The list is shown in version {shown.version}."
+            yield _error("gate_target_missing", message, f"{rule.path}.version")
 
 
 def _error(code: str, message: str, path: str) -> Problem:
     return Problem("error", code, message, path)
 
 
-_CHECKS: Mapping[type[Any], Callable[[Any, _Look], Iterable[Problem]]] = {
-    conditions.Completed: _completed,
-    conditions.CompletedAny: _completed_any,
-    conditions.EquivalencyOf: _equivalency,
-    conditions.AttendedRetreat: _attended_retreat,
-    conditions.RetreatEquivalencyOf: _retreat_equivalency,
-    conditions.LicenceActive: _licence_active,
-    conditions.ProfessionIn: _profession_in,
-    conditions.DateWindow: _date_window,
-    conditions.HealthClearance: _health_clearance,
-    conditions.AttestationOf: _attestation,
-    conditions.InvitationTo: _invitation,
-}
-
-__all__ = ["UnreadableRule", "check_gates", "parse_rule", "rule_digest"]
-
-
-def check_gates(programme: Programme, today: date | None = None) -> list[Problem]:
-    """Every reason not to publish these gates, and what is only doubtful as warnings, each once and in order.
-
-    `today` refuses windows that are already past; without it a document is judged the same on any day. What is UNSET is
-    an error for an offering that is published and a warning for one that is not.
-    """
-    found: list[Problem] = list(_missing_gates(programme))
-    for gate in programme.gates.values():
-        found += _gate_problems(gate, programme, today)
-    found += _cycles(programme)
-    return list(dict.fromkeys(found))
-
-
-def rule_digest(rule: Rule) -> str:
-    """SHA-256 that is the same for two rules of one meaning, whatever the order of their keys and children."""
-    return sha256(json.dumps(_canonical(rule), sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _canonical(rule: Rule) -> Any:
-    if not isinstance(rule, Group):
-        return [
-            rule.name,
-            {each.name: _plain(getattr(rule, each.name)) for each in fields(rule) if each.name != "path"},
-        ]
-    children = sorted((_canonical(child) for child in rule.children), key=lambda each: json.dumps(each, default=str))
-    if rule.op == "not":
-        return ["not", children]
-    return children[0] if len(children) == 1 else ["at_least", rule.n, children]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Members):
-        return [value.set_name, sorted(set(value.names))]
-    return sorted(set(value)) if isinstance(value, tuple) else value
-
-
-def _missing_gates(programme: Programme) -> Iterator[Problem]:
-    for offering in (*programme.modules, *programme.retreats):
-        if offering not in programme.gates:
-            message = f"{offering} has no gate. Write mode none if it is open to everyone."
-            yield Problem("error", "gate_missing", message, "gates")
-
-
-def _gate_problems(gate: Gate, programme: Programme, today: date | None) -> Iterator[Problem]:
-    offering = gate.target
-    if offering not in programme.modules and offering not in programme.retreats:
-        yield Problem("error", "gate_target_unknown", f"There is no module or retreat {offering}.", gate.path)
-        return
-    yield from _mode_problems(gate, programme.is_published(offering))
-    yield from _approval_problems(gate)
-    for raw, path in ((gate.rule, f"{gate.path}.rule"), (gate.recommended, f"{gate.path}.recommended")):
-        if raw is not None:
-            yield from _rule_problems(raw, path, gate, programme, today)
-
-
-def _mode_problems(gate: Gate, published: bool) -> Iterator[Problem]:
-    path = f"{gate.path}.mode"
-    if gate.mode == UNSET:
-        yield _unset(published, f"The gate of {gate.target} is UNSET: nobody can open it.", path)
-    elif gate.mode == "none" and gate.rule is not None:
-        yield Problem("error", "gate_rule_not_allowed", "A gate of mode none has no rule.", f"{gate.path}.rule")
-    elif gate.mode in ("required", "recommended") and gate.rule is None:
-        message = "A rule is missing. No rule at all is written as mode none."
-        yield Problem("error", "gate_rule_missing", message, f"{gate.path}.rule")
-    elif gate.mode == "recommended" and gate.recommended is not None:
-        message = "A gate of mode recommended says in its rule what it recommends."
-        yield Problem("error", "gate_rule_not_allowed", message, f"{gate.path}.recommended")
-
-
-def _approval_problems(gate: Gate) -> Iterator[Problem]:
-    if not gate.refs:
-        yield Problem("error", "gate_source_missing", "A gate needs a source.", gate.path)
-    if gate.mode != UNSET and not gate.approver:
-        yield Problem("error", "gate_approver_missing", "A gate needs a named approver.", gate.path)
-
-
 def _unset(published: bool, message: str, path: str) -> Problem:
     return Problem("error" if published else "warning", "gate_unset", message, path)
 
 
-def _rule_problems(
-    raw: Mapping[str, Any], path: str, gate: Gate, programme: Programme, today: date | None
-) -> Iterator[Problem]:
-    published = programme.is_published(gate.target)
-    try:
-        rule = parse_rule(raw, path)
-    except UnreadableRule as unreadable:
-        for problem in unreadable.problems:
-            yield _unset(published, problem.message, problem.path) if problem.code == "gate_unset" else problem
-        return
-    for condition in conditions_of(rule):
-        yield from condition_problems(condition, programme, published=published, today=today)
-    if _required(rule) & _forbidden(rule):
-        message = "The rule requires a condition and its opposite: nobody can satisfy it."
-        yield Problem("error", "rule_contradiction", message, path)
+def _named(members: Members, programme: Programme) -> tuple[str, ...]:
+    return members.names or programme.sets.get(members.set_name or "") or ()
 
 
 def _required(rule: Rule) -> set[str]:
-    """The digests of what every way through the rule needs."""
+    """The digests of what every trainee who satisfies the rule must satisfy."""
     if isinstance(rule, Group) and rule.op != "not" and rule.n == len(rule.children):
         return {rule_digest(rule)}.union(*map(_required, rule.children))
     return set() if isinstance(rule, Group) and rule.op == "not" else {rule_digest(rule)}
 
 
 def _forbidden(rule: Rule) -> set[str]:
+    """The digests of what no trainee who satisfies the rule may satisfy."""
     if not isinstance(rule, Group):
         return set()
     if rule.op == "not":
@@ -287,48 +237,51 @@ def _forbidden(rule: Rule) -> set[str]:
 
 
 def _cycles(programme: Programme) -> Iterator[Problem]:
-    """Offerings whose gates lead back to themselves, each way round told once, at the gate where it begins."""
-    ways = {offering: _leads_to(gate, programme) for offering, gate in programme.gates.items()}
+    """Gates that wait for each other; each cycle is reported once, at its first gate."""
+    prerequisites = {offering: _prerequisites(gate, programme) for offering, gate in programme.gates.items()}
     done: set[str] = set()
-    for start in ways:
-        cycle = None if start in done else _cycle_from(start, ways)
+    for start in prerequisites:
+        cycle = () if start in done else _cycle_from(start, prerequisites)
         if cycle:
             done.update(cycle)
             message = f"These gates wait for each other: {' → '.join((*cycle, cycle[0]))}."
-            yield Problem("error", "gate_cycle", message, f"{programme.gates[start].path}.rule")
+            yield _error("gate_cycle", message, f"{programme.gates[start].path}.rule")
 
 
-def _cycle_from(start: str, ways: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
-    """The first way from `start` back to itself, without the return."""
-    trails: list[tuple[str, ...]] = [(start,)]
-    seen = {start}
-    while trails:
-        trail = trails.pop()
-        for target in ways.get(trail[-1], ()):
+def _cycle_from(start: str, prerequisites: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The first path from `start` back to itself, without the return; empty if there is none."""
+    paths: list[tuple[str, ...]] = [(start,)]
+    visited = {start}
+    while paths:
+        path = paths.pop()
+        for target in prerequisites.get(path[-1], ()):
             if target == start:
-                return trail
-            if target not in seen:
-                seen.add(target)
-                trails.append((*trail, target))
-    return None
+                return path
+            if target not in visited:
+                visited.add(target)
+                paths.append((*path, target))
+    return ()
 
 
-def _leads_to(gate: Gate, programme: Programme) -> tuple[str, ...]:
-    """The offerings that this gate's rule asks for; of a set only where all of it is needed."""
+def _prerequisites(gate: Gate, programme: Programme) -> tuple[str, ...]:
+    """The offerings that this gate's rule names; those of a set only if all of them are needed."""
+    if gate.mode not in ("required", "recommended"):
+        return ()
     try:
-        rule = parse_rule(gate.rule) if gate.mode in ("required", "recommended") else None
+        named = [_prerequisites_of(each, programme) for each in conditions_of(parse_rule(gate.rule))]
     except UnreadableRule:
-        rule = None
-    return tuple(dict.fromkeys(_wanted(rule, programme))) if rule is not None else ()
+        return ()
+    return tuple(dict.fromkeys(each for some in named for each in some))
 
 
-def _wanted(rule: Rule, programme: Programme) -> Iterable[str]:
-    for condition in conditions_of(rule):
-        if isinstance(condition, Completed):
-            yield condition.module
-        elif isinstance(condition, AttendedRetreat):
-            yield condition.retreat
-        elif isinstance(condition, CompletedAny):
-            named = condition.members.names or programme.sets.get(condition.members.set_name or "") or ()
-            wanted = [each for each in named if each not in condition.excluding]
-            yield from wanted if len(wanted) <= condition.n else ()
+def _prerequisites_of(condition: Condition, programme: Programme) -> Iterable[str]:
+    match condition:
+        case Completed():
+            return (condition.module,)
+        case AttendedRetreat():
+            return (condition.retreat,)
+        case CompletedAny():
+            wanted = [each for each in _named(condition.members, programme) if each not in condition.excluding]
+            return wanted if len(wanted) <= condition.n else ()
+        case _:
+            return ()

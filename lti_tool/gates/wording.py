@@ -1,27 +1,41 @@
-"""Decisions and rules in words. Pure; every sentence is rendered from a node's reason key (`reasons`).
+"""Decisions and rules in words: one sentence for the learner and one for staff (gates.md A2.7, A7.3). PURE.
 
-Every reason key a node can carry, with its sentence for the learner and for staff (gates.md A2.7, A7.3). Pure data.
-
-Both sentences come from one node, so they cannot disagree. In braces: {title} is the offering or set that the condition
-names, {date}, {until} and {on} are days, the rest are the node's own params; {missing} is how many are left.
+Both sentences come from the reason key of one node, so they cannot disagree. In braces: {title} is the offering or set
+that the condition names; {date}, {until}, {on}, {from} and {to} are days; {missing} is how many are still needed; the
+rest are the node's own params.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, assert_never
 
-from lti_tool.gates import conditions
-from lti_tool.gates.conditions import Group, Members, Rule
+from lti_tool.gates.checks import short_name
+from lti_tool.gates.conditions import (
+    AttendedRetreat,
+    AttestationOf,
+    Completed,
+    CompletedAny,
+    Condition,
+    DateWindow,
+    EquivalencyOf,
+    Group,
+    HealthClearance,
+    InvitationTo,
+    LicenceActive,
+    Members,
+    ProfessionIn,
+    RetreatEquivalencyOf,
+    Rule,
+)
 from lti_tool.gates.decision import Decision, Node, blocking
 from lti_tool.gates.evaluate import rules_of
-from lti_tool.gates.leaf_conditions import short_name
 from lti_tool.programme.model import Programme
 
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """`learner` speaks to the person, `staff` of the person; `until` ends the heading "<title> is locked until …"."""
+    """`learner` addresses the trainee, `staff` is about the trainee; `until` completes "<title> is locked until …"."""
 
     learner: str
     staff: str
@@ -67,12 +81,12 @@ REASONS: Mapping[str, Sentences] = {
     ),
     "equivalency_pending": Sentences(
         "Your request about training elsewhere in place of {title}, sent on {date}, is being reviewed.",
-        "Equivalency request for {title} of {date} waits for review.",
+        "Equivalency request for {title} of {date} needs a review.",
         "your request about training elsewhere is accepted",
     ),
     "equivalency_more_info": Sentences(
         "We have a question about your request of {date} (training elsewhere in place of {title}).",
-        "Equivalency request for {title} of {date} waits for the learner's answer.",
+        "Equivalency request for {title} of {date} needs the learner's answer.",
         "your request about training elsewhere is accepted",
     ),
     "equivalency_declined": Sentences(
@@ -91,7 +105,7 @@ REASONS: Mapping[str, Sentences] = {
         "your training elsewhere is accepted again in place of {title}",
     ),
     "equivalency_revoked": Sentences(
-        "Your training elsewhere no longer counts in place of {title} since {date}.",
+        "Your training elsewhere has not counted in place of {title} since {date}.",
         "Equivalency of {title} revoked on {date}.",
         "your training elsewhere is accepted in place of {title}",
     ),
@@ -111,12 +125,12 @@ REASONS: Mapping[str, Sentences] = {
         "Licence {type}, {jurisdiction}, valid until {date}.",
     ),
     "licence_missing": Sentences(
-        "We have no licence of yours on record.", "No licence is recorded.", "your clinical licence is on record"
+        "We have no licence on record for you.", "No licence is recorded.", "your clinical licence is on record"
     ),
     "licence_type_not_listed": Sentences(
-        "The licence we have on record is not of a kind that opens this.",
+        "This is not for the type of licence we have on record.",
         "No recorded licence is of a listed type.",
-        "a clinical licence of a listed kind is on record",
+        "a clinical licence of a listed type is on record",
     ),
     "licence_jurisdiction": Sentences(
         "The licence we have on record is not from a listed state.",
@@ -129,12 +143,12 @@ REASONS: Mapping[str, Sentences] = {
         "an active clinical licence is on record",
     ),
     "licence_on_probation": Sentences(
-        "The licence we have on record needs to be looked at by the training team.",
-        "The recorded licence is on probation: staff decide, by an exception.",
-        "the training team has looked at your licence",
+        "The training team needs to review the licence we have on record.",
+        "The recorded licence is on probation. Staff may grant an exception.",
+        "the training team has reviewed your licence",
     ),
     "licence_not_verified": Sentences(
-        "Your licence has not been checked by the training team yet.",
+        "The training team has not checked your licence yet.",
         "The recorded licence is not verified.",
         "the training team has checked your licence",
     ),
@@ -159,9 +173,9 @@ REASONS: Mapping[str, Sentences] = {
         "We do not know your profession.", "No profession is recorded.", "your profession is on record"
     ),
     "profession_not_listed": Sentences(
-        "This is for other professions than {profession}.",
+        "This is not for your profession ({profession}).",
         "Profession {profession} is not listed.",
-        "your profession is one of those this is for",
+        "your profession is on the list",
     ),
     # date_window
     "window_open": Sentences("This is open at present.", "Inside the window from {from} to {to}."),
@@ -199,17 +213,17 @@ REASONS: Mapping[str, Sentences] = {
     "not_invited": Sentences("This is by invitation only.", "No invitation to {title}.", "you are invited"),
     # not
     "not_allowed_with": Sentences(
-        "This is not for people for whom the following holds.", "Shut because the following holds.", "that changes"
+        "This is only for people who do not meet the following.", "Locked because the following is met.", "that changes"
     ),
     # what cannot be decided: always locked
     "offering_date_unknown": Sentences(
         "No date is announced, so your licence cannot be checked against it.",
-        "No date of the offering is known to judge the licence by.",
+        "The offering has no date on which to judge the licence.",
         "a date is announced",
     ),
     "facts_unavailable": Sentences(_CANNOT_CHECK, "The records that this condition needs could not be read."),
-    "check_failed": Sentences(_CANNOT_CHECK, "The check broke off; the log names the rule and the path."),
-    "record_unreadable": Sentences(_CANNOT_CHECK, "A record holds a state that the rule does not know."),
+    "check_failed": Sentences(_CANNOT_CHECK, "The check failed. The log names the rule and its path."),
+    "record_unreadable": Sentences(_CANNOT_CHECK, "A record has a state that is unknown."),
     "target_gone": Sentences(_CANNOT_CHECK, "The rule names something that the programme no longer has."),
     "set_gone": Sentences(_CANNOT_CHECK, "The rule names a set that the programme does not have."),
     "set_unset": Sentences(_CANNOT_CHECK, "The rule names a set that is UNSET: a named person must choose it."),
@@ -231,44 +245,46 @@ MONTHS = (
 
 
 def learner_sentence(node: Node, programme: Programme) -> str:
-    """What this condition says to the learner; a group says how many of its children are needed."""
-    if node.reason is None:
-        return _group_sentence(node)
-    return REASONS[node.reason].learner.format_map(_words(node, programme))
+    """What this node says to the learner. A group says how many of its children are needed."""
+    return _filled(REASONS[node.reason].learner, node, programme) if node.reason else _group_sentence(node)
 
 
 def staff_sentence(node: Node, programme: Programme) -> str:
-    """What this condition says to staff, of the same finding."""
-    if node.reason is None:
-        return _group_sentence(node)
-    return REASONS[node.reason].staff.format_map(_words(node, programme))
+    """What this node says to staff."""
+    return _filled(REASONS[node.reason].staff, node, programme) if node.reason else _group_sentence(node)
 
 
 def heading(decision: Decision, programme: Programme) -> str:
-    """ "<title> is locked until …", naming the shortest set of missing things (gates.md A6.2); "<title>" for an
-    open gate."""
+    """ "<title> is locked until …" with the fewest conditions that would open the gate (gates.md A6.2); only the title
+    if the gate is open."""
     title = programme.offering_title(decision.offering)
     if decision.open:
         return title
-    untils = [] if decision.tree is None else [_until(node, programme) for node in shortest_way(decision.tree)]
+    untils = [
+        _filled(REASONS[node.reason].until, node, programme) if node.reason else ""
+        for node in (shortest_way(decision.tree) if decision.tree else ())
+    ]
+    if decision.reason in ("gate_unset", "not_offered"):
+        return f"{title} is not open"
     if decision.reason is not None or not all(untils):
-        return _locked_without_way(title, decision)
+        return f"{title} cannot be checked right now"
     return f"{title} is locked until {_joined(list(dict.fromkeys(untils)), 'and')}"
 
 
 def shortest_way(node: Node) -> list[Node]:
-    """The fewest conditions that, once met, would open the node; of equals the first written."""
+    """The fewest conditions that would open the node, in the order of the rule; of equals the first."""
     if node.is_open:
         return []
     if node.condition is not None or node.op == "not":
         return [node]
     ways = sorted((shortest_way(child) for child in node.children if not child.is_open), key=len)
-    opened = sum(child.is_open for child in node.children)
-    return [leaf for way in _in_order(ways[: node.needed - opened], node) for leaf in way]
+    missing = node.needed - sum(child.is_open for child in node.children)
+    order = {id(leaf): index for index, leaf in enumerate(blocking(node))}
+    return [leaf for way in sorted(ways[:missing], key=lambda way: order[id(way[0])]) for leaf in way]
 
 
 def gate_in_words(programme: Programme, offering_id: str) -> str:
-    """What a gate asks for, in one sentence part, as pages and the desk show it."""
+    """What a gate requires, as a phrase for pages."""
     required, recommended = rules_of(programme, offering_id)
     if required is not None:
         return rule_in_words(required, programme)
@@ -279,9 +295,16 @@ def gate_in_words(programme: Programme, offering_id: str) -> str:
 
 
 def rule_in_words(rule: Rule, programme: Programme) -> str:
-    """The rule as people say it: "Module 1, or an accepted equivalency"."""
-    text = _say(rule, programme, about=_named(rule))
+    """The rule as people would say it: "Module 1, or an accepted equivalency"."""
+    text = _rule(rule, programme, named=_named(rule))
     return text[:1].upper() + text[1:]
+
+
+def day_in_words(iso: str) -> str:
+    """'July 2, 2024' from an ISO date; a wall time keeps its time."""
+    day = date.fromisoformat(iso[:10])
+    clock = f" at {iso[11:16]}" if len(iso) > 10 else ""
+    return f"{MONTHS[day.month - 1]} {day.day}, {day.year}{clock}"
 
 
 def _group_sentence(node: Node) -> str:
@@ -292,85 +315,59 @@ def _group_sentence(node: Node) -> str:
     return "None of these:" if node.op == "not" else "All of these:"
 
 
-def _locked_without_way(title: str, decision: Decision) -> str:
-    if decision.reason in ("gate_unset", "not_offered"):
-        return f"{title} is not open"
-    return f"{title} cannot be checked right now"
-
-
-def _until(node: Node, programme: Programme) -> str:
-    return REASONS[node.reason].until.format_map(_words(node, programme)) if node.reason else ""
-
-
-def _in_order(ways: list[list[Node]], node: Node) -> list[list[Node]]:
-    """The chosen ways in the order in which the rule is written."""
-    order = {id(leaf): index for index, leaf in enumerate(blocking(node))}
-    return sorted(ways, key=lambda way: order[id(way[0])])
-
-
 class _Words(dict[str, Any]):
-    """Words for a sentence; a missing one is a dash, so that a sentence is never lost."""
+    """The words of one sentence. A missing one is a dash, so that the sentence can always be shown."""
 
     def __missing__(self, key: str) -> str:
         return "–"
 
 
-def _words(node: Node, programme: Programme) -> Mapping[str, Any]:
+def _filled(sentence: str, node: Node, programme: Programme) -> str:
     words = _Words({name: value for name, value in node.params.items() if value is not None})
-    for name in ("date", "until", "on", "from", "to"):
-        if name in words:
-            words[name] = day_in_words(words[name])
-    words["title"] = _title(node, programme)
+    for name in {"date", "until", "on", "from", "to"} & words.keys():
+        words[name] = day_in_words(words[name])
+    words["title"] = _title(node.params, node.condition, programme)
     if node.progress is not None:
         words["missing"] = node.progress[1] - node.progress[0]
-    return words
+    return sentence.format_map(words)
 
 
-def day_in_words(iso: str) -> str:
-    """'July 2, 2024' from an ISO date; a wall time keeps its time."""
-    day = date.fromisoformat(iso[:10])
-    clock = f" at {iso[11:16]}" if len(iso) > 10 else ""
-    return f"{MONTHS[day.month - 1]} {day.day}, {day.year}{clock}"
-
-
-def _title(node: Node, programme: Programme) -> str:
-    """The offering, set or list that the node's condition names."""
-    params = node.params
-    if "set" in params or ("list" in params and node.condition == "completed_any"):
-        return _members_in_words(Members(params.get("set"), tuple(params.get("list", ()))), programme)
+def _title(params: Mapping[str, Any], condition: str | None, programme: Programme) -> str:
+    """The offering, set or list that a condition names."""
+    if "set" in params or ("list" in params and condition == "completed_any"):
+        return _members(Members(params.get("set"), tuple(params.get("list", ()))), programme)
     offering = next((params[name] for name in ("module", "for", "retreat", "offering") if name in params), None)
     return short_name(programme, offering) if offering else "this"
 
 
-def _members_in_words(members: Members, programme: Programme) -> str:
-    """A set by its own name in words, a list by the titles it holds."""
+def _members(members: Members, programme: Programme) -> str:
     if members.set_name is not None:
         return f"the {programme.set_title(members.set_name)}"
     return _joined([short_name(programme, each) for each in members.names], "and")
 
 
 def _named(rule: Rule) -> frozenset[str]:
-    """Offerings that the rule itself asks for: an equivalency beside them need not name them again."""
-    if isinstance(rule, Group):
-        return frozenset().union(*map(_named, rule.children))
-    if isinstance(rule, conditions.AttendedRetreat):
-        return frozenset({rule.retreat})
-    return frozenset({rule.module}) if isinstance(rule, conditions.Completed) else frozenset()
+    """The offerings that the rule asks for by name: an equivalency beside them need not repeat the name."""
+    match rule:
+        case Group():
+            return frozenset().union(*map(_named, rule.children))
+        case AttendedRetreat():
+            return frozenset({rule.retreat})
+        case Completed():
+            return frozenset({rule.module})
+        case _:
+            return frozenset()
 
 
-def _say(rule: Rule, programme: Programme, about: frozenset[str]) -> str:
-    if isinstance(rule, Group):
-        return _say_group(rule, programme, about)
-    return _SAY[type(rule)](rule, programme, about)
-
-
-def _say_group(rule: Group, programme: Programme, about: frozenset[str]) -> str:
-    parts = [_say(child, programme, about) for child in rule.children]
+def _rule(rule: Rule, programme: Programme, named: frozenset[str]) -> str:
+    if not isinstance(rule, Group):
+        return _condition(rule, programme, named)
+    parts = [_rule(child, programme, named) for child in rule.children]
     if rule.op == "not":
         return f"not: {parts[0]}"
-    parts = [
-        f"({part})" if _needs_brackets(child, rule) else part for part, child in zip(parts, rule.children, strict=True)
-    ]
+    if len(parts) > 1:
+        several = [isinstance(each, Group) and each.op != "not" and len(each.children) > 1 for each in rule.children]
+        parts = [f"({part})" if bracketed else part for part, bracketed in zip(parts, several, strict=True)]
     if rule.n == len(parts):
         return _joined(parts, "and")
     if rule.n == 1:
@@ -378,56 +375,40 @@ def _say_group(rule: Group, programme: Programme, about: frozenset[str]) -> str:
     return f"at least {rule.n} of: {'; '.join(parts)}"
 
 
-def _needs_brackets(child: Rule, parent: Group) -> bool:
-    return isinstance(child, Group) and child.op != "not" and len(child.children) > 1 and len(parent.children) > 1
+def _condition(rule: Condition, programme: Programme, named: frozenset[str]) -> str:
+    match rule:
+        case Completed():
+            return short_name(programme, rule.module)
+        case CompletedAny():
+            return f"{'one' if rule.n == 1 else rule.n} of {_members(rule.members, programme)}"
+        case EquivalencyOf() | RetreatEquivalencyOf():
+            is_retreat = isinstance(rule, RetreatEquivalencyOf)
+            words = "an accepted equivalent elsewhere" if is_retreat else "an accepted equivalency"
+            return words if rule.target in named else f"{words} of {short_name(programme, rule.target)}"
+        case AttendedRetreat():
+            return f"having attended {short_name(programme, rule.retreat)}"
+        case LicenceActive():
+            days = {"now": "", "live_session": " on the day", "offering_start": " on the first day"}
+            day = days[rule.at] if isinstance(rule.at, str) else f" on {day_in_words(rule.at.isoformat())}"
+            return f"an active clinical licence{day}"
+        case ProfessionIn():
+            set_name = rule.members.set_name
+            codes = programme.set_title(set_name) if set_name else ", ".join(rule.members.names)
+            return f"one of these professions: {codes}"
+        case DateWindow():
+            first = f"from {day_in_words(rule.opens.isoformat())}" if rule.opens else ""
+            last = f"until {day_in_words(rule.closes.isoformat())}" if rule.closes else ""
+            return f"{first} {last}".strip()
+        case HealthClearance():
+            return "screening by the clinic"
+        case AttestationOf():
+            return "the statement about the list of conditions"
+        case InvitationTo():
+            return "an invitation"
+    assert_never(rule)
 
 
 def _joined(parts: Sequence[str], word: str) -> str:
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} {word} {parts[-1]}"
-
-
-def _say_equivalency(
-    rule: conditions.EquivalencyOf | conditions.RetreatEquivalencyOf, programme: Programme, about: frozenset[str]
-) -> str:
-    words = (
-        "an accepted equivalency" if isinstance(rule, conditions.EquivalencyOf) else "an accepted equivalent elsewhere"
-    )
-    return words if rule.target in about else f"{words} of {short_name(programme, rule.target)}"
-
-
-def _say_any(rule: conditions.CompletedAny, programme: Programme, _about: frozenset[str]) -> str:
-    return f"{'one' if rule.n == 1 else rule.n} of {_members_in_words(rule.members, programme)}"
-
-
-def _say_licence(rule: conditions.LicenceActive, _programme: Programme, _about: frozenset[str]) -> str:
-    when = {"now": "", "live_session": " on the day", "offering_start": " on the first day"}
-    day = when[rule.at] if isinstance(rule.at, str) else f" on {day_in_words(rule.at.isoformat())}"
-    return f"an active clinical licence{day}"
-
-
-def _say_professions(rule: conditions.ProfessionIn, programme: Programme, _about: frozenset[str]) -> str:
-    named = rule.members.set_name
-    return f"one of these professions: {programme.set_title(named) if named else ', '.join(rule.members.names)}"
-
-
-def _say_window(rule: conditions.DateWindow, _programme: Programme, _about: frozenset[str]) -> str:
-    first = f"from {day_in_words(rule.opens.isoformat())}" if rule.opens else ""
-    last = f"until {day_in_words(rule.closes.isoformat())}" if rule.closes else ""
-    return " ".join(filter(None, (first, last)))
-
-
-_SAY: Mapping[type[Any], Callable[[Any, Programme, frozenset[str]], str]] = {
-    conditions.Completed: lambda rule, programme, _: short_name(programme, rule.module),
-    conditions.CompletedAny: _say_any,
-    conditions.EquivalencyOf: _say_equivalency,
-    conditions.AttendedRetreat: lambda rule, programme, _: f"having attended {short_name(programme, rule.retreat)}",
-    conditions.RetreatEquivalencyOf: _say_equivalency,
-    conditions.LicenceActive: _say_licence,
-    conditions.ProfessionIn: _say_professions,
-    conditions.DateWindow: _say_window,
-    conditions.HealthClearance: lambda _rule, _programme, _: "screening by the clinic",
-    conditions.AttestationOf: lambda _rule, _programme, _: "the statement about the list of conditions",
-    conditions.InvitationTo: lambda _rule, _programme, _: "an invitation",
-}

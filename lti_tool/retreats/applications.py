@@ -1,6 +1,6 @@
-"""Applications to retreats. They hold no health answer: only which list was read, and when (retreats.md H1.3).
+"""Applications to retreats: their states, and how trainees apply and withdraw (retreats.md H4).
 
-The states of an application and every change between them (retreats.md H4). Pure; any other pair is refused.
+An application holds no health answer: only which list of conditions was read, and when (retreats.md H1.3).
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates import decide
-from lti_tool.gates.decide import Published
 from lti_tool.programme.model import Programme
+from lti_tool.programme.versions import Published
 from lti_tool.retreats.eligibility import Eligibility, eligibility, verify_offered
 from lti_tool.tables.people import trainees
 from lti_tool.tables.retreats import retreat_applications as applications
@@ -37,7 +37,7 @@ State = Literal[
 ]
 STATES: tuple[State, ...] = get_args(State)
 
-# Who may make a change: the learner, a coordinator, staff on the roster, or the system.
+# Who may change a state: the learner, a coordinator, staff at the retreat, or the system.
 Who = Literal["learner", "coordinator", "roster", "system"]
 
 _LEARNER_MAY_WITHDRAW: tuple[State, ...] = (
@@ -47,6 +47,9 @@ _MAY_BE_DECLINED: tuple[State, ...] = (
     "submitted", "under_review", "screening", "waitlisted", "offered", "confirmed",
 )  # fmt: skip
 
+ENDED: tuple[State, ...] = ("declined", "withdrawn", "attended", "no_show")
+
+# Every change there is, and who may make it. Any other is refused.
 TRANSITIONS: Mapping[tuple[State | None, State], tuple[Who, ...]] = {
     (None, "draft"): ("learner",),
     ("draft", "gate_blocked"): ("system",),
@@ -75,23 +78,9 @@ TRANSITIONS: Mapping[tuple[State | None, State], tuple[Who, ...]] = {
 }
 
 
-def verify_transition(from_state: State | None, to: State, who: Who) -> None:
-    """Raises Conflict "application_transition" for a change that is not in the table, or not this person's."""
-    if who not in TRANSITIONS.get((from_state, to), ()):
-        now = "new" if from_state is None else from_state.replace("_", " ")
-        raise Conflict(
-            "application_transition",
-            f"An application that is {now} cannot become {to.replace('_', ' ')} this way.",
-            "Look at the application again.",
-        )
-
-
 def may_become(to: State, who: Who) -> tuple[State, ...]:
-    """The states from which `who` may make an application `to`."""
+    """The states that `who` may change to `to`."""
     return tuple(state for (state, target), by in TRANSITIONS.items() if state and target == to and who in by)
-
-
-ENDED: tuple[State, ...] = ("declined", "withdrawn", "attended", "no_show")
 
 
 def apply(
@@ -105,16 +94,24 @@ def apply(
     actor: str,
     now: datetime,
 ) -> int:
-    """Submit an application for one date of a retreat; its id. The gate is asked again, for that date.
+    """Submit an application for one date of a retreat; returns its id. The gate is asked again, for that date.
 
-    `statement_version` is the list that the person says to have read ("none applies to me"), needed where the retreat
-    asks for it. Raises Conflict "retreat_not_offered", "retreat_date_past", "retreat_gate_closed", "application_exists"
+    `statement_version` is the version of the list about which the trainee states "none applies to me"; most retreats
+    require it. Raises Conflict "retreat_not_offered", "retreat_date_past", "retreat_gate_closed", "application_exists"
     or "application_closed", BadInput "statement_missing" or "statement_outdated", NotFound for an unknown retreat,
     date or trainee.
     """
     people.trainee(connection, trainee_id)
     asked = eligibility(connection, published, trainee_id, retreat_id, now, starts_on=starts_on)
-    _verify_may_apply(asked, published.programme, starts_on, now)
+    verify_offered(published.programme, retreat_id)
+    if starts_on < day_of(now, published.programme.zone):
+        raise Conflict("retreat_date_past", "This date of the retreat has begun or is past.", "Choose a later date.")
+    if not asked.may_apply:
+        raise Conflict(
+            "retreat_gate_closed",
+            "You do not meet a requirement of this retreat yet.",
+            "The retreat's page lists what is missing and how to get it.",
+        )
     statement = _verified_statement(asked, published.programme, statement_version)
     _refuse_second(connection, trainee_id, retreat_id, starts_on)
     row = {
@@ -133,12 +130,13 @@ def apply(
     if made is None:
         raise _exists()
     decide.record(connection, asked.decision, "retreat_application")
-    _note(connection, made, "application_submitted", actor, now, digest=asked.decision.digest)
+    subject, digest = f"application:{made}", asked.decision.digest
+    audit.record(connection, actor=actor, act="application_submitted", subject=subject, at=now, digest=digest)
     return int(made)
 
 
 def withdraw(connection: Connection, application_id: int, *, actor: str, now: datetime) -> None:
-    """The learner takes it back. Raises NotFound "application_unknown", Conflict "application_transition"."""
+    """Withdraw an application. Raises NotFound "application_unknown", Conflict "application_transition"."""
     application = load(connection, application_id)
     if actor.startswith("trainee:") and trainee_of(actor) != application.trainee_id:
         raise _unknown()
@@ -148,8 +146,9 @@ def withdraw(connection: Connection, application_id: int, *, actor: str, now: da
         .values(state="withdrawn", updated_at=now)
     )
     if not changed.rowcount:
-        raise Conflict("application_transition", "This application has ended already.", "Look at it again.")
-    _note(connection, application_id, "application_withdrawn", actor, now, **{"from": application.state})
+        raise Conflict("application_transition", "This application has already ended.", "Check its state first.")
+    subject, details = f"application:{application_id}", {"from": application.state}
+    audit.record(connection, actor=actor, act="application_withdrawn", subject=subject, at=now, **details)
 
 
 def load(connection: Connection, application_id: int) -> Row[Any]:
@@ -161,15 +160,13 @@ def load(connection: Connection, application_id: int) -> Row[Any]:
 
 
 def of_trainee(connection: Connection, trainee_id: int) -> list[Row[Any]]:
-    """All applications of one person, newest first, ended ones too: nobody starts from a blank form
-    (retreats.md H4.3)."""
+    """All applications of one trainee, newest first, ended ones included (retreats.md H4.3)."""
     theirs = select(applications).where(applications.c.trainee_id == trainee_id)
     return list(connection.execute(theirs.order_by(applications.c.id.desc())))
 
 
 def list_applications(connection: Connection, retreat_id: str | None = None) -> list[Row[Any]]:
-    """Applications for staff in the order of submission, of one retreat or of all, with the trainee's name and address.
-    Nothing of the statement is among the columns but that it was made."""
+    """Applications in the order of submission, of one retreat or of all, with the trainee's name and address."""
     columns = [column for column in applications.c if column.name != "decision_digest"]
     wanted = (
         select(*columns, trainees.c.name, trainees.c.email)
@@ -181,25 +178,13 @@ def list_applications(connection: Connection, retreat_id: str | None = None) -> 
     )
 
 
-def _verify_may_apply(asked: Eligibility, programme: Programme, starts_on: date, now: datetime) -> None:
-    verify_offered(programme, asked.retreat.id)
-    if starts_on < day_of(now, programme.zone):
-        raise Conflict("retreat_date_past", "This date of the retreat has begun or is past.", "Choose a later date.")
-    if not asked.may_apply:
-        raise Conflict(
-            "retreat_gate_closed",
-            "A requirement of this retreat is not met yet.",
-            "The retreat's page lists what is missing and how to get it.",
-        )
-
-
 def _verified_statement(asked: Eligibility, programme: Programme, version: str | None) -> str | None:
-    """The version of the list the statement is about; None only where the retreat asks for no statement."""
+    """The version of the list that the statement is about; None only if the retreat requires no statement."""
     if asked.retreat.attestation_required is False:
         return None
     shown = programme.contraindications
     if version is None or shown is None:
-        message = "The statement about the list of conditions was not made."
+        message = "The statement about the list of conditions is missing."
         raise BadInput("statement_missing", message, "Read the list and make the statement, or write to us.")
     if version != shown.version:
         message = "The list of conditions has changed since it was shown."
@@ -208,8 +193,7 @@ def _verified_statement(asked: Eligibility, programme: Programme, version: str |
 
 
 def _refuse_second(connection: Connection, trainee_id: int, retreat_id: str, starts_on: date) -> None:
-    """One live application per date, and after its end a new one only by a coordinator who reopens it
-    (retreats.md H4.3)."""
+    """One application per trainee and date; only a coordinator may reopen it after its end (retreats.md H4.3)."""
     same = (
         (applications.c.trainee_id == trainee_id)
         & (applications.c.retreat_id == retreat_id)
@@ -220,16 +204,12 @@ def _refuse_second(connection: Connection, trainee_id: int, retreat_id: str, sta
         raise _exists()
     if states:
         message = "An earlier application for this date has ended."
-        raise Conflict("application_closed", message, "Write to the training team to have it looked at again.")
+        raise Conflict("application_closed", message, "Write to the training team if you would like it reopened.")
 
 
 def _exists() -> Conflict:
-    return Conflict("application_exists", "There is an application for this date already.", "Look at that one.")
+    return Conflict("application_exists", "There is already an application for this date.", "See your applications.")
 
 
 def _unknown() -> NotFound:
     return NotFound("application_unknown", "There is no such application.")
-
-
-def _note(connection: Connection, application_id: int, act: str, actor: str, now: datetime, **details: Any) -> None:
-    audit.record(connection, actor=actor, act=act, subject=f"application:{application_id}", at=now, **details)

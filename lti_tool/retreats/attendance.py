@@ -1,7 +1,6 @@
-"""Who was present at a retreat, as staff there saw it: never from payment, registration or confirmation.
+"""Who attended a retreat, as staff there recorded it; payment, registration and confirmation do not count.
 
-`attended` opens what follows at the next question. It is no completion of a module, no credit and no grade
-(retreats.md H11).
+`attended` may open further gates. It is no completion of a module, no credit and no grade (retreats.md H11).
 """
 
 from datetime import date, datetime
@@ -34,14 +33,14 @@ def mark_attended(
     actor: str,
     now: datetime,
 ) -> int:
-    """Record presence, on the first day or later; the roster entry's id. The same again changes nothing.
+    """Record attendance on the first day or later; returns the roster entry's id. Recording it again changes nothing.
 
-    Raises NotFound for an unknown trainee, retreat or date, Conflict "roster_too_early" or "roster_outcome_stands" (a
-    no_show is not turned round), AccessDenied "own_case".
+    Raises NotFound for an unknown trainee, retreat or date, Conflict "roster_too_early", Conflict
+    "roster_outcome_stands" if a no_show is recorded, AccessDenied "own_case".
     """
     _verify(connection, programme, trainee_id, retreat_id, starts_on, actor)
     if day_of(now, programme.zone) < starts_on:
-        raise Conflict("roster_too_early", "The retreat has not begun.", "Mark presence from its first day.")
+        raise Conflict("roster_too_early", "The retreat has not begun.", "Mark attendance on its first day or later.")
     return _mark(connection, trainee_id, retreat_id, starts_on, "attended", actor, now)
 
 
@@ -57,16 +56,24 @@ def mark_no_show(
     actor: str,
     now: datetime,
 ) -> int:
-    """Record absence, after the first day. Turning an `attended` round needs a reason and a second person.
+    """Record absence after the first day. It replaces `attended` only with a reason and a second person who confirms.
 
     Raises as mark_attended, BadInput "reason_missing", AccessDenied "second_person_needed".
     """
     _verify(connection, programme, trainee_id, retreat_id, starts_on, actor)
     if day_of(now, programme.zone) <= starts_on:
-        raise Conflict("roster_too_early", "The first day of the retreat is not over.", "Mark absence after it.")
-    present = _entry(connection, trainee_id, retreat_id, starts_on)
-    if present is not None and present.outcome == "attended":
-        _turn_round(connection, present, reason, confirmed_by, actor, now)
+        raise Conflict("roster_too_early", "The first day of the retreat is not over.", "Mark absence on a later day.")
+    attended = _entry(connection, trainee_id, retreat_id, starts_on)
+    if attended is not None and attended.outcome == "attended":
+        refuse_alone(actor, confirmed_by, trainee_id)
+        if not reason.strip():
+            raise BadInput("reason_missing", "Ending a record needs a reason.")
+        in_force = (roster.c.id == attended.id, roster.c.ended_at.is_(None))
+        connection.execute(update(roster).where(*in_force).values(ended_at=now))
+        audit.record(
+            connection, actor=actor, act="retreat_attended_ended", subject=f"roster:{attended.id}", at=now,
+            reason=reason.strip(), confirmed_by=confirmed_by,
+        )  # fmt: skip
     return _mark(connection, trainee_id, retreat_id, starts_on, "no_show", actor, now, reason.strip() or None)
 
 
@@ -89,26 +96,6 @@ def _verify(
     refuse_own(actor, trainee_id)
 
 
-def _turn_round(
-    connection: Connection, present: Row[Any], reason: str, confirmed_by: str | None, actor: str, now: datetime
-) -> None:
-    refuse_alone(actor, confirmed_by, present.trainee_id)
-    if not reason.strip():
-        raise BadInput("reason_missing", "Ending a record needs a reason.")
-    connection.execute(
-        update(roster).where(roster.c.id == present.id, roster.c.ended_at.is_(None)).values(ended_at=now)
-    )
-    audit.record(
-        connection,
-        actor=actor,
-        act="retreat_attended_ended",
-        subject=f"roster:{present.id}",
-        at=now,
-        reason=reason.strip(),
-        confirmed_by=confirmed_by,
-    )
-
-
 def _mark(
     connection: Connection,
     trainee_id: int,
@@ -123,33 +110,16 @@ def _mark(
     row |= {"origin": "roster", "recorded_by": actor, "recorded_at": now}
     made = connection.scalar(insert_ignoring(connection, roster).values(row).returning(roster.c.id))
     if made is None:
-        return _standing(connection, trainee_id, retreat_id, starts_on, outcome)
+        entry = _entry(connection, trainee_id, retreat_id, starts_on)
+        if entry is None or entry.outcome != outcome:
+            message = "Another outcome is recorded for this person and date."
+            raise Conflict("roster_outcome_stands", message, "Check the roster first.")
+        return int(entry.id)
     audit.record(
         connection, actor=actor, act=f"retreat_{outcome}", subject=f"roster:{made}", at=now, reason=reason,
         trainee=trainee_id, retreat=retreat_id, starts_on=starts_on.isoformat(),
     )  # fmt: skip
-    _close_application(connection, trainee_id, retreat_id, starts_on, outcome, now)
-    return int(made)
-
-
-def _standing(connection: Connection, trainee_id: int, retreat_id: str, starts_on: date, outcome: Outcome) -> int:
-    """The entry that is there already, if it says the same."""
-    entry = _entry(connection, trainee_id, retreat_id, starts_on)
-    if entry is None or entry.outcome != outcome:
-        message = "Another outcome is recorded for this person and date."
-        raise Conflict("roster_outcome_stands", message, "Look at the roster again.")
-    return int(entry.id)
-
-
-def _entry(connection: Connection, trainee_id: int, retreat_id: str, starts_on: date) -> Row[Any] | None:
-    same = (roster.c.trainee_id == trainee_id) & (roster.c.retreat_id == retreat_id) & (roster.c.starts_on == starts_on)
-    return connection.execute(select(roster).where(same, roster.c.ended_at.is_(None))).first()
-
-
-def _close_application(
-    connection: Connection, trainee_id: int, retreat_id: str, starts_on: date, outcome: Outcome, now: datetime
-) -> None:
-    """A confirmed application follows the roster; presence counts without one too."""
+    # A confirmed application follows the roster. Attendance counts without an application too.
     connection.execute(
         update(applications)
         .where(
@@ -160,3 +130,9 @@ def _close_application(
         )
         .values(state=outcome, updated_at=now)
     )
+    return int(made)
+
+
+def _entry(connection: Connection, trainee_id: int, retreat_id: str, starts_on: date) -> Row[Any] | None:
+    same = (roster.c.trainee_id == trainee_id) & (roster.c.retreat_id == retreat_id) & (roster.c.starts_on == starts_on)
+    return connection.execute(select(roster).where(same, roster.c.ended_at.is_(None))).first()

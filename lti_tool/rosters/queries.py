@@ -1,14 +1,11 @@
-"""Rosters as staff read them: the courses with how fresh their roster is, and the people of one course.
+"""Rosters for staff: the courses, the people of one course, and which learners are missing from a live session.
 
-Who of the enrolled is missing in a live session: the roster beside the attendance as it stands.
-
-Nothing rests on this list: a roster may leave people out, and a person may come later (lti.md NR-7).
+Nothing is decided by these lists: a roster may leave people out, and a trainee may arrive later (lti.md NR-7).
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, select
 
@@ -22,28 +19,30 @@ from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.people import trainees
 from lti_tool.tables.platforms import registrations
 
-# What keeps a roster from being read, in words for the people who run the course.
+# Why a roster could not be read, in words for the people who run the course.
 TROUBLES = {
     "above_response_limit": "This course is larger than the platform's limit; people are known from launches only.",
-    "roster_refused": "The platform does not let the tool read this roster. Is Names and Roles still on for the unit?",
-    "roster_unreadable": "The platform's answer is not a roster as the standard describes it.",
-    "next_link_foreign": "The platform continued its roster on a foreign host, where no access token is sent.",
-    "roster_too_slow": "The platform told its roster so slowly that it was not waited for.",
-    SHRANK: "The platform suddenly lists less than half of the people. It is read once more before that is believed.",
-    READ_FAILED: "Something went wrong here while it was read. The log of the server says more.",
-    "token_refused": "The platform gave no access token. Often it cannot read this tool's key set.",
-    "scope_refused": "The platform does not allow this service to the tool.",
-    "service_foreign": "The roster is not on one of the platform's own hosts, so no access token is sent there.",
-    "no_answer": "The platform did not answer in time. It is asked again soon.",
+    "roster_refused": "The platform does not let Gatehouse read this roster. Is Names and Roles still on for the unit?",
+    "roster_unreadable": "The platform's answer is not a valid roster.",
+    "next_link_foreign": "The next page of the roster is on another host. Gatehouse sends no access token there.",
+    "roster_too_slow": "The platform took too long to send its roster.",
+    SHRANK: "The platform suddenly lists fewer than half of the people. Gatehouse reads it once more to be sure.",
+    READ_FAILED: "Gatehouse failed to read this roster. The server's log has details.",
+    "token_refused": "The platform issued no access token. Often it cannot read Gatehouse's key set.",
+    "scope_refused": "The platform does not grant Gatehouse this service.",
+    "service_foreign": "The roster is not on one of the platform's hosts. Gatehouse sends no access token there.",
+    "no_answer": "The platform did not answer in time. Gatehouse tries again soon.",
 }
+WITHDRAWN = "evidence_withdrawn"
+MAX_SESSIONS = 20
 ANY_TROUBLE = "The platform's roster could not be read."
 NOT_OFFERED = "The units of this course no longer offer a roster. People are known from launches only."
 
 
 @dataclass(frozen=True, slots=True)
 class CourseRoster:
-    """The roster of one course and how it stands. `members`: how many belong to the course now, None before the first
-    read; `read_at`: when what is shown was true, None likewise."""
+    """The roster of one course. `members` is how many people belong to it, `read_at` the time for which that is true;
+    both are None before the first read."""
 
     key: CourseKey
     title: str
@@ -57,7 +56,7 @@ class CourseRoster:
 
     @property
     def trouble(self) -> str:
-        """What is in the way, in words; empty when nothing is."""
+        """Why the roster cannot be read, in words; empty if it can."""
         if not self.is_offered:
             return NOT_OFFERED
         return TROUBLES.get(self.code, ANY_TROUBLE) if self.code else ""
@@ -65,7 +64,7 @@ class CourseRoster:
 
 @dataclass(frozen=True, slots=True)
 class ListedMember:
-    """One person of a roster. `role` is the latest launch's, the roster's before there is one (lti.md RO-6)."""
+    """One person of a roster. `role` is that of the latest launch, or the roster's if there was none (lti.md RO-6)."""
 
     trainee_id: int
     user_id: str
@@ -97,14 +96,14 @@ def course(connection: Connection, key: CourseKey, now: datetime) -> CourseRoste
 
 
 def unreadable() -> Subquery:
-    """The offered rosters that cannot be read; `since`: when each was last read whole, or tried where it never was. One
-    that shrank is not among them: it is read once more and then believed."""
+    """The offered rosters that cannot be read. `since` is the last complete read, or the last try if there was none. A
+    roster that shrank is left out: it is read once more and then accepted."""
     since = func.coalesce(rosters.c.read_at, rosters.c.tried_at).label("since")
     return select(since).where(rosters.c.code.not_in(("", SHRANK)), is_offered()).subquery()
 
 
 def members(connection: Connection, key: CourseKey, *, with_left: bool = True) -> list[ListedMember]:
-    """The people of a roster by name, those who left behind the others."""
+    """The people of a roster by name, those who have left at the end."""
     launched = enrolments.c.last_launch_at.is_not(None)
     here = and_(is_of(enrolments, key), enrolments.c.trainee_id == roster_members.c.trainee_id)
     names = ("trainee_id", "user_id", "groups", "first_seen_at", "left_at")
@@ -139,33 +138,27 @@ def _courses(connection: Connection, now: datetime, *conditions: ColumnElement[b
         .where(*conditions)
         .group_by(*rosters.c, registrations.c.issuer, registrations.c.client_id)
     )
-    return [_course(row, now) for row in connection.execute(query)]
-
-
-def _course(row: Any, now: datetime) -> CourseRoster:
-    """While a read runs or after one that failed, what is shown is as old as the last whole read."""
-    is_last_try_good = not row.code and row.lease_owner is None
-    return CourseRoster(
-        key=CourseKey(row.registration_id, row.context_id),
-        title=row.title or row.context_id or "No course",
-        issuer=row.issuer,
-        client_id=row.client_id,
-        members=row.members,
-        read_at=row.tried_at if is_last_try_good and row.read_at else row.read_at,
-        code=row.code,
-        is_offered=row.offers > 0,
-        is_due=row.lease_owner is not None or row.next_at <= now,
-    )
-
-
-WITHDRAWN = "evidence_withdrawn"
-LATEST = 20
+    return [
+        CourseRoster(
+            key=CourseKey(row.registration_id, row.context_id),
+            title=row.title or row.context_id or "No course",
+            issuer=row.issuer,
+            client_id=row.client_id,
+            members=row.members,
+            # While a read runs, or after one that failed, the list is as old as the last complete read.
+            read_at=row.tried_at if row.read_at and not row.code and row.lease_owner is None else row.read_at,
+            code=row.code,
+            is_offered=row.offers > 0,
+            is_due=row.lease_owner is not None or row.next_at <= now,
+        )
+        for row in connection.execute(query)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Who was seen in a session so far: known people, how many nobody has matched, and when that was looked at (None:
-    not yet)."""
+    """Who has attended a session so far: the trainees, how many people are unmatched, and when attendance was settled
+    (None: not yet)."""
 
     trainee_ids: frozenset[int]
     unmatched: int
@@ -174,8 +167,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class CourseAttendance:
-    """One course at one session: how many learners it lists, how many of them were seen, and those who were not; apart
-    from them those who have completed the module already and need not come."""
+    """One course at one live session: how many learners it lists, and which of them have not attended: `missing`, or
+    `done` if they have already completed the module and need not come."""
 
     roster: CourseRoster
     listed: int
@@ -188,7 +181,7 @@ class CourseAttendance:
 
 
 def seen_in(connection: Connection, session_id: int) -> Seen:
-    """Everybody whom the evidence of this session speaks of, as last settled."""
+    """Everyone in this session's evidence, as last settled."""
     query = select(attendances.c.trainee_id, attendances.c.flags, attendances.c.settled_at)
     current = attendances.c.is_current & (attendances.c.live_session_id == session_id)
     rows = [row for row in connection.execute(query.where(current)) if WITHDRAWN not in row.flags]
@@ -201,13 +194,19 @@ def seen_in(connection: Connection, session_id: int) -> Seen:
 
 def of_session(connection: Connection, session: LiveSession, seen: Seen, now: datetime) -> list[CourseAttendance]:
     """The session's courses that have a roster, by title."""
-    done = _have_completed(connection, session.module_id)
+    in_force = (completions.c.module_id == session.module_id, completions.c.ended_at.is_(None))
+    done = set(connection.scalars(select(completions.c.trainee_id).where(*in_force)))
     placed = is_placed_in(rosters.c.registration_id, rosters.c.context_id) & (
         placements.c.module_id == session.module_id
     )
     query = select(rosters.c.registration_id, rosters.c.context_id).join_from(rosters, placements, placed).distinct()
-    keys = [CourseKey(*row) for row in connection.execute(query)]
-    found = [_of_course(connection, course(connection, key, now), seen, done) for key in keys]
+    found = []
+    for key in [CourseKey(*row) for row in connection.execute(query)]:
+        learners = learners_among(members(connection, key, with_left=False))
+        absent = [each for each in learners if each.trainee_id not in seen.trainee_ids]
+        missing = tuple(each for each in absent if each.trainee_id not in done)
+        completed = tuple(each for each in absent if each.trainee_id in done)
+        found.append(CourseAttendance(course(connection, key, now), len(learners), missing, completed))
     return sorted(found, key=lambda each: (each.roster.title.casefold(), each.roster.key))
 
 
@@ -220,33 +219,17 @@ def sessions_of(connection: Connection, key: CourseKey, now: datetime) -> list[L
         for session in live_sessions.list_sessions(connection, module_id=module_id)
         if session.starts_at <= now and session.state != "cancelled"
     ]
-    return sorted(found, key=lambda each: (each.starts_at, each.id), reverse=True)[:LATEST]
+    return sorted(found, key=lambda each: (each.starts_at, each.id), reverse=True)[:MAX_SESSIONS]
 
 
 def learners_among(members: Iterable[ListedMember]) -> list[ListedMember]:
-    """The learners whom a course lists now: who can be missed (docs/roles.md)."""
+    """The learners in the course now (docs/roles.md)."""
     return [each for each in members if each.role == "trainee" and each.left_at is None]
 
 
 def count_present(
     connection: Connection, sessions: Collection[LiveSession], learners: Iterable[ListedMember]
 ) -> dict[int, int]:
-    """Session id → how many of these learners were seen in it."""
+    """Session id → how many of these learners attended it."""
     ids = {each.trainee_id for each in learners}
     return {each.id: len(ids & seen_in(connection, each.id).trainee_ids) for each in sessions}
-
-
-def _of_course(connection: Connection, roster: CourseRoster, seen: Seen, done: Collection[int]) -> CourseAttendance:
-    learners = learners_among(members(connection, roster.key, with_left=False))
-    absent = [each for each in learners if each.trainee_id not in seen.trainee_ids]
-    return CourseAttendance(
-        roster=roster,
-        listed=len(learners),
-        missing=tuple(each for each in absent if each.trainee_id not in done),
-        done=tuple(each for each in absent if each.trainee_id in done),
-    )
-
-
-def _have_completed(connection: Connection, module_id: str) -> set[int]:
-    in_force = (completions.c.module_id == module_id, completions.c.ended_at.is_(None))
-    return set(connection.scalars(select(completions.c.trainee_id).where(*in_force)))

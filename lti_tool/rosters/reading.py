@@ -1,20 +1,17 @@
-"""Reading the rosters that are due: on threads of its own, since a platform may be slow, and never inside a
-transaction.
+"""Reads the rosters that are due and records them: members, who came, who left, or why a roster could not be read.
 
-One roster read from its platform: all of its pages or nothing (facts: lti.md §7, openedx.md §7, moodle.md §6).
-
-What is kept of a roster: its members, who came and who left, and why it could not be read.
-
-People are made known by it, with name and address, before they ever launch. What a launch has said of somebody is not
-replaced by a roster, and nobody's records change because a roster does not list them (lti.md NR-7).
+Reading happens on its own threads, since a platform may be slow, and outside of any transaction: all pages or nothing
+(lti.md §7, openedx.md §7, moodle.md §6). People become known with name and address before they ever launch. What a
+launch said about a person is never replaced by a roster, and no records change because a roster leaves a person out
+(lti.md NR-7).
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import chain, islice
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -28,20 +25,28 @@ from lti_tool.lti.platform_api import PlatformApi
 from lti_tool.lti.roles import role_of
 from lti_tool.people import Told
 from lti_tool.rosters import schedule
-from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, CourseKey, DueRoster, is_of
+from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, DueRoster, is_of
 from lti_tool.tables.courses import enrolments, roster_members, rosters
 from lti_tool.tasks import Clock
 
 log = logging.getLogger(__name__)
 
-# However many activities a course has: a few that cannot be asked about are enough to give up names.
-MOST_LINKS_TRIED = 3
+READERS = 3
+# The pause after a failure that may be temporary.
+RETRY = timedelta(minutes=15)
+# Of the activities of a Moodle course, this many are asked for names.
+MAX_LINKS_TRIED = 3
+IDS_IN_ONE_QUERY = 500
+# A larger roster that loses more than half of its people is accepted only when it is read so twice.
+SMALL_ROSTER = 10
+SHRANK = "roster_shrank"
+READ_FAILED = "roster_not_read"
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a platform said: the members by their user id, of the whole course or (`is_whole` false) those who changed
-    since the last read; `group_names` by group id, None where the platform was not asked or did not answer."""
+    """What a platform answered: the members by user id, all of them (`is_whole`) or those who changed since the last
+    read. `group_names` is by group id, None if the platform was not asked or did not answer."""
 
     members: Mapping[str, Member]
     is_whole: bool
@@ -51,35 +56,28 @@ class Reading:
 
     @property
     def active(self) -> dict[str, Member]:
-        """Who belongs to the course now, by user id."""
+        """The members who belong to the course now, by user id."""
         return {user_id: member for user_id, member in self.members.items() if member.status == "Active"}
 
 
 def read(api: PlatformApi, due: DueRoster, clock: Clock) -> Reading:
-    """Ask the platform for what has changed, or for the whole roster. Call it outside of a transaction.
+    """Fetch the differences or the whole roster. Call it outside of a transaction.
 
-    Raises OutboundError with a code of `lti.nrps`, when any page could not be read, and PlatformRefused
-    `roster_too_slow` when the lease ran out before the last one came.
+    Raises OutboundError with a code of `lti.nrps` if any page cannot be read, and PlatformRefused `roster_too_slow` if
+    the lease runs out before the last page arrives.
     """
-    reading = (_changes(api, due, clock) if due.may_ask_differences else None) or _whole(api, due, clock)
+    reading = None
+    if due.may_ask_differences and due.differences_url:
+        try:
+            pages = fetch_differences(api, due.key.registration_id, due.differences_url)
+            reading = _reading(_in_time(due, clock, pages), is_whole=False)
+        except PlatformRefused as error:  # it no longer knows this address: read the whole roster
+            _log_refusal("differences of a roster refused", due, error)
+    if reading is None:
+        reading = _reading(_pages(api, due, clock), is_whole=True)
+        if _is_nameless(reading) and due.registration.profile.name == "moodle":
+            reading = _with_names(api, due, clock, reading)
     return replace(reading, group_names=_group_names(api, due))
-
-
-def _changes(api: PlatformApi, due: DueRoster, clock: Clock) -> Reading | None:
-    """None when the platform does not know that address any more: then the whole is read."""
-    assert due.differences_url
-    try:
-        pages = list(_in_time(due, clock, fetch_differences(api, due.key.registration_id, due.differences_url)))
-    except PlatformRefused as error:
-        log.info("differences of a roster refused", extra={"registration": due.key.registration_id, "code": error.code})
-        return None
-    return _reading(pages, is_whole=False)
-
-
-def _whole(api: PlatformApi, due: DueRoster, clock: Clock) -> Reading:
-    reading = _reading(list(_pages(api, due, clock)), is_whole=True)
-    asks_for_names = _is_nameless(reading) and due.registration.profile.name == "moodle"
-    return _named(api, due, clock, reading) if asks_for_names else reading
 
 
 def _pages(api: PlatformApi, due: DueRoster, clock: Clock, resource_link_id: str | None = None) -> Iterator[RosterPage]:
@@ -94,144 +92,146 @@ def _pages(api: PlatformApi, due: DueRoster, clock: Clock, resource_link_id: str
 
 
 def _in_time(due: DueRoster, clock: Clock, pages: Iterator[RosterPage]) -> Iterator[RosterPage]:
-    """The readers are few: a platform that goes on and on must not keep one from all others."""
+    """Stops a platform that sends pages without end: there are few readers."""
     for page in pages:
         if clock() >= due.taken_at + LEASE:
-            raise PlatformRefused(
-                "roster_too_slow", "The platform's roster had no end in a quarter of an hour.", answered=200
-            )
+            message = "The platform did not finish its roster within a quarter of an hour."
+            raise PlatformRefused("roster_too_slow", message, answered=200)
         yield page
 
 
-def _reading(pages: list[RosterPage], *, is_whole: bool) -> Reading:
-    """The first address of differences counts: it knows of what changes while the later pages are read."""
+def _reading(answered: Iterator[RosterPage], *, is_whole: bool) -> Reading:
+    """All pages as one reading. The first address for differences counts: it covers what changes while the later pages
+    are read.
+
+    A whole roster may list a person twice, one entry for each role or on two pages: they have all that either says.
+    Among differences the last entry counts.
+    """
+    pages = list(answered)
     members: dict[str, Member] = {}
     for member in chain.from_iterable(page.members for page in pages):
-        before = members.get(member.user_id)
-        members[member.user_id] = member if before is None or not is_whole else _as_one(before, member)
+        first = members.get(member.user_id)
+        if first is None or not is_whole:
+            members[member.user_id] = member
+        elif first.status != member.status:
+            members[member.user_id] = first if first.status == "Active" else member
+        else:
+            members[member.user_id] = replace(
+                member,
+                roles=tuple(dict.fromkeys(first.roles + member.roles)),
+                name=member.name or first.name,
+                email=member.email or first.email,
+                group_ids=tuple(dict.fromkeys(first.group_ids + member.group_ids)),
+            )
     return Reading(members, is_whole, next((page.differences_url for page in pages if page.differences_url), None))
-
-
-def _as_one(first: Member, other: Member) -> Member:
-    """A person whom a whole roster lists twice (one entry for each role, or on two pages) has all that either says; of
-    differences the last one holds."""
-    if first.status != other.status:
-        return first if first.status == "Active" else other
-    return replace(
-        other,
-        roles=tuple(dict.fromkeys(first.roles + other.roles)),
-        name=other.name or first.name,
-        email=other.email or first.email,
-        group_ids=tuple(dict.fromkeys(first.group_ids + other.group_ids)),
-    )
 
 
 def _is_nameless(reading: Reading) -> bool:
     return bool(reading.members) and not any(each.name or each.email for each in reading.members.values())
 
 
-def _named(api: PlatformApi, due: DueRoster, clock: Clock, reading: Reading) -> Reading:
-    """Moodle sends names that teachers decide about only to who asks for one activity (`rlid`), and then lists only the
-    people who see that activity: names are taken from there, membership is not."""
-    for link in due.resource_link_ids[:MOST_LINKS_TRIED]:
+def _with_names(api: PlatformApi, due: DueRoster, clock: Clock, reading: Reading) -> Reading:
+    """The reading with names from one activity (moodle.md §6).
+
+    Where teachers decide about names, Moodle sends them only if asked for one activity (`rlid`), and then lists only
+    the people who see that activity. So names come from there, membership does not.
+    """
+    for link in due.resource_link_ids[:MAX_LINKS_TRIED]:
         try:
-            told = _reading(list(_pages(api, due, clock, link)), is_whole=True)
+            named = _reading(_pages(api, due, clock, link), is_whole=True)
         except OutboundError as error:
-            log.info("names of a roster refused", extra={"registration": due.key.registration_id, "code": error.code})
+            _log_refusal("names of a roster refused", due, error)
             continue
-        if not _is_nameless(told) and told.members:
-            return replace(reading, members=_with_names(reading, told), resource_link_id=link)
+        if named.members and not _is_nameless(named):
+            members = dict(reading.members)
+            for user_id in members.keys() & named.members.keys():
+                source = named.members[user_id]
+                members[user_id] = replace(members[user_id], name=source.name, email=source.email)
+            return replace(reading, members=members, resource_link_id=link)
     return reading
 
 
-def _with_names(reading: Reading, told: Reading) -> dict[str, Member]:
-    return {
-        user_id: replace(member, name=told.members[user_id].name, email=told.members[user_id].email)
-        if user_id in told.members
-        else member
-        for user_id, member in reading.members.items()
-    }
-
-
 def _group_names(api: PlatformApi, due: DueRoster) -> dict[str, str] | None:
-    """A course without readable groups still has its roster."""
+    """The groups of the course by id; None if they cannot be read, which does not stop the roster."""
     if due.groups_url is None:
         return None
     try:
         return {each.id: each.name for each in fetch_groups(api, due.key.registration_id, due.groups_url)}
     except OutboundError as error:
-        log.info("groups of a course not read", extra={"registration": due.key.registration_id, "code": error.code})
+        _log_refusal("groups of a course not read", due, error)
         return None
 
 
-IDS_IN_ONE_QUERY = 500
-# A roster that shrinks by more than half, from more than this many, is believed only when it is read so twice.
-FEW = 10
-SHRANK = "roster_shrank"
-READ_FAILED = "roster_not_read"
+def _log_refusal(message: str, due: DueRoster, error: OutboundError) -> None:
+    log.info(message, extra={"registration": due.key.registration_id, "code": error.code})
 
 
 def has_shrunk(due: DueRoster, reading: Reading) -> bool:
-    """Whether this whole roster misses so many that it is read once more before it is believed."""
+    """Whether this roster has lost so many people that it must be read once more before it is accepted."""
     count = len(reading.active)
-    is_suspicious = 2 * count < due.members and (due.members > FEW or count == 0)
+    is_suspicious = 2 * count < due.members and (due.members > SMALL_ROSTER or count == 0)
     return reading.is_whole and is_suspicious and due.code != SHRANK
 
 
 def record(database: Database, due: DueRoster, reading: Reading, now: datetime, next_at: datetime) -> bool:
-    """Keep what was read, as of the moment the roster was taken: people and roster in one transaction, so that nobody
-    meets half of either. False when the lease was lost meanwhile: then all stays as another reader left it.
+    """Record people and roster in one transaction, as of the time the roster was leased. Returns False, and changes
+    nothing, if the lease was lost.
 
-    On SQLite other writers wait less than a second where 5,000 people are new, and not noticeably for a class.
+    On SQLite other writers wait less than a second for 5,000 new people, and not noticeably for one course.
     """
     with database.write() as connection:
-        news: dict[str, Any] = {
+        values: dict[str, Any] = {
             "code": "",
             "memberships_url": due.memberships_url,
             "differences_url": reading.differences_url,
+            "next_at": next_at,
         }
         if reading.is_whole:
-            news |= {"read_at": due.taken_at, "resource_link_id": reading.resource_link_id}
-        if not _give_back(connection, due, news | {"next_at": next_at}):
+            values |= {"read_at": due.taken_at, "resource_link_id": reading.resource_link_id}
+        if not _finish(connection, due, values):
             return False
-        _keep_members(connection, due, reading, _make_known(connection, due, reading.active, now), now)
+        _record_members(connection, due, reading, _record_people(connection, due, reading.active, now), now)
         count = select(func.count()).where(is_of(roster_members, due.key), roster_members.c.left_at.is_(None))
         connection.execute(update(rosters).where(is_of(rosters, due.key)).values(members=connection.scalar(count)))
     return True
 
 
 def fail(connection: Connection, due: DueRoster, code: str, next_at: datetime) -> bool:
-    """Keep why a roster could not be read; its members stay as they were."""
-    return _give_back(connection, due, {"code": code, "memberships_url": due.memberships_url, "next_at": next_at})
+    """Record why a roster could not be read; its members stay as they were."""
+    return _finish(connection, due, {"code": code, "memberships_url": due.memberships_url, "next_at": next_at})
 
 
-def _give_back(connection: Connection, due: DueRoster, values: Mapping[str, Any]) -> bool:
+def _finish(connection: Connection, due: DueRoster, values: Mapping[str, Any]) -> bool:
+    """Update the roster and end its lease; False if another reader holds it now."""
     ours = (is_of(rosters, due.key), rosters.c.lease_owner == due.owner)
-    given = {**values, "lease_owner": None, "leased_until": None}
-    return bool(connection.execute(update(rosters).where(*ours).values(given)).rowcount)
+    finished = {**values, "lease_owner": None, "leased_until": None}
+    return bool(connection.execute(update(rosters).where(*ours).values(finished)).rowcount)
 
 
-def _make_known(connection: Connection, due: DueRoster, members: Mapping[str, Member], now: datetime) -> dict[str, int]:
-    """User id → trainee id of these members; who was unknown is added."""
-    issuer, said = (
-        due.registration.issuer,
-        {each.user_id: people.told(each.name, each.email) for each in members.values()},
-    )
+def _record_people(
+    connection: Connection, due: DueRoster, members: Mapping[str, Member], now: datetime
+) -> dict[str, int]:
+    """User id → trainee id of these members. Adds the unknown, and names or addresses that launches have not given."""
+    issuer = due.registration.issuer
+    said = {each.user_id: people.told(each.name, each.email) for each in members.values()}
     known = people.add_missing(connection, issuer, said, now)
-    differing = {user_id: row for user_id, row in known.items() if _news(said[user_id], row, is_launched=False)}
+    differing = {user_id: row for user_id, row in known.items() if _changed(said[user_id], row, is_launched=False)}
     if differing:
-        # Looked at once more while nobody else can change them: a launch may just have spoken.
+        # Look again while these people are locked: a launch may have changed one in the meantime.
         people.hold(connection, [row.id for row in differing.values()])
-        now_known = people.of_identities(connection, issuer, list(differing))
-        launched = _launched(connection, [row.id for row in now_known.values()])
-        news = {row.id: _news(said[user_id], row, is_launched=row.id in launched) for user_id, row in now_known.items()}
-        people.change(connection, {trainee_id: each for trainee_id, each in news.items() if each is not None})
+        current = people.of_identities(connection, issuer, list(differing))
+        launched: set[int] = set()
+        for some in _portions([row.id for row in current.values()]):
+            have_launched = enrolments.c.trainee_id.in_(some) & enrolments.c.last_launch_at.is_not(None)
+            launched |= set(connection.scalars(select(enrolments.c.trainee_id).where(have_launched)))
+        changes = {row.id: _changed(said[sub], row, is_launched=row.id in launched) for sub, row in current.items()}
+        people.change(connection, {trainee_id: each for trainee_id, each in changes.items() if each is not None})
     return {user_id: int(row.id) for user_id, row in known.items()}
 
 
-def _news(said: Told, kept: Row[Any], *, is_launched: bool) -> Told | None:
-    """What the roster tells of a person that may be written; None for nothing. What a launch said is never replaced: it
-    may be newer than this roster, and evidence was matched by it."""
+def _changed(said: Told, kept: Row[Any], *, is_launched: bool) -> Told | None:
+    """The name and address to write for a person, None if there are none. What a launch said is never replaced: it may
+    be newer than this roster, and evidence was matched by it."""
     name, email = (
         None if new == old or (is_launched and old is not None) else new
         for new, old in zip(said, (kept.name, kept.email), strict=True)
@@ -239,97 +239,65 @@ def _news(said: Told, kept: Row[Any], *, is_launched: bool) -> Told | None:
     return Told(name, email) if name or email else None
 
 
-def _launched(connection: Connection, trainee_ids: Sequence[int]) -> set[int]:
-    """Those of these people who have launched anything."""
-    found: set[int] = set()
-    for some in _portions(trainee_ids, IDS_IN_ONE_QUERY):
-        seen = enrolments.c.trainee_id.in_(some) & enrolments.c.last_launch_at.is_not(None)
-        found |= set(connection.scalars(select(enrolments.c.trainee_id).where(seen)))
-    return found
-
-
-def _keep_members(
+def _record_members(
     connection: Connection, due: DueRoster, reading: Reading, trainee_ids: Mapping[str, int], now: datetime
 ) -> None:
-    known = {
-        row.user_id: row for row in connection.execute(select(roster_members).where(is_of(roster_members, due.key)))
-    }
-    rows = [_row(due, member, trainee_ids[user_id], reading, known) for user_id, member in reading.active.items()]
-    # In one order, as everybody holds several people.
-    changed = sorted((row for row in rows if _is_news(row, known.get(row["user_id"]))), key=itemgetter("trainee_id"))
-    _write_members(connection, changed, now)
-    _enrol(connection, changed, now)
+    ours = is_of(roster_members, due.key)
+    known = {row.user_id: row for row in connection.execute(select(roster_members).where(ours))}
+    changed = []
+    for user_id, member in reading.active.items():
+        before, names = known.get(user_id), reading.group_names
+        if names is None:
+            groups = before.groups if before else []
+        else:
+            groups = sorted(names[each] for each in member.group_ids if each in names)
+        row = {
+            **due.key._asdict(),
+            "user_id": user_id,
+            "trainee_id": trainee_ids[user_id],
+            "role": role_of(member.roles, old_roles=due.registration.old_roles),
+            "groups": groups,
+        }
+        if before is None or before.left_at is not None or any(getattr(before, name) != row[name] for name in row):
+            changed.append(row)
+    _upsert_members(connection, changed, now)
     present = {user_id for user_id, row in known.items() if row.left_at is None}
     gone = present - set(reading.active) if reading.is_whole else present & (set(reading.members) - set(reading.active))
-    _leave(connection, due.key, gone, now)
-    still = (is_of(roster_members, due.key), roster_members.c.left_at.is_(None))
-    connection.execute(update(roster_members).where(*still).values(last_seen_at=now))
+    for some in _portions(sorted(gone)):
+        left = update(roster_members).where(ours, roster_members.c.user_id.in_(some))
+        connection.execute(left.values(left_at=now))
+    still = update(roster_members).where(ours, roster_members.c.left_at.is_(None))
+    connection.execute(still.values(last_seen_at=now))
 
 
-def _row(due: DueRoster, member: Member, trainee_id: int, reading: Reading, known: Mapping[str, Any]) -> dict[str, Any]:
-    """A member as the table has it; groups stay as they were where the platform did not name them."""
-    names = reading.group_names
-    before = known[member.user_id].groups if member.user_id in known else []
-    groups = before if names is None else sorted(names[each] for each in member.group_ids if each in names)
-    return {
-        "registration_id": due.key.registration_id,
-        "context_id": due.key.context_id,
-        "user_id": member.user_id,
-        "trainee_id": trainee_id,
-        "role": role_of(member.roles, old_roles=due.registration.old_roles),
-        "groups": groups,
-    }
-
-
-def _is_news(row: Mapping[str, Any], known: Any | None) -> bool:
-    same = ("trainee_id", "role", "groups")
-    return known is None or known.left_at is not None or any(getattr(known, name) != row[name] for name in same)
-
-
-def _write_members(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+def _upsert_members(connection: Connection, rows: list[dict[str, Any]], now: datetime) -> None:
+    """Write members, and enrol them so that a score finds them before they launch. The role of a launch is kept
+    (lti.md RO-6)."""
     if not rows:
         return
+    rows.sort(key=itemgetter("trainee_id"))  # in one order, as everywhere that locks several people
     new = upsert(connection, roster_members)
     kept = {name: new.excluded[name] for name in ("trainee_id", "role", "groups", "left_at")}
-    statement = new.on_conflict_do_update(index_elements=["registration_id", "context_id", "user_id"], set_=kept)
-    seen = {"first_seen_at": now, "last_seen_at": now, "left_at": None}
-    connection.execute(statement, [{**row, **seen} for row in rows])
-
-
-def _enrol(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
-    """Members count as enrolled, so that a score finds them before they launch; who has launched keeps the launch's
-    role (lti.md RO-6)."""
-    if not rows:
-        return
+    listed = new.on_conflict_do_update(index_elements=["registration_id", "context_id", "user_id"], set_=kept)
+    times = {"first_seen_at": now, "last_seen_at": now, "left_at": None}
+    connection.execute(listed, [{**row, **times} for row in rows])
     new = upsert(connection, enrolments)
-    statement = new.on_conflict_do_update(
+    enrolled = new.on_conflict_do_update(
         index_elements=["registration_id", "context_id", "trainee_id"],
         set_={"role": new.excluded.role},
         where=enrolments.c.last_launch_at.is_(None),
     )
     names = ("registration_id", "context_id", "trainee_id", "user_id", "role")
-    connection.execute(statement, [{**{name: row[name] for name in names}, "listed_at": now} for row in rows])
+    connection.execute(enrolled, [{**{name: row[name] for name in names}, "listed_at": now} for row in rows])
 
 
-def _leave(connection: Connection, key: CourseKey, gone: Collection[str], now: datetime) -> None:
-    for some in _portions(sorted(gone), IDS_IN_ONE_QUERY):
-        these = (is_of(roster_members, key), roster_members.c.user_id.in_(some))
-        connection.execute(update(roster_members).where(*these).values(left_at=now))
-
-
-def _portions(values: Sequence[Any], size: int) -> Iterator[list[Any]]:
-    rest = iter(values)
-    while portion := list(islice(rest, size)):
-        yield portion
-
-
-READERS = 3
-# After a trouble that may pass by itself.
-RETRY = timedelta(minutes=15)
+def _portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for first in range(0, len(values), IDS_IN_ONE_QUERY):
+        yield values[first : first + IDS_IN_ONE_QUERY]
 
 
 class RosterReader:
-    """Reads due rosters with a few threads. `read_due` is made to be called again and again by one thread."""
+    """Reads due rosters with a few threads. One thread calls `read_due` again and again."""
 
     def __init__(self, database: Database, api: PlatformApi, clock: Clock, every: timedelta) -> None:
         self._database = database
@@ -340,10 +308,10 @@ class RosterReader:
         self._in_flight: set[Future[None]] = set()
 
     def read_due(self) -> bool:
-        """Start what is due as far as readers are free; False once all is quiet."""
-        self._land()
-        while len(self._in_flight) < READERS and (taken := schedule.claim(self._database, self._clock())) is not None:
-            self._in_flight.add(self._pool.submit(self._read, taken))
+        """Start reading what is due, as far as threads are free; False if nothing is being read."""
+        self._collect()
+        while len(self._in_flight) < READERS and (due := schedule.claim(self._database, self._clock())) is not None:
+            self._in_flight.add(self._pool.submit(self._read_one, due))
         if self._in_flight:
             wait(self._in_flight, timeout=0.05, return_when=FIRST_COMPLETED)
         return bool(self._in_flight)
@@ -352,45 +320,45 @@ class RosterReader:
         """Read until nothing is due."""
         while self.read_due():
             pass
-        self._land()
+        self._collect()
 
-    def _land(self) -> None:
+    def _collect(self) -> None:
         for done in [each for each in self._in_flight if each.done()]:
             self._in_flight.remove(done)
             error = done.exception()
-            if error is not None:  # the lease runs out and the roster is read again
+            if error is not None:  # the lease runs out, then the roster is read again
                 log.error("roster could not be recorded", extra={"error": type(error).__name__})
 
-    def _read(self, taken: DueRoster) -> None:
-        ids = {"registration": taken.key.registration_id}
+    def _read_one(self, due: DueRoster) -> None:
+        ids = {"registration": due.key.registration_id}
+        soon = min(RETRY, self._every)
         try:
-            reading = read(self._api, taken, self._clock)
+            reading = read(self._api, due, self._clock)
         except OutboundError as error:
-            self._fail(taken, error.code, self._pause(error))
+            self._fail(due, error.code, self._pause_after(error))
             return
         except Exception as error:
             log.error("roster could not be read", extra={**ids, "error": type(error).__name__})
-            self._fail(taken, READ_FAILED, min(RETRY, self._every))
+            self._fail(due, READ_FAILED, soon)
             return
-        if has_shrunk(taken, reading):
-            self._fail(taken, SHRANK, min(RETRY, self._every))
+        if has_shrunk(due, reading):
+            self._fail(due, SHRANK, soon)
             return
         now = self._clock()
-        if record(self._database, taken, reading, now, now + self._every):
+        if record(self._database, due, reading, now, now + self._every):
             log.info("roster read", extra={**ids, "count": len(reading.members)})
         else:
             log.warning("roster took too long, another reader has it", extra=ids)
 
-    def _fail(self, taken: DueRoster, code: str, pause: timedelta) -> None:
+    def _fail(self, due: DueRoster, code: str, pause: timedelta) -> None:
         with self._database.write() as connection:
-            fail(connection, taken, code, self._clock() + pause)
-        log.warning("roster not read", extra={"registration": taken.key.registration_id, "code": code})
+            fail(connection, due, code, self._clock() + pause)
+        log.warning("roster not read", extra={"registration": due.key.registration_id, "code": code})
 
-    def _pause(self, error: OutboundError) -> timedelta:
-        """Soon again after what passes by itself; once a day where the platform has said that the course is too large:
-        no new token changes that."""
+    def _pause_after(self, error: OutboundError) -> timedelta:
+        """Short after a temporary failure; a day if the platform said that the course is too large."""
         if error.code == schedule.TOO_LARGE:
             return max(WHOLE_EVERY, self._every)
         answered = error.answered if isinstance(error, PlatformRefused) else 0
-        is_passing = isinstance(error, NoAnswer) or answered == 429 or answered >= 500
-        return min(RETRY, self._every) if is_passing else self._every
+        is_temporary = isinstance(error, NoAnswer) or answered == 429 or answered >= 500
+        return min(RETRY, self._every) if is_temporary else self._every

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lti_tool.gates.decision import UsedException
 from lti_tool.gates.evaluate import evaluate
 from lti_tool.gates.facts import Attestation, Clearance, Facts, Invitation
 from tests.unit.gates.people_and_programmes import (
@@ -382,6 +383,15 @@ def test_different_modules_count_and_the_excepted_ones_do_not() -> None:
     assert judged(rule, *taken, completed("F3", number=4)).reason == "modules_taken"
 
 
+@pytest.mark.parametrize(("taken", "progress"), [(0, (0, 2)), (1, (1, 2)), (2, (2, 2)), (3, (2, 2)), (4, (2, 2))])
+def test_progress_never_exceeds_what_is_needed(taken: int, progress: tuple[int, int]) -> None:
+    modules = ["F1", "F3", "F4", "F5"]
+    known = [completed(module, number=number) for number, module in enumerate(modules[:taken], 1)]
+    children = [{"completed": {"module": module}} for module in modules]
+    assert judged({"at_least": {"n": 2, "of": children}}, *known).progress == progress
+    assert judged({"completed_any": {"list": modules, "n": 2}}, *known).progress == progress
+
+
 def test_a_legacy_module_counts_only_through_a_confirmed_row_and_only_where_aliases_are_accepted() -> None:
     taken = completed("L1")
     assert not decide("F2", taken).open
@@ -391,6 +401,13 @@ def test_a_legacy_module_counts_only_through_a_confirmed_row_and_only_where_alia
         with_gate({"completed": {"module": "F1", "accept_aliases": False}}), legacy_to_current={"L1": "F1"}
     )
     assert not decide("F2", taken, programme=strict).open
+
+
+F4 = {"completed": {"module": "F4"}}
+F5 = {"completed": {"module": "F5"}}
+SCREENING = {"health_clearance": {"offering": "F2", "steps": ["medical"]}}
+STATEMENT = {"attestation": {"list": "contraindications", "version": "S2-2024"}}
+OLD_STATEMENT = {"attestation": {"list": "contraindications", "version": "older"}}
 
 
 class TestExceptions:
@@ -430,9 +447,62 @@ class TestExceptions:
         known = [completed("F1"), request("F3", "submitted"), exception("F2")]
         assert decide("F2", *known, programme=with_gate(rule)).open
 
-    def test_an_exception_never_covers_what_cannot_be_checked(self) -> None:
-        programme = with_gate({"completed": {"module": "F99"}})
-        assert not decide("F2", exception("F2"), programme=programme).open
+    @pytest.mark.parametrize(
+        ("rule", "is_open"),
+        [
+            ({"completed": {"module": "F99"}}, False),
+            ({"not": {"completed": {"module": "F99"}}}, False),
+            ({"not": {"licence_active": {"types": ["LMFT"], "at": "offering_start"}}}, False),
+            ({"not": {"all": [F1, {"completed": {"module": "F99"}}]}}, False),
+            ({"all": [F4, {"completed": {"module": "F99"}}]}, False),
+            ({"any": [F4, {"completed": {"module": "F99"}}]}, True),
+        ],
+    )
+    def test_an_exception_never_covers_what_cannot_be_checked(self, rule: Any, is_open: bool) -> None:
+        decision = decide("F2", completed("F1"), licence(), exception("F2"), programme=with_gate(rule))
+        assert (decision.open, decision.exception is not None) == (is_open, is_open)
+
+    @pytest.mark.parametrize(
+        ("rule", "is_open"),
+        [
+            ({"all": [F4, {"all": [F4, SCREENING]}]}, False),
+            ({"all": [F4, {"any": [SCREENING, STATEMENT]}]}, False),
+            ({"at_least": {"n": 2, "of": [F4, SCREENING, STATEMENT]}}, False),
+            ({"at_least": {"n": 2, "of": [F4, F5, STATEMENT]}}, True),
+            ({"any": [F4, SCREENING]}, True),
+            ({"not": {"any": [F4, OLD_STATEMENT]}}, False),
+            ({"not": {"all": [F1, {"any": [F4, OLD_STATEMENT]}]}}, False),
+            ({"not": {"any": [F1, F4]}}, True),
+        ],
+    )
+    def test_screening_and_the_statement_are_never_excepted_at_any_depth(self, rule: Any, is_open: bool) -> None:
+        made = Attestation(id=1, recorded_at=BEFORE, list_name="contraindications", version="older")
+        known = replace(facts(completed("F1"), exception("F2")), attestations=(made,))
+        decision = evaluate(with_gate(rule), 3, "F2", known, AT)
+        assert decision.status == "unmet"
+        assert decision.open is is_open
+
+    def test_exceptions_that_could_not_be_read_open_nothing(self) -> None:
+        known = replace(facts(exception("F2")), unavailable=frozenset({"exceptions"}))
+        decision = evaluate(demo(), 3, "F2", known, AT)
+        assert (decision.open, decision.exception) == (False, None)
+
+    @pytest.mark.parametrize(
+        ("granted", "used"),
+        [
+            ([(5, 1), (6, 20)], (6, 20)),
+            ([(5, 20), (6, 1)], (5, 20)),
+            ([(6, 20), (5, 20)], (5, 20)),
+            ([(5, 1), (6, 9), (7, 20)], (7, 20)),
+        ],
+    )
+    def test_of_several_exceptions_the_one_that_lasts_longest_is_used(
+        self, granted: list[tuple[int, int]], used: tuple[int, int]
+    ) -> None:
+        records = [exception("F2", number=number, expires_on=date(2024, 9, day)) for number, day in granted]
+        other = exception("F3", number=1, expires_on=date(2024, 12, 1))
+        decision = decide("F2", *records, other)
+        assert decision.exception == UsedException(used[0], date(2024, 9, used[1]))
 
 
 class TestSameInputs:

@@ -12,7 +12,7 @@ from lti_tool.gates.evaluate import evaluate
 from lti_tool.gates.facts import Facts
 from lti_tool.gates.wording import REASONS, heading, learner_sentence, shortest_way, staff_sentence
 from tests.unit.gates import rule_strategies as some
-from tests.unit.gates.people_and_programmes import AT, RETREAT, with_gate
+from tests.unit.gates.people_and_programmes import AT, RETREAT, exception, with_gate
 
 
 def decided(rule: Any, known: Facts) -> Decision:
@@ -97,3 +97,19 @@ def test_the_shortest_way_is_among_what_blocks(rule: Any, known: Facts) -> None:
     assert bool(way) == (not decision.open)
     assert len(way) <= len(decision.unmet())
     assert all(node in decision.unmet() for node in way)
+
+
+@given(some.rules, some.known_facts())
+def test_progress_never_exceeds_what_is_needed(rule: Any, known: Facts) -> None:
+    tree = decided(rule, known).tree
+    assert tree is not None
+    for node in walk(tree):
+        assert node.progress is None or 0 <= node.progress[0] <= node.progress[1]
+
+
+@given(some.rules, some.known_facts())
+def test_an_exception_opens_only_if_exceptions_can_be_read(rule: Any, known: Facts) -> None:
+    excepted = replace(known, exceptions=(exception("F2"),))
+    unread = replace(excepted, unavailable=known.unavailable | {"exceptions"})
+    assert decided(rule, unread).exception is None
+    assert decided(rule, unread).open == decided(rule, replace(known, exceptions=())).open

@@ -57,7 +57,7 @@ def test_a_window_that_is_past_is_refused_but_a_version_published_before_stays(
     """2026-12-06 07:00 UTC is still the 5th in the programme's zone."""
     sixth = datetime(2026, 12, 6, 7, tzinfo=UTC)
     assert publish_now(database, sixth, PAST) == 1
-    with pytest.raises(ProgrammeError, match="already past"):
+    with pytest.raises(ProgrammeError, match="already closed"):
         publish_now(database, sixth + timedelta(hours=1), PAST)
     assert check_document(PAST, "small.yaml").errors == ()
     with database.read() as connection:

@@ -1,4 +1,4 @@
-"""What may be published: the grammar, the targets, the cycles, the rules nobody can satisfy."""
+"""What may be published: the grammar, the targets, the cycles, and rules that no trainee can satisfy."""
 
 from contextlib import suppress
 from dataclasses import replace

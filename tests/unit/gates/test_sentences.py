@@ -142,7 +142,7 @@ def test_gates_in_words(offering: str, expected: str) -> None:
             {"equivalency": {"for": "F1"}},
             [request("F1", "submitted")],
             "Your request about training elsewhere in place of Module 1, sent on July 1, 2024, is being reviewed.",
-            "Equivalency request for Module 1 of July 1, 2024 waits for review.",
+            "Equivalency request for Module 1 of July 1, 2024 needs a review.",
         ),
         (
             {"completed_any": {"set": "other_polaris_modules", "n": 3}},
@@ -159,8 +159,8 @@ def test_gates_in_words(offering: str, expected: str) -> None:
         (
             {"not": {"completed": {"module": "F1"}}},
             [completed("F1")],
-            "This is not for people for whom the following holds.",
-            "Shut because the following holds.",
+            "This is only for people who do not meet the following.",
+            "Locked because the following is met.",
         ),
         ({"any": [{"completed": {"module": "F1"}}]}, [], "One of these:", "One of these:"),
         ({"all": [{"completed": {"module": "F1"}}]}, [], "All of these:", "All of these:"),

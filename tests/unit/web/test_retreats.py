@@ -33,7 +33,7 @@ def applications(database) -> list:
 def test_what_is_missing_is_told_as_on_a_locked_module(browse, happened) -> None:
     page = browse(happened.new).open(RETREAT)
     assert "is locked until" in page.heading
-    assert "We have no licence of yours on record." in page.text
+    assert "We have no licence on record for you." in page.text
     assert "You have not taken Module 1 yet." in page.text
     assert f"{RETREAT}/apply" not in page.links
 
