@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, literal, select
 
-from lti_tool.gates.checks import facts_needed
+from lti_tool.gates.condition_checks import facts_needed
 from lti_tool.gates.conditions import conditions_of
 from lti_tool.gates.decision import Decision, walk
 from lti_tool.gates.evaluate import evaluate, rules_of

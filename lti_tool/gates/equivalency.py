@@ -13,7 +13,7 @@ from lti_tool import audit, people
 from lti_tool.audit import refuse_alone, refuse_own, trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.gates.checks import short_name
+from lti_tool.gates.condition_checks import short_name
 from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
 from lti_tool.tables.gates import equivalency_requests as requests
 from lti_tool.tables.people import trainees

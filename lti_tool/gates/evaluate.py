@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from lti_tool.gates.checks import Inputs, check
+from lti_tool.gates.condition_checks import Inputs, check
 from lti_tool.gates.conditions import NEVER_EXCEPTED, Group, Rule, UnreadableRule, parse_rule
 from lti_tool.gates.decision import OPEN, UNSURE, Decision, Node, Status, UsedException, at_least, negated, walk
 from lti_tool.gates.facts import Facts

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, assert_never
 
-from lti_tool.gates.checks import short_name
+from lti_tool.gates.condition_checks import short_name
 from lti_tool.gates.conditions import (
     AttendedRetreat,
     AttestationOf,

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from lti_tool.attendance import live_sessions
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates import equivalency
-from lti_tool.gates.checks import short_name
+from lti_tool.gates.condition_checks import short_name
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.web.page import go, show

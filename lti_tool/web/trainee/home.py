@@ -14,7 +14,7 @@ from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.gates import decide
-from lti_tool.gates.checks import short_name
+from lti_tool.gates.condition_checks import short_name
 from lti_tool.gates.decide import load_facts
 from lti_tool.gates.decision import Decision
 from lti_tool.gates.wording import heading

@@ -23,7 +23,7 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.credit import claims
 from lti_tool.errors import NotFound
 from lti_tool.gates import decide, equivalency, wording
-from lti_tool.gates.checks import short_name
+from lti_tool.gates.condition_checks import short_name
 from lti_tool.gates.decision import Decision, blocking, walk
 from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Module, PlannedSession
