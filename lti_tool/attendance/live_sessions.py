@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, u
 
 from lti_tool import audit
 from lti_tool.attendance.agenda import Segment, from_json, lay_out, to_json
+from lti_tool.attendance.minutes import Attendance
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Agenda, AgendaPart
@@ -323,11 +324,11 @@ def labels(connection: Connection, session_id: int) -> dict[str, str]:
 def seen(connection: Connection, session_id: int) -> tuple[str, ...]:
     """Zoom's ids of the rooms that somebody was in, as last settled, in the order in which they were first entered."""
     current = attendances.c.is_current & (attendances.c.live_session_id == session_id)
-    first: dict[str, str] = {}
+    first: dict[str, datetime] = {}
     for day in connection.scalars(select(attendances.c.day).where(current)):
-        for stay in day.get("rooms", ()):
-            if stay["room"]:
-                first[stay["room"]] = min(stay["from"], first.get(stay["room"], stay["from"]))
+        for each in Attendance.from_json(day).rooms:
+            if each.room:
+                first[each.room] = min(each.from_at, first.get(each.room, each.from_at))
     return tuple(sorted(first, key=lambda room: (first[room], room)))
 
 

@@ -291,31 +291,30 @@ class Seen:
 
     @property
     def first_at(self) -> datetime | None:
-        return min((datetime.fromisoformat(each["from"]) for each in self._spans), default=None)
+        return min((start for start, _ in self._times), default=None)
 
     @property
     def last_at(self) -> datetime | None:
-        return max((datetime.fromisoformat(each["to"]) for each in self._spans), default=None)
+        return max((end for _, end in self._times), default=None)
 
     @property
     def by_phone(self) -> bool:
         return "phone" in self.day.flags
 
     @property
-    def _spans(self) -> list[dict[str, str]]:
-        return [*self.day.day["intervals"], *self.day.day.get("waiting", ())]
+    def _times(self) -> list[tuple[datetime, datetime]]:
+        day = self.day.day
+        return [*((each.from_at, each.to_at) for each in day.intervals), *day.waiting]
 
 
 def everybody(connection: Connection) -> list[Seen]:
     """Whoever is still to be matched, the latest session first; without those whom staff have looked at and left alone,
     and without sessions that are locked."""
-    waiting = [
-        each for each in queries.unmatched(connection) if not each.is_reviewed and each.session_state != "locked"
+    return [
+        Seen(each.id, each)
+        for each in queries.unmatched(connection)
+        if not each.is_reviewed and each.session_state != "locked"
     ]
-    ids = _ids(connection)
-    # On PostgreSQL a settlement may have matched somebody between the two queries.
-    known = [(ids.get((each.session_id, each.person_key)), each) for each in waiting]
-    return [Seen(attendance_id, each) for attendance_id, each in known if attendance_id is not None]
 
 
 def waiting_since(connection: Connection) -> list[datetime]:
@@ -370,9 +369,3 @@ def _claims(connection: Connection, day: AttendedDay, meeting_id: str) -> Iterat
 def _registered_with(connection: Connection, registrant_id: str | None, meeting_id: str) -> str | None:
     where = {"meeting_id": meeting_id, "registrant_id": registrant_id or ""}
     return connection.scalar(select(registrants.c.email).filter_by(**where))
-
-
-def _ids(connection: Connection) -> dict[tuple[int, str], int]:
-    columns = (attendances.c.id, attendances.c.live_session_id, attendances.c.person_key)
-    query = select(*columns).where(attendances.c.is_current, attendances.c.trainee_id.is_(None))
-    return {(row.live_session_id, row.person_key): row.id for row in connection.execute(query)}

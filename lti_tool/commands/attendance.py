@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from lti_tool.attendance import live_sessions, queries
 from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.attendance.minutes import CountedInterval
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.commands.console import json_option, open_house, print_json, print_rows, progress, read_document
 from lti_tool.context import House
@@ -177,17 +177,17 @@ def _person(each: AttendedDay) -> dict[str, Any]:
         "minutes_instructional": _minutes(each.seconds_instructional),
         "minutes_required": _minutes(each.seconds_required),
         "completed": each.completed,
-        "intervals": [_interval(one) for one in each.day["intervals"]],
+        "intervals": [_interval(one) for one in each.day.intervals],
         "flags": list(each.flags),
     }
 
 
-def _interval(one: dict[str, Any]) -> dict[str, Any]:
+def _interval(one: CountedInterval) -> dict[str, Any]:
     return {
-        "from": datetime.fromisoformat(one["from"]),
-        "to": datetime.fromisoformat(one["to"]),
-        "evidence": one["evidence"],
-        "counted_minutes": _minutes(one["counted_seconds"]),
+        "from": one.from_at,
+        "to": one.to_at,
+        "evidence": one.evidence,
+        "counted_minutes": _minutes(one.counted_seconds),
     }
 
 

@@ -139,13 +139,13 @@ def _instance(outcome: Outcome) -> dict[str, Any]:
 
 
 def _person(day: AttendedDay) -> dict[str, Any]:
-    compared = day.day.get("report") or {}
+    compared = day.day.report
     seconds = ("webhook_seconds", "report_seconds", "difference_seconds")
     return {
         "trainee": day.trainee_id,
         "name": day.display_name,
-        **{name: compared.get(name) for name in seconds},
-        "reasons": compared.get("reasons", []),
+        **{name: compared and getattr(compared, name) for name in seconds},
+        "reasons": list(compared.reasons) if compared else [],
         "flags": list(day.flags),
     }
 

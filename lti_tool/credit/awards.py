@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from lti_tool import audit
+from lti_tool.attendance.minutes import Attendance
 from lti_tool.credit.checklist import Checklist
 from lti_tool.db import insert_ignoring
 from lti_tool.programme.model import CreditBody
@@ -20,7 +21,7 @@ from lti_tool.tables.credit import awards
 class SettledDay:
     """One person's settled attendance of one live session, as credit sees it.
 
-    `held_on` is the session's date in its own zone, `day` the attendance as `Attendance.day()` tells it. `ended` false
+    `held_on` is the session's date in its own zone, `day` the attendance. `ended` false
     means that nothing may be awarded yet.
     """
 
@@ -32,7 +33,7 @@ class SettledDay:
     session_state: str
     ended: bool
     attendance_id: int
-    day: Mapping[str, Any]
+    day: Attendance
     flags: tuple[str, ...]
     is_in_doubt: bool = False
     """Something about the evidence is odd, and nobody of staff has looked at it yet."""
@@ -88,7 +89,7 @@ def _row(claim: ReadyClaim, now: datetime) -> dict[str, Any]:
         "live_session_id": day.session_id,
         "body_id": claim.body.id,
         "credits": checklist.credits,
-        "seconds_present": day.day["seconds_present"],
+        "seconds_present": day.day.seconds_present,
         "attendance_id": day.attendance_id,
         "licence_id": checklist.licence.id,
         "programme_version": day.programme_version,
@@ -107,8 +108,8 @@ def _basis(attended: SettledDay, body: CreditBody, checklist: Checklist) -> dict
     return {
         "held_on": attended.held_on.isoformat(),
         "evidence": attended.session_state,
-        "seconds_present": attended.day["seconds_present"],
-        "seconds_instructional": attended.day["seconds_instructional"],
+        "seconds_present": attended.day.seconds_present,
+        "seconds_instructional": attended.day.seconds_instructional,
         "policy": {**asdict(policy), "credit_step": str(policy.credit_step)},
         "statement": {
             "programme_version": attended.programme_version,

@@ -25,7 +25,8 @@ from itertools import groupby
 from typing import Any, Literal
 
 from lti_tool import times
-from lti_tool.attendance.participation import is_enough
+from lti_tool.attendance.minutes import Attendance, CountedInterval
+from lti_tool.attendance.minutes import Missed as MissedInstruction
 from lti_tool.programme.model import CreditBody, CreditPolicy, DocumentRow, Programme
 
 ClaimState = Literal["open", "ready"]
@@ -63,7 +64,7 @@ class ClaimCase:
     """Everything one claim rests on.
 
     `held_on` is the session's date in its own zone, `session_state` how far its evidence is settled, `day` the
-    attendance as `Attendance.day()` tells it; `is_in_doubt`: staff must look at it first. `credited_in` is another
+    attendance; `is_in_doubt`: staff must look at it first. `credited_in` is another
     session for which this offering's credit of this body has been awarded already.
     """
 
@@ -72,7 +73,7 @@ class ClaimCase:
     held_on: date
     ended: bool
     session_state: str
-    day: Mapping[str, Any]
+    day: Attendance
     flags: tuple[str, ...]
     licences: tuple[Licence, ...]
     fee: StaffFact | None = None
@@ -149,9 +150,9 @@ class Missed:
         )
 
 
-def stretches(day: Mapping[str, Any]) -> tuple[Stretch, ...]:
-    """The instructional time of a day (`Attendance.day()`) in order."""
-    found = [*_present(day["intervals"]), *_absent(day["missed"])]
+def stretches(day: Attendance) -> tuple[Stretch, ...]:
+    """The instructional time of a day in order."""
+    found = [*_present(day.intervals), *_absent(day.missed)]
     return tuple(sorted(found, key=lambda each: each.from_at))
 
 
@@ -170,17 +171,17 @@ def _is_present(stretch: Stretch, unproven_counts: bool) -> bool:
     return stretch.kind == "proven" or (unproven_counts and stretch.kind == "unproven")
 
 
-def _present(intervals: Iterable[Mapping[str, Any]]) -> Iterator[Stretch]:
+def _present(intervals: Iterable[CountedInterval]) -> Iterator[Stretch]:
     for each in intervals:
-        if each["counted_seconds"]:
-            kind: Kind = "unproven" if each["evidence"] == "estimated" else "proven"
-            yield Stretch(datetime.fromisoformat(each["from"]), each["counted_seconds"], kind)
+        if each.counted_seconds:
+            kind: Kind = "unproven" if each.evidence == "estimated" else "proven"
+            yield Stretch(each.from_at, each.counted_seconds, kind)
 
 
-def _absent(gaps: Iterable[Mapping[str, Any]]) -> Iterator[Stretch]:
+def _absent(gaps: Iterable[MissedInstruction]) -> Iterator[Stretch]:
     for each in gaps:
-        kind: Kind = "unproven" if each["why"] == "unconfirmed" else "absent"
-        yield Stretch(datetime.fromisoformat(each["from"]), each["seconds"], kind)
+        kind: Kind = "unproven" if each.why == "unconfirmed" else "absent"
+        yield Stretch(each.from_at, each.seconds, kind)
 
 
 def offering(body: CreditBody | None, policy: CreditPolicy | None, credits: Decimal | None, case: ClaimCase) -> Line:
@@ -307,13 +308,13 @@ def attendance(policy: CreditPolicy | None, case: ClaimCase) -> Line:
     evidence = {"missed_seconds": proven.total, "longest_seconds": proven.longest, "late_seconds": proven.late}
     says = _attendance_in_words(case, proven, policy)
     by_phone = "phone_only" in case.flags and not policy.phone_only_counts
-    if proven.meets(policy) and case.day["seconds_present"] and not by_phone:
+    if proven.meets(policy) and case.day.seconds_present and not by_phone:
         return Line("attendance", True, says, says, "", evidence)
     ask = "See your minutes; ask for a correction if they are wrong."
     if by_phone:
         by_phone_says = "You took part by phone only, which this body does not count."
         return Line("attendance", False, by_phone_says, by_phone_says, ask, evidence)
-    if hoped_for.meets(policy) and case.day["seconds_present"] + _unproven(case):
+    if hoped_for.meets(policy) and case.day.seconds_present + _unproven(case):
         says = f"{says} Part of your presence is not proven yet."
         return Line("attendance", None, says, f"{says} The platform's report or a reviewer decides.", ask, evidence)
     return Line("attendance", False, says, says, ask, evidence)
@@ -324,7 +325,7 @@ def _unproven(case: ClaimCase) -> int:
 
 
 def _attendance_in_words(case: ClaimCase, proven: Missed, policy: CreditPolicy) -> str:
-    present, total = case.day["seconds_present"], case.day["seconds_instructional"]
+    present, total = case.day.seconds_present, case.day.seconds_instructional
     limits = f"{policy.max_missed_total_minutes} min in all, {policy.max_missed_consecutive_minutes} min at a time"
     lost = f"Missed for this credit: {times.minutes(proven.total)}, {times.minutes(proven.longest)} of it at a time"
     late = f"; late by {times.minutes(proven.late)} (allowed: {policy.late_arrival_minutes} min)" if proven.late else ""
@@ -335,15 +336,15 @@ def participation(policy: CreditPolicy | None, case: ClaimCase) -> Line | None:
     """Presence checks and polls, where the body asks for a share of them; None where it does not."""
     if policy is None or policy.participation_share is None:
         return None
-    found = case.day.get("participation") or {"put": 0, "answered": 0}
-    if not found["put"]:
+    found = case.day.participation
+    if not found.put:
         says = "No question was put to you in this session."
         return Line("participation", True, says, "No presence check and no poll while the person was there.")
-    says = f"You answered {found['answered']} of {found['put']} questions; {policy.participation_share:.0%} are needed."
-    staff = f"{found['answered']} of {found['put']} answered; {policy.participation_share:.0%} are needed."
-    enough = is_enough(found, policy.participation_share)
+    says = f"You answered {found.answered} of {found.put} questions; {policy.participation_share:.0%} are needed."
+    staff = f"{found.answered} of {found.put} answered; {policy.participation_share:.0%} are needed."
+    enough = found.is_enough(policy.participation_share)
     ask = "" if enough else "If you answered and it is not here, ask for a correction."
-    return Line("participation", enough, says, staff, ask, {"put": found["put"], "answered": found["answered"]})
+    return Line("participation", enough, says, staff, ask, {"put": found.put, "answered": found.answered})
 
 
 def evidence(programme: Programme, case: ClaimCase) -> Line:

@@ -5,7 +5,7 @@ Both policies judge the same evidence by the same functions that settle and deci
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -111,7 +111,6 @@ def _differences(
 
 
 def _day(session: LiveSession, trainee_id: int, measured: Measured) -> SettledDay:
-    day: Mapping[str, Any] = measured.day
     return SettledDay(
         trainee_id=trainee_id,
         session_id=session.id,
@@ -121,6 +120,6 @@ def _day(session: LiveSession, trainee_id: int, measured: Measured) -> SettledDa
         session_state=session.state,
         ended=measured.ended,
         attendance_id=0,
-        day=day,
+        day=measured.attendance,
         flags=measured.flags,
     )

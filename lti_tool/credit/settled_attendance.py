@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, Select, Text, and_, cast, select
 
+from lti_tool.attendance.minutes import Attendance
 from lti_tool.attendance.queries import IN_PROGRESS, REVIEW_OF_THIS, STATE_OF_DAY
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.credit.awards import SettledDay
@@ -74,7 +75,7 @@ def _day(row: Row[Any]) -> SettledDay:
         session_state=row.state_of_day,
         ended=row.ended_at is not None and IN_PROGRESS not in row.flags,
         attendance_id=row.attendance_id,
-        day=row.day,
+        day=Attendance.from_json(row.day),
         flags=tuple(row.flags),
         is_in_doubt=needs_review(row.flags) and not row.is_reviewed,
     )

@@ -45,7 +45,7 @@ def _settled_day(person: SettledPerson) -> SettledDay:
         session_state=session.state,
         ended=person.ended,
         attendance_id=person.attendance_id,
-        day=person.day,
+        day=person.attendance,
         flags=person.flags,
         is_in_doubt=person.is_in_doubt,
     )
@@ -54,8 +54,8 @@ def _settled_day(person: SettledPerson) -> SettledDay:
 def _follow_completions(connection: Connection, days: Sequence[SettledDay], now: datetime) -> None:
     """Completed: recorded once. No longer completed: this session's record ends, unless credit rests on it, and another
     session that completes the module takes its place."""
-    _complete(connection, [day for day in days if day.day["completed"]], now)
-    fallen = {day.trainee_id: day for day in days if not day.day["completed"]}
+    _complete(connection, [day for day in days if day.day.completed], now)
+    fallen = {day.trainee_id: day for day in days if not day.day.completed}
     for trainee_id, completion_id in _completions_of(connection, days[0].session_id, list(fallen)):
         if not _credit_rests_on(connection, fallen[trainee_id]):
             reason = "The corrected attendance of this session no longer reaches the completion threshold."

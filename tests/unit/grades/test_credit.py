@@ -36,7 +36,7 @@ def case(*stays, **given):
         "held_on": DAY,
         "ended": True,
         "session_state": "provisional",
-        "day": attendance.day(),
+        "day": attendance,
         "flags": attendance.flags,
         "licences": (LMFT,),
         **given,
