@@ -261,7 +261,7 @@ def draw(day: Attendance, zone: str, rooms: Mapping[str, str] | None = None, gra
             for each in places
             if not each.is_waiting
         ),
-        ticks=tuple(_ticks(scale, zone)),
+        ticks=tuple(Tick(scale.x(at), label) for at, label in full_hours(scale.start, scale.end, zone)),
     )
 
 
@@ -330,10 +330,10 @@ def _labelled(shape: Shape) -> Shape:
     return replace(shape, text=shape.label) if len(shape.label) * LETTER + 6 <= shape.width else shape
 
 
-def _ticks(scale: _Scale, zone: str) -> Iterator[Tick]:
-    """A mark at every full hour of the zone."""
-    at = scale.start.astimezone(ZoneInfo(zone))
+def full_hours(start: datetime, end: datetime, zone: str) -> Iterator[tuple[datetime, str]]:
+    """Every full hour of the zone between two instants, with its label ("9 am")."""
+    at = start.astimezone(ZoneInfo(zone))
     at = (at + timedelta(minutes=59, seconds=59)).replace(minute=0, second=0, microsecond=0)
-    while at <= scale.end:
-        yield Tick(scale.x(at), f"{at.hour % 12 or 12} {'am' if at.hour < 12 else 'pm'}")
+    while at <= end:
+        yield at, f"{at.hour % 12 or 12} {'am' if at.hour < 12 else 'pm'}"
         at = (at.astimezone(UTC) + timedelta(hours=1)).astimezone(ZoneInfo(zone))
