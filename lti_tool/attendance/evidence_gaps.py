@@ -166,7 +166,7 @@ GAPS: Mapping[str, GapWords] = {
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """One gap. `subject` is "webhook" or "session:7"; `since` is None until it is known or the gap is recorded;
+    """One gap. `subject` is "webhook" or "session:7"; `since` is None until it is known or the gap is recorded.
     `details` holds ids, codes and numbers only."""
 
     code: str
