@@ -147,12 +147,6 @@ def show(connection: Connection, session_id: int, attendance_id: int) -> tuple[A
     return next(each for each in every if each.id == attendance_id), every
 
 
-def current_ids(connection: Connection, session_id: int) -> dict[str, int]:
-    """Person key → the id of the current version, for all people of a session."""
-    query = select(_PERSON.person_key, _PERSON.id).where(_PERSON.is_current, _PERSON.live_session_id == session_id)
-    return {row.person_key: row.id for row in connection.execute(query)}
-
-
 _DAYS = (
     select(
         _SESSION.id.label("session_id"),

@@ -201,12 +201,11 @@ def sheet(connection: Connection, session_id: int, wish: Wish) -> Sheet:
 def rows(connection: Connection, session_id: int) -> list[Row]:
     """Everybody of one session."""
     everybody = queries.of_session(connection, session_id)
-    ids = queries.current_ids(connection, session_id)
     names = overview.names(connection, {each.trainee_id for each in everybody if each.trainee_id is not None})
     credit = overview.credit_of_session(connection, session_id)
     return [
         Row(
-            attendance_id=ids[each.person_key],
+            attendance_id=each.id,
             attended=each,
             name=names.get(each.trainee_id or 0) or each.display_name or "No name",
             credit=credit.get(each.trainee_id or 0, ()),
