@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -230,7 +230,7 @@ def _of_one(
 
 def _of_doubt(finding: Finding, day: AttendedDay, session: LiveSession, there: int) -> Iterator[str]:
     is_wrong = day.seconds_present != there
-    estimated = sum(each["counted_seconds"] for each in day.day["intervals"] if each["evidence"] == "estimated")
+    estimated = sum(each.counted_seconds for each in day.day.intervals if each.evidence == "estimated")
     if estimated and "estimated" not in day.flags:
         yield "an estimate is credited without a flag"
     is_in_a_queue = day.trainee_id is None or (day.is_provisional and day.needs_review)
@@ -258,11 +258,7 @@ def seconds_of_instruction(session: LiveSession, spans: Iterable[Span]) -> int:
 
 
 def _spans(day: AttendedDay, grades: Iterable[str]) -> list[Span]:
-    return union(
-        (datetime.fromisoformat(each["from"]), datetime.fromisoformat(each["to"]))
-        for each in day.day["intervals"]
-        if each["evidence"] in grades
-    )
+    return union((each.from_at, each.to_at) for each in day.day.intervals if each.evidence in grades)
 
 
 def _lies_in(span: Span, spans: Sequence[Span]) -> bool:

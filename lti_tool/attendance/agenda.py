@@ -1,7 +1,7 @@
-"""A live session's agenda as instants: which seconds of the day are instruction.
+"""The agenda of a live session as instants: which seconds of it are instruction.
 
-PURE. Wall times become UTC through the IANA zone of the session, so a day on which the clocks change has the length it
-really has. Segments do not overlap and are in order of time (ce.md T2).
+PURE. Wall times become UTC through the IANA zone of the session, so a day on which the clocks change has its real
+length. Segments do not overlap and are in order of time (ce.md T2).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +10,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from lti_tool.intervals import Interval, union
 from lti_tool.programme.catalogue import Agenda
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One part of a live session, `starts_at` to `ends_at` (aware UTC); only instructional parts count for anybody."""
+    """One part of a live session, from `starts_at` to `ends_at` (aware UTC). Only instructional segments count."""
 
     starts_at: datetime
     ends_at: datetime
@@ -28,10 +29,10 @@ class Segment:
 
 
 def lay_out(agenda: Agenda, day: date, zone: str) -> tuple[Segment, ...]:
-    """The agenda on one day in one zone.
+    """Returns the agenda on one day in one zone.
 
-    A wall time that lies before the one before it belongs to the next day. A part that the change to summer time
-    swallows whole has no length and is left out; one that it cuts is shorter.
+    A wall time that is earlier than the one before it belongs to the next day. A part that lies wholly in the hour
+    that summer time skips is left out; a part that lies partly in it is shorter.
     """
     segments = []
     wall = datetime.combine(day, time.min)
@@ -48,15 +49,9 @@ def instructional_seconds(segments: Iterable[Segment]) -> int:
     return sum(segment.seconds for segment in segments if segment.instructional)
 
 
-def taught(segments: Iterable[Segment]) -> list[tuple[datetime, datetime]]:
-    """The times of instruction, in order; parts that touch are one."""
-    spans: list[tuple[datetime, datetime]] = []
-    for each in segments:
-        if each.instructional and spans and spans[-1][1] == each.starts_at:
-            spans[-1] = (spans[-1][0], each.ends_at)
-        elif each.instructional:
-            spans.append((each.starts_at, each.ends_at))
-    return spans
+def taught(segments: Iterable[Segment]) -> list[Interval]:
+    """The times of instruction, in order; segments that touch are one interval."""
+    return union((each.starts_at, each.ends_at) for each in segments if each.instructional)
 
 
 def to_json(segments: Iterable[Segment]) -> list[dict[str, Any]]:
@@ -91,21 +86,17 @@ def _next_wall(previous: datetime, at: time) -> datetime:
 
 
 def _instant(wall: datetime, zone: str) -> datetime:
-    """Of a wall time that comes twice the first; for one that never comes the moment at which the clocks change, so
-    that parts stay in order and none overlaps another."""
+    """The instant of a wall time: the first of two where the clocks show it twice; where they skip it, the moment of
+    the change (to the second), so that parts stay in order and do not overlap."""
     there = ZoneInfo(zone)
-    at = wall.replace(tzinfo=there).astimezone(UTC)
-    if at.astimezone(there).replace(tzinfo=None) == wall:
-        return at
-    return _change(there, wall.replace(tzinfo=there, fold=1).astimezone(UTC), at)
-
-
-def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """When the clocks change between these two instants, to the second."""
-    offset = before.astimezone(zone).utcoffset()
+    after = wall.replace(tzinfo=there).astimezone(UTC)
+    if after.astimezone(there).replace(tzinfo=None) == wall:
+        return after
+    before = wall.replace(tzinfo=there, fold=1).astimezone(UTC)
+    offset = before.astimezone(there).utcoffset()
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
-        if middle.astimezone(zone).utcoffset() == offset:
+        if middle.astimezone(there).utcoffset() == offset:
             before = middle
         else:
             after = middle

@@ -1,6 +1,6 @@
-"""The calendar a trainee subscribes to: every live session to come, those attended, and what was called off.
+"""The calendar a trainee subscribes to: the live sessions to come, those attended, and cancelled ones.
 
-The same records give the same bytes: UID and DTSTAMP come from the session, never from the moment of asking.
+The same records give the same bytes: UID and DTSTAMP come from the session, never from the moment of the request.
 """
 
 from collections.abc import Container, Mapping
@@ -18,7 +18,7 @@ from lti_tool.tables.courses import enrolments
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.platforms import registrations
 
-# How long a session stays in the calendars of people who were not there.
+# How long a past session stays in the calendars of people who did not attend it.
 KEPT = timedelta(days=30)
 NO_LINKS: Mapping[str, str] = {}
 
@@ -35,11 +35,11 @@ def feed(
 ) -> bytes:
     """An iCalendar document (RFC 5545) for one person. `host` makes the ids of the events unique in the world.
 
-    The join link stands only in sessions of modules whose gate is open for the person: the person's own at Zoom
-    (`own_links` by meeting id), else the general one. Of a module that is not published, only what the person attended
-    is in it.
+    Only sessions of modules whose gate is open for the person have a join link: the person's own (`own_links` by
+    meeting id), else the general one. An unpublished module appears only with the sessions that the person attended.
     """
-    attended = _attended(connection, trainee_id)
+    theirs = (attendances.c.trainee_id == trainee_id) & attendances.c.is_current
+    attended = set(connection.scalars(select(attendances.c.live_session_id).where(theirs)))
     shown = [
         session
         for session in live_sessions.list_sessions(connection)
@@ -50,8 +50,10 @@ def feed(
     calendar.add("prodid", "-//Gatehouse//Live sessions//EN")
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", published.programme.title)
+    years = [session.held_on.year for session in shown] or [2000]
+    first, last = date(min(years) - 1, 1, 1), date(max(years) + 2, 1, 1)
     for zone in sorted({session.zone for session in shown} or {published.programme.zone}):
-        calendar.add_component(_timezone(zone, shown))
+        calendar.add_component(Timezone.from_tzid(zone, first_date=first, last_date=last))
     for session in shown:
         link = own_links.get(session.zoom_meeting_id) or session.join_url
         is_open = session.module_id in open_modules
@@ -60,24 +62,10 @@ def feed(
 
 
 def may_join(connection: Connection, trainee_id: int) -> bool:
-    """Whether a platform that is still active ever sent this person; else the feed goes on without join links."""
+    """Whether an active platform has ever launched or enrolled this person; otherwise the feed has no join links."""
     active = enrolments.c.registration_id == registrations.c.id
     query = select(enrolments.c.trainee_id).where(active, enrolments.c.trainee_id == trainee_id)
     return connection.execute(query.where(registrations.c.status == "active").limit(1)).first() is not None
-
-
-def _attended(connection: Connection, trainee_id: int) -> set[int]:
-    query = select(attendances.c.live_session_id).where(
-        attendances.c.trainee_id == trainee_id, attendances.c.is_current
-    )
-    return set(connection.execute(query).scalars())
-
-
-def _timezone(zone: str, shown: list[LiveSession]) -> Timezone:
-    """The rules of a zone for the years that the calendar speaks of."""
-    years = [session.held_on.year for session in shown] or [2000]
-    first, last = date(min(years) - 1, 1, 1), date(max(years) + 2, 1, 1)
-    return Timezone.from_tzid(zone, first_date=first, last_date=last)
 
 
 def _event(session: LiveSession, programme: Programme, link: str | None, host: str, *, is_open: bool) -> Event:
@@ -90,15 +78,12 @@ def _event(session: LiveSession, programme: Programme, link: str | None, host: s
     event.add("dtend", session.ends_at.astimezone(zone))
     event.add("summary", programme.offering_title(session.module_id))
     event.add("status", "CANCELLED" if session.state == "cancelled" else "CONFIRMED")
-    event.add("description", _description(session, is_open))
+    if session.state == "cancelled":
+        event.add("description", "This live session is cancelled.")
+    elif is_open:
+        event.add("description", "This session is live and is not recorded.")
+    else:
+        event.add("description", "This live session is not open for you yet. Once it is, you find the join link here.")
     if link and session.state != "cancelled":
         event.add("location", link)
     return event
-
-
-def _description(session: LiveSession, is_open: bool) -> str:
-    if session.state == "cancelled":
-        return "This live session is cancelled."
-    if not is_open:
-        return "This live session is not open for you yet. Once it is, the link to join stands here."
-    return "This session is live and is not recorded."

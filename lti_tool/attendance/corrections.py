@@ -1,9 +1,7 @@
-"""How presence by hand comes about: one of the staff proposes it with reason and evidence, another one confirms it.
+"""Presence that staff add or take away by hand: one of them proposes it with evidence, a second one confirms it.
 
-Presence that people vouch for, or take away, once a second person has confirmed it (ce.md T11).
-
-What is taken away wins over everything; what is added is of the grade "manual" and shown as such wherever it appears.
-How a correction comes about is in `correcting`.
+A correction is in force once a second person has confirmed it (ce.md T11). What is taken away outranks everything;
+what is added has the grade "manual" and is shown as such wherever it appears.
 """
 
 from collections import defaultdict
@@ -16,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 from lti_tool import audit, people
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.evidence import PresenceInterval
-from lti_tool.attendance.live_sessions import LiveSession, ask_for, completion_policy, real_wall_time, verify_settleable
+from lti_tool.attendance.live_sessions import ask_for, completion_policy, real_wall_time, verify_settleable
 from lti_tool.audit import refuse_alone, refuse_own
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
@@ -43,7 +41,7 @@ def in_force(connection: Connection, session_id: int) -> dict[int, tuple[Presenc
 
 
 def interval_of(row: Row[Any]) -> PresenceInterval:
-    """What a correction says about presence, once it is in force."""
+    """The presence that a correction adds or takes away, once it is in force."""
     return PresenceInterval(row.from_at, row.to_at, "manual", row.counts, f"correction:{row.id}")
 
 
@@ -62,23 +60,23 @@ def state_of(row: Row[Any]) -> State:
 
 
 def waiting(connection: Connection) -> list[Row[Any]]:
-    """What waits for a second person, first proposed first."""
+    """Proposals without a second person, the first proposed first."""
     return _listed(connection, WAITING, corrections.c.proposed_at)
 
 
 def decided(connection: Connection, limit: int = 50) -> list[Row[Any]]:
-    """What was confirmed, turned down or taken back, the latest first."""
+    """Corrections that were confirmed, turned down or taken back, the latest first."""
     return _listed(connection, ~WAITING, corrections.c.id.desc(), limit)
 
 
 def of_person(connection: Connection, session_id: int, trainee_id: int) -> list[Row[Any]]:
-    """Every correction of one person's day, the latest first."""
+    """All corrections of one person's day, the latest first."""
     theirs = (corrections.c.live_session_id == session_id) & (corrections.c.trainee_id == trainee_id)
     return _listed(connection, theirs, corrections.c.id.desc())
 
 
 def _listed(connection: Connection, which: ColumnElement[bool], order: Any, limit: int | None = None) -> list[Row[Any]]:
-    """Corrections with the person's name and what pages say of the session."""
+    """Corrections with the person's name, and the session as pages show it."""
     session = live_sessions_table.c
     columns = (
         trainees.c.name,
@@ -104,26 +102,31 @@ def propose(
     actor: str,
     now: datetime,
 ) -> int:
-    """Put a correction before a second person; its id. Nothing counts yet.
+    """Propose a correction to a second person; returns its id. Nothing counts yet.
 
-    `from_at` and `to_at` are aware instants within the agenda; `counts` says whether the time counts from then on or is
-    taken away. Raises BadInput "reason_missing", "evidence_missing", "correction_times_wrong"; NotFound
-    "session_unknown", "trainee_unknown"; Conflict "session_locked", "session_cancelled", "completion_unset";
-    AccessDenied "own_case".
+    `from_at` and `to_at` are aware instants within the agenda; `counts` says whether the time is added or taken away.
+    Raises BadInput "reason_missing", "evidence_missing", "correction_times_wrong"; NotFound "session_unknown",
+    "trainee_unknown"; Conflict "session_locked", "session_cancelled", "completion_unset"; AccessDenied "own_case".
     """
     session = live_sessions.show(connection, session_id)
     verify_settleable(session)
     people.trainee(connection, trainee_id)
     refuse_own(actor, trainee_id)
-    _verify_times(session, from_at, to_at, now)
-    completion_policy(connection, session)  # a session that nothing can measure takes no correction
+    latest = max(now, session.ended_at or now)  # Zoom's clock may be ahead of ours
+    if not session.starts_at <= from_at < to_at <= min(session.ends_at, latest):
+        raise BadInput(
+            "correction_times_wrong",
+            "The times are not in order, lie outside the session's agenda, or lie in the future.",
+            "Give a start and a later end between the first and the last minute of the agenda.",
+        )
+    completion_policy(connection, session)  # a session without a policy cannot be settled, so it takes no correction
     why = reason_given(reason)
     shown_by = read_text(
         evidence,
         BadInput(
             "evidence_missing",
             "Presence by hand needs evidence; it is missing, unreadable or longer than 2000 characters.",
-            "Name what shows it, and where it is kept.",
+            "Name the evidence, and where it is kept.",
         ),
     )
     row = {
@@ -152,13 +155,13 @@ def instant_on_wall(text: str, zone: str) -> datetime:
         raise BadInput(
             "wall_time_wrong",
             "This is not a time of day.",
-            "Give the times as the clock on the wall showed them, like 2026-12-01T09:00.",
+            "Give local times, like 2026-12-01T09:00.",
         ) from error
     return real_wall_time(wall, zone).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
 def confirm(connection: Connection, correction_id: int, *, actor: str, now: datetime) -> None:
-    """Put a correction in force, as the second person, and ask for the settlement.
+    """Put a correction in force, as the second person, and request the settlement.
 
     Raises NotFound "correction_unknown"; AccessDenied "second_person_needed", "own_case"; Conflict "correction_state",
     "session_locked", "session_cancelled".
@@ -172,7 +175,7 @@ def confirm(connection: Connection, correction_id: int, *, actor: str, now: date
 
 
 def undo(connection: Connection, correction_id: int, *, reason: str, actor: str, now: datetime) -> None:
-    """Turn a proposal down, or take a correction in force back; then the session is settled again.
+    """Turn a proposal down, or take back a correction in force; then request the settlement.
 
     Raises BadInput "reason_missing"; NotFound "correction_unknown"; AccessDenied "own_case"; Conflict
     "correction_state", "session_locked", "session_cancelled".
@@ -192,23 +195,13 @@ def _settleable(connection: Connection, correction_id: int) -> Row[Any]:
     return row
 
 
-def _verify_times(session: LiveSession, from_at: datetime, to_at: datetime, now: datetime) -> None:
-    over = max(now, session.ended_at or now)  # Zoom's clock may be ahead of ours
-    if not session.starts_at <= from_at < to_at <= min(session.ends_at, over):
-        raise BadInput(
-            "correction_times_wrong",
-            "The times are not in order, lie outside the session's agenda, or in the future.",
-            "Give a start and a later end between the first and the last minute of the agenda.",
-        )
-
-
 def _change(connection: Connection, row: Row[Any], where: ColumnElement[bool], values: dict[str, Any]) -> None:
     """Of two people at once, the first decides."""
     changed = connection.execute(update(corrections).where(corrections.c.id == row.id, where).values(values))
     if not changed.rowcount:
         raise Conflict(
             "correction_state",
-            "Somebody has confirmed this correction or taken it back already.",
+            "This correction has been confirmed or taken back already.",
             "Look at the list of corrections again.",
         )
 

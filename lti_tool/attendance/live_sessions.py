@@ -1,10 +1,8 @@
 """Live sessions as scheduled: when, in which Zoom meeting, and under which programme version.
 
-Scheduling stamps the module's agenda in UTC and the version of the programme; both decide this session for good.
-
-Asking for the settlement of a live session: one task, in the transaction of whoever knows that there is news.
-
-What staff call the breakout rooms of a live session: Zoom tells an id of each, never a name (zoom.md §4).
+Scheduling fixes the module's agenda in UTC and the version of the programme, and both hold for this session for good.
+Here too: how a settlement is requested, one task in the transaction that changed its evidence, and the names that staff
+give breakout rooms, since Zoom sends an id of each and never a name (zoom.md §4).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,32 +12,34 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from lti_tool import audit
 from lti_tool.attendance.agenda import Segment, from_json, lay_out, to_json
+from lti_tool.attendance.minutes import Attendance
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme import versions
-from lti_tool.programme.catalogue import Agenda, AgendaPart
+from lti_tool.programme.catalogue import Agenda
 from lti_tool.programme.model import UNSET, CompletionPolicy, Programme
 from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances, live_sessions
-from lti_tool.tables.zoom import room_labels as table
-from lti_tool.tables.zoom import zoom_inbox
+from lti_tool.tables.zoom import room_labels, zoom_inbox
 from lti_tool.tasks import enqueue
 
 SETTLE = "settle"
-# A class is looked at this long after its scheduled end, whatever Zoom said by then.
+# A session is settled this long after its scheduled end, even if Zoom has not reported the end.
 WITHOUT_END = timedelta(minutes=10)
+KINDS = ("meeting", "webinar")
+LONGEST_LABEL = 100
 
 
 def ask_for(connection: Connection, session_id: int, now: datetime) -> None:
-    """Ask for the settlement of one live session now."""
+    """Request the settlement of one live session now."""
     enqueue(connection, SETTLE, f"session:{session_id}", {"session_id": session_id}, now=now)
 
 
 def ask_when_over(connection: Connection, session_id: int, ends_at: datetime, now: datetime) -> None:
-    """Ask for it once the scheduled end is past; at once where it is past already."""
+    """Request it for when the scheduled end is past; now if it is past already."""
     over_at = ends_at + WITHOUT_END
     if now >= over_at:
         ask_for(connection, session_id, now)
@@ -48,20 +48,17 @@ def ask_when_over(connection: Connection, session_id: int, ends_at: datetime, no
 
 
 def ask_at(connection: Connection, session_id: int, at: datetime, now: datetime) -> None:
-    """Ask for it at a later moment, where that is still to come."""
+    """Request it for a later moment; nothing if that has passed."""
     if now < at:
         key = f"session:{session_id}:{at:%Y%m%dT%H%M%S}"
         enqueue(connection, SETTLE, key, {"session_id": session_id}, now=now, run_at=at)
 
 
-KINDS = ("meeting", "webinar")
-
-
 @dataclass(frozen=True, slots=True)
 class LiveSession:
-    """One scheduled Zoom class. `state` is scheduled, cancelled, provisional (settled from webhooks), reconciled or
-    locked; `ended_at` is None until settlement knows that the class is over: from Zoom, or from staff where Zoom said
-    nothing (`ended_by_staff_at`)."""
+    """One session in Zoom. `state` is scheduled, cancelled, provisional (settled from webhooks), reconciled or
+    locked. `ended_at` is None until settlement knows the end: from Zoom, or from staff where Zoom reported none
+    (`ended_by_staff_at`)."""
 
     id: int
     module_id: str
@@ -85,7 +82,7 @@ class LiveSession:
 
     @property
     def held_on(self) -> date:
-        """The day of the session on the wall of its own zone: the day a licence must cover."""
+        """The day of the session in its own zone: the day a licence must cover."""
         return self.starts_at.astimezone(ZoneInfo(self.zone)).date()
 
 
@@ -102,16 +99,22 @@ def add(
     zoom_kind: str = "meeting",
     join_url: str | None = None,
 ) -> int:
-    """Schedule a session of a module and return its id. Past dates are taken (imports, replays); where the inbox speaks
-    of the meeting already, the session is settled once it is over.
+    """Schedule a session of a module and return its id.
 
-    `starts` is naive wall time in `zone` (the programme's zone when None); a plain date starts when the agenda does.
+    Past dates are accepted (imports, replays); if the inbox holds deliveries about the meeting already, the session is
+    settled once it is over. `starts` is naive wall time in `zone` (the programme's zone when None); a plain date starts
+    when the agenda does.
+
     Raises NotFound "module_unknown"; Conflict "agenda_unset", "session_overlaps"; BadInput "zone_unknown",
     "wall_time_wrong", "zoom_kind_wrong", "meeting_id_wrong", "join_url_wrong".
     """
     zone = _known_zone(zone or published.programme.zone)
     segments = _segments(_agenda(published.programme, module_id), starts, zone)
-    meeting_id = _meeting_id(zoom_meeting_id)
+    if zoom_kind not in KINDS:
+        raise BadInput("zoom_kind_wrong", "A session is held in a meeting or in a webinar.", "Use meeting or webinar.")
+    meeting_id = zoom_meeting_id.replace(" ", "").replace("-", "")
+    if not (meeting_id.isascii() and meeting_id.isdigit() and len(meeting_id) <= 20):
+        raise BadInput("meeting_id_wrong", "A Zoom meeting id is a number.", "Copy it from Zoom, like 853 0000 1234.")
     row: dict[str, Any] = {
         "module_id": module_id,
         "programme_version": published.version,
@@ -119,7 +122,7 @@ def add(
         "ends_at": segments[-1].ends_at,
         "zone": zone,
         "segments": to_json(segments),
-        "zoom_kind": _kind(zoom_kind),
+        "zoom_kind": zoom_kind,
         "zoom_meeting_id": meeting_id,
         "join_url": _join_url(join_url),
         "state": "scheduled",
@@ -165,13 +168,13 @@ def upcoming(connection: Connection, module_id: str, now: datetime) -> list[Live
 
 
 def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, now: datetime) -> None:
-    """Call a scheduled session off; calendars learn it by the raised sequence number.
+    """Cancel a scheduled session; calendars learn it by the raised sequence number.
 
     Raises NotFound "session_unknown", BadInput "reason_missing", Conflict "session_cancelled" or "session_taught".
     """
     if not reason.strip():
         raise BadInput("reason_missing", "A cancellation needs a reason.", "Say why the session does not take place.")
-    called_off = connection.execute(
+    cancelled = connection.execute(
         update(live_sessions)
         .where(live_sessions.c.id == session_id, live_sessions.c.state == "scheduled")
         .values(
@@ -181,29 +184,21 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
             updated_at=now,
         )
     )
-    if not called_off.rowcount:
-        raise _cannot_cancel(show(connection, session_id))
+    if not cancelled.rowcount:
+        if show(connection, session_id).state == "cancelled":
+            raise Conflict("session_cancelled", f"Live session {session_id} is cancelled already.")
+        raise Conflict(
+            "session_taught",
+            f"Live session {session_id} has been taught and cannot be cancelled.",
+            "Correct the attendance instead; what was taught stays on record.",
+        )
     subject = f"session:{session_id}"
     audit.record(connection, actor=actor, act="session_cancelled", subject=subject, at=now, reason=reason.strip())
 
 
-def _cannot_cancel(session: LiveSession) -> Conflict:
-    if session.state == "cancelled":
-        return Conflict("session_cancelled", f"Live session {session.id} is cancelled already.")
-    return Conflict(
-        "session_taught",
-        f"Live session {session.id} has been taught and cannot be cancelled.",
-        "Correct the attendance instead; what was taught stays on record.",
-    )
-
-
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[LiveSession]:
     query = select(live_sessions).where(*conditions).order_by(live_sessions.c.starts_at, live_sessions.c.id)
-    return [_load(row) for row in connection.execute(query)]
-
-
-def _load(row: Row[Any]) -> LiveSession:
-    return LiveSession(**{**row._mapping, "segments": from_json(row.segments)})
+    return [LiveSession(**{**row._mapping, "segments": from_json(row.segments)}) for row in connection.execute(query)]
 
 
 def _agenda(programme: Programme, module_id: str) -> Agenda:
@@ -216,46 +211,38 @@ def _agenda(programme: Programme, module_id: str) -> Agenda:
     if agenda is None or not agenda.parts:
         raise Conflict(
             "agenda_unset",
-            f"Nobody has set the agenda of module {module_id}, so its instructional minutes are unknown.",
+            f"The agenda of module {module_id} is not set, so its instructional minutes are unknown.",
             "Set the agenda in the programme document and publish it.",
         )
     return agenda
 
 
 def _segments(agenda: Agenda, starts: datetime | date, zone: str) -> Sequence[Segment]:
+    """The agenda on that day, moved to the start of the session (half days start at 8 or at 9, programme.yaml C20)."""
+    opens = agenda.parts[0].starts
     if not isinstance(starts, datetime):
-        starts = datetime.combine(starts, agenda.parts[0].starts)
+        starts = datetime.combine(starts, opens)
     wall = real_wall_time(starts, zone)
-    return lay_out(_starting_at(agenda, wall.time()), wall.date(), zone)
-
-
-def _starting_at(agenda: Agenda, at: time) -> Agenda:
-    """The same agenda, begun at another time of the day (half days start at 8 or at 9, programme.yaml C20)."""
     day = date(2000, 1, 2)
-    later = datetime.combine(day, at) - datetime.combine(day, agenda.parts[0].starts)
+    later = datetime.combine(day, wall.time()) - datetime.combine(day, opens)
 
-    def moved(wall: time) -> time:
-        return (datetime.combine(day, wall) + later).time()
+    def moved(at: time) -> time:
+        return (datetime.combine(day, at) + later).time()
 
-    return replace(
-        agenda, parts=tuple(_moved_part(part, moved(part.starts), moved(part.ends)) for part in agenda.parts)
-    )
-
-
-def _moved_part(part: AgendaPart, starts: time, ends: time) -> AgendaPart:
-    return replace(part, starts=starts, ends=ends)
+    parts = tuple(replace(part, starts=moved(part.starts), ends=moved(part.ends)) for part in agenda.parts)
+    return lay_out(replace(agenda, parts=parts), wall.date(), zone)
 
 
 def real_wall_time(wall: datetime, zone: str) -> datetime:
     """The wall time itself. Raises BadInput "wall_time_wrong" for one with an offset, one that the clocks skip, and one
     that they show twice."""
     if wall.tzinfo is not None:
-        raise _wrong_wall_time("The start carries an offset.")
+        raise _wrong_wall_time("The start has an offset.")
     there = wall.replace(tzinfo=ZoneInfo(zone), fold=0)
     try:
         shown = there.astimezone(UTC).astimezone(there.tzinfo).replace(tzinfo=None)
     except OverflowError as error:
-        raise _wrong_wall_time("No calendar knows this day.") from error
+        raise _wrong_wall_time("This day is outside the calendar.") from error
     if shown != wall:
         raise _wrong_wall_time(f"On that day the clocks in {zone} skip this time.")
     if there.utcoffset() != there.replace(fold=1).utcoffset():
@@ -264,7 +251,7 @@ def real_wall_time(wall: datetime, zone: str) -> datetime:
 
 
 def _wrong_wall_time(what: str) -> BadInput:
-    return BadInput("wall_time_wrong", what, "Give the time as the clock on the wall shows it, like 2026-12-01T09:00.")
+    return BadInput("wall_time_wrong", what, "Give the local time, like 2026-12-01T09:00.")
 
 
 def _known_zone(zone: str) -> str:
@@ -273,19 +260,6 @@ def _known_zone(zone: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise BadInput("zone_unknown", "This is not a time zone.", "Use an IANA name: America/Los_Angeles.") from error
     return zone
-
-
-def _kind(kind: str) -> str:
-    if kind not in KINDS:
-        raise BadInput("zoom_kind_wrong", "A session is held in a meeting or in a webinar.", "Use meeting or webinar.")
-    return kind
-
-
-def _meeting_id(raw: str) -> str:
-    digits = raw.replace(" ", "").replace("-", "")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
-        raise BadInput("meeting_id_wrong", "A Zoom meeting id is a number.", "Copy it from Zoom, like 853 0000 1234.")
-    return digits
 
 
 def _join_url(raw: str | None) -> str | None:
@@ -301,7 +275,7 @@ def _join_url(raw: str | None) -> str | None:
 
 
 def _refuse_overlap(connection: Connection, meeting_id: str, starts_at: datetime, ends_at: datetime) -> None:
-    """One Zoom meeting cannot be two classes at once: presence in it could not be told apart."""
+    """One Zoom meeting cannot hold two sessions at once: presence in it could not be told apart."""
     for other in of_meeting(connection, meeting_id):
         if other.starts_at < ends_at and starts_at < other.ends_at:
             raise Conflict(
@@ -311,69 +285,56 @@ def _refuse_overlap(connection: Connection, meeting_id: str, starts_at: datetime
             )
 
 
-LONGEST_LABEL = 100
-
-
 def labels(connection: Connection, session_id: int) -> dict[str, str]:
-    """Zoom's id of a room → what staff call it, for the rooms that have a name."""
-    query = select(table.c.room, table.c.label).where(table.c.live_session_id == session_id)
+    """Zoom's id of a breakout room → the name that staff gave it, for the rooms that have one."""
+    query = select(room_labels.c.room, room_labels.c.label).where(room_labels.c.live_session_id == session_id)
     return {row.room: row.label for row in connection.execute(query)}
 
 
 def seen(connection: Connection, session_id: int) -> tuple[str, ...]:
-    """Zoom's ids of the rooms that somebody was in, as last settled, in the order in which they were first entered."""
+    """Zoom's ids of the rooms that people were in, as last settled, in the order in which they were first entered."""
     current = attendances.c.is_current & (attendances.c.live_session_id == session_id)
-    first: dict[str, str] = {}
+    first: dict[str, datetime] = {}
     for day in connection.scalars(select(attendances.c.day).where(current)):
-        for stay in day.get("rooms", ()):
-            if stay["room"]:
-                first[stay["room"]] = min(stay["from"], first.get(stay["room"], stay["from"]))
+        for each in Attendance.from_json(day).rooms:
+            if each.room:
+                first[each.room] = min(each.from_at, first.get(each.room, each.from_at))
     return tuple(sorted(first, key=lambda room: (first[room], room)))
 
 
 def name(connection: Connection, session_id: int, given: Mapping[str, str], *, actor: str, now: datetime) -> int:
-    """Give rooms the names in `given` (by Zoom's id; an empty one takes the name away) and return how many changed.
+    """Give rooms the names in `given` (by Zoom's id; an empty one removes the name) and return how many changed.
 
-    Only rooms that somebody was in or that have a name already can be named. Raises NotFound "session_unknown",
-    BadInput "room_label_wrong" or "room_unknown".
+    Only rooms that people were in or that have a name already can be named. Raises NotFound "session_unknown", BadInput
+    "room_label_wrong" or "room_unknown".
     """
     show(connection, session_id)
     known = labels(connection, session_id)
-    wanted = {room: _label(text) for room, text in given.items()}
+    wanted = {room: " ".join(text.split()) for room, text in given.items()}
+    if any(len(label) > LONGEST_LABEL or not label.isprintable() for label in wanted.values()):
+        raise BadInput(
+            "room_label_wrong", "This name of a room cannot be used.", f"Use up to {LONGEST_LABEL} printable letters."
+        )
     if not wanted.keys() <= {*known, *seen(connection, session_id)}:
-        raise BadInput("room_unknown", "Nobody was in this breakout room.", "Open the page again; it lists the rooms.")
+        raise BadInput("room_unknown", "The session has no such breakout room.", "Open the page again for its rooms.")
     changed = {room: label for room, label in wanted.items() if label != known.get(room, "")}
     for room, label in changed.items():
-        _write(connection, session_id, room, label, actor, now)
+        this = (room_labels.c.live_session_id == session_id, room_labels.c.room == room)
+        about = {"label": label, "labelled_by": actor, "labelled_at": now}
+        if not label:
+            connection.execute(delete(room_labels).where(*this))
+        elif not connection.execute(update(room_labels).where(*this).values(about)).rowcount:
+            connection.execute(insert(room_labels).values(live_session_id=session_id, room=room, **about))
     if changed:
         subject = f"session:{session_id}"
         audit.record(connection, actor=actor, act="rooms_named", subject=subject, at=now, rooms=len(changed))
     return len(changed)
 
 
-def _label(text: str) -> str:
-    label = " ".join(text.split())
-    if len(label) > LONGEST_LABEL or not label.isprintable():
-        raise BadInput(
-            "room_label_wrong", "This name of a room cannot be used.", f"Use up to {LONGEST_LABEL} printable letters."
-        )
-    return label
-
-
-def _write(connection: Connection, session_id: int, room: str, label: str, actor: str, now: datetime) -> None:
-    this = (table.c.live_session_id == session_id, table.c.room == room)
-    if not label:
-        connection.execute(delete(table).where(*this))
-        return
-    about = {"label": label, "labelled_by": actor, "labelled_at": now}
-    if not connection.execute(update(table).where(*this).values(about)).rowcount:
-        connection.execute(insert(table).values(live_session_id=session_id, room=room, **about))
-
-
 def verify_settleable(session: LiveSession) -> None:
     """Raises Conflict "session_locked" or "session_cancelled"."""
     if session.state == "locked":
-        raise Conflict("session_locked", f"Live session {session.id} is locked: its claim window is over.")
+        raise Conflict("session_locked", f"Live session {session.id} is locked, so its attendance cannot change.")
     if session.state == "cancelled":
         raise Conflict("session_cancelled", f"Live session {session.id} is cancelled.")
 

@@ -1,17 +1,12 @@
-"""Locking: the last word on a live session's attendance, and how it is taken back.
+"""Locking makes a live session's attendance final, reopening takes the lock back; staff record an end that Zoom lost.
 
-A locked session is never settled again (ce.md T9): what comes later is shown to staff, who may reopen it with a reason.
-Only what agrees with the conference system's report and waits for nobody is locked.
-
-The end of a class where Zoom's message was lost: staff say when it was over, and why they know.
-
-Zoom's own end is believed first, whenever it comes. What staff say closes the stays that Zoom left open, as an
-estimate.
+A locked session is not settled again (ce.md T9): later evidence is shown to staff, who may reopen the session with a
+reason. Only a session that agrees with the conference system's report and has no open cases is locked.
 """
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from lti_tool import audit
 from lti_tool.attendance import live_sessions, reviews
@@ -28,18 +23,17 @@ def lock(connection: Connection, session_id: int, *, actor: str, reason: str, no
     """Make the attendance of a session final.
 
     Raises NotFound "session_unknown"; BadInput "reason_missing"; Conflict "session_locked", "session_not_reconciled",
-    "session_lock_early" (Zoom's last word may still come), "session_has_open_cases".
+    "session_lock_early" (Zoom may still deliver something), "session_has_open_cases".
     """
     why = reason_given(reason)
-    session = _held(connection, session_id)
-    _verify_lockable(connection, session, now)
+    _verify_lockable(connection, _held(connection, session_id), now)
     _set(connection, session_id, now, state="locked", locked_at=now)
     audit.record(connection, actor=actor, act="session_locked", subject=f"session:{session_id}", at=now, reason=why)
 
 
 def reopen(connection: Connection, session_id: int, *, actor: str, reason: str, now: datetime) -> None:
-    """Take a lock back, and ask for the settlement of everything that came since. The session is what it was before the
-    lock until that settlement decides whether it is still reconciled.
+    """Take a lock back, and request the settlement of everything that came since. The session returns to its state
+    before the lock until that settlement decides whether it is still reconciled.
 
     Raises NotFound "session_unknown"; BadInput "reason_missing"; Conflict "session_not_locked".
     """
@@ -55,22 +49,22 @@ def reopen(connection: Connection, session_id: int, *, actor: str, reason: str, 
 
 
 def lock_due(connection: Connection, now: datetime, days: int) -> list[int]:
-    """Lock every session that may be locked and was over `days` days ago (0: none); their ids."""
+    """Lock every lockable session that ended at least `days` days ago (0: none); returns their ids."""
     if not days:
         return []
     old = (table.c.state == "reconciled") & (table.c.ended_at <= now - timedelta(days=days))
     locked = []
-    for session_id in connection.execute(select(table.c.id).where(old).order_by(table.c.id)).scalars().all():
+    for session_id in connection.scalars(select(table.c.id).where(old).order_by(table.c.id)).all():
         try:
             lock(connection, session_id, actor="system", reason=f"Its end was {days} days ago.", now=now)
         except Conflict:
-            continue  # it waits for somebody, who finds it in the lists of the desk
+            continue  # a case is open, which the desk lists
         locked.append(session_id)
     return locked
 
 
 def _held(connection: Connection, session_id: int) -> LiveSession:
-    """The session, held against a settlement until the end of the transaction."""
+    """The session, locked against a settlement until the end of the transaction."""
     connection.execute(select(table.c.id).where(table.c.id == session_id).with_for_update())
     return live_sessions.show(connection, session_id)
 
@@ -82,7 +76,7 @@ def _verify_lockable(connection: Connection, session: LiveSession, now: datetime
         raise Conflict(
             "session_not_reconciled",
             f"Live session {session.id} has not been reconciled with Zoom's report.",
-            "`gatehouse zoom reports` shows what Zoom was asked and said.",
+            "`gatehouse zoom reports` shows what Zoom was asked and answered.",
         )
     if session.ended_at is None or now < session.ended_at + LAST_WORD:
         raise Conflict(
@@ -90,33 +84,29 @@ def _verify_lockable(connection: Connection, session: LiveSession, now: datetime
             f"Zoom may still deliver something about live session {session.id}.",
             "Lock it 90 minutes after its end at the earliest.",
         )
-    if waiting := _open_cases(connection, session.id):
+    if cases := _open_cases(connection, session.id):
         raise Conflict(
             "session_has_open_cases",
-            f"Live session {session.id} waits for: {', '.join(waiting)}.",
-            "Work these off first: a lock ends what staff and trainees can say.",
+            f"Live session {session.id} has open cases: {', '.join(cases)}.",
+            "Close these first: after a lock, staff and trainees can change nothing.",
         )
 
 
 def _open_cases(connection: Connection, session_id: int) -> list[str]:
     """What must be decided before a lock, in words."""
     requests, corrections = attendance_requests.c, attendance_corrections.c
-    asked = select(requests.id).where(requests.live_session_id == session_id, requests.state == "open")
-    proposed = select(corrections.id).where(
-        corrections.live_session_id == session_id, corrections.confirmed_by.is_(None), corrections.undone_at.is_(None)
-    )
-    settling = select(tasks.c.id).where(tasks.c.kind == SETTLE, tasks.c.key == f"session:{session_id}")
-    cases = {
-        "days to be reviewed": any(row.live_session_id == session_id for row in reviews.due(connection)),
-        "requests of trainees": _is_any(connection, asked),
-        "corrections without a second person": _is_any(connection, proposed),
-        "a settlement": _is_any(connection, settling),
+    cases: dict[str, ColumnElement[bool]] = {
+        "requests of trainees": (requests.live_session_id == session_id) & (requests.state == "open"),
+        "corrections without a second person": (corrections.live_session_id == session_id)
+        & corrections.confirmed_by.is_(None)
+        & corrections.undone_at.is_(None),
+        "a settlement": (tasks.c.kind == SETTLE) & (tasks.c.key == f"session:{session_id}"),
     }
-    return [name for name, waits in cases.items() if waits]
-
-
-def _is_any(connection: Connection, query: Select[tuple[int]]) -> bool:
-    return connection.execute(query.limit(1)).first() is not None
+    to_review = any(row.live_session_id == session_id for row in reviews.due(connection))
+    return [
+        *(["days to be reviewed"] if to_review else []),
+        *(name for name, is_open in cases.items() if connection.scalar(select(exists().where(is_open)))),
+    ]
 
 
 def _set(connection: Connection, session_id: int, now: datetime, **values: object) -> None:
@@ -124,16 +114,27 @@ def _set(connection: Connection, session_id: int, now: datetime, **values: objec
 
 
 def end(connection: Connection, session_id: int, *, at: datetime, reason: str, actor: str, now: datetime) -> None:
-    """Record that the class was over at this instant, and ask for its settlement. May be corrected by another one.
+    """Record when the session ended, where Zoom's message was lost, and request its settlement.
+
+    It closes the connections that Zoom left open, as an estimate. Another recorded end replaces it, and an end that
+    Zoom reports outranks it whenever it comes.
 
     Raises NotFound "session_unknown"; BadInput "reason_missing", "session_end_wrong"; Conflict "session_ended",
     "session_locked", "session_cancelled".
     """
     session = live_sessions.show(connection, session_id)
     verify_settleable(session)
-    _verify(session, at, reason, now)
-    changed = {"ended_by_staff_at": at, "ended_at": None, "updated_at": now}
-    connection.execute(update(table).where(table.c.id == session_id).values(changed))
+    if not reason.strip():
+        raise BadInput("reason_missing", "An end needs a reason.", "Say how you know when the session ended.")
+    if session.ended_at not in (None, session.ended_by_staff_at):
+        raise Conflict("session_ended", f"Zoom has reported when live session {session.id} ended.")
+    if not session.starts_at < at <= now:
+        raise BadInput(
+            "session_end_wrong",
+            "The end lies before the start of the session, or in the future.",
+            "Give the moment at which the session ended, with its offset.",
+        )
+    _set(connection, session_id, now, ended_by_staff_at=at, ended_at=None)
     subject = f"session:{session_id}"
     audit.record(
         connection, actor=actor, act="session_ended", subject=subject, at=now, ended_at=at.isoformat(), reason=reason
@@ -141,26 +142,13 @@ def end(connection: Connection, session_id: int, *, at: datetime, reason: str, a
     ask_for(connection, session_id, now)
 
 
-def _verify(session: LiveSession, at: datetime, reason: str, now: datetime) -> None:
-    if not reason.strip():
-        raise BadInput("reason_missing", "An end needs a reason.", "Say how you know when the class was over.")
-    if session.ended_at not in (None, session.ended_by_staff_at):
-        raise Conflict("session_ended", f"Zoom has said when live session {session.id} was over.")
-    if not session.starts_at < at <= now:
-        raise BadInput(
-            "session_end_wrong",
-            "The end lies before the start of the class, or in the future.",
-            "Give the moment at which the class was over, with its offset.",
-        )
-
-
 def is_missing(now: datetime) -> ColumnElement[bool]:
-    """Live sessions (rows of the table) of which nobody has said that they are over, though they must be."""
+    """Live sessions (rows of the table) that must be over and have no end, from Zoom or from staff."""
     is_open = table.c.ended_at.is_(None) & table.c.ended_by_staff_at.is_(None)
     return is_open & (table.c.state != "cancelled") & (table.c.ends_at < now - LAST_WORD)
 
 
 def missing(connection: Connection, now: datetime) -> list[LiveSession]:
     """These sessions, in order of time."""
-    ids = set(connection.execute(select(table.c.id).where(is_missing(now))).scalars())
+    ids = set(connection.scalars(select(table.c.id).where(is_missing(now))))
     return [each for each in live_sessions.list_sessions(connection) if each.id in ids]

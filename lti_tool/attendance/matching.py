@@ -1,14 +1,11 @@
-"""Who somebody in Zoom is, as staff said: an address (everywhere), a registration (in its meeting) or one connection.
+"""Which trainee a person in Zoom is, as staff say: by an address, a registration, or one connection.
 
-A link is made by a person with a reason and holds until a person takes it back. It never makes two people one: what
-already belongs to somebody cannot be linked to anybody else, and a name is never looked at (ce.md T8).
-
-People whom Zoom saw and nobody has matched: who they were for Zoom, and by what they could be linked to a trainee.
-
-Nobody is suggested here. Who somebody is, a person of the staff says (ce.md T8).
+A link is made by one of the staff with a reason and holds until it is taken back. It never makes two trainees one: what
+belongs to one trainee cannot be linked to another, and names are never compared (ce.md T8). People whom Zoom recorded
+and no link or record identifies are listed here with what they could be linked by; nothing is suggested.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -32,12 +29,12 @@ from lti_tool.text import reason_given
 
 KINDS: Final = ("email", "registrant", "connection")
 LONGEST_VALUE = 200
-# Without an id of its own a connection is called by Zoom's number of a stay, which other people get on other days.
+# The key of a connection without an id: Zoom's user number, which other people get on other days.
 NUMBERED = "user:"
 
 
 class Claim(NamedTuple):
-    """What a link speaks of. `meeting_id` is empty for an address, which is the same person everywhere."""
+    """What a link identifies. `meeting_id` is empty for an address, which is the same person everywhere."""
 
     kind: str
     value: str
@@ -45,7 +42,7 @@ class Claim(NamedTuple):
 
 
 class Touched(NamedTuple):
-    """A live session whose evidence a link speaks of."""
+    """A live session whose evidence a link concerns."""
 
     session_id: int
     is_locked: bool
@@ -71,11 +68,12 @@ def link(
     actor: str,
     now: datetime,
 ) -> int:
-    """Say who somebody is, and ask for the settlement of every session that it touches; the link's id. Saying the same
-    once more changes nothing. A locked session stays as it is (`touched` tells which).
+    """Link a claim to a trainee, and request the settlement of every session it concerns; returns the link's id.
+
+    Repeating a link changes nothing. A locked session stays as it is (`touched` says which).
 
     Raises BadInput "link_wrong", "reason_missing"; NotFound "trainee_unknown"; AccessDenied "own_case"; Conflict
-    "link_taken" (linked to somebody else), "link_known" (it is another trainee's already), "link_contradicts" (another
+    "link_taken" (linked to another trainee), "link_known" (another trainee has it already), "link_contradicts" (another
     link says otherwise), "link_numbered" (a connection without an id).
     """
     claim = read_claim(kind, value, meeting_id)
@@ -84,17 +82,21 @@ def link(
     refuse_own(actor, trainee_id)
     verify_free(connection, claim, trainee_id)
     row = {**claim._asdict(), "trainee_id": trainee_id, "reason": why, "made_by": actor, "made_at": now}
-    # The unique index on links in force decides between two people of the staff at once.
+    # The unique index on links in force decides between two people at once.
     link_id = connection.scalar(insert_ignoring(connection, person_links).values(row).returning(person_links.c.id))
     if link_id is None:
-        return _same(connection, claim, trainee_id)
+        query = select(person_links.c.id, person_links.c.trainee_id).filter_by(**claim._asdict())
+        first = connection.execute(query.where(person_links.c.undone_at.is_(None))).one()
+        if first.trainee_id != trainee_id:
+            raise _taken()
+        return int(first.id)
     _note(connection, link_id, "person_linked", actor, now, why, kind=kind, trainee=trainee_id)
     _ask(connection, touched(connection, claim), now)
     return int(link_id)
 
 
 def undo(connection: Connection, link_id: int, *, reason: str, actor: str, now: datetime) -> None:
-    """Take a link back: what was counted for the trainee by it goes back to the unmatched people.
+    """Take a link back: what was counted for the trainee by it returns to the unmatched people.
 
     Raises BadInput "reason_missing"; NotFound "link_unknown"; AccessDenied "own_case"; Conflict "link_undone".
     """
@@ -131,7 +133,7 @@ def show(connection: Connection, link_id: int) -> Row[Any]:
 
 
 def listed(connection: Connection, *, trainee_id: int | None = None) -> list[Row[Any]]:
-    """Every link with the trainee's name and address, those in force first, then the latest."""
+    """All links with the trainee's name and address, those in force first, then the latest."""
     query = select(person_links, trainees.c.name, trainees.c.email).join(trainees)
     if trainee_id is not None:
         query = query.where(person_links.c.trainee_id == trainee_id)
@@ -143,47 +145,47 @@ def claim_of(row: Row[Any]) -> Claim:
 
 
 def read_claim(kind: str, value: str, meeting_id: str) -> Claim:
-    """What the link speaks of, as it is kept. Raises BadInput "link_wrong", Conflict "link_numbered"."""
+    """The claim as it is stored. Raises BadInput "link_wrong", Conflict "link_numbered"."""
     text = value.strip().lower() if kind == "email" else value.strip()
     where = "" if kind == "email" else meeting_id.strip()
     is_sound = text.isprintable() and 0 < len(text) <= LONGEST_VALUE and (kind != "email" or "@" in text)
     if kind not in KINDS or not is_sound or (kind != "email" and not (where.isascii() and where.isdigit())):
         raise BadInput(
             "link_wrong",
-            "A link names an e-mail address, or a registration or connection with the meeting it was seen in.",
-            "Choose the person from the list of people nobody has matched.",
+            "A link names an e-mail address, or a registration or connection with its meeting.",
+            "Choose the person from the list of unmatched people.",
         )
     if kind == "connection" and text.startswith(NUMBERED):
         raise Conflict(
             "link_numbered",
-            "Zoom gave this connection no id of its own, so a link could name somebody else on another day.",
+            "Zoom gave this connection no id of its own, so a link could name another person on another day.",
             "Record the person's presence by hand instead.",
         )
     return Claim(kind, text, where[:32])
 
 
 def verify_free(connection: Connection, claim: Claim, trainee_id: int) -> None:
-    """Nobody else has what is to be linked. Raises Conflict "link_taken", "link_known" or "link_contradicts"."""
+    """No other trainee has what is to be linked. Raises Conflict "link_taken", "link_known" or "link_contradicts"."""
     taken = _in_force(connection, [claim])
     if taken.get(claim, trainee_id) != trainee_id:
         raise _taken()
     if any(owner != trainee_id for owner in _owners(connection, claim)):
         raise Conflict(
             "link_known",
-            "This address or registration belongs to another trainee; two people are never made one.",
-            "If it is the other one, nothing needs linking. Otherwise record the presence by hand.",
+            "This address or registration belongs to another trainee.",
+            "If it is that trainee, no link is needed. Otherwise record the presence by hand.",
         )
     if any(other != trainee_id for other in _in_force(connection, _akin(connection, claim)).values()):
         raise Conflict(
             "link_contradicts",
-            "Another link says that this is somebody else.",
-            "Look at the list of links; take back the one that is wrong first.",
+            "Another link says that this is another trainee.",
+            "Take back the wrong link in the list of links first.",
         )
 
 
 def touched(connection: Connection, claim: Claim, trainee_id: int | None = None) -> list[Touched]:
-    """The sessions in which somebody unmatched would be meant by this claim; with a trainee, also all those in which
-    the trainee may have been recognised by it. In order of time; cancelled ones are left out."""
+    """The sessions with an unmatched person whom this claim identifies; with a trainee, also the sessions in which the
+    claim may have identified the trainee. In order of time; cancelled ones are left out."""
     meant = attendances.c.trainee_id.is_(None) & meant_by(connection, claim)
     if trainee_id is not None:
         of_meeting = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
@@ -200,7 +202,7 @@ def touched(connection: Connection, claim: Claim, trainee_id: int | None = None)
 
 
 def meant_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
-    """Rows of `attendances`, joined with their live session, that speak of what is claimed."""
+    """The condition for rows of `attendances`, joined with their live session, that the claim identifies."""
     here = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
     if claim.kind == "registrant":
         return and_(here, attendances.c.registrant_id == claim.value)
@@ -212,7 +214,7 @@ def meant_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
 
 
 def _owners(connection: Connection, claim: Claim) -> set[int]:
-    """The trainees to whom this belongs without any link: by launch, roster, or the place made for them at Zoom."""
+    """The trainees who have this without any link: by launch, roster, or the registration made for them at Zoom."""
     if claim.kind == "email":
         known = set(people.with_email(connection, claim.value))
         return known.union(*(_own(connection, each) for each in _registrations(connection, claim.value)))
@@ -220,7 +222,7 @@ def _owners(connection: Connection, claim: Claim) -> set[int]:
 
 
 def _own(connection: Connection, registration: Claim) -> set[int]:
-    """Whose registration this is: by its place, by its record, by its address where one trainee alone has that."""
+    """The trainees of a registration: by its place, its record, or its address where one trainee alone has that."""
     here = {"meeting_id": registration.meeting_id, "registrant_id": registration.value}
     places = connection.scalars(select(zoom_places.c.trainee_id).filter_by(**here)).all()
     record = connection.execute(select(registrants.c.trainee_id, registrants.c.email).filter_by(**here)).first()
@@ -232,7 +234,7 @@ def _own(connection: Connection, registration: Claim) -> set[int]:
 
 
 def _akin(connection: Connection, claim: Claim) -> list[Claim]:
-    """What else names the same registration: its address for a registration, its registrations for an address."""
+    """Other claims to the same registration: the address of a registration, the registrations of an address."""
     if claim.kind == "email":
         return _registrations(connection, claim.value)
     if claim.kind == "connection":
@@ -253,20 +255,11 @@ def _in_force(connection: Connection, claims: Iterable[Claim]) -> dict[Claim, in
     return {claim_of(row): row.trainee_id for row in connection.execute(query)}
 
 
-def _same(connection: Connection, claim: Claim, trainee_id: int) -> int:
-    """The link that was there first, if it says the same."""
-    query = select(person_links.c.id, person_links.c.trainee_id).filter_by(**claim._asdict())
-    first = connection.execute(query.where(person_links.c.undone_at.is_(None))).one()
-    if first.trainee_id != trainee_id:
-        raise _taken()
-    return int(first.id)
-
-
 def _taken() -> Conflict:
     return Conflict(
         "link_taken",
         "This is linked to another trainee already.",
-        "Look at the list of links; take that one back first if it is wrong.",
+        "If that link is wrong, take it back in the list of links first.",
     )
 
 
@@ -284,53 +277,52 @@ def _note(
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Somebody unmatched in one live session; `id` is of the row of `attendances`."""
+    """An unmatched person in one live session; `id` is the row of `attendances`."""
 
     id: int
     day: AttendedDay
 
     @property
     def first_at(self) -> datetime | None:
-        return min((datetime.fromisoformat(each["from"]) for each in self._spans), default=None)
+        return min((start for start, _ in self._times), default=None)
 
     @property
     def last_at(self) -> datetime | None:
-        return max((datetime.fromisoformat(each["to"]) for each in self._spans), default=None)
+        return max((end for _, end in self._times), default=None)
 
     @property
     def by_phone(self) -> bool:
         return "phone" in self.day.flags
 
     @property
-    def _spans(self) -> list[dict[str, str]]:
-        return [*self.day.day["intervals"], *self.day.day.get("waiting", ())]
+    def _times(self) -> list[tuple[datetime, datetime]]:
+        day = self.day.day
+        return [*((each.from_at, each.to_at) for each in day.intervals), *day.waiting]
 
 
 def everybody(connection: Connection) -> list[Seen]:
-    """Whoever is still to be matched, the latest session first; without those whom staff have looked at and left alone,
-    and without sessions that are locked."""
-    waiting = [
-        each for each in queries.unmatched(connection) if not each.is_reviewed and each.session_state != "locked"
+    """The people still to be matched, the latest session first; without those whom staff have reviewed and left alone,
+    and without locked sessions."""
+    return [
+        Seen(each.id, each)
+        for each in queries.unmatched(connection)
+        if not each.is_reviewed and each.session_state != "locked"
     ]
-    ids = _ids(connection)
-    # On PostgreSQL a settlement may have matched somebody between the two queries.
-    known = [(ids.get((each.session_id, each.person_key)), each) for each in waiting]
-    return [Seen(attendance_id, each) for attendance_id, each in known if attendance_id is not None]
 
 
 def waiting_since(connection: Connection) -> list[datetime]:
-    """Since when each of them waits."""
-    nobody = attendances.c.is_current & attendances.c.trainee_id.is_(None) & ~REVIEWED
+    """Since when each of them is waiting."""
+    unmatched = attendances.c.is_current & attendances.c.trainee_id.is_(None) & ~REVIEWED
     query = (
         select(attendances.c.settled_at)
         .join(live_sessions_table)
-        .where(nobody, live_sessions_table.c.state != "locked")
+        .where(unmatched, live_sessions_table.c.state != "locked")
     )
     return list(connection.scalars(query))
 
 
 def seen(connection: Connection, attendance_id: int) -> Seen:
-    """Somebody unmatched as the evidence has it now, by any version of their attendance.
+    """An unmatched person as the evidence is now, by any version of their attendance.
 
     Raises NotFound "attendance_unknown", Conflict "match_settled".
     """
@@ -342,37 +334,20 @@ def seen(connection: Connection, attendance_id: int) -> Seen:
     if not found or found[0].trainee_id is not None:
         raise Conflict(
             "match_settled",
-            "This person has been matched, or the evidence speaks of somebody else by now.",
+            "This person has been matched, or the evidence names another person now.",
             "Look at the list of unmatched people again.",
         )
     return Seen(attendance_id, found[0])
 
 
 def claims_of(connection: Connection, day: AttendedDay) -> list[Claim]:
-    """By what this person could be linked, the narrowest first: the registration, the address, else the connection."""
+    """What this person could be linked by, the narrowest first: the registration, the address, else the connection."""
     meeting_id = live_sessions.show(connection, day.session_id).zoom_meeting_id
-    return list(dict.fromkeys(_claims(connection, day, meeting_id)))
-
-
-def _claims(connection: Connection, day: AttendedDay, meeting_id: str) -> Iterator[Claim]:
     kind, _, key = day.person_key.partition(":")
     if kind == "connection":
-        if not key.startswith(NUMBERED):
-            yield Claim("connection", key, meeting_id)
-        return
-    if day.registrant_id:
-        yield Claim("registrant", day.registrant_id, meeting_id)
-    for email in (day.email, _registered_with(connection, day.registrant_id, meeting_id)):
-        if email:
-            yield Claim("email", email, "")
-
-
-def _registered_with(connection: Connection, registrant_id: str | None, meeting_id: str) -> str | None:
-    where = {"meeting_id": meeting_id, "registrant_id": registrant_id or ""}
-    return connection.scalar(select(registrants.c.email).filter_by(**where))
-
-
-def _ids(connection: Connection) -> dict[tuple[int, str], int]:
-    columns = (attendances.c.id, attendances.c.live_session_id, attendances.c.person_key)
-    query = select(*columns).where(attendances.c.is_current, attendances.c.trainee_id.is_(None))
-    return {(row.live_session_id, row.person_key): row.id for row in connection.execute(query)}
+        return [] if key.startswith(NUMBERED) else [Claim("connection", key, meeting_id)]
+    where = {"meeting_id": meeting_id, "registrant_id": day.registrant_id or ""}
+    registered_with = connection.scalar(select(registrants.c.email).filter_by(**where))
+    claims = [Claim("registrant", day.registrant_id, meeting_id)] if day.registrant_id else []
+    claims += [Claim("email", email, "") for email in (day.email, registered_with) if email]
+    return list(dict.fromkeys(claims))

@@ -1,90 +1,95 @@
-"""Participation beyond presence: of the questions put while somebody was there, how many were answered.
+"""Participation beyond presence: how many of the questions put to a person were answered.
 
 PURE. A question is a presence check or a poll, with the time in which it could be answered. It counts as put to a
-person whose counted presence covers that whole time while there was teaching: who was away has lost those seconds
-already and is not charged twice, and who came early or stayed at lunch is charged for nothing. Any other answer is
-shown, and counts for nothing.
+person whose counted presence covers that whole time during instruction: a person who was away has lost those seconds
+already, and a person who came early or stayed during lunch gains nothing by it. Other answers are shown and do not
+count.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from lti_tool.intervals import Interval
+
 Kind = Literal["check", "poll"]
-Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A presence check or poll that could be answered from `from_at` to `to_at` (aware UTC)."""
+    """A presence check or poll that could be answered from `from_at` to `to_at` (aware UTC). `answered_at` is when
+    this person answered, None without an answer; `put` says whether it counts as put to the person."""
 
     kind: Kind
     from_at: datetime
     to_at: datetime
     answered_at: datetime | None = None
-    """When this person did; None: not at all."""
+    put: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A question as a day keeps it: whether it was `put` to the person, and when they answered."""
+class Participation:
+    """The questions of one session as they stand for one person, in order of time."""
 
-    kind: Kind
-    from_at: datetime
-    to_at: datetime
-    put: bool
-    answered_at: datetime | None
+    questions: tuple[Question, ...] = ()
 
+    @property
+    def put(self) -> int:
+        return sum(each.put for each in self.questions)
 
-def in_class(present: Iterable[Span], taught: Iterable[Span]) -> list[Span]:
-    """The times in both; each of the two holds disjoint ones."""
-    parts = [(max(start, opens), min(end, closes)) for start, end in present for opens, closes in taught]
-    return sorted((start, end) for start, end in parts if start < end)
+    @property
+    def answered(self) -> int:
+        """How many of the questions put to the person were answered."""
+        return sum(each.put and each.answered_at is not None for each in self.questions)
 
+    def is_enough(self, share: Decimal | None) -> bool:
+        """Whether the answered share reaches the policy's (None: the policy asks for none). Without questions nothing
+        is missing."""
+        return share is None or self.answered >= math.ceil(share * self.put)
 
-def of_day(questions: Iterable[Question], present: Sequence[Span]) -> dict[str, Any]:
-    """What a day keeps of it, in plain JSON values: how many questions were put to the person and answered, and each
-    with its times. `present` are the disjoint spans of counted presence in class."""
-    rows = [_row(each, present) for each in sorted(questions, key=lambda each: (each.from_at, each.to_at, each.kind))]
-    put = [row for row in rows if row["put"]]
-    return {"put": len(put), "answered": sum(row["answered_at"] is not None for row in put), "questions": rows}
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON column; instants as ISO 8601 in UTC."""
+        questions = [
+            {
+                "kind": each.kind,
+                "from": each.from_at.astimezone(UTC).isoformat(),
+                "to": each.to_at.astimezone(UTC).isoformat(),
+                "put": each.put,
+                "answered_at": None if each.answered_at is None else each.answered_at.astimezone(UTC).isoformat(),
+            }
+            for each in self.questions
+        ]
+        return {"put": self.put, "answered": self.answered, "questions": questions}
 
-
-def questions_of(day: Mapping[str, Any]) -> list[Answered]:
-    """The questions that a day keeps, in order of time; none in a day of before there were questions."""
-    return [
-        Answered(
-            each["kind"],
-            datetime.fromisoformat(each["from"]),
-            datetime.fromisoformat(each["to"]),
-            each["put"],
-            datetime.fromisoformat(each["answered_at"]) if each["answered_at"] else None,
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> "Participation":
+        """What `to_json` wrote."""
+        return cls(
+            tuple(
+                Question(
+                    each["kind"],
+                    datetime.fromisoformat(each["from"]),
+                    datetime.fromisoformat(each["to"]),
+                    datetime.fromisoformat(each["answered_at"]) if each["answered_at"] else None,
+                    each["put"],
+                )
+                for each in raw.get("questions", ())
+            )
         )
-        for each in day.get("participation", {}).get("questions", ())
-    ]
 
 
-def is_enough(participation: Mapping[str, Any] | None, share: Decimal | None) -> bool:
-    """Whether the answered share reaches the policy's (None: the policy asks for none). With no question put, nothing
-    is missing."""
-    if share is None or participation is None:
-        return True
-    return int(participation["answered"]) >= math.ceil(share * int(participation["put"]))
+NO_QUESTIONS = Participation()
 
 
-def _row(question: Question, present: Sequence[Span]) -> dict[str, Any]:
-    covered = any(start <= question.from_at and question.to_at <= end for start, end in present)
-    return {
-        "kind": question.kind,
-        "from": _iso(question.from_at),
-        "to": _iso(question.to_at),
-        "put": covered,
-        "answered_at": None if question.answered_at is None else _iso(question.answered_at),
-    }
-
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat()
+def participate(questions: Iterable[Question], present: Sequence[Interval]) -> Participation:
+    """Which questions count as put to a person; `present` are the disjoint intervals of counted presence during
+    instruction."""
+    return Participation(
+        tuple(
+            replace(each, put=any(start <= each.from_at and each.to_at <= end for start, end in present))
+            for each in sorted(questions, key=lambda each: (each.from_at, each.to_at, each.kind))
+        )
+    )

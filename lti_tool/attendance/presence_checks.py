@@ -1,16 +1,13 @@
-"""Presence checks: staff ask "are you there?" during a class, and whoever sits there taps once in the frame.
+"""Presence checks and polls: the questions put in a live session, and who answered them.
 
-An answer is evidence of its own beside presence and never makes any: a policy may ask for a share of them.
-
-The questions put in one session, and who answered: presence checks in the frame, polls in Zoom.
-
-A poll is known by its answers alone: it could be answered from the first of them to the last. Its answers carry an
-address, which is somebody's only where nothing speaks for anybody else.
+Staff ask "Are you there?" during a session, and trainees answer with one tap in the frame. A poll in Zoom is known by
+its answers alone: it could be answered from the first of them to the last. An answer never makes presence; a policy may
+ask for a share of them.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select
@@ -29,7 +26,7 @@ from lti_tool.tables.presence import presence_check_answers as answers
 from lti_tool.tables.presence import presence_checks as checks
 from lti_tool.tables.zoom import registrants
 
-# Long enough to come back from a sip of coffee, short enough to mean presence.
+# How long a check stays open: long enough to reach the screen, short enough to mean presence.
 SHORTEST, LONGEST = timedelta(seconds=30), timedelta(minutes=15)
 
 
@@ -48,7 +45,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A check and how many answered it; `answered_at` is the answer of the one person asked for."""
+    """A check and how many answered it. `answered_at` is when one person answered, where the query names a person."""
 
     check: Check
     answers: int = 0
@@ -56,7 +53,7 @@ class Asked:
 
 
 def ask(connection: Connection, session_id: int, *, open_for: timedelta, actor: str, now: datetime) -> int:
-    """Open a check in a class that is going on; the id.
+    """Open a check in a session that is going on; returns its id.
 
     Raises NotFound "session_unknown"; BadInput "check_length_wrong"; Conflict "session_not_running", "check_open".
     """
@@ -66,7 +63,7 @@ def ask(connection: Connection, session_id: int, *, open_for: timedelta, actor: 
     connection.execute(select(live_sessions_table.c.id).where(live_sessions_table.c.id == session_id).with_for_update())
     if session.state == "cancelled" or not session.starts_at <= now < session.ends_at:
         raise Conflict(
-            "session_not_running", f"Live session {session_id} is not going on.", "Checks are for the time of class."
+            "session_not_running", f"Live session {session_id} is not going on.", "Open a check during the session."
         )
     if any(each.check.is_open(now) for each in of_session(connection, session_id)):
         raise Conflict("check_open", "A check is open already.", "Wait until it closes.")
@@ -77,7 +74,7 @@ def ask(connection: Connection, session_id: int, *, open_for: timedelta, actor: 
 
 
 def answer(connection: Connection, check_id: int, trainee_id: int, now: datetime) -> None:
-    """Record that this person tapped, and ask for the settlement that may rest on it; a second tap changes nothing.
+    """Record this person's answer, and request the settlement that may rest on it; a second answer changes nothing.
 
     Raises NotFound "check_unknown"; Conflict "check_closed".
     """
@@ -90,7 +87,9 @@ def answer(connection: Connection, check_id: int, trainee_id: int, now: datetime
     if row is None:
         raise NotFound("check_unknown", "There is no such question.", "Open the page of your sessions again.")
     if row.state == "cancelled" or not row.opens_at <= now < row.closes_at:
-        raise Conflict("check_closed", "The time for this answer is over.", "If you were there, write to staff.")
+        raise Conflict(
+            "check_closed", "The time for this answer is over.", "If you were there, write to the training team."
+        )
     mine = {"check_id": check_id, "trainee_id": trainee_id, "answered_at": now}
     if connection.execute(insert_ignoring(connection, answers).values(mine)).rowcount:
         ask_when_over(connection, row.live_session_id, row.ends_at, now)
@@ -105,7 +104,7 @@ def of_session(connection: Connection, session_id: int) -> list[Asked]:
 
 
 def open_for(connection: Connection, trainee_id: int, now: datetime) -> list[Asked]:
-    """The checks open now in any session that has not been called off, with this person's answer."""
+    """The checks that are open now, except in cancelled sessions, with this person's answer."""
     mine = (answers.c.check_id == checks.c.id) & (answers.c.trainee_id == trainee_id)
     query = select(checks, answers.c.answered_at).join(live_sessions_table).outerjoin(answers, mine)
     is_open = (checks.c.opens_at <= now, checks.c.closes_at > now, live_sessions_table.c.state != "cancelled")
@@ -118,55 +117,43 @@ def open_for(connection: Connection, trainee_id: int, now: datetime) -> list[Ask
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """By the key of a question: its kind and times, and by trainee when each answered which."""
+    """The questions of one session: by key the kind and times, and by trainee when each was answered."""
 
-    put: Mapping[str, Question] = field(default_factory=dict)
-    answered: Mapping[int, Mapping[str, datetime]] = field(default_factory=dict)
+    put: Mapping[str, Question]
+    answered: Mapping[int, Mapping[str, datetime]]
 
     def of(self, trainee_id: int | None) -> list[Question]:
-        """Every question of the session as it stands for this person; nobody's for somebody unmatched."""
+        """All questions of the session as they stand for this person; an unmatched person has no answers."""
         mine = self.answered.get(trainee_id, {}) if trainee_id is not None else {}
-        return [Question(each.kind, each.from_at, each.to_at, mine.get(key)) for key, each in self.put.items()]
+        return [replace(each, answered_at=mine.get(key)) for key, each in self.put.items()]
 
 
 def load(connection: Connection, session_id: int) -> Questions:
-    """The questions of one session with everybody's answers."""
+    """The questions of one session with all answers."""
     put: dict[str, Question] = {}
     answered: dict[int, dict[str, datetime]] = defaultdict(dict)
-    _load_checks(connection, session_id, put, answered)
-    _load_polls(connection, session_id, put, answered)
-    return Questions(put, answered)
-
-
-def _load_checks(
-    connection: Connection, session_id: int, put: dict[str, Question], answered: dict[int, dict[str, datetime]]
-) -> None:
     asked = select(checks.c.id, checks.c.opens_at, checks.c.closes_at).where(checks.c.live_session_id == session_id)
     for row in connection.execute(asked.order_by(checks.c.id)):
         put[f"check:{row.id}"] = Question("check", row.opens_at, row.closes_at)
-    query = select(answers).join(checks).where(checks.c.live_session_id == session_id)
-    for row in connection.execute(query):
+    for row in connection.execute(select(answers).join(checks).where(checks.c.live_session_id == session_id)):
         answered[row.trainee_id][f"check:{row.check_id}"] = row.answered_at
 
-
-def _load_polls(
-    connection: Connection, session_id: int, put: dict[str, Question], answered: dict[int, dict[str, datetime]]
-) -> None:
     known = polls.c.live_session_id == session_id, polls.c.answered_at.is_not(None)
     rows = connection.execute(select(polls).where(*known).order_by(polls.c.id)).all()
     times: dict[str, list[datetime]] = defaultdict(list)
     for row in rows:
         times[f"poll:{row.meeting_uuid}:{row.poll}"].append(row.answered_at)
     put |= {key: Question("poll", min(each), max(each)) for key, each in times.items()}
-    whose = _whose(connection, session_id, {row.email for row in rows})
+    owners = _owners(connection, session_id, {row.email for row in rows})
     for row in rows:
-        if row.email in whose:
-            answered[whose[row.email]][f"poll:{row.meeting_uuid}:{row.poll}"] = row.answered_at
+        if row.email in owners:
+            answered[owners[row.email]][f"poll:{row.meeting_uuid}:{row.poll}"] = row.answered_at
+    return Questions(put, answered)
 
 
-def _whose(connection: Connection, session_id: int, emails: Collection[str]) -> dict[str, int]:
-    """By address: the one person it was registered for in this meeting, else the one trainee who has it, and whom staff
-    linked it to. Where that is not one person, it is nobody."""
+def _owners(connection: Connection, session_id: int, emails: Collection[str]) -> dict[str, int]:
+    """The trainee behind each address: the one it was registered for in this meeting, else the one trainee who has it,
+    and the one whom staff linked it to. An address with several candidates is left out."""
     meeting_id = connection.scalar(
         select(live_sessions_table.c.zoom_meeting_id).where(live_sessions_table.c.id == session_id)
     )

@@ -1,11 +1,10 @@
-"""What would change: a person's minutes before and after a link or a correction, computed and not written (ce.md Y2).
+"""The effect of a link or a correction on a person's minutes, computed and not written (ce.md Y2).
 
-The stretches of a stored day are the evidence here. Settlement looks at the evidence itself, so it has the last word.
+The intervals of a stored day are the evidence here. Settlement reads the evidence itself, so it has the last word.
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -15,19 +14,20 @@ from lti_tool.attendance.corrections import interval_of
 from lti_tool.attendance.evidence import PersonPresence, PresenceInterval
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.matching import Claim
+from lti_tool.attendance.minutes import Attendance
 from lti_tool.attendance.queries import IN_PROGRESS, AttendedDay, Measured
 from lti_tool.attendance.settlement import open_round
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions
 
-# Flags that say how a day stood, and would not stand after new evidence.
+# Flags of a stored day that would not stand after new evidence.
 PASSING = frozenset({IN_PROGRESS, "evidence_withdrawn"})
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one session would look like for one trainee. `before` is None where nothing is on record; `moved_seconds` is
-    instruction that unmatched people attended and that would move. A locked session stays as it is."""
+    """One session as it would be for one trainee. `before` is None where nothing is on record; `moved_seconds` is the
+    instruction attended by unmatched people that would move. A locked session stays as it is."""
 
     session: LiveSession
     before: AttendedDay | None
@@ -56,30 +56,30 @@ class Effect:
 
 
 def of_match(connection: Connection, claim: Claim, trainee_id: int) -> list[Effect]:
-    """Session by session, what linking this to that trainee would do."""
-    return [_of_match(connection, each.session_id, claim, trainee_id) for each in matching.touched(connection, claim)]
+    """The effect of linking this claim to that trainee, session by session."""
+    effects = []
+    for touched in matching.touched(connection, claim):
+        rows = connection.execute(
+            select(attendances.c.day, attendances.c.flags, attendances.c.seconds_present)
+            .join(sessions)
+            .where(
+                attendances.c.is_current,
+                attendances.c.trainee_id.is_(None),
+                attendances.c.live_session_id == touched.session_id,
+                matching.meant_by(connection, claim),
+            )
+        ).all()
+        moved = [interval for row in rows for interval in _intervals(Attendance.from_json(row.day))]
+        flags = {flag for row in rows for flag in row.flags}
+        seconds = sum(row.seconds_present for row in rows)
+        effects.append(_effect(connection, touched.session_id, trainee_id, moved, flags, seconds))
+    return effects
 
 
 def of_correction(connection: Connection, correction: Row[Any]) -> Effect:
-    """What this correction would do once it is in force."""
+    """The effect of this correction once it is in force."""
     session_id, trainee_id = correction.live_session_id, correction.trainee_id
     return _effect(connection, session_id, trainee_id, [interval_of(correction)])
-
-
-def _of_match(connection: Connection, session_id: int, claim: Claim, trainee_id: int) -> Effect:
-    rows = connection.execute(
-        select(attendances.c.day, attendances.c.flags, attendances.c.seconds_present)
-        .join(sessions)
-        .where(
-            attendances.c.is_current,
-            attendances.c.trainee_id.is_(None),
-            attendances.c.live_session_id == session_id,
-            matching.meant_by(connection, claim),
-        )
-    ).all()
-    moved = [interval for row in rows for interval in _intervals(row.day)]
-    flags = {flag for row in rows for flag in row.flags}
-    return _effect(connection, session_id, trainee_id, moved, flags, sum(row.seconds_present for row in rows))
 
 
 def _effect(
@@ -98,8 +98,7 @@ def _effect(
     return Effect(session, before, open_round(connection, session, ended=True).measure(person), moved_seconds)
 
 
-def _intervals(day: Mapping[str, Any]) -> Iterator[PresenceInterval]:
-    """The stretches of a stored day. One of which no second counts proves nothing about teaching either way."""
-    for each in day["intervals"]:
-        start, end = datetime.fromisoformat(each["from"]), datetime.fromisoformat(each["to"])
-        yield PresenceInterval(start, end, each["evidence"], each["counted_seconds"] > 0, "day")
+def _intervals(day: Attendance) -> Iterator[PresenceInterval]:
+    """The intervals of a stored day. One without a counted second proves nothing about instruction either way."""
+    for each in day.intervals:
+        yield PresenceInterval(each.from_at, each.to_at, each.evidence, each.counted_seconds > 0, "day")

@@ -1,21 +1,14 @@
-"""Days whose evidence is odd: staff look at them and let them stand, or correct them.
+"""Days with odd evidence, which staff let stand or correct, and the questions that trainees ask about their own day.
 
-A review holds for exactly the evidence that was looked at: whatever changes it puts the day back on the list.
-
-"This does not look right": a trainee asks staff to look at the own day, staff answer.
-
-The text is the trainee's and stays where it is: no log line, no audit entry and no address repeats it.
-
-Which flags of a day a person must look at before the day is final.
-
-PURE. A flag outside this list only explains (two devices, a telephone): it leaves no doubt about the seconds.
+A review holds for exactly the evidence that was looked at: any change puts the day back on the list. The text of a
+trainee's question appears on its page only, never in a log line, an audit entry or an address.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, and_, cast, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, cast, exists, select, update
 
 from lti_tool import audit
 from lti_tool.attendance import live_sessions
@@ -29,32 +22,34 @@ from lti_tool.tables.presence import attendance_requests as requests
 from lti_tool.tables.presence import attendance_reviews as reviews
 from lti_tool.text import read_text, reason_given
 
+# The flags that staff must look at before a day is final. Other flags only explain (two devices, a telephone): they
+# leave no doubt about the seconds.
 REVIEW_FLAGS = frozenset(
     {
         "conflict",  # two registrants on one connection, or webhook and report name different people
-        "estimated",  # seconds rest on edges that nobody reported
-        "evidence_withdrawn",  # there was evidence once, and it speaks of somebody else now
-        "interrupted",  # a connection was away for a while: a short drop, or a stay of which nothing came
-        "open",  # no end of a stay is known
-        "repeated",  # one stay came with several beginnings or ends
+        "estimated",  # seconds rest on inferred edges
+        "evidence_withdrawn",  # there was evidence once, which names another person now
+        "interrupted",  # a connection dropped for a while, or its messages were lost
+        "open",  # a connection without a known end
+        "repeated",  # one connection with several joins or leaves at once
         "report_differs",  # webhooks and report contradict each other by more than rounding
-        "report_missing",  # the report does not know somebody whom the webhooks saw
-        "report_only",  # the webhooks did not see somebody whom the report knows
-        "reversed",  # a stay ended before it began
-        "staff_role",  # ran the meeting for a while, which is no attendance
-        "stale",  # an edge came outside the time in which a delivery is trusted
-        "unconfirmed",  # presence that nothing proves
+        "report_missing",  # in the webhooks, not in the report
+        "report_only",  # in the report, not in the webhooks
+        "reversed",  # left before joining
+        "staff_role",  # ran the meeting for a while, which is not attendance
+        "stale",  # a delivery came outside the time in which it is trusted
+        "unconfirmed",  # presence without proof
     }
 )
 
 
 def needs_review(flags: Iterable[str]) -> bool:
-    """Whether somebody of staff must look at this day."""
+    """Whether staff must look at this day."""
     return not REVIEW_FLAGS.isdisjoint(flags)
 
 
 ENDED = ("provisional", "reconciled")
-# Of rows of `attendances`: somebody has looked at exactly this evidence.
+# Condition for rows of `attendances`: staff have looked at exactly this evidence.
 REVIEWED = exists().where(
     reviews.c.live_session_id == attendances.c.live_session_id,
     reviews.c.person_key == attendances.c.person_key,
@@ -72,37 +67,50 @@ def let_stand(
     actor: str,
     now: datetime,
 ) -> None:
-    """Say that a person's day stands as it is, or that somebody unmatched is nobody of the training. `digest` names the
-    evidence that was looked at. What rests on the day is decided again by those who watch for reviews.
+    """Let a person's day stand as it is, or record that an unmatched person is not a trainee. `digest` names the
+    evidence that was looked at. Completion and credit are decided again after the review, elsewhere.
 
     Raises BadInput "reason_missing"; NotFound "attendance_unknown"; AccessDenied "own_case"; Conflict
     "review_outdated" (the evidence has changed since), "review_made".
     """
     why = reason_given(reason)
-    row = _current(connection, session_id, person_key)
+    theirs = (attendances.c.live_session_id == session_id) & (attendances.c.person_key == person_key)
+    row = connection.execute(select(attendances).where(theirs, attendances.c.is_current)).first()
+    if row is None:
+        raise NotFound(
+            "attendance_unknown",
+            "Nothing is on record for this person in this session.",
+            "Look at the session's page again: the person may be known under another key now.",
+        )
     refuse_own(actor, row.trainee_id or 0)
     if row.input_digest != digest or not (row.trainee_id is None or needs_review(row.flags)):
         raise Conflict(
             "review_outdated",
             "The evidence of this day has changed since you opened the page.",
-            "Look at the list again: the day may be in order now.",
+            "Open the list again: the day may be in order now.",
         )
     review = {"live_session_id": session_id, "person_key": person_key, "input_digest": digest, "reason": why}
     made = connection.execute(insert_ignoring(connection, reviews).values(**review, made_by=actor, made_at=now))
     if not made.rowcount:
-        raise Conflict("review_made", "Somebody has reviewed this day already.", "Look at the list again.")
+        raise Conflict("review_made", "This day has been reviewed already.", "Look at the list again.")
     subject, details = f"attendance:{row.id}", {"session": session_id, "flags": list(row.flags)}
     audit.record(connection, actor=actor, act="attendance_let_stand", subject=subject, at=now, reason=why, **details)
 
 
 def due(connection: Connection) -> list[Row[Any]]:
-    """The known people of ended sessions whose evidence somebody has to look at: the rows' ids, session ids, person
-    keys, flags and since when. The oldest first."""
+    """The matched people of ended sessions whose evidence staff must look at: the rows' ids, session ids, person keys,
+    flags and since when. The oldest first."""
     columns = (attendances.c[name] for name in ("id", "live_session_id", "person_key", "flags", "settled_at"))
     query = (
         select(*columns)
         .join(live_sessions_table)
-        .where(_may_be_due())
+        .where(
+            attendances.c.is_current,
+            attendances.c.trainee_id.is_not(None),
+            live_sessions_table.c.state.in_(ENDED),
+            cast(attendances.c.flags, Text) != "[]",
+            ~REVIEWED,
+        )
         .order_by(attendances.c.settled_at, attendances.c.id)
     )
     rows: Sequence[Row[Any]] = connection.execute(query).all()
@@ -110,32 +118,13 @@ def due(connection: Connection) -> list[Row[Any]]:
 
 
 def of_person(connection: Connection, session_id: int, person_key: str) -> list[Row[Any]]:
-    """What was said about a person's day so far, the latest first."""
+    """All reviews of a person's day, the latest first."""
     theirs = (reviews.c.live_session_id == session_id) & (reviews.c.person_key == person_key)
     return list(connection.execute(select(reviews).where(theirs).order_by(reviews.c.id.desc())))
 
 
-def _may_be_due() -> ColumnElement[bool]:
-    """Known people of ended sessions with any flag, and without a review of this very evidence."""
-    known = attendances.c.is_current & attendances.c.trainee_id.is_not(None)
-    return and_(known, live_sessions_table.c.state.in_(ENDED), cast(attendances.c.flags, Text) != "[]", ~REVIEWED)
-
-
-def _current(connection: Connection, session_id: int, person_key: str) -> Row[Any]:
-    query = select(attendances)
-    theirs = (attendances.c.live_session_id == session_id) & (attendances.c.person_key == person_key)
-    row = connection.execute(query.where(theirs, attendances.c.is_current)).first()
-    if row is None:
-        raise NotFound(
-            "attendance_unknown",
-            "Nothing is on record for this person in this session.",
-            "Look at the session's page again: the person may be known under another key now.",
-        )
-    return row
-
-
 def open_request(connection: Connection, *, session_id: int, trainee_id: int, text: str, now: datetime) -> int:
-    """Ask staff to look at one's own day; the request's id. A locked session may be asked about too.
+    """Ask staff to look at the trainee's own day; returns the request's id. Locked sessions are allowed too.
 
     Raises NotFound "session_unknown"; BadInput "request_text_missing"; Conflict "request_open" (one at a time),
     "request_early" (the session has not begun), "session_cancelled".
@@ -153,14 +142,14 @@ def open_request(connection: Connection, *, session_id: int, trainee_id: int, te
         raise Conflict(
             "request_open",
             "You have asked about this session already, and the training team has not answered yet.",
-            "Wait for the answer, or withdraw what you sent and write anew.",
+            "Wait for the answer, or withdraw your question and write a new one.",
         )
     _note(connection, made, "attendance_request_opened", f"trainee:{trainee_id}", now, session=session_id)
     return int(made)
 
 
 def withdraw(connection: Connection, request_id: int, *, trainee_id: int, now: datetime) -> Row[Any]:
-    """Take one's own request back; the request. Somebody else's does not exist.
+    """Take the trainee's own request back; returns it. Another trainee's request counts as unknown.
 
     Raises NotFound "request_unknown"; Conflict "request_state".
     """
@@ -194,7 +183,7 @@ def show(connection: Connection, request_id: int) -> Row[Any]:
 
 
 def queue(connection: Connection) -> list[Row[Any]]:
-    """What waits for an answer, first asked first, with the person's name and the session."""
+    """The open requests, the first asked first, with the person's name and the session."""
     return _listed(connection, requests.c.state == "open", requests.c.created_at)
 
 
@@ -204,7 +193,7 @@ def answered(connection: Connection, limit: int = 20) -> list[Row[Any]]:
 
 
 def of_trainee_in(connection: Connection, trainee_id: int, session_id: int) -> list[Row[Any]]:
-    """What this person asked about one session, the latest first."""
+    """This person's requests about one session, the latest first."""
     theirs = (requests.c.trainee_id == trainee_id) & (requests.c.live_session_id == session_id)
     return list(connection.execute(select(requests).where(theirs).order_by(requests.c.id.desc())))
 

@@ -1,43 +1,40 @@
-"""One person's day as lists and shapes a page can draw: what counted, what did not, why, and where it was.
+"""One person's attendance as rows and shapes a page can draw: what counted, what did not, why, and where it was.
 
-PURE: reads the plain JSON of `attendance.Attendance.day()`. Picture and tables come from the same stretches, so they
-cannot disagree. Days stored by an earlier release say nothing of rooms, waiting rooms or reports.
-
-What is said of a day of presence, to the person it is about and about that person to staff.
-
-PURE. Every code that a stored day may hold has its words here; a code that is newer than the words says something
-general, never nothing.
+PURE. Picture and tables come from the same rows, so they cannot disagree. Every code that a stored day may hold has
+its words here; a code that is newer than the words is shown as it is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-from lti_tool.attendance.minutes import forgiven_stretches
+from lti_tool.attendance.evidence import ReportComparison, RoomStay
+from lti_tool.attendance.minutes import Attendance, forgiven_gaps
+from lti_tool.intervals import Interval, union
 
 WHY = {
     "counted": "You were in the session.",
-    "absent": "You were not seen in the session.",
+    "absent": "Zoom did not record you in the session.",
     "before_arrival": "Before you arrived.",
     "away": "You were not in the session.",
     "left_early": "After you had left.",
     "waiting_room": "You were in the waiting room, which is not the session.",
-    "unconfirmed": "We cannot tell from Zoom's records that you were in the session.",
-    "staff_role": "You ran the session in this time, which is work and no attendance.",
-    "corrected": "The training team took this time away and wrote down why.",
+    "unconfirmed": "Zoom's records do not show that you were in the session.",
+    "staff_role": "You ran the session during this time, so it does not count as attendance.",
+    "corrected": "The training team removed this time and recorded the reason.",
 }
 WHY_OF_ANOTHER = {
     "counted": "In the session.",
-    "absent": "Not seen in the session.",
+    "absent": "Not recorded in the session.",
     "before_arrival": "Before arriving.",
     "away": "Not in the session.",
     "left_early": "After leaving.",
     "waiting_room": "In the waiting room, which is not the session.",
-    "unconfirmed": "Zoom's records do not tell whether the person was in the session.",
-    "staff_role": "Ran the session in this time, which is no attendance.",
-    "corrected": "Taken away by staff, with a reason.",
+    "unconfirmed": "Zoom's records do not show whether the person was in the session.",
+    "staff_role": "Ran the session during this time, so it does not count as attendance.",
+    "corrected": "Removed by staff, with a reason.",
 }
 EVIDENCE = {
     "webhook": "Zoom, live",
@@ -51,17 +48,17 @@ FLAGS = {
     "unconfirmed": "Some time could not be counted, because Zoom's records do not confirm it.",
     "concurrent": "You were connected with two devices at once. The time counts once.",
     "stale": "Some of Zoom's messages arrived late.",
-    "webhook_log": "Some of Zoom's messages were lost on the way and read from Zoom's own log later.",
-    "interrupted": "Your connection was away for a while, or Zoom's messages of that time were lost.",
-    "open": "Zoom has not told when one of your stays ended, so it does not count yet.",
-    "conflict": "Zoom's records name two different people for one connection, so somebody looks at it.",
-    "report_differs": "Zoom's live messages and its report tell different times for you, so somebody looks at it.",
-    "report_missing": "Zoom's report does not list you, so somebody looks at it.",
-    "report_only": "Only Zoom's report shows you; its live messages did not. Somebody looks at it.",
+    "webhook_log": "Some of Zoom's messages were lost and were read from Zoom's own log later.",
+    "interrupted": "Your connection dropped for a while, or Zoom's messages from that time were lost.",
+    "open": "Zoom has not reported when one of your connections ended, so it does not count yet.",
+    "conflict": "Zoom's records name two different people for one connection. The training team checks it.",
+    "report_differs": "Zoom's live messages and its report show different times for you. The training team checks it.",
+    "report_missing": "Zoom's report does not list you. The training team checks it.",
+    "report_only": "Only Zoom's report lists you; its live messages do not. The training team checks it.",
     "phone": "Some of this time was by phone.",
-    "manual": "Some of this time rests on what the training team recorded.",
-    "corrected": "The training team corrected this day and wrote down why.",
-    "evidence_withdrawn": "What showed you here turned out to be about somebody else.",
+    "manual": "The training team recorded some of this time by hand.",
+    "corrected": "The training team corrected this day and recorded the reason.",
+    "evidence_withdrawn": "The records that showed you here turned out to be about another person.",
 }
 STAFF_FLAGS = {
     "estimated": "partly estimated",
@@ -69,10 +66,10 @@ STAFF_FLAGS = {
     "concurrent": "two devices at once",
     "stale": "late messages",
     "webhook_log": "partly from Zoom's log",
-    "open": "a stay without an end",
+    "open": "a connection without an end",
     "interrupted": "connection interrupted",
     "conflict": "two registrations on one connection",
-    "repeated": "the same stay told twice",
+    "repeated": "the same connection reported twice",
     "reversed": "left before joining",
     "report_differs": "report differs",
     "report_missing": "not in the report",
@@ -88,33 +85,33 @@ STAFF_FLAGS = {
 }
 REASONS = {
     "report_lacks": "the report lacks time that the live messages prove",
-    "webhooks_lack": "the report shows time of which no live message came",
+    "webhooks_lack": "the report shows time without any live message",
     "estimate_unconfirmed": "the report does not confirm what was estimated",
     "completed_by_report": "the report fills a gap in the live messages",
     "waiting_room_in_report": "the report counts time in the waiting room",
-    "room_unclear_in_report": "the report shows this address in a breakout room, which alone proves nobody's presence",
+    "room_unclear_in_report": "the report shows this address in a breakout room, which alone proves no presence",
     "rounding": "the two round to different seconds",
 }
 DIFFERENCE_TOLD = "The two are kept side by side; neither replaces the other by itself."
 
 
 def flags_in_words(flags: Iterable[str]) -> list[str]:
-    """The short notes that staff read beside somebody's minutes."""
+    """The short notes that staff read beside a person's minutes."""
     return [STAFF_FLAGS.get(flag, flag.replace("_", " ")) for flag in flags]
 
 
 def evidence_in_words(grades: Iterable[str]) -> str:
-    """By which records something is known: "Zoom, live; estimated"."""
+    """The records that show something: "Zoom, live; estimated"."""
     return "; ".join(EVIDENCE.get(grade, grade) for grade in grades)
 
 
-def reasons_in_words(report: Mapping[str, Any]) -> str:
-    """Why the two records of a day differ, as far as that is known; empty where it is not."""
-    return "; ".join(REASONS.get(each, each.replace("_", " ")) for each in report["reasons"])
+def reasons_in_words(report: ReportComparison) -> str:
+    """Why the two records of a day differ, empty where that is unknown."""
+    return "; ".join(REASONS.get(each, each.replace("_", " ")) for each in report.reasons)
 
 
 def room_name(room: str, names: Mapping[str, str]) -> str:
-    """What staff call a room; else a short mark of Zoom's id, which is the same on every page."""
+    """The name that staff gave a room; else a short mark of Zoom's id, which is the same on every page."""
     if not room:
         return "A breakout room"
     mark = "".join(letter for letter in room if letter.isalnum() and letter.isascii())[:4].upper()
@@ -122,20 +119,18 @@ def room_name(room: str, names: Mapping[str, str]) -> str:
 
 
 Kind = Literal["counted", "forgiven", "missed", "pause", "outside"]
-Day = Mapping[str, Any]
-Span = tuple[datetime, datetime]
 
-# How much of a stay before the first and after the last segment the picture still shows.
+# How much presence before the first and after the last segment the picture still shows.
 MARGIN = timedelta(minutes=30)
 WIDTH = 640
-# About how wide a letter of the picture's text is, in the units of the picture.
+# The approximate width of a letter of the picture's text, in the units of the picture.
 LETTER = 7.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One row of the day: from–to, what it is part of, and what it earned. `says` is a full sentence; `evidence` is the
-    grade of what counted, empty elsewhere."""
+    """One row of the day: from–to, the part of the agenda, and what it earned. `says` is a full sentence; `evidence` is
+    the grade of what counted, empty elsewhere."""
 
     from_at: datetime
     to_at: datetime
@@ -143,20 +138,6 @@ class Stretch:
     title: str
     says: str
     evidence: str = ""
-
-    @property
-    def seconds(self) -> int:
-        return round((self.to_at - self.from_at).total_seconds())
-
-
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """Time in one breakout room, or in the waiting room (`is_waiting`). `room` is Zoom's id, empty where unknown."""
-
-    from_at: datetime
-    to_at: datetime
-    room: str
-    is_waiting: bool = False
 
     @property
     def seconds(self) -> int:
@@ -194,63 +175,102 @@ class Picture:
     @property
     def kinds(self) -> frozenset[str]:
         """The kinds of shapes and the grades of evidence that the key must explain."""
-        shapes = (*self.agenda, *self.presence, *self.rooms)
-        return frozenset(each.grade or each.kind for each in shapes)
+        return frozenset(each.grade or each.kind for each in (*self.agenda, *self.presence, *self.rooms))
 
 
-def stretches(day: Day, why: Mapping[str, str] = WHY, grace_seconds: int = 0) -> tuple[Stretch, ...]:
-    """The whole day in order, every minute of the agenda exactly once, and presence around it. `why` are the words:
-    day_words.WHY or WHY_OF_ANOTHER; `grace_seconds` is how long an absence the programme forgives."""
-    segments = day["segments"]
-    if not segments:
+def stretches(day: Attendance, why: Mapping[str, str] = WHY, grace_seconds: int = 0) -> tuple[Stretch, ...]:
+    """The whole day in order: every minute of the agenda exactly once, and presence around it.
+
+    `why` are the words, WHY or WHY_OF_ANOTHER; `grace_seconds` is how long an absence the programme forgives.
+    """
+    if not day.segments:
         return ()
-    forgiven = forgiven_stretches(day, grace_seconds) if day.get("seconds_forgiven") else frozenset()
-    inside = [_graced(each, forgiven) for segment in segments for each in _of_segment(segment, day, why)]
-    first, last = inside[0].from_at, inside[-1].to_at
+    forgiven = set(forgiven_gaps(day.segments, grace_seconds)) if day.seconds_forgiven else set()
+    rows: list[Stretch] = []
+    for part in day.segments:
+        segment, title = part.segment, part.segment.title
+        if not segment.instructional:
+            says = "A break: it does not count, and leaving costs nothing."
+            rows.append(Stretch(segment.starts_at, segment.ends_at, "pause", title, says))
+            continue
+        at = segment.starts_at
+        for gap in part.missed:
+            rows += _counted(at, gap.from_at, title, day, why["counted"])
+            if gap in forgiven:
+                says = "A short absence, which the rules forgive. It is not presence."
+                rows.append(Stretch(gap.from_at, gap.to_at, "forgiven", title, says))
+            else:
+                rows.append(Stretch(gap.from_at, gap.to_at, "missed", title, why.get(gap.why, "Not counted.")))
+            at = gap.to_at
+        rows += _counted(at, segment.ends_at, title, day, why["counted"])
+    first, last = rows[0].from_at, rows[-1].to_at
     before = [_outside(start, min(end, first)) for start, end in _presence(day) if start < first]
     after = [_outside(max(start, last), end) for start, end in _presence(day) if end > last]
-    return (*before, *inside, *after)
+    return (*before, *rows, *after)
 
 
-def whereabouts(day: Day) -> tuple[Whereabouts, ...]:
+def whereabouts(day: Attendance) -> tuple[RoomStay, ...]:
     """Breakout rooms and waiting rooms in order of time."""
-    rooms = [Whereabouts(*_span(each), each["room"]) for each in day.get("rooms", ())]
-    waits = [Whereabouts(*_span(each), "", is_waiting=True) for each in day.get("waiting", ())]
-    return tuple(sorted((*rooms, *waits), key=lambda each: (each.from_at, each.to_at, each.room)))
+    waits = (RoomStay(*each, "", is_waiting=True) for each in day.waiting)
+    return tuple(sorted((*day.rooms, *waits), key=lambda each: (each.from_at, each.to_at, each.room)))
 
 
-def grades(day: Day) -> tuple[str, ...]:
-    """The grades of evidence on which counted time rests, in the order in which they first appear."""
-    return tuple(dict.fromkeys(each["evidence"] for each in day["intervals"] if each["counted_seconds"]))
+def grades(day: Attendance) -> tuple[str, ...]:
+    """The grades of evidence of the time that counts, in the order in which they first appear."""
+    return tuple(dict.fromkeys(each.evidence for each in day.intervals if each.counted_seconds))
 
 
-def draw(day: Day, zone: str, rooms: Mapping[str, str] | None = None, grace_seconds: int = 0) -> Picture | None:
-    """The picture, None for a day without an agenda. `zone` is the IANA zone of the axis, `rooms` what staff call the
-    rooms, by Zoom's id."""
+def draw(day: Attendance, zone: str, rooms: Mapping[str, str] | None = None, grace_seconds: int = 0) -> Picture | None:
+    """The picture, None for a day without an agenda. `zone` is the IANA zone of the axis; `rooms` are the names that
+    staff gave the rooms, by Zoom's id."""
     rows = stretches(day, grace_seconds=grace_seconds)
     if not rows:
         return None
-    scale = _Scale(*_bounds(day), WIDTH)
+    places, presence = whereabouts(day), _presence(day)
+    first, last = _agenda(day)
+    times = [*presence, *((each.from_at, each.to_at) for each in places)]
+    scale = _Scale(
+        max(first - MARGIN, min([first, *(start for start, _ in times)])),
+        min(last + MARGIN, max([last, *(end for _, end in times)])),
+        WIDTH,
+    )
     return Picture(
-        agenda=tuple(_agenda_shape(scale, segment) for segment in day["segments"]),
-        presence=tuple(_presence_shapes(scale, day, rows)),
-        rooms=tuple(_room_shapes(scale, day, rooms or {})),
-        ticks=tuple(_ticks(scale, zone)),
+        agenda=tuple(
+            _labelled(
+                scale.shape(
+                    each.segment.starts_at,
+                    each.segment.ends_at,
+                    "teaching" if each.segment.instructional else "pause",
+                    each.segment.title,
+                )
+            )
+            for each in day.segments
+        ),
+        # Instruction comes from the table's own rows; presence in breaks and around the day does not count.
+        presence=(
+            *(scale.shape(each.from_at, each.to_at, "waiting", "waiting room") for each in places if each.is_waiting),
+            *(
+                scale.shape(start, end, "uncounted", "not counted")
+                for start, end in presence
+                if scale.x(start) < scale.x(end)
+            ),
+            *(scale.row(row) for row in rows if row.kind in ("counted", "forgiven", "missed")),
+        ),
+        rooms=tuple(
+            _labelled(scale.shape(each.from_at, each.to_at, "room", room_name(each.room, rooms or {})))
+            for each in places
+            if not each.is_waiting
+        ),
+        ticks=tuple(Tick(scale.x(at), label) for at, label in full_hours(scale.start, scale.end, zone)),
     )
 
 
-def strip(day: Day, width: int) -> tuple[Shape, ...]:
-    """The teaching of a day in one thin line: what counted and what was missed, for a list of many people."""
-    if not day["segments"]:
+def strip(day: Attendance, width: int) -> tuple[Shape, ...]:
+    """The instruction of a day in one thin line, counted and missed, for a list of many people."""
+    if not day.segments:
         return ()
-    scale = _Scale(_at(day["segments"][0]["from"]), _at(day["segments"][-1]["to"]), width)
-    return tuple(_row_shape(scale, row) for row in stretches(day) if row.kind in ("counted", "missed"))
-
-
-def missing_seconds(day: Day) -> int:
-    """How many seconds more would have completed the module; 0 when it is completed."""
-    counted = int(day["seconds_present"]) + int(day.get("seconds_forgiven", 0))
-    return max(0, int(day["seconds_required"]) - counted)
+    scale = _Scale(*_agenda(day), width)
+    return tuple(scale.row(row) for row in stretches(day) if row.kind in ("counted", "missed"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,32 +287,21 @@ class _Scale:
         left = self.x(start)
         return Shape(left, round(self.x(end) - left, 1), kind, label, grade)
 
+    def row(self, row: Stretch) -> Shape:
+        kind = "missing" if row.kind == "missed" else row.kind
+        return self.shape(row.from_at, row.to_at, kind, row.kind, row.evidence)
 
-def _of_segment(segment: Mapping[str, Any], day: Day, why: Mapping[str, str]) -> Iterator[Stretch]:
-    start, end = _span(segment)
-    title = segment["title"]
-    if not segment["instructional"]:
-        yield Stretch(start, end, "pause", title, "A break: it counts for nobody, and leaving costs nothing.")
-        return
+
+def _counted(start: datetime, end: datetime, title: str, day: Attendance, says: str) -> Iterator[Stretch]:
+    """What counted between two gaps: one row for each grade of evidence, where intervals that touch are one."""
     at = start
-    for gap in segment["missed"]:
-        gap_start, gap_end = _span(gap)
-        yield from _counted(at, gap_start, title, day, why)
-        yield Stretch(gap_start, gap_end, "missed", title, why.get(gap["why"], "Not counted."))
-        at = gap_end
-    yield from _counted(at, end, title, day, why)
-
-
-def _graced(row: Stretch, forgiven: Set[Span]) -> Stretch:
-    if (row.from_at, row.to_at) not in forgiven:
-        return row
-    return replace(row, kind="forgiven", says="A short absence, which the rules forgive. It is no presence.")
-
-
-def _counted(start: datetime, end: datetime, title: str, day: Day, why: Mapping[str, str]) -> Iterator[Stretch]:
-    """What counted between two gaps, one stretch for each grade of evidence."""
-    at, says = start, why["counted"]
-    for (first, last), grade in _merged((_span(each), each["evidence"]) for each in day["intervals"]):
+    graded: list[tuple[datetime, datetime, str]] = []
+    for each in day.intervals:
+        first = each.from_at
+        if graded and graded[-1][1:] == (first, each.evidence):
+            first = graded.pop()[0]
+        graded.append((first, each.to_at, each.evidence))
+    for first, last, grade in graded:
         first, last = max(first, at), min(last, end)
         if first < last:
             if at < first:
@@ -303,81 +312,28 @@ def _counted(start: datetime, end: datetime, title: str, day: Day, why: Mapping[
         yield Stretch(at, end, "counted", title, says)
 
 
-def _merged(graded: Iterable[tuple[Span, str]]) -> list[tuple[Span, str]]:
-    """Touching stretches of one grade are one."""
-    found: list[tuple[Span, str]] = []
-    for (start, end), grade in graded:
-        if found and found[-1][1] == grade and found[-1][0][1] == start:
-            start = found.pop()[0][0]
-        found.append(((start, end), grade))
-    return found
-
-
 def _outside(start: datetime, end: datetime) -> Stretch:
     return Stretch(start, end, "outside", "Outside the agenda", "Only teaching on the agenda counts.")
 
 
-def _presence(day: Day) -> list[Span]:
+def _presence(day: Attendance) -> list[Interval]:
     """Time in the meeting, whatever the grade."""
-    return [span for span, _ in _merged((_span(each), "") for each in day["intervals"])]
+    return union((each.from_at, each.to_at) for each in day.intervals)
 
 
-def _bounds(day: Day) -> Span:
-    first, last = _at(day["segments"][0]["from"]), _at(day["segments"][-1]["to"])
-    spans = [*_presence(day), *((each.from_at, each.to_at) for each in whereabouts(day))]
-    starts, ends = [start for start, _ in spans], [end for _, end in spans]
-    return max(first - MARGIN, min([first, *starts])), min(last + MARGIN, max([last, *ends]))
+def _agenda(day: Attendance) -> Interval:
+    return Interval(day.segments[0].segment.starts_at, day.segments[-1].segment.ends_at)
 
 
-def _agenda_shape(scale: _Scale, segment: Mapping[str, Any]) -> Shape:
-    kind = "teaching" if segment["instructional"] else "pause"
-    return _written(scale.shape(*_span(segment), kind, segment["title"]))
-
-
-def _written(shape: Shape) -> Shape:
-    """With its label written into it where that has room."""
+def _labelled(shape: Shape) -> Shape:
+    """The shape with its label written into it, if there is room."""
     return replace(shape, text=shape.label) if len(shape.label) * LETTER + 6 <= shape.width else shape
 
 
-def _presence_shapes(scale: _Scale, day: Day, rows: Sequence[Stretch]) -> Iterator[Shape]:
-    """Missing and counted teaching from the table's own rows; presence in breaks and around the day as uncounted."""
-    for each in whereabouts(day):
-        if each.is_waiting:
-            yield scale.shape(each.from_at, each.to_at, "waiting", "waiting room")
-    for start, end in _presence(day):
-        if scale.x(start) < scale.x(end):
-            yield scale.shape(start, end, "uncounted", "not counted")
-    for row in rows:
-        if row.kind in ("counted", "forgiven", "missed"):
-            yield _row_shape(scale, row)
-
-
-def _row_shape(scale: _Scale, row: Stretch) -> Shape:
-    if row.kind == "counted":
-        return scale.shape(row.from_at, row.to_at, "counted", "counted", row.evidence)
-    if row.kind == "forgiven":
-        return scale.shape(row.from_at, row.to_at, "forgiven", "forgiven")
-    return scale.shape(row.from_at, row.to_at, "missing", "missed")
-
-
-def _room_shapes(scale: _Scale, day: Day, names: Mapping[str, str]) -> Iterator[Shape]:
-    for each in whereabouts(day):
-        if not each.is_waiting:
-            yield _written(scale.shape(each.from_at, each.to_at, "room", room_name(each.room, names)))
-
-
-def _ticks(scale: _Scale, zone: str) -> Iterator[Tick]:
-    """A mark at every full hour of the zone."""
-    at = scale.start.astimezone(ZoneInfo(zone))
+def full_hours(start: datetime, end: datetime, zone: str) -> Iterator[tuple[datetime, str]]:
+    """Every full hour of the zone between two instants, with its label ("9 am")."""
+    at = start.astimezone(ZoneInfo(zone))
     at = (at + timedelta(minutes=59, seconds=59)).replace(minute=0, second=0, microsecond=0)
-    while at <= scale.end:
-        yield Tick(scale.x(at), f"{at.hour % 12 or 12} {'am' if at.hour < 12 else 'pm'}")
+    while at <= end:
+        yield at, f"{at.hour % 12 or 12} {'am' if at.hour < 12 else 'pm'}"
         at = (at.astimezone(UTC) + timedelta(hours=1)).astimezone(ZoneInfo(zone))
-
-
-def _span(each: Mapping[str, Any]) -> Span:
-    return _at(each["from"]), _at(each["to"])
-
-
-def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)

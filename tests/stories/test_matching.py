@@ -94,7 +94,7 @@ def test_5_taken_back_what_was_counted_is_counted_no_longer(story: Story) -> Non
     expect_words(sent, "Taken back.", "No link is in force", "It was her sister.")
     story.stage.wait_for_all_work()
     assert unmatched(story) == [390.0]
-    expect_words(story.day_page("saoirse"), "Not completed", "turned out to be about somebody else")
+    expect_words(story.day_page("saoirse"), "Not completed", "turned out to be about another person")
     expect_words(story.visit("saoirse", "module2"), "locked")
 
 

@@ -150,15 +150,15 @@ def test_provisional_then_reconciled_then_awarded_then_locked(
     pass_time(worker, clock, 0)
     assert (state(house, session_id), awarded(house, session_id, BREAKOUTS)) == ("provisional", [])
     waiting = day_of(house, session_id, BREAKOUTS)
-    assert (waiting.completed, waiting.is_provisional, waiting.day["report"]) == (True, True, None)
+    assert (waiting.completed, waiting.is_provisional, waiting.day.report) == (True, True, None)
     pass_time(worker, clock, 5, 15, 30, 60, 89 - 3)
     assert (state(house, session_id), awarded(house, session_id, BREAKOUTS)) == ("provisional", [])
     pass_time(worker, clock, 92)
     assert state(house, session_id) == "reconciled"
     final = day_of(house, session_id, BREAKOUTS)
     assert (final.is_provisional, final.seconds_present) == (False, waiting.seconds_present)
-    assert final.day["report"]["difference_seconds"] == 0
-    assert {each["evidence"] for each in final.day["intervals"]} == {"both"}
+    assert final.day.report.difference_seconds == 0
+    assert {each.evidence for each in final.day.intervals} == {"both"}
     assert [body for body, _ in awarded(house, session_id, BREAKOUTS)] == ["apa"]
     with house.database.write() as connection:
         locking.lock(connection, session_id, actor="cli", reason="Nothing is open.", now=clock())
@@ -174,9 +174,9 @@ def test_a_lost_departure_is_an_estimate_until_the_report_confirms_it(
     pass_time(worker, clock, 5, 15, 92)
     confirmed = day_of(house, session_id, LATE)
     truth = DAY.truth()[[each.email for each in CAST].index(LATE)]
-    assert confirmed.day["report"]["report_seconds"] == sum((to - since).total_seconds() for since, to in truth)
+    assert confirmed.day.report.report_seconds == sum((to - since).total_seconds() for since, to in truth)
     assert confirmed.seconds_present == 350 * 60
-    assert "report" in {each["evidence"] for each in confirmed.day["intervals"] if each["counts"]}
+    assert "report" in {each.evidence for each in confirmed.day.intervals if each.counts}
     assert (confirmed.completed, state(house, session_id)) == (True, "reconciled")
 
 
@@ -188,8 +188,8 @@ def test_somebody_of_whom_every_webhook_was_lost_is_in_the_report(
     pass_time(worker, clock, 0, 5, 15, 92)
     found = day_of(house, session_id, BREAKOUTS)
     assert found.seconds_present == 390 * 60
-    assert {each["evidence"] for each in found.day["intervals"]} == {"report"}
-    assert found.day["report"]["difference_seconds"] > 0
+    assert {each.evidence for each in found.day.intervals} == {"report"}
+    assert found.day.report.difference_seconds > 0
 
 
 def test_a_class_of_which_no_webhook_came_at_all_is_reconciled_from_zooms_reports_and_awarded_once_looked_at(
@@ -264,7 +264,7 @@ def test_what_is_odd_in_a_report_is_flagged_and_never_silent(
     assert state(house, session_id) == "reconciled"
     missing, whole = day_of(house, session_id, LATE), day_of(house, session_id, BREAKOUTS)
     assert ("report_missing" in missing.flags, missing.needs_review, missing.is_provisional) == (True, True, True)
-    assert (whole.day["report"]["difference_seconds"], whole.needs_review) == (0, False)
+    assert (whole.day.report.difference_seconds, whole.needs_review) == (0, False)
     with house.database.read() as connection:
         unknown = [each for each in queries.of_session(connection, session_id) if each.trainee_id is None]
     assert [each.display_name for each in unknown] == ["Person late"]

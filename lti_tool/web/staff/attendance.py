@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from lti_tool import audit
 from lti_tool.attendance import live_sessions, queries, timeline
+from lti_tool.attendance.evidence import ReportComparison
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.timeline import Shape, evidence_in_words, flags_in_words
@@ -134,15 +135,14 @@ class Row:
         return ", ".join(flags_in_words(self.attended.flags))
 
     @property
-    def report(self) -> Mapping[str, Any] | None:
+    def report(self) -> ReportComparison | None:
         """The two records side by side, None where no settled report speaks of the person."""
-        found: Mapping[str, Any] | None = self.attended.day.get("report")
-        return found
+        return self.attended.day.report
 
     @property
     def difference_seconds(self) -> int | None:
         """By how much the report tells more than the live messages."""
-        return None if self.report is None else int(self.report["difference_seconds"])
+        return None if self.report is None else self.report.difference_seconds
 
     @property
     def is_open(self) -> bool:
@@ -201,12 +201,11 @@ def sheet(connection: Connection, session_id: int, wish: Wish) -> Sheet:
 def rows(connection: Connection, session_id: int) -> list[Row]:
     """Everybody of one session."""
     everybody = queries.of_session(connection, session_id)
-    ids = queries.current_ids(connection, session_id)
     names = overview.names(connection, {each.trainee_id for each in everybody if each.trainee_id is not None})
     credit = overview.credit_of_session(connection, session_id)
     return [
         Row(
-            attendance_id=ids[each.person_key],
+            attendance_id=each.id,
             attended=each,
             name=names.get(each.trainee_id or 0) or each.display_name or "No name",
             credit=credit.get(each.trainee_id or 0, ()),
@@ -245,7 +244,7 @@ def export(connection: Connection, session_id: int, *, purpose: str, actor: str,
 
 
 def _line(session: LiveSession, row: Row) -> Line:
-    day, report = row.attended, row.report or {}
+    day, report = row.attended, row.report
     return Line(
         session=session.id,
         module=session.module_id,
@@ -256,7 +255,7 @@ def _line(session: LiveSession, row: Row) -> Line:
         email=day.email or "",
         registrant=day.registrant_id or "",
         minutes_present=minutes(day.seconds_present),
-        minutes_forgiven=minutes(day.day.get("seconds_forgiven", 0)),
+        minutes_forgiven=minutes(day.day.seconds_forgiven),
         minutes_of_teaching=minutes(day.seconds_instructional),
         minutes_required=minutes(day.seconds_required),
         completed="yes" if day.completed else "no",
@@ -264,8 +263,8 @@ def _line(session: LiveSession, row: Row) -> Line:
         evidence=joined(timeline.grades(day.day)),
         notes=joined(list(day.flags)),
         needs_review="yes" if row.is_open else "no",
-        seconds_live=report.get("webhook_seconds"),
-        seconds_in_report=report.get("report_seconds"),
+        seconds_live=report.webhook_seconds if report else None,
+        seconds_in_report=report.report_seconds if report else None,
         version_id=row.attendance_id,
         settled_at=day.settled_at.isoformat(timespec="seconds"),
     )

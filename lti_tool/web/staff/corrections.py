@@ -155,7 +155,7 @@ def _day(effect: Effect) -> SettledDay:
         session_state=session.state,
         ended=session.ended_at is not None,
         attendance_id=0,
-        day=after.day,
+        day=after.attendance,
         flags=after.flags,
         is_in_doubt=needs_review(after.flags),
     )

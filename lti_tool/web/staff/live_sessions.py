@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from lti_tool import audit
-from lti_tool.attendance import live_sessions, locking, participation, queries, timeline
+from lti_tool.attendance import live_sessions, locking, queries, timeline
 from lti_tool.attendance import live_sessions as rooms
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.progress import Progress, ReportProgress, progress
@@ -94,7 +94,7 @@ def person(session_id: int, attendance_id: int) -> str:
         name=_name(shown.trainee_id, shown.display_name),
         rows=timeline.stretches(shown.day, timeline.WHY_OF_ANOTHER, grace),
         whereabouts=timeline.whereabouts(shown.day),
-        questions=participation.questions_of(shown.day),
+        questions=shown.day.participation.questions,
         picture=timeline.draw(shown.day, found.zone, labels, grace),
         room_labels=labels,
         claims=_claims(programme, shown.trainee_id, session_id),

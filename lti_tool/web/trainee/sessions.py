@@ -13,7 +13,7 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response as AnyResponse
 
 from lti_tool import people
-from lti_tool.attendance import calendar_feed, live_sessions, participation, presence_checks, queries, reviews, timeline
+from lti_tool.attendance import calendar_feed, live_sessions, presence_checks, queries, reviews, timeline
 from lti_tool.attendance.progress import progress
 from lti_tool.credit import claims
 from lti_tool.errors import NotFound
@@ -63,7 +63,7 @@ def own_day(session_id: int) -> Page:
         mine=mine,
         rows=timeline.stretches(mine.day, grace_seconds=grace) if mine else (),
         whereabouts=timeline.whereabouts(mine.day) if mine else (),
-        questions=participation.questions_of(mine.day) if mine else (),
+        questions=mine.day.participation.questions if mine else (),
         picture=timeline.draw(mine.day, session.zone, labels, grace) if mine else None,
         room_labels=labels,
         own_requests=reviews.of_trainee_in(connection(), viewer().trainee_id, session_id),

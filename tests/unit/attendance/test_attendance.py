@@ -138,7 +138,7 @@ def test_the_required_seconds_are_exact_for_any_share() -> None:
 
 
 def test_the_day_is_plain_json() -> None:
-    day = json.loads(json.dumps(attended(there(0, 180), there(250, 480)).day()))
+    day = json.loads(json.dumps(attended(there(0, 180), there(250, 480)).to_json()))
     assert day["segments"][0]["seconds_present"] == 90 * 60
     assert day["segments"][4]["missed"][0]["why"] == "away"
     assert day["segments"][3]["seconds_missed"] == 0, "lunch is never missed"

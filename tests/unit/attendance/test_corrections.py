@@ -189,7 +189,7 @@ def test_somebody_whom_no_record_shows_is_present_by_hand_alone(database, sessio
     with database.read() as connection:
         day = queries.of_trainee_in(connection, trainee_id, session_id)
     assert (day.seconds_present, day.completed) == (390 * 60, True)
-    assert {each["evidence"] for each in day.day["intervals"]} == {"manual"}
+    assert {each.evidence for each in day.day.intervals} == {"manual"}
 
 
 def test_lists_tell_what_waits_and_what_was_decided(database, session_id, trainee_id, now):

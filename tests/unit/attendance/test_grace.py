@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lti_tool.attendance.agenda import Segment
 from lti_tool.attendance.evidence import WAITING_ROOM, PresenceInterval
-from lti_tool.attendance.minutes import Attendance, attend, forgiven_of
+from lti_tool.attendance.minutes import Attendance, attend, forgiven_gaps
 
 NINE = datetime(2026, 12, 1, 17, 0, tzinfo=UTC)
 
@@ -89,6 +89,8 @@ EDGES = st.lists(st.integers(-300, 8400), max_size=12, unique=True).map(sorted)
 def test_a_stored_day_gives_the_same_and_never_more_than_was_missed(edges: list[int], grace: int) -> None:
     stays = [there(start, end) for start, end in zip(edges[::2], edges[1::2], strict=False)]
     day = attended(*stays, grace=grace)
-    assert forgiven_of(json.loads(json.dumps(day.day())), grace) == day.seconds_forgiven
+    stored = Attendance.from_json(json.loads(json.dumps(day.to_json())))
+    assert stored == day
+    assert sum(gap.seconds for gap in forgiven_gaps(stored.segments, grace)) == day.seconds_forgiven
     assert day.seconds_present + day.seconds_forgiven <= day.seconds_instructional
     assert day.seconds_forgiven <= attended(*stays, grace=grace + 60).seconds_forgiven

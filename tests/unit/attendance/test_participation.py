@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.attendance.participation import Question, in_class, is_enough, of_day
+from lti_tool.attendance.participation import Participation, Question, participate
+from lti_tool.intervals import common
 from tests.training_day import at
 
 
@@ -14,27 +15,27 @@ def question(start: float, end: float, answered: float | None = None, kind="chec
 
 
 def test_a_question_is_put_to_whoever_was_there_all_the_time_it_was_open() -> None:
-    day = of_day([question(10, 12), question(59, 61)], [(at(0), at(60))])
-    assert [each["put"] for each in day["questions"]] == [True, False]
-    assert (day["put"], day["answered"]) == (1, 0)
+    day = participate([question(10, 12), question(59, 61)], [(at(0), at(60))])
+    assert [each.put for each in day.questions] == [True, False]
+    assert (day.put, day.answered) == (1, 0)
 
 
 def test_an_answer_without_presence_is_shown_and_counts_for_nothing() -> None:
-    day = of_day([question(100, 102, answered=101)], [(at(0), at(60))])
-    assert day["questions"][0]["answered_at"] == at(101).isoformat()
-    assert (day["put"], day["answered"]) == (0, 0)
+    day = participate([question(100, 102, answered=101)], [(at(0), at(60))])
+    assert day.questions[0].answered_at == at(101)
+    assert (day.put, day.answered) == (0, 0)
 
 
 def test_presence_in_two_parts_that_do_not_touch_covers_no_question_across_them() -> None:
-    assert of_day([question(9, 12)], [(at(0), at(10)), (at(11), at(60))])["put"] == 0
+    assert participate([question(9, 12)], [(at(0), at(10)), (at(11), at(60))]).put == 0
 
 
 def test_a_question_before_class_or_in_a_break_is_put_to_nobody() -> None:
     """Who came early or stayed at lunch gains nothing by it, so it must not cost anything either."""
     taught = [(at(0), at(60)), (at(75), at(120))]
     early, in_break, across, asked = question(-10, -8), question(62, 64), question(59, 61), question(80, 82)
-    day = of_day([early, in_break, across, asked], in_class([(at(-15), at(120))], taught))
-    assert [each["put"] for each in day["questions"]] == [False, False, False, True]
+    day = participate([early, in_break, across, asked], common([(at(-15), at(120))], taught))
+    assert [each.put for each in day.questions] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -42,12 +43,12 @@ def test_a_question_before_class_or_in_a_break_is_put_to_nobody() -> None:
     [(4, 3, "0.75", True), (4, 2, "0.75", False), (3, 2, "0.7", False), (0, 0, "1", True), (1, 0, None, True)],
 )
 def test_the_share_is_rounded_up_to_whole_answers(put: int, answered: int, share: str | None, enough: bool) -> None:
-    found = {"put": put, "answered": answered, "questions": []}
-    assert is_enough(found, None if share is None else Decimal(share)) is enough
+    asked = [Question("poll", at(0), at(1), at(1) if number < answered else None, put=True) for number in range(put)]
+    assert Participation(tuple(asked)).is_enough(None if share is None else Decimal(share)) is enough
 
 
 def test_a_day_of_before_there_were_questions_is_enough_for_any_policy() -> None:
-    assert is_enough(None, Decimal("1"))
+    assert Participation.from_json({}).is_enough(Decimal("1"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 5), st.booleans()), max_size=8), st.randoms())
@@ -58,6 +59,6 @@ def test_the_order_of_questions_leaves_no_trace(raw, chance) -> None:
     present = [(at(5), at(50)), (at(60), at(60) + timedelta(minutes=30))]
     shuffled = list(questions)
     chance.shuffle(shuffled)
-    first, second = of_day(questions, present), of_day(shuffled, present)
-    assert (first["put"], first["answered"]) == (second["put"], second["answered"])
-    assert 0 <= first["answered"] <= first["put"] <= len(questions)
+    first, second = participate(questions, present), participate(shuffled, present)
+    assert (first.put, first.answered) == (second.put, second.answered)
+    assert 0 <= first.answered <= first.put <= len(questions)

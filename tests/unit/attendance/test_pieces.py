@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.attendance.evidence import WAITING_ROOM, PresenceInterval, pieces_of, second
+from lti_tool.attendance.evidence import WAITING_ROOM, PresenceInterval, pieces_of, whole_second
 
 NINE = datetime(2026, 12, 1, 17, 0, tzinfo=UTC)
-START = second(NINE)
+MINUTE = timedelta(minutes=1)
 
 
 def there(start: int, end: int, evidence: str = "webhook", *, counts: bool = True, source: str = "c", role: str = ""):
@@ -21,7 +21,7 @@ def there(start: int, end: int, evidence: str = "webhook", *, counts: bool = Tru
 
 def labels(*intervals: PresenceInterval, staff_earn: bool = False) -> list[tuple[int, int, str]]:
     found = pieces_of(intervals, staff_earn=staff_earn)
-    return [((each.start - START) // 60, (each.end - START) // 60, each.label) for each in found]
+    return [((each.start - NINE) // MINUTE, (each.end - NINE) // MINUTE, each.label) for each in found]
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_pieces_are_disjoint_and_the_same_in_any_order_with_any_copies(intervals
 def test_what_was_taken_away_never_counts(intervals) -> None:
     taken = [each for each in intervals if each.evidence == "manual" and not each.counts]
     for piece in (each for each in pieces_of(intervals, staff_earn=True) if each.counts):
-        assert not any(piece.within(second(each.from_at), second(each.to_at)) for each in taken)
+        assert not any(piece.within(whole_second(each.from_at), whole_second(each.to_at)) for each in taken)

@@ -131,7 +131,7 @@ def test_a_trainee_without_any_evidence_appears_by_a_correction(database, sessio
     settle(database, session_id, [], FIVE, SOON, heard)
     day = day_of(database, trainee, session_id)
     assert (day.seconds_present, day.completed, day.flags) == (390 * 60, True, ["manual"])
-    assert {each["evidence"] for each in day.day["intervals"]} == {"manual"}
+    assert {each.evidence for each in day.day.intervals} == {"manual"}
     assert (day.display_name, day.email) == ("Trainee 1", "trainee1@example.org")
     assert [each.trainee_id for each in heard.people] == [trainee]
 
@@ -142,7 +142,7 @@ def test_what_staff_took_away_is_away_and_comes_back_when_they_undo_it(database,
     settle(database, session_id, people, FIVE, SOON, Heard())
     day = day_of(database, trainee, session_id)
     assert (day.seconds_present, day.flags) == (300 * 60, ["corrected"])
-    assert day.day["missed"][0]["why"] == "corrected"
+    assert day.day.missed[0].why == "corrected"
     undone = {"undone_by": "staff:1", "undone_reason": "It was another person.", "undone_at": SOON}
     with database.write() as connection:
         connection.execute(update(attendance_corrections).values(undone))
@@ -163,7 +163,7 @@ def test_where_they_were_and_what_the_report_says_is_part_of_the_day(database, s
         report=ReportComparison(29_400, 29_310, -90, ("report_lacks",)),
     )
     settle(database, session_id, [person], FIVE, SOON, Heard())
-    day = day_of(database, trainee, session_id).day
+    day = day_of(database, trainee, session_id).day.to_json()
     assert day["rooms"] == [{"from": at(30).isoformat(), "to": at(60).isoformat(), "room": "Um9vbQ=="}]
     assert day["waiting"] == [{"from": at(-10).isoformat(), "to": at(-5).isoformat()}]
     assert day["report"] == {

@@ -158,7 +158,7 @@ def test_health_says_what_came_what_waits_and_what_to_do(
     plain = run(environment, "health")
     assert plain.exit_code == 1
     assert "challenge_overdue" in plain.stdout
-    assert "WRONG  webhook: Deliveries wait to be read for more than five minutes." in plain.stdout
+    assert "WRONG  webhook: Deliveries have been waiting to be read for more than five minutes." in plain.stdout
     assert GAPS["deliveries_unread"].next_step in plain.stdout
 
 
