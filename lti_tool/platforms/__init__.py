@@ -1,1 +1,1 @@
-"""How learning platforms come to be registered: by invitation, by file, and what staff see and decide."""
+"""How learning platforms are registered: by invitation, by file; and what staff see and decide."""

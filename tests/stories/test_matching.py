@@ -68,7 +68,7 @@ def test_2_staff_see_what_would_change_and_match_her_by_hand(story: Story) -> No
     expect_words(sent, "Linked.")
     story.stage.wait_for_all_work()
     assert unmatched(story) == []
-    expect_words(desk(story, "ida", "/unmatched"), "Everybody is matched")
+    expect_words(desk(story, "ida", "/unmatched"), "Everyone is matched")
     expect_words(story.day_page("saoirse"), "Completed", "390 min of 390 min")
     assert story.gradebook("saoirse", "module1")
     expect_words(story.visit("saoirse", "module2"), "Intermediate Workshop I", "Agenda")
@@ -113,7 +113,7 @@ def test_6_the_command_line_matches_and_takes_back_as_well(story: Story) -> None
 
 def test_7_a_trainee_asks_and_is_answered(story: Story) -> None:
     page = story.day_page("priya")
-    expect_words(page, "This does not look right?", "write nothing about your health")
+    expect_words(page, "Something looks wrong?", "do not write anything about your health")
     sent = story.browsers["priya"].submit(
         page, page.form("/requests"), text="I was there in the afternoon, on the house's screen."
     )

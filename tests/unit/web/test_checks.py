@@ -75,7 +75,7 @@ def test_a_tap_that_comes_too_late_is_told_so(browse, happened, running, clock) 
 def test_outside_of_class_there_is_nothing_to_ask(browse, happened, running) -> None:
     staff, over = browse(happened.staff), f"/desk/sessions/{happened.day}/checks"
     page = staff.open(over)
-    assert "The session is not going on" in page.text
+    assert "The session is not running" in page.text
     assert staff.send(staff.open(running), over, seconds="120").status == 409
 
 

@@ -77,14 +77,14 @@ class TestMatching:
     @pytest.mark.parametrize("wanted", ["A guest", "%", "__", "x", "Trainee 44", "' or 1=1 --"])
     def test_a_search_for_nobody_finds_nobody(self, staff, wanted):
         page = staff.open(guest_page(staff))
-        assert "Nobody found" in staff.send(page, f"{guest_page(staff)}/search", wanted=wanted).text
+        assert "No one found" in staff.send(page, f"{guest_page(staff)}/search", wanted=wanted).text
 
     def test_the_choice_shows_what_would_change(self, staff, happened):
         page = staff.open(f"{guest_page(staff)}?trainee={happened.half}")
         assert "Is it Trainee 2?" in page.text
         assert "138 min 30 s Not completed" in page.text
         assert "165 min Not completed" in page.text
-        assert "The person was seen there too" in page.text
+        assert "This person is on record too" in page.text
 
     def test_the_choice_shows_the_credit_that_hangs_on_it(self, staff, happened, database, now):
         everybody = [present(None, *WHOLE_DAY, key="email:guest@example.org", email="guest@example.org")]
@@ -161,8 +161,8 @@ class TestMatching:
         page = staff.open(guest_page(staff))
         sent = staff.send(page, f"{guest_page(staff)}/leave", reason="The interpreter.")
         assert sent.sent_to == "/desk/unmatched?done=person_left_alone"
-        assert "Everybody is matched" in staff.open("/desk/unmatched").text
-        assert "People in sessions nobody has matched 0" in staff.open("/desk").text
+        assert "Everyone is matched" in staff.open("/desk/unmatched").text
+        assert "Unmatched people in sessions 0" in staff.open("/desk").text
 
     def test_somebody_matched_meanwhile_is_not_matched_again(self, staff, happened, database):
         where = guest_page(staff)
@@ -197,7 +197,7 @@ def doubtful(database, happened, now):
 
 class TestReviews:
     def test_a_doubtful_day_is_counted_and_told_in_words(self, staff, doubtful):
-        assert "Days to look at 1" in staff.open("/desk").text
+        assert "Attendance to review 1" in staff.open("/desk").text
         page = staff.open("/desk/reviews")
         assert "Trainee 2" in page.text
         assert "partly estimated" in page.text
@@ -208,7 +208,7 @@ class TestReviews:
         about = {"person_key": doubtful.person_key, "digest": doubtful.input_digest}
         sent = staff.send(page, f"/desk/reviews/{happened.day}", **about, reason="A colleague saw her.")
         assert sent.sent_to == "/desk/reviews?done=day_let_stand"
-        assert "Nothing to look at" in staff.open("/desk/reviews").text
+        assert "Nothing to review" in staff.open("/desk/reviews").text
         assert count(database, attendance_reviews) == 1
 
     @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ class TestRequests:
         """With a record of the day, and without any."""
         trainee = browse(getattr(happened, who))
         page = trainee.open(f"/sessions/{happened.day}")
-        assert "Please write nothing about your health" in page.text
+        assert "Please do not write anything about your health" in page.text
         assert self.ask(trainee, happened.day).sent_to == f"/sessions/{happened.day}?done=question_about_day"
         assert "The training team has your request" in trainee.open(f"/sessions/{happened.day}").text
         assert "Requests about attendance 1" in staff.open("/desk").text

@@ -235,7 +235,7 @@ def test_a_locked_session_is_not_looked_at_again(browse, happened, listed, datab
     page = desk.open("/desk/rosters")
     with database.write() as connection:
         connection.execute(update(live_sessions).values(state="locked", ended_at=FIVE))
-    assert "Look again now" not in desk.open(f"/desk/rosters/missing/{happened.day}").text
+    assert "Reload now" not in desk.open(f"/desk/rosters/missing/{happened.day}").text
     assert desk.send(page, f"/desk/rosters/missing/{happened.day}/look").status == 409
 
 
