@@ -99,8 +99,8 @@ MANAGE = "/scope/lineitem"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One gradebook column that a unit writes. `is_bound`: it belongs to this unit; None: not checked yet. `due_at`: the
-    due date there."""
+    """One gradebook column that a unit writes. `is_bound`: it belongs to this unit; None: not checked yet.
+    `due_at`: the due date on the platform."""
 
     meaning: str
     is_bound: bool | None
@@ -252,7 +252,7 @@ SIGNS: tuple[Sign, ...] = (
         "line_item_unbound",
         "wrong",
         lambda unit: bool(unit.columns) and all(each.is_bound is False for each in unit.columns),
-        "The gradebook column that came with the launch belongs to another unit: a score there does not show for this unit.",
+        "The gradebook column of the launch belongs to another unit: a score there does not show for this unit.",
     ),
     Sign(
         "grade_shared",

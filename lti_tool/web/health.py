@@ -54,7 +54,7 @@ def metrics() -> Response:
         for name, (says, value) in _gauges(connection).items():
             Gauge(f"gatehouse_{name}", says, registry=registry).set(value)
         today = select(zoom_refusals.c.code, zoom_refusals.c.count).where(zoom_refusals.c.day == now().date())
-        refused = dict(connection.execute(today).tuples().all())
+        refused = {row[0]: row[1] for row in connection.execute(today)}
         by_code = {
             "zoom_gaps": ("Possible gaps in attendance data, by kind", evidence_gaps.counts(connection)),
             "zoom_refused_today": ("Deliveries refused since midnight UTC, and duplicates", refused),

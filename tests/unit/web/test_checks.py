@@ -139,5 +139,5 @@ def test_staff_see_the_same_of_a_persons_day(browse, happened, asked, database) 
     with database.read() as connection:
         row = connection.scalar(select(attendances.c.id).where(mine, attendances.c.live_session_id == asked))
     text = browse(happened.staff).open(f"/desk/sessions/{asked}/people/{row}").text
-    assert "One counts if this person was in class" in text
+    assert "A question counts only if this person was in the session" in text
     assert "Presence check Answered at 11:01 am" in text

@@ -212,7 +212,7 @@ class TestTheDesk:
         place(database, happened.half, now)
         change(database, happened.half, state="refused", due_at=None, last_code="zoom_host_cannot_register")
         page = self.open(browse, happened)
-        assert "1 in order" in page.text
+        assert "1 without problems" in page.text
         assert "Zoom does not register the host or an alternative host." in page.text
 
     def test_a_refused_place_can_be_tried_again(self, browse, happened, database, now):

@@ -124,7 +124,7 @@ def test_the_two_records_are_told_side_by_side(staff, browse, happened, database
     page = sheet_of(staff, happened)
     assert "+1 min" in page.text
     own = browse(happened.whole).open(f"/sessions/{happened.day}")
-    assert "Zoom's report tells 1 min more time in the meeting than its live messages: 391 min and 390 min" in own.text
+    assert "Zoom's report shows 1 min more time in the meeting than its live data: 391 min and 390 min" in own.text
     assert "the report fills a gap in the live messages" in own.text
 
 
