@@ -51,7 +51,7 @@ def test_not_attending_not_coming_and_being_unknown_are_told_apart(browse, happe
         listed = add_trainee(connection, 9, now)
         enrol(connection, happened.platform, listed, now, last_launch_at=None, listed_at=now)
     text = staff.open(f"/desk/review/F1/{listed}").text
-    assert "The course's roster names the person, but they have never opened a unit of it." in text
+    assert "The person is on the course's roster but has never opened a unit of it." in text
     assert "This person has never opened Gatehouse from a course." in staff.open("/desk/review/F1").text
 
 

@@ -126,7 +126,7 @@ def test_a_course_shows_its_sessions_with_how_many_were_there(browse, happened, 
 def test_who_is_missing_is_told_by_name(browse, happened, listed) -> None:
     page = browse(happened.staff).open(f"/desk/rosters/missing/{happened.day}")
     assert "2 of 5 learners have been here." in page.text
-    assert "Not seen in this session: 3" in page.text
+    assert "Missing in this session: 3" in page.text
     for name in ("Trainee 3", "Trainee 4", "Trainee 6"):
         assert name in page.text
     for name in ("Trainee 1", "Trainee 2", "Trainee 5", "Trainee 7"):
@@ -187,7 +187,7 @@ def test_who_has_completed_the_module_elsewhere_is_told_apart(browse, happened, 
         connection.execute(update(attendances).where(seen).values(flags=["evidence_withdrawn"]))
     text = browse(happened.staff).open(f"/desk/rosters/missing/{happened.day}").text
     assert "Missing, but the module is completed: 1" in text
-    assert "1 of 5 learners were present." in text
+    assert "1 of 5 learners have been here." in text
 
 
 def test_without_a_roster_nobody_can_be_missed(browse, happened) -> None:
