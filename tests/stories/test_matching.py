@@ -91,7 +91,7 @@ def test_4_a_replay_of_the_inbox_keeps_the_match(story: Story) -> None:
 def test_5_taken_back_what_was_counted_is_counted_no_longer(story: Story) -> None:
     page = desk(story, "ida", "/links")
     sent = story.browsers["ida"].submit(page, page.form("/undo"), reason="It was her sister.")
-    expect_words(sent, "Taken back.", "No link is in force", "It was her sister.")
+    expect_words(sent, "Link removed.", "No link is in force", "It was her sister.")
     story.stage.wait_for_all_work()
     assert unmatched(story) == [390.0]
     expect_words(story.day_page("saoirse"), "Not completed", "turned out to be about somebody else")

@@ -131,7 +131,7 @@ def test_who_is_missing_is_told_by_name(browse, happened, listed) -> None:
         assert name in page.text
     for name in ("Trainee 1", "Trainee 2", "Trainee 5", "Trainee 7"):
         assert name not in page.text
-    assert "1 person in this session could not be matched to a trainee, and may be among the missing." in page.text
+    assert "1 person in this session could not be matched to a trainee and may be among the missing." in page.text
 
 
 @pytest.fixture
