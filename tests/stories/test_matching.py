@@ -63,7 +63,7 @@ def test_1_a_guest_with_an_unknown_address_is_on_the_list(story: Story) -> None:
 
 def test_2_staff_see_what_would_change_and_match_her_by_hand(story: Story) -> None:
     page = choose(story)
-    expect_words(page, "Is it Saoirse", "What would change", "not seen", "390 min", "Completed", "licence")
+    expect_words(page, "Is it Saoirse", "What would change", "not on record", "390 min", "Completed", "licence")
     sent = story.browsers["ida"].submit(page, page.form("/match"), reason=WHY)
     expect_words(sent, "Linked.")
     story.stage.wait_for_all_work()

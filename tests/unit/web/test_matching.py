@@ -93,7 +93,7 @@ class TestMatching:
         with database.write() as connection:
             add_licence(connection, happened.new, now)
         page = staff.open(f"{guest_page(staff)}?trainee={happened.new}")
-        assert "not seen 390 min Completed" in page.text
+        assert "not on record 390 min Completed" in page.text
         assert "APA: 6.5 credits would be awarded" in page.text
 
     def test_a_locked_session_is_told_before_the_match(self, staff, happened, database):
