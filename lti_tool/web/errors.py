@@ -61,7 +61,8 @@ def register(app: Flask) -> None:
 def refuse(error: GatehouseError) -> Response:
     """Answer an expected refusal in its own words. Its code goes to the log."""
     abandon()
-    log.log(logging.ERROR if error.status >= 500 else logging.INFO, "refused", extra={"code": error.code})
+    write = log.error if error.status >= 500 else log.info
+    write("refused", extra={"code": error.code})
     return _answer(error.status, error.code, error.message, error.next_step)
 
 
