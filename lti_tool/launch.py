@@ -1,12 +1,8 @@
-"""The three LTI endpoints. What a good launch leaves behind is `entry`'s.
+"""LTI launches: the login, the launch itself, the key set, and the page that a verified message opens.
 
-What a verified message leaves behind: who, where, and a session that opens one page.
-
-The message's type decides what is opened, never the address it was sent to (lti.md DL-1).
-
-What a launch opens: the content that its signed claims name, by custom parameter or by target link.
-
-A page or a module keeps its name when a course is run again and resource link ids change (openedx.md §1).
+The message's type decides what is opened, never the address it was sent to (lti.md DL-1). Its signed claims name the
+content, by custom parameter or by target link, so that a page keeps its name when a course is run again and its
+resource link ids change (openedx.md §1).
 """
 
 import logging
@@ -25,7 +21,6 @@ from lti_tool import people
 from lti_tool.db import upsert
 from lti_tool.errors import RefusedLaunch
 from lti_tool.lti import deep_linking, id_token, keys
-from lti_tool.lti import login as nonces
 from lti_tool.lti import login as oidc
 from lti_tool.lti.claims import (
     DEEP_LINKING_REQUEST,
@@ -35,7 +30,7 @@ from lti_tool.lti.claims import (
     Launch,
     load_launch,
 )
-from lti_tool.lti.login import Login, NewTab, Site, State, Step
+from lti_tool.lti.login import NewTab, Site, State, Step
 from lti_tool.lti.registration import Registration
 from lti_tool.programme import versions
 from lti_tool.tables.courses import enrolments, placements
@@ -47,106 +42,153 @@ from lti_tool.web.staff import submission_review
 # Custom parameter `page` → the page it opens.
 PAGES = {"dashboard": "/", "retreats": "/retreats", "calendar": "/calendar", "desk": "/desk"}
 PAGE_OF_TARGET = {address: page for page, address in PAGES.items() if address != "/"}
-OFFERING_OF_TARGET = re.compile(r"/(?P<kind>modules|retreats)/(?P<id>[^/]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a link opens; at most one of the three is named."""
-
-    module_id: str | None = None
-    retreat_id: str | None = None
-    page: str | None = None
-
-    @property
-    def key(self) -> str:
-        """What `placements.content` holds: "module:F1", "retreat:R1", "page:retreats"; "" when nothing is named."""
-        named = {"module": self.module_id, "retreat": self.retreat_id, "page": self.page}
-        return next((f"{kind}:{name}" for kind, name in named.items() if name is not None), "")
-
-    @property
-    def address(self) -> str | None:
-        """The path of its page; None when nothing is named."""
-        if self.module_id is not None:
-            return f"/modules/{quote(self.module_id, safe='')}"
-        if self.retreat_id is not None:
-            return f"/retreats/{quote(self.retreat_id, safe='')}"
-        return PAGES[self.page] if self.page is not None else None
-
-
-def content_of(connection: Connection, launched: Launch) -> Content:
-    """The content that the claims name; custom parameters come before the target link.
-
-    Raises RefusedLaunch `module_unknown` or `retreat_of_link_unknown` when the published programme has no such module
-    or retreat.
-    """
-    content = _of_custom(launched) or _of_target(launched) or Content()
-    _verify(connection, content)
-    return content
-
-
-def _of_custom(launched: Launch) -> Content | None:
-    if module_id := launched.custom_value("module_id"):
-        return Content(module_id=module_id)
-    if retreat_id := launched.custom_value("retreat_id"):
-        return Content(retreat_id=retreat_id)
-    page = launched.custom_value("page")
-    return Content(page=page) if page in PAGES else None
-
-
-def _of_target(launched: Launch) -> Content | None:
-    path = urlsplit(launched.target_link_uri or "").path
-    if offering := OFFERING_OF_TARGET.fullmatch(path):
-        named = unquote(offering["id"])
-        return Content(module_id=named) if offering["kind"] == "modules" else Content(retreat_id=named)
-    return Content(page=PAGE_OF_TARGET[path]) if path in PAGE_OF_TARGET else None
-
-
-def _verify(connection: Connection, content: Content) -> None:
-    if content.module_id is None and content.retreat_id is None:
-        return
-    programme = versions.current(connection).programme
-    if content.module_id is not None and content.module_id not in programme.modules:
-        raise RefusedLaunch(
-            "module_unknown",
-            "This unit is connected to a module that the programme does not have.",
-            "Tell the people who run the course: the unit's custom parameter module_id names no module of the "
-            "published programme.",
-            status=404,
-        )
-    if content.retreat_id is not None and content.retreat_id not in programme.retreats:
-        raise RefusedLaunch(
-            "retreat_of_link_unknown",
-            "This unit is connected to a retreat that the programme does not have.",
-            "Tell the people who run the course: the unit's custom parameter retreat_id names no retreat of the "
-            "published programme.",
-            status=404,
-        )
-
-
-SCORE_MEANINGS = ("completion", "ce")
-LAUNCH_NOTED_AGAIN = timedelta(hours=1)
-
-# Messages that only a teacher of the course may send, and how others are told.
+OFFERING_OF_TARGET = re.compile(r"/(?P<kind>module|retreat)s/(?P<id>[^/]+)")
+# Kind of offering → the refusal of a link whose offering is not in the published programme.
+UNKNOWN_OFFERING = {
+    "module": (
+        "module_unknown",
+        "This unit is connected to a module that the programme does not have.",
+        "Tell the people who run the course: the unit's custom parameter module_id names no module of the published "
+        "programme.",
+    ),
+    "retreat": (
+        "retreat_of_link_unknown",
+        "This unit is connected to a retreat that the programme does not have.",
+        "Tell the people who run the course: the unit's custom parameter retreat_id names no retreat of the published "
+        "programme.",
+    ),
+}
+# Messages that only a teacher of the course may send → the refusal for others.
 FOR_STAFF = {
     DEEP_LINKING_REQUEST: (
         "deep_linking_for_staff",
-        "What a link opens is picked by the people who run the course.",
+        "Only the people who run the course choose what a link opens.",
         "If you teach this course, open it with your teaching role.",
     ),
     SUBMISSION_REVIEW_REQUEST: (
         "review_for_staff",
-        "Somebody's attendance is reviewed by the people who run the course.",
+        "Only the people who run the course review a learner's attendance.",
         "Your own attendance is on the page of the module in your course.",
     ),
 }
+SCORE_MEANINGS = ("completion", "ce")
+LAUNCH_RECORDED_AGAIN = timedelta(hours=1)
+PLATFORM_ERROR = re.compile(r"[a-z_]{1,40}")
 
-_statements: dict[tuple[str, ...], Any] = {}
+blueprint = Blueprint("lti", __name__)
+log = logging.getLogger(__name__)
+
+
+@blueprint.route(oidc.LOGIN_PATH, methods=["GET", "POST"])
+@access("public")
+def login() -> Response:
+    """Third-party initiated login: send the browser on to the platform. Writes nothing.
+
+    If the platform offers storage, a page first asks it to keep this login's value. It goes on either way.
+    """
+    begun = oidc.begin_login(house().registrations, _site(), http_request.values, now())
+    if begun.state.storage_target:
+        response = _uncached(make_response(render_template("shared/launch_store.html", begun=begun)))
+    else:
+        response = _uncached(make_response(redirect(begun.auth_url, 302)))
+    set_cookie(response, begun.state.cookie, begun.cookie_value, oidc.LIFETIME)
+    return response
+
+
+@blueprint.post(oidc.LAUNCH_PATH)
+@access("public")
+def launch() -> Response:
+    """Authentication response: verify it outside of any transaction, then enter in one.
+
+    The browser's cookie binds it to its login. Without the cookie, a page asks the platform's storage and comes back
+    with the value it kept (LTI client-side postMessage storage). Without either, the person gets a new tab.
+    """
+    state = oidc.load_state(_site(), _form_field("state"), now())
+    platform = house().registrations.load_active(state.registration_id, now())
+
+    def drop_state(response: Response) -> Response:
+        drop_cookie(response, state.cookie)
+        return response
+
+    if "error" in http_request.form:
+        # The state is used up (lti.md OIDC-8): the browser drops the cookie without which the state opens nothing.
+        after_this_request(drop_state)
+        raise _platform_error()
+    stored, origin = http_request.form.get("stored"), http_request.headers.get("Origin")
+    try:
+        step = oidc.climb(_site(), state, platform, http_request.cookies, stored, origin)
+    except NewTab as offer:
+        log.info("a new tab is offered", extra={"registration": platform.id, "code": offer.code})
+        shown = {"message": offer.message, "again_url": offer.again_url, "code": offer.code}
+        return _uncached(make_response(render_template("shared/launch_new_tab.html", **shown), offer.status))
+    if step is Step.ASK_PLATFORM:
+        return _ask_platform(state, platform)
+    claims = id_token.verify(_form_field("id_token"), platform, state, house().key_sets, now())
+    entered = enter(connection(), _site(), load_launch(claims, platform), state, now())
+    if step is Step.ENTER_WITHOUT_COOKIES:
+        # The page's script keeps the session's token in its memory and opens the page.
+        log.info("launched by the platform's storage", extra={"registration": platform.id})
+        return _uncached(jsonify(visit=entered.token, path=entered.path))
+    response = _uncached(make_response(redirect(entered.path, 303)))
+    set_cookie(response, COOKIE, entered.token, LIFETIME)
+    return drop_state(response)
+
+
+@blueprint.get("/lti/jwks.json")
+@access("public")
+def key_set() -> Response:
+    """The tool's public key set."""
+    response = jsonify(house().keys.key_set())
+    response.headers["Cache-Control"] = f"public, max-age={int(keys.MAX_AGE.total_seconds())}"
+    return response
+
+
+def _site() -> Site:
+    settings = house().settings
+    return Site(settings.public_url, settings.secret_key)
+
+
+def _form_field(name: str) -> str:
+    value = http_request.form.get(name)
+    if value is None and "error" in http_request.form:
+        raise _platform_error()
+    if not value:
+        raise RefusedLaunch(
+            "launch_incomplete",
+            f"The learning platform's answer lacks {name}.",
+            "Open the unit from your course. This address is meant for the platform, not for a bookmark.",
+        )
+    return value
+
+
+def _platform_error() -> RefusedLaunch:
+    given = http_request.form["error"]
+    named = given if PLATFORM_ERROR.fullmatch(given) else "an error"
+    return RefusedLaunch(
+        "platform_error",
+        f"The learning platform refused this launch ({named}).",
+        "Go back to your course, make sure that you are signed in there, and open this unit again.",
+    )
+
+
+def _ask_platform(state: State, platform: Registration) -> Response:
+    """A page that asks the platform's storage for the login's value and comes back with it. All pages of this visit
+    are shown inside this one, so it also allows forms that go to the platform (picked content)."""
+    allow(form_to=platform.hosts)
+    sent = {"id_token": _form_field("id_token"), "state": _form_field("state"), "stored": ""}
+    shown = {"sent": sent, "login": state, "platform": platform, "launch_path": oidc.LAUNCH_PATH}
+    return _uncached(make_response(render_template("shared/launch_ask.html", **shown)))
+
+
+def _uncached(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """The end of a launch: the token of the session that began, and the page to open."""
+    """The end of a launch: the token of the new browser session, and the page to open."""
 
     token: str
     path: str
@@ -154,22 +196,23 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The page a message opens, and the placement that led there, if any."""
+    """The page that a message opens, and its placement, if any."""
 
     path: str
     placement_id: int | None = None
 
 
 def enter(connection: Connection, site: Site, launched: Launch, state: State, now: datetime) -> Entered:
-    """Let a verified message in: consume its nonce, record the person, open what it asks for, begin a session.
+    """Consume the nonce of a verified message, record the person, open what it asks for, begin a browser session.
 
     Everything happens in the caller's transaction. Raises RefusedLaunch `nonce_used`, `target_foreign`,
-    `deep_linking_for_staff`, `review_for_staff`, and what the message's own opening raises.
+    `deep_linking_for_staff`, `review_for_staff`, and whatever the message's opening raises.
     """
-    nonces.use(connection, state.nonce, state.expires_at)
+    oidc.use(connection, state.nonce, state.expires_at)
     if launched.target_link_uri is not None and not site.is_own(launched.target_link_uri):
         raise oidc.target_foreign()
-    _verify_role(launched)
+    if not launched.is_staff and launched.message_type in FOR_STAFF:
+        raise RefusedLaunch(*FOR_STAFF[launched.message_type], status=403)
     role: Role = "staff" if launched.is_staff else "trainee"
     trainee_id = people.find_or_add(
         connection, launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
@@ -189,33 +232,34 @@ def enter(connection: Connection, site: Site, launched: Launch, state: State, no
 
 
 def enrol(connection: Connection, launched: Launch, trainee_id: int, role: Role, now: datetime) -> None:
-    """Record that this person was seen in this course, under the platform's own user id."""
+    """Record this person in this course, under the platform's own user id."""
     key = {
         "registration_id": launched.registration_id,
         "context_id": launched.context_id or "",
         "trainee_id": trainee_id,
     }
-    _write(connection, enrolments, key, {"user_id": launched.sub, "role": role, "last_launch_at": now})
+    _upsert(connection, enrolments, key, {"user_id": launched.sub, "role": role, "last_launch_at": now})
 
 
 def open_unit(connection: Connection, launched: Launch, _trainee_id: int, now: datetime) -> Opened:
-    """A launch of a unit opens what its claims name, else the module that staff assigned to it, else the dashboard or
-    the desk. Raises RefusedLaunch `module_unknown`, `retreat_of_link_unknown`."""
+    """A resource link opens the content that its claims name, or else the module that staff assigned to it, or else the
+    dashboard or the desk. Raises RefusedLaunch `module_unknown`, `retreat_of_link_unknown`."""
     content = content_of(connection, launched)
     placement_id, assigned = place(connection, launched, content, now)
     if not content.key and assigned is not None:
-        content = Content(module_id=assigned)
+        content = Content("module", assigned)
     return Opened(content.address or ("/desk" if launched.is_staff else "/"), placement_id)
 
 
 def pick_content(connection: Connection, launched: Launch, trainee_id: int, now: datetime) -> Opened:
-    """A deep linking request waits for the teacher's choice."""
+    """A deep linking request opens the picker."""
     return Opened(f"/deep-linking/{deep_linking.begin(connection, launched, trainee_id, now)}")
 
 
 def review_submission(connection: Connection, launched: Launch, _trainee_id: int, _now: datetime) -> Opened:
     """A submission review opens the learner's attendance. Raises RefusedLaunch `review_module_unknown`."""
-    module_id = content_of(connection, launched).module_id or submission_review.module_of(connection, launched)
+    content = content_of(connection, launched)
+    module_id = content.name if content.kind == "module" else submission_review.module_of(connection, launched)
     address = f"/desk/review/{quote(module_id, safe='')}"
     found = people.of_identities(connection, launched.issuer, [launched.for_user or ""])
     return Opened("/".join([address, *(str(each.id) for each in found.values())]))
@@ -228,12 +272,59 @@ OPENINGS: Mapping[str, Callable[[Connection, Launch, int, datetime], Opened]] = 
 }
 
 
-def place(connection: Connection, launched: Launch, content: Content, now: datetime) -> tuple[int, str | None]:
-    """Record what the resource link opens and which services it was offered at this launch; the placement's id and the
-    module it opens, which for a link whose claims name nothing is the one that staff assigned.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a link opens: a module, a retreat or a page, by its id. Empty if the link names nothing."""
 
-    Most launches change nothing: then nothing is written but once an hour that there was one, so launches of one unit
-    do not wait for each other's commit.
+    kind: str = ""
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """The value of `placements.content`: "module:F1", "retreat:R1", "page:retreats"; "" if nothing is named."""
+        return f"{self.kind}:{self.name}" if self.kind else ""
+
+    @property
+    def address(self) -> str | None:
+        """The path of its page; None if nothing is named."""
+        if self.kind in UNKNOWN_OFFERING:
+            return f"/{self.kind}s/{quote(self.name, safe='')}"
+        return PAGES.get(self.name)
+
+
+def content_of(connection: Connection, launched: Launch) -> Content:
+    """The content that the claims name; custom parameters come before the target link.
+
+    Raises RefusedLaunch `module_unknown` or `retreat_of_link_unknown` if the published programme has no such module or
+    retreat.
+    """
+    path = urlsplit(launched.target_link_uri or "").path
+    if module_id := launched.custom_value("module_id"):
+        content = Content("module", module_id)
+    elif retreat_id := launched.custom_value("retreat_id"):
+        content = Content("retreat", retreat_id)
+    elif (page := launched.custom_value("page")) in PAGES:
+        content = Content("page", page or "")
+    elif offering := OFFERING_OF_TARGET.fullmatch(path):
+        content = Content(offering["kind"], unquote(offering["id"]))
+    elif path in PAGE_OF_TARGET:
+        content = Content("page", PAGE_OF_TARGET[path])
+    else:
+        return Content()
+    if content.kind in UNKNOWN_OFFERING:
+        programme = versions.current(connection).programme
+        offered = programme.modules if content.kind == "module" else programme.retreats
+        if content.name not in offered:
+            raise RefusedLaunch(*UNKNOWN_OFFERING[content.kind], status=404)
+    return content
+
+
+def place(connection: Connection, launched: Launch, content: Content, now: datetime) -> tuple[int, str | None]:
+    """Record what the resource link opens and the services of this launch. Returns the placement's id and the module
+    that it opens; for a link whose claims name nothing, that is the module that staff assigned.
+
+    Most launches change nothing. Then only the time of the launch is written, once an hour, so that launches of one
+    unit do not wait for each other's commit.
     """
     key = {
         "registration_id": launched.registration_id,
@@ -241,22 +332,24 @@ def place(connection: Connection, launched: Launch, content: Content, now: datet
         "resource_link_id": launched.resource_link_id,
         "content": content.key,
     }
-    values = _offered(launched) | ({"module_id": content.module_id} if content.key else {}) | _shared(launched)
+    module_id = content.name if content.kind == "module" else None
+    values = _offered(launched) | ({"module_id": module_id} if content.key else {})
     known = connection.execute(_place_of_link, key).first()
     assigned = None if known is None else known.module_id
     if known is not None and all(known._mapping[name] == value for name, value in values.items()):
-        if now - known.launched_at >= LAUNCH_NOTED_AGAIN:
-            connection.execute(_note_launch, {"place": known.id, "now": now})
+        if now - known.launched_at >= LAUNCH_RECORDED_AGAIN:
+            connection.execute(_record_launch, {"place": known.id, "now": now})
         return int(known.id), assigned
-    seen = {"updated_at": now, "launched_at": now}
-    placement_id = int(_write(connection, placements, key, values | seen).scalar_one())
-    return placement_id, content.module_id or assigned
+    changed = values | {"updated_at": now, "launched_at": now}
+    return int(_upsert(connection, placements, key, changed).scalar_one()), module_id or assigned
 
 
 def _offered(launched: Launch) -> dict[str, Any]:
-    """What any launch says of its course, its link and the services there."""
+    """The course, the link and its services, as this launch names them. Only a learner's launch says whether learners'
+    names and addresses are shared."""
     ags = launched.ags or Ags(None, None, ())
     score = launched.custom_value("score")
+    shared = {"shares_name": launched.name is not None, "shares_email": launched.email is not None}
     return {
         "resource_link_title": launched.resource_link_title,
         "context_id": launched.context_id,
@@ -268,24 +361,14 @@ def _offered(launched: Launch) -> dict[str, Any]:
         "memberships_url": launched.memberships_url,
         "groups_url": launched.groups_url,
         "notices_url": launched.notices.url if launched.notices else None,
-    }
+    } | ({} if launched.is_staff else shared)
 
 
-def _shared(launched: Launch) -> dict[str, Any]:
-    """Whether a learner's launch carried name and address: a teacher's says nothing about the learners'."""
-    if launched.is_staff:
-        return {}
-    return {"shares_name": launched.name is not None, "shares_email": launched.email is not None}
+_statements: dict[tuple[str, ...], Any] = {}
 
 
-def _verify_role(launched: Launch) -> None:
-    refusal = None if launched.is_staff else FOR_STAFF.get(launched.message_type)
-    if refusal is not None:
-        raise RefusedLaunch(*refusal, status=403)
-
-
-def _write(connection: Connection, table: Any, key: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
-    """Insert the row of this key or bring it up to date; each statement is built once."""
+def _upsert(connection: Connection, table: Any, key: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+    """Insert the row of this key or update it. Each statement is built once."""
     known = (connection.dialect.name, table.name, *values)
     if known not in _statements:
         statement = upsert(connection, table)
@@ -301,140 +384,4 @@ _place_of_link = select(placements).where(
     placements.c.resource_link_id == bindparam("resource_link_id"),
     placements.c.content == bindparam("content"),
 )
-_note_launch = update(placements).where(placements.c.id == bindparam("place")).values(launched_at=bindparam("now"))
-
-blueprint = Blueprint("lti", __name__)
-log = logging.getLogger(__name__)
-
-ERROR_CODE = re.compile(r"[a-z_]{1,40}")
-
-
-@blueprint.route(oidc.LOGIN_PATH, methods=["GET", "POST"])
-@access("public")
-def login() -> Response:
-    """Third-party initiated login: send the browser on to the platform. Writes nothing."""
-    begun = oidc.begin_login(house().registrations, _site(), http_request.values, now())
-    response = _store_first(begun) if begun.state.storage_target else _redirect(begun.auth_url, 302)
-    set_cookie(response, begun.state.cookie, begun.cookie_value, oidc.LIFETIME)
-    return response
-
-
-@blueprint.post(oidc.LAUNCH_PATH)
-@access("public")
-def launch() -> Response:
-    """Authentication response: verify it outside of any transaction, then enter in one."""
-    state = oidc.load_state(_site(), _field("state"), now())
-    platform = house().registrations.load_active(state.registration_id, now())
-    _verify_no_error(state)
-    try:
-        step = oidc.climb(_site(), state, platform, http_request.cookies, *_stored())
-    except NewTab as offer:
-        return _offer_new_tab(offer, platform)
-    if step is Step.ASK_PLATFORM:
-        return _ask_platform(state, platform)
-    claims = id_token.verify(_field("id_token"), platform, state, house().key_sets, now())
-    entered = enter(connection(), _site(), load_launch(claims, platform), state, now())
-    return _hand_to_script(entered, platform) if step is Step.ENTER_WITHOUT_COOKIES else _open_page(entered, state)
-
-
-@blueprint.get("/lti/jwks.json")
-@access("public")
-def key_set() -> Response:
-    """The tool's public key set."""
-    response = jsonify(house().keys.key_set())
-    response.headers["Cache-Control"] = f"public, max-age={int(keys.MAX_AGE.total_seconds())}"
-    return response
-
-
-def _site() -> Site:
-    settings = house().settings
-    return Site(settings.public_url, settings.secret_key)
-
-
-def _field(name: str) -> str:
-    value = http_request.form.get(name)
-    if value is None and "error" in http_request.form:
-        raise _platform_error()
-    if not value:
-        raise RefusedLaunch(
-            "launch_incomplete",
-            f"The learning platform's answer lacks {name}.",
-            "Open the unit from your course. This address is meant for the platform, not for a bookmark.",
-        )
-    return value
-
-
-def _stored() -> tuple[str | None, str | None]:
-    """What the platform's storage gave to our page, and whose page sends it (LTI client-side postMessage storage)."""
-    return http_request.form.get("stored"), http_request.headers.get("Origin")
-
-
-def _verify_no_error(state: State) -> None:
-    """The platform may answer a login with an error of its own; its state is used up by that (lti.md OIDC-8): the
-    browser drops the cookie without which the state opens nothing."""
-    if "error" in http_request.form:
-        after_this_request(lambda response: _drop(response, state))
-        raise _platform_error()
-
-
-def _drop(response: Response, state: State) -> Response:
-    drop_cookie(response, state.cookie)
-    return response
-
-
-def _platform_error() -> RefusedLaunch:
-    given = http_request.form["error"]
-    named = given if ERROR_CODE.fullmatch(given) else "an error"
-    return RefusedLaunch(
-        "platform_error",
-        f"The learning platform did not let this launch through ({named}).",
-        "Go back to your course, make sure that you are signed in there, and open this unit again.",
-    )
-
-
-def _open_page(entered: Entered, state: State) -> Response:
-    """The first rung: a session in a cookie."""
-    response = _redirect(entered.path, 303)
-    set_cookie(response, COOKIE, entered.token, LIFETIME)
-    return _drop(response, state)
-
-
-def _store_first(begun: Login) -> Response:
-    """A page that asks the platform's storage to keep this login's value, then goes on to the platform, kept or not."""
-    return _private(make_response(render_template("shared/launch_store.html", begun=begun)))
-
-
-def _ask_platform(state: State, platform: Registration) -> Response:
-    """The second rung: a page that asks the platform's storage for that value and comes back with it. The whole visit
-    takes place in this page, so it allows what a page of it may need: picked content goes to the platform as a form."""
-    allow(form_to=platform.hosts)
-    sent = {"id_token": _field("id_token"), "state": _field("state"), "stored": ""}
-    page = render_template(
-        "shared/launch_ask.html", sent=sent, login=state, platform=platform, launch_path=oidc.LAUNCH_PATH
-    )
-    return _private(make_response(page))
-
-
-def _hand_to_script(entered: Entered, platform: Registration) -> Response:
-    """A session for the memory of our page's script, which opens the page."""
-    log.info("launched by the platform's storage", extra={"registration": platform.id})
-    return _private(jsonify(visit=entered.token, path=entered.path))
-
-
-def _offer_new_tab(offer: NewTab, platform: Registration) -> Response:
-    """The third rung."""
-    log.info("a new tab is offered", extra={"registration": platform.id, "code": offer.code})
-    page = render_template(
-        "shared/launch_new_tab.html", message=offer.message, again_url=offer.again_url, code=offer.code
-    )
-    return _private(make_response(page, offer.status))
-
-
-def _redirect(address: str, status: int) -> Response:
-    return _private(make_response(redirect(address, status)))
-
-
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+_record_launch = update(placements).where(placements.c.id == bindparam("place")).values(launched_at=bindparam("now"))

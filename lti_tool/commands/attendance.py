@@ -1,6 +1,5 @@
 """`gatehouse attendance`: who was present in a live session, and who would gain or lose under another policy."""
 
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -33,10 +32,10 @@ def _minutes(seconds: int) -> float:
 
 
 INTERVAL: Columns = {
-    "from": lambda each: datetime.fromisoformat(each["from"]),
-    "to": lambda each: datetime.fromisoformat(each["to"]),
+    "from": "from_at",
+    "to": "to_at",
     "evidence": "evidence",
-    "counted_minutes": lambda each: _minutes(each["counted_seconds"]),
+    "counted_minutes": lambda each: _minutes(each.counted_seconds),
 }
 PERSON: Columns = {
     "trainee": "trainee_id",
@@ -47,7 +46,7 @@ PERSON: Columns = {
     "minutes_instructional": lambda each: _minutes(each.seconds_instructional),
     "minutes_required": lambda each: _minutes(each.seconds_required),
     "completed": "completed",
-    "intervals": lambda each: [listed(interval, INTERVAL) for interval in each.day["intervals"]],
+    "intervals": lambda each: [listed(interval, INTERVAL) for interval in each.day.intervals],
     "flags": lambda each: list(each.flags),
 }
 IN_SHORT: Columns = ("trainee", "name", "minutes_present", "minutes_required", "completed", "flags")

@@ -33,11 +33,11 @@ from zoom_adapter.reconcile import Outcome, ReportReader
 from zoom_adapter.recovery import LogReader
 
 
-def _compared(name: str, otherwise: Any = None) -> Any:
-    """A column that the comparison of webhooks and report has, if there is one."""
+def _compared(name: str) -> Any:
+    """A column of the comparison of webhooks and report; None where no settled report covers the person."""
 
     def value(day: AttendedDay) -> Any:
-        return (day.day.get("report") or {}).get(name, otherwise)
+        return day.day.report and getattr(day.day.report, name)
 
     return value
 
@@ -54,7 +54,7 @@ COMPARED: Columns = {
     "webhook_seconds": _compared("webhook_seconds"),
     "report_seconds": _compared("report_seconds"),
     "difference_seconds": _compared("difference_seconds"),
-    "reasons": _compared("reasons", []),
+    "reasons": lambda day: list(day.day.report.reasons) if day.day.report else [],
     "flags": lambda day: list(day.flags),
 }
 OUTCOME: Columns = {"uuid": "meeting_uuid", "source": "source", "rows": "rows", "settled": "settled", "code": _code}

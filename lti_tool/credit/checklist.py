@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from lti_tool import times
-from lti_tool.attendance.participation import is_enough
+from lti_tool.attendance.minutes import Attendance
 from lti_tool.programme.model import CreditBody, CreditPolicy, DocumentRow, Programme
 
 ClaimState = Literal["open", "ready"]
@@ -53,7 +53,7 @@ class StaffFact:
 class SettledDay:
     """One person's settled attendance of one live session.
 
-    `held_on` is the session's date in its own zone; `day` is `Attendance.day()`. Nothing is awarded before the session
+    `held_on` is the session's date in its own zone; `day` is the attendance. Nothing is awarded before the session
     has `ended`. `is_in_doubt` says that the evidence is odd and staff have not reviewed it.
     """
 
@@ -65,7 +65,7 @@ class SettledDay:
     session_state: str
     ended: bool
     attendance_id: int
-    day: Mapping[str, Any]
+    day: Attendance
     flags: tuple[str, ...]
     is_in_doubt: bool = False
 
@@ -281,7 +281,7 @@ def attendance(policy: CreditPolicy | None, attended: SettledDay) -> Line:
     if policy is None:
         says = "There is no rule to measure your attendance by."
         return Line("attendance", None, says, "The body's policy is unset.")
-    present, total = attended.day["seconds_present"], attended.day["seconds_instructional"]
+    present, total = attended.day.seconds_present, attended.day.seconds_instructional
     intervals = credit_intervals(attended.day)
     proven = missed(intervals, policy, unproven_counts=False)
     at_best = missed(intervals, policy, unproven_counts=True)
@@ -309,16 +309,16 @@ def participation(policy: CreditPolicy | None, attended: SettledDay) -> Line | N
     """Presence checks and polls, where the body asks for a share of them; None where it does not."""
     if policy is None or policy.participation_share is None:
         return None
-    found = attended.day.get("participation") or {"put": 0, "answered": 0}
-    if not found["put"]:
+    found = attended.day.participation
+    if not found.put:
         says = "You were asked no question in this session."
         return Line("participation", True, says, "No presence check and no poll while the person was there.")
     needed = f"{policy.participation_share:.0%} are needed."
-    says = f"You answered {found['answered']} of {found['put']} questions; {needed}"
-    staff = f"{found['answered']} of {found['put']} answered; {needed}"
-    enough = is_enough(found, policy.participation_share)
+    says = f"You answered {found.answered} of {found.put} questions; {needed}"
+    staff = f"{found.answered} of {found.put} answered; {needed}"
+    enough = found.is_enough(policy.participation_share)
     ask = "" if enough else "Ask for a correction if an answer of yours is missing."
-    return Line("participation", enough, says, staff, ask, {"put": found["put"], "answered": found["answered"]})
+    return Line("participation", enough, says, staff, ask, {"put": found.put, "answered": found.answered})
 
 
 def evidence(programme: Programme, attended: SettledDay) -> Line:
@@ -370,18 +370,17 @@ class Missed:
         )
 
 
-def credit_intervals(day: Mapping[str, Any]) -> list[CreditInterval]:
-    """The instructional time of a day (`Attendance.day()`) in order."""
-    found: list[tuple[str, int, Kind]] = [
-        (each["from"], each["counted_seconds"], "unproven" if each["evidence"] == "estimated" else "proven")
-        for each in day["intervals"]
-        if each["counted_seconds"]
+def credit_intervals(day: Attendance) -> list[CreditInterval]:
+    """The instructional time of a day in order."""
+    intervals = [
+        CreditInterval(each.from_at, each.counted_seconds, "unproven" if each.evidence == "estimated" else "proven")
+        for each in day.intervals
+        if each.counted_seconds
     ]
-    found += [
-        (each["from"], each["seconds"], "unproven" if each["why"] == "unconfirmed" else "absent")
-        for each in day["missed"]
+    intervals += [
+        CreditInterval(each.from_at, each.seconds, "unproven" if each.why == "unconfirmed" else "absent")
+        for each in day.missed
     ]
-    intervals = [CreditInterval(datetime.fromisoformat(start), seconds, kind) for start, seconds, kind in found]
     return sorted(intervals, key=lambda each: each.from_at)
 
 

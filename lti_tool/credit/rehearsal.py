@@ -85,7 +85,7 @@ def _judge(
         for trainee_id, each in measured.items()
     }
     days = [
-        settled_day(this.session, trainee_id, day=each.day, flags=each.flags, ended=each.ended)
+        settled_day(this.session, trainee_id, day=each.attendance, flags=each.flags, ended=each.ended)
         for trainee_id, each in measured.items()
     ]
     for (trainee_id, body_id), checklist in claims.try_out(connection, programme, days).items():

@@ -1,12 +1,12 @@
 """Settled attendance as credit and scores use it: which of it is final, and who is being decided on now."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, select
 
 from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.attendance.minutes import Attendance
 from lti_tool.attendance.queries import IN_PROGRESS, REVIEW_OF_THIS, STATE_OF_DAY
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.credit.checklist import SettledDay
@@ -39,7 +39,7 @@ def settled_day(
     session: LiveSession,
     trainee_id: int,
     *,
-    day: Mapping[str, Any],
+    day: Attendance,
     flags: tuple[str, ...],
     ended: bool,
     attendance_id: int = 0,
@@ -99,7 +99,7 @@ def _days(connection: Connection, *conditions: ColumnElement[bool]) -> list[Sett
             session_state=row.state_of_day,
             ended=row.ended_at is not None and IN_PROGRESS not in row.flags,
             attendance_id=row.attendance_id,
-            day=row.day,
+            day=Attendance.from_json(row.day),
             flags=tuple(row.flags),
             is_in_doubt=needs_review(row.flags) and not row.is_reviewed,
         )

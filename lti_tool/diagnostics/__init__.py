@@ -1,1 +1,1 @@
-"""What keeps an installation or a unit of a course from working."""
+"""What keeps an installation, or one unit of a course, from working, and where to fix it."""

@@ -1,9 +1,7 @@
-"""What is wrong with the set-up of one unit, told from what its launches and services have shown.
+"""What is wrong with the set-up of one unit, and where to fix it, in the words of each platform's own screens.
 
-PURE. Only what was seen is said: what no platform tells a tool is asked of staff as a list to check by hand.
-(facts: openedx.md §1, §4, §5, §7; moodle.md §1, §5, §6)
-
-Where to mend what the set-up doctor finds, in the words of each platform's own screens. PURE.
+PURE. Findings come from launches and services only. What no platform reports is a list for staff to check manually.
+(openedx.md §1, §4, §5, §7; moodle.md §1, §5, §6)
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -16,22 +14,22 @@ MOODLE_SITE = "In Site administration, Plugins, Activity modules, External tool,
 
 # Finding → what to do on any platform.
 ANYWHERE: Mapping[str, str] = {
-    "client_replaced": "Register the new client id if it is not yet, and disable the old registration.",
+    "client_replaced": "Register the new client id if it is not registered yet, and disable the old registration.",
     "module_missing": "Add the custom parameter module_id (such as module_id=F1), or choose its module under Courses.",
     "keys_unreadable": "Check the key set address in the platform's settings, and that the platform can reach it.",
     "token_refused": "Compare client id and key set address on both sides, and the clocks of both machines.",
     "service_foreign": "If that host is the platform's, name it: `gatehouse platform change --service-origin`.",
     "grades_off": "Allow the tool the Assignment and Grade Services in the platform's settings.",
     "line_item_missing": "Make the unit graded, or allow the tool to manage line items.",
-    "line_item_gone": "Make the unit graded again if it is not, then press Look again on the desk's page Scores.",
+    "line_item_gone": "Make the unit graded again if it is not, then press Check again on the desk's page Scores.",
     "grades_refused": "Allow the tool the Assignment and Grade Services in this course, with line items.",
     "line_item_unbound": "Make the unit graded itself, then open it once.",
-    "grade_shared": "Give each module a unit of its own where its grade matters.",
-    "past_due": "Move the due date behind the session, or allow grades past due.",
+    "grade_shared": "Give each module its own unit if its grade matters.",
+    "past_due": "Move the due date to after the session, or allow late grades.",
     "roster_off": "Allow the tool Names and Role Provisioning Services.",
-    "roster_too_large": "Nothing to do here; whoever runs the platform may raise its limit.",
+    "roster_too_large": "Nothing to do here. The people who run the platform can raise its limit.",
     "roster_refused": "Allow the tool Names and Role Provisioning Services in this course.",
-    "roster_unreadable": "The desk's page Rosters says more. Tell whoever runs the platform.",
+    "roster_unreadable": "The desk's page Rosters says more. Tell the people who run the platform.",
     "email_not_shared": "Let the platform share e-mail addresses with this tool.",
     "name_not_shared": "Let the platform share names with this tool.",
 }
@@ -45,11 +43,11 @@ ON_PLATFORM: Mapping[str, Mapping[str, str]] = {
         "grades_off": f"{STUDIO}Assignment and Grades: Declarative.",
         "line_item_missing": f"{STUDIO}This activity is graded: True. Then open the unit once as a learner.",
         "line_item_unbound": f"{STUDIO}Assignment and Grades: Declarative; the column is then made for this unit.",
-        "past_due": f"{STUDIO}Accept grades after due date: True. Or move the due date behind the session.",
+        "past_due": f"{STUDIO}Accept grades after due date: True. Or move the due date to after the session.",
         "roster_off": f"{STUDIO}Names & Roles (NRPS): True.",
         "roster_refused": f"{STUDIO}Names & Roles (NRPS): True.",
         "email_not_shared": f"{STUDIO}Share Email: True. The course must be allowed to share it "
-        "(ask whoever runs the platform). Each learner then agrees once.",
+        "(ask the people who run the platform). Each learner then agrees once.",
         "name_not_shared": f"{STUDIO}Share Full name: True. The course must be allowed to share it.",
     },
     "moodle": {
@@ -74,15 +72,15 @@ ON_PLATFORM: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-# What no launch and no service tells: staff look themselves.
+# What no launch and no service reports: staff check it manually.
 BY_HAND: Mapping[str, tuple[str, ...]] = {
     "openedx": (
-        "This activity is graded: True. Open edX answers a score in the same way whether the unit is graded or "
-        "not, but shows it only if it is.",
+        "This activity is graded: True. Open edX accepts a score whether the unit is graded or not, but shows it "
+        "only if it is.",
         "Accept grades after due date: True, if the unit or its section has a due date.",
         "Registered Redirect URIs holds exactly one address: this tool's launch address.",
     ),
-    "moodle": ("The activity is not hidden from the learners: a hidden one takes scores that nobody sees.",),
+    "moodle": ("The activity is not hidden from the learners: a hidden one accepts scores but shows them to no one.",),
     "canvas": ("The assignment is published, and its grade is posted (not hidden) when learners should see it.",),
     "generic": ("The unit is visible to learners, and its grade counts where it should.",),
 }
@@ -101,8 +99,8 @@ MANAGE = "/scope/lineitem"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the platform's gradebook that a unit writes. `is_bound`: it is tied to this very unit; None: not
-    looked at yet. `due_at`: when the platform says that the unit is due."""
+    """One gradebook column that a unit writes. `is_bound`: it belongs to this unit; None: not checked yet.
+    `due_at`: the due date on the platform."""
 
     meaning: str
     is_bound: bool | None
@@ -111,11 +109,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One content behind one resource link, as its latest launch and the platform's services left it.
+    """One content of one resource link, according to its latest launch and the platform's services.
 
-    `column_gone`: a column that the tool had found or made was removed on the platform. `answers`: service → our codes
-    of what went wrong when it was last asked for this unit (for its course, if it is the roster). `score_due_by`: when
-    the last session of its module ends. `newer_client`: a later launch of the same unit came with another client id.
+    `column_gone`: a column that the tool had found or made was removed on the platform. `answers`: service → the codes
+    of its latest failures for this unit (for the roster, its course). `score_due_by`: when the last session of its
+    module ends. `newer_client`: a later launch of the same unit came with another client id.
     """
 
     placement_id: int
@@ -145,7 +143,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing about a unit: "wrong" keeps something from working, "note" is weaker than it could be."""
+    """One finding about a unit: "wrong" keeps something from working, "note" could be better."""
 
     code: str
     state: State
@@ -155,7 +153,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What shows a fault, and how it is told; the way out depends on the platform and is `advice`'s."""
+    """How a problem is recognised, and its sentence. `advice` says how to fix it, which depends on the platform."""
 
     code: str
     state: State
@@ -164,18 +162,10 @@ class Sign:
 
 
 def examine(unit: Unit) -> Iterator[Finding]:
-    """What there is to say about a unit, the most hindering first."""
+    """The findings about a unit, the most serious first."""
     for sign in SIGNS:
         if sign.shows(unit):
             yield Finding(sign.code, sign.state, sign.says, advice(unit.profile, sign.code))
-
-
-def names_no_module(unit: Unit) -> bool:
-    return not unit.content and unit.module_id is None
-
-
-def cannot_score(unit: Unit) -> bool:
-    return unit.brings_scores and not unit.may(SCORE)
 
 
 def has_no_line_item(unit: Unit) -> bool:
@@ -185,11 +175,8 @@ def has_no_line_item(unit: Unit) -> bool:
     return unit.brings_scores and unit.may(SCORE) and not has_some
 
 
-def has_foreign_line_item(unit: Unit) -> bool:
-    return bool(unit.columns) and all(each.is_bound is False for each in unit.columns)
-
-
 def is_due_before_the_end(unit: Unit) -> bool:
+    """A column is due before the last session of its module ends."""
     if unit.score_due_by is None:
         return False
     return any(each.due_at is not None and each.due_at < unit.score_due_by for each in unit.columns)
@@ -200,19 +187,10 @@ def failed(service: str, *codes: str) -> Callable[[Unit], bool]:
     return lambda unit: not set(codes).isdisjoint(unit.answers.get(service, ()))
 
 
-def column_is_gone(unit: Unit) -> bool:
-    return unit.brings_scores and (unit.column_gone or failed("line_items", "line_item_gone")(unit))
-
-
-def is_served_from_elsewhere(unit: Unit) -> bool:
-    return any(failed(service, "service_foreign")(unit) for service in unit.answers)
-
-
 def grades_are_refused(unit: Unit) -> bool:
-    refused = failed("line_items", "line_items_refused", "scope_refused")(unit) or failed("scores", "scope_refused")(
-        unit
-    )
-    return unit.brings_scores and refused
+    """The platform offers grades but refuses our calls."""
+    line_items, scores = failed("line_items", "line_items_refused", "scope_refused"), failed("scores", "scope_refused")
+    return unit.brings_scores and (line_items(unit) or scores(unit))
 
 
 SIGNS: tuple[Sign, ...] = (
@@ -225,51 +203,56 @@ SIGNS: tuple[Sign, ...] = (
     Sign(
         "module_missing",
         "note",
-        names_no_module,
+        lambda unit: not unit.content and unit.module_id is None,
         "The unit does not say what it opens (no module_id), so it opens the list of modules.",
     ),
     Sign(
         "keys_unreadable",
         "wrong",
         failed("token", "tool_keys_unreadable"),
-        "The platform cannot read this tool's public key set, so it takes neither scores nor questions from us.",
+        "The platform cannot read this tool's public key set, so it accepts no scores and no requests from us.",
     ),
     Sign(
         "token_refused",
         "wrong",
         failed("token", "token_refused", "token_url_wrong", "assertion_expired"),
-        "The platform gives this tool no access to its services.",
+        "The platform refuses this tool access to its services.",
     ),
     Sign(
         "service_foreign",
         "wrong",
-        is_served_from_elsewhere,
-        "A service of this unit is on a host that is not registered as the platform's: nothing is sent there.",
+        lambda unit: any(failed(service, "service_foreign")(unit) for service in unit.answers),
+        "A service of this unit is on a host that is not registered for the platform: nothing is sent there.",
     ),
-    Sign("grades_off", "wrong", cannot_score, "Grades (AGS) are off for this unit: no score can be sent."),
+    Sign(
+        "grades_off",
+        "wrong",
+        lambda unit: unit.brings_scores and not unit.may(SCORE),
+        "Grades (AGS) are off for this unit: no score can be sent.",
+    ),
     Sign(
         "line_item_missing",
         "wrong",
         has_no_line_item,
-        "Grades are on, but the unit has no gradebook column, and the tool may not make one.",
+        "Grades are on, but the unit has no gradebook column, and the tool may not create one.",
     ),
     Sign(
         "line_item_gone",
         "wrong",
-        column_is_gone,
+        lambda unit: unit.brings_scores and (unit.column_gone or failed("line_items", "line_item_gone")(unit)),
         "The unit's gradebook column was removed on the platform: scores have nowhere to go.",
     ),
     Sign(
         "grades_refused",
         "wrong",
         grades_are_refused,
-        "Grades (AGS) are offered to this unit, but the platform refuses what the tool asks of its gradebook.",
+        "Grades (AGS) are offered to this unit, but the platform refuses the tool's calls to its gradebook.",
     ),
     Sign(
         "line_item_unbound",
         "wrong",
-        has_foreign_line_item,
-        "The gradebook column that came with the launch belongs to another unit: a score there shows nothing here.",
+        lambda unit: bool(unit.columns) and all(each.is_bound is False for each in unit.columns),
+        "The gradebook column of the launch belongs to another unit: a score there does not show for this unit.",
     ),
     Sign(
         "grade_shared",
@@ -281,7 +264,7 @@ SIGNS: tuple[Sign, ...] = (
         "past_due",
         "note",
         is_due_before_the_end,
-        "The unit is due before its live session is over: a platform that takes no late grades drops the score.",
+        "The unit is due before its live session ends: a platform that accepts no late grades drops the score.",
     ),
     Sign(
         "roster_off",
@@ -294,7 +277,7 @@ SIGNS: tuple[Sign, ...] = (
         "roster_too_large",
         "note",
         failed("roster", "above_response_limit"),
-        "The course has more members than the platform hands out: people are known from their launches only.",
+        "The course has more members than the platform returns: people are known from their launches only.",
     ),
     Sign(
         "roster_refused",
@@ -306,7 +289,7 @@ SIGNS: tuple[Sign, ...] = (
         "roster_unreadable",
         "note",
         failed("roster", "roster_unreadable", "next_link_foreign"),
-        "The platform's roster cannot be read whole: people are known from their launches only.",
+        "The platform's roster cannot be read completely: people are known from their launches only.",
     ),
     Sign(
         "email_not_shared",

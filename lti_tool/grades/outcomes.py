@@ -30,7 +30,7 @@ def follow_attendance(connection: Connection, people: Sequence[SettledPerson], n
         settled_day(
             each.session,
             each.trainee_id,
-            day=each.day,
+            day=each.attendance,
             flags=each.flags,
             ended=each.ended,
             attendance_id=each.attendance_id,
@@ -42,8 +42,8 @@ def follow_attendance(connection: Connection, people: Sequence[SettledPerson], n
     if not days:
         return
     lock_trainees(connection, [day.trainee_id for day in days])
-    complete(connection, [day for day in days if day.day["completed"]], now)
-    end_completions(connection, [day for day in days if not day.day["completed"]], now)
+    complete(connection, [day for day in days if day.day.completed], now)
+    end_completions(connection, [day for day in days if not day.day.completed], now)
     claims.decide(connection, version(connection, days[0].programme_version).programme, days, now)
     scores.desire(connection, [day.trainee_id for day in days], days[0].module_id, now)
 

@@ -1,1 +1,1 @@
-"""How learning platforms are registered, and what their courses open."""
+"""How learning platforms are registered: by invitation, by file; and what staff see and decide."""

@@ -1,9 +1,10 @@
-"""The registered platforms as staff look at them: grouped by issuer, with how they came and when they last launched.
+"""The registered platforms for staff: grouped by issuer, with how they were added and when they last launched.
 
-Another unit of a platform that has a client id for each of its units (Open edX without shared passports).
+And the registration of a further unit, for a platform that has one client id per unit (Open edX without shared
+passports).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -17,13 +18,13 @@ from lti_tool.lti.registration import NewRegistration, Registration, doubts, giv
 from lti_tool.tables.courses import enrolments
 from lti_tool.tables.platforms import registrations
 
-CAME_BY = {"command": "by command", "file": "from a file", "dynamic": "registered itself"}
+CAME_BY: Mapping[str, str] = {"command": "by command", "file": "from a file", "dynamic": "registered itself"}
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """One registration, when it came, when somebody last launched from it (None: nobody yet), and what speaks against
-    letting it in if it still waits for that."""
+class Listed:
+    """One registration: when it was added, its last launch (None before the first), and for a pending one the reasons
+    against approving it."""
 
     registration: Registration
     added_at: datetime
@@ -36,37 +37,43 @@ class Standing:
 
     @property
     def other_hosts(self) -> list[str]:
-        """The origins of its addresses that are not the issuer's own: what they answer is believed as well."""
+        """The origins of its addresses that are not the issuer's own. Their answers are trusted as well."""
         return sorted(self.registration.hosts - {origin(self.registration.issuer)})
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """All registrations of one issuer; Open edX has one for each unit, unless units share one."""
+    """All registrations of one issuer. Open edX has one per unit, unless units share one."""
 
     name: str
-    standings: tuple[Standing, ...]
+    registrations: tuple[Listed, ...]
 
     @property
-    def pending(self) -> list[Standing]:
-        return [each for each in self.standings if each.registration.status == "pending"]
+    def pending(self) -> list[Listed]:
+        return [each for each in self.registrations if each.registration.status == "pending"]
 
     @property
-    def decided(self) -> list[Standing]:
-        return [each for each in self.standings if each.registration.status != "pending"]
+    def decided(self) -> list[Listed]:
+        return [each for each in self.registrations if each.registration.status != "pending"]
 
 
 def by_issuer(connection: Connection) -> list[Issuer]:
-    """Every platform; issuers with something to decide first, then by name."""
-    times, known = _times(connection), registration.list_registrations(connection)
-    every = [Standing(each, *times[each.id], _doubts(each, known)) for each in known]
-    every.sort(key=lambda each: (each.registration.issuer, each.registration.id))
-    groups = groupby(every, key=lambda each: each.registration.issuer)
+    """Every platform; issuers with a pending registration first, then by name."""
+    known = registration.list_registrations(connection)
+    columns = registrations.c.id, registrations.c.created_at, func.max(enrolments.c.last_launch_at)
+    query = select(*columns).select_from(registrations.outerjoin(enrolments))
+    grouped = connection.execute(query.group_by(registrations.c.id, registrations.c.created_at))
+    times = {id: (added_at, launched_at) for id, added_at, launched_at in grouped}
+    listed = [
+        Listed(each, *times[each.id], tuple(doubts(each, known)) if each.status == "pending" else ()) for each in known
+    ]
+    listed.sort(key=lambda each: (each.registration.issuer, each.registration.id))
+    groups = groupby(listed, key=lambda each: each.registration.issuer)
     return sorted((Issuer(name, tuple(group)) for name, group in groups), key=lambda each: not each.pending)
 
 
 def tool_addresses(public_url: str) -> dict[str, str]:
-    """What is entered on the platform's side."""
+    """The addresses to enter on the platform."""
     return {
         "tool_login_url": public_url + LOGIN_PATH,
         "tool_launch_url": public_url + LAUNCH_PATH,
@@ -74,25 +81,13 @@ def tool_addresses(public_url: str) -> dict[str, str]:
     }
 
 
-def _doubts(each: Registration, known: Sequence[Registration]) -> tuple[str, ...]:
-    return tuple(doubts(each, known)) if each.status == "pending" else ()
-
-
-def _times(connection: Connection) -> Mapping[int, tuple[datetime, datetime | None]]:
-    """Registration → when it was added, and its last launch."""
-    columns = registrations.c.id, registrations.c.created_at, func.max(enrolments.c.last_launch_at)
-    query = select(*columns).select_from(registrations.outerjoin(enrolments))
-    rows = connection.execute(query.group_by(registrations.c.id, registrations.c.created_at))
-    return {row[0]: (row[1], row[2]) for row in rows}
-
-
 def beside(
     sibling: Registration, client_id: str, *, key_set_url: str | None = None, token_url: str | None = None
 ) -> NewRegistration:
-    """The registration of another unit: what is not given is its sibling's.
+    """The registration of a further unit. Values that are not given are those of its sibling.
 
-    Open edX's key set address and token address end with the same id of the unit (openedx.md §2). Where the sibling's
-    do, one of the two tells the other. Raises BadInput `unit_address_wrong`.
+    Open edX's key set address and token address end with the same id of the unit (openedx.md §2). If the sibling's do,
+    each address can be derived from the other. Raises BadInput `unit_address_wrong`.
     """
     own = _end(sibling.key_set_url)
     if own and own == _end(sibling.token_url):

@@ -1,11 +1,10 @@
-"""What a file of registrations does: each row adds, changes, repeats or is refused. All is written, or nothing.
+"""A file of registrations (YAML or JSON): what each row would do, and carrying it out, completely or not at all.
 
-A file of registrations, YAML or JSON: a list with one registration in each row. Read as data and nothing else.
-
-Size, depth and aliases are capped by the reader of programmes. A row that cannot be taken says why; nothing is guessed.
+The file is a list with one registration per row, read as data only. The reader of programmes limits its size, depth and
+aliases. A row adds a platform, changes one, repeats one, or is refused with a reason. Nothing is guessed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from sqlalchemy import Connection
 from lti_tool.errors import AddressRefused, BadInput
 from lti_tool.http import Http
 from lti_tool.lti import registration
-from lti_tool.lti.registration import ADDRESSES, NewRegistration, Registration, origins_of
+from lti_tool.lti.registration import ADDRESSES, NewRegistration, origins_of
 from lti_tool.lti.registration import verify as verify_registration
 from lti_tool.programme.yaml_source import MAX_BYTES, load_yaml
 
@@ -30,7 +29,7 @@ __all__ = ["MAX_BYTES", "Entry", "read_platform_file"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of a file: its number and line (from 1), and the registration it describes, or why it cannot be taken."""
+    """One row: its number and line (from 1), and the registration it describes, or why it is refused."""
 
     number: int
     line: int
@@ -41,89 +40,72 @@ class Entry:
 
 
 def read_platform_file(content: bytes) -> list[Entry]:
-    """The rows of a file in order; one whose issuer and client id an earlier row has is refused.
+    """The rows of a file in order. A row that repeats the issuer and client id of an earlier one is refused.
 
     Raises BadInput `platform_file_unreadable`: no YAML or JSON, too large, too deep, or no list of registrations.
     """
     source = load_yaml(content)
+    problem = ""
     if source.problems:
-        problem = source.problems[0]
-        raise _unreadable(f"Line {problem.line}: {problem.message}" if problem.line else problem.message)
-    if not isinstance(source.value, list) or not 0 < len(source.value) <= MOST_ROWS:
-        raise _unreadable(f"The file must be a list of 1 to {MOST_ROWS} registrations.")
-    entries = [_entry(number, source.line_of(f"[{number - 1}]"), row) for number, row in enumerate(source.value, 1)]
-    return list(_without_repeated(entries))
+        first = source.problems[0]
+        problem = f"Line {first.line}: {first.message}" if first.line else first.message
+    elif not isinstance(source.value, list) or not 0 < len(source.value) <= MOST_ROWS:
+        problem = f"The file must be a list of 1 to {MOST_ROWS} registrations."
+    if problem:
+        next_step = "docs/commands.md shows the form under `platform import`."
+        raise BadInput("platform_file_unreadable", problem, next_step)
+    entries: list[Entry] = []
+    firsts: dict[tuple[str, str], int] = {}
+    for number, row in enumerate(source.value, 1):
+        line = source.line_of(f"[{number - 1}]")
+        try:
+            entry = _read_row(number, line, row)
+        except BadInput as error:
+            entry = Entry(number, line, refused=error.message)
+        if entry.new is not None:
+            first_row = firsts.setdefault((entry.new.issuer, entry.new.client_id), number)
+            if first_row != number:
+                entry = Entry(number, line, refused=f"Row {first_row} names the same issuer and client id.")
+        entries.append(entry)
+    return entries
 
 
-def _entry(number: int, line: int, row: Any) -> Entry:
-    try:
-        return _read(number, line, _row(row))
-    except BadInput as error:
-        return Entry(number, line, refused=error.message)
-
-
-def _read(number: int, line: int, row: Mapping[str, Any]) -> Entry:
-    more: dict[str, Any] = {OPTIONAL[name]: _plain(name, row[name]) for name in OPTIONAL if row.get(name) is not None}
-    more |= {name: _text(name, row[name]) for name in NEEDED}
-    new = NewRegistration(**more)
-    deployment_ids, addresses = (tuple(_text(name, each) for each in _list(name, row)) for name in LISTS)
+def _read_row(number: int, line: int, row: Any) -> Entry:
+    if not isinstance(row, dict):
+        raise _row_wrong("A registration is a group of names and values.")
+    if unknown := sorted(row.keys() - {*NEEDED, *OPTIONAL, *LISTS}):
+        raise _row_wrong(f"There is no value called {unknown[0]!r}.")
+    if missing := [name for name in NEEDED if row.get(name) is None]:
+        raise _row_wrong(f"{missing[0]} is missing.")
+    values: dict[str, Any] = {name: _text(name, row[name]) for name in NEEDED}
+    for name in OPTIONAL:
+        value = row.get(name)
+        if name == "old_roles" and value is not None and not isinstance(value, bool):
+            raise _row_wrong("old_roles is true or false.")
+        if value is not None:
+            values[OPTIONAL[name]] = value if name == "old_roles" else _text(name, value)
+    new = NewRegistration(**values)
+    deployment_ids, addresses = (_texts(name, row) for name in LISTS)
     verify_registration(new, deployment_ids)
     return Entry(number, line, new, deployment_ids, tuple(origins_of(addresses)))
 
 
-def _row(row: Any) -> Mapping[str, Any]:
-    if not isinstance(row, dict):
-        raise _unfit("A registration is a group of names and values.")
-    unknown = sorted(row.keys() - {*NEEDED, *OPTIONAL, *LISTS})
-    if unknown:
-        raise _unfit(f"There is no value called {unknown[0]!r}.")
-    missing = [name for name in NEEDED if row.get(name) is None]
-    if missing:
-        raise _unfit(f"{missing[0]} is missing.")
-    return row
-
-
-def _plain(name: str, value: Any) -> str | bool:
-    if name != "old_roles":
-        return _text(name, value)
-    if not isinstance(value, bool):
-        raise _unfit("old_roles is true or false.")
-    return value
-
-
 def _text(name: str, value: Any) -> str:
-    """A number may have lost its zeros while it was read, so only text counts."""
+    """Only text is accepted: a number may have lost its leading zeros while it was read."""
     if not isinstance(value, str):
-        raise _unfit(f"{name} must be text: put it in quotes.")
+        raise _row_wrong(f"{name} must be text: put it in quotes.")
     return value
 
 
-def _list(name: str, row: Mapping[str, Any]) -> list[Any]:
+def _texts(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
     value = row.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise _unfit(f"{name} is a list.")
-    return value
+    if value is not None and not isinstance(value, list):
+        raise _row_wrong(f"{name} is a list.")
+    return tuple(_text(name, each) for each in value or ())
 
 
-def _without_repeated(entries: list[Entry]) -> Iterator[Entry]:
-    seen: dict[tuple[str, str], int] = {}
-    for entry in entries:
-        key = (entry.new.issuer, entry.new.client_id) if entry.new else ("", "")
-        first = seen.setdefault(key, entry.number)
-        if entry.new is None or first == entry.number:
-            yield entry
-        else:
-            yield Entry(entry.number, entry.line, refused=f"Row {first} names the same issuer and client id.")
-
-
-def _unfit(message: str) -> BadInput:
-    return BadInput("platform_row_wrong", message, "Mend the row.")
-
-
-def _unreadable(message: str) -> BadInput:
-    return BadInput("platform_file_unreadable", message, "docs/commands.md shows the form under `platform import`.")
+def _row_wrong(message: str) -> BadInput:
+    return BadInput("platform_row_wrong", message, "Fix the row.")
 
 
 Outcome = Literal["new", "changed", "same", "refused"]
@@ -131,7 +113,7 @@ Outcome = Literal["new", "changed", "same", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What one row would do. `changes` has the new values of a platform that is registered already."""
+    """What one row would do. `changes` holds the new values of a platform that is already registered."""
 
     entry: Entry
     outcome: Outcome
@@ -142,12 +124,41 @@ class Planned:
 
 def plan(connection: Connection, http: Http, entries: Sequence[Entry]) -> list[Planned]:
     """What the rows of a file would do, in order. Nothing is written, and no address is called."""
-    return [_plan(connection, http, entry) for entry in entries]
+    return [_plan_row(connection, http, entry) for entry in entries]
+
+
+def _plan_row(connection: Connection, http: Http, entry: Entry) -> Planned:
+    if entry.new is None:
+        return Planned(entry, "refused", entry.refused)
+    try:
+        for url in (*(getattr(entry.new, name) for name in ADDRESSES), *entry.service_origins):
+            http.check_url(url)
+    except AddressRefused as error:
+        return Planned(entry, "refused", error.message)
+    known = registration.find_any(connection, entry.new.issuer, entry.new.client_id)
+    if known is None:
+        return Planned(entry, "new")
+    wanted: dict[str, Any] = asdict(entry.new) | {"service_origins": list(entry.service_origins)}
+    present = asdict(registration.given(known)) | {"service_origins": sorted(known.service_origins)}
+    changes = tuple((name, value) for name, value in wanted.items() if present[name] != value)
+    # Deployments are added, never removed.
+    has_more = not known.deployment_ids.issuperset(entry.deployment_ids)
+    if not changes and not has_more:
+        return Planned(entry, "same", platform=known.id)
+    detail = ", ".join([*(name for name, _ in changes), *(["deployment_ids"] if has_more else [])])
+    return Planned(entry, "changed", detail, known.id, changes)
+
+
+def verify(planned: Sequence[Planned]) -> None:
+    """Raises BadInput `platform_rows_refused` if a row is refused."""
+    refused = sum(each.outcome == "refused" for each in planned)
+    if refused:
+        message = f"{refused} of {len(planned)} rows are refused. Nothing was written."
+        raise BadInput("platform_rows_refused", message, "Fix these rows and import the file again.")
 
 
 def carry_out(connection: Connection, planned: Sequence[Planned], *, actor: str, now: datetime) -> None:
-    """Write a whole plan, in the transaction it was made in. Raises BadInput `platform_rows_refused` when one of its
-    rows is refused: then nothing is to be written."""
+    """Write a whole plan, in the transaction it was made in. Raises as `verify` does; then write nothing."""
     verify(planned)
     for each in planned:
         new, entry = each.entry.new, each.entry
@@ -165,36 +176,3 @@ def carry_out(connection: Connection, planned: Sequence[Planned], *, actor: str,
                 came_by="file",
                 service_origins=entry.service_origins,
             )
-
-
-def verify(planned: Sequence[Planned]) -> None:
-    """Raises BadInput `platform_rows_refused` when a row is refused."""
-    refused = sum(each.outcome == "refused" for each in planned)
-    if refused:
-        message = f"{refused} of {len(planned)} rows cannot be taken. Nothing was written."
-        raise BadInput("platform_rows_refused", message, "Mend these rows and import the file again.")
-
-
-def _plan(connection: Connection, http: Http, entry: Entry) -> Planned:
-    if entry.new is None:
-        return Planned(entry, "refused", entry.refused)
-    try:
-        for url in (*(getattr(entry.new, name) for name in ADDRESSES), *entry.service_origins):
-            http.check_url(url)
-    except AddressRefused as error:
-        return Planned(entry, "refused", error.message)
-    known = registration.find_any(connection, entry.new.issuer, entry.new.client_id)
-    return Planned(entry, "new") if known is None else _beside(entry, known)
-
-
-def _beside(entry: Entry, known: Registration) -> Planned:
-    """A row about a platform that is registered: deployments are added, never taken away."""
-    assert entry.new is not None
-    wanted: dict[str, Any] = asdict(entry.new) | {"service_origins": list(entry.service_origins)}
-    present = asdict(registration.given(known)) | {"service_origins": sorted(known.service_origins)}
-    changes = tuple((name, value) for name, value in wanted.items() if present[name] != value)
-    more = set(entry.deployment_ids) - known.deployment_ids
-    if not changes and not more:
-        return Planned(entry, "same", platform=known.id)
-    detail = ", ".join([*(name for name, _ in changes), *(["deployment_ids"] if more else [])])
-    return Planned(entry, "changed", detail, known.id, changes)

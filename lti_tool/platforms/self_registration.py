@@ -1,12 +1,11 @@
-"""A platform registers itself (LTI Dynamic Registration 1.0): it describes itself, we introduce ourselves, it gives us
-a client id, and staff decide whether it may launch.
+"""A platform registers itself (LTI Dynamic Registration 1.0) by a one-time invitation (lti.md DR-1).
 
-No transaction is open while the platform is asked.
+The platform describes itself, we send our registration, it answers with a client id, and staff decide whether it may
+launch. No transaction is open while the platform is called.
 
-Invitations: one-time links by which a learning platform may register itself (lti.md DR-1).
-
-The link holds a random token, the database its SHA-256. A registration first takes the invitation, then talks to the
-platform, then either uses it up or gives it back: of two at once one goes ahead, and what failed can be tried again.
+The invitation's link holds a random token, and the database its SHA-256. An attempt first takes the invitation, then
+calls the platform, then uses the invitation up or releases it. Of two attempts at once one goes ahead, and a failed
+attempt can be repeated.
 """
 
 import json
@@ -21,13 +20,22 @@ from lti_tool import audit
 from lti_tool.context import House
 from lti_tool.errors import AccessDenied, PlatformRefused
 from lti_tool.lti import dynamic_registration, registration
-from lti_tool.lti.dynamic_registration import ENDPOINTS, Answer, Asked, Configuration
+from lti_tool.lti.dynamic_registration import ENDPOINTS, Asked, Configuration
 from lti_tool.signing import fingerprint
 from lti_tool.tables.platforms import registration_invitations
 
 REGISTER_PATH = "/lti/register"
 LIFETIME = timedelta(hours=24)
 MOST_HOURS = 14 * 24
+# Also read by a person who pressed the button twice, instead of the answer to the first time.
+USED = (
+    "invitation_used",
+    "This invitation has been used. Each one is good for one registration.",
+    "If you have just pressed the button, your platform has the tool already: look there. If not, ask the people who "
+    "run Gatehouse for a new invitation.",
+)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Invitation:
 def invite(
     connection: Connection, public_url: str, *, actor: str, now: datetime, lifetime: timedelta = LIFETIME
 ) -> str:
-    """Make an invitation, good for a registration within `lifetime`; its link, which is kept nowhere."""
+    """Make an invitation that is good for one registration within `lifetime`. Returns its link, which is not stored."""
     token = secrets.token_urlsafe(32)
     invitation = Invitation(fingerprint(token), now + lifetime, None)
     row = {"token_digest": invitation.digest, "expires_at": invitation.expires_at}
@@ -57,65 +65,31 @@ def invite(
 
 
 def load(connection: Connection, token: str) -> Invitation:
-    """The invitation of this token, in whatever state. Raises AccessDenied `invitation_unknown`."""
+    """The invitation of this token, in any state. Raises AccessDenied `invitation_unknown`."""
     columns = registration_invitations.c
     query = select(columns.token_digest, columns.expires_at, columns.used_at)
     row = connection.execute(query.where(columns.token_digest == fingerprint(token))).first()
     if row is None:
-        message = "A platform registers here by an invitation, and this address holds none that we made."
         raise AccessDenied(
-            "invitation_unknown", message, "Copy the whole link of the invitation, or ask for a new one."
+            "invitation_unknown",
+            "A platform registers here with an invitation, and we know no invitation with this address.",
+            "Copy the whole link of the invitation, or ask for a new one.",
         )
-    return Invitation(row.token_digest, row.expires_at, row.used_at)
+    return Invitation(*row)
 
 
 def verify(invitation: Invitation, now: datetime) -> None:
     """Raises AccessDenied `invitation_used` or `invitation_expired`."""
     if invitation.used_at is not None:
-        raise _used()
+        raise AccessDenied(*USED)
     if invitation.expires_at <= now:
-        message = "The time of this invitation is over."
+        message = "This invitation has expired."
         raise AccessDenied("invitation_expired", message, "Ask the people who run Gatehouse for a new one.")
-
-
-def take(connection: Connection, invitation: Invitation, now: datetime) -> None:
-    """Take the invitation for one attempt: of several at once one goes ahead. Raises as `verify` does."""
-    columns = registration_invitations.c
-    free = (columns.token_digest == invitation.digest) & columns.used_at.is_(None) & (columns.expires_at > now)
-    if not connection.execute(update(registration_invitations).where(free).values(used_at=now)).rowcount:
-        verify(invitation, now)
-        raise _used()
-
-
-def give_back(connection: Connection, invitation: Invitation) -> None:
-    """The attempt failed before the platform registered anything: the invitation may be tried again."""
-    ours = registration_invitations.c.token_digest == invitation.digest
-    unused = registration_invitations.c.registration_id.is_(None)
-    connection.execute(update(registration_invitations).where(ours & unused).values(used_at=None))
-
-
-def use_up(connection: Connection, invitation: Invitation, registration_id: int) -> None:
-    """The attempt registered a platform."""
-    ours = registration_invitations.c.token_digest == invitation.digest
-    connection.execute(update(registration_invitations).where(ours).values(registration_id=registration_id))
-
-
-def _used() -> AccessDenied:
-    """Whoever pressed the button twice reads this instead of the answer to the first time."""
-    message = "This invitation has been used: each one is good for one registration."
-    next_step = (
-        "If you have just pressed the button, your platform has the tool already: look there. If not, ask "
-        "the people who run Gatehouse for a new invitation."
-    )
-    return AccessDenied("invitation_used", message, next_step)
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A platform that has registered and waits for staff."""
+    """A platform that has registered itself and needs an approval."""
 
     registration_id: int
     issuer: str
@@ -123,26 +97,46 @@ class Registered:
 
 
 def register_platform(house: House, invitation: Invitation, asked: Asked, now: datetime) -> Registered:
-    """Register the platform that asks with this invitation; pending until staff approve it.
+    """Register the platform that comes with this invitation; pending until staff approve it.
 
-    Whatever is refused before the platform has registered us leaves the invitation good for another attempt; after
-    that it is used up. Raises AccessDenied as `invitations.take`, OutboundError, BadInput as
-    `dynamic_registration.read_configuration`, PlatformRefused `registration_refused`, Conflict `platform_exists`.
+    If it fails before the platform has registered us, the invitation stays good for another attempt; after that it is
+    used up. Raises AccessDenied as `verify`, OutboundError, BadInput as `dynamic_registration.read_configuration`,
+    PlatformRefused `configuration_refused` or `registration_refused`, Conflict `platform_exists`.
     """
+    columns = registration_invitations.c
+    ours = columns.token_digest == invitation.digest
+    change = update(registration_invitations)
     with house.database.write() as connection:
-        take(connection, invitation, now)
+        free = change.where(ours, columns.used_at.is_(None), columns.expires_at > now)
+        if not connection.execute(free.values(used_at=now)).rowcount:
+            verify(invitation, now)
+            raise AccessDenied(*USED)
     try:
-        platform = _describe(house, asked)
-        body = _introduce(house, platform, asked)
+        platform = _load_configuration(house, asked)
+        body = _post_registration(house, platform, asked)
     except Exception:
         with house.database.write() as connection:
-            give_back(connection, invitation)
+            connection.execute(change.where(ours, columns.registration_id.is_(None)).values(used_at=None))
         raise
-    return _keep(house, invitation, platform, dynamic_registration.read_answer(body), now)
+    answer = dynamic_registration.read_answer(body)
+    deployment_ids = [answer.deployment_id] if answer.deployment_id else []
+    with house.database.write() as connection:
+        registration_id = registration.add(
+            connection,
+            dynamic_registration.new_registration(platform, answer.client_id),
+            deployment_ids,
+            actor=invitation.actor,
+            now=now,
+            came_by="dynamic",
+            status="pending",
+        )
+        connection.execute(change.where(ours).values(registration_id=registration_id))
+    log.info("a platform has registered itself", extra={"registration": registration_id})
+    return Registered(registration_id, platform.issuer, bool(deployment_ids))
 
 
-def _describe(house: House, asked: Asked) -> Configuration:
-    """The platform's description of itself; every address in it is one that may be called."""
+def _load_configuration(house: House, asked: Asked) -> Configuration:
+    """The platform's description of itself. Every address in it may be called."""
     reply = house.http.request("GET", asked.configuration_url, headers={"Accept": "application/json"})
     if not reply.is_ok:
         raise PlatformRefused(
@@ -157,37 +151,18 @@ def _describe(house: House, asked: Asked) -> Configuration:
     return platform
 
 
-def _introduce(house: House, platform: Configuration, asked: Asked) -> bytes:
-    """Ask the platform to register us, once: its token is good for one registration. The body of its answer."""
+def _post_registration(house: House, platform: Configuration, asked: Asked) -> bytes:
+    """Ask the platform to register us, once: its token is good for one registration. Returns the body of its answer."""
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if asked.token:
         headers["Authorization"] = f"Bearer {asked.token}"
-    document = dynamic_registration.registration_document(house.settings.public_url, platform)
-    reply = house.http.request(
-        "POST", platform.registration_endpoint, headers=headers, data=json.dumps(document).encode()
-    )
+    document = json.dumps(dynamic_registration.registration_document(house.settings.public_url, platform)).encode()
+    reply = house.http.request("POST", platform.registration_endpoint, headers=headers, data=document)
     if not reply.is_ok:
         raise PlatformRefused(
             "registration_refused",
-            f"The learning platform did not take the registration: it answered with the status {reply.status}. Begin "
-            "the registration in the platform again; the invitation is still good.",
+            f"The learning platform refused the registration: it answered with the status {reply.status}. Begin the "
+            "registration in the platform again; the invitation is still good.",
             answered=reply.status,
         )
     return reply.body
-
-
-def _keep(house: House, invitation: Invitation, platform: Configuration, answer: Answer, now: datetime) -> Registered:
-    deployment_ids = [answer.deployment_id] if answer.deployment_id else []
-    with house.database.write() as connection:
-        registration_id = registration.add(
-            connection,
-            dynamic_registration.new_registration(platform, answer.client_id),
-            deployment_ids,
-            actor=invitation.actor,
-            now=now,
-            came_by="dynamic",
-            status="pending",
-        )
-        use_up(connection, invitation, registration_id)
-    log.info("a platform has registered itself", extra={"registration": registration_id})
-    return Registered(registration_id, platform.issuer, bool(deployment_ids))

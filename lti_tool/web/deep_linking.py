@@ -1,22 +1,17 @@
-"""The picker inside the learning platform: a teacher chooses what a link opens, and the answer goes back signed.
+"""The deep linking picker: a teacher chooses what a link opens, and the signed answer goes back to the platform.
 
-What a link of a course may open, from the published programme. PURE.
-
-A picked link says what it opens twice, in its address and in `custom`: platforms keep one, the other or both, and both
+A picked link says what it opens twice, in its address and in `custom`. Platforms keep one, the other or both, and both
 stay the same when a course is run again and every resource link id changes.
-
-What the picker's form may hold: ids of choices, what grades mean, and whether to answer with nothing at all.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 
 from flask import Blueprint
-from flask import request as http_request
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, validate
 from werkzeug.wrappers import Response
 
 from lti_tool import audit
@@ -24,22 +19,27 @@ from lti_tool.gates import wording
 from lti_tool.grades import line_items
 from lti_tool.lti import deep_linking
 from lti_tool.lti.deep_linking import LONGEST_LABEL, ContentItem, DeepLinkRequest, ItemScore
-from lti_tool.lti.registration import Registration, load
+from lti_tool.lti.registration import load
 from lti_tool.programme import versions
-from lti_tool.programme.catalogue import Module
 from lti_tool.programme.model import Programme
 from lti_tool.web import headers
+from lti_tool.web.forms import Form, Problems, sent
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, house, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import overview
 
 ScoreMeaning = Literal["completion", "ce"]
+Page = str | Response | tuple[str, int]
+
+MAX_CHOICES = 100
+PICKED_ONE, PICKED_MORE, PICKED_NONE = "The link is ready.", "The links are ready.", "Nothing was picked."
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One thing to pick. `id` is also what a launch of the link is known by (placements.content); `path` is our own."""
+    """One thing to pick. `id` is also the content of the link's launches (placements.content), `path` is its page.
+    `offering` is the module or retreat behind it."""
 
     id: str
     title: str
@@ -47,9 +47,33 @@ class Choice:
     path: str
     custom: Mapping[str, str] = field(default_factory=dict)
     offering: str | None = None
-    """The module or retreat behind it."""
     is_scored: bool = False
     earns_credit: bool = False
+
+
+PAGES = (
+    Choice(
+        id="page:dashboard",
+        title="Dashboard",
+        says="Every module with its state for the learner, and what comes next.",
+        path="/",
+        custom={"page": "dashboard"},
+    ),
+    Choice(
+        id="page:retreats",
+        title="All retreats",
+        says="Every retreat, and whether the learner may apply.",
+        path="/retreats",
+        custom={"page": "retreats"},
+    ),
+    Choice(
+        id="page:calendar",
+        title="Calendar",
+        says="The learner's live sessions, as a calendar to subscribe to.",
+        path="/calendar",
+        custom={"page": "calendar"},
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +89,42 @@ def groups(programme: Programme) -> tuple[Group, ...]:
     """Everything that can be picked now: what the programme offers, and the pages of the tool."""
     series = [Group(each.id, each.title, _modules(programme, each.modules)) for each in programme.series]
     listed = {module_id for each in programme.series for module_id in each.modules}
-    others = Group(
-        "modules", "Other modules", _modules(programme, (id for id in programme.modules if id not in listed))
+    others = _modules(programme, (id for id in programme.modules if id not in listed))
+    retreats = tuple(
+        Choice(
+            id=f"retreat:{retreat.id}",
+            title=retreat.title,
+            says="Its dates, who may apply, and the application.",
+            path=f"/retreats/{quote(retreat.id, safe='')}",
+            custom={"retreat_id": retreat.id},
+            offering=retreat.id,
+        )
+        for retreat in programme.retreats.values()
+        if programme.is_published(retreat.id)
     )
-    retreats = Group("retreats", "Retreats", tuple(_retreats(programme)))
-    pages = Group("pages", "Pages for the whole course", PAGES)
-    return tuple(each for each in (*series, others, retreats, pages) if each.choices)
+    every = (
+        *series,
+        Group("modules", "Other modules", others),
+        Group("retreats", "Retreats", retreats),
+        Group("pages", "Pages for the whole course", PAGES),
+    )
+    return tuple(each for each in every if each.choices)
+
+
+def _modules(programme: Programme, ids: Iterable[str]) -> tuple[Choice, ...]:
+    return tuple(
+        Choice(
+            id=f"module:{module.id}",
+            title=module.label,
+            says=module.subtitle or "",
+            path=f"/modules/{quote(module.id, safe='')}",
+            custom={"module_id": module.id},
+            offering=module.id,
+            is_scored=True,
+            earns_credit=any(module.credits.values()),
+        )
+        for module in (programme.modules[each] for each in ids if programme.is_published(each))
+    )
 
 
 def find(programme: Programme, ids: Iterable[str]) -> list[Choice]:
@@ -81,73 +135,29 @@ def find(programme: Programme, ids: Iterable[str]) -> list[Choice]:
 
 
 def custom_of(choice: Choice, score: ScoreMeaning | None) -> dict[str, str]:
-    """The custom parameters that the link carries; what its grade means only where there are two meanings."""
+    """The custom parameters of the link. They include the meaning of its grade only if there are two meanings."""
     return {**choice.custom, "score": score} if score and choice.earns_credit else dict(choice.custom)
 
 
 def meaning_of(choice: Choice, score: ScoreMeaning | None) -> ScoreMeaning:
-    """What the grade of the link means: completion where there is no credit to earn."""
+    """The meaning of the link's grade: completion if there is no credit to earn."""
     return score if score and choice.earns_credit else "completion"
-
-
-def _modules(programme: Programme, ids: Iterable[str]) -> tuple[Choice, ...]:
-    return tuple(_module(programme.modules[each]) for each in ids if programme.is_published(each))
-
-
-def _module(module: Module) -> Choice:
-    return Choice(
-        id=f"module:{module.id}",
-        title=module.label,
-        says=module.subtitle or "",
-        path=f"/modules/{quote(module.id, safe='')}",
-        custom={"module_id": module.id},
-        offering=module.id,
-        is_scored=True,
-        earns_credit=any(module.credits.values()),
-    )
-
-
-def _retreats(programme: Programme) -> Iterator[Choice]:
-    for retreat in programme.retreats.values():
-        if programme.is_published(retreat.id):
-            yield Choice(
-                id=f"retreat:{retreat.id}",
-                title=retreat.title,
-                says="Its dates, who may apply, and the application.",
-                path=f"/retreats/{quote(retreat.id, safe='')}",
-                custom={"retreat_id": retreat.id},
-                offering=retreat.id,
-            )
-
-
-def _page(name: str, title: str, says: str, path: str) -> Choice:
-    return Choice(id=f"page:{name}", title=title, says=says, path=path, custom={"page": name})
-
-
-PAGES = (
-    _page("dashboard", "Dashboard", "Every module with its state for the learner, and what comes next.", "/"),
-    _page("retreats", "All retreats", "Every retreat, and how the learner stands to it.", "/retreats"),
-    _page("calendar", "Calendar", "The learner's live sessions, to subscribe to.", "/calendar"),
-)
-
-MOST_CHOICES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """A form as it was sent; `score` None: what the programme says. `nothing`: the person sends an empty answer."""
+    """A form as it was sent. `score` is None if the programme decides; `nothing` asks for an empty answer."""
 
-    choice: tuple[str, ...]
-    score: ScoreMeaning | None
-    nothing: bool
+    choice: tuple[str, ...] = ()
+    score: ScoreMeaning | None = None
+    nothing: bool = False
 
 
-class _PickedForm(Schema):
-    class Meta:
-        unknown = EXCLUDE
+class PickedForm(Form):
+    """The picked choices and the meaning of their grade, or `nothing`."""
 
     choice = fields.List(
-        fields.String(), load_default=list, validate=validate.Length(max=MOST_CHOICES, error="Choose fewer at once.")
+        fields.String(), load_default=(), validate=validate.Length(max=MAX_CHOICES, error="Choose fewer at once.")
     )
     score = fields.String(
         load_default=None,
@@ -155,46 +165,39 @@ class _PickedForm(Schema):
     )
     nothing = fields.Boolean(load_default=False)
 
-    @post_load
-    def _picked(self, given: dict[str, Any], **_: Any) -> Picked:
-        return Picked(tuple(given["choice"]), given["score"], given["nothing"])
+
+PICKED = PickedForm()
+
+blueprint = Blueprint("deep_linking", __name__, url_prefix="/deep-linking")
 
 
-PICKED = _PickedForm()
-
-blueprint = Blueprint("deep_linking", __name__)
-
-Page = str | Response | tuple[str, int]
-
-PICKED_ONE, PICKED_MORE, PICKED_NONE = "The link is ready.", "The links are ready.", "Nothing was picked."
-
-
-@blueprint.get("/deep-linking/<int:request_id>")
+@blueprint.get("/<int:request_id>")
 @access("staff")
 def picker(request_id: int) -> Page:
-    """What can be picked, each with its gate in words."""
-    asked = _asked(request_id)
-    # The first key of a new tool is made here: a view that writes must not wait for another writer, which is itself.
+    """Everything that can be picked, each with its gate in words."""
+    asked = _load_request(request_id)
+    # A new tool makes its first key here. A view that writes would wait for another writer, which is itself.
     house().keys.signing_key()
-    return _picker(asked, PICKED.load({}), {})
+    return _picker(asked, Picked(), {})
 
 
-@blueprint.post("/deep-linking/<int:request_id>")
+@blueprint.post("/<int:request_id>")
 @access("staff")
 def answer(request_id: int) -> Page:
-    """Sign what was picked, or that nothing was, and hand it to the browser to send to the platform. Once."""
-    asked, programme = _asked(request_id), versions.current(connection()).programme
-    given = http_request.form.to_dict() | {"choice": http_request.form.getlist("choice")}
+    """Sign what was picked, or that nothing was, for the browser to send to the platform. Works once."""
+    asked, programme = _load_request(request_id), versions.current(connection()).programme
+    given = sent("choice")
     try:
-        picked = PICKED.load(given)
-        chosen = _chosen(programme, asked, picked)
+        values = PICKED.load(given)
+        picked = Picked(tuple(values["choice"]), values["score"], values["nothing"])
+        chosen = _load_choices(programme, asked, picked)
     except ValidationError as error:
-        kept = Picked(choice=tuple(given["choice"]), score=None, nothing=False)
-        return _picker(asked, kept, error.messages_dict), 422
-    return _answer_page(asked, [_item(programme, asked, each, picked) for each in chosen], chosen)
+        return _picker(asked, Picked(choice=tuple(given["choice"])), error.messages_dict), 422
+    score = picked.score or programme.scores.single_line_item
+    return _answer_page(programme, asked, chosen, [_content_item(programme, asked, each, score) for each in chosen])
 
 
-def _asked(request_id: int) -> DeepLinkRequest:
+def _load_request(request_id: int) -> DeepLinkRequest:
     who = viewer()
     return deep_linking.load(
         connection(),
@@ -206,7 +209,7 @@ def _asked(request_id: int) -> DeepLinkRequest:
     )
 
 
-def _picker(asked: DeepLinkRequest, picked: Picked, problems: dict[str, list[str]]) -> str:
+def _picker(asked: DeepLinkRequest, picked: Picked, problems: Problems) -> str:
     registration = load(connection(), asked.registration_id)
     deep_linking.verify_return_url(registration, asked.settings.return_url, house().http.check_url)
     programme = versions.current(connection()).programme
@@ -227,62 +230,60 @@ def _picker(asked: DeepLinkRequest, picked: Picked, problems: dict[str, list[str
     )
 
 
-def _chosen(programme: Programme, asked: DeepLinkRequest, picked: Picked) -> list[Choice]:
-    """The choices behind a form. Raises ValidationError for none, too many, or one that is not offered here."""
+def _load_choices(programme: Programme, asked: DeepLinkRequest, picked: Picked) -> list[Choice]:
+    """The picked choices. Raises ValidationError for none, too many, or one that is not offered here."""
     if picked.nothing:
         return []
-    if deep_linking.offered_type(asked.settings) is None:
-        raise _problem("Your learning platform takes no links in this place.")
+    problem, chosen = "", []
     try:
         chosen = find(programme, picked.choice)
-    except KeyError as error:
-        raise _problem("This is not offered any more. Choose again.") from error
-    if not chosen:
-        raise _problem("Choose what the link opens.")
-    if len(chosen) > 1 and not asked.settings.accept_multiple:
-        raise _problem("Your learning platform takes one link here. Choose one.")
+    except KeyError:
+        problem = "This is not offered any more. Choose again."
+    if deep_linking.offered_type(asked.settings) is None:
+        problem = "Your learning platform takes no links in this place."
+    elif not problem and not chosen:
+        problem = "Choose what the link opens."
+    elif len(chosen) > 1 and not asked.settings.accept_multiple:
+        problem = "Your learning platform takes one link here. Choose one."
+    if problem:
+        raise ValidationError({"choice": [problem]})
     return chosen
 
 
-def _problem(says: str) -> ValidationError:
-    return ValidationError({"choice": [says]})
-
-
-def _item(programme: Programme, asked: DeepLinkRequest, choice: Choice, picked: Picked) -> ContentItem:
-    score = picked.score or programme.scores.single_line_item
+def _content_item(programme: Programme, asked: DeepLinkRequest, choice: Choice, score: ScoreMeaning) -> ContentItem:
+    """The link, with a gradebook column if it opens a module. The column is labelled like the ledger's own columns, by
+    which the ledger finds it."""
     kind = deep_linking.offered_type(asked.settings)
     assert kind is not None
+    module, meaning = programme.modules.get(choice.offering or ""), meaning_of(choice, score)
+    column = None
+    if module is not None:
+        ending = f" – {line_items.LABELS[meaning]}"
+        credits = line_items.largest_credit(module)
+        column = ItemScore(
+            label=choice.title[: LONGEST_LABEL - len(ending)].rstrip() + ending,
+            maximum=line_items.whole_maximum(credits) if meaning == "ce" and credits else line_items.COMPLETION_MAXIMUM,
+            resource_id=line_items.resource_id(module.id, meaning),
+            tag=line_items.TAGS[meaning],
+        )
     return ContentItem(
         type=kind,
         url=house().settings.public_url + choice.path,
         title=choice.title,
         text=choice.says,
         custom=custom_of(choice, score),
-        score=_line_item(programme, choice, meaning_of(choice, score)),
+        score=column,
     )
 
 
-def _line_item(programme: Programme, choice: Choice, meaning: ScoreMeaning) -> ItemScore | None:
-    """The gradebook column that a module's link comes with, called as the ledger calls its own, which finds it so."""
-    module = programme.modules.get(choice.offering or "")
-    if module is None:
-        return None
-    ending = f" – {line_items.LABELS[meaning]}"
-    credits = line_items.largest_credit(module)
-    return ItemScore(
-        label=choice.title[: LONGEST_LABEL - len(ending)].rstrip() + ending,
-        maximum=line_items.whole_maximum(credits) if meaning == "ce" and credits else line_items.COMPLETION_MAXIMUM,
-        resource_id=line_items.resource_id(module.id, meaning),
-        tag=line_items.TAGS[meaning],
-    )
-
-
-def _answer_page(asked: DeepLinkRequest, items: list[ContentItem], chosen: list[Choice]) -> str:
-    """The form that goes to the platform; the request counts as answered from here on."""
+def _answer_page(programme: Programme, asked: DeepLinkRequest, chosen: list[Choice], items: list[ContentItem]) -> str:
+    """The form that goes to the platform. From here on the request counts as answered."""
     registration = load(connection(), asked.registration_id)
     url = asked.settings.return_url
     to = deep_linking.verify_return_url(registration, url, house().http.check_url)
-    token = _signed(asked, registration, items)
+    message = (PICKED_ONE if len(items) == 1 else PICKED_MORE) if items else PICKED_NONE
+    key, deployment_id = house().keys.signing_key(), asked.deployment_id
+    token = deep_linking.sign_response(key, registration, deployment_id, asked.settings, items, message, now())
     deep_linking.answer(connection(), asked, now())
     audit.record(
         connection(),
@@ -293,13 +294,5 @@ def _answer_page(asked: DeepLinkRequest, items: list[ContentItem], chosen: list[
         contents=[each.id for each in chosen],
     )
     headers.allow(form_to=[to])
-    programme = versions.current(connection()).programme
     profile = registration.profile
     return show("staff/deep_linking_send.html", programme, return_url=url, token=token, chosen=chosen, platform=profile)
-
-
-def _signed(asked: DeepLinkRequest, registration: Registration, items: list[ContentItem]) -> str:
-    message = (PICKED_ONE if len(items) == 1 else PICKED_MORE) if items else PICKED_NONE
-    return deep_linking.sign_response(
-        house().keys.signing_key(), registration, asked.deployment_id, asked.settings, items, message, now()
-    )

@@ -1,11 +1,10 @@
-"""Every refusal and every fault as one page or one JSON value: what happened, what to do, and a stable code.
+"""Every error as one page or one JSON value: what happened, what to do, and a stable code.
 
-Never a stack trace. JSON goes to machines (Zoom, health checks, anybody who prefers it), a page to everybody else.
+Never a stack trace. Machines (Zoom, health checks, clients that prefer it) get JSON, browsers get a page.
 """
 
 import logging
 import secrets
-from typing import Any
 
 from flask import Flask, Response, jsonify, make_response, render_template
 from flask import request as http_request
@@ -34,19 +33,19 @@ HEADINGS = {
     503: "We cannot answer right now",
 }
 
-# What the web server refuses before any page of ours is asked: code, what happened, what to do.
+# What is refused before any view is called: code, what happened, what to do.
 REFUSALS = {
     400: ("request_unreadable", "The request could not be read.", "Go back and try again."),
-    404: ("page_unknown", "This address leads to no page.", "Open the unit again from your course."),
+    404: ("page_unknown", "There is no page at this address.", "Open the unit again from your course."),
     405: (
         "method_not_allowed",
         "This address cannot be used in this way.",
         "Open the page again and start from there.",
     ),
     413: ("body_too_large", "What was sent is larger than we accept.", "Send a smaller file or a shorter text."),
-    415: ("media_type_unknown", "What was sent is in a form we do not read.", "Send it from the page's own form."),
+    415: ("media_type_unknown", "This format is not supported.", "Send it with the form on the page."),
 }
-AWAY = (OperationalError, TimeoutError)
+DATABASE_AWAY = (OperationalError, TimeoutError)
 REFUSED = ("request_refused", "The request was refused.", "Go back and try again.")
 
 
@@ -54,37 +53,36 @@ def register(app: Flask) -> None:
     """Answer every error of the app here."""
     app.register_error_handler(GatehouseError, refuse)
     app.register_error_handler(HTTPException, refuse_http)
-    for away in AWAY:
-        app.register_error_handler(away, wait)
-    app.register_error_handler(Exception, apologise)
+    for away in DATABASE_AWAY:
+        app.register_error_handler(away, answer_database_away)
+    app.register_error_handler(Exception, answer_unexpected)
 
 
 def refuse(error: GatehouseError) -> Response:
-    """An expected refusal, in its own words; its code goes to the log."""
+    """Answer an expected refusal in its own words. Its code goes to the log."""
     abandon()
-    tell = log.error if error.status >= 500 else log.info
-    tell("refused", extra={"code": error.code})
+    write = log.error if error.status >= 500 else log.info
+    write("refused", extra={"code": error.code})
     return _answer(error.status, error.code, error.message, error.next_step)
 
 
 def refuse_http(error: HTTPException) -> Response:
-    """No such page, a method it does not take, a body too large; redirects pass. What went wrong after the view, such
-    as its commit, comes wrapped and is answered like the same error in a view."""
+    """Answer an unknown page, a wrong method, a body too large. Redirects pass. An error after the view, such as in its
+    commit, comes wrapped and is answered like the same error in a view."""
     original = getattr(error, "original_exception", None)
     if original is not None:
-        return wait(original) if isinstance(original, AWAY) else apologise(original)
+        return answer_database_away(original) if isinstance(original, DATABASE_AWAY) else answer_unexpected(original)
     abandon()
     if error.code is None or error.code < 400:
         return make_response(error.get_response())
     response = _answer(error.code, *REFUSALS.get(error.code, REFUSED))
-    allowed = getattr(error, "valid_methods", None)
-    if allowed:
+    if allowed := getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(allowed))
     return response
 
 
-def wait(error: Exception) -> Response:
-    """The database does not answer or has no connection free: 503, and when to come again."""
+def answer_database_away(error: Exception) -> Response:
+    """The database does not answer or has no free connection: 503, and when to try again."""
     abandon()
     log.error("database away", exc_info=error)
     response = _answer(503, "database_away", "Our database is not answering.", "Wait a moment, then try again.")
@@ -92,8 +90,8 @@ def wait(error: Exception) -> Response:
     return response
 
 
-def apologise(error: Exception) -> Response:
-    """A fault of ours: a reference that leads to the log line, and nothing else."""
+def answer_unexpected(error: Exception) -> Response:
+    """An error of ours: 500 with a reference to the log line, and nothing else."""
     abandon()
     reference = secrets.token_hex(4)
     log.error("unexpected error", exc_info=error, extra={"reference": reference})
@@ -108,25 +106,21 @@ def apologise(error: Exception) -> Response:
 
 def _answer(status: int, code: str, message: str, next_step: str, **more: str) -> Response:
     if _is_for_a_machine():
-        body: dict[str, Any] = {"error": code, "message": message, "next_step": next_step, **more}
-        response = jsonify(body)
+        response = jsonify({"error": code, "message": message, "next_step": next_step, **more})
     else:
-        page = {"heading": _heading(status), "code": code, "message": message, "next_step": next_step}
+        heading = HEADINGS.get(status, HEADINGS[400])
+        if http_request.path == "/lti/register" and status != 500:
+            heading = "The registration did not work"
+        elif http_request.path.startswith("/lti/") and status < 500:
+            heading = "The launch did not work"
+        page = {"heading": heading, "code": code, "message": message, "next_step": next_step}
         response = make_response(render_template("shared/error.html", **page))
     response.status_code = status
     return response
 
 
-def _heading(status: int) -> str:
-    if http_request.path == "/lti/register" and status != 500:
-        return "The registration did not work"
-    if http_request.path.startswith("/lti/") and status < 500:
-        return "The launch did not work"
-    return HEADINGS.get(status, HEADINGS[400])
-
-
 def _is_for_a_machine() -> bool:
-    """Also where the request names a host that is none: no page's addresses can be written then."""
+    """Also if the host in the request is invalid, because no address for a page can be built then."""
     if http_request.path.startswith(MACHINE_PATHS) or isinstance(http_request.routing_exception, BadHost):
         return True
     accepted = http_request.accept_mimetypes

@@ -1,4 +1,4 @@
-"""The headers of every answer. A page may be framed by registered platforms only; nothing is cached or referred."""
+"""The headers of every response: only registered platforms may frame a page, and nothing is cached."""
 
 import logging
 import re
@@ -17,23 +17,23 @@ from lti_tool.tables.platforms import registrations
 
 log = logging.getLogger(__name__)
 
-# How long a change of the registrations may take to show in frame-ancestors.
+# How long a change of the registrations may take to reach frame-ancestors.
 REMEMBERED_SECONDS = 10.0
-# A policy is split at blanks, commas and semicolons, so an origin holds none.
+# A policy is split at spaces, commas and semicolons, so an origin must not contain any.
 ORIGIN = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Allowed:
-    """The origins that one answer allows besides."""
+    """The origins that one response allows in addition."""
 
     form_to: tuple[str, ...] = ()
     framed_by: tuple[str, ...] = ()
 
 
 class FrameAncestors:
-    """The origins that may frame the tool: those of the active registrations' login pages and issuers, and those a
-    site adds because its platform shows courses from another host (Open edX's learning micro-frontend)."""
+    """The origins that may frame the tool: those of the active registrations' login pages and issuers, and those that
+    the settings add for a platform that shows courses from another host (Open edX's learning micro-frontend)."""
 
     def __init__(
         self, database: Database, added: tuple[str, ...], *, remembered_seconds: float = REMEMBERED_SECONDS
@@ -46,22 +46,23 @@ class FrameAncestors:
         self._read_at = float("-inf")
 
     def value(self) -> str:
-        """The origins as the policy writes them. While the database is away, those last read."""
+        """The origins as the policy writes them. While the database is away, those read last."""
         with self._lock:
             if time.monotonic() - self._read_at > self._remembered_seconds:
                 try:
-                    self._value = " ".join(sorted(self._origins())) or "'none'"
+                    with self._database.read() as connection:
+                        active = connection.execute(_active_addresses).all()
+                    origins = _origins(url for row in active for url in row)
+                    self._value = " ".join(sorted({*origins, *self._added})) or "'none'"
                 except SQLAlchemyError as error:
                     log.warning("frame ancestors not read", extra={"error": type(error).__name__})
                 self._read_at = time.monotonic()
             return self._value
 
-    def _origins(self) -> set[str]:
-        addresses = select(registrations.c.auth_login_url, registrations.c.issuer)
-        with self._database.read() as connection:
-            active = connection.execute(addresses.where(registrations.c.status == "active"))
-            urls = [url for row in active for url in row]
-        return {origin for url in urls if (origin := origin_of(url))} | set(self._added)
+
+_active_addresses = select(registrations.c.auth_login_url, registrations.c.issuer).where(
+    registrations.c.status == "active"
+)
 
 
 def origin_of(url: str) -> str | None:
@@ -75,9 +76,8 @@ def origin_of(url: str) -> str | None:
 
 
 def allow(*, form_to: Iterable[str | None] = (), framed_by: Iterable[str | None] = ()) -> None:
-    """Within a view: let the forms of this one answer be sent to the origins of these addresses, or let the page be
-    framed by them, besides what every page allows. An address that has no http(s) origin allows nothing.
-    """
+    """Within a view: let the forms of this response go to the origins of these addresses, or let these origins frame
+    it, in addition to what every page allows. An address without an http(s) origin allows nothing."""
     g.allowed = _Allowed(_origins(form_to), _origins(framed_by))
 
 
@@ -86,7 +86,7 @@ def _origins(addresses: Iterable[str | None]) -> tuple[str, ...]:
 
 
 def register(app: Flask, ancestors: FrameAncestors, *, https: bool) -> None:
-    """Put the headers on every answer of the app."""
+    """Put the headers on every response of the app."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -96,23 +96,19 @@ def register(app: Flask, ancestors: FrameAncestors, *, https: bool) -> None:
         headers["X-Content-Type-Options"] = "nosniff"
         allowed = g.pop("allowed", _Allowed())
         if response.mimetype == "text/html":
-            headers["Content-Security-Policy"] = _policy(ancestors.value(), allowed)
+            form_action = _joined("'self'", allowed.form_to)
+            # img-src data: is for Bootstrap's own icons inside its style sheet.
+            headers["Content-Security-Policy"] = (
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+                f"connect-src 'self'; base-uri 'none'; form-action {form_action}; "
+                f"frame-ancestors {_joined(ancestors.value(), allowed.framed_by)}"
+            )
         if https:
             headers["Strict-Transport-Security"] = "max-age=31536000"
         return response
 
 
-def _policy(frame_ancestors: str, allowed: _Allowed) -> str:
-    # img-src data: is Bootstrap's own icons inside its style sheet.
-    form_action = _also("'self'", allowed.form_to)
-    return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        f"connect-src 'self'; base-uri 'none'; form-action {form_action}; "
-        f"frame-ancestors {_also(frame_ancestors, allowed.framed_by)}"
-    )
-
-
-def _also(sources: str, origins: tuple[str, ...]) -> str:
-    """The sources and some more; 'none' stands alone or not at all."""
+def _joined(sources: str, origins: tuple[str, ...]) -> str:
+    """The sources and these origins. 'none' stands alone or not at all."""
     known = [] if sources == "'none'" else sources.split()
     return " ".join([*known, *(each for each in origins if each not in known)]) or sources

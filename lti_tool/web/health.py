@@ -1,8 +1,8 @@
-"""Health for machines: alive, ready to serve, and counters read from the database."""
+"""Health for machines: alive, ready to serve, and gauges read from the database."""
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Select, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from lti_tool.attendance import evidence_gaps
@@ -20,16 +20,27 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/healthz")
 @access("public")
 def alive() -> Response:
-    """The process answers; nothing else is asked."""
+    """The process answers. Nothing else is checked."""
     return jsonify(status="alive")
 
 
 @blueprint.get("/readyz")
 @access("public")
 def ready() -> tuple[Response, int]:
-    """200 when the database answers, its schema is this release's, and the queue is being worked; else 503 saying
-    which of the three is not so."""
-    checks = _checks()
+    """200 if the database answers, its schema is this release's, and a worker empties the queue; otherwise 503 with
+    the check that failed."""
+    checks: dict[str, dict[str, object]] = {"database": {"ok": False}}
+    try:
+        with house().database.read() as connection:
+            revision = present_revision(connection)
+            age = queue_age_seconds(connection, now()) if revision else 0.0
+        checks = {
+            "database": {"ok": True},
+            "migrations": {"ok": revision == head(), "revision": revision},
+            "queue": {"ok": age < QUEUE_AGE_LIMIT_SECONDS, "oldest_due_seconds": round(age, 1)},
+        }
+    except SQLAlchemyError:
+        pass  # It stays "not ok".
     fine = all(check["ok"] for check in checks.values())
     return jsonify(status="ready" if fine else "not_ready", checks=checks), 200 if fine else 503
 
@@ -42,62 +53,40 @@ def metrics() -> Response:
     with house().database.read() as connection:
         for name, (says, value) in _gauges(connection).items():
             Gauge(f"gatehouse_{name}", says, registry=registry).set(value)
-        for name, (says, by_code) in _gauges_by_code(connection).items():
-            gauge = Gauge(f"gatehouse_{name}", says, ["code"], registry=registry)
-            for code, value in by_code.items():
-                gauge.labels(code).set(value)
+        today = select(zoom_refusals.c.code, zoom_refusals.c.count).where(zoom_refusals.c.day == now().date())
+        refused = {row[0]: row[1] for row in connection.execute(today)}
+        by_code = {
+            "zoom_gaps": ("Possible gaps in attendance data, by kind", evidence_gaps.counts(connection)),
+            "zoom_refused_today": ("Deliveries refused since midnight UTC, and duplicates", refused),
+        }
+    for name, (says, counts) in by_code.items():
+        gauge = Gauge(f"gatehouse_{name}", says, ["code"], registry=registry)
+        for code, count in counts.items():
+            gauge.labels(code).set(count)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
-def _checks() -> dict[str, dict[str, object]]:
-    try:
-        with house().database.read() as connection:
-            revision = present_revision(connection)
-            age = queue_age_seconds(connection, now()) if revision else 0.0
-    except SQLAlchemyError:
-        return {"database": {"ok": False}}
-    return {
-        "database": {"ok": True},
-        "migrations": {"ok": revision == head(), "revision": revision},
-        "queue": {"ok": age < QUEUE_AGE_LIMIT_SECONDS, "oldest_due_seconds": round(age, 1)},
-    }
-
-
 def _gauges(connection: Connection) -> dict[str, tuple[str, float]]:
-    def count(query: object) -> float:
-        return float(connection.execute(query).scalar_one())  # type: ignore[call-overload]
+    """Name → what it counts, and its value."""
 
-    ready_tasks = select(func.count()).select_from(tasks)
+    def count(query: Select[int]) -> int:
+        return connection.execute(query).scalar_one()
+
+    queued = select(func.count()).select_from(tasks)
     ledger = select(func.count()).select_from(scores)
     unread = count(select(func.count()).select_from(zoom_inbox).where(text(UNTAKEN)))
+    # Every delivery that was read is sealed, without a gap in the positions; counting a long inbox would be slow.
     sealed = count(select(func.coalesce(func.max(zoom_seals.c.position), 0)))
+    last = connection.scalar(select(zoom_inbox.c.received_at).order_by(zoom_inbox.c.id.desc()).limit(1))
+    last_age = -1.0 if last is None else (now() - last).total_seconds()
     return {
         "queue_oldest_due_seconds": ("Age of the oldest due task", queue_age_seconds(connection, now())),
-        "tasks_ready": ("Tasks that wait", count(ready_tasks.where(tasks.c.state == "ready"))),
-        "tasks_parked": ("Tasks that failed too often", count(ready_tasks.where(tasks.c.state == "parked"))),
-        # What was read is sealed, without a gap in the positions: to count a long inbox would take long.
+        "tasks_ready": ("Tasks waiting", count(queued.where(tasks.c.state == "ready"))),
+        "tasks_parked": ("Tasks that failed too often", count(queued.where(tasks.c.state == "parked"))),
         "zoom_deliveries": ("Deliveries kept", sealed + unread),
         "zoom_deliveries_unread": ("Deliveries not read yet", unread),
         "zoom_deliveries_sealed": ("Deliveries sealed", sealed),
-        "zoom_last_delivery_seconds": (
-            "Age of the last delivery; -1 before the first",
-            _age_of_last_delivery(connection),
-        ),
+        "zoom_last_delivery_seconds": ("Age of the last delivery; -1 before the first", last_age),
         "scores_waiting": ("Scores to be delivered", count(ledger.where(scores.c.status == "waiting"))),
-        "scores_parked": ("Scores that a person must look at", count(ledger.where(scores.c.status == "parked"))),
+        "scores_parked": ("Scores that need attention", count(ledger.where(scores.c.status == "parked"))),
     }
-
-
-def _gauges_by_code(connection: Connection) -> dict[str, tuple[str, dict[str, float]]]:
-    today = select(zoom_refusals.c.code, zoom_refusals.c.count).where(zoom_refusals.c.day == now().date())
-    refused = {row.code: float(row._mapping["count"]) for row in connection.execute(today)}
-    gaps = {code: float(count) for code, count in evidence_gaps.counts(connection).items()}
-    return {
-        "zoom_gaps": ("Gaps in Zoom's evidence, by kind", gaps),
-        "zoom_refused_today": ("Deliveries turned away since midnight UTC, and duplicates", refused),
-    }
-
-
-def _age_of_last_delivery(connection: Connection) -> float:
-    last = connection.scalar(select(zoom_inbox.c.received_at).order_by(zoom_inbox.c.id.desc()).limit(1))
-    return -1.0 if last is None else (now() - last).total_seconds()

@@ -1,4 +1,4 @@
-"""The address to which platforms send their notices: a machine's, without a session and without a cookie."""
+"""The address to which platforms send their notices. No session, no cookie."""
 
 from flask import Blueprint, Response, make_response
 from flask import request as http_request
@@ -15,12 +15,11 @@ blueprint = Blueprint("notices", __name__)
 @blueprint.post(course_copies.NOTICES_PATH)
 @access("public")
 def take() -> Response:
-    """Notices, each signed by its platform: verified outside of any transaction, then recorded in one or not at all."""
-    notices = load_notices(http_request.get_data(), _platform, house().key_sets, now())
+    """Verify the notices, each signed by its platform, outside of any transaction. Then record all of them or none."""
+
+    def find(issuer: str, client_id: str) -> Registration:
+        return house().registrations.find(issuer, client_id, now())
+
+    notices = load_notices(http_request.get_data(), find, house().key_sets, now())
     course_copies.take(connection(), notices, now())
     return make_response("", 200)
-
-
-def _platform(issuer: str, client_id: str) -> Registration:
-    """The active registration of this issuer and client id. Raises what `registration.find` does."""
-    return house().registrations.find(issuer, client_id, now())

@@ -1,8 +1,6 @@
-"""What every page of ours has in common: the programme it speaks of, whom to write to, and the notice after a form.
+"""What every page has in common: the programme, the contact address, the notice after a form, and links of next steps.
 
 A notice travels as a short code in the address (`?done=request_sent`), because a frame may keep no cookie for it.
-
-Where a next step of a decision leads on our own pages.
 """
 
 from dataclasses import dataclass
@@ -19,55 +17,59 @@ from lti_tool.web.request import now
 
 @dataclass(frozen=True, slots=True)
 class Notice:
+    """A sentence above the page that follows a form."""
+
     kind: Literal["open", "note"]
     says: str
 
 
 NOTICES = {
-    "request_sent": Notice("open", "Your request is sent. You will see the answer here."),
-    "answer_sent": Notice("open", "Your answer is sent. The request is back with the training team."),
-    "request_withdrawn": Notice("note", "Your request is withdrawn."),
-    "request_approved": Notice("open", "Approved. What depends on it is open for this person from now on."),
-    "request_declined": Notice("note", "Declined. The person sees your words on their page."),
-    "question_sent": Notice("note", "Your question is on the person's page. The request waits for their answer."),
-    "application_sent": Notice("open", "Your application is sent."),
-    "application_withdrawn": Notice("note", "Your application is withdrawn."),
-    "roster_asked": Notice("note", "The roster is being read. Look again in a few seconds."),
-    "attendance_asked": Notice("note", "Attendance is being brought up to date. Look again in a few seconds."),
-    "platform_approved": Notice("open", "Approved. Launches from this platform are let in from now on."),
-    "platform_disabled": Notice("note", "Switched off. Launches from this platform are refused from now on."),
-    "platform_enabled": Notice("open", "Switched on. Launches from this platform are let in again."),
-    "course_confirmed": Notice("open", "Confirmed. Units that come to this course later will wait for you here."),
-    "unit_assigned": Notice("open", "Chosen. The unit opens this module from its next launch on."),
-    "unit_unassigned": Notice("note", "Taken back. The unit opens the dashboard again."),
-    "score_again": Notice("open", "The score is in line again. It will be tried within a minute."),
-    "regrade_sent": Notice("open", "Our score is in line. It replaces what somebody entered on the platform."),
-    "regrade_kept": Notice("note", "What was entered on the platform stands. Nothing more is sent for this score."),
-    "presence_asked": Notice("open", "Asked. The answers are counted below."),
+    "request_sent": Notice("open", "Your request was sent. You will see the answer here."),
+    "answer_sent": Notice("open", "Your answer was sent. The training team continues with your request."),
+    "request_withdrawn": Notice("note", "Your request was withdrawn."),
+    "request_approved": Notice("open", "Approved. Whatever depends on it is now open for this person."),
+    "request_declined": Notice("note", "Declined. The person sees your text on their page."),
+    "question_sent": Notice("note", "Asked. The person sees your question on their page and can answer it there."),
+    "application_sent": Notice("open", "Your application was sent."),
+    "application_withdrawn": Notice("note", "Your application was withdrawn."),
+    "roster_asked": Notice("note", "The roster is being read. Reload this page in a few seconds."),
+    "attendance_asked": Notice("note", "Attendance is being updated. Reload this page in a few seconds."),
+    "platform_approved": Notice("open", "Approved. This platform can now launch Gatehouse."),
+    "platform_disabled": Notice("note", "Switched off. Launches from this platform are now refused."),
+    "platform_enabled": Notice("open", "Switched on. This platform can launch Gatehouse again."),
+    "course_confirmed": Notice("open", "Confirmed. Units that are added to this course later will appear here."),
+    "unit_assigned": Notice("open", "Chosen. The unit opens this module from its next launch."),
+    "unit_unassigned": Notice("note", "Undone. The unit opens the dashboard again."),
+    "score_again": Notice("open", "Queued. The score will be sent within a minute."),
+    "regrade_sent": Notice("open", "Queued. Our score replaces the grade that was entered on the platform."),
+    "regrade_kept": Notice("note", "The grade on the platform is kept. Nothing more is sent for this score."),
+    "presence_asked": Notice("open", "Asked. Answers are counted below."),
     "presence_answered": Notice("open", "Thank you, your answer is recorded."),
-    "person_matched": Notice("open", "Linked. The sessions it touches are being settled again; look in a few seconds."),
-    "person_unlinked": Notice("note", "Taken back. The sessions it touches are being settled again."),
-    "person_left_alone": Notice("note", "Left alone. The person is no longer on this list."),
-    "day_let_stand": Notice("open", "Noted. The day stands as it is, as long as its evidence does."),
-    "correction_proposed": Notice("note", "Proposed. It counts once somebody else of the staff confirms it."),
-    "correction_confirmed": Notice("open", "Confirmed. The session is being settled again."),
-    "correction_undone": Notice("note", "Taken back. What it changed is being settled again."),
-    "question_about_day": Notice("open", "Sent. The training team answers here."),
-    "question_withdrawn": Notice("note", "Withdrawn. Nobody will answer it."),
-    "question_answered": Notice("open", "Sent. The person reads your answer on the page of the day."),
-    "session_added": Notice("open", "Added. It stands on the page of its module and in the calendars."),
-    "session_ended": Notice("open", "Recorded. The session is being settled; look again in a few seconds."),
-    "session_locked": Notice("open", "Locked. Nothing changes these numbers from now on."),
-    "session_reopened": Notice("note", "Open again. What came since is being settled."),
-    "rooms_named": Notice("open", "Kept. The names stand on everybody's day of this session."),
-    "place_again": Notice("open", "Zoom is asked again within a few seconds. Look again then."),
-    "settings_again": Notice("note", "The settings are being read. Look again in a few seconds."),
-    "columns_again": Notice("open", "The grade columns of this unit are looked for within a minute."),
+    "person_matched": Notice(
+        "open", "Linked. The attendance it concerns is being recalculated. Reload in a few seconds."
+    ),
+    "person_unlinked": Notice("note", "Link removed. The attendance it concerned is being recalculated."),
+    "person_left_alone": Notice("note", "Removed. The person is no longer on this list."),
+    "day_let_stand": Notice("open", "Accepted. The day counts as it is, unless new attendance data arrives."),
+    "correction_proposed": Notice("note", "Proposed. It counts once another member of staff confirms it."),
+    "correction_confirmed": Notice("open", "Confirmed. Attendance of the session is being recalculated."),
+    "correction_undone": Notice("note", "Undone. Attendance of the session is being recalculated."),
+    "question_about_day": Notice("open", "Sent. You will see the training team's answer here."),
+    "question_withdrawn": Notice("note", "Withdrawn. It will not be answered."),
+    "question_answered": Notice("open", "Sent. The person sees your answer on the page of their day."),
+    "session_added": Notice("open", "Added. It appears on the page of its module and in the calendars."),
+    "session_ended": Notice("open", "Recorded. Attendance is being calculated. Reload this page in a few seconds."),
+    "session_locked": Notice("open", "Locked. These numbers no longer change."),
+    "session_reopened": Notice("note", "Open again. Data received since the lock is being added."),
+    "rooms_named": Notice("open", "Saved. The names appear on every attendance page of this session."),
+    "place_again": Notice("open", "Zoom will be asked again within a few seconds. Reload this page then."),
+    "settings_again": Notice("note", "The settings are being read. Reload this page in a few seconds."),
+    "columns_again": Notice("open", "The grade columns of this unit will be looked up within a minute."),
 }
 
 
 def show(template: str, programme: Programme, /, **values: Any) -> str:
-    """The page, with the programme, its zone, its contact address and the notice of a form just sent."""
+    """Render a page with the programme, its zone, its contact address and the notice of a form just sent."""
     shared = {
         "programme": programme,
         "zone": programme.zone,
@@ -79,22 +81,21 @@ def show(template: str, programme: Programme, /, **values: Any) -> str:
 
 
 def go(address: str, done: str) -> Response:
-    """Answer a form: 303 to the page that shows what it did."""
+    """Answer a form with a redirect (303) to the page that shows the result."""
     assert done in NOTICES
-    joint = "&" if "?" in address else "?"
-    return redirect(f"{address}{joint}done={done}", 303)
+    return redirect(f"{address}{'&' if '?' in address else '?'}done={done}", 303)
 
 
 def contact(programme: Programme, purpose: str) -> str | None:
-    """The e-mail address for a purpose ("training", "credits"), else the first one the programme prints, else None."""
-    chosen = programme.contacts.get(purpose)
-    every = [each.address for each in (*([chosen] if chosen else []), *programme.contacts.values())]
-    return next((address for address in every if "@" in address), None)
+    """The e-mail address for a purpose ("training", "credits"), else the first in the programme; None without any."""
+    contacts = programme.contacts
+    every = [contacts[purpose], *contacts.values()] if purpose in contacts else list(contacts.values())
+    return next((each.address for each in every if "@" in each.address), None)
 
 
 def address_of(to: str) -> str:
-    """The address of a `NextStep.to`. Dates stand on the page that names them as missing, under `dates-<module>`; an
-    unknown kind leads to the contact page."""
+    """The address of a `NextStep.to`. Dates are on the same page, under `dates-<module>`. An unknown kind leads to the
+    contact page."""
     kind, _, name = to.partition(":")
     part = quote(name, safe="")
     places = {

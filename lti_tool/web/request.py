@@ -1,11 +1,10 @@
-"""What belongs to one web request: its house, its one instant, its one transaction.
+"""One web request: its application context, its one instant, its one transaction, and what its address may contain.
 
-The transaction begins when a view first asks for a connection and is committed once, after the view, by the app. A
-view never commits. A refusal or an error rolls back everything the request did.
+The transaction begins when a view first asks for a connection. It is committed once, after the view, by the app; a view
+never commits. A refusal or an error rolls back everything that the request did.
 
-What may stand in an address of ours: ids that a database takes, and texts without control characters.
-
-Any other address leads to no page (404), before a view or the database sees it.
+An address may contain ids that a database takes, and texts without control characters. Any other address gets a 404
+before a view or the database sees it.
 """
 
 import re
@@ -26,6 +25,8 @@ from lti_tool.errors import BadInput
 View = TypeVar("View", bound=Callable[..., Any])
 
 READING_METHODS = ("GET", "HEAD", "OPTIONS")
+# 18 digits are below the largest id of either database.
+ID = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(slots=True)
@@ -38,11 +39,12 @@ class _Work:
 
 
 def house() -> House:
+    """What web, worker and commands share."""
     return cast(House, current_app.extensions["gatehouse"])
 
 
 def now() -> datetime:
-    """The instant of this request: every question asked within it gets the same answer. Aware UTC."""
+    """The instant of this request, in UTC. It stays the same until the request ends."""
     return _work().now
 
 
@@ -51,8 +53,10 @@ def connection() -> Connection:
     and for views marked `@writes`, a read transaction otherwise."""
     work = _work()
     if work.connection is None:
+        view = current_app.view_functions.get(http_request.endpoint or "")
+        is_writing = http_request.method not in READING_METHODS or getattr(view, "writes", False)
         database = house().database
-        work.connection = work.open.enter_context(database.write() if _is_writing() else database.read())
+        work.connection = work.open.enter_context(database.write() if is_writing else database.read())
     return work.connection
 
 
@@ -63,7 +67,7 @@ def writes(view: View) -> View:
 
 
 def finish(response: Response) -> Response:
-    """Commit the request's transaction, or roll it back when the answer is an error of ours (status 500 and above)."""
+    """Commit the request's transaction, or roll it back if the status is 500 or above."""
     _end(keep=response.status_code < 500)
     return response
 
@@ -74,30 +78,32 @@ def abandon(_error: BaseException | None = None) -> None:
 
 
 def register(app: Flask) -> None:
-    """Commit after each request of the app; leave nothing open when one breaks off."""
-    app.before_request(_verify_query)
+    """Commit after each request of the app, and leave nothing open when one breaks off."""
+
+    def verify_query() -> None:
+        """Raise BadInput `query_unreadable` for bytes that are not UTF-8, before a view looks at them."""
+        try:
+            http_request.query_string.decode()
+        except UnicodeDecodeError as error:
+            raise BadInput(
+                "query_unreadable",
+                "The address could not be read.",
+                "Open the page again from your course.",
+                status=400,
+            ) from error
+
+    def leave(error: BaseException | None = None) -> None:
+        abandon(error)
+        g.pop("work", None)
+
+    app.before_request(verify_query)
     app.after_request(finish)
-    app.teardown_request(_leave)
-
-
-def _verify_query() -> None:
-    """A query of bytes that are no text would be a fault of ours when it is first looked at. Raises BadInput
-    `query_unreadable`."""
-    try:
-        http_request.query_string.decode()
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            "query_unreadable", "The address could not be read.", "Open the page again from your course.", status=400
-        ) from error
-
-
-def _leave(error: BaseException | None = None) -> None:
-    abandon(error)
-    g.pop("work", None)
+    app.teardown_request(leave)
 
 
 def _end(*, keep: bool) -> None:
-    """End the open transaction, if there is one; whatever happens, its connection and its turn as writer are let go."""
+    """End the open transaction, if there is one. Whatever happens, its connection and its turn as writer are given
+    back."""
     work: _Work | None = g.get("work")
     if work is None or work.connection is None:
         return
@@ -115,15 +121,6 @@ def _work() -> _Work:
     return cast(_Work, g.work)
 
 
-def _is_writing() -> bool:
-    view = current_app.view_functions.get(http_request.endpoint or "")
-    return http_request.method not in READING_METHODS or bool(getattr(view, "writes", False))
-
-
-# 18 digits are below the largest id of either database.
-ID = re.compile(r"[0-9]{1,18}")
-
-
 class _Id(IntegerConverter):
     regex = ID.pattern
 
@@ -135,7 +132,7 @@ class _Text(UnicodeConverter):
 
 
 def register_converters(app: Flask) -> None:
-    """Read `<int:…>` and `<…>` in every address of the app this way; before the first address is added."""
+    """Convert `<int:…>` and `<…>` in every address of the app in this way. Call it before the first route is added."""
     app.url_map.converters.update(int=_Id, default=_Text, string=_Text)
 
 

@@ -1,8 +1,8 @@
-"""The browser's session inside an LMS's frame: its token, who is behind it, and what that role may do.
+"""The browser session inside an LMS's frame: its token, its viewer, and what their role may do.
 
-The token is random; the database holds only its SHA-256. It is kept in a cookie that is `SameSite=None; Secure;
-Partitioned`, so that browsers which block third-party cookies keep it per LMS. Where a browser keeps no cookie at all
-and the platform's storage vouched for the launch (lti.cookie_ladder), the token lives in the memory of the page's own
+The token is random, and the database holds only its SHA-256. It is kept in a cookie that is `SameSite=None; Secure;
+Partitioned`, so that browsers which block third-party cookies keep it per LMS. If a browser keeps no cookie at all and
+the platform's storage confirmed the launch (lti_tool/lti/login.py), the token lives in the memory of the page's own
 script (static/visit.js), which sends it as `Authorization: Bearer`.
 """
 
@@ -26,7 +26,7 @@ from lti_tool.tables.platforms import registrations
 from lti_tool.web.request import READING_METHODS, abandon, connection, house, now
 
 COOKIE = "__Host-gatehouse"
-# Where a visit without cookies goes on to.
+# Where a browser without cookies goes next.
 GO_ON = "Gatehouse-Location"
 CSRF_FIELD = "csrf"
 # A training day and the evening after it.
@@ -40,9 +40,9 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks at the page: a person (`trainee_id`; staff are people too) in one course of one platform;
-    `placement_id` is None when no resource link led here. `visit` is the digest of the session's token: it names the
-    session and opens nothing."""
+    """The person who looks at the page, in one course of one platform. Staff have a `trainee_id` too; `placement_id`
+    is None if no resource link led here. `visit`, the digest of the session's token, names the session and opens
+    nothing."""
 
     visit: str
     trainee_id: int
@@ -71,7 +71,7 @@ def start(
     role: Role,
     now: datetime,
 ) -> str:
-    """Begin a session in the caller's transaction; the token that `set_cookie` puts into the browser."""
+    """Begin a session in the caller's transaction. Returns the token that `set_cookie` puts into the browser."""
     token = secrets.token_urlsafe(32)
     row = {
         "token_digest": fingerprint(token),
@@ -88,7 +88,7 @@ def start(
 
 
 def set_cookie(response: Response, name: str, value: str, lifetime: timedelta) -> None:
-    """Set a cookie the way every cookie of the tool is set: host-only, unreadable to scripts, usable in a frame."""
+    """Set a cookie of the tool: for this host only, hidden from scripts, usable in a frame."""
     response.set_cookie(
         name,
         value,
@@ -107,12 +107,11 @@ def drop_cookie(response: Response, name: str) -> None:
 
 
 def access(level: Level) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Declare who may call a view; every view of the tool carries this decorator.
+    """Declare who may call a view. Every view of the tool carries this decorator.
 
-    "public": anybody. "trainee": anybody with a session. "staff": a session that a teacher's launch started. For the
-    latter two a request that changes something must carry the session's CSRF token. A form is read whole before anybody
-    asks for a connection: one that arrives slowly keeps nobody waiting. Raises AccessDenied, or BadInput
-    `form_unreadable`.
+    "public": anyone. "trainee": anyone with a session. "staff": a session that a teacher's launch started. For the
+    latter two, a request that changes something must carry the session's CSRF token. The form is read completely before
+    a connection is taken, so that a slow upload holds none. Raises AccessDenied, or BadInput `form_unreadable`.
     """
 
     def declare(view: Callable[P, R]) -> Callable[P, R]:
@@ -120,9 +119,9 @@ def access(level: Level) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def guarded(*args: P.args, **named: P.kwargs) -> R:
             try:
                 if http_request.method not in READING_METHODS:
-                    _read_form()
+                    _verify_form()
                 if level != "public":
-                    _let_in(level)
+                    _verify_access(level)
                 return view(*args, **named)
             except Exception:
                 abandon()
@@ -134,13 +133,36 @@ def access(level: Level) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return declare
 
 
+def _verify_form() -> None:
+    """People type no NUL, and PostgreSQL stores none."""
+    if any("\0" in text for field in http_request.form.items(multi=True) for text in field):
+        raise BadInput("form_unreadable", "The form contains a character that cannot be stored.", "Go back and fix it.")
+
+
+def _verify_access(level: Level) -> None:
+    found = viewer()
+    if level == "staff" and not found.is_staff:
+        raise AccessDenied(
+            "role_not_allowed",
+            "This page is for the people who run the course.",
+            "If you teach this course, open it from the course with your teaching role.",
+        )
+    given = http_request.form.get(CSRF_FIELD, "").encode("utf-8", "replace")
+    if http_request.method not in READING_METHODS and not hmac.compare_digest(given, csrf_token().encode()):
+        raise AccessDenied(
+            "form_not_ours",
+            "This form does not belong to your current session. Nothing was changed.",
+            "Open the page again and send the form from there.",
+        )
+
+
 def viewer() -> Viewer:
     """The viewer of this request. Raises AccessDenied `session_missing`."""
     found = viewer_or_none()
     if found is None:
         raise AccessDenied(
             "session_missing",
-            "You are not signed in here, or your visit has ended.",
+            "You are not signed in here, or your session has expired.",
             "Go back to your course and open this unit again. If you see this page every time, your browser refuses "
             "cookies inside the course page: open the unit in a new tab or window, or allow cookies for this site.",
         )
@@ -148,7 +170,7 @@ def viewer() -> Viewer:
 
 
 def viewer_or_none() -> Viewer | None:
-    """The viewer of this request, None when its browser sent no valid session."""
+    """The viewer of this request; None if its browser sent no valid session."""
     if "viewer" not in g:
         token = session_token()
         g.viewer = viewer_of(connection(), fingerprint(token), now()) if token else None
@@ -157,7 +179,7 @@ def viewer_or_none() -> Viewer | None:
 
 
 def session_token() -> str | None:
-    """The token that this request carries: that of a visit without cookies, else the cookie's."""
+    """The token that this request carries: in the header if the browser has no cookies, otherwise in the cookie."""
     return _bearer() or http_request.cookies.get(COOKIE)
 
 
@@ -168,75 +190,45 @@ def viewer_of(connection: Connection, visit: str, now: datetime) -> Viewer | Non
 
 
 def csrf_token() -> str:
-    """What a form of this session carries in the field `csrf`: derived from the session's token, stored nowhere."""
+    """The value of the field `csrf` in this session's forms. It is derived from the token and stored nowhere."""
     token = session_token()
     return digest(house().settings.secret_key, "csrf", token) if token else ""
 
 
 def forget_sessions(database: Database, now: datetime) -> bool:
-    """Periodic job: drop the sessions whose time is over. Never more to do."""
-    over = web_sessions.c.expires_at < now
+    """Periodic job: delete expired sessions. Returns False: there is never more to do at once."""
+    expired = web_sessions.c.expires_at < now
     with database.read() as connection:
-        if connection.execute(select(web_sessions.c.token_digest).where(over).limit(1)).first() is None:
+        if connection.execute(select(web_sessions.c.token_digest).where(expired).limit(1)).first() is None:
             return False
     with database.write() as connection:
-        connection.execute(delete(web_sessions).where(over))
+        connection.execute(delete(web_sessions).where(expired))
     return False
 
 
 def register(app: Flask) -> None:
-    """Give every template of the app `csrf_token()` and `viewer_or_none()`; tell visits without cookies where to go on;
-    forget the viewer when a request ends."""
+    """Give every template `csrf_token()` and `viewer_or_none()`, and forget the viewer when a request ends."""
+
+    def redirect_by_header(response: Response) -> Response:
+        """Tell a browser without cookies by a header where to go: Safari before 16.1 drops `Authorization` when it
+        follows a redirect, and a script cannot follow one to another site."""
+        if response.location and _bearer():
+            response.headers[GO_ON] = response.headers.pop("Location")
+            response.status_code = 204
+            response.set_data(b"")
+        return response
+
+    def forget_viewer(_error: BaseException | None = None) -> None:
+        g.pop("viewer", None)
+
     app.jinja_env.globals.update(csrf_token=csrf_token, viewer_or_none=viewer_or_none)
-    app.after_request(_tell_redirect)
-    app.teardown_request(_forget_viewer)
+    app.after_request(redirect_by_header)
+    app.teardown_request(forget_viewer)
 
 
 def _bearer() -> str:
     scheme, _, token = http_request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _tell_redirect(response: Response) -> Response:
-    """A visit without cookies is told where to go on, by a header: Safari before 16.1 drops `Authorization` when it
-    follows a redirect by itself, and a script cannot follow one to another site."""
-    if response.location and _bearer():
-        response.headers[GO_ON] = response.headers.pop("Location")
-        response.status_code = 204
-        response.set_data(b"")
-    return response
-
-
-def _forget_viewer(_error: BaseException | None = None) -> None:
-    g.pop("viewer", None)
-
-
-def _read_form() -> None:
-    """No person types a NUL, and PostgreSQL stores none."""
-    if any("\0" in text for field in http_request.form.items(multi=True) for text in field):
-        raise BadInput("form_unreadable", "The form holds a character that cannot be stored.", "Go back and mend it.")
-
-
-def _let_in(level: Level) -> None:
-    found = viewer()
-    if level == "staff" and not found.is_staff:
-        raise AccessDenied(
-            "role_not_allowed",
-            "This page is for the people who run the course.",
-            "If you teach this course, open it from the course with your teaching role.",
-        )
-    if http_request.method not in READING_METHODS:
-        _verify_csrf()
-
-
-def _verify_csrf() -> None:
-    given = http_request.form.get(CSRF_FIELD, "")
-    if not hmac.compare_digest(given.encode("utf-8", "replace"), csrf_token().encode()):
-        raise AccessDenied(
-            "form_not_ours",
-            "This form was not sent from a page of your present visit. Nothing was changed.",
-            "Open the page again and send the form from there.",
-        )
 
 
 _insert_session = insert(web_sessions)

@@ -146,7 +146,7 @@ def test_second_rung_pages_forms_and_the_way_back_work_as_ever(
     tool.get_by_label("Title of the course").fill("Foundations of ketamine-assisted work")
     tool.get_by_role("button", name="Send the request").click()
     expect(tool.locator("main").get_by_role("status")).to_have_text(
-        "Your request is sent. You will see the answer here."
+        "Your request was sent. You will see the answer here."
     )
     assert frame.url == f"{stage.tool_url}/equivalency/F1?done=request_sent"
 
@@ -167,7 +167,7 @@ def test_second_rung_files_and_new_tabs_open_as_ever(
     with window.page.context.expect_page() as opened:
         window.tool.get_by_role("link", name="Join on Zoom").last.click()
     # This platform tells no address, so nobody of it can be registered: what is weaker is said before the general link.
-    expect(opened.value.get_by_text("What is weaker:")).to_be_visible()
+    expect(opened.value.get_by_text("Please note:")).to_be_visible()
     opened.value.get_by_role("link", name="Join on Zoom").click()
     opened.value.wait_for_url(f"{stage.zoom_url}/join/**")
     window.tool.get_by_role("link", name="Calendar").click()
@@ -204,9 +204,9 @@ def test_second_rung_the_live_board_renews_itself(
     running.tell(attendee("maya", WHOLE))
     expect(here).to_have_text(re.compile(r"^1\b"))
 
-    window.tool.get_by_role("link", name="Ask who is there").click()
+    window.tool.get_by_role("link", name="Start a presence check").click()
     window.tool.get_by_role("button", name="Ask now").click()
-    expect(window.tool.locator("main").get_by_role("status")).to_have_text("Asked. The answers are counted below.")
+    expect(window.tool.locator("main").get_by_role("status")).to_have_text("Asked. Answers are counted below.")
     expect(window.tool.locator("#live-manner")).to_have_text("This page renews itself.")
 
 
@@ -327,13 +327,13 @@ def test_without_script_plain_links_and_buttons_lead_the_same_ways(
     open_course: Open, no_cookies: dict[str, Any], stage: Stage, witness: Witness
 ) -> None:
     kept = open_course("good", {}, script=False, page="retreats")
-    kept.tool.get_by_role("link", name="go on to your unit").click()
+    kept.tool.get_by_role("link", name="continue to your unit").click()
     kept.tool.get_by_role("button", name="Continue").click()
     expect_heading(kept, "Retreats")
 
     blocked = open_course("good", no_cookies, script=False, page="retreats")
-    blocked.tool.get_by_role("link", name="go on to your unit").click()
+    blocked.tool.get_by_role("link", name="continue to your unit").click()
     blocked.tool.get_by_role("button", name="Continue").click()
-    blocked.tool.get_by_role("button", name="go on without it").click()
+    blocked.tool.get_by_role("button", name="continue without it").click()
     expect_heading(blocked, "One more step")
     assert witness.refused(LAUNCH, 403) == 1

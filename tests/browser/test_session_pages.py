@@ -85,7 +85,7 @@ def test_without_script_the_board_is_complete_and_has_a_link_to_look_again(
     plain.goto(f"{story.stage.tool_url}/desk/sessions/{running.session}/live")
     expect(plain.get_by_role("heading", name="Here now")).to_be_visible()
     expect(plain.get_by_role("button", name="Pause")).to_be_hidden()
-    plain.get_by_role("link", name="Look again now").click()
+    plain.get_by_role("link", name="Reload now").click()
     expect(plain.get_by_role("heading", name="Live board")).to_be_visible()
     without.close()
 
@@ -103,7 +103,7 @@ def test_a_question_appears_by_itself_and_is_answered_by_one_tap(
     assert_good(trainee)
 
     staff.goto(f"{story.stage.tool_url}/desk/sessions/{running.session}/live")
-    staff.get_by_role("link", name="Ask who is there").click()
+    staff.get_by_role("link", name="Start a presence check").click()
     assert_good(staff)
     staff.get_by_role("button", name="Ask now").click()
     answers = staff.locator("tbody td.gh-number")

@@ -63,12 +63,12 @@ def test_1_a_guest_with_an_unknown_address_is_on_the_list(story: Story) -> None:
 
 def test_2_staff_see_what_would_change_and_match_her_by_hand(story: Story) -> None:
     page = choose(story)
-    expect_words(page, "Is it Saoirse", "What would change", "not seen", "390 min", "Completed", "licence")
+    expect_words(page, "Is it Saoirse", "What would change", "not on record", "390 min", "Completed", "licence")
     sent = story.browsers["ida"].submit(page, page.form("/match"), reason=WHY)
     expect_words(sent, "Linked.")
     story.stage.wait_for_all_work()
     assert unmatched(story) == []
-    expect_words(desk(story, "ida", "/unmatched"), "Everybody is matched")
+    expect_words(desk(story, "ida", "/unmatched"), "Everyone is matched")
     expect_words(story.day_page("saoirse"), "Completed", "390 min of 390 min")
     assert story.gradebook("saoirse", "module1")
     expect_words(story.visit("saoirse", "module2"), "Intermediate Workshop I", "Agenda")
@@ -91,7 +91,7 @@ def test_4_a_replay_of_the_inbox_keeps_the_match(story: Story) -> None:
 def test_5_taken_back_what_was_counted_is_counted_no_longer(story: Story) -> None:
     page = desk(story, "ida", "/links")
     sent = story.browsers["ida"].submit(page, page.form("/undo"), reason="It was her sister.")
-    expect_words(sent, "Taken back.", "No link is in force", "It was her sister.")
+    expect_words(sent, "Link removed.", "No link is in force", "It was her sister.")
     story.stage.wait_for_all_work()
     assert unmatched(story) == [390.0]
     expect_words(story.day_page("saoirse"), "Not completed", "turned out to be about another person")
@@ -113,7 +113,7 @@ def test_6_the_command_line_matches_and_takes_back_as_well(story: Story) -> None
 
 def test_7_a_trainee_asks_and_is_answered(story: Story) -> None:
     page = story.day_page("priya")
-    expect_words(page, "This does not look right?", "write nothing about your health")
+    expect_words(page, "Something looks wrong?", "do not write anything about your health")
     sent = story.browsers["priya"].submit(
         page, page.form("/requests"), text="I was there in the afternoon, on the house's screen."
     )

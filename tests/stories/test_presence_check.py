@@ -23,7 +23,7 @@ def test_staff_ask_a_trainee_taps_and_the_day_shows_it(story: Story) -> None:
     page = own("ida", checks)
     expect_words(page, "Nothing has been asked in this session")
     asked = story.browsers["ida"].submit(page, page.form("/checks"), seconds="300")
-    expect_words(asked, "Asked. The answers are counted below.", "open now")
+    expect_words(asked, "Asked. Answers are counted below.", "open now")
     again = story.browsers["ida"].submit(page, page.form("/checks"), seconds="300")
     assert again.status == 409
 

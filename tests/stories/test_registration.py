@@ -132,7 +132,7 @@ def test_8_while_zoom_is_silent_the_general_link_is_offered_with_what_is_weaker(
     add_session(story.stage)
     link = join_links(story, "noor", "module1")[-1]
     page = click(story, "noor", link)
-    expect_words(page, "Join by the general link", "What is weaker")
+    expect_words(page, "Join with the general link", "Please note")
     general = next(each for each in page.document.links if "general=1" in each)
     assert story.browsers["noor"].open(f"{story.stage.tool_url}{general}").url.endswith(f"/join/{ADDED}")
     switch(story.stage, refusals=[])

@@ -72,8 +72,8 @@ def test_staff_read_the_same_on_a_page_and_learners_do_not(story: Story) -> None
         "The roster (NRPS) is off for this unit",
         "Names & Roles (NRPS): True",
         "No e-mail address comes with launches",
-        "The unit is due before its live session is over",
-        "Nothing to mend",
+        "The unit is due before its live session ends",
+        "OK",
         "This activity is graded: True",
     )
     expect_silence(page, "greta@", "Greta Halvorsen")

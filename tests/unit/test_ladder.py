@@ -241,7 +241,7 @@ class TestAVisitWithoutCookies:
         taken = blocked.post("/equivalency/F1", data={**sent, "csrf": token[1]}, headers=visit)
         assert (taken.status_code, taken.headers[GO_ON]) == (204, "/equivalency/F1?done=request_sent")
         assert "Location" not in taken.headers
-        assert "Your request is sent" in blocked.get(taken.headers[GO_ON], headers=visit).text
+        assert "Your request was sent" in blocked.get(taken.headers[GO_ON], headers=visit).text
 
     def test_a_redirect_with_a_cookie_stays_a_redirect(
         self, client: FlaskClient, platform: Platform, clock: TestClock

@@ -39,11 +39,11 @@ PUBLIC = {
     "lti.key_set",
     "lti.launch",
     "lti.login",
+    "modules.join_session",
+    "notices.take",
     "platforms.offer",
     "platforms.register",
-    "notices.take",
     "sessions.feed",
-    "trainee.join_session",
     "zoom.webhook",
 }
 

@@ -1,1 +1,1 @@
-"""Pages for staff."""
+"""Pages for staff: the desk."""

@@ -1,9 +1,7 @@
-"""Everybody's day of one session as staff read it: sorted, filtered, a part at a time; and as a spreadsheet.
+"""The attendance sheet of one session: sorted, filtered, in parts; and the same as a CSV file for spreadsheets.
 
-The attendance of one session as a table for a spreadsheet.
-
-PURE. UTF-8 with a byte order mark, because the common spreadsheet reads names wrongly without one; lines end in CRLF
-(RFC 4180). A cell that a spreadsheet would take for a formula is neutralised (ce.md X3).
+The file is UTF-8 with a byte order mark, without which the common spreadsheet garbles names. Lines end in CRLF
+(RFC 4180). A cell that a spreadsheet would read as a formula gets an apostrophe in front (ce.md X3).
 """
 
 import csv
@@ -20,19 +18,134 @@ from sqlalchemy import Connection
 from lti_tool import audit
 from lti_tool.attendance import live_sessions, queries, timeline
 from lti_tool.attendance.evidence import ReportComparison
-from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.timeline import Shape, evidence_in_words, flags_in_words
+from lti_tool.web.paging import Part, part
 from lti_tool.web.staff import overview
 from lti_tool.web.staff.overview import Credit
 
-# What begins a formula; tab and line ends are dropped by spreadsheets, so what follows them would begin one.
+ROWS_ON_A_PAGE = 100
+STRIP_WIDTH = 160
+# What begins a formula. Spreadsheets drop tabs and line ends, so what follows them would begin one.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True, slots=True)
+class SheetView:
+    """How the sheet is shown: sorted by one of SORTS, ascending or descending, everyone or (`only` is "review") the
+    people to review, and which part of the list."""
+
+    sort: str = "name"
+    downwards: bool = False
+    only: str = ""
+    number: int = 1
+
+    def query(self, **changes: Any) -> str:
+        """The same view with changes, as the query of an address. Without a number it is the first part."""
+        view = replace(self, **{"number": 1, **changes})
+        usual = (("sort", "name"), ("page", 1))
+        given = {"sort": view.sort, "down": view.downwards and 1, "only": view.only, "page": view.number}
+        return urlencode({name: value for name, value in given.items() if value and (name, value) not in usual})
+
+    def sorted_by(self, sort: str) -> str:
+        """The query behind a column's heading: sorted by it, or in reverse if it is sorted by it already."""
+        return self.query(sort=sort, downwards=sort == self.sort and not self.downwards)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One person of the sheet. `attendance_id` is the row of the current version."""
+
+    attendance_id: int
+    attended: AttendedDay
+    name: str
+    credit: Sequence[Credit]
+
+    @property
+    def strip(self) -> tuple[Shape, ...]:
+        return timeline.strip(self.attended.day, STRIP_WIDTH)
+
+    @property
+    def known_from(self) -> str:
+        return evidence_in_words(timeline.grades(self.attended.day))
+
+    @property
+    def notes(self) -> str:
+        return ", ".join(flags_in_words(self.attended.flags))
+
+    @property
+    def report(self) -> ReportComparison | None:
+        """The live messages and Zoom's report side by side; None until a settled report has the person."""
+        return self.attended.day.report
+
+    @property
+    def difference_seconds(self) -> int:
+        """By how much the report differs from the live messages; 0 without a report."""
+        return 0 if self.report is None else abs(self.report.difference_seconds)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether staff still have to match or review it."""
+        return self.attended.trainee_id is None or (self.attended.needs_review and not self.attended.is_reviewed)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One part of the rows that were asked for, and the totals of the whole session."""
+
+    part: Part[Row]
+    people: int
+    completed: int
+    unmatched: int
+    open: int
+
+
+def _name(row: Row) -> str:
+    return row.name.casefold()
+
+
+SORTS: Mapping[str, Callable[[Row], Any]] = {
+    "name": _name,
+    "minutes": lambda row: row.attended.seconds_present,
+    "completed": lambda row: row.attended.completed,
+    "notes": lambda row: (len(row.attended.flags), row.notes),
+    "report": lambda row: row.difference_seconds,
+}
+
+
+def sheet(connection: Connection, session_id: int, view: SheetView) -> Sheet:
+    """The rows of this view; the last part if there are fewer parts."""
+    every = rows(connection, session_id)
+    wanted = [row for row in every if row.is_open] if view.only == "review" else every
+    ordered = sorted(sorted(wanted, key=_name), key=SORTS[view.sort], reverse=view.downwards)
+    return Sheet(
+        part=part(ordered, ROWS_ON_A_PAGE, view.number),
+        people=len(every),
+        completed=sum(row.attended.completed for row in every),
+        unmatched=sum(row.attended.trainee_id is None for row in every),
+        open=sum(row.is_open for row in every),
+    )
+
+
+def rows(connection: Connection, session_id: int) -> list[Row]:
+    """Every person of one session."""
+    days = queries.of_session(connection, session_id)
+    names = overview.names(connection, {each.trainee_id for each in days if each.trainee_id is not None})
+    credit = overview.credit_of_session(connection, session_id)
+    return [
+        Row(
+            attendance_id=each.id,
+            attended=each,
+            name=names.get(each.trainee_id or 0) or each.display_name or "No name",
+            credit=credit.get(each.trainee_id or 0, ()),
+        )
+        for each in days
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    """One person: the columns in this order. `state` says for each row how much its numbers can bear."""
+    """One person in the CSV file: its columns, in this order. `state` says how final the row's numbers are."""
 
     session: int
     module: str
@@ -60,176 +173,21 @@ class Line:
 COLUMNS = tuple(each.name for each in fields(Line))
 
 
-def table(lines: Iterable[Line]) -> bytes:
-    """The file: one head line, one line a person."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in astuple(line)] for line in lines)
-    return text.getvalue().encode("utf-8-sig")
-
-
-def minutes(seconds: int) -> str:
-    """Minutes with two decimals, never more than was attended: "311.98"."""
-    hundredths = seconds * 100 // 60
-    return f"{hundredths // 100}.{hundredths % 100:02}"
-
-
-def joined(words: Sequence[str]) -> str:
-    return "; ".join(words)
-
-
-def _cell(value: object) -> str:
-    """As text; an apostrophe keeps a spreadsheet from reading what others wrote as a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.lstrip(" \u00a0").startswith(FORMULA) else text
-
-
-ROWS_ON_A_PAGE = 100
-STRIP_WIDTH = 160
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """How somebody wants the sheet: by one of SORTS, from the bottom or from the top, everybody or (`only` "review")
-    those whom somebody must look at, and which part."""
-
-    sort: str = "name"
-    downwards: bool = False
-    only: str = ""
-    number: int = 1
-
-    def query(self, **changes: Any) -> str:
-        """The same wish with changes, as the query of an address; the first part unless another one is wanted."""
-        wanted = replace(self, **{"number": 1, **changes})
-        given = {"sort": wanted.sort, "down": wanted.downwards and 1, "only": wanted.only, "page": wanted.number}
-        return urlencode({name: value for name, value in given.items() if value and (name, value) not in _USUAL})
-
-    def sorted_by(self, sort: str) -> str:
-        """The query behind a column's heading: by this column, or the other way round where that is so already."""
-        return self.query(sort=sort, downwards=sort == self.sort and not self.downwards)
-
-
-_USUAL = (("sort", "name"), ("page", 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One person of the sheet. `attendance_id` is the current version's row."""
-
-    attendance_id: int
-    attended: AttendedDay
-    name: str
-    credit: Sequence[Credit]
-
-    @property
-    def strip(self) -> tuple[Shape, ...]:
-        return timeline.strip(self.attended.day, STRIP_WIDTH)
-
-    @property
-    def known_from(self) -> str:
-        return evidence_in_words(timeline.grades(self.attended.day))
-
-    @property
-    def notes(self) -> str:
-        return ", ".join(flags_in_words(self.attended.flags))
-
-    @property
-    def report(self) -> ReportComparison | None:
-        """The two records side by side, None where no settled report speaks of the person."""
-        return self.attended.day.report
-
-    @property
-    def difference_seconds(self) -> int | None:
-        """By how much the report tells more than the live messages."""
-        return None if self.report is None else self.report.difference_seconds
-
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody must still look at it."""
-        return self.attended.trainee_id is None or (self.attended.needs_review and not self.attended.is_reviewed)
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """Part `number` (from 1) of `parts` of the rows that were asked for, and what all rows of the session come to."""
-
-    rows: Sequence[Row]
-    number: int
-    parts: int
-    people: int
-    completed: int
-    unmatched: int
-    open: int
-
-
-def _by_name(row: Row) -> Any:
-    return row.name.casefold()
-
-
-def _by_difference(row: Row) -> Any:
-    return abs(row.difference_seconds or 0)
-
-
-SORTS: Mapping[str, Callable[[Row], Any]] = {
-    "name": _by_name,
-    "minutes": lambda row: row.attended.seconds_present,
-    "completed": lambda row: row.attended.completed,
-    "notes": lambda row: (len(row.attended.flags), row.notes),
-    "report": _by_difference,
-}
-
-
-def sheet(connection: Connection, session_id: int, wish: Wish) -> Sheet:
-    """The rows that are wished for; a part that is not there becomes the last one."""
-    every = rows(connection, session_id)
-    wanted = [row for row in every if row.is_open] if wish.only == "review" else every
-    ordered = sorted(sorted(wanted, key=_by_name), key=SORTS[wish.sort], reverse=wish.downwards)
-    parts = max(1, -(-len(ordered) // ROWS_ON_A_PAGE))
-    number = min(max(wish.number, 1), parts)
-    return Sheet(
-        rows=ordered[(number - 1) * ROWS_ON_A_PAGE : number * ROWS_ON_A_PAGE],
-        number=number,
-        parts=parts,
-        people=len(every),
-        completed=sum(row.attended.completed for row in every),
-        unmatched=sum(row.attended.trainee_id is None for row in every),
-        open=sum(row.is_open for row in every),
-    )
-
-
-def rows(connection: Connection, session_id: int) -> list[Row]:
-    """Everybody of one session."""
-    everybody = queries.of_session(connection, session_id)
-    names = overview.names(connection, {each.trainee_id for each in everybody if each.trainee_id is not None})
-    credit = overview.credit_of_session(connection, session_id)
-    return [
-        Row(
-            attendance_id=each.id,
-            attended=each,
-            name=names.get(each.trainee_id or 0) or each.display_name or "No name",
-            credit=credit.get(each.trainee_id or 0, ()),
-        )
-        for each in everybody
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A CSV file to hand out; its name names nobody."""
+    """A CSV file. Its name contains no person's name."""
 
     filename: str
     body: bytes
 
 
 def export(connection: Connection, session_id: int, *, purpose: str, actor: str, now: datetime) -> Export:
-    """The sheet as a CSV file, by name; the audit log keeps who took it, how many rows, and the digest (ce.md X2).
-
-    Raises NotFound "session_unknown".
-    """
+    """The sheet as a CSV file, sorted by name. The audit log keeps who took it, the number of rows, and the digest
+    (ce.md X2). Raises NotFound "session_unknown"."""
     session = live_sessions.show(connection, session_id)
-    everybody = sorted(rows(connection, session_id), key=_by_name)
-    body = table(_line(session, row) for row in everybody)
+    people = sorted(rows(connection, session_id), key=_name)
+    held_on = session.held_on.isoformat()
+    body = table(_line(row, session.id, session.module_id, held_on) for row in people)
     audit.record(
         connection,
         actor=actor,
@@ -237,34 +195,54 @@ def export(connection: Connection, session_id: int, *, purpose: str, actor: str,
         subject=f"session:{session_id}",
         at=now,
         purpose=purpose,
-        rows=len(everybody),
+        rows=len(people),
         digest=hashlib.sha256(body).hexdigest(),
     )
-    return Export(f"attendance-session-{session_id}-{session.held_on.isoformat()}.csv", body)
+    return Export(f"attendance-session-{session_id}-{held_on}.csv", body)
 
 
-def _line(session: LiveSession, row: Row) -> Line:
-    day, report = row.attended, row.report
+def table(lines: Iterable[Line]) -> bytes:
+    """The file: one heading line, one line per person."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_without_formula(value) for value in astuple(line)] for line in lines)
+    return text.getvalue().encode("utf-8-sig")
+
+
+def minutes(seconds: int) -> str:
+    """Minutes with two decimals, rounded down: "311.98"."""
+    hundredths = seconds * 100 // 60
+    return f"{hundredths // 100}.{hundredths % 100:02}"
+
+
+def _without_formula(value: object) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.lstrip(" \u00a0").startswith(FORMULA) else text
+
+
+def _line(row: Row, session_id: int, module_id: str, held_on: str) -> Line:
+    attended, report = row.attended, row.report
     return Line(
-        session=session.id,
-        module=session.module_id,
-        date=session.held_on.isoformat(),
-        state="provisional" if day.is_provisional else day.session_state,
-        trainee=day.trainee_id,
+        session=session_id,
+        module=module_id,
+        date=held_on,
+        state="provisional" if attended.is_provisional else attended.session_state,
+        trainee=attended.trainee_id,
         name=row.name,
-        email=day.email or "",
-        registrant=day.registrant_id or "",
-        minutes_present=minutes(day.seconds_present),
-        minutes_forgiven=minutes(day.day.seconds_forgiven),
-        minutes_of_teaching=minutes(day.seconds_instructional),
-        minutes_required=minutes(day.seconds_required),
-        completed="yes" if day.completed else "no",
-        credit=joined([f"{each.body_id}: {each.credits or each.state}" for each in row.credit]),
-        evidence=joined(timeline.grades(day.day)),
-        notes=joined(list(day.flags)),
+        email=attended.email or "",
+        registrant=attended.registrant_id or "",
+        minutes_present=minutes(attended.seconds_present),
+        minutes_forgiven=minutes(attended.day.seconds_forgiven),
+        minutes_of_teaching=minutes(attended.seconds_instructional),
+        minutes_required=minutes(attended.seconds_required),
+        completed="yes" if attended.completed else "no",
+        credit="; ".join(f"{each.body_id}: {each.credits or each.state}" for each in row.credit),
+        evidence="; ".join(timeline.grades(attended.day)),
+        notes="; ".join(attended.flags),
         needs_review="yes" if row.is_open else "no",
         seconds_live=report.webhook_seconds if report else None,
         seconds_in_report=report.report_seconds if report else None,
         version_id=row.attendance_id,
-        settled_at=day.settled_at.isoformat(timespec="seconds"),
+        settled_at=attended.settled_at.isoformat(timespec="seconds"),
     )

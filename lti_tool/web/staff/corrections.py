@@ -1,21 +1,16 @@
-"""Presence that staff judge: days to look at, presence by hand with two people, and what trainees say is not right.
+"""Attendance that staff judge: days to review, corrections by two people, and requests from trainees.
 
-What the desk's forms about presence may hold. Texts are judged by the records, which refuse with codes of their own;
-a field that is missing is an empty one.
-
-What a link or a correction would change, with the credit that hangs on it: read before deciding (ce.md Y2).
+Before anything is decided, staff see what it would change, with the credit that depends on it (ce.md Y2).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint
-from flask import request as http_request
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
-from sqlalchemy import Connection, Row
+from marshmallow import fields, validate
+from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from lti_tool import people
@@ -25,186 +20,91 @@ from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.attendance.timeline import Picture, Stretch
 from lti_tool.credit import claims
-from lti_tool.credit.checklist import Checklist, SettledDay, body_name
-from lti_tool.errors import BadInput
+from lti_tool.credit.checklist import SettledDay, body_name
 from lti_tool.programme import versions
-from lti_tool.programme.model import Programme
+from lti_tool.web.forms import Form, field, read
 from lti_tool.web.page import go, show
+from lti_tool.web.paging import part
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import overview
 
 PRESENT, ABSENT = "present", "absent"
-LARGEST_ID = 10**18 - 1
+# The oldest come first; the others follow as these are dealt with.
+ROWS_ON_A_PAGE = 25
 
 
-class _Form(Schema):
-    class Meta:
-        unknown = EXCLUDE
+class CorrectionForm(Form):
+    """A correction. The record judges its texts and times."""
 
-
-class _MatchForm(_Form):
-    trainee = fields.Integer(required=True, validate=validate.Range(1, LARGEST_ID))
-    kind = fields.String(load_default="")
-    reason = fields.String(load_default="")
-
-
-class _ReasonForm(_Form):
-    reason = fields.String(load_default="")
-
-
-class _ReviewForm(_ReasonForm):
-    person_key = fields.String(load_default="")
-    digest = fields.String(load_default="")
-
-
-class _CorrectionForm(_ReasonForm):
-    what = fields.String(required=True, validate=validate.OneOf((PRESENT, ABSENT)))
+    what = fields.String(
+        required=True,
+        validate=validate.OneOf((PRESENT, ABSENT), error="Choose whether the person was there."),
+        error_messages={"required": "Choose whether the person was there."},
+    )
     starts = fields.String(load_default="")
     ends = fields.String(load_default="")
+    reason = fields.String(load_default="")
     evidence = fields.String(load_default="")
 
 
-class _AnswerForm(_Form):
-    answer = fields.String(load_default="")
-
-
-class _SearchForm(_Form):
-    wanted = fields.String(load_default="")
-
-
-MATCH = _MatchForm()
-REASON = _ReasonForm()
-REVIEW = _ReviewForm()
-CORRECTION = _CorrectionForm()
-ANSWER = _AnswerForm()
-SEARCH = _SearchForm()
-
-
-def read(form: Schema, given: dict[str, str]) -> dict[str, Any]:
-    """The form's values. Raises BadInput `form_incomplete`; nothing is changed."""
-    try:
-        values: dict[str, Any] = form.load(given)
-    except ValidationError as error:
-        raise BadInput(
-            "form_incomplete",
-            "The form is incomplete, or holds something it cannot take.",
-            "Go back, complete the form and send it again.",
-        ) from error
-    return values
-
-
-@dataclass(frozen=True, slots=True)
-class CreditChange:
-    """One credit body and what would become of the claim there. `gains` is None where nothing changes hands;
-    `missing` are the lines of the checklist that keep it open."""
-
-    body_name: str
-    says: str
-    gains: bool | None = None
-    missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One session before and after, for one trainee."""
-
-    effect: Effect
-    credit: tuple[CreditChange, ...]
-
-
-def with_credit(connection: Connection, effect: Effect) -> Change:
-    """The effect with what would become of the trainee's claims, as far as is known now. Nothing is written."""
-    if effect.is_locked:
-        return Change(effect, ())
-    return Change(effect, tuple(_credit(connection, effect)))
-
-
-def _credit(connection: Connection, effect: Effect) -> Iterator[CreditChange]:
-    programme = versions.version(connection, effect.session.programme_version).programme
-    day = _day(effect)
-    held = {row.body_id: row.state for row in claims.of_trainee(connection, day.trainee_id, day.session_id)}
-    for (_, body_id), checklist in claims.try_out(connection, programme, [day]).items():
-        name = body_name(programme.bodies.get(body_id), body_id)
-        yield _credit_change(name, held.get(body_id, "open"), checklist)
-
-
-def _credit_change(name: str, state: str, checklist: Checklist) -> CreditChange:
-    is_ready = checklist.state == "ready"
-    if state == "awarded":
-        return CreditChange(name, "stays awarded") if is_ready else CreditChange(name, "would be contested", False)
-    if state != "open":
-        return CreditChange(name, f"stays {state}")
-    if is_ready:
-        return CreditChange(name, f"{checklist.credits} credits would be awarded", True)
-    return CreditChange(
-        name, "stays open", missing=tuple(line.name for line in checklist.lines if line.satisfied is not True)
-    )
-
-
-def _day(effect: Effect) -> SettledDay:
-    """The day as it would be settled."""
-    session, after = effect.session, effect.after
-    assert after.trainee_id is not None
-    return SettledDay(
-        trainee_id=after.trainee_id,
-        session_id=session.id,
-        module_id=session.module_id,
-        programme_version=session.programme_version,
-        held_on=session.held_on,
-        session_state=session.state,
-        ended=session.ended_at is not None,
-        attendance_id=0,
-        day=after.attendance,
-        flags=after.flags,
-        is_in_doubt=needs_review(after.flags),
-    )
-
+CORRECTION = CorrectionForm()
 
 blueprint = Blueprint("desk_evidence", __name__, url_prefix="/desk")
-
-# A page that a person can read to the end; the oldest come first.
-MOST_ON_A_PAGE = 25
 
 
 @blueprint.get("/reviews")
 @access("staff")
 def to_review() -> str:
-    """The days whose evidence somebody has to look at."""
-    due = reviews.due(connection())
-    shown = _days(due[:MOST_ON_A_PAGE])
+    """The days whose attendance data staff have to review."""
+    due = part(reviews.due(connection()), ROWS_ON_A_PAGE)
+    # A settlement may have replaced a day since. Each session is read once.
+    found = {
+        (day.session_id, day.person_key): day
+        for session_id in dict.fromkeys(row.live_session_id for row in due.rows)
+        for day in queries.of_session(connection(), session_id)
+    }
+    days = [(row.id, found.get((row.live_session_id, row.person_key))) for row in due.rows]
     return show(
         "staff/review_list.html",
-        _programme(),
-        days=[(row.id, each, *_drawn(each)) for row, each in shown],
-        more=len(due) - MOST_ON_A_PAGE,
-        names=overview.names(connection(), {each.trainee_id for _, each in shown if each.trainee_id}),
+        versions.current(connection()).programme,
+        days=[(id, day, *_drawn(day)) for id, day in days if day is not None],
+        more=due.left_out,
+        names=overview.names(connection(), {day.trainee_id for _, day in days if day and day.trainee_id}),
     )
 
 
 @blueprint.post("/reviews/<int:session_id>")
 @access("staff")
 def let_stand(session_id: int) -> Response:
-    """Let a day stand as it is."""
-    given = read(REVIEW, http_request.form.to_dict())
-    reviews.let_stand(connection(), session_id=session_id, **given, actor=viewer().actor, now=now())
+    """Accept a day as it is."""
+    reviews.let_stand(
+        connection(),
+        session_id=session_id,
+        person_key=field("person_key"),
+        digest=field("digest"),
+        reason=field("reason"),
+        actor=viewer().actor,
+        now=now(),
+    )
     return go("/desk/reviews", "day_let_stand")
 
 
 @blueprint.get("/corrections")
 @access("staff")
 def all_corrections() -> str:
-    """What waits for a second person, with what it would change; and what was decided."""
+    """The corrections that need a second person, with what each would change; and those decided."""
     me = viewer().actor
-    # Those first about which the reader can do something.
-    waiting = sorted(corrections.waiting(connection()), key=lambda each: bool(each.proposed_by == me))
-    decided = corrections.decided(connection())
-    actors = {by for each in (*waiting, *decided) for by in (each.proposed_by, each.confirmed_by, each.undone_by)}
+    # First those that this reader can confirm.
+    every = sorted(corrections.waiting(connection()), key=lambda each: bool(each.proposed_by == me))
+    waiting, decided = part(every, ROWS_ON_A_PAGE), corrections.decided(connection())
+    actors = {by for each in (*every, *decided) for by in (each.proposed_by, each.confirmed_by, each.undone_by)}
+    effects = [(each, preview.of_correction(connection(), each)) for each in waiting.rows]
     return show(
         "staff/corrections.html",
-        _programme(),
-        waiting=[(each, _change(each)) for each in waiting[:MOST_ON_A_PAGE]],
-        more=len(waiting) - MOST_ON_A_PAGE,
+        versions.current(connection()).programme,
+        waiting=[(each, with_credit(connection(), effect)) for each, effect in effects],
+        more=waiting.left_out,
         decided=decided,
         acting=overview.acting(connection(), actors),
         state_of=corrections.state_of,
@@ -215,10 +115,15 @@ def all_corrections() -> str:
 @blueprint.get("/sessions/<int:session_id>/corrections/<int:trainee_id>")
 @access("staff")
 def correction_form(session_id: int, trainee_id: int) -> str:
-    """Propose presence by hand for one person's day, or take some away."""
+    """The form that proposes a correction of one person's day."""
     session = live_sessions.show(connection(), session_id)
     who = people.trainee(connection(), trainee_id)
     attended = queries.of_trainee_in(connection(), trainee_id, session_id)
+
+    def form_time(at: datetime, zone: str) -> str:
+        """A time as an HTML field of the type datetime-local takes it."""
+        return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M:%S")
+
     return show(
         "staff/correct.html",
         versions.version(connection(), session.programme_version).programme,
@@ -229,15 +134,15 @@ def correction_form(session_id: int, trainee_id: int) -> str:
         rows=_drawn(attended)[0] if attended else (),
         earlier=corrections.of_person(connection(), session_id, trainee_id),
         state_of=corrections.state_of,
-        wall=_wall,
+        wall=form_time,
     )
 
 
 @blueprint.post("/sessions/<int:session_id>/corrections/<int:trainee_id>")
 @access("staff")
 def propose(session_id: int, trainee_id: int) -> Response:
-    """Put it before a second person."""
-    given = read(CORRECTION, http_request.form.to_dict())
+    """Propose a correction. It counts once a second person confirms it."""
+    given = read(CORRECTION)
     zone = live_sessions.show(connection(), session_id).zone
     corrections.propose(
         connection(),
@@ -266,21 +171,22 @@ def confirm(correction_id: int) -> Response:
 @access("staff")
 def undo_correction(correction_id: int) -> Response:
     """Turn a proposal down, or take a correction back."""
-    reason = read(REASON, http_request.form.to_dict())["reason"]
-    corrections.undo(connection(), correction_id, reason=reason, actor=viewer().actor, now=now())
+    corrections.undo(connection(), correction_id, reason=field("reason"), actor=viewer().actor, now=now())
     return go("/desk/corrections", "correction_undone")
 
 
 @blueprint.get("/attendance-requests")
 @access("staff")
 def questions() -> str:
-    """What trainees say is not right, first come first."""
-    queue, answered = reviews.queue(connection()), reviews.answered(connection())
+    """What trainees say is wrong with their day, the oldest first."""
+    queue, answered = part(reviews.queue(connection()), ROWS_ON_A_PAGE), reviews.answered(connection())
     return show(
         "staff/requests.html",
-        _programme(),
-        queue=[(each, _attended(each)) for each in queue[:MOST_ON_A_PAGE]],
-        more=len(queue) - MOST_ON_A_PAGE,
+        versions.current(connection()).programme,
+        queue=[
+            (each, queries.of_trainee_in(connection(), each.trainee_id, each.live_session_id)) for each in queue.rows
+        ],
+        more=queue.left_out,
         answered=answered,
         acting=overview.acting(connection(), {each.answered_by for each in answered}),
     )
@@ -289,39 +195,68 @@ def questions() -> str:
 @blueprint.post("/attendance-requests/<int:request_id>/answer")
 @access("staff")
 def answer(request_id: int) -> Response:
-    """Answer one, in words that the trainee reads."""
-    text = read(ANSWER, http_request.form.to_dict())["answer"]
-    reviews.answer(connection(), request_id, text=text, actor=viewer().actor, now=now())
+    """Answer a request. The trainee reads the answer."""
+    reviews.answer(connection(), request_id, text=field("answer"), actor=viewer().actor, now=now())
     return go("/desk/attendance-requests", "question_answered")
-
-
-def _days(due: Sequence[Row[Any]]) -> list[tuple[Row[Any], AttendedDay]]:
-    """These days in this order, without those that a settlement has taken back meanwhile; each session is read once."""
-    found = {
-        (day.session_id, day.person_key): day
-        for session_id in dict.fromkeys(row.live_session_id for row in due)
-        for day in queries.of_session(connection(), session_id)
-    }
-    known = [(row, found.get((row.live_session_id, row.person_key))) for row in due]
-    return [(row, day) for row, day in known if day is not None]
 
 
 def _drawn(day: AttendedDay) -> tuple[Sequence[Stretch], Picture | None]:
     return timeline.stretches(day.day, timeline.WHY_OF_ANOTHER), timeline.draw(day.day, day.zone)
 
 
-def _change(correction: Row[Any]) -> Change:
-    return with_credit(connection(), preview.of_correction(connection(), correction))
+@dataclass(frozen=True, slots=True)
+class CreditChange:
+    """What would become of the claim at one credit body.
+
+    `gains` is None where no award would be made or contested; `missing` names the unmet lines of the checklist.
+    """
+
+    body_name: str
+    says: str
+    gains: bool | None = None
+    missing: tuple[str, ...] = ()
 
 
-def _attended(request: Row[Any]) -> AttendedDay | None:
-    return queries.of_trainee_in(connection(), request.trainee_id, request.live_session_id)
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One session before and after, for one trainee."""
+
+    effect: Effect
+    credit: tuple[CreditChange, ...]
 
 
-def _wall(at: datetime, zone: str) -> str:
-    """As a form field for local times takes it."""
-    return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M:%S")
+def with_credit(connection: Connection, effect: Effect) -> Change:
+    """The effect, with what would become of the trainee's claims. Nothing is written."""
+    return Change(effect, () if effect.is_locked else tuple(_credit_changes(connection, effect)))
 
 
-def _programme() -> Programme:
-    return versions.current(connection()).programme
+def _credit_changes(connection: Connection, effect: Effect) -> Iterator[CreditChange]:
+    session, after = effect.session, effect.after
+    assert after.trainee_id is not None
+    programme = versions.version(connection, session.programme_version).programme
+    day = SettledDay(
+        trainee_id=after.trainee_id,
+        session_id=session.id,
+        module_id=session.module_id,
+        programme_version=session.programme_version,
+        held_on=session.held_on,
+        session_state=session.state,
+        ended=session.ended_at is not None,
+        attendance_id=0,
+        day=after.attendance,
+        flags=after.flags,
+        is_in_doubt=needs_review(after.flags),
+    )
+    states = {row.body_id: row.state for row in claims.of_trainee(connection, day.trainee_id, day.session_id)}
+    for (_, body_id), checklist in claims.try_out(connection, programme, [day]).items():
+        name, state = body_name(programme.bodies.get(body_id), body_id), states.get(body_id, "open")
+        is_ready = checklist.state == "ready"
+        if state == "awarded":
+            yield CreditChange(name, "stays awarded") if is_ready else CreditChange(name, "would be contested", False)
+        elif state != "open":
+            yield CreditChange(name, f"stays {state}")
+        elif is_ready:
+            yield CreditChange(name, f"{checklist.credits} credits would be awarded", True)
+        else:
+            missing = tuple(line.name for line in checklist.lines if line.satisfied is not True)
+            yield CreditChange(name, "stays open", missing=missing)

@@ -1,4 +1,4 @@
-"""The set-up doctor for staff: course by course, what keeps a unit from working and where to mend it."""
+"""The set-up doctor for staff: what keeps each unit of a course from working, and where to fix it."""
 
 from itertools import groupby
 
@@ -17,21 +17,19 @@ blueprint = Blueprint("setup", __name__, url_prefix="/desk/setup")
 @blueprint.get("")
 @access("staff")
 def setup() -> str:
-    """Every unit with what the doctor says, those that need somebody first within their course."""
+    """Every unit with its findings, course by course, the most urgent first."""
     examined = sorted(examine_units(connection(), now()), key=_course)
-    courses = [(key, sorted(units, key=_urgency)) for key, units in groupby(examined, key=_course)]
-    profiles = sorted({each.unit.profile for each in examined})
+    courses = [
+        (course, sorted(units, key=lambda each: (not each.is_hindered, not each.findings, each.title)))
+        for course, units in groupby(examined, key=_course)
+    ]
     return show(
         "staff/diagnostics.html",
         versions.current(connection()).programme,
         courses=courses,
-        by_hand={profile: BY_HAND[profile] for profile in profiles},
+        by_hand={profile: BY_HAND[profile] for profile in sorted({each.unit.profile for each in examined})},
     )
 
 
 def _course(examined: Examined) -> tuple[str, str, str]:
     return examined.course, examined.issuer, examined.context_id or ""
-
-
-def _urgency(examined: Examined) -> tuple[bool, bool, str]:
-    return not examined.is_hindered, not examined.findings, examined.title

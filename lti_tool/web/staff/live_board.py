@@ -1,13 +1,11 @@
-"""The live board: who is in the class right now. A page for staff that renews its middle part by itself.
+"""The live board: who is in the session right now. Its middle part is fetched again every few seconds.
 
-Beside the people of a live board: who of the enrolled is missing, and whose gate is shut.
-
-A gate and a roster change by the minute at most, and to ask for a thousand people costs a tenth of a second, so an
-answer serves everybody who looks within some seconds.
+Gates and rosters change by the minute at most, and evaluating a thousand people takes a tenth of a second. So one
+answer serves every reader for some seconds.
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,17 +27,25 @@ from lti_tool.web.session import access
 from lti_tool.web.staff import overview
 from zoom_adapter import admission
 
-GOOD_FOR = timedelta(seconds=15)
-MOST_REMEMBERED = 8
-# To say why costs a question of its own for each person.
-MOST_REASONS = 25
+FRESH_FOR = timedelta(seconds=15)
+MAX_REMEMBERED_SESSIONS = 8
+# A reason costs one evaluation per person.
+MAX_REASONS = 25
+# A list is cut after so many people, unless the reader asks for all of them.
+PEOPLE_SHOWN = 50
+LISTS = ("shut", "waiting", "unmatched", "missing", "gone", "here")
+
+Look = Callable[[Connection, LiveSession, datetime], LiveBoard]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """`enrolled`: how many learners the session's courses list, None where no roster is known; `missing`: those who
-    have not come; `excused`: how many more have completed the module already; `shut`: trainee id → why the gate is shut
-    (maybe empty), for learners who came; `names`: of everybody known who came."""
+class Enrolled:
+    """The session's enrolled people beside its board.
+
+    `enrolled` counts the learners of its courses (None if no roster is known), `missing` lists those who have not come,
+    `excused` counts those who have completed the module already. `shut` maps a trainee to the reason why their gate is
+    shut (possibly ""), for learners who came. `names` holds every known person who came.
+    """
 
     enrolled: int | None
     missing: Sequence[ListedMember]
@@ -48,96 +54,81 @@ class Standing:
     names: Mapping[int, str]
 
 
-class Standings:
-    """The answers of this process. May be used by any number of threads."""
+class EnrolledCache:
+    """The latest answers of this process, one per session. May be used by any number of threads."""
 
     def __init__(self) -> None:
-        self._held: dict[int, tuple[datetime, Standing]] = {}
+        self._held: dict[int, tuple[datetime, Enrolled]] = {}
         self._lock = threading.Lock()
 
-    def look(self, connection: Connection, session: LiveSession, board: LiveBoard, now: datetime) -> Standing:
-        """The standing of those who came, as of `now` or some seconds before."""
+    def load(self, connection: Connection, session: LiveSession, board: LiveBoard, now: datetime) -> Enrolled:
+        """The enrolled people as of `now` or some seconds earlier."""
         with self._lock:
             known = self._held.get(session.id)
-        if known is not None and timedelta() <= now - known[0] < GOOD_FOR:
+        if known is not None and timedelta() <= now - known[0] < FRESH_FOR:
             return known[1]
-        found = standing(connection, session, board, now)
+        found = load_enrolled(connection, session, board, now)
         with self._lock:
             self._held[session.id] = now, found
-            while len(self._held) > MOST_REMEMBERED:
+            while len(self._held) > MAX_REMEMBERED_SESSIONS:
                 del self._held[min(self._held, key=lambda each: self._held[each][0])]
         return found
 
 
-def standing(connection: Connection, session: LiveSession, board: LiveBoard, now: datetime) -> Standing:
-    """The same, asked anew. Gates are asked as they are where people join: by the programme in force."""
-    seen = Seen(board.trainee_ids, len(board.unmatched), now)
-    courses = queries.of_session(connection, session, seen, now)
-    absent = {each.trainee_id: each for course in courses for each in course.missing}
-    return Standing(
+def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard, now: datetime) -> Enrolled:
+    """The enrolled people as of `now`. Gates are evaluated as for joining: by the programme in force."""
+    courses = queries.of_session(connection, session, Seen(board.trainee_ids, len(board.unmatched), now), now)
+    missing = {each.trainee_id: each for course in courses for each in course.missing}
+    learners = set(board.trainee_ids) - admission.enrolled(connection, [session], "staff")
+    shut = sorted(learners - admission.admits(connection, learners, [session], now))
+    published = versions.current(connection)
+    reasons = dict.fromkeys(shut, "")
+    for each in shut[:MAX_REASONS]:
+        decision = decide.ask(connection, published, each, session.module_id, now, offering_start=session.held_on)
+        reasons[each] = heading(decision, published.programme)
+    return Enrolled(
         enrolled=sum(course.listed for course in courses) if courses else None,
-        missing=sorted(absent.values(), key=lambda each: each.shown_name.casefold()),
+        missing=sorted(missing.values(), key=lambda each: each.shown_name.casefold()),
         excused=sum(len(course.done) for course in courses),
-        shut=_shut(connection, session, board.trainee_ids, now),
+        shut=reasons,
         names=overview.names(connection, set(board.trainee_ids)),
     )
 
 
-def _shut(
-    connection: Connection, session: LiveSession, trainee_ids: Collection[int], now: datetime
-) -> Mapping[int, str]:
-    """Learners among these to whom the gate is shut; why is told of the first few."""
-    learners = set(trainee_ids) - admission.enrolled(connection, [session], "staff")
-    shut = sorted(learners - admission.admits(connection, learners, [session], now))
-    published = versions.current(connection)
-    why = {}
-    for each in shut[:MOST_REASONS]:
-        asked = decide.ask(connection, published, each, session.module_id, now, offering_start=session.held_on)
-        why[each] = heading(asked, published.programme)
-    return dict.fromkeys(shut, "") | why
-
-
-Look = Callable[[Connection, LiveSession, datetime], LiveBoard]
-
-# A list is cut after so many people, unless the reader asks for the whole of it.
-SHOWN = 50
-LISTS = ("shut", "waiting", "unmatched", "missing", "gone", "here")
-
-
 def blueprint(look: Look) -> Blueprint:
-    """The board, computed by `look(connection, session, now)`."""
+    """The board's pages; `look(connection, session, now)` computes the board."""
     pages = Blueprint("live", __name__, url_prefix="/desk/sessions/<int:session_id>/live")
-    standings = Standings()
+    cache = EnrolledCache()
 
     @pages.get("")
     @access("staff")
-    def board(session_id: int) -> str:
+    def whole_page(session_id: int) -> str:
         """The whole page."""
-        return _page("staff/live.html", session_id)
+        return render("staff/live.html", session_id)
 
     @pages.get("/now")
     @access("staff")
-    def part(session_id: int) -> str:
-        """Its middle part alone, which the page's script asks for every few seconds."""
-        return _page("staff/live_now.html", session_id)
+    def middle_part(session_id: int) -> str:
+        """The middle part, which the page's script fetches every few seconds."""
+        return render("staff/live_now.html", session_id)
 
-    def _page(template: str, session_id: int) -> str:
+    def render(template: str, session_id: int) -> str:
         session = live_sessions.show(connection(), session_id)
-        seen = look(connection(), session, now())
-        standing = standings.look(connection(), session, seen, now())
+        board = look(connection(), session, now())
+        enrolled = cache.load(connection(), session, board, now())
         whole = http_request.args.get("all", "")
         return show(
             template,
             versions.version(connection(), session.programme_version).programme,
             session=session,
-            board=seen,
-            standing=standing,
-            curve=draw(seen, session, standing.enrolled),
+            board=board,
+            standing=enrolled,
+            curve=draw(board, session, enrolled.enrolled),
             room_labels=live_sessions.labels(connection(), session_id),
             is_running=session.starts_at <= now() < session.ends_at and session.state != "cancelled",
             quiet_after=timedelta(minutes=house().settings.zoom_quiet_minutes),
             whole=whole if whole in LISTS else "",
-            shown=SHOWN,
+            shown=PEOPLE_SHOWN,
         )
 
     return pages

@@ -1,4 +1,4 @@
-"""Presence checks on the desk: ask, and see who answered."""
+"""Presence checks on the desk: ask everyone in the session, and see how many answered."""
 
 from datetime import timedelta
 
@@ -12,44 +12,44 @@ from lti_tool.web.page import go, show
 from lti_tool.web.request import connection, now, read_id
 from lti_tool.web.session import access, viewer
 
-blueprint = Blueprint("desk_checks", __name__, url_prefix="/desk/sessions/<int:session_id>/checks")
-
 LENGTHS = {60: "1 minute", 120: "2 minutes", 300: "5 minutes"}
+
+blueprint = Blueprint("desk_checks", __name__, url_prefix="/desk/sessions/<int:session_id>/checks")
 
 
 @blueprint.get("")
 @access("staff")
-def page(session_id: int) -> str:
+def whole_page(session_id: int) -> str:
     """The checks of one session, and the form that asks."""
     return _page("staff/presence_checks.html", session_id)
 
 
 @blueprint.get("/now")
 @access("staff")
-def part(session_id: int) -> str:
-    """Only the part that changes, for the page's script."""
+def changing_part(session_id: int) -> str:
+    """The part that changes, for the page's script."""
     return _page("staff/presence_checks_now.html", session_id)
 
 
 @blueprint.post("")
 @access("staff")
 def ask(session_id: int) -> Response:
-    """Put the question to everybody in class."""
-    seconds = http_request.form.get("seconds", 120, read_id)
-    presence_checks.ask(connection(), session_id, open_for=timedelta(seconds=seconds), actor=viewer().actor, now=now())
+    """Ask everyone in the session whether they are there."""
+    open_for = timedelta(seconds=http_request.form.get("seconds", 120, read_id))
+    presence_checks.ask(connection(), session_id, open_for=open_for, actor=viewer().actor, now=now())
     return go(f"/desk/sessions/{session_id}/checks", "presence_asked")
 
 
 def _page(template: str, session_id: int) -> str:
     session = live_sessions.show(connection(), session_id)
     asked = presence_checks.of_session(connection(), session_id)
-    called_off = session.state == "cancelled"
+    is_cancelled = session.state == "cancelled"
     return show(
         template,
         versions.version(connection(), session.programme_version).programme,
         session=session,
         asked=asked,
-        open_ids=[each.check.id for each in asked if not called_off and each.check.is_open(now())],
+        open_ids=[each.check.id for each in asked if not is_cancelled and each.check.is_open(now())],
         lengths=LENGTHS,
-        running=not called_off and session.starts_at <= now() < session.ends_at,
+        running=not is_cancelled and session.starts_at <= now() < session.ends_at,
     )

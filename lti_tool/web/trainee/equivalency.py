@@ -1,14 +1,9 @@
-"""Training taken elsewhere: the trainee's own requests, the form, and what became of it.
+"""Training taken elsewhere: the trainee's own requests, the form, and the answers."""
 
-What the forms about training elsewhere may hold. Built once; unknown fields (the CSRF token) are left out.
-"""
-
-from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint
-from flask import request as http_request
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import ValidationError, fields, validate
 from sqlalchemy import Row
 from werkzeug.wrappers import Response
 
@@ -17,97 +12,87 @@ from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates import equivalency
 from lti_tool.gates.condition_checks import short_name
 from lti_tool.programme import versions
-from lti_tool.programme.model import Programme
+from lti_tool.web.forms import MAX_TITLE, Form, Problems, optional_text, required_text, sent
 from lti_tool.web.page import go, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 
-MAX_TITLE = 255
-MAX_TEXT = 4000
+Page = str | Response | tuple[str, int]
+
+# While a request is in one of these states, no other one can be sent for the same offering.
+CURRENT_STATES = ("draft", "submitted", "more_info", "approved")
+CONFIRM_TRUTH = "Confirm that what you say is true."
 
 
-def filled(says: str, most: int) -> Callable[[str], None]:
-    """A text that is not only spaces and not longer than `most` characters."""
+class RequestForm(Form):
+    """A request: where, what and when, what proves it, and a statement."""
 
-    def check(text: str) -> None:
-        if not text.strip():
-            raise ValidationError(says)
-        if len(text) > most:
-            raise ValidationError(f"Please use at most {most} characters.")
-
-    return check
-
-
-class _Form(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-    @pre_load
-    def leave_out_empty(self, data: Any, **_: Any) -> dict[str, Any]:
-        """A browser sends every field; one left empty is one not given."""
-        return {name: value for name, value in data.items() if str(value).strip()}
-
-
-def _needed(says: str, most: int) -> fields.String:
-    return fields.String(required=True, validate=filled(says, most), error_messages={"required": says})
-
-
-class _RequestForm(_Form):
     provider = fields.String(required=True, error_messages={"required": "Choose where you trained."})
-    provider_name = fields.String(load_default=None, validate=validate.Length(max=MAX_TITLE))
-    course_title = _needed("Give the title of the course.", MAX_TITLE)
+    provider_name = optional_text(MAX_TITLE, default=None)
+    course_title = required_text("Give the title of the course.", MAX_TITLE)
     completed_on = fields.Date(
         required=True,
         error_messages={"required": "Give the day on which it ended.", "invalid": "Give the day as year-month-day."},
     )
-    evidence_note = _needed("Say what shows that you took it, for example a certificate and who issued it.", MAX_TEXT)
+    evidence_note = required_text("Say what shows that you took it, for example a certificate and who issued it.")
     statement = fields.String(
         required=True,
-        validate=validate.Equal("yes", error="Confirm that what you say is true."),
-        error_messages={"required": "Confirm that what you say is true."},
+        validate=validate.Equal("yes", error=CONFIRM_TRUTH),
+        error_messages={"required": CONFIRM_TRUTH},
     )
     full_review = fields.String(load_default=None)
 
 
-class _AnswerForm(_Form):
-    answer = _needed("Write your answer.", MAX_TEXT)
+class AnswerForm(Form):
+    """An answer to a reviewer's question."""
+
+    answer = required_text("Write your answer.")
 
 
-REQUEST = _RequestForm()
-ANSWER = _AnswerForm()
+REQUEST, ANSWER = RequestForm(), AnswerForm()
 
-blueprint = Blueprint("gates", __name__)
-
-Page = str | Response | tuple[str, int]
-OPEN_STATES = ("draft", "submitted", "more_info")
+blueprint = Blueprint("gates", __name__, url_prefix="/equivalency")
 
 
-@blueprint.get("/equivalency")
+@blueprint.get("")
 @access("trainee")
 def requests() -> Page:
-    """Every request of this person, and what may be asked for."""
+    """Every request of this person, and the offerings that can be requested."""
     programme = versions.current(connection()).programme
     targets = {each.target: short_name(programme, each.target) for each in programme.equivalencies.values()}
     own = equivalency.of_trainee(connection(), viewer().trainee_id)
-    busy = {each.target for each in own if each.state in (*OPEN_STATES, "approved")}
+    busy = {each.target for each in own if each.state in CURRENT_STATES}
     return show("trainee/equivalencies.html", programme, requests=own, targets=targets, busy=busy)
 
 
-@blueprint.get("/equivalency/<target>")
+@blueprint.get("/<target>")
 @access("trainee")
 def request_form(target: str) -> Page:
-    """The form, or the state of the request that is open or approved."""
+    """The form, or the state of the current request."""
     return _form(target, {}, {})
 
 
-@blueprint.post("/equivalency/<target>")
+@blueprint.post("/<target>")
 @access("trainee")
 def send_request(target: str) -> Page:
-    """Send a request. One for a provider that is not accepted first shows the reason (gates.md A3.2)."""
-    given = http_request.form.to_dict()
-    programme = versions.current(connection()).programme
+    """Send a request. For a provider that is not accepted, the reason is shown first (gates.md A3.2)."""
+    given = sent()
     try:
-        _submit(programme, target, REQUEST.load(given))
+        values = REQUEST.load(given)
+        equivalency.submit(
+            connection(),
+            versions.current(connection()).programme,
+            trainee_id=viewer().trainee_id,
+            target=target,
+            provider_id=values["provider"],
+            provider_name=values["provider_name"],
+            course_title=values["course_title"],
+            completed_on=values["completed_on"],
+            evidence_note=values["evidence_note"],
+            as_full_review=bool(values["full_review"]),
+            actor=viewer().actor,
+            now=now(),
+        )
     except ValidationError as error:
         return _form(target, given, error.messages_dict), 422
     except (BadInput, Conflict) as refusal:
@@ -115,57 +100,39 @@ def send_request(target: str) -> Page:
     return go(f"/equivalency/{target}", "request_sent")
 
 
-@blueprint.post("/equivalency/requests/<int:request_id>/answer")
+@blueprint.post("/requests/<int:request_id>/answer")
 @access("trainee")
 def send_answer(request_id: int) -> Page:
     """Answer a reviewer's question."""
-    own = _own(request_id)
+    own = _own_request(request_id)
     try:
-        answer = ANSWER.load(http_request.form.to_dict())["answer"]
+        answer = ANSWER.load(sent())["answer"]
     except ValidationError as error:
         return _form(own.target, {}, error.messages_dict), 422
     equivalency.answer(connection(), request_id, text=answer, actor=viewer().actor, now=now())
     return go(f"/equivalency/{own.target}", "answer_sent")
 
 
-@blueprint.post("/equivalency/requests/<int:request_id>/withdraw")
+@blueprint.post("/requests/<int:request_id>/withdraw")
 @access("trainee")
 def withdraw_request(request_id: int) -> Page:
-    """Take a request back."""
-    own = _own(request_id)
+    """Withdraw a request."""
+    own = _own_request(request_id)
     equivalency.withdraw(connection(), request_id, actor=viewer().actor, now=now())
     return go(f"/equivalency/{own.target}", "request_withdrawn")
 
 
-def _submit(programme: Programme, target: str, given: dict[str, Any]) -> None:
-    equivalency.submit(
-        connection(),
-        programme,
-        trainee_id=viewer().trainee_id,
-        target=target,
-        provider_id=given["provider"],
-        provider_name=given["provider_name"],
-        course_title=given["course_title"],
-        completed_on=given["completed_on"],
-        evidence_note=given["evidence_note"],
-        as_full_review=bool(given["full_review"]),
-        actor=viewer().actor,
-        now=now(),
-    )
-
-
-def _form(target: str, given: dict[str, str], problems: dict[str, list[str]], refused: str = "") -> str:
+def _form(target: str, given: dict[str, str], problems: Problems, refused: str = "") -> str:
     programme = versions.current(connection()).programme
     own = [each for each in equivalency.of_trainee(connection(), viewer().trainee_id) if each.target == target]
-    latest = own[0] if own else None
     return show(
         "trainee/equivalency.html",
         programme,
         target=target,
         name=short_name(programme, target),
         offered=equivalency.offered(programme, target),
-        request_now=latest if latest and latest.state in (*OPEN_STATES, "approved") else None,
-        earlier=[each for each in own if each.state not in (*OPEN_STATES, "approved")],
+        request_now=own[0] if own and own[0].state in CURRENT_STATES else None,
+        earlier=[each for each in own if each.state not in CURRENT_STATES],
         given=given,
         problems=problems,
         refused=refused,
@@ -173,8 +140,8 @@ def _form(target: str, given: dict[str, str], problems: dict[str, list[str]], re
     )
 
 
-def _own(request_id: int) -> Row[Any]:
-    """A request of this very person; anybody else's does not exist for them."""
+def _own_request(request_id: int) -> Row[Any]:
+    """A request of the viewer. Raises NotFound `equivalency_unknown`, also for a request of another person."""
     found = equivalency.load(connection(), request_id)
     if found.trainee_id != viewer().trainee_id:
         raise NotFound("equivalency_unknown", "There is no such request.")

@@ -1,31 +1,65 @@
-"""What the programme offers, as one trainee stands to it right now: open, locked, waiting, taken.
+"""The trainee's home page: the next steps, and every module with its state; and the contact page."""
 
-What a trainee can do next, most pressing first (pure).
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
+from flask import Blueprint, redirect
 from sqlalchemy import Connection
+from werkzeug.wrappers import Response
 
-from lti_tool.attendance import live_sessions
+from lti_tool.attendance import live_sessions, queries
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.queries import AttendedDay
-from lti_tool.gates import decide
+from lti_tool.gates import decide, equivalency
 from lti_tool.gates.condition_checks import short_name
 from lti_tool.gates.decide import load_facts
 from lti_tool.gates.decision import Decision
 from lti_tool.gates.wording import heading
-from lti_tool.programme.catalogue import Module, PlannedSession, Series
+from lti_tool.programme import versions
+from lti_tool.programme.catalogue import Module, Series
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
+from lti_tool.web.page import contact, show
+from lti_tool.web.request import connection, now
+from lti_tool.web.session import access, viewer
+
+MAX_STEPS = 4
+
+blueprint = Blueprint("home", __name__)
+
+
+@blueprint.get("/")
+@access("trainee")
+def dashboard() -> str | Response:
+    """The next steps, the modules by series with their states, the viewer's sessions and requests."""
+    if viewer().is_staff:
+        return redirect("/desk", 303)
+    published, trainee_id = versions.current(connection()), viewer().trainee_id
+    series = by_series(connection(), published, trainee_id, now())
+    lines = [line for _, lines in series for line in lines]
+    is_open = {line.module.id for line in lines if line.decision.open}
+    upcoming = upcoming_sessions(connection(), is_open, now())
+    attended = queries.of_trainee(connection(), trainee_id)
+    requests = equivalency.of_trainee(connection(), trainee_id)
+    steps = list(islice(next_steps(published.programme, lines, upcoming, attended, requests), MAX_STEPS))
+    shown = {"series": series, "upcoming": upcoming, "attended": attended, "requests": requests, "steps": steps}
+    return show("trainee/dashboard.html", published.programme, **shown)
+
+
+@blueprint.get("/contact")
+@access("trainee")
+def contacts() -> str:
+    """The addresses of the programme. Nothing is stored about a visit here."""
+    programme = versions.current(connection()).programme
+    return show("trainee/contact.html", programme, contact=None, credits_contact=contact(programme, "credits"))
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleLine:
-    """One module of the list. `headline` says what it is locked until, "" for an open one."""
+    """One module of the list. `headline` says until when it is locked, "" for an open one."""
 
     module: Module
     decision: Decision
@@ -36,28 +70,24 @@ class ModuleLine:
 def by_series(
     connection: Connection, published: Published, trainee_id: int, now: datetime
 ) -> list[tuple[Series, list[ModuleLine]]]:
-    """The published modules of every series, each with its decision; asked anew at every call."""
+    """The published modules of every series, each with its decision as of now."""
     programme = published.programme
     taken = taken_modules(connection, trainee_id)
 
     def line(module: Module) -> ModuleLine:
         decision = decide.ask(connection, published, trainee_id, module.id, now)
-        return ModuleLine(module, decision, _until(decision, programme), taken.get(module.id))
+        headline = ""
+        if not decision.open:
+            # The heading of the locked page without the title, which stands above it: "Locked until …".
+            words = heading(decision, programme).removeprefix(programme.offering_title(module.id)).strip()
+            headline = words.removeprefix("is ")
+        return ModuleLine(module, decision, headline[:1].upper() + headline[1:], taken.get(module.id))
 
     offered = [
-        (series, [programme.modules[each] for each in series.modules if programme.is_published(each)])
+        (series, [line(programme.modules[each]) for each in series.modules if programme.is_published(each)])
         for series in programme.series
     ]
-    return [(series, [line(module) for module in modules]) for series, modules in offered if modules]
-
-
-def _until(decision: Decision, programme: Programme) -> str:
-    """The heading of the locked page without the title, which stands above it: "Locked until …"."""
-    if decision.open:
-        return ""
-    rest = heading(decision, programme).removeprefix(programme.offering_title(decision.offering)).strip()
-    words = rest.removeprefix("is ")
-    return words[:1].upper() + words[1:]
+    return [(series, lines) for series, lines in offered if lines]
 
 
 def open_modules(connection: Connection, published: Published, trainee_id: int, now: datetime) -> set[str]:
@@ -67,100 +97,49 @@ def open_modules(connection: Connection, published: Published, trainee_id: int, 
 
 
 def taken_modules(connection: Connection, trainee_id: int) -> Mapping[str, date]:
-    """When this person completed which module; only completions in force."""
+    """Module id → when this person completed it; only completions in force."""
     facts = load_facts(connection, [trainee_id], {"completions"})[trainee_id]
     return {each.module: each.completed_on for each in facts.completions if each.ended_at is None}
 
 
-def sessions_to_come(connection: Connection, modules: set[str], now: datetime) -> list[LiveSession]:
+def upcoming_sessions(connection: Connection, modules: set[str], now: datetime) -> list[LiveSession]:
     """The live sessions of these modules that are not over yet, the next one first."""
     found = [each for module_id in sorted(modules) for each in live_sessions.upcoming(connection, module_id, now)]
     return sorted(found, key=lambda each: (each.starts_at, each.id))
 
 
-def announced(programme: Programme, module_id: str, after: date) -> list[PlannedSession]:
-    """The printed or confirmed dates of a module that are still to come; others are never shown (gates.md A6.6)."""
-    certain = [each for each in programme.sessions if each.module == module_id and each.is_certain]
-    return sorted((each for each in certain if each.date and each.date >= after), key=lambda each: each.date or after)
-
-
-MOST = 4
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A sentence and where it leads; `starts_at` and `zone` where it speaks of a live session."""
+    """A next step: a sentence and its link; `session` if it is about a live session."""
 
     says: str
     to: str
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    zone: str = ""
+    session: LiveSession | None = None
 
 
-def of(
+def next_steps(
     programme: Programme,
-    series: Sequence[tuple[Series, Sequence[ModuleLine]]],
+    lines: Sequence[ModuleLine],
     upcoming: Sequence[LiveSession],
     attended: Sequence[AttendedDay],
     requests: Sequence[Any],
-) -> list[Step]:
-    """The next steps of one person; empty when there is nothing to do."""
-    lines = [line for _, all_lines in series for line in all_lines]
+) -> Iterator[Step]:
+    """What a trainee can do next, the most pressing first: answer questions, attend the next session, see what one
+    session lacks, take the open module that opens others."""
+    for target in [each.target for each in requests if each.state == "more_info"]:
+        says = f"The training team has a question about your request in place of {short_name(programme, target)}."
+        yield Step(says, f"/equivalency/{target}")
     taken = {line.module.id for line in lines if line.taken_on}
-    steps = [
-        *_questions(programme, requests),
-        *_sessions(programme, [each for each in upcoming if each.module_id not in taken]),
-        *_unfinished(programme, attended, taken),
-        *_first_module(programme, lines),
-    ]
-    return steps[:MOST]
-
-
-def _questions(programme: Programme, requests: Sequence[Any]) -> list[Step]:
-    asked = [each.target for each in requests if each.state == "more_info"]
-    says = "The training team has a question about your request in place of"
-    return [Step(f"{says} {short_name(programme, target)}.", f"/equivalency/{target}") for target in asked]
-
-
-def _sessions(programme: Programme, upcoming: Sequence[LiveSession]) -> list[Step]:
-    return [
-        Step(
-            f"Your next live session: {programme.offering_title(each.module_id)}",
-            f"/modules/{each.module_id}#dates",
-            each.starts_at,
-            each.ends_at,
-            each.zone,
-        )
-        for each in upcoming[:1]
-    ]
-
-
-def _unfinished(programme: Programme, attended: Sequence[AttendedDay], taken: set[str]) -> list[Step]:
-    """Sessions that were not enough, of modules not completed otherwise."""
-    return [
-        Step(
-            f"{programme.offering_title(each.module_id)} is not completed: see what is missing.",
-            f"/sessions/{each.session_id}",
-        )
-        for each in attended
-        if not each.completed and not each.is_running and each.module_id not in taken
-    ][:1]
-
-
-def _first_module(programme: Programme, lines: Sequence[ModuleLine]) -> list[Step]:
-    """The open module that opens others, while it is not taken."""
-    needed = {
-        str(node.params.get("module"))
-        for line in lines
-        for node in line.decision.unmet()
-        if node.condition == "completed"
-    }
-    return [
-        Step(
-            f"{short_name(programme, line.module.id)} opens further modules: see its dates.",
-            f"/modules/{line.module.id}#dates",
-        )
-        for line in lines
-        if line.decision.open and line.taken_on is None and line.module.id in needed
-    ][:1]
+    for session in [each for each in upcoming if each.module_id not in taken][:1]:
+        says = f"Your next live session: {programme.offering_title(session.module_id)}"
+        yield Step(says, f"/modules/{session.module_id}#dates", session)
+    incomplete = [each for each in attended if not (each.completed or each.is_running or each.module_id in taken)]
+    for day in incomplete[:1]:
+        says = f"{programme.offering_title(day.module_id)} is not completed: see what is missing."
+        yield Step(says, f"/sessions/{day.session_id}")
+    unmet = [node for line in lines for node in line.decision.unmet()]
+    needed = {str(node.params.get("module")) for node in unmet if node.condition == "completed"}
+    first = [line for line in lines if line.decision.open and line.taken_on is None and line.module.id in needed]
+    for line in first[:1]:
+        says = f"{short_name(programme, line.module.id)} opens further modules: see its dates."
+        yield Step(says, f"/modules/{line.module.id}#dates")

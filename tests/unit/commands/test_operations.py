@@ -106,7 +106,7 @@ def test_doctor_names_everything_that_is_missing(environment: dict[str, str | No
 
 def test_doctor_tells_in_sentences_with_a_next_step(environment: dict[str, str | None], database: Database) -> None:
     said = run(environment, "doctor").stdout
-    assert "WRONG  platforms: No platform is registered: nobody can launch the tool." in said
+    assert "WRONG  platforms: No platform is registered: the tool cannot be launched." in said
     assert "gatehouse platform add" in said
 
 
@@ -130,7 +130,7 @@ def test_doctor_sees_a_class_of_the_past_without_an_end(
         session_id = add_session(connection, published, now, starts=datetime.fromisoformat("2024-03-05T09:00"))
     result = run(environment, "doctor", "--json")
     assert states(result)["sessions"] == "note"
-    assert f"these live sessions are over: {session_id}." in result.stdout
+    assert f"Live sessions still marked as running: {session_id}." in result.stdout
 
 
 def test_doctor_sees_that_a_field_key_is_missing(

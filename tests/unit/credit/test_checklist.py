@@ -39,7 +39,7 @@ def case(*stays, **given):
         "session_state": "provisional",
         "ended": True,
         "attendance_id": 1,
-        "day": attendance.day(),
+        "day": attendance,
         "flags": attendance.flags,
     }
     of_day |= {name: given.pop(name) for name in list(given) if name in SettledDay.__slots__}

@@ -49,7 +49,7 @@ def test_the_page_names_units_what_they_open_and_what_waits(
     learner(app, platform, clock, resource_link={"id": "unit-3"}, custom={"retreat_id": "RT_EXP"})
     text = courses(staff).text
     assert "A course" in text
-    assert "3 units wait for you" in text
+    assert "3 units to confirm" in text
     assert "Retreats here" in text
     assert "All retreats" in text
     assert "Experiential KAP Training Retreat" in text
@@ -59,16 +59,16 @@ def test_the_page_names_units_what_they_open_and_what_waits(
 def test_confirming_clears_the_desk_until_something_new_comes(
     app: Flask, platform: Platform, staff: Browser, clock: TestClock
 ) -> None:
-    assert "Courses whose units nobody has confirmed 1" in staff.open("/desk").text
+    assert "Courses with unconfirmed units 1" in staff.open("/desk").text
     page = courses(staff)
     done = staff.send(page, "/desk/courses/confirm", platform="1", course="course-1", unit="1")
     assert (done.status, done.sent_to) == (303, "/desk/courses?done=course_confirmed")
     assert "Ida Example" in courses(staff).text
-    assert "wait for you" not in courses(staff).text
-    assert "Courses whose units nobody has confirmed 0" in staff.open("/desk").text
+    assert "to confirm" not in courses(staff).text
+    assert "Courses with unconfirmed units 0" in staff.open("/desk").text
     learner(app, platform, clock, custom={"module_id": "F2"})
-    assert "1 unit waits for you" in courses(staff).text
-    assert "only one of them can have the unit's grade" in courses(staff).text
+    assert "1 unit to confirm" in courses(staff).text
+    assert "Only one of them can have the unit's grade" in courses(staff).text
 
 
 def test_what_staff_choose_is_what_a_learner_gets_until_it_is_taken_back(
@@ -111,7 +111,7 @@ def test_forms_that_do_not_fit_change_nothing(
 ) -> None:
     page = staff.send(courses(staff), path, **fields)
     assert (page.status, f"<code>{code}</code>" in page.html) == (status, True)
-    assert "1 unit waits for you" in courses(staff).text
+    assert "1 unit to confirm" in courses(staff).text
 
 
 def test_markup_in_titles_stays_text(app: Flask, platform: Platform, staff: Browser, clock: TestClock) -> None:

@@ -75,7 +75,7 @@ def test_a_tap_that_comes_too_late_is_told_so(browse, happened, running, clock) 
 def test_outside_of_class_there_is_nothing_to_ask(browse, happened, running) -> None:
     staff, over = browse(happened.staff), f"/desk/sessions/{happened.day}/checks"
     page = staff.open(over)
-    assert "The session is not going on" in page.text
+    assert "The session is not running" in page.text
     assert staff.send(staff.open(running), over, seconds="120").status == 409
 
 
@@ -139,5 +139,5 @@ def test_staff_see_the_same_of_a_persons_day(browse, happened, asked, database) 
     with database.read() as connection:
         row = connection.scalar(select(attendances.c.id).where(mine, attendances.c.live_session_id == asked))
     text = browse(happened.staff).open(f"/desk/sessions/{asked}/people/{row}").text
-    assert "One counts if this person was in class" in text
+    assert "A question counts only if this person was in the session" in text
     assert "Presence check Answered at 11:01 am" in text

@@ -13,7 +13,7 @@ def test_every_module_says_in_words_whether_it_is_open(browse, happened) -> None
 
 
 def test_a_pending_request_shows_in_the_list(browse, happened) -> None:
-    assert "Locked, answer awaited" in browse(happened.elsewhere).open("/").text
+    assert "Locked, waiting for an answer" in browse(happened.elsewhere).open("/").text
 
 
 def test_a_completed_module_shows_its_day(browse, happened) -> None:

@@ -21,21 +21,21 @@ def test_the_desk_is_closed_to_learners(browse, happened, place: str) -> None:
 def test_what_waits_is_counted_with_the_age_of_the_oldest(browse, happened) -> None:
     text = browse(happened.staff).open("/desk").text
     assert "Requests to review 1 2 days (since 29 Nov 2026)" in text
-    assert "People in sessions nobody has matched 1" in text
+    assert "Unmatched people in sessions 1" in text
     assert "Scores on their way 2" in text
 
 
 def test_a_class_of_the_past_without_an_end_waits_for_staff(browse, happened, database) -> None:
     staff = browse(happened.staff)
-    assert "Sessions nobody has said are over 0" in staff.open("/desk").text
+    assert "Sessions still marked as running 0" in staff.open("/desk").text
     with database.write() as connection:
         connection.execute(update(live_sessions).where(live_sessions.c.id == happened.day).values(ended_at=None))
-    assert "Sessions nobody has said are over 1" in staff.open("/desk").text
+    assert "Sessions still marked as running 1" in staff.open("/desk").text
     with database.write() as connection:
         by_staff = update(live_sessions).where(live_sessions.c.id == happened.day).values(ended_by_staff_at=FIVE)
         connection.execute(by_staff)
-    assert "Sessions nobody has said are over 0" in staff.open("/desk").text
-    assert "Staff said it was over Tue 10 Nov 2026, 5:00 pm PST" in staff.open(f"/desk/sessions/{happened.day}").text
+    assert "Sessions still marked as running 0" in staff.open("/desk").text
+    assert "Staff reported the end Tue 10 Nov 2026, 5:00 pm PST" in staff.open(f"/desk/sessions/{happened.day}").text
 
 
 def test_presence_by_phone_is_told_in_words(browse, happened, database) -> None:
@@ -55,7 +55,7 @@ def test_gates_are_told_in_words(browse, happened) -> None:
     text = browse(happened.staff).open("/desk/modules").text
     assert "Module 1, or an accepted equivalency" in text
     assert "Open to everyone" in text
-    assert "not decided, so nobody gets in" in text
+    assert "not decided, so the gate is shut" in text
 
 
 def test_sessions_are_listed_with_how_many_completed(browse, happened) -> None:
@@ -95,4 +95,4 @@ def test_why_somebody_is_locked_is_shown_and_the_look_is_noted(browse, happened,
 
 def test_an_empty_desk_says_so_helpfully(browse, happened) -> None:
     text = browse(happened.staff).open("/desk").text
-    assert "None. Everything the system had to do is done or in line." in text
+    assert "Background jobs that failed None." in text

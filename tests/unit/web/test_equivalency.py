@@ -24,7 +24,7 @@ def test_a_complete_form_is_sent_and_its_state_shown(browse, happened, database)
     reader = browse(happened.new)
     answer = reader.send(reader.open(FORM), FORM, **GIVEN)
     assert (answer.status, answer.sent_to) == (303, f"{FORM}?done=request_sent")
-    assert "Your request is sent." in reader.open(answer.sent_to).text
+    assert "Your request was sent." in reader.open(answer.sent_to).text
     assert latest(database, happened.new).state == "submitted"
 
 

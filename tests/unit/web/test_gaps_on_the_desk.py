@@ -1,4 +1,4 @@
-"""Gaps in Zoom's evidence on the desk: what is missing, since when, and what to do about it."""
+"""Possible gaps in attendance data on the desk: what is missing, since when, and what to do about it."""
 
 from datetime import timedelta
 
@@ -8,8 +8,8 @@ from lti_tool.attendance.evidence_gaps import GAPS, Gap, of_session
 
 def test_without_a_gap_the_desk_says_so(browse, happened) -> None:
     text = browse(happened.staff).open("/desk").text
-    assert "Gaps in Zoom's evidence 0 Nothing waits" in text
-    assert "None that is known." in text
+    assert "Possible gaps in attendance data 0 None" in text
+    assert "None known." in text
 
 
 def test_every_gap_is_told_with_its_age_and_the_next_step_the_gravest_first(browse, happened, database, now) -> None:
@@ -20,7 +20,7 @@ def test_every_gap_is_told_with_its_age_and_the_next_step_the_gravest_first(brow
     with database.write() as connection:
         evidence_gaps.record(connection, found, now - timedelta(minutes=5))
     page = browse(happened.staff).open("/desk")
-    assert "Gaps in Zoom's evidence 2 2 days" in page.text
+    assert "Possible gaps in attendance data 2 2 days" in page.text
     overdue, differ = GAPS["challenge_overdue"], GAPS["people_differ"]
     assert page.text.index(overdue.says) < page.text.index(differ.says)
     assert f"{differ.says} (3) Session {happened.day}" in page.text

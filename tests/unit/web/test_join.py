@@ -90,8 +90,8 @@ def test_waiting_ends_with_the_general_link_and_what_is_weaker_about_it(browse, 
         address = pages[-1].response.headers.get("Refresh", "").partition("; url=")[2]
     assert len(pages) == PATIENCE + 1
     last = pages[-1]
-    assert last.heading == "Join by the general link"
-    assert "What is weaker:" in last.text
+    assert last.heading == "Join with the general link"
+    assert "Please note:" in last.text
     assert NEXT_JOIN_URL not in last.html
     (general,) = [each for each in last.links if "general=1" in each]
     assert at(client, general).sent_to == NEXT_JOIN_URL
@@ -130,7 +130,7 @@ def test_the_gate_is_asked_again_before_the_general_link_too(browse, happened):
     [
         ({"state": "refused", "due_at": None, "last_code": "zoom_host_cannot_register"}, "You are a host"),
         ({"last_code": "zoom_registrants_full"}, "takes no more registrations"),
-        ({"last_code": "no_answer"}, "has not made a link of your own in time"),
+        ({"last_code": "no_answer"}, "has not made your personal join link in time"),
     ],
 )
 def test_whom_waiting_would_not_help_is_told_at_once(browse, happened, client, database, now, clock, values, says):
@@ -144,9 +144,9 @@ def test_without_an_address_there_is_no_own_link_and_staff_see_it(browse, happen
     with database.write() as connection:
         connection.execute(update(trainees).where(trainees.c.id == happened.new).values(email=None))
     page = browse(happened.new).open("/modules/F1")
-    assert "Your attendance cannot be recognised by itself" in page.text
+    assert "Your attendance cannot be recognised automatically" in page.text
     answer = at(client, join_link(page))
-    assert "We know no e-mail address of yours" in answer.text
+    assert "We don't have your e-mail address" in answer.text
     desk = browse(happened.staff).open(f"/desk/sessions/{happened.next_day}/zoom")
     assert "No address" in desk.text
 
@@ -212,7 +212,7 @@ class TestTheDesk:
         place(database, happened.half, now)
         change(database, happened.half, state="refused", due_at=None, last_code="zoom_host_cannot_register")
         page = self.open(browse, happened)
-        assert "1 in order" in page.text
+        assert "1 without problems" in page.text
         assert "Zoom does not register the host or an alternative host." in page.text
 
     def test_a_refused_place_can_be_tried_again(self, browse, happened, database, now):

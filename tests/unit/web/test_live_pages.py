@@ -73,11 +73,11 @@ def test_the_board_says_who_is_here_who_waits_who_left_and_who_is_missing(
     )
     text = board(browse, happened, running).text
     assert "2 of 4 Here now" in text or "Here now 2 of 4" in text
-    assert "Not matched to anybody" in text
+    assert "Not matched to a trainee" in text
     assert "A guest from elsewhere here since 9:00 am" in text
     assert "In the waiting room Trainee 3 since 9:51 am" in text
     assert "Left Trainee 2 since 9:30 am" in text
-    missing = text.partition("Enrolled, not come")[2].rpartition("Enrolled, not come")[2]
+    missing = text.partition("Enrolled, not here")[2].rpartition("Enrolled, not here")[2]
     assert "Trainee 4 trainee4@example.org" in missing
 
 
@@ -111,14 +111,14 @@ def test_quiet_is_told_when_it_lasts(browse, happened, running, database, clock)
 
 
 def test_nothing_told_yet_is_said_plainly(browse, happened, running) -> None:
-    assert "Zoom has not told anything of this session yet." in board(browse, happened, running).text
-    assert "Not begun" in board(browse, happened, happened.next_day).text
+    assert "Zoom has sent nothing about this session yet." in board(browse, happened, running).text
+    assert "Not started" in board(browse, happened, happened.next_day).text
 
 
 def test_without_a_roster_nobody_can_be_missed(browse, happened, running, database, now) -> None:
     tell(database, attendee("trainee1@example.org", THERE), until=now)
     text = board(browse, happened, running).text
-    assert "so nobody can be missed" in text
+    assert "so missing people cannot be listed" in text
 
 
 def test_the_day_so_far_is_a_curve_with_the_same_in_numbers(browse, happened, running, database, now) -> None:

@@ -61,7 +61,7 @@ class TestMatching:
     def test_somebody_unmatched_is_shown_with_all_that_zoom_gave(self, staff):
         page = staff.open(guest_page(staff))
         assert page.heading == "Who is this?"
-        for told in ("A guest", "guest@example.org", "9:00 am – 10:40 am", "By phone no", "Nobody is suggested"):
+        for told in ("A guest", "guest@example.org", "9:00 am – 10:40 am", "By phone no", "Gatehouse suggests no one"):
             assert told in page.text
 
     def test_nobody_is_suggested_before_a_search(self, staff):
@@ -77,14 +77,14 @@ class TestMatching:
     @pytest.mark.parametrize("wanted", ["A guest", "%", "__", "x", "Trainee 44", "' or 1=1 --"])
     def test_a_search_for_nobody_finds_nobody(self, staff, wanted):
         page = staff.open(guest_page(staff))
-        assert "Nobody found" in staff.send(page, f"{guest_page(staff)}/search", wanted=wanted).text
+        assert "No one found" in staff.send(page, f"{guest_page(staff)}/search", wanted=wanted).text
 
     def test_the_choice_shows_what_would_change(self, staff, happened):
         page = staff.open(f"{guest_page(staff)}?trainee={happened.half}")
         assert "Is it Trainee 2?" in page.text
         assert "138 min 30 s Not completed" in page.text
         assert "165 min Not completed" in page.text
-        assert "The person was seen there too" in page.text
+        assert "This person is on record too" in page.text
 
     def test_the_choice_shows_the_credit_that_hangs_on_it(self, staff, happened, database, now):
         everybody = [present(None, *WHOLE_DAY, key="email:guest@example.org", email="guest@example.org")]
@@ -93,7 +93,7 @@ class TestMatching:
         with database.write() as connection:
             add_licence(connection, happened.new, now)
         page = staff.open(f"{guest_page(staff)}?trainee={happened.new}")
-        assert "not seen 390 min Completed" in page.text
+        assert "not on record 390 min Completed" in page.text
         assert "APA: 6.5 credits would be awarded" in page.text
 
     def test_a_locked_session_is_told_before_the_match(self, staff, happened, database):
@@ -161,8 +161,8 @@ class TestMatching:
         page = staff.open(guest_page(staff))
         sent = staff.send(page, f"{guest_page(staff)}/leave", reason="The interpreter.")
         assert sent.sent_to == "/desk/unmatched?done=person_left_alone"
-        assert "Everybody is matched" in staff.open("/desk/unmatched").text
-        assert "People in sessions nobody has matched 0" in staff.open("/desk").text
+        assert "Everyone is matched" in staff.open("/desk/unmatched").text
+        assert "Unmatched people in sessions 0" in staff.open("/desk").text
 
     def test_somebody_matched_meanwhile_is_not_matched_again(self, staff, happened, database):
         where = guest_page(staff)
@@ -197,7 +197,7 @@ def doubtful(database, happened, now):
 
 class TestReviews:
     def test_a_doubtful_day_is_counted_and_told_in_words(self, staff, doubtful):
-        assert "Days to look at 1" in staff.open("/desk").text
+        assert "Attendance to review 1" in staff.open("/desk").text
         page = staff.open("/desk/reviews")
         assert "Trainee 2" in page.text
         assert "partly estimated" in page.text
@@ -208,7 +208,7 @@ class TestReviews:
         about = {"person_key": doubtful.person_key, "digest": doubtful.input_digest}
         sent = staff.send(page, f"/desk/reviews/{happened.day}", **about, reason="A colleague saw her.")
         assert sent.sent_to == "/desk/reviews?done=day_let_stand"
-        assert "Nothing to look at" in staff.open("/desk/reviews").text
+        assert "Nothing to review" in staff.open("/desk/reviews").text
         assert count(database, attendance_reviews) == 1
 
     @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ class TestCorrections:
     def test_whoever_proposed_sees_the_effect_but_no_button(self, staff, happened):
         assert self.propose(staff, happened).sent_to == "/desk/corrections?done=correction_proposed"
         page = staff.open("/desk/corrections")
-        assert "You proposed this Somebody else has to confirm it." in page.text
+        assert "You proposed this Another member of staff has to confirm it." in page.text
         assert "138 min 30 s Not completed" in page.text
         assert "/confirm" not in page.html
         assert "Corrections waiting for a second person 1" in staff.open("/desk").text
@@ -273,7 +273,7 @@ class TestCorrections:
         page = staff.open("/desk/corrections")
         assert "In force" in page.text
         assert staff.send(page, "/desk/corrections/1/undo", reason="Wrong day.").status == 303
-        assert "Taken back" in staff.open("/desk/corrections").text
+        assert "Undone" in staff.open("/desk/corrections").text
 
     @pytest.mark.parametrize(
         ("given", "code"),
@@ -308,7 +308,7 @@ class TestRequests:
         """With a record of the day, and without any."""
         trainee = browse(getattr(happened, who))
         page = trainee.open(f"/sessions/{happened.day}")
-        assert "Please write nothing about your health" in page.text
+        assert "Please do not write anything about your health" in page.text
         assert self.ask(trainee, happened.day).sent_to == f"/sessions/{happened.day}?done=question_about_day"
         assert "The training team has your request" in trainee.open(f"/sessions/{happened.day}").text
         assert "Requests about attendance 1" in staff.open("/desk").text
@@ -401,9 +401,9 @@ def propose(connection, session_id, *, by, **about):
 @pytest.mark.parametrize(
     ("where", "each", "rest"),
     [
-        ("/desk/links", 'id="link-', "Earlier links"),
-        ("/desk/attendance-requests", 'id="request-', "5 more requests wait"),
-        ("/desk/corrections", 'id="correction-', "5 more corrections wait"),
+        ("/desk/links", 'id="link-', "Part 2"),
+        ("/desk/attendance-requests", 'id="request-', "5 more requests"),
+        ("/desk/corrections", 'id="correction-', "5 more corrections"),
     ],
 )
 def test_a_long_list_is_read_in_parts(staff, thirty, where, each, rest):
@@ -412,9 +412,8 @@ def test_a_long_list_is_read_in_parts(staff, thirty, where, each, rest):
 
 
 def test_the_earlier_links_are_on_the_pages_that_follow(staff, thirty):
-    (further,) = (each for each in staff.open("/desk/links").links if each.startswith("/desk/links?"))
-    page = staff.open(further)
-    assert (page.html.count('id="link-'), "Earlier links" in page.text) == (5, False)
+    assert "/desk/links?page=2" in staff.open("/desk/links").links
+    assert staff.open("/desk/links?page=2").html.count('id="link-') == 5
 
 
 def test_what_the_reader_may_confirm_comes_before_the_readers_own(staff, thirty, happened, browse_staff, database, now):

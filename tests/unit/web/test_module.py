@@ -35,7 +35,7 @@ def test_a_locked_module_says_what_is_missing_and_how_to_get_it(browse, happened
 
 def test_the_parts_of_a_locked_page_come_in_their_order(browse, happened) -> None:
     text = browse(happened.new).open("/modules/F2").text
-    parts = ("is locked until", "What it takes", "Next dates of Module 1", "Training taken", "Whom", "Checked at")
+    parts = ("is locked until", "Requirements", "Next dates of Module 1", "Training taken", "Contact", "Checked at")
     assert sorted(parts, key=text.index) == list(parts)
 
 
@@ -47,7 +47,7 @@ def test_nothing_of_a_locked_module_but_its_title_is_on_the_page(browse, happene
 
 def test_a_pending_request_is_shown_with_its_day_instead_of_the_button(browse, happened) -> None:
     page = browse(happened.elsewhere).open("/modules/F2")
-    assert "Sent, waiting for the training team since 29 Nov 2026" in page.text
+    assert "Sent, waiting for an answer since 29 Nov 2026" in page.text
     assert "I trained elsewhere" not in page.text
 
 
@@ -64,7 +64,7 @@ def test_half_a_day_leaves_it_shut_and_names_the_missing_minutes(browse, happene
 def test_the_credit_decision_is_on_the_page_as_a_checklist(browse, happened) -> None:
     page = browse(happened.whole).open("/modules/F1")
     assert "APA · Awarded: 6.5 credits" in page.text
-    assert "Met: Licence in force on the day." in page.text
+    assert "Met: Licence valid on the day." in page.text
 
 
 def test_every_entry_is_kept_as_a_decision(browse, happened, database) -> None:

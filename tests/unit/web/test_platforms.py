@@ -69,7 +69,7 @@ def test_one_that_waits_comes_first_and_is_approved(browse, happened, database, 
     waiting = add(database, now, "moodle-1", "3")
     staff = browse(happened.staff)
     page = staff.open(LIST)
-    assert page.text.index("Waits for approval") < page.text.index("client-openedx")
+    assert page.text.index("Needs approval") < page.text.index("client-openedx")
     done = staff.send(page, f"{LIST}/{waiting}/approve")
     assert (done.status, done.sent_to) == (303, f"{LIST}?done=platform_approved")
     assert status(database, waiting) == "active"

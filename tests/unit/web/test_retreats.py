@@ -76,7 +76,7 @@ def test_the_gate_is_asked_again_when_the_form_is_sent(browse, happened, databas
 def test_nobody_applies_for_a_retreat_without_a_rule(browse, happened) -> None:
     reader = browse(happened.whole)
     page = reader.open("/retreats/RT_DIA")
-    assert "This retreat cannot be applied for. Nobody has set yet who may take part" in page.text
+    assert "Applications are closed. The requirements for this retreat have not been set yet" in page.text
     assert "/retreats/RT_DIA/apply" not in page.links
     assert reader.open("/retreats/RT_DIA/apply").sent_to == "/retreats/RT_DIA"
 
@@ -88,7 +88,7 @@ def test_being_unsure_is_a_plain_link_that_stores_nothing(browse, happened, data
     assert page.links.count("/contact") == 2
     assert "/contact" in reader.open("/sessions").links, "a visit there says nothing about health"
     answer = reader.open("/contact")
-    assert "decided by the clinic, not by a form" in answer.text
+    assert "The clinic decides whether a retreat is right for you" in answer.text
     assert rows(database) == before
 
 
@@ -118,4 +118,4 @@ def test_an_application_is_withdrawn_by_its_own_person(browse, happened, databas
 def test_the_list_shows_every_retreat_with_its_state(browse, happened) -> None:
     text = browse(happened.whole).open("/retreats").text
     assert "Polaris/Rainfall Experiential KAP Training Retreat 4–8 Sep 2027, Portland, OR You may apply" in text
-    assert "Cannot be applied for" in text
+    assert "Applications are closed" in text

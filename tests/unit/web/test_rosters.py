@@ -62,7 +62,7 @@ def test_trouble_is_told_in_words_beside_the_age_of_what_is_shown(
         connection.execute(update(rosters).values(code=code))
     text = browse(happened.staff).open("/desk/rosters").text
     assert words in text
-    assert "What is shown was read 40 minutes ago." in text
+    assert "This list was read 40 minutes ago." in text
 
 
 @pytest.mark.parametrize("code", ["roster_refused", "no_answer"])
@@ -117,7 +117,7 @@ def test_the_role_of_a_launch_holds_against_the_rosters(browse, happened, listed
 
 def test_a_course_shows_its_sessions_with_how_many_were_there(browse, happened, listed) -> None:
     page = browse(happened.staff).open(COURSE.format(happened.platform))
-    assert "How many of the 5 learners were seen" in page.text
+    assert "How many of the 5 learners were present" in page.text
     assert "Attendance provisional 2 3" in page.text
     assert f"/desk/rosters/missing/{happened.day}" in page.links
     assert f"/desk/rosters/missing/{happened.next_day}" not in page.links
@@ -125,13 +125,13 @@ def test_a_course_shows_its_sessions_with_how_many_were_there(browse, happened, 
 
 def test_who_is_missing_is_told_by_name(browse, happened, listed) -> None:
     page = browse(happened.staff).open(f"/desk/rosters/missing/{happened.day}")
-    assert "2 of 5 learners were seen." in page.text
-    assert "Not seen in this session: 3" in page.text
+    assert "2 of 5 learners have been here." in page.text
+    assert "Missing in this session: 3" in page.text
     for name in ("Trainee 3", "Trainee 4", "Trainee 6"):
         assert name in page.text
     for name in ("Trainee 1", "Trainee 2", "Trainee 5", "Trainee 7"):
         assert name not in page.text
-    assert "1 person in this session could not be matched to a trainee, and may be among the missing." in page.text
+    assert "1 person in this session could not be matched to a trainee and may be among the missing." in page.text
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def crowd(happened, listed, database, now) -> None:
 def test_a_long_roster_comes_in_parts_found_by_their_first_names(browse, happened, crowd) -> None:
     desk = browse(happened.staff)
     first = desk.open(COURSE.format(happened.platform))
-    assert "Part 1 of 3, of 457 people." in first.text
+    assert "Part 1 of 3, 457 people in all." in first.text
     assert ("Trainee 1" in first.text, "Zoe 450" in first.text, len(first.html) < 150_000) == (True, False, True)
     assert "Learners 455" in first.text
     third = desk.open(next(each for each in first.links if each.endswith("&page=3")))
@@ -163,7 +163,7 @@ def test_a_long_roster_comes_in_parts_found_by_their_first_names(browse, happene
 def test_many_missing_people_come_in_parts(browse, happened, crowd) -> None:
     desk = browse(happened.staff)
     first = desk.open(f"/desk/rosters/missing/{happened.day}")
-    assert "Not seen in this session: 453" in first.text
+    assert "Missing in this session: 453" in first.text
     assert "Zoe 449" not in first.text
     assert "Zoe 449" in desk.open(f"/desk/rosters/missing/{happened.day}?page=3").text
 
@@ -186,13 +186,13 @@ def test_who_has_completed_the_module_elsewhere_is_told_apart(browse, happened, 
         seen = attendances.c.trainee_id == happened.whole
         connection.execute(update(attendances).where(seen).values(flags=["evidence_withdrawn"]))
     text = browse(happened.staff).open(f"/desk/rosters/missing/{happened.day}").text
-    assert "Not seen, but the module is completed: 1" in text
-    assert "1 of 5 learners were seen." in text
+    assert "Missing, but the module is completed: 1" in text
+    assert "1 of 5 learners have been here." in text
 
 
 def test_without_a_roster_nobody_can_be_missed(browse, happened) -> None:
     text = browse(happened.staff).open(f"/desk/rosters/missing/{happened.second_module}").text
-    assert "nobody can be missed" in text
+    assert "missing people cannot be listed" in text
 
 
 def test_read_now_lets_the_worker_read_it(browse, happened, listed, database, now) -> None:
@@ -235,7 +235,7 @@ def test_a_locked_session_is_not_looked_at_again(browse, happened, listed, datab
     page = desk.open("/desk/rosters")
     with database.write() as connection:
         connection.execute(update(live_sessions).values(state="locked", ended_at=FIVE))
-    assert "Look again now" not in desk.open(f"/desk/rosters/missing/{happened.day}").text
+    assert "Reload now" not in desk.open(f"/desk/rosters/missing/{happened.day}").text
     assert desk.send(page, f"/desk/rosters/missing/{happened.day}/look").status == 409
 
 

@@ -73,12 +73,12 @@ def test_a_re_grade_is_shown_with_both_values_and_staff_keep_theirs(browse, happ
     score_id = change(happened.whole, **DELIVERED, seen="differs", seen_given=55.0)
     desk = browse(happened.staff)
     page = desk.open("/desk/scores")
-    assert "Somebody changed grades on the platform." in page.text
+    assert "Grades were changed on the platform." in page.text
     assert "55 of 100" in page.text
     assert "Nothing is sent before you decide." in page.text
     assert desk.send(page, f"/desk/scores/{score_id}/keep").sent_to == "/desk/scores?done=regrade_kept"
     assert statuses(database)[happened.whole] == "kept"
-    assert "Send ours after all" in desk.open("/desk/scores?state=kept").text
+    assert "Send ours" in desk.open("/desk/scores?state=kept").text
 
 
 def test_staff_send_ours_and_the_audit_log_says_who(browse, happened, change, moodle, database) -> None:

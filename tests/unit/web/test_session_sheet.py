@@ -1,4 +1,4 @@
-"""Everybody's day of one session, as staff read it: sorted, filtered, opened, exported; and what staff do to it."""
+"""Attendance of one session, as staff read it: sorted, filtered, opened, exported; and what staff do to it."""
 
 import csv
 import io
@@ -91,7 +91,7 @@ def test_one_persons_day_opens_with_its_picture_and_the_look_is_noted(staff, hap
     link = next(each for each in sheet_of(staff, happened).links if "/people/" in each and each.startswith("/desk/s"))
     page = staff.open(link)
     assert page.heading == "Attendance of A guest"
-    assert "Nobody has matched this person to a trainee." in page.text
+    assert "This person is not matched to a trainee." in page.text
     assert '<svg class="gh-day"' in page.html
     (noted,) = acts(database, "attendance_reviewed")
     assert noted.subject.startswith("attendance:")
@@ -124,7 +124,7 @@ def test_the_two_records_are_told_side_by_side(staff, browse, happened, database
     page = sheet_of(staff, happened)
     assert "+1 min" in page.text
     own = browse(happened.whole).open(f"/sessions/{happened.day}")
-    assert "Zoom's report tells 1 min more time in the meeting than its live messages: 391 min and 390 min" in own.text
+    assert "Zoom's report shows 1 min more time in the meeting than its live data: 391 min and 390 min" in own.text
     assert "the report fills a gap in the live messages" in own.text
 
 

@@ -35,10 +35,10 @@ class TestWhatATeacherSees:
     def test_open_edx_is_told_that_sending_replaces_and_how_to_leave_it(self, openedx: Sender) -> None:
         text = openedx.teacher().open().text
         assert "replaces everything picked for this unit before" in text
-        assert "To leave it as it is, close this window" in text
+        assert "To keep what is there, close this window" in text
         assert "not signed in to the LMS" in text
         assert "Go back without a choice" not in text
-        assert "only one module of such a list can have the unit's grade" in text
+        assert "Only one module of the list can have the unit's grade" in text
         assert "Each becomes a link of your course" not in text
 
     def test_moodle_is_told_to_save(self, moodle: Sender) -> None:
@@ -49,7 +49,7 @@ class TestWhatATeacherSees:
     def test_where_no_link_of_ours_is_taken_the_page_says_so_kindly(self, sender: Sender) -> None:
         teacher = sender.teacher(settings_accept_types=["file", "image"])
         page = teacher.open()
-        assert (page.status, page.heading) == (200, "Nothing of ours fits here")
+        assert (page.status, page.heading) == (200, "Gatehouse has nothing for this place")
         assert "file, image" in page.text
         assert teacher.pick("module:F1").status == 422
         assert sender.items(teacher.pick(nothing="yes")) == []

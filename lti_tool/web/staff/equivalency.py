@@ -1,0 +1,96 @@
+"""Equivalency requests for staff: the queue, and approving, declining or asking a question."""
+
+from flask import Blueprint
+from marshmallow import fields, validate
+from sqlalchemy import select
+from werkzeug.wrappers import Response
+
+from lti_tool.gates import equivalency
+from lti_tool.gates.equivalency import APPROVAL_REASONS, DECLINE_REASONS
+from lti_tool.programme import versions
+from lti_tool.tables.gates import equivalency_requests
+from lti_tool.tables.people import trainees
+from lti_tool.web.forms import Form, optional_text, read, required_text
+from lti_tool.web.page import go, show
+from lti_tool.web.request import connection, now
+from lti_tool.web.session import access, viewer
+
+QUEUE = "/desk/equivalencies"
+MAX_DECIDED = 20
+REASON_WORDS = {
+    "equivalent_outside": "Equivalent training elsewhere",
+    "equivalent_inside": "Equivalent inside the programme",
+    "tested_out": "Tested out",
+    "administrative": "Administrative",
+    "not_equivalent": "Not equivalent",
+    "provider_not_accepted": "Provider not accepted",
+    "evidence_missing": "Evidence missing",
+}
+
+
+class ApprovalForm(Form):
+    """The reason for an approval."""
+
+    reason_code = fields.String(load_default=APPROVAL_REASONS[0], validate=validate.OneOf(APPROVAL_REASONS))
+    text = optional_text()
+
+
+class DeclineForm(Form):
+    """The reason for a refusal, and the text that the trainee reads."""
+
+    reason_code = fields.String(load_default=DECLINE_REASONS[0], validate=validate.OneOf(DECLINE_REASONS))
+    text = required_text("Tell the person why, and what to do instead.")
+
+
+class QuestionForm(Form):
+    """A question to the trainee."""
+
+    question = required_text("Write the question.")
+
+
+APPROVAL, DECLINE, QUESTION = ApprovalForm(), DeclineForm(), QuestionForm()
+
+blueprint = Blueprint("desk_equivalency", __name__, url_prefix=QUEUE)
+
+
+@blueprint.get("")
+@access("staff")
+def requests() -> str:
+    """Requests to review, the oldest first; those waiting for an answer; the latest decisions."""
+    named = select(equivalency_requests, trainees.c.name).join(trainees)
+    asked, decided_at = equivalency_requests.c.state == "more_info", equivalency_requests.c.decided_at
+    latest = named.where(decided_at.is_not(None)).order_by(decided_at.desc(), equivalency_requests.c.id.desc())
+    return show(
+        "staff/equivalencies.html",
+        versions.current(connection()).programme,
+        queue=equivalency.queue(connection()),
+        awaiting=connection().execute(named.where(asked).order_by(equivalency_requests.c.updated_at)).all(),
+        decided=connection().execute(latest.limit(MAX_DECIDED)).all(),
+        approval_reasons=APPROVAL_REASONS,
+        decline_reasons=DECLINE_REASONS,
+        reason_words=REASON_WORDS,
+    )
+
+
+@blueprint.post("/<int:request_id>/approve")
+@access("staff")
+def approve(request_id: int) -> Response:
+    """Accept a request. Gates that depend on it open the next time they are evaluated."""
+    equivalency.approve(connection(), request_id, actor=viewer().actor, now=now(), **read(APPROVAL))
+    return go(QUEUE, "request_approved")
+
+
+@blueprint.post("/<int:request_id>/decline")
+@access("staff")
+def decline(request_id: int) -> Response:
+    """Refuse a request, with a text for the trainee."""
+    equivalency.decline(connection(), request_id, actor=viewer().actor, now=now(), **read(DECLINE))
+    return go(QUEUE, "request_declined")
+
+
+@blueprint.post("/<int:request_id>/ask")
+@access("staff")
+def ask(request_id: int) -> Response:
+    """Ask the trainee a question."""
+    equivalency.ask_more(connection(), request_id, actor=viewer().actor, now=now(), **read(QUESTION))
+    return go(QUEUE, "question_sent")
