@@ -1,6 +1,7 @@
 """The audit log: who did what to what, when and why. It only grows.
 
-Who acts: "trainee:7", "staff:3" (a trainee id with a staff role), "cli" or "system"; and who may not decide what.
+An actor is "trainee:7", "staff:3" (a trainee id with a staff role), "cli" or "system". Two rules about actors stand here:
+no one decides about themselves, and some decisions need a second person.
 """
 
 from collections.abc import Iterable, Mapping
@@ -54,9 +55,9 @@ def trainee_of(actor: str) -> int | None:
 
 
 def refuse_own(actor: str, trainee_id: int) -> None:
-    """Nobody decides about themselves. Raises AccessDenied "own_case"."""
+    """No one decides about themselves. Raises AccessDenied "own_case"."""
     if trainee_of(actor) == trainee_id:
-        raise AccessDenied("own_case", "Nobody decides about their own record.", "Ask somebody else of the staff.")
+        raise AccessDenied("own_case", "You cannot decide about your own record.", "Ask another member of staff.")
 
 
 def refuse_alone(actor: str, second: str | None, trainee_id: int) -> None:
@@ -64,5 +65,5 @@ def refuse_alone(actor: str, second: str | None, trainee_id: int) -> None:
     refuse_own(actor, trainee_id)
     if second is None or second == actor or trainee_of(second) in (trainee_id, trainee_of(actor) or -1):
         raise AccessDenied(
-            "second_person_needed", "This needs a second person to confirm.", "Ask somebody else of the staff."
+            "second_person_needed", "This needs a second person to confirm.", "Ask another member of staff."
         )

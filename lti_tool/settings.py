@@ -85,10 +85,6 @@ def _optional_text(raw: str) -> str | None:
     return raw.strip() or None
 
 
-def _optional_path(raw: str) -> Path | None:
-    return Path(raw) if raw.strip() else None
-
-
 def _database_url(raw: str) -> str:
     url = raw.strip()
     for short in ("postgres://", "postgresql://"):
@@ -119,10 +115,6 @@ def _origin(raw: str) -> str:
     return f"{url.scheme}://{url.netloc}"
 
 
-def _origins(raw: str) -> tuple[str, ...]:
-    return tuple(_origin(part) for part in _list(raw))
-
-
 def _web_address(raw: str) -> str:
     url = urlsplit(raw.strip())
     if url.scheme not in ("http", "https") or not url.hostname:
@@ -130,11 +122,28 @@ def _web_address(raw: str) -> str:
     return raw.strip().rstrip("/")
 
 
-def _hours(raw: str) -> int:
-    hours = int(raw) if raw.strip().isdecimal() else 0
-    if not 1 <= hours <= 168:
-        raise ValueError("use whole hours from 1 to 168")
-    return hours
+def _whole(unit: str, least: int, most: int, says: str = "") -> Callable[[str], int]:
+    """A parser of whole numbers within these bounds."""
+
+    def parse(raw: str) -> int:
+        number = int(raw) if raw.strip().isdecimal() else -1
+        if not least <= number <= most:
+            raise ValueError(says or f"use whole {unit} from {least} to {most}")
+        return number
+
+    return parse
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    """A parser of one of these words; upper and lower case are the same."""
+
+    def parse(raw: str) -> str:
+        value = next((each for each in allowed if each.lower() == raw.strip().lower()), None)
+        if value is None:
+            raise ValueError(f"use one of {', '.join(allowed)}")
+        return value
+
+    return parse
 
 
 def _secret(raw: str) -> str:
@@ -157,40 +166,7 @@ def _field_keys(raw: str) -> tuple[str, ...]:
     return keys
 
 
-def _days(raw: str) -> int:
-    if not raw.strip().isdecimal() or int(raw) > 3650:
-        raise ValueError("use a whole number of days, or 0 for never")
-    return int(raw)
-
-
-def _minutes(raw: str) -> int:
-    minutes = int(raw) if raw.strip().isdecimal() else 0
-    if not 1 <= minutes <= 480:
-        raise ValueError("use whole minutes from 1 to 480")
-    return minutes
-
-
-def _zoom_plan(raw: str) -> str:
-    return _one_of(raw, ("free", "pro", "business"))
-
-
-def _zoom_registration(raw: str) -> str:
-    return _one_of(raw, ("gate", "zoom"))
-
-
-def _one_of(raw: str, allowed: tuple[str, ...]) -> str:
-    value = raw.strip().lower()
-    if value not in allowed:
-        raise ValueError(f"use one of {', '.join(allowed)}")
-    return value
-
-
-def _log_level(raw: str) -> str:
-    level = raw.strip().upper()
-    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError("use DEBUG, INFO, WARNING or ERROR")
-    return level
-
+_DAYS = _whole("days", 0, 3650, "use a whole number of days, or 0 for never")
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("public_url", _origin, None, "The address browsers and platforms reach the tool at, without a path."),
@@ -198,7 +174,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("field_keys", _field_keys, None, "Encrypt licence numbers and tool keys; comma separated, newest first."),
     Setting("data", Path, "./data", "Folder of the SQLite file."),
     Setting("database_url", _database_url, "", "PostgreSQL: postgresql://…; empty: a SQLite file in the data folder."),
-    Setting("programme", _optional_path, "", "A programme document (YAML) that is published on the first start."),
+    Setting("programme", lambda raw: Path(raw) if raw.strip() else None, "", "A programme document (YAML) that is published on the first start."),
     Setting("zoom_secret_tokens", _list, "", "Zoom's webhook secret token; comma: current, previous."),
     Setting("zoom_account_id", _optional_text, "", "Account id of the Server-to-Server OAuth app."),
     Setting("zoom_client_id", _optional_text, "", "Client id of the Server-to-Server OAuth app."),
@@ -206,22 +182,22 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("zoom_api_url", _web_address, "https://api.zoom.us/v2", "Zoom's REST interface."),
     Setting("zoom_token_url", _web_address, "https://zoom.us/oauth/token", "Zoom's token endpoint."),
     Setting("zoom_app_id", _optional_text, "", "Id of the Zoom app, to read its log of webhook deliveries."),
-    Setting("zoom_plan", _zoom_plan, "pro", "free, pro or business: how often Zoom's REST interface may be asked."),
+    Setting("zoom_plan", _one_of("free", "pro", "business"), "pro", "free, pro or business: how often Zoom's REST interface may be asked."),
     Setting(
         "zoom_registration",
-        _zoom_registration,
+        _one_of("gate", "zoom"),
         "gate",
         "gate: who registered at Zoom itself is approved or denied by the gate; zoom: that is left to Zoom.",
     ),
-    Setting("zoom_quiet_minutes", _minutes, "20", "Minutes without an event during a class before it is an alarm."),
-    Setting("lock_days", _days, "0", "Days after its end at which a reconciled session is locked; 0: by hand only."),
-    Setting("frame_origins", _origins, "", "More origins that may frame the tool (Open edX's learning MFE); comma."),
+    Setting("zoom_quiet_minutes", _whole("minutes", 1, 480), "20", "Minutes without an event during a class before it is an alarm."),
+    Setting("lock_days", _DAYS, "0", "Days after its end at which a reconciled session is locked; 0: by hand only."),
+    Setting("frame_origins", lambda raw: tuple(map(_origin, _list(raw))), "", "More origins that may frame the tool (Open edX's learning MFE); comma."),
     Setting(
-        "roster_hours", _hours, "6", "Hours between two reads of a course's roster; it is read oftener around class."
+        "roster_hours", _whole("hours", 1, 168), "6", "Hours between two reads of a course's roster; it is read oftener around class."
     ),
-    Setting("key_rotation_days", _days, "90", "How old the tool's signing key gets before a new one; 0: never."),
+    Setting("key_rotation_days", _DAYS, "90", "How old the tool's signing key gets before a new one; 0: never."),
     Setting("allow_private_addresses", _flag, "0", "Allow http and private addresses. Sandbox and tests only."),
-    Setting("log_level", _log_level, "INFO", "DEBUG, INFO, WARNING or ERROR."),
+    Setting("log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "DEBUG, INFO, WARNING or ERROR."),
 )
 
 
@@ -231,18 +207,17 @@ def load_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     Raises SettingsError naming the variable that is missing or wrong.
     """
     source = os.environ if environment is None else environment
-    values = {each.name: _value(each, source) for each in SETTINGS if each.name not in given}
-    values.update(given)
+    values = dict(given)
+    for each in SETTINGS:
+        if each.name in given:
+            continue
+        raw = source.get(each.variable, each.default)
+        if raw is None:
+            raise SettingsError("setting_missing", f"{each.variable} is not set. {each.doc}")
+        try:
+            values[each.name] = each.parse(raw)
+        except ValueError as error:
+            raise SettingsError("setting_wrong", f"{each.variable} cannot be used: {error}.") from error
     values["database_url"] = values["database_url"] or f"sqlite:///{Path(values['data']).resolve()}/gatehouse.db"
     assert set(values) == {each.name for each in fields(Settings)}
     return Settings(**values)
-
-
-def _value(setting: Setting, source: Mapping[str, str]) -> Any:
-    raw = source.get(setting.variable, setting.default)
-    if raw is None:
-        raise SettingsError("setting_missing", f"{setting.variable} is not set. {setting.doc}")
-    try:
-        return setting.parse(raw)
-    except ValueError as error:
-        raise SettingsError("setting_wrong", f"{setting.variable} cannot be used: {error}.") from error
