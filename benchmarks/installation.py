@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 
 from benchmarks.platform import Platform
 from benchmarks.servers import ROOT, Server, serving
-from lti_tool.context import build_house
+from lti_tool.context import build_context
 from lti_tool.db import Database
 from lti_tool.gates import publication
 from lti_tool.lti import registration
@@ -66,9 +66,9 @@ def _running(
 
 
 def _furnish(environment: dict[str, str], platform: Platform, key_set_url: str) -> None:
-    house = build_house(load_settings(environment))
-    migrate(house.database)
-    _publish(house.database)
+    context = build_context(load_settings(environment))
+    migrate(context.database)
+    _publish(context.database)
     new = registration.NewRegistration(
         issuer=platform.issuer,
         client_id=platform.client_id,
@@ -77,9 +77,9 @@ def _furnish(environment: dict[str, str], platform: Platform, key_set_url: str) 
         key_set_url=key_set_url,
         profile="openedx",
     )
-    with house.database.write() as connection:
+    with context.database.write() as connection:
         registration.add(connection, new, [platform.deployment_id], actor="cli", now=datetime.now(UTC))
-    house.database.close()
+    context.database.close()
 
 
 def _publish(database: Database) -> None:

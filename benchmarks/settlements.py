@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from benchmarks.days import after, big_day, deliver, furnish
 from benchmarks.gradebook import running_gradebook
 from benchmarks.servers import ROOT
-from lti_tool.context import build_house
+from lti_tool.context import build_context
 from lti_tool.settings import load_settings
 from tests.postgres import Postgres, running_postgres
 
@@ -92,12 +92,12 @@ def _lay_in(place: Place, name: str, people: int, gradebook: str, *, ended: bool
         "GATEHOUSE_DATABASE_URL": place.new(name),
         "GATEHOUSE_ALLOW_PRIVATE_ADDRESSES": "1",
     }
-    house = build_house(load_settings(environment))
+    context = build_context(load_settings(environment))
     day = big_day(people)
-    furnish(house.database, day, gradebook)
+    furnish(context.database, day, gradebook)
     events = day.registrations() + day.events()
-    deliver(house.database, events if ended else events[:-1], after(day))
-    house.database.close()
+    deliver(context.database, events if ended else events[:-1], after(day))
+    context.database.close()
     return environment, len(events)
 
 

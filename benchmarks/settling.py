@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from benchmarks.days import after, big_day, deliver
-from lti_tool.context import House, build_house
+from lti_tool.context import AppContext, build_context
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.settings import load_settings
 from lti_tool.tables.live_sessions import live_sessions
@@ -44,31 +44,31 @@ class Clock:
 def settle(people: int) -> Figures:
     """Read the inbox, settle from webhooks alone, and again with the settled report of the same day."""
     clock = Clock(_ended(people))
-    house = build_house(load_settings(), clock)
-    session_id = _session(house)
+    context = build_context(load_settings(), clock)
+    session_id = _session(context)
     set_aside_what_is_loaded()
-    reading = _seconds(lambda: _take_all(house))
-    settling = _seconds(lambda: settle_now(house, session_id))
+    reading = _seconds(lambda: _take_all(context))
+    settling = _seconds(lambda: settle_now(context, session_id))
     peak = _peak_megabytes()
-    _keep_report(house, session_id, big_day(people))
+    _keep_report(context, session_id, big_day(people))
     clock.advance(timedelta(hours=3))
-    again = _seconds(lambda: settle_now(house, session_id))
+    again = _seconds(lambda: settle_now(context, session_id))
     return {"reading": reading, "settling": settling, "peak": peak, "with_report": again}
 
 
 def end(people: int) -> Figures:
     """All is read but the end of the meeting: from its delivery until everybody's score is written."""
     day = big_day(people)
-    house = build_house(load_settings(), Clock(_ended(people)))
-    _take_all(house)
-    worker = build_worker(house)
+    context = build_context(load_settings(), Clock(_ended(people)))
+    _take_all(context)
+    worker = build_worker(context)
     thread = threading.Thread(target=worker.run_forever, daemon=True)
     thread.start()
     time.sleep(1)
     started = time.perf_counter()
-    deliver(house.database, day.events()[-1:], house.clock())
+    deliver(context.database, day.events()[-1:], context.clock())
     desired = sum(bool(spans) for spans in day.truth())
-    _wait_until(lambda: _written(house) >= desired)
+    _wait_until(lambda: _written(context) >= desired)
     seconds = time.perf_counter() - started
     worker.stopping.set()
     thread.join()
@@ -77,37 +77,37 @@ def end(people: int) -> Figures:
 
 def send(people: int) -> Figures:
     """Deliver everybody's score."""
-    house = build_house(load_settings(), Clock(_ended(people)))
-    _take_all(house)
-    settle_now(house, _session(house))
-    deliverer = Deliverer(house.database, house.platform_api, house.clock)
+    context = build_context(load_settings(), Clock(_ended(people)))
+    _take_all(context)
+    settle_now(context, _session(context))
+    deliverer = Deliverer(context.database, context.platform_api, context.clock)
     seconds = _seconds(deliverer.deliver_all)
-    return {"seconds": seconds, "scores": _written(house, "delivered")}
+    return {"seconds": seconds, "scores": _written(context, "delivered")}
 
 
 def _ended(people: int) -> datetime:
     return after(big_day(people))
 
 
-def _session(house: House) -> int:
-    with house.database.read() as connection:
+def _session(context: AppContext) -> int:
+    with context.database.read() as connection:
         return int(connection.scalar(select(live_sessions.c.id)) or 0)
 
 
-def _take_all(house: House) -> None:
-    while take_inbox(house.database, house.clock()):
+def _take_all(context: AppContext) -> None:
+    while take_inbox(context.database, context.clock()):
         pass
 
 
-def _keep_report(house: House, session_id: int, day: TrainingDay) -> None:
+def _keep_report(context: AppContext, session_id: int, day: TrainingDay) -> None:
     for _ in range(2):
-        with house.database.write() as connection:
-            reports.keep(connection, session_id, day.uuid, "report", day.report_rows(), house.clock())
+        with context.database.write() as connection:
+            reports.keep(connection, session_id, day.uuid, "report", day.report_rows(), context.clock())
 
 
-def _written(house: House, *status: str) -> int:
+def _written(context: AppContext, *status: str) -> int:
     query = select(func.count()).select_from(scores)
-    with house.database.read() as connection:
+    with context.database.read() as connection:
         return int(connection.scalar(query.where(scores.c.status.in_(status)) if status else query) or 0)
 
 

@@ -34,17 +34,17 @@ def find(number: int, tool: Tool, platform: Platform, launched: Launched) -> Ite
 
 def read(tool: Tool, course: CourseKey) -> None:
     """Read this course's roster now, as the worker does."""
-    house = tool.house
-    schedule.plan(house.database, house.clock())
-    with house.database.write() as connection:
-        schedule.ask_now(connection, course, house.clock())
-    RosterReader(house.database, house.platform_api, house.clock, every=DAILY).read_all()
+    context = tool.context
+    schedule.plan(context.database, context.clock())
+    with context.database.write() as connection:
+        schedule.ask_now(connection, course, context.clock())
+    RosterReader(context.database, context.platform_api, context.clock, every=DAILY).read_all()
 
 
 def _course_of(tool: Tool, url: str) -> CourseKey | None:
     """The course in which a placement was offered this roster."""
     query = select(placements.c.registration_id, placements.c.context_id).where(placements.c.memberships_url == url)
-    with tool.house.database.read() as connection:
+    with tool.context.database.read() as connection:
         row = connection.execute(query).first()
     return None if row is None else CourseKey(row.registration_id, row.context_id or "")
 
@@ -91,7 +91,7 @@ def _seen(pages: Sequence[Heard]) -> str:
 
 
 def _kept(tool: Tool) -> set[str]:
-    with tool.house.database.read() as connection:
+    with tool.context.database.read() as connection:
         return set(connection.execute(select(roster_members.c.user_id)).scalars())
 
 

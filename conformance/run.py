@@ -28,9 +28,9 @@ class Certification:
 
     def introduce(self) -> None:
         """Register the platform with the tool, as an administrator would."""
-        with self.tool.house.database.write() as connection:
+        with self.tool.context.database.write() as connection:
             for new, deployment_ids in self.platform.registrations():
-                registration.add(connection, new, deployment_ids, actor="certify", now=self.tool.house.clock())
+                registration.add(connection, new, deployment_ids, actor="certify", now=self.tool.context.clock())
 
     def run(self, case: Case) -> Result:
         """One test. Whatever goes wrong on the way is a finding that does not hold."""

@@ -57,7 +57,7 @@ def _publish_completed(tool: Tool, module_id: str) -> None:
     """Checked as of the day on which the version in force was published: windows that have passed since are no
     matter."""
     newest = select(programme_versions).order_by(programme_versions.c.version.desc()).limit(1)
-    with tool.house.database.write() as connection:
+    with tool.context.database.write() as connection:
         row = connection.execute(newest).one()
         document = completed(row.document, module_id)
         publish(connection, document, row.source_name, actor="certify", now=row.published_at)

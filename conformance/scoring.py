@@ -46,9 +46,9 @@ def find(tool: Tool, platform: Platform, launched: Launched) -> Iterator[Finding
 def attend(tool: Tool, launched: Launched) -> int:
     """A day of the launched module, a week ago, on which the learner was present from the first minute to the last; the
     learner's id in the tool."""
-    house, claims = tool.house, launched.answer.claims
-    with house.database.write() as connection:
-        now = house.clock()
+    context, claims = tool.context, launched.answer.claims
+    with context.database.write() as connection:
+        now = context.clock()
         session_id = live_sessions.add(
             connection,
             tool.published,
@@ -61,7 +61,7 @@ def attend(tool: Tool, launched: Launched) -> int:
         session = live_sessions.show(connection, session_id)
         learner = int(people.of_identities(connection, claims["iss"], [claims["sub"]])[claims["sub"]].id)
     after = partial(follow_attendance, now=now)
-    settle(house.database, session_id, [_present(learner, session)], session.ends_at, now, after)
+    settle(context.database, session_id, [_present(learner, session)], session.ends_at, now, after)
     return learner
 
 
@@ -114,12 +114,12 @@ def _scores(heard: Sequence[Heard], user_id: str) -> Iterator[Finding]:
 
 def _results(tool: Tool, learner: int) -> Iterator[Finding]:
     """What the platform's results say of each score that was delivered, read with the tool's own reader."""
-    house = tool.house
-    with house.database.read() as connection:
+    context = tool.context
+    with context.database.read() as connection:
         rows = connection.execute(_delivered, {"trainee": learner}).all()
     yield Finding("The ledger has it as delivered", bool(rows), f"{len(rows)} scores")
     for row in rows:
-        result = fetch_result(house.platform_api, row.registration_id, row.line_item_url, row.user_id)
+        result = fetch_result(context.platform_api, row.registration_id, row.line_item_url, row.user_id)
         same = result is not None and result.given == row.delivered_given
         seen = f"{result.given} of {result.maximum}" if result else "no result"
         yield Finding(f"The platform's results say the same: {row.delivered_given}", same, seen)

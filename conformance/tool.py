@@ -21,7 +21,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from conformance.visitor import Visitor
 from lti_tool.app import create_app, prepare
-from lti_tool.context import House, build_house
+from lti_tool.context import AppContext, build_context
 from lti_tool.db import Database
 from lti_tool.errors import NotFound
 from lti_tool.log import JsonLines
@@ -57,13 +57,13 @@ class QuietRequests(WSGIRequestHandler):
 class Tool:
     """The tool under test, where it listens, and what it has logged so far."""
 
-    house: House
+    context: AppContext
     port: int
     log: LogLines
 
     @property
     def public_url(self) -> str:
-        return self.house.settings.public_url
+        return self.context.settings.public_url
 
     @property
     def key_set_url(self) -> str:
@@ -73,7 +73,7 @@ class Tool:
     @property
     def published(self) -> Published:
         """The programme in force."""
-        with self.house.database.read() as connection:
+        with self.context.database.read() as connection:
             return current(connection)
 
     def visitor(self) -> Visitor:
@@ -82,7 +82,7 @@ class Tool:
 
     def work(self) -> None:
         """What the worker does when something is due: settle, sync rosters, deliver scores."""
-        build_worker(self.house).run_once()
+        build_worker(self.context).run_once()
 
 
 Row = dict[str, Any]
@@ -103,14 +103,14 @@ def served(settings: Settings, *, port: int = 0) -> Iterator[Tool]:
             "Publish one with: gatehouse programme publish FILE",
         )
     with tempfile.TemporaryDirectory(prefix="gatehouse-certify-") as folder:
-        house = build_house(scratch(settings, Path(folder), with_first_programme=published is None))
+        context = build_context(scratch(settings, Path(folder), with_first_programme=published is None))
         try:
-            prepare(house)
-            _publish(house, published)
-            with _logged() as log, _listening(house, port) as listening:
-                yield Tool(house, listening.server_port, log)
+            prepare(context)
+            _publish(context, published)
+            with _logged() as log, _listening(context, port) as listening:
+                yield Tool(context, listening.server_port, log)
         finally:
-            house.database.close()
+            context.database.close()
 
 
 def scratch(settings: Settings, folder: Path, *, with_first_programme: bool) -> Settings:
@@ -144,18 +144,18 @@ def published_row(settings: Settings) -> Row | None:
     return None if row is None else dict(row)
 
 
-def _publish(house: House, published: Row | None) -> None:
+def _publish(context: AppContext, published: Row | None) -> None:
     """The site's own version, with its number: published when it was, and so not checked against today's windows."""
     if published is not None:
-        with house.database.write() as connection:
+        with context.database.write() as connection:
             connection.execute(insert(programme_versions), published)
 
 
 @contextmanager
-def _listening(house: House, port: int) -> Iterator[BaseWSGIServer]:
+def _listening(context: AppContext, port: int) -> Iterator[BaseWSGIServer]:
     """Answer over HTTP on this machine, several requests at once: while the tool asks a platform for a token, the
     platform asks the tool for its keys."""
-    app = create_app(house.settings, house=house)
+    app = create_app(context.settings, context=context)
     server = make_server(HOST, port, app, threaded=True, request_handler=QuietRequests)
     thread = threading.Thread(target=server.serve_forever, name="tool under test")
     thread.start()

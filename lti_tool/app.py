@@ -8,7 +8,7 @@ from flask_bootstrap import Bootstrap5
 
 from lti_tool import launch, log, times
 from lti_tool.attendance import timeline
-from lti_tool.context import House, build_house
+from lti_tool.context import AppContext, build_context
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates import publication
 from lti_tool.migrations import head, migrate, present_revision
@@ -43,16 +43,16 @@ MAX_FORM_BYTES = 2 * 1024 * 1024
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings, *, house: House | None = None) -> Flask:
-    """The Flask application for these settings; `house` is given by callers who share one (commands, tests)."""
-    house = house or build_house(settings)
+def create_app(settings: Settings, *, context: AppContext | None = None) -> Flask:
+    """The Flask application for these settings; `context` is given by callers who share one (commands, tests)."""
+    context = context or build_context(settings)
     app = Flask("lti_tool")
     app.config.update(MAX_CONTENT_LENGTH=MAX_FORM_BYTES, BOOTSTRAP_SERVE_LOCAL=True)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["gatehouse"] = house
+    app.extensions["gatehouse"] = context
     request.register_converters(app)
     Bootstrap5(app)
-    ancestors = headers.FrameAncestors(house.database, house.settings.frame_origins)
+    ancestors = headers.FrameAncestors(context.database, context.settings.frame_origins)
     headers.register(app, ancestors, https=settings.public_url.startswith("https:"))
     log.register(app)
     request.register(app)
@@ -60,14 +60,14 @@ def create_app(settings: Settings, *, house: House | None = None) -> Flask:
     errors.register(app)
     times.register(app)
     app.jinja_env.globals.update(day_words=timeline)
-    inbox, refusals = Inbox(house.database), Refusals(house.database)
+    inbox, refusals = Inbox(context.database), Refusals(context.database)
     app.extensions["gatehouse_closing"] = (inbox.close, refusals.close)
     for blueprint in (
         health.blueprint,
         launch.blueprint,
         notices.blueprint,
         deep_linking.blueprint,
-        webhook.blueprint(house.settings.zoom_secret_tokens, inbox, house.clock, refusals),
+        webhook.blueprint(context.settings.zoom_secret_tokens, inbox, context.clock, refusals),
         home.blueprint,
         modules.blueprint,
         sessions.blueprint,
@@ -99,12 +99,12 @@ def close_app(app: Flask) -> None:
         close()
 
 
-def prepare(house: House) -> None:
+def prepare(context: AppContext) -> None:
     """Migrate SQLite (PostgreSQL: `gatehouse migrate`), and publish GATEHOUSE_PROGRAMME if nothing is published yet.
 
     Raises Conflict "database_not_migrated", or ProgrammeError if that document cannot be published.
     """
-    database, path = house.database, house.settings.programme
+    database, path = context.database, context.settings.programme
     if database.is_sqlite:
         migrate(database)
     else:
@@ -123,7 +123,7 @@ def prepare(house: House) -> None:
             versions.current(connection)
         except NotFound:
             document = _read_programme(path)
-            version = publication.publish(connection, document, path.name, actor="system", now=house.clock())
+            version = publication.publish(connection, document, path.name, actor="system", now=context.clock())
             logger.info("first programme published", extra={"version": version})
 
 

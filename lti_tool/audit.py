@@ -1,7 +1,7 @@
 """The audit log: who did what to what, when and why. It only grows.
 
-An actor is "trainee:7", "staff:3" (a trainee id with a staff role), "cli" or "system". Two rules about actors stand here:
-no one decides about themselves, and some decisions need a second person.
+An actor is "trainee:7", "staff:3" (a trainee id with a staff role), "cli" or "system". Two rules about actors stand
+here: no one decides about themselves, and some decisions need a second person.
 """
 
 from collections.abc import Iterable, Mapping

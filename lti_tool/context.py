@@ -1,4 +1,4 @@
-"""The house: the parts that live as long as the process, put together once."""
+"""The application context: what web, worker and commands share, put together once per process."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
-class House:
-    """What web, worker and commands share."""
+class AppContext:
+    """The parts that live as long as the process."""
 
     settings: Settings
     database: Database
@@ -31,14 +31,14 @@ class House:
     registrations: Registrations
 
 
-def build_house(
+def build_context(
     settings: Settings, clock: Clock = now_utc, *, database: Database | None = None, http: Http | None = None
-) -> House:
+) -> AppContext:
     """Put the parts together. Nothing is read, written or called yet."""
     database = database or Database(settings.database_url, settings.cipher)
     http = http or Http(allow_private_addresses=settings.allow_private_addresses)
     keys, answers = ToolKeys(database, clock), AnswerBook(database, clock)
-    return House(
+    return AppContext(
         settings=settings,
         database=database,
         clock=clock,

@@ -35,7 +35,7 @@ from lti_tool.lti.registration import Registration
 from lti_tool.programme import versions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.web.headers import allow
-from lti_tool.web.request import connection, house, now
+from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import COOKIE, LIFETIME, Role, access, drop_cookie, set_cookie, start
 from lti_tool.web.staff import submission_review
 
@@ -86,7 +86,7 @@ def login() -> Response:
 
     If the platform offers storage, a page first asks it to keep this login's value. It goes on either way.
     """
-    begun = oidc.begin_login(house().registrations, _site(), http_request.values, now())
+    begun = oidc.begin_login(context().registrations, _site(), http_request.values, now())
     if begun.state.storage_target:
         response = _uncached(make_response(render_template("shared/launch_store.html", begun=begun)))
     else:
@@ -104,7 +104,7 @@ def launch() -> Response:
     with the value it kept (LTI client-side postMessage storage). Without either, the person gets a new tab.
     """
     state = oidc.load_state(_site(), _form_field("state"), now())
-    platform = house().registrations.load_active(state.registration_id, now())
+    platform = context().registrations.load_active(state.registration_id, now())
 
     def drop_state(response: Response) -> Response:
         drop_cookie(response, state.cookie)
@@ -123,7 +123,7 @@ def launch() -> Response:
         return _uncached(make_response(render_template("shared/launch_new_tab.html", **shown), offer.status))
     if step is Step.ASK_PLATFORM:
         return _ask_platform(state, platform)
-    claims = id_token.verify(_form_field("id_token"), platform, state, house().key_sets, now())
+    claims = id_token.verify(_form_field("id_token"), platform, state, context().key_sets, now())
     entered = enter(connection(), _site(), load_launch(claims, platform), state, now())
     if step is Step.ENTER_WITHOUT_COOKIES:
         # The page's script keeps the session's token in its memory and opens the page.
@@ -138,13 +138,13 @@ def launch() -> Response:
 @access("public")
 def key_set() -> Response:
     """The tool's public key set."""
-    response = jsonify(house().keys.key_set())
+    response = jsonify(context().keys.key_set())
     response.headers["Cache-Control"] = f"public, max-age={int(keys.MAX_AGE.total_seconds())}"
     return response
 
 
 def _site() -> Site:
-    settings = house().settings
+    settings = context().settings
     return Site(settings.public_url, settings.secret_key)
 
 

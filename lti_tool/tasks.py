@@ -3,9 +3,6 @@
 A task is enqueued in the transaction that decides it, so it exists exactly if that decision does. A worker claims one
 by a conditional UPDATE with a lease; a worker that dies leaves a lease that runs out. Handlers are idempotent. The
 same SQL runs on SQLite and PostgreSQL.
-
-A few threads for work that waits for other machines: what is due is claimed as far as they are free, and one caller
-asks again and again how it goes.
 """
 
 import gc
@@ -37,6 +34,7 @@ REST_SECONDS = 1
 OBJECTS_BEFORE_A_COLLECTION = 20_000
 Clock = Callable[[], datetime]
 Handler = Callable[[Mapping[str, Any]], None]
+Job = TypeVar("Job")
 
 
 def now_utc() -> datetime:
@@ -112,7 +110,7 @@ class Worker:
 
     `handlers` maps a task's kind to what does it; each handler opens its own transactions. `periodic` are jobs run at
     least `interval` apart (reading the inbox, delivering scores): they report whether there may be more to do. `these`
-    are the tasks that it takes; `claim` and `do` are made for a crew, where they wait for other machines.
+    are the tasks that it takes; `claim` and `do` are made for a `JobPool`, where they wait for other machines.
     """
 
     database: Database
@@ -269,11 +267,11 @@ def queue_age_seconds(connection: Connection, now: datetime) -> float:
     return 0.0 if oldest is None else (now - oldest).total_seconds()
 
 
-Job = TypeVar("Job")
+class JobPool(Generic[Job]):
+    """A few threads for work that waits for other machines.
 
-
-class Crew(Generic[Job]):
-    """`claim(limit)` gives up to so many jobs that nobody else has, `do(job)` does one and records it."""
+    `claim(limit)` takes up to so many jobs that no one else has; `do(job)` does one and records it.
+    """
 
     def __init__(
         self, name: str, size: int, claim: Callable[[int], Sequence[Job]], do: Callable[[Job], object]
@@ -282,32 +280,29 @@ class Crew(Generic[Job]):
         self._size = size
         self._claim = claim
         self._do = do
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)
-        self._in_flight: set[Future[object]] = set()
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix=name)
+        self._running: set[Future[object]] = set()
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is under way."""
-        return bool(self._in_flight)
+        """Whether a job is running."""
+        return bool(self._running)
 
     def step(self) -> bool:
-        """Start what is due, look after what is under way, and wait for neither; False once all is quiet."""
-        self._land()
-        room = self._size - len(self._in_flight)
-        if room > 0:
-            self._in_flight |= {self._pool.submit(self._do, job) for job in self._claim(room)}
-        if self._in_flight:
-            wait(self._in_flight, timeout=0.05, return_when=FIRST_COMPLETED)
-        return bool(self._in_flight)
+        """Start jobs as far as threads are free, and collect those that have ended; False once nothing is running."""
+        for done in [each for each in self._running if each.done()]:
+            self._running.remove(done)
+            error = done.exception()
+            if error is not None:  # its lease runs out and it is done again
+                log.error("a job could not be recorded", extra={"kind": self._name, "error": type(error).__name__})
+        free = self._size - len(self._running)
+        if free > 0:
+            self._running |= {self._threads.submit(self._do, job) for job in self._claim(free)}
+        if self._running:
+            wait(self._running, timeout=0.05, return_when=FIRST_COMPLETED)
+        return bool(self._running)
 
     def run(self) -> None:
         """Work until nothing is due."""
         while self.step():
             pass
-
-    def _land(self) -> None:
-        for done in [each for each in self._in_flight if each.done()]:
-            self._in_flight.remove(done)
-            error = done.exception()
-            if error is not None:  # its claim runs out and it is done again
-                log.error("a job could not be recorded", extra={"kind": self._name, "error": type(error).__name__})

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from lti_tool.attendance import live_sessions, locking
 from lti_tool.attendance.settlement import PEOPLE_PER_COMMIT, settle
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.credit import claims
 from lti_tool.gates import equivalency
 from lti_tool.grades import line_items, scores
@@ -35,11 +35,11 @@ from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.operations import tasks
 from lti_tool.tables.presence import attendance_corrections, person_links, presence_check_answers, presence_checks
 from lti_tool.tables.zoom import registrants, zoom_inbox, zoom_report_fetches
-from lti_tool.tasks import Crew, Every, Worker
+from lti_tool.tasks import Every, JobPool, Worker
 from lti_tool.web.session import forget_sessions
 from zoom_adapter import admission, health, presence
 from zoom_adapter.api import ZoomApi
-from zoom_adapter.hash_chain import Witness
+from zoom_adapter.hash_chain import HeadLogger
 from zoom_adapter.meetings import MeetingKeeper
 from zoom_adapter.polls import POLLS, PollReader
 from zoom_adapter.reconcile import RECONCILE, ReportReader
@@ -60,21 +60,21 @@ REGISTRARS = 3
 ZOOM_TASKS = (RECONCILE, POLLS, RECOVER)
 
 
-def build_worker(house: House) -> Worker:
+def build_worker(context: AppContext) -> Worker:
     """The worker with all its jobs, in the order in which a round runs them."""
-    database, clock, platform_api = house.database, house.clock, house.platform_api
-    zoom = zoom_api(house)
+    database, clock, platform_api = context.database, context.clock, context.platform_api
+    zoom = zoom_api(context)
     reports = ReportReader(database, zoom, clock)
     polls = PollReader(database, zoom, clock)
     recovery = LogReader(database, zoom, clock)
     handlers = {RECONCILE: reports.read_due, POLLS: polls.read_due, RECOVER: recovery.read_due}
     zoom_worker = Worker(database, handlers, clock=clock, these=tasks.c.kind.in_(ZOOM_TASKS))
-    late_changes = Sweep(house)
+    late_changes = LateChanges(context)
     search = LineItemSearch(database, platform_api, clock, after=late_changes.run)
-    notices = NoticeAsker(database, platform_api, clock, f"{house.settings.public_url}{NOTICES_PATH}")
+    notices = NoticeAsker(database, platform_api, clock, f"{context.settings.public_url}{NOTICES_PATH}")
     return Worker(
         database,
-        handlers={presence.SETTLE: partial(settle_session, house)},
+        handlers={presence.SETTLE: partial(settle_session, context)},
         periodic={
             # Zoom's deliveries become presence, and settlement tasks.
             "read_inbox": lambda: presence.take_inbox(database, clock()),
@@ -83,72 +83,72 @@ def build_worker(house: House) -> Worker:
             "search_line_items": search.search_due,
             "read_results": Reconciler(database, platform_api, clock).look_due,
             "plan_rosters": Every(PLAN_EVERY, clock, lambda: schedule.plan(database, clock())),
-            "read_rosters": RosterReader(database, platform_api, clock, house.settings.roster_every).read_due,
+            "read_rosters": RosterReader(database, platform_api, clock, context.settings.roster_every).read_due,
             "ask_for_notices": Every(PLAN_EVERY, clock, notices.ask_due),
             # Zoom: reports, polls and lost deliveries.
             "plan_reports": Every(PLAN_EVERY, clock, reports.plan),
             "plan_polls": Every(PLAN_EVERY, clock, polls.plan),
             "plan_recovery": Every(PLAN_EVERY, clock, recovery.plan),
-            "ask_zoom": Crew("zoom", 1, zoom_worker.claim, zoom_worker.do).step,
-            **_registration_jobs(house, zoom),
+            "ask_zoom": JobPool("zoom", 1, zoom_worker.claim, zoom_worker.do).step,
+            **_registration_jobs(context, zoom),
             # Changes that come later, gaps in the evidence, and tidying.
             "match_people": Every(LATE_CHANGES_EVERY, clock, lambda: presence.match_late(database, clock())),
             "follow_late_changes": Every(LATE_CHANGES_EVERY, clock, late_changes.run),
             "look_for_gaps": Every(
-                GAPS_EVERY, clock, lambda: health.look(database, house.settings.zoom_quiet, clock())
+                GAPS_EVERY, clock, lambda: health.look(database, context.settings.zoom_quiet, clock())
             ),
-            "log_seal": Every(TIDY_EVERY, clock, Witness(database).tell),
-            "tidy": Every(TIDY_EVERY, clock, partial(tidy, house)),
+            "log_seal": Every(TIDY_EVERY, clock, HeadLogger(database).tell),
+            "tidy": Every(TIDY_EVERY, clock, partial(tidy, context)),
         },
         clock=clock,
         these=tasks.c.kind.not_in(ZOOM_TASKS),
     )
 
 
-def _registration_jobs(house: House, zoom: ZoomApi | None) -> dict[str, Callable[[], bool]]:
+def _registration_jobs(context: AppContext, zoom: ZoomApi | None) -> dict[str, Callable[[], bool]]:
     """The jobs that keep Zoom's registrants in line with the gate; none without Zoom's credentials."""
     if zoom is None:
         return {}
-    admits = admission.may_register if house.settings.zoom_registration == "gate" else None
-    registrar = Registrar(house.database, zoom, house.clock)
-    keeper = MeetingKeeper(house.database, zoom, house.clock, admits)
+    admits = admission.may_register if context.settings.zoom_registration == "gate" else None
+    registrar = Registrar(context.database, zoom, context.clock)
+    keeper = MeetingKeeper(context.database, zoom, context.clock, admits)
     return {
-        "plan_registrations": admission.PlacePlan(house.database, house.clock).step,
-        "plan_meetings": Every(PLAN_EVERY, house.clock, keeper.plan),
-        "register_people": Crew("places", REGISTRARS, registrar.claim, registrar.do).step,
-        "keep_meetings": Crew("meetings", 1, keeper.claim, keeper.do).step,
+        "plan_registrations": admission.PlacePlan(context.database, context.clock).step,
+        "plan_meetings": Every(PLAN_EVERY, context.clock, keeper.plan),
+        "register_people": JobPool("places", REGISTRARS, registrar.claim, registrar.do).step,
+        "keep_meetings": JobPool("meetings", 1, keeper.claim, keeper.do).step,
     }
 
 
-def zoom_api(house: House) -> ZoomApi | None:
+def zoom_api(context: AppContext) -> ZoomApi | None:
     """Zoom's REST interface; None without credentials. Make one and share it: it keeps the token and the pace of the
     calls."""
-    return ZoomApi(house.http, house.settings, house.clock) if house.settings.has_zoom_api else None
+    return ZoomApi(context.http, context.settings, context.clock) if context.settings.has_zoom_api else None
 
 
-def settle_session(house: House, payload: Mapping[str, Any]) -> None:
+def settle_session(context: AppContext, payload: Mapping[str, Any]) -> None:
     """The settlement task: settle one live session, and ask for another settlement if its evidence changed meanwhile.
     Another worker may have settled the newer evidence, and this one written over it."""
     session_id = int(payload["session_id"])
-    with house.database.read() as connection:
+    with context.database.read() as connection:
         session = live_sessions.show(connection, session_id)
         before = _evidence_mark(connection, session_id, session.zoom_meeting_id)
     if session.state in ("cancelled", "locked"):
         log.warning("evidence for a session that is no longer settled", extra={"session": session_id})
         return
-    settle_now(house, session_id)
-    with house.database.write() as connection:
+    settle_now(context, session_id)
+    with context.database.write() as connection:
         if _evidence_mark(connection, session_id, session.zoom_meeting_id) != before:
-            presence.ask_for(connection, session_id, house.clock())
+            presence.ask_for(connection, session_id, context.clock())
 
 
-def settle_now(house: House, session_id: int) -> None:
+def settle_now(context: AppContext, session_id: int) -> None:
     """Settle one live session from everything the inbox holds, with all that follows from it (`follow_attendance`).
     Raises as `settlement.settle` does."""
-    with house.database.read() as connection:
+    with context.database.read() as connection:
         live_sessions.verify_settleable(live_sessions.show(connection, session_id))
-    after = partial(follow_attendance, now=house.clock())
-    presence.settle_task(house.database, settle, after, house.clock)({"session_id": session_id})
+    after = partial(follow_attendance, now=context.clock())
+    presence.settle_task(context.database, settle, after, context.clock)({"session_id": session_id})
 
 
 def _evidence_mark(connection: Connection, session_id: int, meeting_id: str) -> list[tuple[Any, ...]]:
@@ -174,18 +174,18 @@ def _evidence_mark(connection: Connection, session_id: int, meeting_id: str) -> 
 
 
 @dataclass
-class Sweep:
+class LateChanges:
     """Late changes: brings claims and scores in line with what settlement could not know, such as a licence that was
     recorded, or a unit that was launched, after the session."""
 
-    house: House
+    context: AppContext
     since: datetime = field(default=datetime.min.replace(tzinfo=UTC))
 
     def run(self) -> bool:
         """A periodic job; never asks to run again at once: what is left waits for the next time."""
-        started = self.house.clock()
+        started = self.context.clock()
         self._try(line_items.connect)
-        with self.house.database.read() as connection:
+        with self.context.database.read() as connection:
             outdated = claims.outdated(connection)
             unscored = scores.without_score(connection, self.since)
         for trainee_id, session_id in outdated:
@@ -202,21 +202,21 @@ class Sweep:
         """One change in a transaction of its own. A change that fails is tried again later, and does not stop the
         worker."""
         try:
-            with self.house.database.write() as connection:
-                job(connection, *about, self.house.clock())
+            with self.context.database.write() as connection:
+                job(connection, *about, self.context.clock())
         except Exception as error:
             log.error("a late change could not be followed", extra={"error": type(error).__name__})
 
 
-def tidy(house: House) -> bool:
+def tidy(context: AppContext) -> bool:
     """End expired equivalencies, lock old live sessions, and delete expired nonces, browser sessions and deep linking
     requests. Replace the tool's signing key when it is old enough."""
-    now = house.clock()
-    with house.database.write() as connection:
+    now = context.clock()
+    with context.database.write() as connection:
         equivalency.expire_due(connection, today=now.date(), now=now)
-        locking.lock_due(connection, now, house.settings.lock_days)
-    forget_nonces(house.database, now)
-    forget_sessions(house.database, now)
-    forget_requests(house.database, now)
-    rotate_when_due(house.database, now, house.settings.key_rotation_days)
+        locking.lock_due(connection, now, context.settings.lock_days)
+    forget_nonces(context.database, now)
+    forget_sessions(context.database, now)
+    forget_requests(context.database, now)
+    rotate_when_due(context.database, now, context.settings.key_rotation_days)
     return False

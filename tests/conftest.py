@@ -17,7 +17,7 @@ from hypothesis import settings as properties
 from sqlalchemy import Row, insert, select
 
 from lti_tool.app import close_app, create_app
-from lti_tool.context import House, build_house
+from lti_tool.context import AppContext, build_context
 from lti_tool.db import Database
 from lti_tool.gates.publication import publish
 from lti_tool.lti import keys
@@ -237,15 +237,15 @@ def platform(database: Database, clock: TestClock, wire: responses.RequestsMock)
 
 
 @pytest.fixture
-def house(settings: Settings, database: Database, clock: TestClock) -> House:
+def context(settings: Settings, database: Database, clock: TestClock) -> AppContext:
     """The parts of the tool, on the test's database and clock."""
-    return build_house(settings, clock, database=database)
+    return build_context(settings, clock, database=database)
 
 
 @pytest.fixture
-def app(settings: Settings, house: House) -> Iterator[Flask]:
-    """The whole web application on the test's house."""
-    app = create_app(settings, house=house)
+def app(settings: Settings, context: AppContext) -> Iterator[Flask]:
+    """The whole web application on the test's context."""
+    app = create_app(settings, context=context)
     app.testing = True
     yield app
     close_app(app)

@@ -79,7 +79,7 @@ REFUSALS = (
     _Refusal(
         "zoom_registrants_full",
         "The meeting has as many registrants as Zoom allows.",
-        "Cancel places that nobody needs, or hold the class in a second meeting.",
+        "Cancel places that are not needed, or hold the session in a second meeting.",
         zoom_codes=(3043,),
     ),
     _Refusal(

@@ -13,7 +13,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple
 
-from lti_tool.attendance.evidence import RoomStay
+from lti_tool.attendance.evidence import RoomInterval
 from lti_tool.intervals import common, union, without
 from zoom_adapter.connections import ALWAYS, FOREVER, Connection, Instance, StaffRole, staff_roles_of
 from zoom_adapter.report_rows import ReportRow
@@ -46,7 +46,7 @@ class Participant:
     connections: tuple[Connection, ...]
     identity: Identity
     histories: tuple[ConnectionHistory, ...]
-    rooms: tuple[RoomStay, ...]
+    rooms: tuple[RoomInterval, ...]
     marks: frozenset[str]
     media: frozenset[bool]
     roles: tuple[StaffRole, ...] = ()
@@ -115,7 +115,7 @@ def only(values: set[str]) -> str:
 def _participant(keys: Sequence[str], instance: Instance, *, is_split: bool) -> Participant:
     connections = tuple(instance.connections[key] for key in keys)
     histories = tuple(history_of(each, instance) for each in connections)
-    rooms: list[RoomStay] = []
+    rooms: list[RoomInterval] = []
     roles: list[StaffRole] = []
     for connection, history in zip(connections, histories, strict=True):
         rooms += rooms_of(connection, history.intervals)
@@ -182,7 +182,7 @@ def _identity(keys: Sequence[str], connections: Sequence[Connection]) -> Identit
     return Identity(only(registrants), only(emails), tuple(keys), has_two=len(emails) > 1)
 
 
-def rooms_of(connection: Connection, intervals: Sequence[ConnectionInterval]) -> list[RoomStay]:
+def rooms_of(connection: Connection, intervals: Sequence[ConnectionInterval]) -> list[RoomInterval]:
     """The breakout rooms of one connection with these intervals, in order of time."""
     present = [each for each in intervals if not each.waiting]
     lefts = sorted(connection.room_lefts)
@@ -192,13 +192,13 @@ def rooms_of(connection: Connection, intervals: Sequence[ConnectionInterval]) ->
         following = min((each.at for each in connection.room_joins if each.at > join.at), default=None)
         if left and (following is None or left.at <= following):
             lefts.remove(left)
-            known.append(RoomStay(join.at, left.at, join.room))
+            known.append(RoomInterval(join.at, left.at, join.room))
         else:
             around = (each.bounds for each in present if each.start <= join.at < each.end)
-            known.append(RoomStay(join.at, max(around, default=(join.at, join.at))[1], join.room))
+            known.append(RoomInterval(join.at, max(around, default=(join.at, join.at))[1], join.room))
     for left in lefts:
         start = max((each.start for each in present if each.start < left.at <= each.end), default=left.at)
-        known.append(RoomStay(start, left.at, left.room))
+        known.append(RoomInterval(start, left.at, left.room))
     known = [each for each in known if each.from_at < each.to_at]
     # Zoom reported both ends of a bridge, but not what was between them.
     bridges = (
@@ -207,15 +207,15 @@ def rooms_of(connection: Connection, intervals: Sequence[ConnectionInterval]) ->
         if each.estimated and each.counts and each.start_by == each.end_by == "webhook"
     )
     unknown = without(union(bridges), union((each.from_at, each.to_at) for each in known))
-    return sorted([*known, *(RoomStay(*each, UNKNOWN) for each in unknown)], key=_room_order)
+    return sorted([*known, *(RoomInterval(*each, UNKNOWN) for each in unknown)], key=_room_order)
 
 
-def with_reported_rooms(rooms: Iterable[RoomStay], rows: Iterable[ReportRow]) -> tuple[RoomStay, ...]:
+def with_reported_rooms(rooms: Iterable[RoomInterval], rows: Iterable[ReportRow]) -> tuple[RoomInterval, ...]:
     """These rooms, and those of the report at times when no event named a room. The report has other room ids."""
     found = set(rooms)
     for row in rows:
         named = union((each.from_at, each.to_at) for each in found if each.room)
         if row.room and not common([row.bounds], named):
             found = {each for each in found if each.room or each.from_at >= row.leave_at or row.join_at >= each.to_at}
-            found.add(RoomStay(*row.bounds, row.room))
+            found.add(RoomInterval(*row.bounds, row.room))
     return tuple(sorted(found, key=_room_order))

@@ -197,7 +197,7 @@ def _noted_seal_differs(connection: Connection, noted: Head | None) -> Iterator[
 
 
 @dataclass
-class Witness:
+class HeadLogger:
     """Writes the head of the chain to the log whenever the chain has grown. The log leaves the machine, so a seal in it
     proves later that nothing before it was changed, not even by someone who could rewrite the whole chain."""
 

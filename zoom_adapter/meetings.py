@@ -135,7 +135,7 @@ class Care:
 
 @dataclass
 class MeetingKeeper:
-    """`plan` finds what is due; `claim` and `do` are made for a crew. `admits` is None where registering at Zoom itself
+    """`plan` finds what is due; `claim` and `do` are made for a `JobPool`. `admits` is None where registering at Zoom itself
     is left to Zoom."""
 
     database: Database

@@ -291,7 +291,7 @@ class Trouble:
 
 
 class Registrar:
-    """Does what is due, a few places of one meeting at a time. `claim` and `do` are made for a crew of threads."""
+    """Does what is due, a few places of one meeting at a time. `claim` and `do` are made for a `JobPool`."""
 
     def __init__(self, database: Database, api: ZoomApi, clock: Clock) -> None:
         self._database = database

@@ -49,7 +49,7 @@ class PresenceInterval:
 
 
 @dataclass(frozen=True, slots=True)
-class RoomStay:
+class RoomInterval:
     """Time in one breakout room, or in the waiting room (`is_waiting`). It explains and never counts. `room` is Zoom's
     id, empty where it is unknown."""
 
@@ -91,7 +91,7 @@ class PersonPresence:
     intervals: tuple[PresenceInterval, ...]
     flags: tuple[str, ...] = ()
     former_keys: tuple[str, ...] = ()
-    rooms: tuple[RoomStay, ...] = ()
+    rooms: tuple[RoomInterval, ...] = ()
     report: ReportComparison | None = None
 
 

@@ -21,7 +21,7 @@ from lti_tool.attendance.evidence import (
     Piece,
     PresenceInterval,
     ReportComparison,
-    RoomStay,
+    RoomInterval,
     pieces_of,
 )
 from lti_tool.attendance.participation import NO_QUESTIONS, Participation, Question, participate
@@ -89,7 +89,7 @@ class Attendance:
     intervals: tuple[CountedInterval, ...]
     segments: tuple[SegmentPresence, ...]
     flags: tuple[str, ...]
-    rooms: tuple[RoomStay, ...] = ()
+    rooms: tuple[RoomInterval, ...] = ()
     waiting: tuple[Interval, ...] = ()
     report: ReportComparison | None = None
     participation: Participation = NO_QUESTIONS
@@ -183,7 +183,7 @@ class Attendance:
                 for each in raw["segments"]
             ),
             flags=tuple(raw["flags"]),
-            rooms=tuple(RoomStay(*_interval(each), each["room"]) for each in raw.get("rooms", ())),
+            rooms=tuple(RoomInterval(*_interval(each), each["room"]) for each in raw.get("rooms", ())),
             waiting=tuple(_interval(each) for each in raw.get("waiting", ())),
             report=report and ReportComparison(**{**report, "reasons": tuple(report["reasons"])}),
             participation=Participation.from_json(raw.get("participation", {})),
@@ -207,7 +207,7 @@ def attend(
     staff_earn: bool = False,
     questions: Iterable[Question] = (),
     participation_share: Decimal | None = None,
-    rooms: tuple[RoomStay, ...] = (),
+    rooms: tuple[RoomInterval, ...] = (),
     report: ReportComparison | None = None,
 ) -> Attendance:
     """Returns what one person attended.

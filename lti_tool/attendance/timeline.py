@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from lti_tool.attendance.evidence import ReportComparison, RoomStay
+from lti_tool.attendance.evidence import ReportComparison, RoomInterval
 from lti_tool.attendance.minutes import Attendance, forgiven_gaps
 from lti_tool.intervals import Interval, union
 
@@ -209,9 +209,9 @@ def stretches(day: Attendance, why: Mapping[str, str] = WHY, grace_seconds: int 
     return (*before, *rows, *after)
 
 
-def whereabouts(day: Attendance) -> tuple[RoomStay, ...]:
+def whereabouts(day: Attendance) -> tuple[RoomInterval, ...]:
     """Breakout rooms and waiting rooms in order of time."""
-    waits = (RoomStay(*each, "", is_waiting=True) for each in day.waiting)
+    waits = (RoomInterval(*each, "", is_waiting=True) for each in day.waiting)
     return tuple(sorted((*day.rooms, *waits), key=lambda each: (each.from_at, each.to_at, each.room)))
 
 

@@ -5,7 +5,7 @@ from importlib import import_module
 import click
 from click.exceptions import NoSuchCommand
 
-from lti_tool.commands.console import TellingGroup
+from lti_tool.commands.console import RefusingGroup
 
 NOUNS = (
     "attendance",
@@ -31,7 +31,7 @@ NOUNS = (
 )
 
 
-class Nouns(TellingGroup):
+class Nouns(RefusingGroup):
     """Imports a noun's module only when it is used, so that listing sessions doesn't load the web server."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

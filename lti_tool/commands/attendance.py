@@ -10,7 +10,7 @@ from lti_tool.commands.console import (
     Columns,
     json_option,
     listed,
-    open_house,
+    open_context,
     print_json,
     print_rows,
     progress,
@@ -74,7 +74,7 @@ def show(session_id: int, as_json: bool) -> None:
 
     The state says how final the numbers are: provisional, reconciled or locked.
     """
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         session = live_sessions.show(connection, session_id)
         found = queries.of_session(connection, session_id)
     people = [listed(each, PERSON) for each in found if each.trainee_id is not None]
@@ -103,8 +103,8 @@ def show(session_id: int, as_json: bool) -> None:
 @click.option("--purpose", default="command line", show_default=True, help="What it is for; kept in the audit log.")
 def export(session_id: int, out: Path | None, purpose: str) -> None:
     """Export everybody's attendance of one session as CSV, one row a person, as the staff pages do."""
-    with open_house() as house, house.database.write() as connection:
-        file = session_sheet.export(connection, session_id, purpose=purpose, actor="cli", now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        file = session_sheet.export(connection, session_id, purpose=purpose, actor="cli", now=context.clock())
     if out is None:
         click.echo(file.body, nl=False)
         return
@@ -131,14 +131,14 @@ def rehearse(file: Path, session_ids: tuple[int, ...], as_json: bool) -> None:
     if problems:
         more = f" and {len(problems) - 1} more." if len(problems) > 1 else ""
         raise BadInput("policy_wrong", f"The policy cannot be used. {problems[0]}{more}", "See docs/programme.md.")
-    with open_house() as house:
-        with house.database.read() as connection:
+    with open_context() as context:
+        with context.database.read() as connection:
             taught = select(table.c.id).where(table.c.state.in_(TAUGHT)).order_by(table.c.starts_at, table.c.id)
             asked = list(session_ids) or list(connection.scalars(taught))
         rehearsed = []
         with progress("sessions", len(asked)) as more_done:
             for session_id in asked:
-                with house.database.read() as connection:
+                with context.database.read() as connection:
                     session = live_sessions.show(connection, session_id)
                     row = connection.execute(select(table).where(table.c.id == session_id)).one()
                     people = load_presence(connection, row).people

@@ -23,7 +23,7 @@ VERDICTS = {True: "pass", False: "FAIL"}
 @click.option("--force", is_flag=True, help="Replace an earlier pack in that folder.")
 @json_option
 @click.pass_context
-def certify(context: click.Context, out: Path, force: bool, as_json: bool) -> None:
+def certify(ctx: click.Context, out: Path, force: bool, as_json: bool) -> None:
     """Run the 43 tests of LTI Advantage against this configuration and write an evidence pack; exit 1 if one fails.
 
     The suite is a development tool: run this command in a checkout of the project. The tool runs as under `gatehouse
@@ -56,7 +56,7 @@ def certify(context: click.Context, out: Path, force: bool, as_json: bool) -> No
     else:
         passed = f"{evidence.passed} of {len(evidence.results)} tests passed."
         click.echo(f"{passed} Evidence: {out / pack.PAGE} and {out / pack.DATA}")
-    context.exit(0 if evidence.is_green else 1)
+    ctx.exit(0 if evidence.is_green else 1)
 
 
 def _find_suite() -> None:

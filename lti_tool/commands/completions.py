@@ -6,7 +6,7 @@ from typing import BinaryIO
 import click
 
 from lti_tool import people
-from lti_tool.commands.console import Columns, json_option, listed, open_house, print_json, print_rows
+from lti_tool.commands.console import Columns, json_option, listed, open_context, print_json, print_rows
 from lti_tool.gates import completions as records
 from lti_tool.gates.completion_import import MAX_BYTES, import_csv
 from lti_tool.programme import versions
@@ -31,7 +31,7 @@ def completions() -> None:
 @json_option
 def list_completions(trainee: str | None, module: str | None, as_json: bool) -> None:
     """List the completions in force."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         if trainee is None:
             rows = records.in_force(connection, module)
         else:
@@ -54,11 +54,11 @@ def import_completions(file: BinaryIO, commit: str | None, as_json: bool) -> Non
     catalogue (current, legacy), module, completed_on, date_precision (day, month, year), origin, evidence_ref, note.
     """
     content = file.read(MAX_BYTES + 1)
-    with open_house() as house:
-        begun = house.database.read() if commit is None else house.database.write()
+    with open_context() as context:
+        begun = context.database.read() if commit is None else context.database.write()
         with begun as connection:
             programme = versions.current(connection).programme
-            report = import_csv(connection, programme, content, commit=commit, actor="cli", now=house.clock())
+            report = import_csv(connection, programme, content, commit=commit, actor="cli", now=context.clock())
     if as_json:
         print_json(listed(report, REPORT))
         return

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from lti_tool.context import House, build_house
+from lti_tool.context import AppContext, build_context
 from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.programme.yaml_source import MAX_BYTES
 from lti_tool.settings import Settings, load_settings
@@ -27,7 +27,7 @@ DATABASE_AWAY = GatehouseError(
 )
 
 
-class TellingGroup(click.Group):
+class RefusingGroup(click.Group):
     """A command group that prints refusals to stderr as `error: what happened (code)` and the next step; exit 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -55,13 +55,13 @@ class Refusal(click.ClickException):
 
 
 @contextmanager
-def open_house(settings: Settings | None = None) -> Iterator[House]:
+def open_context(settings: Settings | None = None) -> Iterator[AppContext]:
     """The context of these settings, or of the environment's, without web parts; closed at the end."""
-    house = build_house(settings or load_settings())
+    context = build_context(settings or load_settings())
     try:
-        yield house
+        yield context
     finally:
-        house.database.close()
+        context.database.close()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row
 
 from lti_tool import people
 from lti_tool.attendance import live_sessions
-from lti_tool.commands.console import json_option, open_house, print_json
+from lti_tool.commands.console import json_option, open_context, print_json
 from lti_tool.credit import awards, claims
 from lti_tool.errors import NotFound
 from lti_tool.grades.outcomes import reconsider
@@ -28,7 +28,7 @@ def credit() -> None:
 @json_option
 def show(trainee: str, session_id: int | None, as_json: bool) -> None:
     """Show a person's claims with every line of their checklists, as the trainee and staff see them."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         trainee_id = people.find(connection, trainee)
         found = [_claim(connection, row) for row in claims.of_trainee(connection, trainee_id, session_id)]
     if as_json:
@@ -51,13 +51,13 @@ def show(trainee: str, session_id: int | None, as_json: bool) -> None:
 @click.option("--reason", required=True, help="How you know it, or why the fee is waived; kept in the audit log.")
 def fact(trainee: str, session_id: int, body_id: str, fact: str, reason: str) -> None:
     """Record that a fee is paid or waived, or that an evaluation was handed in; the claim is decided again."""
-    with open_house() as house, house.database.write() as connection:
+    with open_context() as context, context.database.write() as connection:
         trainee_id = people.find(connection, trainee)
         session = live_sessions.show(connection, session_id)
         if body_id not in versions.version(connection, session.programme_version).programme.bodies:
             next_step = "See `gatehouse programme export`."
             raise NotFound("body_unknown", "The programme has no such credit body.", next_step)
-        now = house.clock()
+        now = context.clock()
         claims.record_fact(
             connection,
             trainee_id=trainee_id,

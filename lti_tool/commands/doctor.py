@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from lti_tool.commands.console import Columns, json_option, listed, open_house, print_json
+from lti_tool.commands.console import Columns, json_option, listed, open_context, print_json
 from lti_tool.diagnostics.installation import Finding, check_up
 from lti_tool.diagnostics.unit_findings import BY_HAND
 from lti_tool.diagnostics.units import Examined, examine_units
@@ -26,20 +26,20 @@ UNIT: Columns = {
 @click.option("--units", is_flag=True, help="Look at every unit of every course instead.")
 @json_option
 @click.pass_context
-def doctor(context: click.Context, units: bool, as_json: bool) -> None:
+def doctor(ctx: click.Context, units: bool, as_json: bool) -> None:
     """Check settings, database, programme, Zoom, platforms, keys and queue; exit 1 if something is wrong.
 
     With --units: what launches and the platforms' services have shown of the set-up of each unit, such as grades or
     names that are off, and where to change it. Nothing is changed and no platform is called.
     """
-    with open_house() as house:
+    with open_context() as context:
         if units:
-            with house.database.read() as connection:
-                examined = examine_units(connection, house.clock())
+            with context.database.read() as connection:
+                examined = examine_units(connection, context.clock())
             findings = list(_of_units(examined))
             shown = [listed(each, UNIT) for each in examined]
         else:
-            findings = list(check_up(house))
+            findings = list(check_up(context))
             shown = [asdict(finding) for finding in findings]
     if as_json:
         print_json(shown)
@@ -49,7 +49,7 @@ def doctor(context: click.Context, units: bool, as_json: bool) -> None:
             if finding.next_step:
                 click.echo(f"       {finding.next_step}")
     if any(finding.state == "wrong" for finding in findings):
-        context.exit(1)
+        ctx.exit(1)
 
 
 def _of_units(examined: Iterable[Examined]) -> Iterable[Finding]:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from lti_tool import people
-from lti_tool.commands.console import DAY, json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import DAY, json_option, open_context, print_fields, print_rows
 from lti_tool.gates import equivalency as requests
 from lti_tool.programme import versions
 
@@ -30,7 +30,7 @@ def equivalency() -> None:
 @json_option
 def list_requests(trainee: str | None, as_json: bool) -> None:
     """List the requests that wait for review, oldest first."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         if trainee is None:
             rows = requests.queue(connection)
         else:
@@ -52,10 +52,10 @@ def list_requests(trainee: str | None, as_json: bool) -> None:
 @json_option
 def submit(trainee: str, as_json: bool, **given: Any) -> None:
     """File a request for a trainee. It waits for review like any other."""
-    with open_house() as house, house.database.write() as connection:
+    with open_context() as context, context.database.write() as connection:
         programme = versions.current(connection).programme
         trainee_id = people.find(connection, trainee)
-        made = requests.submit(connection, programme, trainee_id=trainee_id, actor="cli", now=house.clock(), **given)
+        made = requests.submit(connection, programme, trainee_id=trainee_id, actor="cli", now=context.clock(), **given)
         row = requests.load(connection, made)
     print_fields(row, as_json, SHOWN)
 
@@ -69,10 +69,10 @@ def submit(trainee: str, as_json: bool, **given: Any) -> None:
 @json_option
 def approve(request_id: int, reason_code: str, text: str, expires_on: date | None, as_json: bool) -> None:
     """Accept a request: the gates that ask for it open at once."""
-    with open_house() as house, house.database.write() as connection:
+    with open_context() as context, context.database.write() as connection:
         requests.approve(
             connection, request_id, reason_code=reason_code, text=text, expires_on=expires_on, actor="cli",
-            now=house.clock(),
+            now=context.clock(),
         )  # fmt: skip
         row = requests.load(connection, request_id)
     print_fields(row, as_json, SHOWN)
@@ -86,7 +86,7 @@ def approve(request_id: int, reason_code: str, text: str, expires_on: date | Non
 @json_option
 def decline(request_id: int, reason_code: str, text: str, as_json: bool) -> None:
     """Refuse a request, with a text that says what to do instead."""
-    with open_house() as house, house.database.write() as connection:
-        requests.decline(connection, request_id, reason_code=reason_code, text=text, actor="cli", now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        requests.decline(connection, request_id, reason_code=reason_code, text=text, actor="cli", now=context.clock())
         row = requests.load(connection, request_id)
     print_fields(row, as_json, SHOWN)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from lti_tool import people
-from lti_tool.commands.console import DAY, INSTANT, json_option, open_house, print_fields, print_json, print_rows
+from lti_tool.commands.console import DAY, INSTANT, json_option, open_context, print_fields, print_json, print_rows
 from lti_tool.errors import NotFound
 from lti_tool.gates import decide, exceptions
 from lti_tool.gates.decision import Decision, Node
@@ -36,9 +36,9 @@ def explain(trainee: str, offering: str, at: datetime | None, starts_on: date | 
 
     Nothing is written. With --at, a past moment is explained by the facts of that time.
     """
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         published = versions.current(connection)
-        programme, moment = published.programme, at or house.clock()
+        programme, moment = published.programme, at or context.clock()
         if offering not in programme.modules and offering not in programme.retreats:
             known = ", ".join((*programme.modules, *programme.retreats))
             raise NotFound("offering_unknown", "The programme has no such module or retreat.", f"It has: {known}.")
@@ -69,7 +69,7 @@ def explain(trainee: str, offering: str, at: datetime | None, starts_on: date | 
 @json_option
 def allow(trainee: str, offering: str, reason: str, expires_on: date | None, as_json: bool) -> None:
     """Open one gate for one person for a while. It is no completion and earns nothing."""
-    with open_house() as house, house.database.write() as connection:
+    with open_context() as context, context.database.write() as connection:
         granted = exceptions.grant(
             connection,
             versions.current(connection).programme,
@@ -78,7 +78,7 @@ def allow(trainee: str, offering: str, reason: str, expires_on: date | None, as_
             reason=reason,
             expires_on=expires_on,
             actor="cli",
-            now=house.clock(),
+            now=context.clock(),
         )
     print_fields({"exception": granted}, as_json)
 
@@ -89,8 +89,8 @@ def allow(trainee: str, offering: str, reason: str, expires_on: date | None, as_
 @json_option
 def end_exception(exception_id: int, reason: str, as_json: bool) -> None:
     """End an exception before its time."""
-    with open_house() as house, house.database.write() as connection:
-        exceptions.end(connection, exception_id, reason=reason, actor="cli", now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        exceptions.end(connection, exception_id, reason=reason, actor="cli", now=context.clock())
     print_fields({"exception": exception_id, "state": "ended"}, as_json)
 
 
@@ -98,8 +98,8 @@ def end_exception(exception_id: int, reason: str, as_json: bool) -> None:
 @json_option
 def list_exceptions(as_json: bool) -> None:
     """List every exception in force, the first to run out first."""
-    with open_house() as house, house.database.read() as connection:
-        today = day_of(house.clock(), versions.current(connection).programme.zone)
+    with open_context() as context, context.database.read() as connection:
+        today = day_of(context.clock(), versions.current(connection).programme.zone)
         rows = exceptions.active(connection, today)
     columns = ("id", "trainee_id", "name", "offering_id", "reason", "granted_by", "granted_at", "expires_on")
     print_rows(rows, as_json, columns)

@@ -2,12 +2,12 @@
 
 import click
 
-from lti_tool.commands.console import Columns, json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import Columns, json_option, open_context, print_fields, print_rows
 from lti_tool.grades import reconcile, scores
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
 from lti_tool.grades.reconcile import Reconciler
-from lti_tool.worker import Sweep
+from lti_tool.worker import LateChanges
 
 STATUSES = ("waiting", "delivered", "parked", "kept")
 LEDGER: Columns = {
@@ -39,7 +39,7 @@ def grades() -> None:
 def show_ledger(status: str | None, as_json: bool) -> None:
     """List desired and delivered scores side by side. "delivered" means that the platform has accepted the score,
     "seen" is what its gradebook showed when it was last read."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         found = scores.rows(connection, status=status)
     print_rows(found, as_json, LEDGER)
 
@@ -49,15 +49,15 @@ def show_ledger(status: str | None, as_json: bool) -> None:
 @json_option
 def deliver(parked: bool, as_json: bool) -> None:
     """Send what is due now, instead of waiting for the worker; missing grade columns are found or made first."""
-    with open_house() as house:
+    with open_context() as context:
         if parked:
-            with house.database.write() as connection:
-                scores.try_parked_again(connection, house.clock())
-        sweep = Sweep(house)
+            with context.database.write() as connection:
+                scores.try_parked_again(connection, context.clock())
+        sweep = LateChanges(context)
         sweep.run()
-        LineItemSearch(house.database, house.platform_api, house.clock, after=sweep.run).search_all()
-        Deliverer(house.database, house.platform_api, house.clock).deliver_all()
-        with house.database.read() as connection:
+        LineItemSearch(context.database, context.platform_api, context.clock, after=sweep.run).search_all()
+        Deliverer(context.database, context.platform_api, context.clock).deliver_all()
+        with context.database.read() as connection:
             found = scores.rows(connection)
     counts = {status: sum(each.status == status for each in found) for status in ("delivered", "waiting", "parked")}
     print_fields(counts, as_json)
@@ -69,12 +69,12 @@ def deliver(parked: bool, as_json: bool) -> None:
 def look(every: bool, as_json: bool) -> None:
     """Read from platforms' gradebooks what became of delivered scores, as the worker does in its own time. Nothing is
     sent; a grade that another person entered is shown and left alone."""
-    with open_house() as house:
+    with open_context() as context:
         if every:
-            with house.database.write() as connection:
-                reconcile.ask_for_all(connection, house.clock())
-        Reconciler(house.database, house.platform_api, house.clock).look_all()
-        with house.database.read() as connection:
+            with context.database.write() as connection:
+                reconcile.ask_for_all(connection, context.clock())
+        Reconciler(context.database, context.platform_api, context.clock).look_all()
+        with context.database.read() as connection:
             found = scores.rows(connection)
     states = ("same", "differs", "missing", "unreadable", "unread")
     print_fields({state: sum(each.seen == state for each in found) for state in states}, as_json)

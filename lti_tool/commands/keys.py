@@ -3,7 +3,7 @@
 import click
 from cryptography.fernet import Fernet
 
-from lti_tool.commands.console import Columns, json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import Columns, json_option, open_context, print_fields, print_rows
 from lti_tool.lti.keys import load_keys, make_private_key, rotate, state_of
 
 
@@ -16,10 +16,10 @@ def keys() -> None:
 @json_option
 def list_keys(as_json: bool) -> None:
     """List the signing keys: waiting, signing, leaving (still published) or retired. The first start makes one."""
-    with open_house() as house:
-        house.keys.signing_key()
-        with house.database.read() as connection:
-            found, now = load_keys(connection), house.clock()
+    with open_context() as context:
+        context.keys.signing_key()
+        with context.database.read() as connection:
+            found, now = load_keys(connection), context.clock()
     columns: Columns = {
         "kid": "kid",
         "state": lambda key: state_of(key, found, now),
@@ -42,8 +42,8 @@ def rotate_keys(at_once: bool, as_json: bool) -> None:
     GATEHOUSE_KEY_ROTATION_DAYS.
     """
     private_key = make_private_key()
-    with open_house() as house, house.database.write() as connection:
-        now = house.clock()
+    with open_context() as context, context.database.write() as connection:
+        now = context.clock()
         kid = rotate(connection, private_key, at_once=at_once, actor="cli", now=now)
         key = next(each for each in load_keys(connection) if each.kid == kid)
     print_fields({"kid": kid, "signs_from": key.signs_from}, as_json)

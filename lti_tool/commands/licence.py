@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from lti_tool import people
-from lti_tool.commands.console import DAY, Columns, json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import DAY, Columns, json_option, open_context, print_fields, print_rows
 from lti_tool.credit import licences
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
@@ -48,14 +48,14 @@ def licence() -> None:
 @json_option
 def add(trainee: str, type_: str, as_json: bool, **given: Any) -> None:
     """Record a licence, or a correction of one with --replaces."""
-    with open_house() as house, house.database.write() as connection:
+    with open_context() as context, context.database.write() as connection:
         known = licences.known_types(versions.current(connection).programme)
         kind = known.get(type_.strip().lower())
         if kind is None:  # a misspelt one would silently earn and open nothing
             names = ", ".join(sorted(known.values(), key=str.lower))
             raise BadInput("licence_type_unknown", "The programme knows no such licence.", f"It knows: {names}.")
         trainee_id = people.find(connection, trainee)
-        licences.record_licence(connection, trainee_id, type=kind, actor="cli", now=house.clock(), **given)
+        licences.record_licence(connection, trainee_id, type=kind, actor="cli", now=context.clock(), **given)
         row = licences.of_trainee(connection, trainee_id)[0]
     print_fields(row, as_json, SHOWN)
 
@@ -66,7 +66,7 @@ def add(trainee: str, type_: str, as_json: bool, **given: Any) -> None:
 @json_option
 def list_licences(trainee: str, ended: bool, as_json: bool) -> None:
     """List a trainee's licences, newest first."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         rows = licences.of_trainee(connection, people.find(connection, trainee), ended=ended)
     print_rows(rows, as_json, SHOWN)
 
@@ -77,6 +77,6 @@ def list_licences(trainee: str, ended: bool, as_json: bool) -> None:
 @json_option
 def end(licence_id: int, reason: str, as_json: bool) -> None:
     """Take a licence out of force. It stays on record."""
-    with open_house() as house, house.database.write() as connection:
-        licences.end_licence(connection, licence_id, reason=reason, actor="cli", now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        licences.end_licence(connection, licence_id, reason=reason, actor="cli", now=context.clock())
     print_fields({"id": licence_id, "state": "ended"}, as_json)

@@ -4,7 +4,7 @@ import click
 
 from lti_tool import people
 from lti_tool.attendance import matching
-from lti_tool.commands.console import Columns, json_option, listed, open_house, print_fields, print_rows
+from lti_tool.commands.console import Columns, json_option, listed, open_context, print_fields, print_rows
 from lti_tool.errors import BadInput
 
 SHOWN = (
@@ -38,7 +38,7 @@ def match() -> None:
 @json_option
 def list_links(waiting: bool, trainee: str | None, as_json: bool) -> None:
     """List the links, those in force first; or the people who wait for one."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         if waiting:
             unmatched = [
                 listed(each, UNMATCHED)
@@ -78,10 +78,10 @@ def make_link(
             "Give one of --address, --registrant and --connection; the latter two with --meeting.",
         )
     claim = matching.read_claim(*named[0], meeting.replace(" ", "").replace("-", ""))
-    with open_house() as house, house.database.write() as connection:
+    with open_context() as context, context.database.write() as connection:
         trainee_id, touched = people.find(connection, trainee), matching.touched(connection, claim)
         made = matching.link(
-            connection, **claim._asdict(), trainee_id=trainee_id, reason=reason, actor="cli", now=house.clock()
+            connection, **claim._asdict(), trainee_id=trainee_id, reason=reason, actor="cli", now=context.clock()
         )
         row = listed(matching.show(connection, made), SHOWN) | _sessions(touched)
     print_fields(row, as_json)
@@ -93,8 +93,8 @@ def make_link(
 @json_option
 def undo_link(link_id: int, reason: str, as_json: bool) -> None:
     """Take a link back. The sessions it touches are settled again without it."""
-    with open_house() as house, house.database.write() as connection:
-        matching.undo(connection, link_id, reason=reason, actor="cli", now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        matching.undo(connection, link_id, reason=reason, actor="cli", now=context.clock())
         row = matching.show(connection, link_id)
         touched = matching.touched(connection, matching.claim_of(row), row.trainee_id)
     print_fields(listed(row, SHOWN) | _sessions(touched), as_json)

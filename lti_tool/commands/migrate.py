@@ -2,7 +2,7 @@
 
 import click
 
-from lti_tool.commands.console import json_option, open_house, print_fields
+from lti_tool.commands.console import json_option, open_context, print_fields
 from lti_tool.migrations import migrate as to_head
 from lti_tool.migrations import present_revision
 
@@ -14,7 +14,7 @@ def migrate(as_json: bool) -> None:
 
     Safe to repeat, and from several machines at once. A database of a newer release is left unchanged, with an error.
     """
-    with open_house() as house:
-        with house.database.read() as connection:
+    with open_context() as context:
+        with context.database.read() as connection:
             before = present_revision(connection)
-        print_fields({"before": before, "revision": to_head(house.database)}, as_json)
+        print_fields({"before": before, "revision": to_head(context.database)}, as_json)

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 import click
 
-from lti_tool.commands.console import Columns, json_option, listed, open_house, print_fields, print_rows
-from lti_tool.context import House
+from lti_tool.commands.console import Columns, json_option, listed, open_context, print_fields, print_rows
+from lti_tool.context import AppContext
 from lti_tool.lti import registration
 from lti_tool.lti.quirks import PROFILES
 from lti_tool.lti.registration import NewRegistration
@@ -85,8 +85,8 @@ def add(deployment_ids: tuple[str, ...], service_origins: tuple[str, ...], as_js
 
     Register only platforms of your own training centre: a teacher of any of its courses may use the whole desk.
     """
-    with open_house() as house:
-        _add(house, NewRegistration(**given), deployment_ids, service_origins, as_json)
+    with open_context() as context:
+        _add(context, NewRegistration(**given), deployment_ids, service_origins, as_json)
 
 
 @platform.command("add-unit")
@@ -109,19 +109,19 @@ def add_unit(
     Everything that is not given is that of PLATFORM_ID. On Open edX the token address and the key set address end with
     the same id, so one of the two is enough.
     """
-    with open_house() as house:
-        with house.database.read() as connection:
+    with open_context() as context:
+        with context.database.read() as connection:
             sibling = registration.load(connection, platform_id)
         new = registered.beside(sibling, client_id, key_set_url=key_set_url, token_url=token_url)
         deployments = deployment_ids or tuple(sorted(sibling.deployment_ids))
-        _add(house, new, deployments, tuple(sorted(sibling.service_origins)), as_json)
+        _add(context, new, deployments, tuple(sorted(sibling.service_origins)), as_json)
 
 
 @platform.command("list")
 @json_option
 def list_platforms(as_json: bool) -> None:
     """List the registered platforms, those of one issuer together."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         found = registration.list_registrations(connection)
     if as_json or not found:
         print_rows(found, as_json, REGISTRATION)
@@ -137,9 +137,9 @@ def list_platforms(as_json: bool) -> None:
 @json_option
 def show(platform_id: int, as_json: bool) -> None:
     """Show one platform, and the tool's addresses to enter on its side."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         row = listed(registration.load(connection, platform_id), REGISTRATION)
-        print_fields(row | tool_addresses(house.settings.public_url), as_json)
+        print_fields(row | tool_addresses(context.settings.public_url), as_json)
 
 
 @platform.command()
@@ -159,10 +159,10 @@ def change(platform_id: int, deployment_ids: tuple[str, ...], as_json: bool, **g
     The origins given with --service-origin replace the former ones.
     """
     values = {name: value for name, value in given.items() if value not in (None, ())}
-    with open_house() as house:
-        _check_addresses(house, values)
-        with house.database.write() as connection:
-            registration.change(connection, platform_id, values, deployment_ids, actor="cli", now=house.clock())
+    with open_context() as context:
+        _check_addresses(context, values)
+        with context.database.write() as connection:
+            registration.change(connection, platform_id, values, deployment_ids, actor="cli", now=context.clock())
             row = listed(registration.load(connection, platform_id), REGISTRATION)
         print_fields(row, as_json)
 
@@ -178,8 +178,8 @@ def approve(platform_id: int, deployment_ids: tuple[str, ...], confirmed: bool, 
     One whose issuer is registered already with keys at another address, or that names addresses of another platform,
     needs --confirm: its keys would be trusted for everybody of that issuer.
     """
-    with open_house() as house, house.database.write() as connection:
-        now = house.clock()
+    with open_context() as context, context.database.write() as connection:
+        now = context.clock()
         registration.approve(connection, platform_id, deployment_ids, actor="cli", now=now, confirmed=confirmed)
         print_fields(registration.load(connection, platform_id), as_json, REGISTRATION)
 
@@ -198,8 +198,8 @@ def invite(hours: int, as_json: bool) -> None:
 
     Give it to the platform's administrator. The registration waits for `gatehouse platform approve`.
     """
-    with open_house() as house, house.database.write() as connection:
-        now, public_url, lifetime = house.clock(), house.settings.public_url, timedelta(hours=hours)
+    with open_context() as context, context.database.write() as connection:
+        now, public_url, lifetime = context.clock(), context.settings.public_url, timedelta(hours=hours)
         link = self_registration.invite(connection, public_url, actor="cli", now=now, lifetime=lifetime)
         print_fields({"link": link, "expires_at": now + lifetime}, as_json)
 
@@ -216,13 +216,13 @@ def import_platforms(file: BinaryIO, dry_run: bool, as_json: bool) -> None:
     already is changed to what its row says; deployments are only ever added. Importing a file twice changes nothing.
     """
     entries = read_platform_file(file.read(MAX_BYTES + 1))
-    with open_house() as house, house.database.read() if dry_run else house.database.write() as connection:
-        planned = registration_file.plan(connection, house.http, entries)
+    with open_context() as context, context.database.read() if dry_run else context.database.write() as connection:
+        planned = registration_file.plan(connection, context.http, entries)
         print_rows(planned, as_json, PLANNED)
         if dry_run:
             registration_file.verify(planned)
         else:
-            registration_file.carry_out(connection, planned, actor="cli", now=house.clock())
+            registration_file.carry_out(connection, planned, actor="cli", now=context.clock())
     if not as_json:
         click.echo("Nothing was written: this was a dry run." if dry_run else "Imported.")
 
@@ -245,30 +245,30 @@ def enable(platform_id: int, confirmed: bool, as_json: bool) -> None:
 
 
 def _set_status(platform_id: int, status: str, as_json: bool, confirmed: bool = False) -> None:
-    with open_house() as house, house.database.write() as connection:
-        now = house.clock()
+    with open_context() as context, context.database.write() as connection:
+        now = context.clock()
         registration.set_status(connection, platform_id, status, actor="cli", now=now, confirmed=confirmed)
         print_fields(registration.load(connection, platform_id), as_json, REGISTRATION)
 
 
 def _add(
-    house: House,
+    context: AppContext,
     new: NewRegistration,
     deployment_ids: tuple[str, ...],
     service_origins: tuple[str, ...],
     as_json: bool,
 ) -> None:
     addresses = {name: getattr(new, name) for name in registration.ADDRESSES}
-    _check_addresses(house, {**addresses, "service_origins": service_origins})
-    with house.database.write() as connection:
+    _check_addresses(context, {**addresses, "service_origins": service_origins})
+    with context.database.write() as connection:
         added = registration.add(
-            connection, new, deployment_ids, actor="cli", now=house.clock(), service_origins=service_origins
+            connection, new, deployment_ids, actor="cli", now=context.clock(), service_origins=service_origins
         )
         row = listed(registration.load(connection, added), REGISTRATION)
-    print_fields(row | tool_addresses(house.settings.public_url), as_json)
+    print_fields(row | tool_addresses(context.settings.public_url), as_json)
 
 
-def _check_addresses(house: House, given: dict[str, Any]) -> None:
+def _check_addresses(context: AppContext, given: dict[str, Any]) -> None:
     named = [given[name] for name in registration.ADDRESSES if name in given]
     for url in (*named, *given.get("service_origins", ())):
-        house.http.check_url(url)
+        context.http.check_url(url)

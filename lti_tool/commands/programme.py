@@ -8,7 +8,7 @@ import click
 from lti_tool.commands.console import (
     json_option,
     listed,
-    open_house,
+    open_context,
     print_fields,
     print_json,
     print_rows,
@@ -62,7 +62,7 @@ def check(file: Path, as_json: bool) -> None:
 def diff(file: Path, as_json: bool) -> None:
     """Show what would change if FILE were published: its meaning against the version in force, not its layout."""
     wanted = publication.publishable(publication.check_document(read_document(file), str(file), now_utc()))
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         published = versions.current(connection)
     changes = changes_between(published.programme, wanted)
     if as_json:
@@ -80,8 +80,8 @@ def publish(file: Path, as_json: bool) -> None:
     Live sessions that are already scheduled keep the version they were scheduled under. A document that means the same
     as the version in force adds nothing. Refused while `programme check` finds an error.
     """
-    with open_house() as house, house.database.write() as connection:
-        version = publication.publish(connection, read_document(file), file.name, actor="cli", now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        version = publication.publish(connection, read_document(file), file.name, actor="cli", now=context.clock())
     print_fields({"version": version}, as_json)
 
 
@@ -90,7 +90,7 @@ def publish(file: Path, as_json: bool) -> None:
 @json_option
 def export(version: int | None, as_json: bool) -> None:
     """Print a published document, exactly as it was published. With --json, what it says as plain values."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         published = versions.current(connection) if version is None else versions.version(connection, version)
         text = versions.document_of(connection, published.version)
     if as_json:

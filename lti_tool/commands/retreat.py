@@ -11,7 +11,7 @@ from lti_tool.commands.console import (
     INSTANT,
     Columns,
     json_option,
-    open_house,
+    open_context,
     print_fields,
     print_json,
     print_rows,
@@ -36,7 +36,7 @@ def retreat() -> None:
 @json_option
 def list_retreats(as_json: bool) -> None:
     """List the retreats, whether they can be applied for, their dates and what they ask for."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         programme = versions.current(connection).programme
     columns: Columns = {
         "id": "id",
@@ -53,7 +53,7 @@ def list_retreats(as_json: bool) -> None:
 @json_option
 def list_applications(retreat: str | None, as_json: bool) -> None:
     """List the applications in the order of submission."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         rows = applications.list_applications(connection, retreat)
     columns = ("id", "trainee_id", "name", "retreat_id", "starts_on", "state", "statement_version", "submitted_at")
     print_rows(rows, as_json, columns)
@@ -64,7 +64,7 @@ def list_applications(retreat: str | None, as_json: bool) -> None:
 @json_option
 def list_roster(retreat: str | None, as_json: bool) -> None:
     """List who was present and who was not."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         rows = attendance.entries(connection, retreat)
     columns = ("id", "trainee_id", "name", "retreat_id", "starts_on", "outcome", "origin", "recorded_by", "recorded_at")
     print_rows(rows, as_json, columns)
@@ -78,9 +78,9 @@ def list_roster(retreat: str | None, as_json: bool) -> None:
 @json_option
 def eligibility(trainee: str, retreat: str, starts_on: date | None, at: datetime | None, as_json: bool) -> None:
     """Say whether a trainee may apply for a retreat, and what is missing. Nothing is written."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         published = versions.current(connection)
-        trainee_id, moment = people.find(connection, trainee), at or house.clock()
+        trainee_id, moment = people.find(connection, trainee), at or context.clock()
         asked = ask_eligibility(connection, published, trainee_id, retreat, moment, starts_on=starts_on)
     start = asked.place.starts_on.isoformat() if asked.place else None
     if as_json:
@@ -111,14 +111,14 @@ def attended(
     as_json: bool,
 ) -> None:
     """Record from the roster that a trainee was present at a retreat, or with --no-show that they were not."""
-    with open_house() as house, house.database.write() as connection:
+    with open_context() as context, context.database.write() as connection:
         programme = versions.current(connection).programme
         about: dict[str, Any] = {
             "trainee_id": people.find(connection, trainee),
             "retreat_id": retreat,
             "starts_on": starts_on,
             "actor": "cli",
-            "now": house.clock(),
+            "now": context.clock(),
         }
         if no_show:
             entry = attendance.mark_no_show(connection, programme, reason=reason, confirmed_by=confirmed_by, **about)

@@ -2,7 +2,7 @@
 
 import click
 
-from lti_tool.commands.console import Columns, json_option, listed, open_house, print_fields, print_json, print_rows
+from lti_tool.commands.console import Columns, json_option, listed, open_context, print_fields, print_json, print_rows
 from lti_tool.rosters import queries, schedule
 from lti_tool.rosters.reading import RosterReader
 from lti_tool.rosters.schedule import CourseKey
@@ -44,8 +44,8 @@ def roster() -> None:
 @json_option
 def list_rosters(as_json: bool) -> None:
     """List the courses with a roster: how many people, how fresh, what is in the way."""
-    with open_house() as house, house.database.read() as connection:
-        found = queries.courses(connection, house.clock())
+    with open_context() as context, context.database.read() as connection:
+        found = queries.courses(connection, context.clock())
     print_rows(found, as_json, COURSE)
 
 
@@ -56,8 +56,8 @@ def list_rosters(as_json: bool) -> None:
 def show(platform_id: int, course: str, as_json: bool) -> None:
     """Show the people of one course; `gatehouse roster list` says its PLATFORM_ID and COURSE."""
     key = CourseKey(platform_id, course)
-    with open_house() as house, house.database.read() as connection:
-        found = queries.course(connection, key, house.clock())
+    with open_context() as context, context.database.read() as connection:
+        found = queries.course(connection, key, context.clock())
         people = queries.members(connection, key)
     if as_json:
         members = [listed(each, MEMBER) for each in people]
@@ -76,12 +76,12 @@ def read(platform_id: int | None, course: str | None, as_json: bool) -> None:
     if platform_id is not None and course is None:
         raise click.UsageError("Give both, PLATFORM_ID and COURSE, or neither.")
     asked = None if platform_id is None or course is None else CourseKey(platform_id, course)
-    with open_house() as house:
-        schedule.plan(house.database, house.clock())
-        with house.database.write() as connection:
-            for key in [asked] if asked else [each.key for each in queries.courses(connection, house.clock())]:
-                schedule.ask_now(connection, key, house.clock())
-        RosterReader(house.database, house.platform_api, house.clock, house.settings.roster_every).read_all()
-        with house.database.read() as connection:
-            found = queries.courses(connection, house.clock())
+    with open_context() as context:
+        schedule.plan(context.database, context.clock())
+        with context.database.write() as connection:
+            for key in [asked] if asked else [each.key for each in queries.courses(connection, context.clock())]:
+                schedule.ask_now(connection, key, context.clock())
+        RosterReader(context.database, context.platform_api, context.clock, context.settings.roster_every).read_all()
+        with context.database.read() as connection:
+            found = queries.courses(connection, context.clock())
     print_rows([each for each in found if asked in (None, each.key)], as_json, COURSE)

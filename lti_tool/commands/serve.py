@@ -17,8 +17,8 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from lti_tool.app import close_app, create_app, prepare
-from lti_tool.commands.console import open_house
-from lti_tool.context import House, build_house
+from lti_tool.commands.console import open_context
+from lti_tool.context import AppContext, build_context
 from lti_tool.errors import BadInput
 from lti_tool.log import configuration, configure
 from lti_tool.settings import Settings, load_settings
@@ -53,14 +53,14 @@ def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -
     """
     settings = load_settings()
     configure(settings.log_level)
-    with open_house(settings) as house:  # closed before there are processes: no connection survives a fork
-        if processes > 1 and house.database.is_sqlite:
+    with open_context(settings) as context:  # closed before there are processes: no connection survives a fork
+        if processes > 1 and context.database.is_sqlite:
             raise BadInput(
                 "sqlite_one_process",
                 "With SQLite the tool is one process.",
                 "Use --threads, or set GATEHOUSE_DATABASE_URL to a PostgreSQL database.",
             )
-        prepare(house)
+        prepare(context)
     server = Server(
         target="",
         address=host,
@@ -85,7 +85,7 @@ class WebProcess:
 
     settings: Settings
     with_worker: bool
-    house: House | None = None
+    context: AppContext | None = None
     app: Flask | None = None
     worker: Worker | None = None
     thread: threading.Thread | None = None
@@ -93,10 +93,10 @@ class WebProcess:
     def __call__(self) -> Flask:
         sys.setswitchinterval(SWITCH_SECONDS)
         threading.Thread(target=_leave_with_parent, daemon=True).start()
-        self.house = build_house(self.settings)
-        self.app = create_app(self.settings, house=self.house)
+        self.context = build_context(self.settings)
+        self.app = create_app(self.settings, context=self.context)
         if self.with_worker:
-            self.worker = build_worker(self.house)
+            self.worker = build_worker(self.context)
             self.thread = threading.Thread(target=self.worker.run_forever, name="worker")
             self.thread.start()
         return self.app
@@ -109,8 +109,8 @@ class WebProcess:
             self.thread.join()
         if self.app is not None:
             close_app(self.app)
-        if self.house is not None:
-            self.house.database.close()
+        if self.context is not None:
+            self.context.database.close()
 
 
 def run(number: int, name: str, process: WebProcess, *rest: Any) -> None:

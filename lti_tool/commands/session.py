@@ -8,7 +8,7 @@ import click
 
 from lti_tool.attendance import agenda, live_sessions, locking
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.commands.console import INSTANT, Columns, json_option, open_house, print_fields, print_rows
+from lti_tool.commands.console import INSTANT, Columns, json_option, open_context, print_fields, print_rows
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
 from lti_tool.worker import settle_now
@@ -68,8 +68,8 @@ def add(
     except ValueError as error:
         message = "The start is not a wall time."
         raise BadInput("wall_time_wrong", message, "Give it like 2026-12-01T09:00 or 2026-12-01.") from error
-    with open_house() as house:
-        with house.database.write() as connection:
+    with open_context() as context:
+        with context.database.write() as connection:
             session_id = live_sessions.add(
                 connection,
                 versions.current(connection),
@@ -80,7 +80,7 @@ def add(
                 zoom_kind=kind,
                 join_url=join_url,
                 actor="cli",
-                now=house.clock(),
+                now=context.clock(),
             )
             added = live_sessions.show(connection, session_id)
         print_fields(added, as_json, FIELDS)
@@ -91,7 +91,7 @@ def add(
 @json_option
 def list_(module_id: str | None, as_json: bool) -> None:
     """List all live sessions in order of time."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         found = live_sessions.list_sessions(connection, module_id=module_id)
     print_rows(found, as_json, ROW)
 
@@ -101,7 +101,7 @@ def list_(module_id: str | None, as_json: bool) -> None:
 @json_option
 def show(session_id: int, as_json: bool) -> None:
     """Show one live session with its agenda."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         found = live_sessions.show(connection, session_id)
     print_fields(found, as_json, FIELDS)
 
@@ -111,8 +111,8 @@ def show(session_id: int, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why it does not take place; kept in the audit log.")
 def cancel(session_id: int, reason: str) -> None:
     """Cancel a scheduled session. Subscribed calendars show it as cancelled."""
-    with open_house() as house, house.database.write() as connection:
-        live_sessions.cancel(connection, session_id, reason=reason, actor="cli", now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        live_sessions.cancel(connection, session_id, reason=reason, actor="cli", now=context.clock())
     click.echo(f"live session {session_id} is cancelled")
 
 
@@ -122,8 +122,8 @@ def cancel(session_id: int, reason: str) -> None:
 @click.option("--reason", required=True, help="How you know; kept in the audit log.")
 def end(session_id: int, at: datetime, reason: str) -> None:
     """Record when a live session ended if Zoom never reported its end. A later report of Zoom takes precedence."""
-    with open_house() as house, house.database.write() as connection:
-        locking.end(connection, session_id, at=at, reason=reason, actor="cli", now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        locking.end(connection, session_id, at=at, reason=reason, actor="cli", now=context.clock())
     click.echo(f"live session {session_id} is over; its attendance is settled next")
 
 
@@ -131,9 +131,9 @@ def end(session_id: int, at: datetime, reason: str) -> None:
 @session_argument
 def settle(session_id: int) -> None:
     """Compute everybody's attendance again from the evidence. Safe to repeat: the same evidence changes nothing."""
-    with open_house() as house:
-        settle_now(house, session_id)
-        with house.database.read() as connection:
+    with open_context() as context:
+        settle_now(context, session_id)
+        with context.database.read() as connection:
             state = live_sessions.show(connection, session_id).state
     click.echo(f"live session {session_id} is settled ({state})")
 
@@ -143,8 +143,8 @@ def settle(session_id: int) -> None:
 @click.option("--reason", required=True, help="Why no more evidence is expected; kept in the audit log.")
 def lock(session_id: int, reason: str) -> None:
     """Make the attendance of a reconciled session final: it is not settled again, whatever comes later."""
-    with open_house() as house, house.database.write() as connection:
-        locking.lock(connection, session_id, actor="cli", reason=reason, now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        locking.lock(connection, session_id, actor="cli", reason=reason, now=context.clock())
     click.echo(f"live session {session_id} is locked")
 
 
@@ -153,6 +153,6 @@ def lock(session_id: int, reason: str) -> None:
 @click.option("--reason", required=True, help="What has come up; kept in the audit log.")
 def reopen(session_id: int, reason: str) -> None:
     """Unlock a session; what came since is settled next."""
-    with open_house() as house, house.database.write() as connection:
-        locking.reopen(connection, session_id, actor="cli", reason=reason, now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        locking.reopen(connection, session_id, actor="cli", reason=reason, now=context.clock())
     click.echo(f"live session {session_id} is open again; its attendance is settled next")

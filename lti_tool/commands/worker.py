@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lti_tool.commands.console import json_option, open_house, print_fields
+from lti_tool.commands.console import json_option, open_context, print_fields
 from lti_tool.log import configure
 from lti_tool.tasks import Worker
 from lti_tool.worker import build_worker
@@ -40,13 +40,13 @@ def worker(once: bool, as_json: bool) -> None:
     `gatehouse serve` has a worker inside; this is for more machines on PostgreSQL, and for a single run. SIGTERM lets
     the task in hand finish.
     """
-    with open_house() as house:
-        configure(house.settings.log_level)
-        job_worker = build_worker(house)
+    with open_context() as context:
+        configure(context.settings.log_level)
+        job_worker = build_worker(context)
         if once:
             print_fields({"rounds": job_worker.run_once()}, as_json)
             return
-        if house.database.is_sqlite:
+        if context.database.is_sqlite:
             click.echo(
                 "note: with SQLite, `gatehouse serve` already works off tasks; two processes slow each other.", err=True
             )

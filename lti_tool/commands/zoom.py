@@ -13,13 +13,13 @@ from lti_tool.commands.console import (
     Columns,
     json_option,
     listed,
-    open_house,
+    open_context,
     print_fields,
     print_json,
     print_rows,
     progress,
 )
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions
@@ -103,51 +103,51 @@ def zoom() -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @json_option
 @click.pass_context
-def replay(context: click.Context, dry_run: bool, as_json: bool) -> None:
+def replay(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
     """Rebuild everything that is derived from the evidence: who registered, and everybody's attendance.
 
     Deliveries, reports, links and corrections are never changed. Where nothing is new, nothing is written; where an
     attendance is, completions, claims and scores follow. `changed` counts the people of a session with a new version.
     Locked and cancelled sessions stay as they are. Exit code 1 if a session could not be settled; the others are.
     """
-    with open_house() as house:
-        with house.database.read() as connection:
+    with open_context() as context:
+        with context.database.read() as connection:
             registrations = replaying.registrations(connection)
         with progress("registrations", len(registrations)) as more:
             changed = replaying.rebuild_registrants(
-                house.database, registrations, house.clock(), dry_run=dry_run, progress=more
+                context.database, registrations, context.clock(), dry_run=dry_run, progress=more
             )
         if changed:
             says = "would change; attendance may follow" if dry_run else "changed"
             click.echo(f"registrants: {changed} {says}", err=True)
-        with house.database.read() as connection:
+        with context.database.read() as connection:
             sessions = replaying.sessions(connection)
         with progress("sessions", len(sessions)) as more:
             rows = []
             for session_id in sessions:
-                rows.append({"session": session_id, **_replay(house, session_id, dry_run)})
+                rows.append({"session": session_id, **_replay(context, session_id, dry_run)})
                 more(1)
     print_rows(rows, as_json)
     if any(row["changed"] is None for row in rows):
-        context.exit(1)
+        ctx.exit(1)
 
 
-def _replay(house: House, session_id: int, dry_run: bool) -> dict[str, Any]:
+def _replay(context: AppContext, session_id: int, dry_run: bool) -> dict[str, Any]:
     """What came of one session: "settled", or with `dry_run` "same" or "would_change", or the code of the refusal."""
     try:
         if dry_run:
-            changed = len(replaying.would_change(house.database, session_id, house.clock()))
+            changed = len(replaying.would_change(context.database, session_id, context.clock()))
             return {"result": "would_change" if changed else "same", "changed": changed}
-        before = _count_versions(house, session_id)
-        settle_now(house, session_id)
-        return {"result": "settled", "changed": _count_versions(house, session_id) - before}
+        before = _count_versions(context, session_id)
+        settle_now(context, session_id)
+        return {"result": "settled", "changed": _count_versions(context, session_id) - before}
     except GatehouseError as error:
         click.echo(f"error: {error.message} ({error.code})", err=True)
         return {"result": error.code, "changed": None}
 
 
-def _count_versions(house: House, session_id: int) -> int:
-    with house.database.read() as connection:
+def _count_versions(context: AppContext, session_id: int) -> int:
+    with context.database.read() as connection:
         return connection.scalar(select(func.count()).where(attendances.c.live_session_id == session_id)) or 0
 
 
@@ -155,7 +155,7 @@ def _count_versions(house: House, session_id: int) -> int:
 @click.option("--noted", metavar="POSITION:SEAL", help="A seal from the log or from an earlier run that must stand.")
 @json_option
 @click.pass_context
-def verify(context: click.Context, noted: str | None, as_json: bool) -> None:
+def verify(ctx: click.Context, noted: str | None, as_json: bool) -> None:
     """Compute every seal of the inbox again, and every signature whose secret is still set.
 
     `last` is the end of the chain: keep it elsewhere, and give it as --noted later, to know that nothing before it was
@@ -171,11 +171,11 @@ def verify(context: click.Context, noted: str | None, as_json: bool) -> None:
         )
     mark = None if noted is None else Head(int(position), seal.lower())
     with (
-        open_house() as house,
-        house.database.read() as connection,
+        open_context() as context,
+        context.database.read() as connection,
         progress("deliveries", hash_chain.head(connection).position) as more,
     ):
-        verdict = hash_chain.verify(connection, house.settings.zoom_secret_tokens, mark, more)
+        verdict = hash_chain.verify(connection, context.settings.zoom_secret_tokens, mark, more)
     about = listed(verdict, VERDICT)
     if as_json:
         print_json(about | {"breaks": [listed(each, BREAK) for each in verdict.breaks]})
@@ -190,13 +190,13 @@ def verify(context: click.Context, noted: str | None, as_json: bool) -> None:
         if not verdict.broken:
             click.echo("Every delivery that was read is unchanged.")
     if verdict.broken:
-        context.exit(1)
+        ctx.exit(1)
 
 
 @zoom.command()
 @json_option
 @click.pass_context
-def health(context: click.Context, as_json: bool) -> None:
+def health(ctx: click.Context, as_json: bool) -> None:
     """When the last delivery and the last challenge came, what is unread or parked, what was turned away, and every gap
     in the evidence with what to do about it.
 
@@ -204,10 +204,10 @@ def health(context: click.Context, as_json: bool) -> None:
     sending. `challenge_overdue` means that none came for 80 hours. Exit code 1 if presence is being lost; a gap that is
     only a note does not count.
     """
-    with open_house() as house, house.database.read() as connection:
-        now = house.clock()
+    with open_context() as context, context.database.read() as connection:
+        now = context.clock()
         state = inbox_health.check_health(connection, now)
-        present = inbox_health.present(connection, house.settings.zoom_quiet, now)
+        present = inbox_health.present(connection, context.settings.zoom_quiet, now)
         found = evidence_gaps.dated(connection, present, now)
     if as_json:
         print_json({**state, "gaps": [listed(each, GAP) for each in found]})
@@ -222,7 +222,7 @@ def health(context: click.Context, as_json: bool) -> None:
         if not found:
             click.echo("No gap in the evidence is known.")
     if any(each.words.is_wrong for each in found):
-        context.exit(1)
+        ctx.exit(1)
 
 
 @zoom.command()
@@ -235,10 +235,10 @@ def reconcile(session_id: int, as_json: bool) -> None:
     report; on the day of the session they must be five minutes apart. Exit code 1 if Zoom gave no report of a part of
     the session; its reports of the other parts are kept.
     """
-    with open_house() as house:
-        outcomes = ReportReader(house.database, zoom_api(house), house.clock).read_now(session_id)
-        settle_now(house, session_id)
-        with house.database.read() as connection:
+    with open_context() as context:
+        outcomes = ReportReader(context.database, zoom_api(context), context.clock).read_now(session_id)
+        settle_now(context, session_id)
+        with context.database.read() as connection:
             session = live_sessions.show(connection, session_id)
             people = [listed(each, COMPARED) for each in queries.of_session(connection, session_id)]
     instances = [listed(each, OUTCOME) for each in outcomes]
@@ -259,11 +259,11 @@ def reconcile(session_id: int, as_json: bool) -> None:
 @json_option
 def reports(session_id: int, as_json: bool) -> None:
     """List every time Zoom was asked for the reports of a live session: what came, or the code of the refusal."""
-    with open_house() as house, house.database.read() as connection:
+    with open_context() as context, context.database.read() as connection:
         live_sessions.show(connection, session_id)
         fetches = [listed(each, FETCH) for each in zoom_reports.history(connection, session_id)]
         row = connection.execute(select(sessions).where(sessions.c.id == session_id)).one()
-        next_at = zoom_reports.next_ask(connection, row) if house.settings.has_zoom_api else None
+        next_at = zoom_reports.next_ask(connection, row) if context.settings.has_zoom_api else None
     if as_json:
         print_json({"session": session_id, "next_at": next_at, "fetches": fetches})
         return
@@ -279,8 +279,8 @@ def waive(session_id: int, reason: str) -> None:
 
     Possible from a day after the session. Doubtful attendance still needs a review; a late report still counts.
     """
-    with open_house() as house, house.database.write() as connection:
-        count = zoom_reports.waive_report(connection, session_id, actor="cli", reason=reason, now=house.clock())
+    with open_context() as context, context.database.write() as connection:
+        count = zoom_reports.waive_report(connection, session_id, actor="cli", reason=reason, now=context.clock())
     click.echo(f"reports no longer waited for: {count}; the attendance of live session {session_id} is settled next")
 
 
@@ -298,8 +298,8 @@ def recover(since: datetime | None, dry_run: bool, as_json: bool) -> None:
     bodies that Zoom's log holds in part only: they are kept as they came and are not read. The worker does the same by
     itself, every hour for what failed and after each session for all of it.
     """
-    with open_house() as house:
-        found = LogReader(house.database, zoom_api(house), house.clock).recover(since, dry_run=dry_run)
+    with open_context() as context:
+        found = LogReader(context.database, zoom_api(context), context.clock).recover(since, dry_run=dry_run)
     columns: Columns = {
         "rows": "rows",
         "known": "known",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from lti_tool.attendance import locking
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.diagnostics.units import examine_units
 from lti_tool.errors import NotFound
 from lti_tool.migrations import head, present_revision
@@ -34,11 +34,11 @@ class Finding:
     next_step: str = ""
 
 
-def check_up(house: House) -> list[Finding]:
+def check_up(context: AppContext) -> list[Finding]:
     """Check everything. Without a database at this release's revision, the checks that need it are left out."""
-    findings = list(_check_settings(house.settings))
+    findings = list(_check_settings(context.settings))
     try:
-        with house.database.read() as connection:
+        with context.database.read() as connection:
             revision = present_revision(connection)
             if revision != head():
                 says = f"The database is at revision {revision or 'none'}; this release expects {head()}."
@@ -47,7 +47,7 @@ def check_up(house: House) -> list[Finding]:
                 says = f"The database answers and is at revision {revision}."
                 findings.append(Finding("database", "ok", says))
                 findings.extend(_check_configuration(connection))
-                findings.extend(_check_work(connection, house.clock()))
+                findings.extend(_check_work(connection, context.clock()))
     except SQLAlchemyError as error:
         says = f"The database does not answer ({type(error).__name__})."
         findings.append(Finding("database", "wrong", says, "Check GATEHOUSE_DATABASE_URL and that the server runs."))

@@ -37,7 +37,7 @@ from lti_tool.lti.quirks import PROFILES, Profile
 from lti_tool.tables.courses import placements
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import scores
-from lti_tool.tasks import Clock, Crew, backoff
+from lti_tool.tasks import Clock, JobPool, backoff
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Deliverer:
         self._share = max(senders // 2, 1)
         self._lock = Lock()
         self._in_flight: Counter[int] = Counter()  # by registration
-        self._pool = Crew("score", senders, self._claim, self._deliver)
+        self._pool = JobPool("score", senders, self._claim, self._deliver)
 
     def deliver_due(self) -> bool:
         """Start what is due as far as threads are free; False once all is quiet."""

@@ -30,7 +30,7 @@ from lti_tool.tables.platforms import registrations
 from lti_tool.tables.programme import programme_versions
 from lti_tool.tables.scores import line_item_searches as searches
 from lti_tool.tables.scores import line_items as columns
-from lti_tool.tasks import Clock, Crew, backoff
+from lti_tool.tasks import Clock, JobPool, backoff
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class LineItemSearch:
         self._api = api
         self._clock = clock
         self._looked_at: datetime | None = None
-        self._pool = Crew("line_items", SEARCHERS, self._claim, self.search)
+        self._pool = JobPool("line_items", SEARCHERS, self._claim, self.search)
 
     def search_due(self) -> bool:
         """Start what is due as far as threads are free; False once all is quiet."""

@@ -23,7 +23,7 @@ from lti_tool.lti.quirks import names_where
 from lti_tool.tables.courses import placements
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import scores
-from lti_tool.tasks import Clock, Crew
+from lti_tool.tasks import Clock, JobPool
 
 READERS = 2
 
@@ -49,7 +49,7 @@ class Reconciler:
         self._database = database
         self._api = api
         self._clock = clock
-        self._pool = Crew("results", READERS, lambda limit: claim(database, clock(), limit), self.look)
+        self._pool = JobPool("results", READERS, lambda limit: claim(database, clock(), limit), self.look)
 
     def look_due(self) -> bool:
         """Start what is due as far as threads are free; False once all is quiet."""

@@ -39,7 +39,7 @@ OWN_PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class NewRegistration:
-    """What somebody gives; `profile` is a name in quirks.PROFILES."""
+    """What an administrator gives; `profile` is a name in quirks.PROFILES."""
 
     issuer: str
     client_id: str
@@ -150,7 +150,7 @@ def doubts(registration: Registration, known: Iterable[Registration]) -> list[st
 
 
 def _about_issuer(registration: Registration, others: Iterable[Registration]) -> Iterator[str]:
-    """Every registration of the issuer must have these very keys: one that was declined vouches for nobody."""
+    """Every registration of the issuer must have these very keys: one that was declined vouches for no other."""
     elsewhere = [
         each for each in others if each.issuer == registration.issuer and each.key_set_url != registration.key_set_url
     ]
@@ -269,7 +269,7 @@ def set_status(
 
     For one that came by itself, "active" is its approval, and audited as such. Raises Conflict `deployment_missing`,
     `platform_doubtful` for one that came by itself and would speak for another (unless `confirmed`), or
-    `platform_changed_meanwhile` when somebody else was faster.
+    `platform_changed_meanwhile` when another change was faster.
     """
     _switch(connection, load(connection, registration_id), status, actor, now, confirmed)
 
@@ -333,7 +333,9 @@ def _switch(
         _verify_fit(connection, before, confirmed)
     of_this_status = (registrations.c.id == before.id) & (registrations.c.status == before.status)
     if not connection.execute(update(registrations).where(of_this_status).values(status=status)).rowcount:
-        raise Conflict("platform_changed_meanwhile", "Somebody else changed this platform.", "Look at it again.")
+        raise Conflict(
+            "platform_changed_meanwhile", "This platform was changed at the same moment.", "Reload it and try again."
+        )
     act = "platform_approved" if (before.status, status) == ("pending", "active") else f"platform_{status}"
     audit.record(connection, actor=actor, act=act, subject=f"platform:{before.id}", at=now)
 
@@ -379,7 +381,7 @@ def _inactive(found: Iterable[Registration]) -> RefusedLaunch:
     if any(each.status == "pending" for each in found):
         return RefusedLaunch(
             "platform_pending",
-            "This learning platform has registered, but nobody here has approved it yet.",
+            "This learning platform has registered, but staff have not approved it yet.",
             "Ask the people who run Gatehouse to approve it: on the desk under Platforms, or with "
             "`gatehouse platform approve`.",
             status=403,

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, insert, select, update
 
 from lti_tool import audit
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.errors import AccessDenied, PlatformRefused
 from lti_tool.lti import dynamic_registration, registration
 from lti_tool.lti.dynamic_registration import ENDPOINTS, Asked, Configuration
@@ -96,7 +96,7 @@ class Registered:
     has_deployment: bool
 
 
-def register_platform(house: House, invitation: Invitation, asked: Asked, now: datetime) -> Registered:
+def register_platform(context: AppContext, invitation: Invitation, asked: Asked, now: datetime) -> Registered:
     """Register the platform that comes with this invitation; pending until staff approve it.
 
     If it fails before the platform has registered us, the invitation stays good for another attempt; after that it is
@@ -106,21 +106,21 @@ def register_platform(house: House, invitation: Invitation, asked: Asked, now: d
     columns = registration_invitations.c
     ours = columns.token_digest == invitation.digest
     change = update(registration_invitations)
-    with house.database.write() as connection:
+    with context.database.write() as connection:
         free = change.where(ours, columns.used_at.is_(None), columns.expires_at > now)
         if not connection.execute(free.values(used_at=now)).rowcount:
             verify(invitation, now)
             raise AccessDenied(*USED)
     try:
-        platform = _load_configuration(house, asked)
-        body = _post_registration(house, platform, asked)
+        platform = _load_configuration(context, asked)
+        body = _post_registration(context, platform, asked)
     except Exception:
-        with house.database.write() as connection:
+        with context.database.write() as connection:
             connection.execute(change.where(ours, columns.registration_id.is_(None)).values(used_at=None))
         raise
     answer = dynamic_registration.read_answer(body)
     deployment_ids = [answer.deployment_id] if answer.deployment_id else []
-    with house.database.write() as connection:
+    with context.database.write() as connection:
         registration_id = registration.add(
             connection,
             dynamic_registration.new_registration(platform, answer.client_id),
@@ -135,9 +135,9 @@ def register_platform(house: House, invitation: Invitation, asked: Asked, now: d
     return Registered(registration_id, platform.issuer, bool(deployment_ids))
 
 
-def _load_configuration(house: House, asked: Asked) -> Configuration:
+def _load_configuration(context: AppContext, asked: Asked) -> Configuration:
     """The platform's description of itself. Every address in it may be called."""
-    reply = house.http.request("GET", asked.configuration_url, headers={"Accept": "application/json"})
+    reply = context.http.request("GET", asked.configuration_url, headers={"Accept": "application/json"})
     if not reply.is_ok:
         raise PlatformRefused(
             "configuration_refused",
@@ -147,17 +147,17 @@ def _load_configuration(house: House, asked: Asked) -> Configuration:
         )
     platform = dynamic_registration.read_configuration(reply.body, asked.configuration_url)
     for name in ENDPOINTS:
-        house.http.check_url(getattr(platform, name))
+        context.http.check_url(getattr(platform, name))
     return platform
 
 
-def _post_registration(house: House, platform: Configuration, asked: Asked) -> bytes:
+def _post_registration(context: AppContext, platform: Configuration, asked: Asked) -> bytes:
     """Ask the platform to register us, once: its token is good for one registration. Returns the body of its answer."""
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if asked.token:
         headers["Authorization"] = f"Bearer {asked.token}"
-    document = json.dumps(dynamic_registration.registration_document(house.settings.public_url, platform)).encode()
-    reply = house.http.request("POST", platform.registration_endpoint, headers=headers, data=document)
+    document = json.dumps(dynamic_registration.registration_document(context.settings.public_url, platform)).encode()
+    reply = context.http.request("POST", platform.registration_endpoint, headers=headers, data=document)
     if not reply.is_ok:
         raise PlatformRefused(
             "registration_refused",

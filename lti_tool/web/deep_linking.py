@@ -25,7 +25,7 @@ from lti_tool.programme.model import Programme
 from lti_tool.web import headers
 from lti_tool.web.forms import Form, Problems, sent
 from lti_tool.web.page import show
-from lti_tool.web.request import connection, house, now
+from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import overview
 
@@ -177,7 +177,7 @@ def picker(request_id: int) -> Page:
     """Everything that can be picked, each with its gate in words."""
     asked = _load_request(request_id)
     # A new tool makes its first key here. A view that writes would wait for another writer, which is itself.
-    house().keys.signing_key()
+    context().keys.signing_key()
     return _picker(asked, Picked(), {})
 
 
@@ -211,7 +211,7 @@ def _load_request(request_id: int) -> DeepLinkRequest:
 
 def _picker(asked: DeepLinkRequest, picked: Picked, problems: Problems) -> str:
     registration = load(connection(), asked.registration_id)
-    deep_linking.verify_return_url(registration, asked.settings.return_url, house().http.check_url)
+    deep_linking.verify_return_url(registration, asked.settings.return_url, context().http.check_url)
     programme = versions.current(connection()).programme
     offered = groups(programme)
     return show(
@@ -268,7 +268,7 @@ def _content_item(programme: Programme, asked: DeepLinkRequest, choice: Choice, 
         )
     return ContentItem(
         type=kind,
-        url=house().settings.public_url + choice.path,
+        url=context().settings.public_url + choice.path,
         title=choice.title,
         text=choice.says,
         custom=custom_of(choice, score),
@@ -280,9 +280,9 @@ def _answer_page(programme: Programme, asked: DeepLinkRequest, chosen: list[Choi
     """The form that goes to the platform. From here on the request counts as answered."""
     registration = load(connection(), asked.registration_id)
     url = asked.settings.return_url
-    to = deep_linking.verify_return_url(registration, url, house().http.check_url)
+    to = deep_linking.verify_return_url(registration, url, context().http.check_url)
     message = (PICKED_ONE if len(items) == 1 else PICKED_MORE) if items else PICKED_NONE
-    key, deployment_id = house().keys.signing_key(), asked.deployment_id
+    key, deployment_id = context().keys.signing_key(), asked.deployment_id
     token = deep_linking.sign_response(key, registration, deployment_id, asked.settings, items, message, now())
     deep_linking.answer(connection(), asked, now())
     audit.record(

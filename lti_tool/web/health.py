@@ -11,7 +11,7 @@ from lti_tool.tables.operations import tasks
 from lti_tool.tables.scores import scores
 from lti_tool.tables.zoom import UNTAKEN, zoom_inbox, zoom_refusals, zoom_seals
 from lti_tool.tasks import QUEUE_AGE_LIMIT_SECONDS, queue_age_seconds
-from lti_tool.web.request import house, now
+from lti_tool.web.request import context, now
 from lti_tool.web.session import access
 
 blueprint = Blueprint("health", __name__)
@@ -31,7 +31,7 @@ def ready() -> tuple[Response, int]:
     the check that failed."""
     checks: dict[str, dict[str, object]] = {"database": {"ok": False}}
     try:
-        with house().database.read() as connection:
+        with context().database.read() as connection:
             revision = present_revision(connection)
             age = queue_age_seconds(connection, now()) if revision else 0.0
         checks = {
@@ -50,7 +50,7 @@ def ready() -> tuple[Response, int]:
 def metrics() -> Response:
     """Prometheus gauges. Counts and ages only: a label is a fixed code, never an id, a name or an address."""
     registry = CollectorRegistry()
-    with house().database.read() as connection:
+    with context().database.read() as connection:
         for name, (says, value) in _gauges(connection).items():
             Gauge(f"gatehouse_{name}", says, registry=registry).set(value)
         today = select(zoom_refusals.c.code, zoom_refusals.c.count).where(zoom_refusals.c.day == now().date())

@@ -6,7 +6,7 @@ from flask import request as http_request
 from lti_tool.lti.notices import load_notices
 from lti_tool.lti.registration import Registration
 from lti_tool.platforms import course_copies
-from lti_tool.web.request import connection, house, now
+from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access
 
 blueprint = Blueprint("notices", __name__)
@@ -18,8 +18,8 @@ def take() -> Response:
     """Verify the notices, each signed by its platform, outside of any transaction. Then record all of them or none."""
 
     def find(issuer: str, client_id: str) -> Registration:
-        return house().registrations.find(issuer, client_id, now())
+        return context().registrations.find(issuer, client_id, now())
 
-    notices = load_notices(http_request.get_data(), find, house().key_sets, now())
+    notices = load_notices(http_request.get_data(), find, context().key_sets, now())
     course_copies.take(connection(), notices, now())
     return make_response("", 200)

@@ -19,7 +19,7 @@ from flask import request as http_request
 from sqlalchemy import Connection
 from werkzeug.routing import IntegerConverter, Map, UnicodeConverter
 
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.errors import BadInput
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -38,9 +38,9 @@ class _Work:
     connection: Connection | None = None
 
 
-def house() -> House:
+def context() -> AppContext:
     """What web, worker and commands share."""
-    return cast(House, current_app.extensions["gatehouse"])
+    return cast(AppContext, current_app.extensions["gatehouse"])
 
 
 def now() -> datetime:
@@ -55,7 +55,7 @@ def connection() -> Connection:
     if work.connection is None:
         view = current_app.view_functions.get(http_request.endpoint or "")
         is_writing = http_request.method not in READING_METHODS or getattr(view, "writes", False)
-        database = house().database
+        database = context().database
         work.connection = work.open.enter_context(database.write() if is_writing else database.read())
     return work.connection
 
@@ -117,7 +117,7 @@ def _end(*, keep: bool) -> None:
 
 def _work() -> _Work:
     if "work" not in g:
-        g.work = _Work(house().clock())
+        g.work = _Work(context().clock())
     return cast(_Work, g.work)
 
 

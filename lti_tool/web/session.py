@@ -23,7 +23,7 @@ from lti_tool.errors import AccessDenied, BadInput
 from lti_tool.signing import digest, fingerprint
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.platforms import registrations
-from lti_tool.web.request import READING_METHODS, abandon, connection, house, now
+from lti_tool.web.request import READING_METHODS, abandon, connection, context, now
 
 COOKIE = "__Host-gatehouse"
 # Where a browser without cookies goes next.
@@ -192,7 +192,7 @@ def viewer_of(connection: Connection, visit: str, now: datetime) -> Viewer | Non
 def csrf_token() -> str:
     """The value of the field `csrf` in this session's forms. It is derived from the token and stored nowhere."""
     token = session_token()
-    return digest(house().settings.secret_key, "csrf", token) if token else ""
+    return digest(context().settings.secret_key, "csrf", token) if token else ""
 
 
 def forget_sessions(database: Database, now: datetime) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sandbox.zoom.faults import Played
 from sandbox.zoom.report import Row
-from sandbox.zoom.stays import RoomStay, Span, union
+from sandbox.zoom.stays import RoomInterval, Span, union
 
 # A report may tell a moment with so much difference.
 ROUNDING = timedelta(seconds=2)
@@ -28,7 +28,7 @@ class Subject(NamedTuple):
     registrant_id: str
     email: str
     connections: tuple[str, ...]
-    stays: tuple[RoomStay, ...]
+    stays: tuple[RoomInterval, ...]
 
     @property
     def has_name(self) -> bool:
@@ -97,8 +97,8 @@ def _left(played: Played) -> _Left:
 
 
 def _subjects(played: Played, left: _Left) -> Iterator[Subject]:
-    named: dict[int, list[RoomStay]] = defaultdict(list)
-    alone: dict[str, list[RoomStay]] = defaultdict(list)
+    named: dict[int, list[RoomInterval]] = defaultdict(list)
+    alone: dict[str, list[RoomInterval]] = defaultdict(list)
     first = {(stay.uuid, stay.person, stay.visit): stay.connection for stay in reversed(played.day.stays())}
     for stay in played.day.stays():
         attendee = played.day.attendees[stay.person]
@@ -119,7 +119,7 @@ def _subjects(played: Played, left: _Left) -> Iterator[Subject]:
         yield _subject("", "", stays)
 
 
-def _subject(registrant_id: str, email: str, stays: list[RoomStay]) -> Subject:
+def _subject(registrant_id: str, email: str, stays: list[RoomInterval]) -> Subject:
     connections = tuple(sorted({stay.connection for stay in stays}))
     return Subject(stays[0].person, registrant_id, email, connections, tuple(stays))
 
@@ -162,7 +162,7 @@ def _covers(spans: list[Span], others: list[Span]) -> bool:
     return union([*spans, *others]) == spans
 
 
-def _has_hole(stays: list[RoomStay], left: _Left) -> bool:
+def _has_hole(stays: list[RoomInterval], left: _Left) -> bool:
     """Whether a connection was seen before and after some time of which nothing is told, not even the waiting room."""
     traced = [stay for stay in stays if _has_trace(stay, left)]
     return any(
@@ -195,13 +195,13 @@ def _near(at: datetime, span: Span) -> bool:
     return any(abs(at - edge) <= ROUNDING for edge in span)
 
 
-def _is_whole(stay: RoomStay, left: _Left) -> bool:
+def _is_whole(stay: RoomInterval, left: _Left) -> bool:
     key = (stay.connection, stay.user_id)
     ends = (*key, stay.ends) in left.lefts or (stay.connection, stay.ends) in left.put_waiting
     return (*key, stay.starts) in left.joins and ends
 
 
-def _has_trace(stay: RoomStay, left: _Left) -> bool:
+def _has_trace(stay: RoomInterval, left: _Left) -> bool:
     starts, ends = ((stay.connection, stay.user_id, at) for at in stay.span)
     return starts in left.joins or ends in left.lefts or bool({starts, ends} & left.stale)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.people import Attendee
-from sandbox.zoom.stays import RoomStay
+from sandbox.zoom.stays import RoomInterval
 
 Event = dict[str, Any]
 
@@ -25,7 +25,7 @@ class Told(NamedTuple):
     event: Event
     uuid: str
     person: int | None = None
-    stay: RoomStay | None = None
+    stay: RoomInterval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Teller:
         event = self.whole("registration_created", at, **more)
         return Told(at, "registration", event, self.uuid, person)
 
-    def visit(self, attendee: Attendee, visit: Visit, stays: Sequence[RoomStay], stray: str) -> Iterator[Told]:
+    def visit(self, attendee: Attendee, visit: Visit, stays: Sequence[RoomInterval], stray: str) -> Iterator[Told]:
         """One connection: `stays` are its stays in this instance, in order. `stray` is the address that its breakout
         events carry."""
         who = _who(attendee, visit, stays[0].connection)
@@ -92,21 +92,21 @@ class Teller:
             if stay.room:
                 yield from self._breakout({**who, "email": stray}, stay)
 
-    def role(self, attendee: Attendee, visit: Visit, stay: RoomStay, at: datetime, new: str) -> Told:
+    def role(self, attendee: Attendee, visit: Visit, stay: RoomInterval, at: datetime, new: str) -> Told:
         """Zoom leaves the registrant id out here."""
         who = _who(attendee, visit, stay.connection)
         del who["registrant_id"]
         roles = {"old_role": "attendee", "new_role": new}
         return self._of("role", "participant_role_changed", at, stay, {**who, **roles, "date_time": text(at)})
 
-    def bind(self, attendee: Attendee, visit: Visit, stay: RoomStay, to: RoomStay) -> Told:
+    def bind(self, attendee: Attendee, visit: Visit, stay: RoomInterval, to: RoomInterval) -> Told:
         """A phone leg belongs to the connection of the computer."""
         bound = {"bind_user_id": to.user_id, "bind_participant_uuid": to.connection}
         who = _who(attendee, visit, stay.connection)
         at = max(stay.starts, to.starts)
         return self._of("bind", "participant_bind", at, stay, {**who, **bound, "date_time": text(at)})
 
-    def _edges(self, who: Event, stay: RoomStay) -> Iterator[Told]:
+    def _edges(self, who: Event, stay: RoomInterval) -> Iterator[Told]:
         if stay.joins:
             known = {name: value for name, value in who.items() if name != "registrant_id" or value}
             joined = {**known, "join_time": text(stay.starts)}
@@ -115,13 +115,13 @@ class Teller:
             left = {"leave_time": text(stay.ends), "leave_reason": f"{who['user_name']} left the meeting."}
             yield self._of("left", "participant_left", stay.ends, stay, {**who, **left})
 
-    def _waited(self, who: Event, stay: RoomStay, name: str, since: datetime, until: datetime) -> Iterator[Told]:
+    def _waited(self, who: Event, stay: RoomInterval, name: str, since: datetime, until: datetime) -> Iterator[Told]:
         kind = "put_waiting" if name == "participant_put_in_waiting_room" else "waiting"
         yield self._of(kind, name, since, stay, {**who, "date_time": text(since)})
         for end in ("participant_admitted", "participant_left_waiting_room"):
             yield self._of("admitted", end, until, stay, {**who, "date_time": text(until)})
 
-    def _breakout(self, who: Event, stay: RoomStay) -> Iterator[Told]:
+    def _breakout(self, who: Event, stay: RoomInterval) -> Iterator[Told]:
         odd = {"user_id": f"{stay.user_id}{int(stay.starts.timestamp())}", "parent_user_id": stay.user_id}
         edges = (("joined", "join_time", stay.starts, stay.joins), ("left", "leave_time", stay.ends, stay.leaves))
         for name, field, at, is_told in edges:
@@ -131,7 +131,7 @@ class Teller:
                 told.event["payload"]["object"]["breakout_room_uuid"] = stay.room
                 yield told
 
-    def _of(self, kind: str, name: str, at: datetime, stay: RoomStay, participant: Event) -> Told:
+    def _of(self, kind: str, name: str, at: datetime, stay: RoomInterval, participant: Event) -> Told:
         event = self.whole(name, at, participant={"user_id": stay.user_id, **participant})
         return Told(at, kind, event, self.uuid, stay.person, stay)
 

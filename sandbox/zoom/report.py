@@ -8,12 +8,12 @@ from typing import Any
 from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.notices import text
 from sandbox.zoom.people import Attendee
-from sandbox.zoom.stays import RoomStay
+from sandbox.zoom.stays import RoomInterval
 
 Row = dict[str, Any]
 
 
-def rows_of_visit(attendee: Attendee, visit: Visit, stays: Sequence[RoomStay], *, merged: bool) -> Iterator[Row]:
+def rows_of_visit(attendee: Attendee, visit: Visit, stays: Sequence[RoomInterval], *, merged: bool) -> Iterator[Row]:
     """The rows of one connection in one instance; with `merged` stays that touch are one row. No row names the
     connection."""
     if visit.waits:
@@ -54,8 +54,8 @@ def row(
     }
 
 
-def _merged(stays: Iterable[RoomStay]) -> Iterator[RoomStay]:
-    current: RoomStay | None = None
+def _merged(stays: Iterable[RoomInterval]) -> Iterator[RoomInterval]:
+    current: RoomInterval | None = None
     for stay in stays:
         if current and stay.starts == current.ends:
             current = current._replace(ends=stay.ends)
@@ -67,7 +67,7 @@ def _merged(stays: Iterable[RoomStay]) -> Iterator[RoomStay]:
         yield current
 
 
-def by_connection(stays: Iterable[RoomStay]) -> Iterator[list[RoomStay]]:
+def by_connection(stays: Iterable[RoomInterval]) -> Iterator[list[RoomInterval]]:
     """The stays of each connection, which stand together in a day's list."""
     for _, group in groupby(stays, key=lambda stay: stay.connection):
         yield list(group)

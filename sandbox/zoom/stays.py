@@ -18,7 +18,7 @@ PEOPLE_IN_A_ROOM = 6
 BACK_WITHIN = 90
 
 
-class RoomStay(NamedTuple):
+class RoomInterval(NamedTuple):
     """One person (their number) in one room ("" is the main one) from `starts` to `ends`.
 
     `joins` and `leaves` say whether Zoom tells of the start and the end; `put_waiting`, whether it ends in the waiting
@@ -65,7 +65,7 @@ def _uuid(seed: str) -> str:
 
 def cut(
     person: int, visits: Sequence[Visit], instances: Sequence[Opening], zero: datetime, *, shared: int = 0
-) -> Iterator[RoomStay]:
+) -> Iterator[RoomInterval]:
     """The stays of one person. `zero` is the beginning of the day; with `shared` the `user_id`s of people whose numbers
     differ by a multiple of it are the same, for they are nobody's own."""
     first_user = 16_778_240 + (person % shared if shared else person) * 65_536
@@ -74,7 +74,7 @@ def cut(
         for instance in instances:
             connection = connection_of(instance.uuid, person, number)
             for piece in _pieces(visit, instance, person):
-                yield RoomStay(
+                yield RoomInterval(
                     person=person,
                     visit=number,
                     uuid=instance.uuid,

@@ -18,7 +18,7 @@ from sandbox.zoom.notices import Event as Event
 from sandbox.zoom.notices import Teller, Told
 from sandbox.zoom.people import Attendee as Attendee
 from sandbox.zoom.report import Row, by_connection, rows_of_visit
-from sandbox.zoom.stays import Opening, RoomStay, cut, openings, union
+from sandbox.zoom.stays import Opening, RoomInterval, cut, openings, union
 from sandbox.zoom.stays import Span as Span
 
 HOST_IS_EARLY = timedelta(minutes=12)
@@ -65,7 +65,7 @@ class TrainingDay:
         """What this attendee does on this day."""
         return pattern(attendee.behaviour, self.seconds) if attendee.visits is None else attendee.visits
 
-    def stays(self) -> list[RoomStay]:
+    def stays(self) -> list[RoomInterval]:
         """Everybody's stays, person by person and connection by connection. A webinar tells nothing of rooms."""
         found = [
             stay
@@ -100,7 +100,7 @@ class TrainingDay:
 
     def told(self) -> list[Told]:
         """Like `events`, each with what it tells."""
-        stays: dict[str, list[RoomStay]] = {uuid: [] for uuid in self.uuids}
+        stays: dict[str, list[RoomInterval]] = {uuid: [] for uuid in self.uuids}
         for stay in self.stays():
             stays[stay.uuid].append(stay)
         return [told for uuid in self.uuids for told in self._told_of(uuid, stays[uuid])]
@@ -116,7 +116,7 @@ class TrainingDay:
             rows += rows_of_visit(self.attendees[person], visits[person][visit], stays, merged=merged)
         return sorted(rows, key=lambda row: (row["join_time"], row["user_id"]))
 
-    def _told_of(self, uuid: str, stays: Sequence[RoomStay]) -> list[Told]:
+    def _told_of(self, uuid: str, stays: Sequence[RoomInterval]) -> list[Told]:
         opened, closed = self._times(uuid)
         started = min([opened, *(stay.starts for stay in stays)])
         teller = self._teller(uuid, started)
@@ -131,7 +131,7 @@ class TrainingDay:
         closed = self._at(self.restarts[number][0]) if number < len(self.restarts) else self.closes_at
         return opened, closed
 
-    def _edges(self, teller: Teller, stays: Sequence[RoomStay]) -> Iterator[Told]:
+    def _edges(self, teller: Teller, stays: Sequence[RoomInterval]) -> Iterator[Told]:
         chance = random.Random(f"{teller.uuid}|strays")
         visits = [self.visits_of(each) for each in self.attendees]
         first = {(stays[0].person, stays[0].visit): stays for stays in by_connection(stays)}
@@ -142,7 +142,7 @@ class TrainingDay:
             for computer in first.get((person, visit.bound_to if visit.bound_to is not None else -1), ())[:1]:
                 yield teller.bind(attendee, visit, connection[0], computer)
 
-    def _roles(self, teller: Teller, attendee: Attendee, visit: Visit, stays: Sequence[RoomStay]) -> Iterator[Told]:
+    def _roles(self, teller: Teller, attendee: Attendee, visit: Visit, stays: Sequence[RoomInterval]) -> Iterator[Told]:
         for second, role in visit.roles:
             at = self._at(second)
             yield from (teller.role(attendee, visit, stay, at, role) for stay in stays if stay.starts <= at < stay.ends)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 from sandbox.stage import Stage
 from sandbox.story import Story
 from tests.browser.storage_platform import CourseSite, course_site
-from tests.browser.visitor import ARGUMENTS, CHROMIUM, Visitor, Witness, write_profile
+from tests.browser.visitor import ARGUMENTS, CHROMIUM, PageWatcher, Visitor, write_profile
 from tests.stages import opened_stage
 
 MISSING = "NO CHROMIUM: the browser tests were SKIPPED. Install the package chromium to run them."
@@ -82,22 +82,22 @@ def browser(player: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def witness(stage: Stage, site: CourseSite) -> Iterator[Witness]:
+def watcher(stage: Stage, site: CourseSite) -> Iterator[PageWatcher]:
     """Watches every window of the test; what it found and the test did not ask for fails the test."""
-    witness = Witness(stage.tool_url, (stage.lms_url, stage.zoom_url, site.origin, site.stranger))
-    yield witness
-    assert witness.found() == []
+    watcher = PageWatcher(stage.tool_url, (stage.lms_url, stage.zoom_url, site.origin, site.stranger))
+    yield watcher
+    assert watcher.found() == []
 
 
 @pytest.fixture
-def visit(browser: Browser, stage: Stage, witness: Witness) -> Iterator[Callable[..., Visitor]]:
+def visit(browser: Browser, stage: Stage, watcher: PageWatcher) -> Iterator[Callable[..., Visitor]]:
     """`visit(username, **options of the context)`: this person at a browser of their own."""
     contexts = []
 
     def enter(username: str, **options: Any) -> Visitor:
         context = browser.new_context(**options)
         contexts.append(context)
-        witness.watch(context)
+        watcher.watch(context)
         return Visitor(context.new_page(), stage).pick(username)
 
     yield enter
@@ -107,7 +107,7 @@ def visit(browser: Browser, stage: Stage, witness: Witness) -> Iterator[Callable
 
 @pytest.fixture
 def visit_with(
-    player: Playwright, stage: Stage, witness: Witness, tmp_path: Path
+    player: Playwright, stage: Stage, watcher: PageWatcher, tmp_path: Path
 ) -> Iterator[Callable[[str, dict[str, Any]], Visitor]]:
     """`visit_with(username, settings)`: at a chromium whose settings this person has changed."""
     contexts = []
@@ -116,7 +116,7 @@ def visit_with(
         profile = write_profile(tmp_path / f"profile-{len(contexts)}", settings)
         context = player.chromium.launch_persistent_context(str(profile), executable_path=CHROMIUM, args=ARGUMENTS)
         contexts.append(context)
-        witness.watch(context)
+        watcher.watch(context)
         return Visitor(context.pages[0], stage).pick(username)
 
     yield enter

@@ -7,7 +7,7 @@ from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 from sandbox.stage import Stage
 from sandbox.story import Story
-from tests.browser.visitor import Visitor, Witness
+from tests.browser.visitor import PageWatcher, Visitor
 from tests.stages import opened_stage
 
 Visit = Callable[..., Visitor]
@@ -71,7 +71,7 @@ def grade_in_module_1(gradebook: Page, person: str) -> Locator:
     return gradebook.get_by_role("table").first.get_by_role("row", name=person).get_by_role("cell").first
 
 
-def test_the_main_job_from_a_locked_module_to_the_grade_and_the_next_module(visit: Visit, witness: Witness) -> None:
+def test_the_main_job_from_a_locked_module_to_the_grade_and_the_next_module(visit: Visit, watcher: PageWatcher) -> None:
     maya = visit("maya")
     tool = maya.open_unit("module2")
     expect(tool.locator("h1")).to_contain_text("Module 2")
@@ -108,7 +108,7 @@ def test_the_main_job_from_a_locked_module_to_the_grade_and_the_next_module(visi
     ask_for_equivalency(wendell, "MAPS")
     expect(wendell.locator("main")).to_contain_text(NOT_SPECIFIC)
     expect(wendell.locator("main")).to_contain_text("Nothing has been sent.")
-    assert witness.refused("/equivalency/F1", 409) == 1
+    assert watcher.refused("/equivalency/F1", 409) == 1
 
     priya = visit("priya")
     expect(priya.open_unit("module1").locator("main")).to_contain_text("Not completed: 147 min are missing")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
 from sandbox.stage import Stage
-from tests.browser.visitor import Visitor, Witness
+from tests.browser.visitor import PageWatcher, Visitor
 
 VisitWith = Callable[[str, dict[str, Any]], Visitor]
 
@@ -62,7 +62,7 @@ def test_every_cookie_of_the_tool_is_partitioned_secure_and_unreadable(
 
 
 def test_where_no_cookie_is_kept_in_the_frame_one_click_opens_the_unit_in_a_tab(
-    visit_with: VisitWith, stage: Stage, witness: Witness
+    visit_with: VisitWith, stage: Stage, watcher: PageWatcher
 ) -> None:
     visitor = visit_with("wendell", block_cookies(stage, inside=stage.lms_url))
     tool = visitor.open_unit("module2")
@@ -72,14 +72,14 @@ def test_where_no_cookie_is_kept_in_the_frame_one_click_opens_the_unit_in_a_tab(
     assert tab.url == f"{stage.tool_url}/modules/F2"
     tab.get_by_role("link", name="Retreats").click()
     expect(tab.locator("h1")).to_have_text("Retreats")
-    assert witness.refused("/lti/launch", 403) == 1
+    assert watcher.refused("/lti/launch", 403) == 1
 
 
 def test_where_no_cookie_is_kept_at_all_the_new_tab_says_so_and_goes_nowhere(
-    visit_with: VisitWith, stage: Stage, witness: Witness
+    visit_with: VisitWith, stage: Stage, watcher: PageWatcher
 ) -> None:
     visitor = visit_with("wendell", block_cookies(stage, inside="*"))
     tab = continue_in_a_new_tab(visitor, visitor.open_unit("module2"))
     expect_one_step_more(tab)
     expect(tab.locator("main")).to_contain_text("allow cookies for this site")
-    assert witness.refused("/lti/launch", 403) == 2
+    assert watcher.refused("/lti/launch", 403) == 2

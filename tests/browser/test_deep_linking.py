@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Frame, FrameLocator, Page, expect
 
-from tests.browser.visitor import Visitor, Witness
+from tests.browser.visitor import PageWatcher, Visitor
 
 Visit = Callable[..., Visitor]
 
@@ -68,11 +68,11 @@ def test_in_a_frame_it_works_as_well(visit: Visit) -> None:
     assert opened_by(visit("wendell")).url.endswith("/retreats/RT_EXP")
 
 
-def test_without_script_the_button_sends_it(visit: Visit, browser: Browser, witness: Witness) -> None:
+def test_without_script_the_button_sends_it(visit: Visit, browser: Browser, watcher: PageWatcher) -> None:
     picker = start(visit("ida"))
     cookies = picker.context.cookies()
     context = browser.new_context(java_script_enabled=False, storage_state={"cookies": cookies, "origins": []})
-    witness.watch(context)
+    watcher.watch(context)
     page = context.new_page()
     page.goto(picker.url)
     page.get_by_label("Calendar").check()
@@ -98,8 +98,8 @@ def barriers(page: Page) -> list[str]:
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")]
 
 
-def test_whoever_picks_nothing_stays_on_the_page_with_the_reason(visit: Visit, witness: Witness) -> None:
+def test_whoever_picks_nothing_stays_on_the_page_with_the_reason(visit: Visit, watcher: PageWatcher) -> None:
     picker = start(visit("ida"))
     picker.get_by_role("button", name="Replace what was picked before").click()
     expect(picker.get_by_text("Choose what the link opens.")).to_be_visible()
-    assert witness.refused(f"/deep-linking/{picker.url.rpartition('/')[2]}", 422) == 1
+    assert watcher.refused(f"/deep-linking/{picker.url.rpartition('/')[2]}", 422) == 1

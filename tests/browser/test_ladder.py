@@ -12,7 +12,7 @@ from sandbox.stage import Stage
 from tests.browser.storage_platform import CourseSite
 from tests.browser.test_cookies import BLOCK, BLOCK_THIRD_PARTIES, KEEPS
 from tests.browser.test_pages import barriers, is_wider_than_its_window
-from tests.browser.visitor import ARGUMENTS, CHROMIUM, Witness, write_profile
+from tests.browser.visitor import ARGUMENTS, CHROMIUM, PageWatcher, write_profile
 from tests.running_class import WHOLE, RunningClass, attendee
 
 Open = Callable[..., "Window"]
@@ -59,7 +59,9 @@ class Window:
 
 
 @pytest.fixture
-def open_course(player: Playwright, stage: Stage, site: CourseSite, witness: Witness, tmp_path: Path) -> Iterator[Open]:
+def open_course(
+    player: Playwright, stage: Stage, site: CourseSite, watcher: PageWatcher, tmp_path: Path
+) -> Iterator[Open]:
     """`open_course(manner, settings, **how)`: the course page, in a chromium whose settings this person has changed."""
     contexts: list[BrowserContext] = []
 
@@ -71,7 +73,7 @@ def open_course(player: Playwright, stage: Stage, site: CourseSite, witness: Wit
             str(profile), executable_path=CHROMIUM, args=[*ARGUMENTS, ONE_PROCESS], java_script_enabled=script
         )
         contexts.append(context)
-        witness.watch(context)
+        watcher.watch(context)
         window = Window(context, stage.tool_url)
         window.open(site.course(manner, target=target, **how))
         return window
@@ -125,7 +127,7 @@ def fill_in_a_request(tool: FrameLocator) -> None:
 
 
 def test_second_rung_pages_forms_and_the_way_back_work_as_ever(
-    open_course: Open, no_cookies: dict[str, Any], stage: Stage, witness: Witness
+    open_course: Open, no_cookies: dict[str, Any], stage: Stage, watcher: PageWatcher
 ) -> None:
     window = open_course("good", no_cookies, page="retreats", user="user-walks")
     tool, frame = window.tool, window.frame
@@ -140,7 +142,7 @@ def test_second_rung_pages_forms_and_the_way_back_work_as_ever(
     fill_in_a_request(tool)
     tool.get_by_role("button", name="Send the request").click()
     expect(tool.locator("main")).to_contain_text("Nothing has been sent yet")
-    assert witness.refused("/equivalency/F1", 422) == 1
+    assert watcher.refused("/equivalency/F1", 422) == 1
     tool.locator("main .gh-box a").first.click()
     assert frame.url == f"{stage.tool_url}/equivalency/F1#course_title"
     tool.get_by_label("Title of the course").fill("Foundations of ketamine-assisted work")
@@ -226,7 +228,7 @@ def test_second_rung_no_page_has_a_serious_barrier_or_is_wider_than_a_phone(
 
 
 def test_second_rung_the_token_is_in_no_address_no_storage_and_no_document(
-    open_course: Open, no_cookies: dict[str, Any], witness: Witness
+    open_course: Open, no_cookies: dict[str, Any], watcher: PageWatcher
 ) -> None:
     window = open_course("good", no_cookies, page="retreats")
     seen: list[str] = []
@@ -242,35 +244,35 @@ def test_second_rung_the_token_is_in_no_address_no_storage_and_no_document(
 
 
 def test_second_rung_what_is_refused_shows_the_tools_own_page(
-    open_course: Open, no_cookies: dict[str, Any], stage: Stage, witness: Witness
+    open_course: Open, no_cookies: dict[str, Any], stage: Stage, watcher: PageWatcher
 ) -> None:
     window = open_course("good", no_cookies, page="retreats")
     expect_heading(window, "Retreats")
     window.frame.evaluate("document.querySelector('nav a').href = '/desk'")
     window.tool.get_by_role("link", name="Modules").click()
     expect(window.tool.locator("main")).to_contain_text("role_not_allowed")
-    assert witness.refused("/desk", 403) == 1
+    assert watcher.refused("/desk", 403) == 1
     window.frame.evaluate("history.back()")
     expect_heading(window, "Retreats")
 
     window.page.route("**/calendar", lambda route: route.abort())
     window.tool.get_by_role("link", name="Calendar").click()
     expect(window.tool.get_by_role("alert")).to_contain_text("could not be loaded")
-    assert len(witness.found()) == 1
+    assert len(watcher.found()) == 1
     window.page.route("**/sessions", lambda route: route.continue_(headers={}))
     window.tool.get_by_role("link", name="My sessions").click()
     expect(window.tool.locator("main")).to_contain_text("session_missing")
-    assert witness.refused("/sessions", 403) == 1
+    assert watcher.refused("/sessions", 403) == 1
 
 
 def test_second_rung_a_reloaded_frame_says_how_to_come_back(
-    open_course: Open, no_cookies: dict[str, Any], witness: Witness
+    open_course: Open, no_cookies: dict[str, Any], watcher: PageWatcher
 ) -> None:
     window = open_course("good", no_cookies, page="retreats")
     expect_heading(window, "Retreats")
     window.frame.evaluate("location.reload()")
     expect(window.tool.locator("main")).to_contain_text("Go back to your course and open this unit again.")
-    assert witness.refused("/retreats", 403) == 1
+    assert watcher.refused("/retreats", 403) == 1
     window.page.reload()
     expect_heading(window, "Retreats")
 
@@ -288,7 +290,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("manner", BROKEN)
 def test_a_storage_that_does_not_give_back_our_value_opens_nothing(
-    open_course: Open, no_cookies: dict[str, Any], witness: Witness, manner: str
+    open_course: Open, no_cookies: dict[str, Any], watcher: PageWatcher, manner: str
 ) -> None:
     window = open_course(manner, no_cookies, page="retreats")
     expect_heading(window, "One more step")
@@ -296,22 +298,22 @@ def test_a_storage_that_does_not_give_back_our_value_opens_nothing(
     expect(window.tool.get_by_role("link", name="Continue in a new tab")).to_be_visible()
     assert window.heard() == ["lti.put_data", "lti.get_data"]
     assert window.visits == []
-    assert witness.refused(LAUNCH, 401 if manner == "tampering" else 403) == 1
+    assert watcher.refused(LAUNCH, 401 if manner == "tampering" else 403) == 1
 
 
 @pytest.mark.parametrize("target", ["", "nowhere", "no frame's name"])
 def test_where_no_storage_is_to_be_had_the_new_tab_is_offered(
-    open_course: Open, no_cookies: dict[str, Any], witness: Witness, target: str
+    open_course: Open, no_cookies: dict[str, Any], watcher: PageWatcher, target: str
 ) -> None:
     window = open_course("good", no_cookies, target=target, page="retreats")
     expect_heading(window, "One more step")
     expect(window.tool.locator("code")).to_have_text("storage_silent" if target == "nowhere" else "cookie_missing")
     assert window.heard() == []
-    assert witness.refused(LAUNCH, 403) == 1
+    assert watcher.refused(LAUNCH, 403) == 1
 
 
 def test_third_rung_the_new_tab_opens_the_unit_with_a_cookie_of_its_own(
-    open_course: Open, no_cookies: dict[str, Any], stage: Stage, witness: Witness
+    open_course: Open, no_cookies: dict[str, Any], stage: Stage, watcher: PageWatcher
 ) -> None:
     window = open_course("tampering", no_cookies, page="retreats")
     with window.page.context.expect_page() as opened:
@@ -320,11 +322,11 @@ def test_third_rung_the_new_tab_opens_the_unit_with_a_cookie_of_its_own(
     opened.value.get_by_role("link", name="Calendar").click()
     expect(opened.value.locator("h1")).to_have_text("Your calendar")
     assert [each["name"] for each in window.page.context.cookies()] == ["__Host-gatehouse"]
-    assert witness.refused(LAUNCH, 401) == 1
+    assert watcher.refused(LAUNCH, 401) == 1
 
 
 def test_without_script_plain_links_and_buttons_lead_the_same_ways(
-    open_course: Open, no_cookies: dict[str, Any], stage: Stage, witness: Witness
+    open_course: Open, no_cookies: dict[str, Any], stage: Stage, watcher: PageWatcher
 ) -> None:
     kept = open_course("good", {}, script=False, page="retreats")
     kept.tool.get_by_role("link", name="continue to your unit").click()
@@ -336,4 +338,4 @@ def test_without_script_plain_links_and_buttons_lead_the_same_ways(
     blocked.tool.get_by_role("button", name="Continue").click()
     blocked.tool.get_by_role("button", name="continue without it").click()
     expect_heading(blocked, "One more step")
-    assert witness.refused(LAUNCH, 403) == 1
+    assert watcher.refused(LAUNCH, 403) == 1

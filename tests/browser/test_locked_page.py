@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser.visitor import Visitor, Witness
+from tests.browser.visitor import PageWatcher, Visitor
 
 Visit = Callable[..., Visitor]
 
@@ -42,11 +42,11 @@ def test_a_reader_in_pacific_time_reads_each_date_once(visit: Visit) -> None:
     expect(tool.locator(".gh-local:visible")).to_have_count(0)
 
 
-def test_without_script_the_page_is_whole(visit: Visit, browser: Browser, witness: Witness) -> None:
+def test_without_script_the_page_is_whole(visit: Visit, browser: Browser, watcher: PageWatcher) -> None:
     visitor = visit("wendell")
     address = visitor.enter("module2").url
     context = browser.new_context(java_script_enabled=False, **NEW_YORK)
-    witness.watch(context)
+    watcher.watch(context)
     context.add_cookies(visitor.page.context.cookies())
     page = context.new_page()
     page.goto(address)
@@ -59,5 +59,5 @@ def test_without_script_the_page_is_whole(visit: Visit, browser: Browser, witnes
     page.get_by_label("Title of the course").fill("Nothing else")
     page.get_by_role("button", name="Send the request").click()
     expect(page.locator("main")).to_contain_text("Nothing has been sent yet")
-    assert witness.refused("/equivalency/F1", 422) == 1
+    assert watcher.refused("/equivalency/F1", 422) == 1
     context.close()

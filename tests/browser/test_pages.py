@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from sandbox.story import Story
-from tests.browser.visitor import Visitor, Witness
+from tests.browser.visitor import PageWatcher, Visitor
 
 DESK, PHONE = {"width": 820, "height": 900}, {"width": 320, "height": 640}
 BARRIERS = ("serious", "critical")
@@ -81,7 +81,7 @@ def test_no_page_has_a_serious_barrier_or_is_wider_than_a_phone(
 
 
 def test_a_barrier_a_wide_page_a_forbidden_script_and_a_foreign_picture_would_be_noticed(
-    visit: Callable[..., Visitor], after_the_day: Story, witness: Witness
+    visit: Callable[..., Visitor], after_the_day: Story, watcher: PageWatcher
 ) -> None:
     page = visit("wendell").enter("module2")
     page.set_viewport_size(PHONE)
@@ -94,8 +94,8 @@ def test_a_barrier_a_wide_page_a_forbidden_script_and_a_foreign_picture_would_be
     }""")
     assert any(each.startswith("button-name") for each in barriers(page))
     assert is_wider_than_its_window(page)
-    assert "script-src" in "".join(witness.found())
+    assert "script-src" in "".join(watcher.found())
     page.goto(after_the_day.stage.lms_url)
     page.evaluate("new Image().src = 'https://elsewhere.example.org/picture.png'")
     page.wait_for_load_state("networkidle")
-    assert "https://elsewhere.example.org/picture.png" in witness.found()
+    assert "https://elsewhere.example.org/picture.png" in watcher.found()

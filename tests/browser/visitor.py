@@ -25,7 +25,7 @@ ARGUMENTS = (
 
 
 @dataclass
-class Witness:
+class PageWatcher:
     """Notes what the pages of a browser ask for elsewhere, and what the browser complains about."""
 
     tool_url: str

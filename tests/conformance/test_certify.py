@@ -226,7 +226,7 @@ def test_a_tool_that_takes_no_launches_fails_every_test_that_should_open_somethi
     with served(site(tmp_path)) as tool, open_platform(tool, "F1") as platform:
         certification = Certification(tool, platform)
         certification.introduce()
-        with tool.house.database.write() as connection:
+        with tool.context.database.write() as connection:
             registration.set_status(connection, 1, "disabled", actor="cli", now=now_utc())
         result = certification.run(case_of(13))
     assert result.verdict == "fail"

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from lti_tool import people
 from lti_tool.attendance import live_sessions, locking, queries, reviews
 from lti_tool.attendance.queries import AttendedDay
-from lti_tool.context import House, build_house
+from lti_tool.context import AppContext, build_context
 from lti_tool.credit import awards, claims
 from lti_tool.db import Database
 from lti_tool.gates.publication import publish
@@ -61,13 +61,13 @@ def zoom(wire: responses.RequestsMock) -> ReportingZoom:
 
 
 @pytest.fixture
-def house(settings: Settings, database: Database, clock: TestClock, zoom: ReportingZoom) -> House:
-    return build_house(with_credentials(settings), clock, database=database)
+def context(settings: Settings, database: Database, clock: TestClock, zoom: ReportingZoom) -> AppContext:
+    return build_context(with_credentials(settings), clock, database=database)
 
 
 @pytest.fixture
-def worker(house: House) -> Worker:
-    return build_worker(house)
+def worker(context: AppContext) -> Worker:
+    return build_worker(context)
 
 
 @pytest.fixture
@@ -89,10 +89,10 @@ def session_id(database: Database, published: Published, clock: TestClock) -> in
         )
 
 
-def deliver(house: House, events: Iterable[dict[str, Any]]) -> None:
-    inbox = Inbox(house.database)
+def deliver(context: AppContext, events: Iterable[dict[str, Any]]) -> None:
+    inbox = Inbox(context.database)
     for event in events:
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, house.clock()))
+        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, context.clock()))
     inbox.close()
 
 
@@ -103,20 +103,20 @@ def pass_time(worker: Worker, clock: TestClock, *minutes: int) -> None:
         worker.run_once()
 
 
-def state(house: House, session_id: int) -> str:
-    with house.database.read() as connection:
+def state(context: AppContext, session_id: int) -> str:
+    with context.database.read() as connection:
         return live_sessions.show(connection, session_id).state
 
 
-def day_of(house: House, session_id: int, email: str) -> AttendedDay:
-    with house.database.read() as connection:
+def day_of(context: AppContext, session_id: int, email: str) -> AttendedDay:
+    with context.database.read() as connection:
         return next(each for each in queries.of_session(connection, session_id) if each.email == email)
 
 
-def awarded(house: House, session_id: int, email: str) -> list[tuple[str, Decimal]]:
-    trainee_id = day_of(house, session_id, email).trainee_id
+def awarded(context: AppContext, session_id: int, email: str) -> list[tuple[str, Decimal]]:
+    trainee_id = day_of(context, session_id, email).trainee_id
     assert trainee_id
-    with house.database.read() as connection:
+    with context.database.read() as connection:
         return [(row.body_id, row.credits) for row in awards.in_force(connection, trainee_id, "F1")]
 
 
@@ -130,8 +130,8 @@ def without(events: Iterable[dict[str, Any]], email: str, edge: str, number: int
     return [event for event in events if event is not found[number]]
 
 
-def let_stand(house: House, session_id: int, day: AttendedDay) -> None:
-    with house.database.write() as connection:
+def let_stand(context: AppContext, session_id: int, day: AttendedDay) -> None:
+    with context.database.write() as connection:
         reviews.let_stand(
             connection,
             session_id=session_id,
@@ -139,117 +139,117 @@ def let_stand(house: House, session_id: int, day: AttendedDay) -> None:
             digest=day.input_digest,
             reason="The webhook was down that day.",
             actor="cli",
-            now=house.clock(),
+            now=context.clock(),
         )
 
 
 def test_provisional_then_reconciled_then_awarded_then_locked(
-    house: House, worker: Worker, clock: TestClock, session_id: int
+    context: AppContext, worker: Worker, clock: TestClock, session_id: int
 ) -> None:
-    deliver(house, DAY.registrations() + DAY.events())
+    deliver(context, DAY.registrations() + DAY.events())
     pass_time(worker, clock, 0)
-    assert (state(house, session_id), awarded(house, session_id, BREAKOUTS)) == ("provisional", [])
-    waiting = day_of(house, session_id, BREAKOUTS)
+    assert (state(context, session_id), awarded(context, session_id, BREAKOUTS)) == ("provisional", [])
+    waiting = day_of(context, session_id, BREAKOUTS)
     assert (waiting.completed, waiting.is_provisional, waiting.day.report) == (True, True, None)
     pass_time(worker, clock, 5, 15, 30, 60, 89 - 3)
-    assert (state(house, session_id), awarded(house, session_id, BREAKOUTS)) == ("provisional", [])
+    assert (state(context, session_id), awarded(context, session_id, BREAKOUTS)) == ("provisional", [])
     pass_time(worker, clock, 92)
-    assert state(house, session_id) == "reconciled"
-    final = day_of(house, session_id, BREAKOUTS)
+    assert state(context, session_id) == "reconciled"
+    final = day_of(context, session_id, BREAKOUTS)
     assert (final.is_provisional, final.seconds_present) == (False, waiting.seconds_present)
     assert final.day.report.difference_seconds == 0
     assert {each.evidence for each in final.day.intervals} == {"both"}
-    assert [body for body, _ in awarded(house, session_id, BREAKOUTS)] == ["apa"]
-    with house.database.write() as connection:
+    assert [body for body, _ in awarded(context, session_id, BREAKOUTS)] == ["apa"]
+    with context.database.write() as connection:
         locking.lock(connection, session_id, actor="cli", reason="Nothing is open.", now=clock())
-    assert [body for body, _ in awarded(house, session_id, BREAKOUTS)] == ["apa"]
+    assert [body for body, _ in awarded(context, session_id, BREAKOUTS)] == ["apa"]
 
 
 def test_a_lost_departure_is_an_estimate_until_the_report_confirms_it(
-    house: House, worker: Worker, clock: TestClock, session_id: int
+    context: AppContext, worker: Worker, clock: TestClock, session_id: int
 ) -> None:
-    deliver(house, DAY.registrations() + without(DAY.events(), LATE, "participant_left", -1))
+    deliver(context, DAY.registrations() + without(DAY.events(), LATE, "participant_left", -1))
     pass_time(worker, clock, 0)
-    assert "estimated" in day_of(house, session_id, LATE).flags
+    assert "estimated" in day_of(context, session_id, LATE).flags
     pass_time(worker, clock, 5, 15, 92)
-    confirmed = day_of(house, session_id, LATE)
+    confirmed = day_of(context, session_id, LATE)
     truth = DAY.truth()[[each.email for each in CAST].index(LATE)]
     assert confirmed.day.report.report_seconds == sum((to - since).total_seconds() for since, to in truth)
     assert confirmed.seconds_present == 350 * 60
     assert "report" in {each.evidence for each in confirmed.day.intervals if each.counts}
-    assert (confirmed.completed, state(house, session_id)) == (True, "reconciled")
+    assert (confirmed.completed, state(context, session_id)) == (True, "reconciled")
 
 
 def test_somebody_of_whom_every_webhook_was_lost_is_in_the_report(
-    house: House, worker: Worker, clock: TestClock, session_id: int
+    context: AppContext, worker: Worker, clock: TestClock, session_id: int
 ) -> None:
     lost = [event for event in DAY.events() if BREAKOUTS not in str(event)]
-    deliver(house, DAY.registrations() + lost)
+    deliver(context, DAY.registrations() + lost)
     pass_time(worker, clock, 0, 5, 15, 92)
-    found = day_of(house, session_id, BREAKOUTS)
+    found = day_of(context, session_id, BREAKOUTS)
     assert found.seconds_present == 390 * 60
     assert {each.evidence for each in found.day.intervals} == {"report"}
     assert found.day.report.difference_seconds > 0
 
 
 def test_a_class_of_which_no_webhook_came_at_all_is_reconciled_from_zooms_reports_and_awarded_once_looked_at(
-    house: House, worker: Worker, clock: TestClock, session_id: int
+    context: AppContext, worker: Worker, clock: TestClock, session_id: int
 ) -> None:
-    deliver(house, DAY.registrations())
+    deliver(context, DAY.registrations())
     pass_time(worker, clock, 0, 60, 97, 107, 123)
-    assert state(house, session_id) == "reconciled"
-    assert day_of(house, session_id, BREAKOUTS).seconds_present == 390 * 60
-    assert awarded(house, session_id, BREAKOUTS) == []
-    let_stand(house, session_id, day_of(house, session_id, BREAKOUTS))
+    assert state(context, session_id) == "reconciled"
+    assert day_of(context, session_id, BREAKOUTS).seconds_present == 390 * 60
+    assert awarded(context, session_id, BREAKOUTS) == []
+    let_stand(context, session_id, day_of(context, session_id, BREAKOUTS))
     pass_time(worker, clock, 125)
-    assert [body for body, _ in awarded(house, session_id, BREAKOUTS)] == ["apa"]
+    assert [body for body, _ in awarded(context, session_id, BREAKOUTS)] == ["apa"]
 
 
 def test_late_evidence_is_settled_again_and_the_session_stays_reconciled(
-    house: House, worker: Worker, clock: TestClock, session_id: int
+    context: AppContext, worker: Worker, clock: TestClock, session_id: int
 ) -> None:
-    deliver(house, DAY.registrations() + DAY.events())
+    deliver(context, DAY.registrations() + DAY.events())
     pass_time(worker, clock, 0, 5, 15, 92)
     second = TrainingDay(MEETING, OPENS, CLOSES, (Attendee("Ada", "ada@example.org", "rg-ada", "all_day"),))
     late = [event for event in second.events() if "participant_" in event["event"]]
-    deliver(house, late)
+    deliver(context, late)
     pass_time(worker, clock, 95)
-    with house.database.read() as connection:
+    with context.database.read() as connection:
         assert len(queries.of_session(connection, session_id)) == len(CAST) + 1
-    assert state(house, session_id) == "reconciled"
+    assert state(context, session_id) == "reconciled"
 
 
 def test_a_restart_that_only_a_late_delivery_tells_of_makes_it_provisional_until_its_report_agrees(
-    house: House, worker: Worker, clock: TestClock, zoom: ReportingZoom, session_id: int
+    context: AppContext, worker: Worker, clock: TestClock, zoom: ReportingZoom, session_id: int
 ) -> None:
-    deliver(house, DAY.registrations() + DAY.events())
+    deliver(context, DAY.registrations() + DAY.events())
     pass_time(worker, clock, 0, 5, 15, 92)
-    assert state(house, session_id) == "reconciled"
+    assert state(context, session_id) == "reconciled"
     second = TrainingDay(MEETING, OPENS + timedelta(hours=4), CLOSES, people_of("leaves_at_lunch"), seed=5)
-    deliver(house, second.events())
+    deliver(context, second.events())
     pass_time(worker, clock, 100)
-    assert state(house, session_id) == "provisional"
+    assert state(context, session_id) == "provisional"
     zoom.rows[second.uuid] = second.report_rows()
     zoom.held[MEETING].append((second.uuid, second.opens_at))
     pass_time(worker, clock, 130, 24 * 60, 25 * 60)
-    assert state(house, session_id) == "reconciled"
+    assert state(context, session_id) == "reconciled"
 
 
 def test_without_agreement_the_session_stays_provisional_and_nothing_is_awarded(
-    house: House, worker: Worker, clock: TestClock, zoom: ReportingZoom, session_id: int
+    context: AppContext, worker: Worker, clock: TestClock, zoom: ReportingZoom, session_id: int
 ) -> None:
     del zoom.rows[DAY.uuid]
-    deliver(house, DAY.registrations() + DAY.events())
+    deliver(context, DAY.registrations() + DAY.events())
     pass_time(worker, clock, 0, 5, 15, 30, 60, 120, 24 * 60)
-    assert (state(house, session_id), awarded(house, session_id, BREAKOUTS)) == ("provisional", [])
-    with house.database.read() as connection:
-        trainee_id = day_of(house, session_id, BREAKOUTS).trainee_id
+    assert (state(context, session_id), awarded(context, session_id, BREAKOUTS)) == ("provisional", [])
+    with context.database.read() as connection:
+        trainee_id = day_of(context, session_id, BREAKOUTS).trainee_id
         (claim,) = [row for row in claims.of_trainee(connection, trainee_id or 0) if row.body_id == "apa"]
     assert "evidence" in {line["name"] for line in claim.checklist if line["satisfied"] is None}
 
 
 def test_what_is_odd_in_a_report_is_flagged_and_never_silent(
-    house: House, worker: Worker, clock: TestClock, zoom: ReportingZoom, session_id: int
+    context: AppContext, worker: Worker, clock: TestClock, zoom: ReportingZoom, session_id: int
 ) -> None:
     """A missing person, somebody extra, the waiting room, one row twice, a name without anything, impossible times."""
     rows = [row for row in DAY.report_rows() if row["user_email"] != LATE]
@@ -259,43 +259,43 @@ def test_what_is_odd_in_a_report_is_flagged_and_never_silent(
     backwards = {**nobody, "user_id": "97", "join_time": pattern["leave_time"], "leave_time": pattern["join_time"]}
     absurd = {**nobody, "user_id": "96", "join_time": "yesterday", "leave_time": None}
     zoom.rows[DAY.uuid] = [*rows, rows[0], nobody, waiting, backwards, absurd]
-    deliver(house, DAY.registrations() + DAY.events())
+    deliver(context, DAY.registrations() + DAY.events())
     pass_time(worker, clock, 0, 5, 15, 92)
-    assert state(house, session_id) == "reconciled"
-    missing, whole = day_of(house, session_id, LATE), day_of(house, session_id, BREAKOUTS)
+    assert state(context, session_id) == "reconciled"
+    missing, whole = day_of(context, session_id, LATE), day_of(context, session_id, BREAKOUTS)
     assert ("report_missing" in missing.flags, missing.needs_review, missing.is_provisional) == (True, True, True)
     assert (whole.day.report.difference_seconds, whole.needs_review) == (0, False)
-    with house.database.read() as connection:
+    with context.database.read() as connection:
         unknown = [each for each in queries.of_session(connection, session_id) if each.trainee_id is None]
     assert [each.display_name for each in unknown] == ["Person late"]
 
 
 def test_nothing_is_left_waiting_when_all_is_said(
-    house: House, worker: Worker, clock: TestClock, zoom: ReportingZoom, session_id: int
+    context: AppContext, worker: Worker, clock: TestClock, zoom: ReportingZoom, session_id: int
 ) -> None:
-    deliver(house, DAY.registrations() + DAY.events())
+    deliver(context, DAY.registrations() + DAY.events())
     pass_time(worker, clock, 0, 5, 15, 92, 24 * 60)
     asked = zoom.questions()
     pass_time(worker, clock, 26 * 60, 30 * 60, 72 * 60)
     assert zoom.questions() == asked == 3
-    with house.database.read() as connection:
+    with context.database.read() as connection:
         kinds = connection.execute(select(tasks.c.kind)).scalars().all()
     assert [kind for kind in kinds if kind in ("settle", "reconcile")] == []
 
 
 def test_while_zoom_takes_its_time_over_a_report_the_inbox_is_read(
-    house: House, worker: Worker, zoom: ReportingZoom, clock: TestClock, session_id: int
+    context: AppContext, worker: Worker, zoom: ReportingZoom, clock: TestClock, session_id: int
 ) -> None:
     first, *rest = DAY.registrations() + DAY.events()
-    deliver(house, rest)
+    deliver(context, rest)
     taken: list[bool] = []
 
     def is_taken() -> bool:
-        with house.database.read() as connection:
+        with context.database.read() as connection:
             return connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.taken_at.is_(None))).first() is None
 
     def take_time() -> None:
-        deliver(house, [first])
+        deliver(context, [first])
         until(is_taken)
         taken.append(True)
 

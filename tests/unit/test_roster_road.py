@@ -36,8 +36,8 @@ def session_id(database, published, now):
 
 
 @pytest.fixture
-def worker(house):
-    return build_worker(house)
+def worker(context):
+    return build_worker(context)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The house keeps its shape: access, documents, imports, locks and sizes are checked like behaviour."""
+"""The context keeps its shape: access, documents, imports, locks and sizes are checked like behaviour."""
 
 import ast
 import re

@@ -13,7 +13,7 @@ from lti_tool import audit
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
 from lti_tool.tables.operations import audit_log, tasks
-from lti_tool.tasks import LEASE, MAX_ATTEMPTS, Crew, Worker, backoff, enqueue, queue_age_seconds
+from lti_tool.tasks import LEASE, MAX_ATTEMPTS, JobPool, Worker, backoff, enqueue, queue_age_seconds
 from tests.clock import TestClock
 
 
@@ -260,8 +260,8 @@ def test_workers_who_race_do_every_task_exactly_once(
     for n in range(40):
         ask(database, now, f"session:{n}", n)
     hands = Hands()
-    crew = [Worker(each, {"settle": hands}, clock=clock) for each in (database, other_database) * 2]
-    threads = [threading.Thread(target=work_until_empty, args=(worker, database)) for worker in crew]
+    workers = [Worker(each, {"settle": hands}, clock=clock) for each in (database, other_database) * 2]
+    threads = [threading.Thread(target=work_until_empty, args=(worker, database)) for worker in workers]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -302,9 +302,9 @@ def test_tasks_that_wait_for_other_machines_keep_no_other_task_waiting(
     came = threading.Event()
     waited: list[bool] = []
     asker = Worker(database, {"ask": lambda _: waited.append(came.wait(30))}, clock=clock, these=tasks.c.kind == "ask")
-    crew = Crew("ask", 1, asker.claim, asker.do)
+    pool = JobPool("ask", 1, asker.claim, asker.do)
     hands = {"settle": Hands(lambda _: came.set())}
-    worker = Worker(database, hands, {"ask": crew.step}, clock=clock, these=tasks.c.kind != "ask")
+    worker = Worker(database, hands, {"ask": pool.step}, clock=clock, these=tasks.c.kind != "ask")
     with database.write() as connection:
         enqueue(connection, "ask", "zoom", {}, now=now - timedelta(hours=1))
     ask(database, now)

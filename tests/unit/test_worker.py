@@ -7,7 +7,7 @@ import responses
 from sqlalchemy import select
 
 from lti_tool.attendance import evidence_gaps, live_sessions, queries
-from lti_tool.context import build_house
+from lti_tool.context import build_context
 from lti_tool.credit import awards
 from lti_tool.grades import scores
 from lti_tool.http import Http
@@ -32,8 +32,8 @@ def platform(database, now):
 
 
 @pytest.fixture
-def house(settings, clock, database):
-    return build_house(settings, clock, database=database)
+def context(settings, clock, database):
+    return build_context(settings, clock, database=database)
 
 
 @pytest.fixture
@@ -63,14 +63,14 @@ def read(database, query):
 
 
 def test_a_day_in_the_inbox_becomes_a_completion_an_award_and_a_score_on_the_platform(
-    database, house, platform, played, now, clock
+    database, context, platform, played, now, clock
 ):
     session_id, trainee_id = played
     with database.write() as connection:
         add_licence(connection, trainee_id, now)
     with responses.RequestsMock() as wire:
         post = deliveries(wire, platform)
-        build_worker(house).run_once()
+        build_worker(context).run_once()
         assert len(post.calls) == 1
         assert b'"scoreGiven": 100' in post.calls[0].request.body
     (score,) = read(database, scores.rows)
@@ -80,19 +80,19 @@ def test_a_day_in_the_inbox_becomes_a_completion_an_award_and_a_score_on_the_pla
     assert read(database, lambda c: c.execute(select(tasks.c.kind).where(tasks.c.run_at <= now)).all()) == []
 
 
-def test_a_worker_that_starts_again_sends_nothing_twice(database, house, platform, played):
+def test_a_worker_that_starts_again_sends_nothing_twice(database, context, platform, played):
     with responses.RequestsMock() as wire:
         post = deliveries(wire, platform)
-        build_worker(house).run_once()
-        settle_now(house, played[0])
-        build_worker(house).run_once()
+        build_worker(context).run_once()
+        settle_now(context, played[0])
+        build_worker(context).run_once()
         assert len(post.calls) == 1
 
 
-def test_a_licence_recorded_after_the_day_is_followed(database, house, platform, played, clock):
+def test_a_licence_recorded_after_the_day_is_followed(database, context, platform, played, clock):
     with responses.RequestsMock() as wire:
         post = deliveries(wire, platform)
-        worker = build_worker(house)
+        worker = build_worker(context)
         worker.run_once()
         clock.advance(minutes=5)
         with database.write() as connection:
@@ -103,10 +103,10 @@ def test_a_licence_recorded_after_the_day_is_followed(database, house, platform,
         assert [b"6.5 credits (APA)" in call.request.body for call in post.calls] == [False, True]
 
 
-def test_a_unit_launched_after_the_day_gets_its_score(database, house, platform, played, clock):
+def test_a_unit_launched_after_the_day_gets_its_score(database, context, platform, played, clock):
     with responses.RequestsMock() as wire:
         deliveries(wire, platform)
-        worker = build_worker(house)
+        worker = build_worker(context)
         worker.run_once()
         clock.advance(days=1)
         second = f"{platform.line_item_url}-2"
@@ -119,10 +119,10 @@ def test_a_unit_launched_after_the_day_gets_its_score(database, house, platform,
         assert len(post.calls) == 1
 
 
-def test_a_task_for_a_locked_session_is_done_without_a_word(database, house, platform, played, now):
+def test_a_task_for_a_locked_session_is_done_without_a_word(database, context, platform, played, now):
     with database.write() as connection:
         live_sessions.cancel(connection, played[0], reason="Never held.", actor="cli", now=now)
-    build_worker(house).run_once()
+    build_worker(context).run_once()
     assert read(database, lambda c: queries.of_session(c, played[0])) == []
     assert read(database, lambda c: c.execute(select(tasks.c.id).where(tasks.c.run_at <= now)).all()) == []
 
@@ -136,8 +136,8 @@ def test_a_job_runs_once_in_its_span_and_again_when_the_clock_is_set_back(clock)
     assert len(ran) == 3
 
 
-def test_the_worker_seals_what_it_reads_and_looks_for_gaps_once_a_minute(database, house, played, clock):
-    worker = build_worker(house)
+def test_the_worker_seals_what_it_reads_and_looks_for_gaps_once_a_minute(database, context, played, clock):
+    worker = build_worker(context)
     worker.run_once()
     clock.at += timedelta(minutes=1)
     worker.step()
@@ -162,7 +162,7 @@ def test_with_zooms_credentials_the_worker_registers_everybody_enrolled(
         enrol(connection, platform.registration_id, trainee_id, now)
     zoom = Registrants(wire, meeting).serve()
     http = Http(resolve=lambda _name, _port: ["93.184.216.34"])
-    worker = build_worker(build_house(with_credentials(settings), clock, database=database, http=http))
+    worker = build_worker(build_context(with_credentials(settings), clock, database=database, http=http))
     worker.run_once()
     worker.run_once()
     place = read(database, lambda c: places.of(c, trainee_id, meeting))

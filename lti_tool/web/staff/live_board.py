@@ -22,7 +22,7 @@ from lti_tool.programme import versions
 from lti_tool.rosters import queries
 from lti_tool.rosters.queries import ListedMember, Seen
 from lti_tool.web.page import show
-from lti_tool.web.request import connection, house, now
+from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access
 from lti_tool.web.staff import overview
 from zoom_adapter import admission
@@ -126,7 +126,7 @@ def blueprint(look: Look) -> Blueprint:
             curve=draw(board, session, enrolled.enrolled),
             room_labels=live_sessions.labels(connection(), session_id),
             is_running=session.starts_at <= now() < session.ends_at and session.state != "cancelled",
-            quiet_after=timedelta(minutes=house().settings.zoom_quiet_minutes),
+            quiet_after=timedelta(minutes=context().settings.zoom_quiet_minutes),
             whole=whole if whole in LISTS else "",
             shown=PEOPLE_SHOWN,
         )

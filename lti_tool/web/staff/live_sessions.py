@@ -21,7 +21,7 @@ from lti_tool.programme.model import Programme
 from lti_tool.web.forms import field, sent
 from lti_tool.web.page import go, show
 from lti_tool.web.paging import asked_part
-from lti_tool.web.request import connection, house, now, writes
+from lti_tool.web.request import connection, context, now, writes
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import attendance, overview
 from lti_tool.web.staff.attendance import SORTS, SheetView
@@ -62,7 +62,7 @@ def session(session_id: int) -> str:
         _programme_of(found),
         session=found,
         progress=_progress(found),
-        reports=reports.look(connection(), found, has_api=house().settings.has_zoom_api),
+        reports=reports.look(connection(), found, has_api=context().settings.has_zoom_api),
         sheet=attendance.sheet(connection(), found.id, view),
         view=view,
         strip_width=attendance.STRIP_WIDTH,
@@ -184,7 +184,7 @@ def _programme_of(session: LiveSession) -> Programme:
 
 
 def _progress(session: LiveSession) -> Progress:
-    settings = house().settings
+    settings = context().settings
     return progress(session, now(), has_reports=settings.has_zoom_api, lock_days=settings.lock_days)
 
 

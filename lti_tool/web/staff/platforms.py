@@ -14,7 +14,7 @@ from lti_tool.programme import versions
 from lti_tool.web import headers
 from lti_tool.web.forms import field
 from lti_tool.web.page import go, show
-from lti_tool.web.request import connection, house, now
+from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access, viewer
 
 DESK_PATH = "/desk/platforms"
@@ -29,9 +29,9 @@ def offer() -> str:
     asked = read_asked(http_request.args)
     _load_invitation(asked)
     if not asked.configuration_url:
-        link = f"{house().settings.public_url}{REGISTER_PATH}?invitation={asked.invitation}"
+        link = f"{context().settings.public_url}{REGISTER_PATH}?invitation={asked.invitation}"
         return render_template("staff/platform_invitation.html", link=link)
-    house().http.check_url(asked.configuration_url)
+    context().http.check_url(asked.configuration_url)
     host = registration.origin(asked.configuration_url)
     return render_template("staff/platform_offer.html", asked=asked, host=host)
 
@@ -45,14 +45,14 @@ def register() -> str:
     if not asked.configuration_url:
         message = "The learning platform did not say where it describes itself."
         raise BadInput("registration_address_missing", message, "Begin the registration in the platform again.")
-    registered = self_registration.register_platform(house(), invitation, asked, now())
+    registered = self_registration.register_platform(context(), invitation, asked, now())
     return render_template("staff/platform_registered.html", registered=registered)
 
 
 def _load_invitation(asked: Asked) -> Invitation:
     """The invitation, unused and in time. Any invitation of ours, even an old one, lets the platform that it came from
     frame the answer. Raises AccessDenied as `self_registration.load` and `verify` do."""
-    with house().database.read() as reading:
+    with context().database.read() as reading:
         invitation = self_registration.load(reading, asked.invitation)
     headers.allow(framed_by=[asked.configuration_url])
     self_registration.verify(invitation, now())
@@ -64,7 +64,7 @@ def _load_invitation(asked: Asked) -> Invitation:
 def platforms() -> str:
     """Every registration, those that need an approval first, and the tool's own addresses."""
     programme = versions.current(connection()).programme
-    addresses = tool_addresses(house().settings.public_url)
+    addresses = tool_addresses(context().settings.public_url)
     return show("staff/platforms.html", programme, issuers=by_issuer(connection()), addresses=addresses)
 
 
@@ -73,7 +73,7 @@ def platforms() -> str:
 def invite() -> str:
     """A one-time link by which a platform registers itself, shown in this answer only."""
     programme = versions.current(connection()).programme
-    link = self_registration.invite(connection(), house().settings.public_url, actor=viewer().actor, now=now())
+    link = self_registration.invite(connection(), context().settings.public_url, actor=viewer().actor, now=now())
     return show("staff/platform_invited.html", programme, link=link, lifetime=self_registration.LIFETIME)
 
 

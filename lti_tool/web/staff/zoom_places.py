@@ -7,7 +7,7 @@ from lti_tool.attendance import live_sessions
 from lti_tool.errors import Conflict
 from lti_tool.programme import versions
 from lti_tool.web.page import go, show
-from lti_tool.web.request import connection, house, now
+from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access, viewer
 from zoom_adapter import meetings, places
 
@@ -27,8 +27,8 @@ def session_at_zoom(session_id: int) -> str:
         "staff/places.html",
         programme,
         session=session,
-        registers=house().settings.has_zoom_api,
-        by_gate=house().settings.zoom_registration == "gate",
+        registers=context().settings.has_zoom_api,
+        by_gate=context().settings.zoom_registration == "gate",
         troubled=troubled,
         others=[row for row in rows if row not in troubled],
         strangers=places.strangers(connection(), session.zoom_meeting_id),
@@ -50,7 +50,7 @@ def try_again(session_id: int, place_id: int) -> Response:
 def read_settings_again(session_id: int) -> Response:
     """Read the meeting's settings again, after they were changed at Zoom. Raises Conflict `settings_not_read`."""
     session = live_sessions.show(connection(), session_id)
-    if session.state == "cancelled" or session.ends_at <= now() or not house().settings.has_zoom_api:
+    if session.state == "cancelled" or session.ends_at <= now() or not context().settings.has_zoom_api:
         raise Conflict(
             "settings_not_read",
             "Gatehouse does not read this meeting's settings: the session is over or cancelled, or Zoom's credentials "

@@ -26,7 +26,7 @@ from lti_tool.programme.catalogue import Module, PlannedSession
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
 from lti_tool.web.page import address_of, show
-from lti_tool.web.request import connection, house, now, read_id, writes
+from lti_tool.web.request import connection, context, now, read_id, writes
 from lti_tool.web.session import access, viewer
 from lti_tool.web.trainee import join
 from lti_tool.web.trainee.join import Ticket
@@ -47,7 +47,7 @@ def module(module_id: str) -> Page:
     _record(decision, "module", viewer().is_staff)
     if not (decision.open or viewer().is_staff):
         return show("trainee/locked.html", published.programme, **locked_page(connection(), published, decision, now()))
-    settings, who = house().settings, viewer()
+    settings, who = context().settings, viewer()
 
     def join_address(session: LiveSession) -> str | None:
         return join.address(settings.secret_key, who, session, now(), registers=settings.has_zoom_api)
@@ -61,9 +61,9 @@ def module(module_id: str) -> Page:
 @writes
 def join_session(module_id: str) -> Page:
     """Evaluate the gate again, then send the person on to Zoom. Needs a ticket or a browser session."""
-    registers = house().settings.has_zoom_api
+    registers = context().settings.has_zoom_api
     if given := http_request.args.get("ticket"):
-        ticket = join.read_ticket(connection(), house().settings.secret_key, given, now())
+        ticket = join.read_ticket(connection(), context().settings.secret_key, given, now())
     else:
         ticket = Ticket(viewer().trainee_id, http_request.values.get("session", 0, read_id), viewer().is_staff)
     published = versions.current(connection())

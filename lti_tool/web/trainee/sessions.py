@@ -17,7 +17,7 @@ from lti_tool.programme import versions
 from lti_tool.tables.people import trainees
 from lti_tool.web.forms import field
 from lti_tool.web.page import go, show
-from lti_tool.web.request import connection, house, now
+from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.trainee import home
 from zoom_adapter import places
@@ -46,7 +46,7 @@ def own_day(session_id: int) -> str:
     session, mine = _load_own(session_id)
     programme = versions.version(connection(), session.programme_version).programme
     grace = programme.completion.grace_seconds if programme.completion else 0
-    labels, settings = live_sessions.labels(connection(), session_id), house().settings
+    labels, settings = live_sessions.labels(connection(), session_id), context().settings
     return show(
         "trainee/day.html",
         programme,
@@ -128,7 +128,7 @@ def calendar() -> str:
     """The viewer's personal calendar address."""
     programme = versions.current(connection()).programme
     token = people.trainee(connection(), viewer().trainee_id).calendar_token
-    address = f"{house().settings.public_url}/calendar/{token}.ics"
+    address = f"{context().settings.public_url}/calendar/{token}.ics"
     return show("trainee/calendar.html", programme, address=address, webcal="webcal://" + address.partition("://")[2])
 
 
@@ -146,7 +146,7 @@ def feed(token: str) -> Response:
     published = versions.current(connection())
     may_join = calendar_feed.may_join(connection(), trainee_id)
     is_open = home.open_modules(connection(), published, trainee_id, now()) if may_join else ()
-    host = urlsplit(house().settings.public_url).hostname or "gatehouse"
+    host = urlsplit(context().settings.public_url).hostname or "gatehouse"
     links = places.own_links(connection(), trainee_id) if may_join else {}
     body = calendar_feed.feed(connection(), trainee_id, published, now(), is_open, host=host, own_links=links)
     response = Response(body, content_type="text/calendar; charset=utf-8")

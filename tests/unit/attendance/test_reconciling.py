@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from lti_tool.attendance import live_sessions, queries
-from lti_tool.attendance.evidence import ReportComparison, RoomStay
+from lti_tool.attendance.evidence import ReportComparison, RoomInterval
 from lti_tool.attendance.locking import end
 from lti_tool.attendance.settlement import LAST_WORD, settle
 from lti_tool.credit.settled_attendance import attended_day
@@ -159,7 +159,7 @@ def test_where_they_were_and_what_the_report_says_is_part_of_the_day(database, s
     waiting = stay(-10, 0, counts=False, source="waiting_room")
     person = replace(
         present(trainee, waiting, *WHOLE_DAY, flags=("report_differs",)),
-        rooms=(RoomStay(at(30), at(60), "Um9vbQ=="),),
+        rooms=(RoomInterval(at(30), at(60), "Um9vbQ=="),),
         report=ReportComparison(29_400, 29_310, -90, ("report_lacks",)),
     )
     settle(database, session_id, [person], FIVE, SOON, Heard())

@@ -116,7 +116,7 @@ def test_somebody_unmatched_may_be_left_alone_until_the_evidence_changes(databas
     settled(database, session_id, now, present(None, *WHOLE_DAY, **guest))
     with database.read() as connection:
         (waiting,) = matching.everybody(connection)
-    let_stand(database, waiting.day, now, reason="The host of the house.")
+    let_stand(database, waiting.day, now, reason="The host of the context.")
     with database.read() as connection:
         assert (matching.everybody(connection), matching.waiting_since(connection)) == ([], [])
     settled(database, session_id, now, present(None, stay(0, 100), **guest))

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lti_tool.commands.completions import completions
-from lti_tool.commands.console import TellingGroup
+from lti_tool.commands.console import RefusingGroup
 from lti_tool.commands.equivalency import equivalency
 from lti_tool.commands.gate import gate
 from lti_tool.commands.licence import licence
@@ -19,7 +19,7 @@ from lti_tool.programme.versions import Published
 from lti_tool.settings import Settings
 from tests.unit.people_of_tests import launched
 
-GATEHOUSE = TellingGroup(
+GATEHOUSE = RefusingGroup(
     "gatehouse", commands={each.name or "": each for each in (gate, equivalency, completions, licence, retreat)}
 )
 LICENCE = (

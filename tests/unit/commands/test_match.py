@@ -7,12 +7,12 @@ from click.testing import CliRunner
 from sqlalchemy import update
 
 from lti_tool.attendance.settlement import settle
-from lti_tool.commands.console import TellingGroup
+from lti_tool.commands.console import RefusingGroup
 from lti_tool.commands.match import match
 from lti_tool.tables.live_sessions import live_sessions
 from tests.training_day import FIVE, MEETING, WHOLE_DAY, add_session, add_trainee, present
 
-GATEHOUSE = TellingGroup("gatehouse", commands={"match": match})
+GATEHOUSE = RefusingGroup("gatehouse", commands={"match": match})
 GUEST = "guest@elsewhere.example.org"
 WHY = ("--reason", "She rang.")
 TO = ("--trainee", "trainee1@example.org")

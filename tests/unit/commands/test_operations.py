@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import insert, text
 
 from lti_tool.commands import main
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.db import Database
 from lti_tool.lti import registration
 from lti_tool.migrations import head
@@ -82,10 +82,10 @@ def test_the_worker_works_until_nothing_is_due(environment: dict[str, str | None
 
 
 def test_doctor_finds_nothing_wrong_with_a_whole_installation(
-    environment: dict[str, str | None], database: Database, published: Published, house: House, now: datetime
+    environment: dict[str, str | None], database: Database, published: Published, context: AppContext, now: datetime
 ) -> None:
     register_platform(database, now)
-    house.keys.signing_key()
+    context.keys.signing_key()
     result = run(environment, "doctor", "--json")
     assert result.exit_code == 0
     assert {about for about, state in states(result).items() if state != "ok"} == {"zoom account"}
@@ -134,9 +134,9 @@ def test_doctor_sees_a_class_of_the_past_without_an_end(
 
 
 def test_doctor_sees_that_a_field_key_is_missing(
-    environment: dict[str, str | None], database: Database, house: House
+    environment: dict[str, str | None], database: Database, context: AppContext
 ) -> None:
-    house.keys.signing_key()
+    context.keys.signing_key()
     environment["GATEHOUSE_FIELD_KEYS"] = Fernet.generate_key().decode()
     assert states(run(environment, "doctor", "--json"))["keys"] == "wrong"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lti_tool.commands.console import TellingGroup
+from lti_tool.commands.console import RefusingGroup
 from lti_tool.commands.programme import programme
 from lti_tool.settings import Settings
 from tests.unit.programme.documents import CONFIG, SMALL, changed
 
-GATEHOUSE = TellingGroup("gatehouse", commands={"programme": programme})
+GATEHOUSE = RefusingGroup("gatehouse", commands={"programme": programme})
 
 
 def run(*arguments: str | Path, environment: dict[str, str] | None = None) -> Result:

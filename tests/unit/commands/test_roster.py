@@ -6,7 +6,7 @@ import pytest
 import responses
 from click.testing import CliRunner, Result
 
-from lti_tool.commands.console import TellingGroup
+from lti_tool.commands.console import RefusingGroup
 from lti_tool.commands.roster import roster
 from lti_tool.db import Database
 from lti_tool.lti.nrps import ROSTER_SCOPE
@@ -16,7 +16,7 @@ from tests.platform import Platform
 from tests.roster import MEMBERS_URL, TEACHER, person
 from tests.training_day import add_place
 
-GATEHOUSE = TellingGroup("gatehouse", commands={"roster": roster})
+GATEHOUSE = RefusingGroup("gatehouse", commands={"roster": roster})
 
 
 @pytest.fixture

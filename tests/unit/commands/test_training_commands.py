@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from lti_tool.attendance.settlement import settle
 from lti_tool.commands.attendance import attendance
-from lti_tool.commands.console import TellingGroup
+from lti_tool.commands.console import RefusingGroup
 from lti_tool.commands.credit import credit
 from lti_tool.commands.grades import grades
 from lti_tool.commands.session import session
@@ -31,7 +31,7 @@ from tests.training_day import (
 )
 
 COMMANDS = {"session": session, "attendance": attendance, "grades": grades, "credit": credit}
-GATEHOUSE = TellingGroup("gatehouse", commands=COMMANDS)
+GATEHOUSE = RefusingGroup("gatehouse", commands=COMMANDS)
 ADD = ("session", "add", "--module", "F1", "--starts", "2026-12-01T09:00", "--zoom-meeting", "853 0000 1234")
 
 

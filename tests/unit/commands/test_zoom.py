@@ -10,7 +10,7 @@ from sqlalchemy import update
 from lti_tool import people
 from lti_tool.attendance import live_sessions, queries
 from lti_tool.attendance.evidence_gaps import GAPS
-from lti_tool.commands.console import TellingGroup
+from lti_tool.commands.console import RefusingGroup
 from lti_tool.commands.zoom import zoom
 from lti_tool.db import Database
 from lti_tool.programme.versions import Published
@@ -23,7 +23,7 @@ from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
 
-GATEHOUSE = TellingGroup("gatehouse", commands={"zoom": zoom})
+GATEHOUSE = RefusingGroup("gatehouse", commands={"zoom": zoom})
 # A class that is over by any clock.
 OPENED = OPENS.replace(year=2024)
 

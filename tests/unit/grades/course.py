@@ -5,7 +5,7 @@ from functools import partial
 from sqlalchemy import select, update
 
 from lti_tool.attendance.settlement import settle
-from lti_tool.context import build_house
+from lti_tool.context import build_context
 from lti_tool.grades import line_items
 from lti_tool.grades import scores as ledger
 from lti_tool.grades.delivery import Deliverer
@@ -36,14 +36,14 @@ class GradedCourse:
         self.database, self.clock = database, clock
         self.profile = {"silent": "generic"}.get(kind, kind)
         self.platform = SimulatedPlatform(kind, clock())
-        self.house = build_house(settings, clock, database=database, http=self.platform)
+        self.context = build_context(settings, clock, database=database, http=self.platform)
         with database.write() as connection:
             self.session_id = add_session(connection, published, clock())
             self.registration_id = add_platform(connection, clock(), self.profile)
             self.people = [add_trainee(connection, number, clock()) for number in range(1, people + 1)]
             for each in self.people:
                 enrol(connection, self.registration_id, each, clock())
-        api = self.house.platform_api
+        api = self.context.platform_api
         self.search = LineItemSearch(database, api, clock)
         self.deliverer = Deliverer(database, api, clock)
         self.reconciler = Reconciler(database, api, clock)

@@ -11,7 +11,7 @@ from lti_tool.grades.ags import Verdict
 from lti_tool.grades.delivery import claim_due, record
 from lti_tool.platforms import course_units
 from lti_tool.programme import versions
-from lti_tool.worker import Sweep
+from lti_tool.worker import LateChanges
 from tests.simulated_platform import DECLARATIVE_SCOPES
 from tests.training_day import HALF_A_DAY, MODULE, WHOLE_DAY
 from tests.unit.grades.course import Taught
@@ -67,7 +67,7 @@ def test_a_column_that_meant_something_else_for_a_while_gets_its_score_again(cou
         taught.course.launch(taught.place, score_meaning=meaning)
         taught.course.connect()
     taught.platform.enter(taught.url, taught.user, 1.0)  # what the credit was
-    Sweep(taught.course.house).run()
+    LateChanges(taught.course.context).run()
     taught.deliver()
     assert taught.platform.share(taught.url, taught.user) == pytest.approx(0.423)
     with taught.course.database.read() as connection:
@@ -82,7 +82,7 @@ def test_a_grade_that_staff_keep_stays_kept_when_its_column_comes_back(taught):
         taught.clock.advance(minutes=1)
         taught.course.launch(taught.place, score_meaning=meaning)
         taught.course.connect()
-    Sweep(taught.course.house).run()
+    LateChanges(taught.course.context).run()
     taught.deliver()
     assert (taught.row.status, taught.platform.share(taught.url, taught.user)) == ("kept", 0.9)
 
@@ -114,7 +114,7 @@ def test_a_unit_that_staff_give_another_module_shows_that_module_s_score(course_
     assert taught.platform.share(taught.url, taught.user) == pytest.approx(0.423)
     taught.clock.advance(minutes=1)
     assign(taught.course, taught.place, MODULE)
-    Sweep(taught.course.house).run()
+    LateChanges(taught.course.context).run()
     taught.deliver()
     assert taught.platform.share(taught.url, taught.user) == pytest.approx(0.7692)
 

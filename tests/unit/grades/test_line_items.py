@@ -280,7 +280,7 @@ def test_two_workers_make_one_column_for_each_unit_and_one_for_the_credit(course
     for number in range(1, 9):
         course.platform.links += (f"unit-{number}",)
         course.add_free_unit(resource_link_id=f"unit-{number}")
-    searches = [LineItemSearch(course.database, course.house.platform_api, course.clock) for _ in range(2)]
+    searches = [LineItemSearch(course.database, course.context.platform_api, course.clock) for _ in range(2)]
     threads = [threading.Thread(target=each.search_all) for each in searches]
     for thread in threads:
         thread.start()

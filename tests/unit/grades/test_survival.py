@@ -36,7 +36,7 @@ class World:
         )
         self.clock: TestClock = course.clock
         _, self.url = course.add_given_unit()
-        self.sender = Sender(course.database, course.house.platform_api, self.clock)
+        self.sender = Sender(course.database, course.context.platform_api, self.clock)
         self.claimed = []
         self.desired = defaultdict(list)  # user → every (value, comment) that was desired, in order
         self.overruled = set()  # teachers' grades that staff chose to replace

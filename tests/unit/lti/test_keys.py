@@ -12,7 +12,7 @@ import responses
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
 from lti_tool.lti.keys import (
@@ -212,9 +212,11 @@ class TestOnSchedule:
         with database.read() as connection:
             assert connection.execute(select(audit_log.c.actor)).scalar_one() == "system"
 
-    def test_the_worker_does_it_as_the_setting_says(self, house: House, database: Database, clock: TestClock) -> None:
-        house.keys.signing_key()
-        worker = build_worker(house)
+    def test_the_worker_does_it_as_the_setting_says(
+        self, context: AppContext, database: Database, clock: TestClock
+    ) -> None:
+        context.keys.signing_key()
+        worker = build_worker(context)
         for days in (0, 89, 1):
             clock.advance(days=days)
             worker.run_once()
@@ -253,16 +255,16 @@ class ForgetfulPlatform:
 
 @pytest.mark.parametrize("minutes", [1, 59], ids=["after a read", "before a read"])
 def test_a_platform_that_keeps_our_key_set_for_a_day_verifies_every_assertion_of_a_month(
-    minutes: int, house: House, client: FlaskClient, database: Database, clock: TestClock
+    minutes: int, context: AppContext, client: FlaskClient, database: Database, clock: TestClock
 ) -> None:
     """Hour by hour, with the worker's two scheduled rotations `minutes` past an hour."""
     registered = Platform().register(database, clock())
     platform = ForgetfulPlatform(client, clock)
-    house.keys.signing_key()
+    context.keys.signing_key()
     with responses.RequestsMock() as wire:
         wire.add_callback("POST", registered.token_url, platform.give_token)
         for _ in range(30 * 24):
-            house.platform_api.token(registered.registration_id, [f"{SCOPE}score"])
+            context.platform_api.token(registered.registration_id, [f"{SCOPE}score"])
             rotate_when_due(database, clock.advance(minutes=minutes), 10)
             clock.advance(minutes=60 - minutes)
     assert len(platform.verified) == 30 * 24

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.db import Database
 from lti_tool.lti import registration
 from lti_tool.lti.claims import LTI
@@ -163,8 +163,8 @@ class TestAsking:
     """A platform is asked for its notices once for each deployment."""
 
     @pytest.fixture
-    def asker(self, database: Database, house: House, clock: TestClock) -> NoticeAsker:
-        return NoticeAsker(database, house.platform_api, clock, HANDLER)
+    def asker(self, database: Database, context: AppContext, clock: TestClock) -> NoticeAsker:
+        return NoticeAsker(database, context.platform_api, clock, HANDLER)
 
     @pytest.fixture
     def asked(self, wire: responses.RequestsMock) -> responses.BaseResponse:
@@ -188,10 +188,15 @@ class TestAsking:
         assert asked.call_count == 1
 
     def test_again_when_the_tool_has_moved(
-        self, asker: NoticeAsker, asked: responses.BaseResponse, database: Database, house: House, clock: TestClock
+        self,
+        asker: NoticeAsker,
+        asked: responses.BaseResponse,
+        database: Database,
+        context: AppContext,
+        clock: TestClock,
     ) -> None:
         asker.ask_all()
-        NoticeAsker(database, house.platform_api, clock, "https://new.example.org/lti/notices").ask_all()
+        NoticeAsker(database, context.platform_api, clock, "https://new.example.org/lti/notices").ask_all()
         assert asked.call_count == 2
 
     def test_again_hours_after_a_refusal(

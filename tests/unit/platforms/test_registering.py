@@ -16,7 +16,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from lti_tool.app import create_app
-from lti_tool.context import House, build_house
+from lti_tool.context import AppContext, build_context
 from lti_tool.db import Database
 from lti_tool.http import Http
 from lti_tool.lti import registration
@@ -272,7 +272,7 @@ def test_a_name_that_leads_into_a_private_network_is_refused(
     settings: Settings, database: Database, clock: TestClock, token: str
 ) -> None:
     http = Http(resolve=lambda _name, _port: ["10.0.0.8"])
-    app = create_app(settings, house=build_house(settings, clock, database=database, http=http))
+    app = create_app(settings, context=build_context(settings, clock, database=database, http=http))
     refused = sent(app.test_client(), token)
     assert (refused.status_code, code_of(refused)) == (502, "address_refused")
     assert every(database) == []
@@ -300,7 +300,12 @@ def test_a_client_id_that_is_known_already_is_told_and_nothing_changes(
 
 
 def test_nothing_is_launched_until_staff_approve(
-    client: FlaskClient, database: Database, token: str, house: House, now: datetime, wire: responses.RequestsMock
+    client: FlaskClient,
+    database: Database,
+    token: str,
+    context: AppContext,
+    now: datetime,
+    wire: responses.RequestsMock,
 ) -> None:
     moodle.serve(wire)
     sent(client, token)

@@ -3,7 +3,7 @@
 import pytest
 import responses
 
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.db import Database
 from lti_tool.rosters.reading import RosterReader
 from tests.clock import TestClock
@@ -18,10 +18,10 @@ def platform(database: Database, clock: TestClock) -> Platform:
 
 @pytest.fixture
 def course(
-    database: Database, platform: Platform, house: House, clock: TestClock, wire: responses.RequestsMock
+    database: Database, platform: Platform, context: AppContext, clock: TestClock, wire: responses.RequestsMock
 ) -> RosterCourse:
     """A course one of whose units offers its roster, at a platform that hands out tokens."""
-    reader = RosterReader(database, house.platform_api, clock, house.settings.roster_every)
+    reader = RosterReader(database, context.platform_api, clock, context.settings.roster_every)
     course = RosterCourse(database, platform, clock, reader, wire)
     course.offer()
     course.serve_token()

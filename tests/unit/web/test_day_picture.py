@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from lti_tool.attendance import timeline
 from lti_tool.attendance.agenda import Segment
-from lti_tool.attendance.evidence import GRADES, ReportComparison, RoomStay
+from lti_tool.attendance.evidence import GRADES, ReportComparison, RoomInterval
 from lti_tool.attendance.minutes import Attendance, attend
 from lti_tool.attendance.reviews import REVIEW_FLAGS
 from lti_tool.attendance.timeline import WIDTH, draw, grades, room_name, stretches, strip, whereabouts
@@ -88,7 +88,7 @@ def test_counted_time_is_told_apart_by_the_record_it_is_known_from() -> None:
 
 
 def test_rooms_and_waiting_rooms_have_their_lane_and_their_rows() -> None:
-    rooms = (RoomStay(at(10), at(40), "abc/9=="), RoomStay(at(50), at(60), ""))
+    rooms = (RoomInterval(at(10), at(40), "abc/9=="), RoomInterval(at(50), at(60), ""))
     waiting = stay(-10, 0, counts=False, source="waiting_room")
     day = attend((waiting, stay(0, 180)), DAY, Decimal("0.80"), rooms=rooms)
     assert [(each.is_waiting, each.room, each.seconds) for each in whereabouts(day)] == [

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from lti_tool.app import close_app, create_app
-from lti_tool.context import build_house
+from lti_tool.context import build_context
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.people import trainees
@@ -193,7 +193,7 @@ def test_a_number_of_waits_that_is_none_is_the_first(browse, happened, client):
 @pytest.mark.databases("sqlite")
 def test_without_credentials_the_page_says_by_what_people_are_known(settings, database, clock, browse, happened):
     plain = replace(settings, zoom_client_secret=None)
-    app = create_app(plain, house=build_house(plain, clock, database=database))
+    app = create_app(plain, context=build_context(plain, clock, database=database))
     borrowed = browse(happened.new).client
     client = app.test_client()
     client._cookies.update(borrowed._cookies)

@@ -4,7 +4,7 @@ import pytest
 import responses
 from flask import Flask
 
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.rosters.reading import RosterReader
 from tests.clock import TestClock
 from tests.platform import INSTRUCTOR, Platform
@@ -51,11 +51,11 @@ def test_what_a_launch_carries_is_text_on_every_page(app: Flask, platform: Platf
 
 
 def test_what_a_roster_carries_is_text_on_the_pages_of_rosters(
-    app: Flask, house: House, platform: Platform, clock: TestClock, wire: responses.RequestsMock
+    app: Flask, context: AppContext, platform: Platform, clock: TestClock, wire: responses.RequestsMock
 ) -> None:
     staff = enter(app, platform, clock, roles=[INSTRUCTOR])
-    reader = RosterReader(house.database, house.platform_api, clock, house.settings.roster_every)
-    course = RosterCourse(house.database, platform, clock, reader, wire)
+    reader = RosterReader(context.database, context.platform_api, clock, context.settings.roster_every)
+    course = RosterCourse(context.database, platform, clock, reader, wire)
     course.offer(context_title=MARKUP)
     course.serve_token()
     course.answer(person(1, name=MARKUP, given_name=MARKUP, email=f"{MARKUP}@example.org"))

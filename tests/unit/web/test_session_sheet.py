@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance import live_sessions as rooms
-from lti_tool.attendance.evidence import ReportComparison, RoomStay
+from lti_tool.attendance.evidence import ReportComparison, RoomInterval
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.live_sessions import attendances
@@ -119,7 +119,7 @@ def test_a_day_that_is_not_there_is_not_found(staff, happened, place: str) -> No
 
 def test_the_two_records_are_told_side_by_side(staff, browse, happened, database, now) -> None:
     report = ReportComparison(23_400, 23_460, 60, ("completed_by_report",))
-    told = present(happened.whole, stay(0, 480), report=report, rooms=(RoomStay(at(30), at(60), ROOM),))
+    told = present(happened.whole, stay(0, 480), report=report, rooms=(RoomInterval(at(30), at(60), ROOM),))
     settle_again(database, happened, now, told)
     page = sheet_of(staff, happened)
     assert "+1 min" in page.text
@@ -129,7 +129,9 @@ def test_the_two_records_are_told_side_by_side(staff, browse, happened, database
 
 
 def test_rooms_get_their_names_from_staff_on_everybodys_day(staff, browse, happened, database, now) -> None:
-    settle_again(database, happened, now, present(happened.whole, *WHOLE_DAY, rooms=(RoomStay(at(30), at(60), ROOM),)))
+    settle_again(
+        database, happened, now, present(happened.whole, *WHOLE_DAY, rooms=(RoomInterval(at(30), at(60), ROOM),))
+    )
     assert "Room ZM9V" in browse(happened.whole).open(f"/sessions/{happened.day}").text
     page = sheet_of(staff, happened)
     sent = staff.send(page, f"/desk/sessions/{happened.day}/rooms", room=ROOM, label=" Group  A ")

@@ -12,7 +12,7 @@ import pytest
 import responses
 
 from lti_tool import log
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.errors import NoAnswer
 from lti_tool.http import Http
 from lti_tool.settings import Settings
@@ -334,6 +334,6 @@ def test_no_log_line_and_no_refusal_names_anybody_or_anything_secret(
     assert [each for each in ("ada@", "Ada", "Lindholm", "token-1", "a secret") if each in told] == []
 
 
-def test_without_credentials_there_is_no_zoom_to_be_asked(house: House, own: Settings) -> None:
-    assert zoom_api(house) is None
-    assert isinstance(zoom_api(replace(house, settings=own)), ZoomApi)
+def test_without_credentials_there_is_no_zoom_to_be_asked(context: AppContext, own: Settings) -> None:
+    assert zoom_api(context) is None
+    assert isinstance(zoom_api(replace(context, settings=own)), ZoomApi)

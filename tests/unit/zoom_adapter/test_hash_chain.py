@@ -14,7 +14,7 @@ from tests.waiting import until_somebody_waits
 from tests.zoom_day import people_of, whole_day
 from zoom_adapter import hash_chain
 from zoom_adapter.events import read_notice
-from zoom_adapter.hash_chain import Break, Head, Witness, verify
+from zoom_adapter.hash_chain import Break, Head, HeadLogger, verify
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
 from zoom_adapter.signature import secret_mark
@@ -210,7 +210,7 @@ def test_whoever_seals_second_waits_for_the_first(database: Database, kept: int,
 def test_the_log_is_told_the_end_of_the_chain_when_it_has_grown(
     database: Database, kept: int, now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    witness = Witness(database)
+    witness = HeadLogger(database)
     with caplog.at_level("INFO", "zoom_adapter.hash_chain"):
         assert (witness.tell(), witness.tell()) == (False, False)
     (line,) = caplog.records

@@ -15,9 +15,9 @@ from sqlalchemy import Table, func, insert, select, update
 from lti_tool import people
 from lti_tool.attendance import corrections, live_sessions, matching
 from lti_tool.commands.attendance import attendance
-from lti_tool.commands.console import TellingGroup
+from lti_tool.commands.console import RefusingGroup
 from lti_tool.commands.zoom import zoom
-from lti_tool.context import House
+from lti_tool.context import AppContext
 from lti_tool.db import Database
 from lti_tool.programme.versions import Published
 from lti_tool.settings import Settings
@@ -38,7 +38,7 @@ from zoom_adapter.events import read_notice
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.registrants import record_place
 
-GATEHOUSE = TellingGroup("gatehouse", commands={"zoom": zoom, "attendance": attendance})
+GATEHOUSE = RefusingGroup("gatehouse", commands={"zoom": zoom, "attendance": attendance})
 # A class that is over by any clock.
 OPENED = OPENS.replace(year=2024)
 CLOSED = OPENED + timedelta(hours=8)
@@ -98,8 +98,8 @@ class Story:
     """A day with everything that makes presence: lost, doubled and shuffled deliveries, registrations, reports, a
     place that the tool took, a link and a correction by staff, settled again after each."""
 
-    def __init__(self, house: House, published: Published, clock: TestClock) -> None:
-        self.database, self.clock, self.worker = house.database, clock, build_worker(house)
+    def __init__(self, context: AppContext, published: Published, clock: TestClock) -> None:
+        self.database, self.clock, self.worker = context.database, clock, build_worker(context)
         clock.at = CLOSED + timedelta(minutes=5)
         with self.database.write() as connection:
             self.known = {each.email: self._know(connection, each.email) for each in CAST}
@@ -198,8 +198,8 @@ class Story:
 
 
 @pytest.fixture
-def story(house: House, published: Published, clock: TestClock) -> Story:
-    return Story(house, published, clock)
+def story(context: AppContext, published: Published, clock: TestClock) -> Story:
+    return Story(context, published, clock)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from lti_tool.attendance.agenda import Segment
-from lti_tool.attendance.evidence import PersonPresence, RoomStay
+from lti_tool.attendance.evidence import PersonPresence, RoomInterval
 from lti_tool.attendance.minutes import attend
 from zoom_adapter.connections import gather
 from zoom_adapter.events import Notice
@@ -87,7 +87,7 @@ def test_the_report_names_a_room_where_no_event_did() -> None:
     plain = [row._replace(user_id=user, room="", join_at=at(start), leave_at=at(end)) for user, start, end in STAYS]
     assert rooms(one(*MOVES, rows=sorted([*plain, row]))) == [("10:00", "11:00", OTHER)]
     told = (in_room("joined", "10:00", "2"), in_room("left", "11:00", "2"))
-    assert one(*MOVES, *told, rows=sorted([*plain, row])).rooms == (RoomStay(at("10:00"), at("11:00"), ROOM),)
+    assert one(*MOVES, *told, rows=sorted([*plain, row])).rooms == (RoomInterval(at("10:00"), at("11:00"), ROOM),)
 
 
 STAYS = (("1", "09:00", "10:00"), ("3", "11:00", "12:00"))
