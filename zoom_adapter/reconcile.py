@@ -104,7 +104,7 @@ class ReportReader:
         listed, refusal = self._list(session)
         with self.database.read() as connection:
             known = reports.of_class(connection, session)
-        asked = [*(each for each in uuids if each), *reports.unheard_of(listed, session, known)]
+        asked = [*(each for each in uuids if each), *reports.unlisted(listed, session, known)]
         outcomes = [self._read_one(session, uuid) for uuid in asked]
         if refusal is not None or not asked:
             outcomes.append(self._keep_failure(session, NO_UUID, refusal))
@@ -172,7 +172,7 @@ def _keep(connection: Connection, session: Session, uuid: str, answer: Answer, n
         code = answer.refusal.code if answer.refusal else NO_INSTANCE
         reports.keep_failure(connection, session.id, uuid, answer.source, code, now)
         return Outcome(uuid, answer.source, None, False, answer.refusal)
-    apart = reports.apart(over_at(session), now)
+    apart = reports.min_apart(over_at(session), now)
     settled = reports.keep(connection, session.id, uuid, answer.source, answer.rows, now, apart=apart)
     return Outcome(uuid, answer.source, len(answer.rows), settled, None)
 
