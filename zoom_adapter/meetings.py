@@ -24,7 +24,7 @@ from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.presence import zoom_meetings, zoom_places
 from lti_tool.tables.zoom import registrants
 from lti_tool.tasks import Clock
-from zoom_adapter.api import MOST_IN_ONE_BATCH, Action, Kind, ZoomApi
+from zoom_adapter.api import MAX_REGISTRANTS_PER_CALL, Action, Kind, ZoomApi
 from zoom_adapter.api_calls import chunks
 from zoom_adapter.api_errors import ZoomRefused
 from zoom_adapter.bound_connections import Identity
@@ -201,7 +201,7 @@ class MeetingKeeper:
         """The code of what Zoom refused, "" when all is done."""
         with self.database.read() as connection:
             decided = self._verdicts(connection, care.meeting_id, self.clock())
-        portions = [(action, some) for action, who in decided.items() for some in chunks(who, MOST_IN_ONE_BATCH)]
+        portions = [(action, some) for action, who in decided.items() for some in chunks(who, MAX_REGISTRANTS_PER_CALL)]
         try:
             told = [self._tell(care, action, some) for action, some in portions]
         except OutboundError as error:

@@ -27,7 +27,7 @@ from lti_tool.tables.types import UtcDateTime
 from lti_tool.tables.zoom import registrants
 from lti_tool.tasks import Clock, backoff
 from zoom_adapter import places
-from zoom_adapter.api import MOST_IN_ONE_BATCH, Kind, NewRegistrant, Registered, ZoomApi
+from zoom_adapter.api import MAX_REGISTRANTS_PER_CALL, Kind, NewRegistrant, Registered, ZoomApi
 from zoom_adapter.api_calls import next_day
 from zoom_adapter.api_errors import ZoomRefused, text_of
 from zoom_adapter.registrants import not_approved, record_place, record_status, trainees_by_email
@@ -174,7 +174,7 @@ def _candidates(connection: Connection, now: datetime) -> list[Row[Any]]:
     if first is None:
         return []
     alike = and_(zoom_places.c.meeting_id == first.meeting_id, zoom_places.c.wanted.is_(first.wanted))
-    query = select(zoom_places).where(_is_due(now), alike).order_by(*urgency).limit(MOST_IN_ONE_BATCH)
+    query = select(zoom_places).where(_is_due(now), alike).order_by(*urgency).limit(MAX_REGISTRANTS_PER_CALL)
     rows = list(connection.execute(query))
     at_the_door = sum(row.asked_at is not None for row in rows)
     return rows[:1] if 0 < at_the_door < CROWD else rows
