@@ -143,7 +143,12 @@ class MeetingKeeper:
         with self.database.read() as connection:
             known = set(connection.scalars(select(zoom_meetings.c.meeting_id)))
             coming = {row.zoom_meeting_id for row in _coming(connection, now)}
-            waiting = [each for each in coming if self._is_waiting(connection, each, now)]
+            waiting = [
+                meeting_id
+                for meeting_id in coming
+                if self._paused_until.get(meeting_id, now) <= now
+                and any(self._verdicts(connection, meeting_id, now).values())
+            ]
         if coming - known or waiting:
             with self.database.write() as connection:
                 for meeting_id in sorted(coming - known):
@@ -158,8 +163,15 @@ class MeetingKeeper:
         with self.database.read() as connection:
             due = select(zoom_meetings.c.meeting_id).where(_is_due(now))
             rows = _coming(connection, now, live_sessions_table.c.zoom_meeting_id.in_(due))[:limit]
-        found = [self._take(row, now) for row in rows]
-        return [each for each in found if each is not None]
+        jobs = []
+        for row in rows:
+            owner = uuid.uuid4().hex
+            lease = {"lease_owner": owner, "leased_until": now + LEASE}
+            mine = update(zoom_meetings).where(zoom_meetings.c.meeting_id == row.zoom_meeting_id, _is_due(now))
+            with self.database.write() as connection:
+                if connection.execute(mine.values(lease)).rowcount:
+                    jobs.append(MeetingJob(owner, row.zoom_kind, row.zoom_meeting_id, row.starts_at))
+        return jobs
 
     def do(self, job: MeetingJob) -> None:
         """Decide about people who registered at Zoom, then read the settings. A refusal pauses the decisions."""
@@ -169,32 +181,17 @@ class MeetingKeeper:
         if code:
             self._paused_until[job.meeting_id] = now + PAUSE
         is_soon = settings_code or job.starts_at - now < READ_DAILY
-        changes: dict[str, Any] = {
-            "settings_code": settings_code,
-            "due_at": now + (READ_SOON if is_soon else READ_DAILY),
-        }
+        due_at = now + (READ_SOON if is_soon else READ_DAILY)
+        changes: dict[str, Any] = {"settings_code": settings_code, "due_at": due_at}
         if found is not None:
             changes |= {"settings": found, "settings_at": now}
         mine = (zoom_meetings.c.meeting_id == job.meeting_id, zoom_meetings.c.lease_owner == job.owner)
+        changes |= {"lease_owner": None, "leased_until": None}
         with self.database.write() as connection:
-            connection.execute(
-                update(zoom_meetings).where(*mine).values(**changes, lease_owner=None, leased_until=None)
-            )
-
-    def _is_waiting(self, connection: Connection, meeting_id: str, now: datetime) -> bool:
-        is_paused = now < self._paused_until.get(meeting_id, now)
-        return not is_paused and any(self._verdicts(connection, meeting_id, now).values())
+            connection.execute(update(zoom_meetings).where(*mine).values(changes))
 
     def _verdicts(self, connection: Connection, meeting_id: str, now: datetime) -> Verdicts:
         return {} if self.admits is None else verdicts(connection, meeting_id, self.admits, now)
-
-    def _take(self, row: AnyRow, now: datetime) -> MeetingJob | None:
-        owner = uuid.uuid4().hex
-        lease = {"lease_owner": owner, "leased_until": now + LEASE}
-        with self.database.write() as connection:
-            mine = update(zoom_meetings).where(zoom_meetings.c.meeting_id == row.zoom_meeting_id, _is_due(now))
-            taken = connection.execute(mine.values(lease))
-        return MeetingJob(owner, row.zoom_kind, row.zoom_meeting_id, row.starts_at) if taken.rowcount else None
 
     def _decide(self, job: MeetingJob) -> str:
         """Tell Zoom every decision; return the code of a refusal, "" if there is none."""

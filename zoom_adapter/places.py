@@ -34,7 +34,7 @@ REASONS = {
     "zoom_registrant_limit": f"Zoom takes no more changes to this registration today. {AFTER_MIDNIGHT}",
     "zoom_adds_used": f"Zoom allows three registrations of a person a day. {AFTER_MIDNIGHT}",
     "zoom_changes_used": f"Zoom allows ten changes to a registration a day. {AFTER_MIDNIGHT}",
-    "zoom_scope_missing": "The Zoom app lacks a scope; `gatehouse zoom verify` names it. Add it and try again.",
+    "zoom_scope_missing": "The Zoom app lacks a scope. Add the scopes that the operations guide lists, then try again.",
     "zoom_not_permitted": "Zoom does not allow it. Check that the meeting belongs to this account and that its host "
     "has a paid licence.",
     "zoom_token_refused": "Zoom does not accept the credentials of the app. Check them in the settings.",

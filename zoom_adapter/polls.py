@@ -88,20 +88,18 @@ class PollReader:
         with self.database.read() as connection:
             session = reconcilable(connection, payload["session_id"])
             uuids = due(connection, session, self.clock()) if session is not None else []
-        if self.api is not None and session is not None:
-            for uuid in uuids:
-                self._read(self.api, session, uuid)
-
-    def _read(self, api: ZoomApi, session: Session, uuid: str) -> None:
-        try:
-            found = read_answers(api.polls(session.zoom_kind, uuid))
-        except OutboundError as refusal:
-            with self.database.write() as connection:
-                reports.keep_failure(connection, session.id, uuid, "polls", refusal.code, self.clock())
-            log.warning("zoom gave no polls", extra={"session": session.id, "code": refusal.code})
+        if self.api is None or session is None:
             return
-        with self.database.write() as connection:
-            keep(connection, session.id, uuid, found, self.clock())
+        for uuid in uuids:
+            try:
+                found = read_answers(self.api.polls(session.zoom_kind, uuid))
+            except OutboundError as refusal:
+                with self.database.write() as connection:
+                    reports.keep_failure(connection, session.id, uuid, "polls", refusal.code, self.clock())
+                log.warning("zoom gave no polls", extra={"session": session.id, "code": refusal.code})
+                continue
+            with self.database.write() as connection:
+                keep(connection, session.id, uuid, found, self.clock())
 
 
 def due(connection: Connection, session: Session, now: datetime) -> list[str]:

@@ -22,6 +22,7 @@ from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.zoom import zoom_inbox, zoom_log_reads
 from lti_tool.tasks import enqueue
 from zoom_adapter.api import ZoomApi, verify_configured
+from zoom_adapter.api_calls import chunks
 from zoom_adapter.events import NO_SECRET, VIA, Logged, LogReading, content_key, read_log
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.reports import BEFORE_START, RECONCILABLE, Session, over_at
@@ -38,7 +39,7 @@ OVERLAP = timedelta(minutes=15)
 READ_AFTER = (timedelta(minutes=10), LAST_WORD + timedelta(minutes=5))
 # How long an event may wait for the inbox: no sender is waiting for an answer.
 APPEND_SECONDS = 20.0
-KEYS_IN_ONE_QUERY = 500
+MAX_KEYS_PER_QUERY = 500
 
 
 class Recovery(NamedTuple):
@@ -124,8 +125,11 @@ class LogReader:
     def _missing(self, reading: LogReading) -> list[Logged]:
         """The events that were neither delivered nor read from the log before."""
         keys = {each: {key, content_key(each.notice, each.body)} for key, each in reading.events.items()}
+        known: set[str] = set()
         with self.database.read() as connection:
-            known = _known(connection, list(chain.from_iterable(keys.values())))
+            for some in chunks(list(chain.from_iterable(keys.values())), MAX_KEYS_PER_QUERY):
+                query = select(zoom_inbox.c.dedupe_key).where(zoom_inbox.c.dedupe_key.in_(some))
+                known |= set(connection.scalars(query))
         return [each for each, own in keys.items() if known.isdisjoint(own)]
 
     def _append(self, missing: Collection[Logged]) -> None:
@@ -189,12 +193,3 @@ def _is_due(session: Session, reads: Sequence[tuple[datetime, bool]], now: datet
     is_read = any(is_good and read_at >= steps[-1] for read_at, is_good in reads) if steps else True
     is_resting = any(not is_good and now - read_at < EVERY for read_at, is_good in reads)
     return not is_read and not is_resting
-
-
-def _known(connection: Connection, keys: Sequence[str]) -> set[str]:
-    """The keys among these that the inbox has."""
-    known: set[str] = set()
-    for first in range(0, len(keys), KEYS_IN_ONE_QUERY):
-        some = zoom_inbox.c.dedupe_key.in_(keys[first : first + KEYS_IN_ONE_QUERY])
-        known |= set(connection.execute(select(zoom_inbox.c.dedupe_key).where(some)).scalars())
-    return known

@@ -240,7 +240,12 @@ def _due(connection: Connection, rows: Sequence[Row[Any]]) -> Iterable[DuePlace]
     ids = [row.trainee_id for row in rows]
     query = select(trainees.c.id, trainees.c.name, trainees.c.email).where(trainees.c.id.in_(ids))
     people = {row.id: row for row in connection.execute(query)}
-    addresses = _addresses(connection, rows)
+    # A registration is cancelled under the address with which it was made.
+    to_cancel = [row.registrant_id for row in rows if row.registrant_id and not row.wanted]
+    made = select(registrants.c.registrant_id, registrants.c.email).where(
+        registrants.c.meeting_id == rows[0].meeting_id, registrants.c.registrant_id.in_(to_cancel)
+    )
+    addresses = {row.registrant_id: row.email for row in connection.execute(made)} if to_cancel else {}
     for row in rows:
         person = people[row.trainee_id]
         yield DuePlace(
@@ -252,16 +257,6 @@ def _due(connection: Connection, rows: Sequence[Row[Any]]) -> Iterable[DuePlace]
             attempts=row.attempts + 1,
             is_unsure=row.state == "pending",
         )
-
-
-def _addresses(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, str]:
-    """The addresses under which the registrations to cancel were made, by registrant id."""
-    ids = [row.registrant_id for row in rows if row.registrant_id and not row.wanted]
-    if not ids:
-        return {}
-    here = and_(registrants.c.meeting_id == rows[0].meeting_id, registrants.c.registrant_id.in_(ids))
-    found = connection.execute(select(registrants.c.registrant_id, registrants.c.email).where(here))
-    return {row.registrant_id: row.email for row in found if row.email}
 
 
 @dataclass(frozen=True, slots=True)
