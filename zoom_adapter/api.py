@@ -7,6 +7,7 @@ scopes: zoom.md §6.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from lti_tool.errors import BadInput
@@ -133,15 +134,14 @@ class ZoomApi:
         self, kind: Kind, meeting_id: str, action: Action, registrants: Sequence[tuple[str, str]]
     ) -> None:
         """Approve, deny or cancel registrants, given as (registrant id, e-mail)."""
+
+        def put(body: dict[str, Any], of: str) -> dict[str, Any]:
+            call = Call("medium", f"{of}:update:registrant_status:admin")
+            return self._calls.ask(Question(call, f"{_registrants(of, meeting_id)}/status", "PUT", body=body))
+
         for some in chunks(registrants, MAX_REGISTRANTS_PER_CALL):
             who = [{"id": registrant_id, "email": email} for registrant_id, email in some]
-            body = {"action": action, "registrants": who}
-
-            def put(of: str, body: dict[str, Any] = body) -> dict[str, Any]:
-                call = Call("medium", f"{of}:update:registrant_status:admin")
-                return self._calls.ask(Question(call, f"{_registrants(of, meeting_id)}/status", "PUT", body=body))
-
-            _by_kind(kind, put)
+            _by_kind(kind, partial(put, {"action": action, "registrants": who}))
 
     def registrants(self, kind: Kind, meeting_id: str, status: str = "approved") -> list[dict[str, Any]]:
         """All registrants with this status: pending, approved or denied."""

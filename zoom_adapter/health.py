@@ -74,7 +74,7 @@ class Attention:
     details: dict[str, Any]
 
 
-class Heard(NamedTuple):
+class DeliveryTimes(NamedTuple):
     """When deliveries came (aware UTC): the first, the last, the last challenge."""
 
     first_at: datetime | None
@@ -112,12 +112,12 @@ def check_health(connection: Connection, now: datetime) -> dict[str, Any]:
     `challenge_overdue`: Zoom sends events but has sent no challenge for 80 hours. `sealed` and `last_seal`: the end of
     the hash chain.
     """
-    known = heard(connection)
+    known = delivery_times(connection)
     end = hash_chain.head(connection)
     delivered = (INBOX.event != URL_VALIDATION, INBOX.secret_position >= 0)
     last_event = select(INBOX.received_at).where(*delivered).order_by(INBOX.id.desc()).limit(1)
     settlements = select(tasks.c.state, func.count()).where(tasks.c.kind == SETTLE).group_by(tasks.c.state)
-    by_state: dict[str, int] = dict(connection.execute(settlements).tuples().all())
+    by_state: dict[str, int] = dict(connection.execute(settlements).all())
     return {
         "last_event_at": connection.scalar(last_event),
         "last_challenge_at": known.challenge_at,
@@ -131,11 +131,11 @@ def check_health(connection: Connection, now: datetime) -> dict[str, Any]:
     }
 
 
-def heard(connection: Connection) -> Heard:
+def delivery_times(connection: Connection) -> DeliveryTimes:
     """When deliveries came; events read from Zoom's own log don't count, as they prove nothing about the webhook."""
     delivered = select(INBOX.received_at).where(INBOX.secret_position >= 0).limit(1)
     challenges = select(func.max(INBOX.received_at)).where(text(NOTABLE), INBOX.event == URL_VALIDATION)
-    return Heard(
+    return DeliveryTimes(
         connection.scalar(delivered.order_by(INBOX.id)),
         connection.scalar(delivered.order_by(INBOX.id.desc())),
         connection.scalar(challenges),
@@ -198,7 +198,7 @@ def _asked_about(connection: Connection, now: datetime) -> Sequence[Session]:
 
 
 def _of_webhook(connection: Connection, now: datetime) -> Iterator[Gap]:
-    known = heard(connection)
+    known = delivery_times(connection)
     if known.first_at is None:
         near = (SESSION.starts_at < now + NEAR, SESSION.ends_at > now - NEAR, SESSION.state != "cancelled")
         if connection.execute(select(SESSION.id).where(*near).limit(1)).first() is not None:
@@ -216,7 +216,7 @@ def _of_webhook(connection: Connection, now: datetime) -> Iterator[Gap]:
         yield Gap("log_unreadable", since=last.read_at, details={"code": last.code})
 
 
-def _refused(connection: Connection, known: Heard, now: datetime) -> Iterator[Gap]:
+def _refused(connection: Connection, known: DeliveryTimes, now: datetime) -> Iterator[Gap]:
     """Refused deliveries, unless a later success shows that the cause is gone."""
     counted = inbox.since(connection, (now - REFUSALS_SHOWN_FOR).date())
     fixed_by = {

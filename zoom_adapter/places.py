@@ -140,8 +140,8 @@ def listed(connection: Connection, meeting_id: str) -> list[ListedPlace]:
 def strangers(connection: Connection, meeting_id: str) -> list[Row[Any]]:
     """Pending registrants at Zoom who match no trainee: registrant id, name, e-mail."""
     columns = (registrants.c.registrant_id, registrants.c.name, registrants.c.email)
-    nobody = registrants.c.trainee_id.is_(None) & (registrants.c.status == "pending")
-    query = select(*columns).where(registrants.c.meeting_id == meeting_id, nobody)
+    is_unmatched = registrants.c.trainee_id.is_(None) & (registrants.c.status == "pending")
+    query = select(*columns).where(registrants.c.meeting_id == meeting_id, is_unmatched)
     return list(connection.execute(query.order_by(registrants.c.name, registrants.c.registrant_id)))
 
 
@@ -176,7 +176,7 @@ def drop(connection: Connection, trainee_ids: Sequence[int], meeting_id: str, no
 
 
 def ask(connection: Connection, trainee_id: int, meeting_id: str, kind: str, now: datetime) -> Place:
-    """Give a person who is waiting to join a place now, before others; a place that waits for Zoom stays put off."""
+    """Give a person who is waiting to join a place now, before others, unless Zoom has put it off."""
     connection.execute(insert_ignoring(connection, zoom_places).values(_new(trainee_id, meeting_id, kind, now)))
     is_idle = or_(zoom_places.c.last_code.is_(None), zoom_places.c.due_at <= now)
     is_askable = or_(
