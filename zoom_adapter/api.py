@@ -1,14 +1,16 @@
-"""Zoom's REST interface, as far as Gatehouse asks it: reports, registrants, polls, settings, the log of deliveries.
+"""The calls of Zoom's REST interface that Gatehouse uses: reports, registrants, polls, settings, the delivery log.
 
-Every method calls another machine: never inside a transaction, never from a web request. Each raises `ZoomRefused`
-(api_errors) with what Zoom refuses and NoAnswer for silence; a method that lists brings everything or raises.
-Paths, weights and scopes: zoom.md §6.
+Every method goes over the network: never call one inside a transaction or from a web request. Each raises `ZoomRefused`
+for a refusal and NoAnswer if there is no answer; a method that lists returns everything or raises. Paths, weights and
+scopes: zoom.md §6.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from lti_tool.errors import BadInput
 from lti_tool.http import Http
 from lti_tool.settings import Settings
 from zoom_adapter.api_calls import Call, Calls, Limits, Question, ZoomTokens, chunks, number_path, uuid_forms
@@ -19,13 +21,14 @@ Kind = Literal["meeting", "webinar"]
 Action = Literal["approve", "deny", "cancel"]
 Found = TypeVar("Found")
 
-# Zoom takes 30 registrants in one call.
-MOST_IN_ONE_BATCH = 30
-OF_LOG_FAILED, OF_LOG_ALL = "2", "1"
+# The most registrants that Zoom takes in one call.
+MAX_REGISTRANTS_PER_CALL = 30
+# The `type` of the delivery log: all deliveries, or those that failed.
+LOG_ALL, LOG_FAILED = "1", "2"
 
 
 class NewRegistrant(NamedTuple):
-    """Whom to register."""
+    """A person to register."""
 
     email: str
     first_name: str
@@ -44,19 +47,14 @@ class ZoomApi:
     """The interface with one account's credentials. Safe to use from several threads."""
 
     def __init__(
-        self,
-        http: Http,
-        settings: Settings,
-        clock: Callable[[], datetime],
-        *,
-        limits: Limits | None = None,
+        self, http: Http, settings: Settings, clock: Callable[[], datetime], *, limits: Limits | None = None
     ) -> None:
         self._app_id = settings.zoom_app_id
         self._calls = Calls(http, ZoomTokens(http, settings, clock), limits or Limits(settings.zoom_plan, clock))
 
     @property
     def has_log(self) -> bool:
-        """Whether the log of deliveries can be asked for: the app's id is set."""
+        """Whether the delivery log can be read: the app's id is set."""
         return bool(self._app_id)
 
     def participants(self, kind: Kind, uuid: str) -> list[dict[str, Any]]:
@@ -72,11 +70,10 @@ class ZoomApi:
         return _by_kind(kind, lambda of: _by_uuid(uuid, lambda step: fetch(of, step)))
 
     def past_participants(self, uuid: str) -> list[dict[str, Any]]:
-        """The fallback: who was in a past meeting. May be empty just after the end."""
+        """The participants of a past meeting, where the report is missing. May be empty just after the end."""
         call = Call("medium", "meeting:read:list_past_participants:admin")
         return _by_uuid(
-            uuid,
-            lambda step: self._calls.pages(Question(call, f"past_meetings/{step}/participants"), "participants"),
+            uuid, lambda step: self._calls.pages(Question(call, f"past_meetings/{step}/participants"), "participants")
         )
 
     def instances(self, kind: Kind, meeting_id: str) -> list[tuple[str, datetime]]:
@@ -91,7 +88,7 @@ class ZoomApi:
         return sorted({(uuid, at) for uuid, at in found if uuid and at}, key=lambda each: (each[1], each[0]))
 
     def polls(self, kind: Kind, uuid: str) -> list[dict[str, Any]]:
-        """Who answered polls in one instance: rows of {email, name, question_details: […]}; empty without polls."""
+        """The poll answers of one instance: rows of {email, name, question_details: […]}; empty without polls."""
 
         def fetch(of: str, step: str) -> list[dict[str, Any]]:
             call = Call("heavy", f"report:read:list_{of}_polls:admin")
@@ -100,7 +97,7 @@ class ZoomApi:
         return _by_kind(kind, lambda of: _by_uuid(uuid, lambda step: fetch(of, step)))
 
     def register(self, kind: Kind, meeting_id: str, person: NewRegistrant) -> Registered:
-        """Register one person; somebody who is registered already gets the same registration again."""
+        """Register one person; a person who is already registered gets the same registration again."""
 
         def post(of: str) -> dict[str, Any]:
             call = Call("light", f"{of}:write:registrant:admin")
@@ -113,10 +110,12 @@ class ZoomApi:
         return registered
 
     def register_many(self, kind: Kind, meeting_id: str, people: Sequence[NewRegistrant]) -> list[Registered]:
-        """Register up to 30 people in one call, approved and without a mail from Zoom. Zoom may leave out somebody: who
-        is not in the answer is not registered."""
-        if len(people) > MOST_IN_ONE_BATCH:
-            raise ValueError("Zoom takes 30 registrants in one call")
+        """Register up to 30 people in one call, approved and without an e-mail from Zoom.
+
+        Zoom may leave people out: whoever is not in the answer is not registered.
+        """
+        if len(people) > MAX_REGISTRANTS_PER_CALL:
+            raise ValueError(f"Zoom takes {MAX_REGISTRANTS_PER_CALL} registrants in one call")
         body = {
             "auto_approve": True,
             "registrants_confirmation_email": False,
@@ -135,19 +134,17 @@ class ZoomApi:
         self, kind: Kind, meeting_id: str, action: Action, registrants: Sequence[tuple[str, str]]
     ) -> None:
         """Approve, deny or cancel registrants, given as (registrant id, e-mail)."""
-        for some in chunks(registrants, MOST_IN_ONE_BATCH):
-            who = [{"id": registrant_id, "email": email} for registrant_id, email in some]
-            self._put_status(kind, meeting_id, {"action": action, "registrants": who})
 
-    def _put_status(self, kind: Kind, meeting_id: str, body: dict[str, Any]) -> None:
-        def put(of: str) -> dict[str, Any]:
+        def put(body: dict[str, Any], of: str) -> dict[str, Any]:
             call = Call("medium", f"{of}:update:registrant_status:admin")
             return self._calls.ask(Question(call, f"{_registrants(of, meeting_id)}/status", "PUT", body=body))
 
-        _by_kind(kind, put)
+        for some in chunks(registrants, MAX_REGISTRANTS_PER_CALL):
+            who = [{"id": registrant_id, "email": email} for registrant_id, email in some]
+            _by_kind(kind, partial(put, {"action": action, "registrants": who}))
 
     def registrants(self, kind: Kind, meeting_id: str, status: str = "approved") -> list[dict[str, Any]]:
-        """Everybody registered with this status: pending, approved or denied."""
+        """All registrants with this status: pending, approved or denied."""
 
         def fetch(of: str) -> list[dict[str, Any]]:
             call = Call("medium", f"{of}:read:list_registrants:admin")
@@ -157,27 +154,24 @@ class ZoomApi:
         return _by_kind(kind, fetch)
 
     def webhook_log(self, since: datetime, until: datetime, *, failed_only: bool) -> list[dict[str, Any]]:
-        """What Zoom says it delivered to the app between two instants, which lie within the last seven days.
+        """Zoom's log of its deliveries to the app between two instants, which lie within the last seven days.
 
-        Raises ZoomRefused `zoom_app_unknown` while the app's id is not set.
+        Raises ZoomRefused `zoom_app_unknown` if the app's id is not set.
         """
         if not self._app_id:
             raise ZoomRefused(
                 "zoom_app_unknown",
-                "Zoom's log of deliveries cannot be read without the app's id.",
+                "Gatehouse needs the id of the Zoom app to read Zoom's delivery log.",
                 "Set GATEHOUSE_ZOOM_APP_ID to the id of the Zoom app.",
             )
-        parameters = {
-            "from": _text(since),
-            "to": _text(until),
-            "type": OF_LOG_FAILED if failed_only else OF_LOG_ALL,
-        }
+        from_, to = (at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for at in (since, until))
+        parameters = {"from": from_, "to": to, "type": LOG_FAILED if failed_only else LOG_ALL}
         call = Call("medium", "marketplace_app:read:admin")
         path = f"marketplace/apps/{number_path(self._app_id)}/webhook_logs"
         return self._calls.pages(Question(call, path, parameters=parameters), "webhook_logs")
 
     def meeting_settings(self, kind: Kind, meeting_id: str) -> dict[str, Any]:
-        """The `settings` of a meeting or webinar, as Zoom gives them; empty if it gives none."""
+        """The `settings` of a meeting or webinar as Zoom gives them; empty if it gives none."""
 
         def fetch(of: str) -> dict[str, Any]:
             call = Call("light", f"{of}:read:{of}:admin")
@@ -187,9 +181,19 @@ class ZoomApi:
         return settings if isinstance(settings, dict) else {}
 
 
+def verify_configured(api: ZoomApi | None) -> ZoomApi:
+    """The interface. Raises BadInput "zoom_api_unset" if Gatehouse has no credentials for it."""
+    if api is None:
+        raise BadInput(
+            "zoom_api_unset",
+            "Gatehouse has no credentials for Zoom's REST interface.",
+            "Set GATEHOUSE_ZOOM_ACCOUNT_ID, GATEHOUSE_ZOOM_CLIENT_ID and GATEHOUSE_ZOOM_CLIENT_SECRET.",
+        )
+    return api
+
+
 def _by_kind(kind: Kind, ask: Callable[[str], Found]) -> Found:
-    """Ask on the path of this kind, and on the webinar's where Zoom says that the id is a webinar's: a meeting may have
-    been converted."""
+    """Ask on the path of this kind; on the webinar's path if Zoom says the id is a webinar's (a converted meeting)."""
     try:
         return ask(kind)
     except ZoomRefused as refused:
@@ -199,7 +203,7 @@ def _by_kind(kind: Kind, ask: Callable[[str], Found]) -> Found:
 
 
 def _by_uuid(uuid: str, ask: Callable[[str], Found]) -> Found:
-    """Ask with the likelier form of the uuid; with the other one where Zoom does not find it."""
+    """Ask with the likelier form of the uuid; with the other form if Zoom does not find it."""
     first, other = uuid_forms(uuid)
     try:
         return ask(first)
@@ -219,12 +223,8 @@ def _registered(row: dict[str, Any]) -> Registered | None:
 
 
 def _rows(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects of a list in an answer that has no pages; a missing list is an empty one."""
+    """The objects of a list in an answer without pages; a missing list counts as empty."""
     found = answer.get(name, [])
     if not isinstance(found, list):
         raise unreadable()
     return [each for each in found if isinstance(each, dict)]
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

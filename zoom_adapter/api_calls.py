@@ -1,13 +1,10 @@
-"""One call of Zoom's REST interface: the token, the pace, what is worth asking again, and lists of several pages.
+"""One call of Zoom's REST interface: the token, the rate limits, retries, and lists of several pages (zoom.md §6).
 
-How often Zoom's REST interface may be asked: spacing within this process, and what Zoom's headers say (zoom.md §6).
+Server-to-Server OAuth gives the access token and the host that goes with it. There is no refresh token, and several
+tokens are valid at once, so a refused token is replaced by a new one.
 
-The limits are an account's, for all of its apps together: Gatehouse takes half of the calls per second, so that the
-others have room, and counts the day's only where a plan limits them. A day is a UTC day.
-
-Server-to-Server OAuth: the access token of Zoom's REST interface, and the host that goes with it (zoom.md §6).
-
-Zoom gives no refresh token; several tokens are valid at once, so one that is refused is simply asked for anew.
+The rate limits are an account's, for all of its apps together. Gatehouse uses half of the calls per second, so that
+other apps have room, and counts the calls of a day (UTC) only where the plan limits them.
 """
 
 import json
@@ -29,6 +26,7 @@ from lti_tool.http import Http, Reply
 from lti_tool.oauth import WAIT_SECONDS, AccessToken, TokenCache, usable_for
 from lti_tool.settings import Settings
 from zoom_adapter.api_errors import (
+    AUTOMATIC_RETRY,
     ZoomRefused,
     daily_limit,
     document,
@@ -40,19 +38,35 @@ from zoom_adapter.api_errors import (
     unreadable,
 )
 
-Weight = Literal["light", "medium", "heavy"]
+log = getLogger(__name__)
 
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
-OUR_SHARE = 0.5
-# After a 429 without a word of how long: one second, two, four, each with a random part on top.
+Weight = Literal["light", "medium", "heavy"]
+Value = TypeVar("Value")
+
+SHARE_OF_LIMIT = 0.5
+# After a 429 that names no time: one second, then two, four, each with a random part on top.
 FIRST_BACKOFF_SECONDS = 1.0
-# Longer than this nobody waits inside a call: the worker has other things to do.
-LONGEST_WAIT_SECONDS = 15.0
+# A call that would have to wait longer fails: the worker has other things to do.
+MAX_WAIT_SECONDS = 15.0
+MAX_BACKOFFS = 3
+MAX_RETRY_AFTER = timedelta(days=2)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+MAX_TOKEN_LIFE = timedelta(hours=1)
+# The HTTP client would quote a token that is no valid header in its error.
+VALID_TOKEN = re.compile(r"[!-~]+")
+ZOOM_DOMAINS = ("zoom.us", "zoomgov.com")
+
+PAGE_SIZE = 300
+# 10,000 people with fourteen connections each are 467 pages.
+MAX_PAGES = 2000
+# A page of 300 rows is 150 KB, and the polls of a large class several MB: the default cap of Http is too small.
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What one account may do with calls of one weight."""
+    """The calls of one weight that an account may make."""
 
     per_second: float
     per_day: int | None = None
@@ -68,7 +82,7 @@ PLANS: Mapping[str, Mapping[Weight, Allowance]] = {
 @dataclass(slots=True)
 class _Pace:
     """The calls of one weight: when the next may start (monotonic seconds), how many there were today, and until when
-    there is to be none."""
+    no call is allowed."""
 
     allowance: Allowance
     next_at: float = 0.0
@@ -79,7 +93,7 @@ class _Pace:
 
 @dataclass
 class Limits:
-    """The paces of one account. Safe to use from several threads: each call gets a moment of its own."""
+    """The rate limits of one account. Safe to use from several threads: each call gets its own moment."""
 
     plan: str
     clock: Callable[[], datetime]
@@ -91,15 +105,14 @@ class Limits:
         self._paces: dict[Weight, _Pace] = {weight: _Pace(each) for weight, each in PLANS[self.plan].items()}
 
     def wait(self, weight: Weight) -> None:
-        """Return when a call of this weight may be made. Raises ZoomRefused `zoom_daily_limit` when there is to be none
-        today."""
+        """Wait until a call of this weight may be made. Raises ZoomRefused `zoom_daily_limit` if none may today."""
         with self._lock:
             seconds = self._reserve(self._paces[weight], self.clock())
         if seconds > 0:
             self.sleep(seconds)
 
     def _reserve(self, pace: _Pace, now: datetime) -> float:
-        """Take the next free moment; the seconds until it."""
+        """Take the next free moment; return the seconds until it."""
         if now < pace.closed_until:
             raise daily_limit(pace.closed_until, answered=0)
         if pace.day != now.date():
@@ -109,45 +122,51 @@ class Limits:
         pace.calls += 1
         at = self.monotonic()
         starts = max(at, pace.next_at)
-        pace.next_at = starts + 1 / (pace.allowance.per_second * OUR_SHARE)
+        pace.next_at = starts + 1 / (pace.allowance.per_second * SHARE_OF_LIMIT)
         return starts - at
 
     def heed(self, weight: Weight, headers: Mapping[str, str]) -> None:
-        """Obey what the headers of any answer say: nothing left of the day closes this weight until tomorrow, nothing
-        left of the second delays the next call by one."""
-        if _remaining(headers) != 0:
+        """Obey the rate limit headers of any answer.
+
+        If no call is left today, close this weight until tomorrow; if none is left this second, delay the next call by
+        one second.
+        """
+        remaining = headers.get("X-RateLimit-Remaining", "").strip()
+        if not (remaining.isascii() and remaining.isdigit() and len(remaining) < 10 and int(remaining) == 0):
+            return
+        if is_daily(headers):
+            self.close(weight, retry_at(headers, self.clock(), daily=True))
             return
         with self._lock:
             pace = self._paces[weight]
-            if is_daily(headers):
-                pace.closed_until = max(pace.closed_until, retry_at(headers, self.clock(), daily=True))
-            else:
-                pace.next_at = max(pace.next_at, self.monotonic() + 1)
+            pace.next_at = max(pace.next_at, self.monotonic() + 1)
 
     def close(self, weight: Weight, until: datetime) -> None:
-        """No call of this weight before this instant."""
+        """Allow no call of this weight before this instant."""
         with self._lock:
             pace = self._paces[weight]
             pace.closed_until = max(pace.closed_until, until)
 
     def back_off(self, attempt: int, until: datetime) -> bool:
-        """Wait after a 429 of the second, for the `attempt`-th time (from 0); False when `until` is too far away to
-        wait for."""
+        """Wait after the 429 of attempt number `attempt` (from 0); return False if `until` is too far away."""
         asked = (until - self.clock()).total_seconds()
-        if asked > LONGEST_WAIT_SECONDS:
+        if asked > MAX_WAIT_SECONDS:
             return False
         least = FIRST_BACKOFF_SECONDS * 2**attempt
-        # The random part keeps several processes from coming back in the same moment; no secret hangs on it.
-        self.sleep(min(max(asked, least), LONGEST_WAIT_SECONDS) + random.uniform(0, least / 2))  # noqa: S311
+        # The random part keeps several processes from retrying at the same moment; it protects no secret.
+        self.sleep(min(max(asked, least), MAX_WAIT_SECONDS) + random.uniform(0, least / 2))  # noqa: S311
         return True
 
 
 def retry_at(headers: Mapping[str, str], now: datetime, *, daily: bool) -> datetime:
-    """When Zoom wants to be asked again: `Retry-After` as a date or in seconds; without one in a second, or at the next
-    UTC midnight for a daily limit. Always to come, never later than two days from now."""
+    """When Zoom wants to be asked again: always in the future, at most two days away.
+
+    `Retry-After` gives it as a date or in seconds; without one it is in a second, or at the next UTC midnight for a
+    daily limit.
+    """
     said = _instant(headers.get("Retry-After", ""), now)
     fallback = next_day(now) if daily else now + timedelta(seconds=1)
-    return min(said if said and said > now else fallback, now + timedelta(days=2))
+    return min(said if said and said > now else fallback, now + MAX_RETRY_AFTER)
 
 
 def next_day(now: datetime) -> datetime:
@@ -156,17 +175,12 @@ def next_day(now: datetime) -> datetime:
 
 
 def is_daily(headers: Mapping[str, str]) -> bool:
-    """Whether the limit that the headers speak of is the day's (`X-RateLimit-Type`: `QPS` or a text with "daily")."""
+    """Whether the headers are about the daily limit (`X-RateLimit-Type`: `QPS` or a text with "daily")."""
     return "daily" in headers.get("X-RateLimit-Type", "").lower()
 
 
-def _remaining(headers: Mapping[str, str]) -> int | None:
-    text = headers.get("X-RateLimit-Remaining", "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
 def _instant(text: str, now: datetime) -> datetime | None:
-    """Seconds from now, an ISO 8601 instant, or an HTTP date; None for anything else."""
+    """The instant given as seconds from now, in ISO 8601, or as an HTTP date; None for anything else."""
     plain = text.strip()
     if plain.isascii() and plain.isdigit() and len(plain) < 8:
         return now + timedelta(seconds=int(plain))
@@ -179,14 +193,6 @@ def _instant(text: str, now: datetime) -> datetime | None:
     return None
 
 
-log = getLogger(__name__)
-
-LONGEST_LIFE = timedelta(hours=1)
-# What the client of HTTP would refuse as a header, it would quote in its complaint.
-FITS_A_HEADER = re.compile(r"[!-~]+")
-ZOOM_DOMAINS = ("zoom.us", "zoomgov.com")
-
-
 @dataclass(frozen=True, slots=True)
 class Token(AccessToken):
     """An access token, and the address of the interface it is for."""
@@ -195,7 +201,7 @@ class Token(AccessToken):
 
 
 class ZoomTokens:
-    """The token in memory; threads share one request for a new one."""
+    """The access token, kept in memory; threads share one request for a new one."""
 
     def __init__(
         self, http: Http, settings: Settings, clock: Callable[[], datetime], *, wait_seconds: float = WAIT_SECONDS
@@ -206,41 +212,41 @@ class ZoomTokens:
         self._cache: TokenCache[str, Token] = TokenCache(clock, wait_seconds=wait_seconds)
 
     def token(self) -> Token:
-        """A token, kept until a minute before it expires.
+        """A token, cached until a minute before it expires.
 
         Raises ZoomRefused `zoom_token_refused` or `zoom_rate_limited`, NoAnswer, AddressRefused.
         """
         try:
-            return self._cache.token("zoom", lambda: self._read(self._ask()))
+            return self._cache.token("zoom", self._fetch)
         except TimeoutError as error:
             raise NoAnswer("zoom_token_awaited", "Zoom's token service is slow.", "Try again in a minute.") from error
 
     def forget(self, refused: Token) -> None:
-        """Drop a token that Zoom refused; one that came meanwhile stays."""
+        """Drop a token that Zoom refused, unless it has been replaced meanwhile."""
         self._cache.forget("zoom", refused.value)
 
-    def _ask(self) -> Reply:
+    def _fetch(self) -> Token:
         pair = f"{self._settings.zoom_client_id}:{self._settings.zoom_client_secret}"
         headers = {"Authorization": f"Basic {b64encode(pair.encode()).decode()}", "Accept": "application/json"}
         form = {"grant_type": "account_credentials", "account_id": self._settings.zoom_account_id or ""}
-        return self._http.request("POST", self._settings.zoom_token_url, headers=headers, data=form)
-
-    def _read(self, reply: Reply) -> Token:
+        reply = self._http.request("POST", self._settings.zoom_token_url, headers=headers, data=form)
         if reply.status == 429:
             raise rate_limited(retry_at(reply.headers, self._clock(), daily=False))
         if reply.status >= 500:
             raise refusal(reply, "")
         said = document(reply)
         value = text_of(said, "access_token")
-        if not reply.is_ok or not FITS_A_HEADER.fullmatch(value):
+        if not reply.is_ok or not VALID_TOKEN.fullmatch(value):
             log.error("Zoom gave no token", extra={"status": reply.status})
             raise token_refused(reply.status)
-        usable_until = self._clock() + usable_for(said, LONGEST_LIFE)
+        usable_until = self._clock() + usable_for(said, MAX_TOKEN_LIFE)
         return Token(value, usable_until, self._api_url(said.get("api_url")))
 
     def _api_url(self, said: object) -> str:
-        """The interface on the host that Zoom names for this token, or as configured where that host is not one to send
-        a token to. Zoom names a host only; the path (`/v2`) is the configured one's."""
+        """The interface on the host that Zoom names for this token; the configured one if that host is not trusted.
+
+        Zoom names only a host; the path (`/v2`) comes from the configuration.
+        """
         configured = self._settings.zoom_api_url
         if not isinstance(said, str) or not said.strip():
             return configured
@@ -249,37 +255,23 @@ class ZoomTokens:
             own = _origin(said)
         except (AddressRefused, ValueError):
             own = ""
-        if own == _origin(configured) or _is_zooms(own):
+        host = urlsplit(own).hostname or ""
+        is_zooms = any(host == domain or host.endswith(f".{domain}") for domain in ZOOM_DOMAINS)
+        if own == _origin(configured) or (is_zooms and own.startswith("https://")):
             return f"{own}{urlsplit(configured).path.rstrip('/')}"
         log.warning("Zoom named a foreign host for its interface; the configured one is used")
         return configured
 
 
-def _is_zooms(origin: str) -> bool:
-    host = urlsplit(origin).hostname or ""
-    own = any(host == domain or host.endswith(f".{domain}") for domain in ZOOM_DOMAINS)
-    return own and origin.startswith("https://")
-
-
 def _origin(url: str) -> str:
-    """Scheme, host and port. Raises ValueError for a port that is none."""
+    """Scheme, host and port. Raises ValueError for an invalid port."""
     parts = urlsplit(url)
     port = "" if parts.port is None else f":{parts.port}"
     return f"{parts.scheme}://{(parts.hostname or '').lower()}{port}"
 
 
-MOST_BACKOFFS = 3
-PAGE_SIZE = 300
-# 10,000 people with fourteen stays each are 467 pages.
-MOST_PAGES = 2000
-# A page of 300 rows is 150 KB, the polls of a large class several MB in one answer: the door's usual cap is for less.
-MOST_BYTES = 16 * 1024 * 1024
-
-Answer = TypeVar("Answer")
-
-
 class Call(NamedTuple):
-    """A kind of call: how heavy it is for the limits, and the scope it needs, to be named when it is missing."""
+    """A kind of call: its weight for the rate limits, and the scope it needs, which an error names if it is missing."""
 
     weight: Weight
     scope: str
@@ -287,7 +279,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request: a path below the interface's address, each step of it encoded as it is to be sent."""
+    """One request: a path below the interface's address, with each segment already encoded."""
 
     call: Call
     path: str
@@ -297,7 +289,7 @@ class Question:
 
 
 class Calls:
-    """Asks Zoom. Safe to use from several threads; call it outside of a transaction."""
+    """Sends requests to Zoom. Safe to use from several threads; never call it inside a transaction."""
 
     def __init__(self, http: Http, tokens: ZoomTokens, limits: Limits) -> None:
         self._http = http
@@ -305,11 +297,14 @@ class Calls:
         self._limits = limits
 
     def ask(self, question: Question) -> dict[str, Any]:
-        """The answer's JSON object, empty for an answer without a body.
+        """The answer's JSON object; empty for an answer without a body.
 
-        Raises ZoomRefused with what Zoom refuses, NoAnswer when there is no answer or none that can be read.
+        Raises ZoomRefused for a refusal, NoAnswer if there is no answer or it cannot be read.
         """
-        reply = self._reply(question)
+        reply, token = self._within_limits(question)
+        if reply.status == 401 and refusal(reply, "").code != "zoom_scope_missing":
+            self._tokens.forget(token)
+            reply, _ = self._within_limits(question)
         if not reply.is_ok:
             raise refusal(reply, question.call.scope)
         said = document(reply)
@@ -318,9 +313,9 @@ class Calls:
         return said
 
     def pages(self, question: Question, name: str) -> list[dict[str, Any]]:
-        """All rows of the list `name` from all pages, or an exception: half a list is none.
+        """All rows of the list `name` from all pages; never a part of them.
 
-        Raises what `ask` raises, and NoAnswer `zoom_pages_endless` when the pages go round in a circle.
+        Raises what `ask` raises, and NoAnswer `zoom_pages_endless` if the pages repeat.
         """
         rows: list[dict[str, Any]] = []
         for page in self._pages(question):
@@ -331,51 +326,42 @@ class Calls:
         return rows
 
     def _pages(self, question: Question) -> Iterator[dict[str, Any]]:
-        """Zoom's token for the next page lives 15 minutes and wants the same parameters again."""
-        seen: set[str] = {""}
+        """A page token lives 15 minutes and needs the same parameters again."""
+        used: set[str] = set()
         following: dict[str, str] = {}
-        for _ in range(MOST_PAGES):
+        while len(used) < MAX_PAGES:
             parameters = {**question.parameters, "page_size": str(PAGE_SIZE), **following}
             page = self.ask(Question(question.call, question.path, parameters=parameters))
             yield page
             token = page.get("next_page_token") or ""
             if token == "":
                 return
-            if not isinstance(token, str) or token in seen:
+            if not isinstance(token, str) or token in used:
                 break
-            seen.add(token)
+            used.add(token)
             following = {"next_page_token": token}
-        raise _endless()
+        raise NoAnswer("zoom_pages_endless", "Zoom's list does not end.", AUTOMATIC_RETRY)
 
-    def _reply(self, question: Question) -> Reply:
-        """The answer to a question that Zoom had time for; a token that is refused is replaced once."""
-        reply, token = self._in_time(question)
-        if reply.status == 401 and not _is_about_scope(reply):
-            self._tokens.forget(token)
-            reply, _ = self._in_time(question)
-        return reply
-
-    def _in_time(self, question: Question) -> tuple[Reply, Token]:
-        """A 429 was not carried out, so any request may be repeated after one."""
-        for attempt in range(MOST_BACKOFFS + 1):
-            self._limits.wait(question.call.weight)
+    def _within_limits(self, question: Question) -> tuple[Reply, Token]:
+        """The answer and the token used. Zoom does not carry out what it answers with 429, so any call is retried."""
+        weight = question.call.weight
+        for attempt in range(MAX_BACKOFFS + 1):
+            self._limits.wait(weight)
             token = self._tokens.token()
             reply = self._send(question, token)
             if reply.status != 429:
-                self._limits.heed(question.call.weight, reply.headers)
+                self._limits.heed(weight, reply.headers)
                 return reply, token
-            limited = self._limited(question.call.weight, reply)
-            is_last = attempt == MOST_BACKOFFS
-            if is_last or limited.code != "zoom_rate_limited" or not self._waited(attempt, limited):
+            limited = self._limited(weight, reply)
+            if attempt == MAX_BACKOFFS or limited.code != "zoom_rate_limited" or limited.retry_at is None:
+                raise limited
+            log.info("Zoom limits the rate of calls", extra={"code": limited.code, "attempts": attempt + 1})
+            if not self._limits.back_off(attempt, limited.retry_at):
                 raise limited
         raise AssertionError("the last attempt returns or raises")
 
-    def _waited(self, attempt: int, limited: ZoomRefused) -> bool:
-        log.info("Zoom asks for patience", extra={"code": limited.code, "attempts": attempt + 1})
-        return limited.retry_at is not None and self._limits.back_off(attempt, limited.retry_at)
-
     def _limited(self, weight: Weight, reply: Reply) -> ZoomRefused:
-        """What a 429 means. The day's limit of one registrant says nothing about other calls."""
+        """The meaning of a 429. The daily limit of one registrant does not affect other calls."""
         now = self._limits.clock()
         message = str(document(reply).get("message", "")).lower()
         if is_daily(reply.headers) or "daily" in message:
@@ -395,31 +381,25 @@ class Calls:
             body = json.dumps(question.body).encode()
         query = f"?{urlencode(question.parameters, quote_via=quote)}" if question.parameters else ""
         url = f"{token.api_url}/{question.path}{query}"
-        return self._http.request(question.method, url, headers=headers, data=body, most_bytes=MOST_BYTES)
+        return self._http.request(question.method, url, headers=headers, data=body, most_bytes=MAX_ANSWER_BYTES)
 
 
 def uuid_forms(uuid: str) -> tuple[str, str]:
-    """A uuid as a step of a path, the likelier form first. Zoom wants one that begins with `/` or holds `//` encoded
-    twice and says nothing of a single `/` inside; it takes the other form where it does not know the first one."""
+    """A uuid as a path segment, the likelier form first.
+
+    Zoom wants a uuid that begins with `/` or contains `//` encoded twice, and does not document a single `/` inside. If
+    it does not know the first form, it may know the other.
+    """
     once = quote(uuid, safe="")
     twice = quote(once, safe="")
     return (twice, once) if "/" in uuid else (once, twice)
 
 
 def number_path(meeting_id: str) -> str:
-    """A meeting's number as a step of a path."""
+    """A meeting's number as a path segment."""
     return quote(meeting_id, safe="")
 
 
-def chunks(values: Sequence[Answer], size: int) -> Iterator[Sequence[Answer]]:
+def chunks(values: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
     """The values in portions of at most `size`."""
     return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def _is_about_scope(reply: Reply) -> bool:
-    found = refusal(reply, "")
-    return isinstance(found, ZoomRefused) and found.code == "zoom_scope_missing"
-
-
-def _endless() -> NoAnswer:
-    return NoAnswer("zoom_pages_endless", "Zoom's list does not come to an end.", "It is tried again by itself.")

@@ -1,7 +1,7 @@
-"""What Zoom's REST interface refuses, in words of what staff can do (zoom.md §6).
+"""The refusals of Zoom's REST interface as errors that tell staff what to do (zoom.md §6).
 
-Zoom answers with its own code in the body; the HTTP status says little. Its messages may hold addresses and names, so
-nothing of them is kept but the names of missing scopes.
+Zoom puts its own code in the body; the HTTP status says little. Its messages may contain addresses and names, so only
+the names of missing scopes are taken from them.
 """
 
 import json
@@ -15,14 +15,18 @@ from lti_tool.errors import NoAnswer, OutboundError
 from lti_tool.http import Reply
 
 SCOPE = re.compile(r"[a-z_]{2,40}(?::[a-z_]{2,60}){1,3}")
-MOST_SCOPES_NAMED = 4
+MAX_SCOPES_NAMED = 4
+SCOPE_CODES = (4700, 4711)
 NO_SCOPE = "does not contain scope"
-ACTIVATE = "at marketplace.zoom.us, then activate the app again."
+AUTOMATIC_RETRY = "Gatehouse tries again automatically."
 
 
 class ZoomRefused(OutboundError):
-    """Zoom answered, and will not do it. `answered` is its HTTP status (0: not asked), `zoom_code` its own code (0:
-    none), `retry_at` the instant (aware UTC) before which asking again is useless, where it is a matter of time."""
+    """Zoom refused a request.
+
+    `answered` is its HTTP status (0: not asked), `zoom_code` its own code (0: none); `retry_at` is the instant (aware
+    UTC) before which another request is useless, if the refusal is temporary.
+    """
 
     def __init__(
         self,
@@ -42,7 +46,7 @@ class ZoomRefused(OutboundError):
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """What an answer means, and the codes of Zoom by which it is known."""
+    """What an answer means, and the Zoom codes or HTTP statuses that identify it."""
 
     code: str
     message: str
@@ -54,44 +58,44 @@ class _Refusal:
 REFUSALS = (
     _Refusal(
         "zoom_not_permitted",
-        "Zoom does not allow this to the app's account: the host is unknown there, or the plan does not include it.",
+        "Zoom does not allow this for the app's account: the host is unknown, or the plan does not include it.",
         "Check that the meeting belongs to this Zoom account and that its host has a paid licence.",
         zoom_codes=(200, 1010, 1001),
     ),
     _Refusal(
         "zoom_request_invalid",
-        "Zoom finds a field of the request invalid.",
-        "This is a fault of Gatehouse: report it with this code.",
+        "Zoom rejected a field of the request as invalid.",
+        "This is a bug in Gatehouse. Report it with this code.",
         zoom_codes=(300,),
     ),
     _Refusal(
         "zoom_is_webinar",
-        "This id is a webinar's, not a meeting's.",
+        "This id belongs to a webinar, not a meeting.",
         "Set the live session's kind to webinar.",
         zoom_codes=(3000,),
     ),
     _Refusal(
         "zoom_host_cannot_register",
         "Zoom does not register the host or an alternative host of a meeting.",
-        "Nothing is to be done: presenters start or join the meeting with their own Zoom account.",
+        "You need not do anything: presenters start or join the meeting with their own Zoom account.",
         zoom_codes=(3027,),
     ),
     _Refusal(
         "zoom_registrants_full",
-        "The meeting has as many registrants as Zoom allows.",
-        "Cancel places that are not needed, or hold the session in a second meeting.",
+        "The meeting has reached Zoom's limit of registrants.",
+        "Cancel places that are no longer needed, or hold the class in a second meeting.",
         zoom_codes=(3043,),
     ),
     _Refusal(
         "zoom_too_old",
-        "Zoom keeps no report of meetings that are older than a year.",
-        "What the webhook delivered is all the evidence there is.",
+        "Zoom keeps no reports of meetings older than a year.",
+        "Attendance can rest on the webhook events only.",
         zoom_codes=(12702,),
     ),
     _Refusal(
         "zoom_not_found",
-        "Zoom does not know this meeting, or its report is not there yet.",
-        "Check the meeting's number on the live session; a report is asked for again by itself.",
+        "Zoom does not know this meeting, or its report is not ready yet.",
+        "Check the meeting number of the live session. Gatehouse asks for a report again automatically.",
         zoom_codes=(3001,),
         statuses=(404,),
     ),
@@ -103,16 +107,15 @@ REFUSALS = (
         statuses=(401,),
     ),
 )
-SCOPE_CODES = (4700, 4711)
 UNKNOWN = _Refusal(
     "zoom_refused",
-    "Zoom refused the request for a reason of its own.",
-    "Look at the app's call logs at marketplace.zoom.us; if it stays, report it with this code.",
+    "Zoom refused the request for another reason.",
+    "Check the app's call logs at marketplace.zoom.us. If the problem persists, report it with this code.",
 )
 
 
 def document(reply: Reply) -> dict[str, Any]:
-    """The answer as a JSON object; empty when it is none."""
+    """The answer as a JSON object; empty if it is not one."""
     try:
         found = json.loads(reply.body)
     except (ValueError, RecursionError):
@@ -121,18 +124,27 @@ def document(reply: Reply) -> dict[str, Any]:
 
 
 def refusal(reply: Reply, scope: str) -> OutboundError:
-    """The exception for an answer that is neither success nor 429; `scope` is named where Zoom does not say itself
-    which one the token lacks.
+    """The exception for an answer that is neither a success nor a 429.
 
-    NoAnswer `zoom_unavailable` for 5xx: asking again later may help, and the request may have been carried out.
+    `scope` is named if Zoom does not say which scope the token lacks. Returns NoAnswer `zoom_unavailable` for 5xx: a
+    later request may succeed, and this one may have been carried out.
     """
     said = document(reply)
     zoom_code = _number(said.get("code"))
     message = str(said.get("message", ""))[:2000]
     if zoom_code in SCOPE_CODES or NO_SCOPE in message:
-        return _scope_missing(_scopes(message) or scope, reply.status, zoom_code)
+        # Zoom names in brackets the scopes any of which is enough.
+        named = SCOPE.findall(message.partition("[")[2].partition("]")[0])
+        missing = " or ".join(dict.fromkeys(named[:MAX_SCOPES_NAMED])) or scope
+        return ZoomRefused(
+            "zoom_scope_missing",
+            f"The Zoom app lacks the scope {missing}.",
+            "Add it to the app at marketplace.zoom.us, then activate the app again.",
+            answered=reply.status,
+            zoom_code=zoom_code,
+        )
     if reply.status >= 500:
-        return NoAnswer("zoom_unavailable", "Zoom has trouble of its own.", "It is tried again by itself.")
+        return NoAnswer("zoom_unavailable", "Zoom has a technical problem.", AUTOMATIC_RETRY)
     found = _find(zoom_code, reply.status)
     return ZoomRefused(found.code, found.message, found.next_step, answered=reply.status, zoom_code=zoom_code)
 
@@ -144,61 +156,51 @@ def token_refused(answered: int) -> ZoomRefused:
 
 
 def rate_limited(retry_at: datetime) -> ZoomRefused:
-    """Too many calls within a second, even after waiting."""
+    """Too many calls per second, even after waiting."""
     return ZoomRefused(
         "zoom_rate_limited",
-        "Zoom takes no more calls of this account at the moment.",
-        "It is tried again by itself. If this stays, other apps use up the account's limit.",
+        "Zoom takes no more calls from this account at the moment.",
+        f"{AUTOMATIC_RETRY} If the problem persists, other apps use up the account's limit.",
         answered=429,
         retry_at=retry_at,
     )
 
 
 def daily_limit(retry_at: datetime, answered: int = 429) -> ZoomRefused:
-    """The calls of the day (UTC) are used up; `answered` is 0 where Zoom was spared the question."""
+    """The calls of the day (UTC) are used up; `answered` is 0 if Zoom was not asked."""
     return ZoomRefused(
         "zoom_daily_limit",
-        "Zoom's limit of calls for one day is used up.",
-        f"It goes on by itself at {retry_at:%H:%M} UTC. Check GATEHOUSE_ZOOM_PLAN and the account's other apps.",
+        "Zoom's daily limit of calls is used up.",
+        f"Gatehouse continues at {retry_at:%H:%M} UTC. Check GATEHOUSE_ZOOM_PLAN and the account's other apps.",
         answered=answered,
         retry_at=retry_at,
     )
 
 
 def registrant_limit(retry_at: datetime) -> ZoomRefused:
-    """The calls of the day (UTC) for one registrant are used up; others are not touched by it."""
+    """The calls of the day (UTC) for one registrant are used up; other registrants are not affected."""
     return ZoomRefused(
         "zoom_registrant_limit",
-        "Zoom takes no more changes of this person's registration today.",
-        "It goes on by itself after midnight UTC.",
+        "Zoom takes no more changes to this person's registration today.",
+        "Gatehouse continues after midnight UTC.",
         answered=429,
         retry_at=retry_at,
     )
 
 
 def unreadable() -> NoAnswer:
-    """A success whose body is not what Zoom documents."""
-    return NoAnswer("zoom_answer_unreadable", "Zoom's answer cannot be read.", "It is tried again by itself.")
+    """A success whose body does not match Zoom's documentation."""
+    return NoAnswer("zoom_answer_unreadable", "Zoom's answer cannot be read.", AUTOMATIC_RETRY)
 
 
-def _scope_missing(scope: str, answered: int, zoom_code: int) -> ZoomRefused:
-    return ZoomRefused(
-        "zoom_scope_missing",
-        f"The Zoom app lacks the scope {scope}.",
-        f"Add it to the app {ACTIVATE}",
-        answered=answered,
-        zoom_code=zoom_code,
-    )
-
-
-def _scopes(message: str) -> str:
-    """The scopes that a message names in brackets, any of which is enough; empty when it names none."""
-    named = SCOPE.findall(message.partition("[")[2].partition("]")[0])
-    return " or ".join(dict.fromkeys(named[:MOST_SCOPES_NAMED]))
+def text_of(row: Mapping[str, Any], name: str) -> str:
+    """A field of an answer as text; empty if it is missing or not a scalar."""
+    value = row.get(name)
+    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _find(zoom_code: int, status: int) -> _Refusal:
-    """By Zoom's code, else by the status."""
+    """The refusal with this Zoom code, else with this status."""
     by_code = (each for each in REFUSALS if zoom_code in each.zoom_codes)
     by_status = (each for each in REFUSALS if status in each.statuses)
     return next(by_code, None) or next(by_status, UNKNOWN)
@@ -207,9 +209,3 @@ def _find(zoom_code: int, status: int) -> _Refusal:
 def _number(value: object) -> int:
     text = str(value)
     return int(text) if isinstance(value, int | str) and text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
-def text_of(row: Mapping[str, Any], name: str) -> str:
-    """A field of an answer as text, empty where it is missing or no scalar."""
-    value = row.get(name)
-    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""

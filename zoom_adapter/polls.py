@@ -1,11 +1,11 @@
-"""Polls as evidence of participation: that somebody answered, and when. What was answered is never kept.
+"""Polls as evidence of participation: who answered a poll, and when; the answers themselves are never stored.
 
-A poll's answers stand in a report of their own, which is asked for once the participant report of the instance is
-settled, until it has said the same twice in a row: it may come late or grow, as the other one does.
+Zoom reports polls separately. Gatehouse asks for the poll report once the participant report of the instance is
+settled, until two answers in a row are equal: it may come late or grow, as the participant report does.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -25,14 +25,15 @@ from zoom_adapter.reports import RECONCILABLE, Session, ask_for_tasks, reconcila
 log = logging.getLogger(__name__)
 
 POLLS = "polls"
-# How long after the first asking Zoom is asked again; each time after that takes twice as long as the one before.
-AGAIN = timedelta(hours=1)
+# The wait after the first request; it doubles after each further one.
+FIRST_WAIT = timedelta(hours=1)
 ASKED_WITHIN = timedelta(days=3)
-ONE_ANSWER = ("live_session_id", "meeting_uuid", "poll", "email")
+MAX_POLL_ID_LENGTH = 128
+ANSWER_KEY = ("live_session_id", "meeting_uuid", "poll", "email")
 
 
 class PollAnswer(NamedTuple):
-    """Somebody (an address, lower-cased) answered a poll; `answered_at` is None where Zoom does not say when."""
+    """A person (by e-mail address, lower-cased) answered a poll; `answered_at` is None if Zoom gives no time."""
 
     poll: str
     email: str
@@ -44,67 +45,65 @@ class PollAnswer(NamedTuple):
 
 
 def read_answers(raw: Iterable[Mapping[str, Any]]) -> list[PollAnswer]:
-    """Who answered which poll, from the rows of Zoom's poll report; a person's first answer to each. Rows without an
-    address are an anonymous poll's, and show nobody's participation."""
-    first: dict[tuple[str, str], PollAnswer] = {}
-    for answer in sorted(_answers(raw), key=_order):
-        first.setdefault((answer.poll, answer.email), answer)
-    return list(first.values())
+    """Each person's first answer to each poll, from the rows of Zoom's poll report.
 
-
-def _answers(raw: Iterable[Mapping[str, Any]]) -> Iterator[PollAnswer]:
+    Rows without an address come from an anonymous poll and prove nobody's participation.
+    """
+    found = []
     for person in raw:
         email = text(person.get("email")).lower()
         details = person.get("question_details")
         for each in details if isinstance(details, list) else ():
-            poll = text(each.get("polling_id"))[:128] if isinstance(each, dict) else ""
+            poll = text(each.get("polling_id"))[:MAX_POLL_ID_LENGTH] if isinstance(each, dict) else ""
             if email and poll:
-                yield PollAnswer(poll, email, instant(each.get("date_time")))
-
-
-def _order(answer: PollAnswer) -> tuple[str, str, bool, str]:
-    return answer.poll, answer.email, answer.answered_at is None, str(answer.answered_at)
+                found.append(PollAnswer(poll, email, instant(each.get("date_time"))))
+    # In order of time; an answer without a time comes after those with one.
+    found.sort(key=lambda each: (each.poll, each.email, each.answered_at is None, str(each.answered_at)))
+    first: dict[tuple[str, str], PollAnswer] = {}
+    for answer in found:
+        first.setdefault((answer.poll, answer.email), answer)
+    return list(first.values())
 
 
 @dataclass(frozen=True, slots=True)
 class PollReader:
-    """Asks Zoom for poll reports: `plan` is a periodic job, `read_due` the handler of the tasks it makes. There is
-    nothing to ask without credentials (`api` None)."""
+    """Asks Zoom for poll reports; does nothing without Zoom credentials (`api` None).
+
+    `plan` is a periodic job; `read_due` handles the tasks that it enqueues.
+    """
 
     database: Database
     api: ZoomApi | None
     clock: Callable[[], datetime]
 
     def plan(self) -> bool:
-        """Ask for a task for every live session of which polls are due. Never asks to be run again at once."""
+        """Enqueue a task for every live session with due polls. Always returns False: nothing is left to do."""
         if self.api is None:
             return False
         ask_for_tasks(self.database, POLLS, _candidates, due, self.clock())
         return False
 
     def read_due(self, payload: Mapping[str, Any]) -> None:
-        """Ask for what is due of one live session."""
+        """Read the polls of one live session that are due."""
         with self.database.read() as connection:
             session = reconcilable(connection, payload["session_id"])
             uuids = due(connection, session, self.clock()) if session is not None else []
-        if self.api is not None and session is not None:
-            for uuid in uuids:
-                self._read(self.api, session, uuid)
-
-    def _read(self, api: ZoomApi, session: Session, uuid: str) -> None:
-        try:
-            found = read_answers(api.polls(session.zoom_kind, uuid))
-        except OutboundError as refusal:
-            with self.database.write() as connection:
-                reports.keep_failure(connection, session.id, uuid, "polls", refusal.code, self.clock())
-            log.warning("zoom gave no polls", extra={"session": session.id, "code": refusal.code})
+        if self.api is None or session is None:
             return
-        with self.database.write() as connection:
-            keep(connection, session.id, uuid, found, self.clock())
+        for uuid in uuids:
+            try:
+                found = read_answers(self.api.polls(session.zoom_kind, uuid))
+            except OutboundError as refusal:
+                with self.database.write() as connection:
+                    reports.keep_failure(connection, session.id, uuid, "polls", refusal.code, self.clock())
+                log.warning("zoom gave no polls", extra={"session": session.id, "code": refusal.code})
+                continue
+            with self.database.write() as connection:
+                keep(connection, session.id, uuid, found, self.clock())
 
 
 def due(connection: Connection, session: Session, now: datetime) -> list[str]:
-    """The instances of a live session whose participant report is settled and whose polls are to be read now."""
+    """The instances of a live session whose participant report is settled and whose polls are due now."""
     made = [each for each in reports.history(connection, session.id) if each.source == "polls"]
     settled = {uuid for uuid, each in reports.last_answers(connection, session.id).items() if each.settled}
     return [
@@ -115,14 +114,14 @@ def due(connection: Connection, session: Session, now: datetime) -> list[str]:
 
 
 def keep(connection: Connection, session_id: int, uuid: str, found: Iterable[PollAnswer], now: datetime) -> None:
-    """Keep who answered, and ask for the settlement that may rest on it."""
+    """Store who answered, and request the settlement that may depend on it."""
     answers = list(found)
     reports.keep(connection, session_id, uuid, "polls", [each.to_json() for each in answers], now)
     rows = [{"live_session_id": session_id, "meeting_uuid": uuid, **each._asdict()} for each in answers]
     if rows:
         new = upsert(connection, poll_answers)
         at = func.coalesce(new.excluded.answered_at, poll_answers.c.answered_at)
-        connection.execute(new.on_conflict_do_update(index_elements=ONE_ANSWER, set_={"answered_at": at}), rows)
+        connection.execute(new.on_conflict_do_update(index_elements=ANSWER_KEY, set_={"answered_at": at}), rows)
         ask_for(connection, session_id, now)
 
 
@@ -131,7 +130,7 @@ def _is_due(made: Sequence[reports.Fetch], now: datetime) -> bool:
         return True
     last_two = [each.report_id for each in made[-2:]]
     has_agreed = len(last_two) == 2 and last_two[0] is not None and last_two[0] == last_two[1]
-    return not has_agreed and made[-1].fetched_at + AGAIN * 2 ** (len(made) - 1) <= now
+    return not has_agreed and made[-1].fetched_at + FIRST_WAIT * 2 ** (len(made) - 1) <= now
 
 
 def _candidates(connection: Connection, now: datetime) -> list[Session]:

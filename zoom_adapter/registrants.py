@@ -1,14 +1,13 @@
-"""Who a registrant is: Zoom's registrant ids beside the trainees of the launches.
+"""Matches Zoom's registrants with trainees.
 
-A registrant id is the person within one meeting series. It becomes a trainee by the place that was made for somebody,
-by a link of staff, or by the exact e-mail of the registration, if exactly one trainee has it. No event ever changes the
-first two.
+A registrant id identifies a person within one meeting series. It belongs to the trainee for whom Gatehouse made a
+place, to the trainee whom staff have matched, or to the only trainee with the exact e-mail of the registration. No
+event ever changes the first two.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select, update
@@ -18,21 +17,25 @@ from lti_tool.attendance.matching import Links
 from lti_tool.db import insert_ignoring
 from lti_tool.tables.people import trainees
 from lti_tool.tables.zoom import registrants
+from zoom_adapter.api_calls import chunks
 from zoom_adapter.bound_connections import Identity
 from zoom_adapter.events import Notice
 
-IDS_IN_ONE_QUERY = 500
+MAX_IDS_PER_QUERY = 500
 BY_EMAIL = "email"
 BY_GATE = "gate"
-LONGEST_EVENT_TS = 15
-NOBODY = Links({}, {}, {})
-# What a notice says of a registrant; of two at the same moment the later one in this list is believed.
+MAX_EVENT_TS_LENGTH = 15
+MAX_MEETING_ID_LENGTH, MAX_REGISTRANT_ID_LENGTH = 32, 128
+NO_LINKS = Links({}, {}, {})
+# The status of a registrant; of two notices at the same moment, the one later in this list counts.
 STATUSES = ("pending", "approved", "denied", "cancelled")
 
 
 class Registrant(NamedTuple):
-    """Who stands behind a registrant id: a trainee, or only the e-mail of the registration. `is_sure`: the trainee is
-    known by more than that e-mail."""
+    """The person of a registrant id: a trainee, or only the e-mail of the registration.
+
+    `is_sure`: the trainee is known by more than that e-mail.
+    """
 
     trainee_id: int | None
     email: str
@@ -41,16 +44,18 @@ class Registrant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Who is who in one meeting series: registrants with their trainee or e-mail, every trainee who has an address, and
-    what staff have linked."""
+    """The people of one meeting series: registrants with their trainee or e-mail, trainees by e-mail, and the matches
+    that staff made."""
 
     registered: Mapping[str, Registrant]
     by_email: Mapping[str, Set[int]]
-    linked: Links = NOBODY
+    linked: Links = NO_LINKS
 
     def identify(self, identity: Identity) -> int | None:
-        """The trainee, or None (the unmatched list): by the link of a registration, by registrant id, by a linked
-        address or the exact e-mail of one trainee, and where none of these says who it is by the link of a connection.
+        """The trainee, or None (the unmatched list).
+
+        In this order: staff's match of the registration, the registrant id, a matched address or the exact e-mail of
+        one trainee, staff's match of a connection.
         """
         linked = self.linked.registrant.get(identity.registrant_id)
         if linked is not None:
@@ -59,34 +64,38 @@ class Directory:
         if registrant.is_sure:
             return registrant.trainee_id
         owners = self._owners(registrant.email, registrant.trainee_id) or self._owners(identity.email)
-        return _one(owners) or self._linked_connection(identity)
+        # Connections that staff matched to several people match nobody.
+        links = self.linked.connection
+        linked_connections = {links[key] for key in identity.connections if key in links}
+        return _only(owners) or _only(linked_connections)
 
     def _owners(self, email: str, matched: int | None = None) -> Set[int]:
-        """Whose address this is: those who have it, or whom it was matched to once, and the one's whom staff linked it
-        to. Where these are two people, nobody is chosen."""
+        """The trainees who have this address or were matched by it earlier, and the one to whom staff matched it."""
         known = self.by_email.get(email, frozenset()) if matched is None else {matched}
         linked = self.linked.email.get(email)
         return known if linked is None else known | {linked}
 
-    def _linked_connection(self, identity: Identity) -> int | None:
-        """Whose connections these are; nobody's where links contradict each other."""
-        return _one({self.linked.connection[key] for key in identity.connections if key in self.linked.connection})
-
 
 def record_registration(connection: Connection, notice: Notice, now: datetime) -> None:
-    """Keep who registered, and how that stands at Zoom: what the newest notice says holds, in whatever order they come,
-    and one without an address takes none away. A place of ours and a link made by staff stay."""
+    """Store who registered and the status at Zoom.
+
+    The newest notice counts, in whatever order notices arrive; one without an address removes none. The trainee of a
+    place and staff's matches stay.
+    """
     if not (notice.meeting_id and notice.registrant_id):
         return
-    key = {"meeting_id": notice.meeting_id[:32], "registrant_id": notice.registrant_id[:128]}
+    key = {
+        "meeting_id": notice.meeting_id[:MAX_MEETING_ID_LENGTH],
+        "registrant_id": notice.registrant_id[:MAX_REGISTRANT_ID_LENGTH],
+    }
     connection.execute(insert_ignoring(connection, registrants).values(**key, recorded_at=now))
     known = connection.execute(select(registrants).filter_by(**key).with_for_update()).one()
-    told = {"email": notice.email or None, "name": notice.name or None, "event_ts": _number(notice.event_ts)}
-    news = _status(known, notice)
-    if _rank(told) > _rank(known._asdict()):
-        news |= told | _match(connection, known, notice.email) | {"recorded_at": now}
-    if news:
-        connection.execute(update(registrants).filter_by(**key).values(news))
+    given = {"email": notice.email or None, "name": notice.name or None, "event_ts": _milliseconds(notice.event_ts)}
+    changes = _status(known, notice)
+    if _rank(given) > _rank(known._asdict()):
+        changes |= given | _match(connection, known, notice.email) | {"recorded_at": now}
+    if changes:
+        connection.execute(update(registrants).filter_by(**key).values(changes))
 
 
 def record_place(
@@ -99,8 +108,7 @@ def record_place(
     name: str | None,
     now: datetime,
 ) -> bool:
-    """Keep that this registration was made for this trainee. False, and nothing kept, where it is somebody else's: two
-    people are never made one."""
+    """Store that this registration was made for this trainee; False, storing nothing, if it belongs to another."""
     key = {"meeting_id": meeting_id, "registrant_id": registrant_id}
     new = {**key, "trainee_id": trainee_id, "matched_by": BY_GATE, "email": email, "name": name, "recorded_at": now}
     if connection.execute(insert_ignoring(connection, registrants).values(new)).rowcount:
@@ -110,95 +118,87 @@ def record_place(
     if linked != trainee_id or known.trainee_id not in (None, trainee_id):
         return False
     if known.matched_by != BY_GATE or known.status != "approved":
-        news = {"trainee_id": trainee_id, "matched_by": BY_GATE, "email": known.email or email, "status": "approved"}
-        connection.execute(update(registrants).filter_by(**key).values(**news, recorded_at=now))
+        changes = {"trainee_id": trainee_id, "matched_by": BY_GATE, "email": known.email or email, "status": "approved"}
+        connection.execute(update(registrants).filter_by(**key).values(**changes, recorded_at=now))
     return True
 
 
 def record_status(connection: Connection, meeting_id: str, registrant_ids: Collection[str], status: str) -> None:
-    """Keep what Zoom was told about these registrants; its own notice follows."""
-    for some in _portions(registrant_ids):
+    """Store the status that Gatehouse gave these registrants at Zoom, before Zoom's own notice arrives."""
+    for some in chunks(sorted(registrant_ids), MAX_IDS_PER_QUERY):
         these = (registrants.c.meeting_id == meeting_id, registrants.c.registrant_id.in_(some))
         connection.execute(update(registrants).where(*these).values(status=status))
 
 
 def not_approved(connection: Connection, meeting_id: str, registrant_ids: Collection[str]) -> list[str]:
-    """Those of these registrants who wait for an approval or were denied one, as far as Zoom has said."""
+    """The registrants among these who are pending or denied, as far as Zoom has reported."""
     held = registrants.c.status.in_(("pending", "denied")) & (registrants.c.meeting_id == meeting_id)
     query = select(registrants.c.registrant_id).where(held)
     return [
         each
-        for some in _portions(registrant_ids)
+        for some in chunks(sorted(registrant_ids), MAX_IDS_PER_QUERY)
         for each in connection.scalars(query.where(registrants.c.registrant_id.in_(some)))
     ]
 
 
 def directory(connection: Connection, meeting_id: str, identities: Collection[Identity]) -> Directory:
-    """What is known of these identities in one meeting series."""
+    """What is known about these identities in one meeting series."""
     columns = (registrants.c.registrant_id, registrants.c.trainee_id, registrants.c.email, registrants.c.matched_by)
     rows = connection.execute(select(*columns).where(registrants.c.meeting_id == meeting_id))
-    registered = {row.registrant_id: _registrant(row) for row in rows}
+    registered = {}
+    for row in rows:
+        is_sure = row.trainee_id is not None and row.matched_by not in (None, BY_EMAIL)
+        registered[row.registrant_id] = Registrant(row.trainee_id, row.email or "", is_sure)
     emails = {each.email for each in identities} | {each.email for each in registered.values()}
-    by_email = _owners_by_email(connection, sorted(emails - {""}))
+    by_email = _owners_by_email(connection, emails - {""})
     return Directory(registered, by_email, matching.in_force(connection, meeting_id))
 
 
 def trainees_by_email(connection: Connection, emails: Collection[str]) -> dict[str, int]:
-    """Trainees by e-mail (lower-cased, exact), only where one trainee alone has it."""
-    owners = {email: _one(ids) for email, ids in _owners_by_email(connection, emails).items()}
+    """Trainees by e-mail (lower-cased, exact), for addresses that exactly one trainee has."""
+    owners = {email: _only(ids) for email, ids in _owners_by_email(connection, emails).items()}
     return {email: trainee_id for email, trainee_id in owners.items() if trainee_id is not None}
 
 
 def _owners_by_email(connection: Connection, emails: Collection[str]) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
-    for some in _portions(emails):
+    for some in chunks(sorted(emails), MAX_IDS_PER_QUERY):
         query = select(trainees.c.email, trainees.c.id).where(trainees.c.email.in_(some))
         for email, trainee_id in connection.execute(query):
             found.setdefault(email, set()).add(trainee_id)
     return found
 
 
-def _one(found: Set[int]) -> int | None:
-    """The only one there is."""
+def _only(found: Set[int]) -> int | None:
+    """The only member; None for none or several."""
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _registrant(row: Row[*tuple[Any, ...]]) -> Registrant:
-    is_sure = row.trainee_id is not None and row.matched_by not in (None, BY_EMAIL)
-    return Registrant(row.trainee_id, row.email or "", is_sure)
-
-
 def _status(known: Row[Any], notice: Notice) -> dict[str, Any]:
-    """How the registration stands, where this notice is the newest that says so. One without a time says nothing."""
-    said = notice.event.rpartition("registration_")[2]
-    if said == "created":
-        said = notice.registrant_status if notice.registrant_status in STATUSES else "pending"
-    at = _number(notice.event_ts)
+    """The new status, if this notice is the newest about it; a notice without a time changes nothing."""
+    status = notice.event.rpartition("registration_")[2]
+    if status == "created":
+        status = notice.registrant_status if notice.registrant_status in STATUSES else "pending"
+    at = _milliseconds(notice.event_ts)
     newest = known.status_ts, STATUSES.index(known.status) if known.status_ts else -1
-    if not at or said not in STATUSES or (at, STATUSES.index(said)) <= newest:
+    if not at or status not in STATUSES or (at, STATUSES.index(status)) <= newest:
         return {}
-    return {"status": said, "status_ts": at}
+    return {"status": status, "status_ts": at}
 
 
-def _rank(told: Mapping[str, Any]) -> tuple[bool, int, str, str]:
-    """Whichever of two notices ranks higher is believed. Equal ones differ in nothing that is kept."""
-    return bool(told["email"]), told["event_ts"], told["email"] or "", told["name"] or ""
+def _rank(given: Mapping[str, Any]) -> tuple[bool, int, str, str]:
+    """The notice that ranks higher counts. Equal ones differ in nothing that is stored."""
+    return bool(given["email"]), given["event_ts"], given["email"] or "", given["name"] or ""
 
 
 def _match(connection: Connection, known: Row[Any], email: str) -> dict[str, Any]:
-    """Whom this address matches; nothing where a place says who it is, or where the address is the one that matched."""
+    """The match of this address; empty if a place identifies the person, or this address has matched already."""
     if known.matched_by not in (None, BY_EMAIL) or (known.trainee_id is not None and known.email == email):
         return {}
     trainee_id = trainees_by_email(connection, [email]).get(email) if email else None
     return {"trainee_id": trainee_id, "matched_by": None if trainee_id is None else BY_EMAIL}
 
 
-def _number(event_ts: str) -> int:
-    """Milliseconds; 0, older than anything, for what is no such number."""
-    return int(event_ts) if event_ts.isascii() and event_ts.isdigit() and len(event_ts) <= LONGEST_EVENT_TS else 0
-
-
-def _portions(values: Collection[str]) -> Iterator[list[str]]:
-    rest = iter(values)
-    while portion := list(islice(rest, IDS_IN_ONE_QUERY)):
-        yield portion
+def _milliseconds(event_ts: str) -> int:
+    """The time of an event; 0, older than any, if it is not a number."""
+    return int(event_ts) if event_ts.isascii() and event_ts.isdigit() and len(event_ts) <= MAX_EVENT_TS_LENGTH else 0

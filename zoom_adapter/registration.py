@@ -1,12 +1,9 @@
-"""Brings Zoom's registrants in line with the gate: registers who is wanted, cancels who is not.
+"""Registers people in Zoom meetings and cancels registrations, as the gate decides.
 
-Batches where several are due, single calls where a batch fails or leaves somebody out. Nothing is done twice: the same
-address gets the same registration again, and where an answer was lost Zoom's list of registrants is looked at first.
-
-Places that Zoom is to be told of: who takes which, and what became of them.
-
-A worker takes a few places of one meeting by a lease and tells Zoom outside of any transaction. If it dies in between,
-the lease runs out and another does the same again: what Zoom has done already is found there.
+A worker leases a few places of one meeting and tells Zoom outside of any transaction: in one batch call, or person by
+person where a batch fails or leaves people out. If the worker dies, the lease runs out and another worker repeats the
+work. Nothing is done twice: Zoom gives the same address the same registration again, and where an answer was lost, the
+list of registrants at Zoom is read first.
 """
 
 import logging
@@ -27,29 +24,44 @@ from lti_tool.tables.types import UtcDateTime
 from lti_tool.tables.zoom import registrants
 from lti_tool.tasks import Clock, backoff
 from zoom_adapter import places
-from zoom_adapter.api import MOST_IN_ONE_BATCH, Kind, NewRegistrant, Registered, ZoomApi
+from zoom_adapter.api import MAX_REGISTRANTS_PER_CALL, Kind, NewRegistrant, Registered, ZoomApi
 from zoom_adapter.api_calls import next_day
 from zoom_adapter.api_errors import ZoomRefused, text_of
 from zoom_adapter.registrants import not_approved, record_place, record_status, trainees_by_email
 
+log = logging.getLogger(__name__)
+
 # Longer than a batch that falls back to single calls takes.
 LEASE = timedelta(minutes=3)
-# For one registrant on one (UTC) day.
-MOST_ADDS, MOST_CHANGES = 3, 10
-# Fewer people than this at the door are served one by one, which Zoom answers sooner than a batch.
-CROWD = 5
-# States in which Zoom has a registration, or may have one: somebody asked for it, and the answer is not known.
+# Zoom's limits for one registrant on one day (UTC).
+MAX_ADDS_PER_DAY, MAX_CHANGES_PER_DAY = 3, 10
+# Fewer people who are waiting to join are registered one by one, which Zoom answers sooner than a batch.
+MIN_WAITING_FOR_BATCH = 5
+# After so many attempts people are registered one by one: one of them may cause Zoom's error.
+MAX_BATCH_ATTEMPTS = 3
+MAX_NAME_LENGTH = 64
+RETRY_AFTER = timedelta(minutes=30)
+# The longest wait while Zoom is silent: a class may be about to begin when it answers again.
+MAX_PAUSE = timedelta(minutes=5)
+
+# States in which Zoom has a registration, or may have one: the answer to a request was lost.
 HELD = ("registered", "pending")
-# After these nobody knows whether Zoom has done it.
+# After these errors it is unknown whether Zoom did what it was asked.
 UNKNOWN_OUTCOME = ("no_answer", "zoom_unavailable", "zoom_answer_unreadable", "answer_too_large")
+# Errors about one person's registration that stay until staff remove the cause.
+PERMANENT = ("zoom_host_cannot_register", "zoom_request_invalid")
+# Errors about the meeting, which staff can fix at Zoom.
+OF_MEETING = ("zoom_registrants_full", "zoom_not_found", "zoom_not_permitted")
+# After these errors single calls would fail as the batch did.
+OF_EVERYONE = (*OF_MEETING, "zoom_token_refused")
 
 Act = Literal["register", "cancel"]
 
 
 @dataclass(frozen=True, slots=True)
 class DuePlace:
-    """One place in a worker's hands. `email` is what Zoom knows or is to know the person by; `is_unsure`: somebody may
-    have told Zoom before, and the answer was lost."""
+    """One leased place. `email` is the address of the registration at Zoom; `is_unsure`: an earlier answer was lost, so
+    Zoom may have the registration already."""
 
     id: int
     trainee_id: int
@@ -62,7 +74,7 @@ class DuePlace:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Places of one meeting of which Zoom is to be told the same, taken by `owner`."""
+    """Places of one meeting that need the same call to Zoom, leased by `owner`."""
 
     owner: str
     act: Act
@@ -70,26 +82,23 @@ class Job:
     meeting_id: str
     places: tuple[DuePlace, ...]
 
-    @property
-    def intends(self) -> bool:
-        """What the gate wanted of these places when they were taken."""
-        return self.act == "register"
-
 
 def claim(database: Database, now: datetime) -> Job | None:
-    """Take up to thirty places of one meeting, people at the door first; None where nothing is due."""
-    while _is_any_due(database, now):
+    """Lease up to thirty places of one meeting, people who are waiting to join first; None if nothing is due."""
+    while True:
+        with database.read() as connection:
+            if connection.execute(select(zoom_places.c.id).where(_is_due(now)).limit(1)).first() is None:
+                return None
         with database.write() as connection:
             rows = _candidates(connection, now)
             rows = _postpone_spent(connection, _settle_idle(connection, rows, now), now)
             job = _take(connection, rows, now) if rows else None
         if job is not None:
             return job
-    return None
 
 
 def still_held(connection: Connection, job: Job, place: DuePlace, now: datetime) -> bool:
-    """Whether nobody else has taken this place meanwhile; the lease of all that the job still holds begins anew."""
+    """Whether the job still holds this place; renews the lease of every place that it holds."""
     ids = [each.id for each in job.places]
     these = and_(zoom_places.c.id.in_(ids), zoom_places.c.lease_owner == job.owner)
     places.hold(connection, these)
@@ -100,11 +109,11 @@ def still_held(connection: Connection, job: Job, place: DuePlace, now: datetime)
 def registered(
     connection: Connection, job: Job, place: DuePlace, registrant_id: str, join_url: str, now: datetime
 ) -> None:
-    """Zoom has registered the person. A registration that is somebody else's here is refused, never shared."""
-    its_own = record_place(
+    """Record that Zoom has registered the person; a registration that belongs to another trainee is refused."""
+    is_own = record_place(
         connection, job.meeting_id, registrant_id, place.trainee_id, email=place.email, name=place.name, now=now
     )
-    if not its_own:
+    if not is_own:
         refused(connection, job, place, "registrant_of_another", now)
         return
     done = {"state": "registered", "registrant_id": registrant_id, "join_url": join_url}
@@ -112,22 +121,25 @@ def registered(
 
 
 def cancelled(connection: Connection, job: Job, done: Sequence[DuePlace], now: datetime) -> None:
-    """Zoom has cancelled these registrations."""
+    """Record that Zoom has cancelled these registrations."""
     record_status(connection, job.meeting_id, [each.registrant_id for each in done], "cancelled")
     for place in done:
         _release(connection, job, place, {"state": "cancelled", "attempts": 0, "last_code": None}, None, now)
 
 
 def refused(connection: Connection, job: Job, place: DuePlace, code: str, now: datetime) -> None:
-    """It cannot be done, and asking again changes nothing: staff see why."""
+    """Record that Zoom refused for good; staff see the reason."""
     _release(connection, job, place, {"state": "refused", "last_code": code}, None, now)
 
 
 def put_off(
     connection: Connection, job: Job, place: DuePlace, code: str, until: datetime, now: datetime, *, was_asked: bool
 ) -> None:
-    """It is tried again at `until`. None of the person's calls of the day is used where Zoom was not asked at all, nor
-    where nobody knows: a short trouble would lock people out until midnight, and Zoom says when it has enough."""
+    """Try again at `until`.
+
+    If Zoom was not asked, or the outcome is unknown, the attempt does not count against the person's calls of the day:
+    otherwise a short outage would lock people out until midnight, and Zoom itself refuses calls over its limit.
+    """
     is_lost = was_asked and code in UNKNOWN_OUTCOME
     used = zoom_places.c.adds if job.act == "register" else zoom_places.c.changes
     given_back = {} if was_asked and not is_lost else {used.name: case((used > 0, used - 1), else_=0)}
@@ -136,7 +148,7 @@ def put_off(
 
 
 def hold_back(connection: Connection, meeting_id: str, code: str, until: datetime) -> None:
-    """Nobody else is registered for this meeting before `until`: it would be refused for the same reason."""
+    """Register nobody else for this meeting before `until`: Zoom would refuse for the same reason."""
     is_waiting = and_(zoom_places.c.wanted, zoom_places.c.state != "registered", zoom_places.c.due_at < until)
     these = and_(zoom_places.c.meeting_id == meeting_id, is_waiting, zoom_places.c.lease_owner.is_(None))
     places.hold(connection, these)
@@ -144,44 +156,41 @@ def hold_back(connection: Connection, meeting_id: str, code: str, until: datetim
 
 
 def _release(
-    connection: Connection, job: Job, place: DuePlace, news: dict[str, Any], due_at: datetime | None, now: datetime
+    connection: Connection, job: Job, place: DuePlace, changes: dict[str, Any], due_at: datetime | None, now: datetime
 ) -> None:
-    """Give a place back as it is now; looked after again at once if the gate has changed its mind meanwhile. Whoever
-    lost the lease changes nothing."""
+    """Write the result and end the lease; the place is due again now if the gate has changed its decision meanwhile.
+
+    A worker that has lost the lease changes nothing.
+    """
     again = literal(due_at, UtcDateTime) if due_at else null()
-    is_meant = zoom_places.c.wanted.is_(job.intends)
+    is_meant = zoom_places.c.wanted.is_(job.act == "register")
     row = {"due_at": case((is_meant, again), else_=literal(now, UtcDateTime)), "updated_at": now}
     mine = (zoom_places.c.id == place.id, zoom_places.c.lease_owner == job.owner)
-    connection.execute(update(zoom_places).where(*mine).values(**news, **row, lease_owner=None, leased_until=None))
+    connection.execute(update(zoom_places).where(*mine).values(**changes, **row, lease_owner=None, leased_until=None))
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    """Its time has come and nobody has it. Somebody without an address waits for one."""
+    """Due and not leased. A person without an address cannot be registered yet."""
     is_free = or_(zoom_places.c.lease_owner.is_(None), zoom_places.c.leased_until < now)
     addressed = exists().where(trainees.c.id == zoom_places.c.trainee_id, ~places.has_no_address())
     return and_(zoom_places.c.due_at <= now, is_free, or_(zoom_places.c.wanted.is_(False), addressed))
 
 
-def _is_any_due(database: Database, now: datetime) -> bool:
-    with database.read() as connection:
-        return connection.execute(select(zoom_places.c.id).where(_is_due(now)).limit(1)).first() is not None
-
-
 def _candidates(connection: Connection, now: datetime) -> list[Row[Any]]:
-    """The most urgent place and others of its meeting of which the gate wants the same."""
+    """The most urgent place, and others of its meeting that need the same call."""
     urgency = (zoom_places.c.asked_at.is_(None), zoom_places.c.due_at, zoom_places.c.id)
     first = connection.execute(select(zoom_places).where(_is_due(now)).order_by(*urgency).limit(1)).first()
     if first is None:
         return []
     alike = and_(zoom_places.c.meeting_id == first.meeting_id, zoom_places.c.wanted.is_(first.wanted))
-    query = select(zoom_places).where(_is_due(now), alike).order_by(*urgency).limit(MOST_IN_ONE_BATCH)
+    query = select(zoom_places).where(_is_due(now), alike).order_by(*urgency).limit(MAX_REGISTRANTS_PER_CALL)
     rows = list(connection.execute(query))
-    at_the_door = sum(row.asked_at is not None for row in rows)
-    return rows[:1] if 0 < at_the_door < CROWD else rows
+    waiting = sum(row.asked_at is not None for row in rows)
+    return rows[:1] if 0 < waiting < MIN_WAITING_FOR_BATCH else rows
 
 
 def _settle_idle(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
-    """Those of which Zoom has to be told; the others are as the gate wants them, and nothing is due any more."""
+    """The places that need a call to Zoom; the others are as the gate wants them and are no longer due."""
     idle = [row.id for row in rows if (row.state == "registered" if row.wanted else row.state not in HELD)]
     is_so = or_(
         and_(zoom_places.c.wanted, zoom_places.c.state == "registered"),
@@ -189,14 +198,18 @@ def _settle_idle(connection: Connection, rows: Sequence[Row[Any]], now: datetime
     )
     these = and_(zoom_places.c.id.in_(idle), _is_due(now), is_so)
     if idle:
-        news = {"due_at": None, "last_code": None, "lease_owner": None, "leased_until": None}
-        connection.execute(update(zoom_places).where(these).values(news))
+        settled = {"due_at": None, "last_code": None, "lease_owner": None, "leased_until": None}
+        connection.execute(update(zoom_places).where(these).values(settled))
     return [row for row in rows if row.id not in idle]
 
 
 def _postpone_spent(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
-    """Those that Zoom still takes today."""
-    spent = [row for row in rows if row.calls_on == now.date() and _used(row) >= _most(row.wanted)]
+    """The places for which Zoom still takes a call today."""
+
+    def is_spent(row: Row[Any]) -> bool:
+        return bool(row.adds >= MAX_ADDS_PER_DAY if row.wanted else row.changes >= MAX_CHANGES_PER_DAY)
+
+    spent = [row for row in rows if row.calls_on == now.date() and is_spent(row)]
     for row in spent:
         code = "zoom_adds_used" if row.wanted else "zoom_changes_used"
         tomorrow = {"due_at": next_day(now), "last_code": code, "lease_owner": None, "leased_until": None}
@@ -204,16 +217,8 @@ def _postpone_spent(connection: Connection, rows: Sequence[Row[Any]], now: datet
     return [row for row in rows if row not in spent]
 
 
-def _used(row: Row[Any]) -> int:
-    return int(row.adds if row.wanted else row.changes)
-
-
-def _most(wanted: bool) -> int:
-    return MOST_ADDS if wanted else MOST_CHANGES
-
-
 def _take(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> Job | None:
-    """The places that nobody else was quicker to take, with one call more on their account."""
+    """Lease the places that no other worker has taken meanwhile, and count one more call for each."""
     first, owner = rows[0], uuid.uuid4().hex
     these = and_(zoom_places.c.id.in_([row.id for row in rows]), _is_due(now), zoom_places.c.wanted.is_(first.wanted))
     places.hold(connection, these)
@@ -223,8 +228,8 @@ def _take(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> Jo
         "changes": case((is_today, zoom_places.c.changes), else_=0) + int(not first.wanted),
     }
     lease = {"lease_owner": owner, "leased_until": now + LEASE, "attempts": zoom_places.c.attempts + 1}
-    told = {"state": "pending"} if first.wanted else {}
-    taken = update(zoom_places).where(these).values(**lease, **used, **told, calls_on=now.date())
+    state = {"state": "pending"} if first.wanted else {}
+    taken = update(zoom_places).where(these).values(**lease, **used, **state, calls_on=now.date())
     ids = set(connection.scalars(taken.returning(zoom_places.c.id)))
     mine = [row for row in rows if row.id in ids]
     act: Act = "register" if first.wanted else "cancel"
@@ -232,66 +237,45 @@ def _take(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> Jo
 
 
 def _due(connection: Connection, rows: Sequence[Row[Any]]) -> Iterable[DuePlace]:
-    people = _people(connection, [row.trainee_id for row in rows])
-    known_as = _known_as(connection, rows)
+    ids = [row.trainee_id for row in rows]
+    query = select(trainees.c.id, trainees.c.name, trainees.c.email).where(trainees.c.id.in_(ids))
+    people = {row.id: row for row in connection.execute(query)}
+    # A registration is cancelled under the address with which it was made.
+    to_cancel = [row.registrant_id for row in rows if row.registrant_id and not row.wanted]
+    made = select(registrants.c.registrant_id, registrants.c.email).where(
+        registrants.c.meeting_id == rows[0].meeting_id, registrants.c.registrant_id.in_(to_cancel)
+    )
+    addresses = {row.registrant_id: row.email for row in connection.execute(made)} if to_cancel else {}
     for row in rows:
         person = people[row.trainee_id]
         yield DuePlace(
             id=row.id,
             trainee_id=row.trainee_id,
             registrant_id=row.registrant_id or "",
-            email=known_as.get(row.registrant_id) or person.email or "",
+            email=addresses.get(row.registrant_id) or person.email or "",
             name=person.name or "",
             attempts=row.attempts + 1,
             is_unsure=row.state == "pending",
         )
 
 
-def _people(connection: Connection, ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
-    query = select(trainees.c.id, trainees.c.name, trainees.c.email).where(trainees.c.id.in_(ids))
-    return {row.id: row for row in connection.execute(query)}
-
-
-def _known_as(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, str]:
-    """By registrant id, the addresses with which the registrations were made that are to be cancelled."""
-    ids = [row.registrant_id for row in rows if row.registrant_id and not row.wanted]
-    if not ids:
-        return {}
-    here = and_(registrants.c.meeting_id == rows[0].meeting_id, registrants.c.registrant_id.in_(ids))
-    found = connection.execute(select(registrants.c.registrant_id, registrants.c.email).where(here))
-    return {row.registrant_id: row.email for row in found if row.email}
-
-
-log = logging.getLogger(__name__)
-
-# What is wrong with one person's registration, and stays so until somebody mends it.
-FOR_GOOD = ("zoom_host_cannot_register", "zoom_request_invalid")
-# What is wrong with the meeting, and may be mended by staff at Zoom.
-OF_MEETING = ("zoom_registrants_full", "zoom_not_found", "zoom_not_permitted")
-# After these a batch is not worth trying one by one.
-HOPELESS = (*OF_MEETING, "zoom_token_refused")
-LOOK_AGAIN = timedelta(minutes=30)
-# While Zoom is silent: a class may be about to begin when it speaks again.
-LONGEST_PAUSE = timedelta(minutes=5)
-# After so many attempts people are tried alone: it may be one of them on whom Zoom breaks down.
-TOGETHER = 3
-LONGEST_NAME = 64
-
-
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a call did not succeed and when it is tried again; `for_good`: not by itself. `was_asked`: the call may count
-    at Zoom; `is_alone`: others may fare better."""
+    """Why a call failed, and when it is tried again.
+
+    `was_asked`: Zoom may count the call. `is_permanent`: a retry is useless. `is_personal`: calls for others may
+    succeed.
+    """
 
     code: str
     until: datetime
     was_asked: bool
-    for_good: bool = False
-    is_alone: bool = False
+    is_permanent: bool = False
+    is_personal: bool = False
 
 
 class Registrar:
-    """Does what is due, a few places of one meeting at a time. `claim` and `do` are made for a `JobPool`."""
+    """Makes the due calls to Zoom, a few places of one meeting at a time. A worker pool calls `claim` and `do`."""
 
     def __init__(self, database: Database, api: ZoomApi, clock: Clock) -> None:
         self._database = database
@@ -299,14 +283,14 @@ class Registrar:
         self._clock = clock
 
     def claim(self, limit: int) -> list[Job]:
-        """Take up to so many jobs that nobody else has."""
+        """Lease up to `limit` jobs."""
         jobs: list[Job] = []
         while len(jobs) < limit and (job := claim(self._database, self._clock())) is not None:
             jobs.append(job)
         return jobs
 
     def do(self, job: Job) -> None:
-        """Tell Zoom, and record what became of each place."""
+        """Make the calls to Zoom, and record the result for each place."""
         places: Sequence[DuePlace] = job.places
         if job.act == "cancel":
             self._cancel(job, places)
@@ -314,17 +298,17 @@ class Registrar:
         places = self._without_shared(job, places)
         if any(each.is_unsure for each in places):
             places = self._adopt(job, places)
-        if len(places) > 1 and all(each.attempts <= TOGETHER for each in places):
+        if len(places) > 1 and all(each.attempts <= MAX_BATCH_ATTEMPTS for each in places):
             places = self._register_many(job, places)
         self._one_by_one(job, places, self._register)
 
     def run(self) -> None:
-        """Work until nothing is due."""
+        """Do jobs until nothing is due."""
         while jobs := self.claim(1):
             self.do(jobs[0])
 
     def _without_shared(self, job: Job, places: Sequence[DuePlace]) -> list[DuePlace]:
-        """Those whose address is theirs alone; Zoom would give two people with one address one registration."""
+        """The places whose address only one person has; Zoom would give two people one registration."""
         with self._database.read() as connection:
             owners = trainees_by_email(connection, {each.email for each in places})
             linked = matching.in_force(connection, job.meeting_id).email
@@ -334,8 +318,10 @@ class Registrar:
         return own
 
     def _adopt(self, job: Job, places: Sequence[DuePlace]) -> list[DuePlace]:
-        """Record who is registered at Zoom already, since an answer was lost; the rest. Where Zoom refuses the list,
-        registering again does no harm; while it is silent, nobody's few calls of the day are spent."""
+        """Record who is registered at Zoom already, as an answer was lost; return the rest.
+
+        If Zoom refuses the list, registering again does no harm. If it is silent, no call of the day is used up.
+        """
         try:
             there = self._registered_at_zoom(job)
         except NoAnswer as error:
@@ -354,11 +340,11 @@ class Registrar:
         return [each for each in found if all(each)]
 
     def _register_many(self, job: Job, places: Sequence[DuePlace]) -> list[DuePlace]:
-        """One call for all of them; those that are left for single calls."""
+        """Register all with one call; return those that need single calls."""
         try:
             done = self._api.register_many(job.kind, job.meeting_id, [_person(each) for each in places])
         except OutboundError as error:
-            if isinstance(error, NoAnswer) or error.code in HOPELESS:
+            if isinstance(error, NoAnswer) or error.code in OF_EVERYONE:
                 self._stop(job, places, [], _trouble(error, places[0], self._clock()))
                 return []
             log.info("a batch was refused", extra={"meeting": job.meeting_id, "code": error.code})
@@ -370,7 +356,7 @@ class Registrar:
         self._keep(job, [place], [done._replace(email=place.email)])
 
     def _keep(self, job: Job, places: Sequence[DuePlace], there: Iterable[Registered]) -> list[DuePlace]:
-        """Record the registrations of these people; those who have none."""
+        """Record the registrations of these people; return those who have none."""
         by_email = {each.email: each for each in there}
         found = [(each, by_email[each.email]) for each in places if each.email in by_email]
         with self._database.read() as connection:
@@ -383,8 +369,10 @@ class Registrar:
         return [each for each in places if each.email not in by_email]
 
     def _approve(self, job: Job, place: DuePlace, found: Registered) -> bool:
-        """Whoever registered at Zoom while the gate was shut was denied there, and gets that registration again. One
-        whom Zoom does not approve is put off; nobody else waits for that."""
+        """Approve a registration that was denied while the gate was shut: Zoom gives that registration again.
+
+        If Zoom does not approve it, only this place is put off.
+        """
         try:
             self._api.change_status(job.kind, job.meeting_id, "approve", [(found.registrant_id, found.email)])
         except OutboundError as error:
@@ -414,19 +402,18 @@ class Registrar:
             cancelled(connection, job, places, self._clock())
 
     def _cancel_one(self, job: Job, place: DuePlace) -> None:
-        """Whom Zoom will not cancel may be cancelled already, or the whole meeting is gone."""
+        """Cancel one; if Zoom refuses, the registration may be cancelled already or the meeting deleted."""
         try:
             self._cancel_all(job, [place])
         except ZoomRefused as error:
-            if error.code not in ("zoom_not_found", "zoom_request_invalid") or self._is_registered(job, place):
+            if error.code not in ("zoom_not_found", "zoom_request_invalid"):
+                raise
+            if place.registrant_id in {each.registrant_id for each in self._still_registered(job)}:
                 raise
             self._keep_cancelled(job, [place])
 
-    def _is_registered(self, job: Job, place: DuePlace) -> bool:
-        return place.registrant_id in {each.registrant_id for each in self._still_registered(job)}
-
     def _still_registered(self, job: Job) -> list[Registered]:
-        """Nobody in a meeting that is gone."""
+        """The registrations at Zoom; none if the meeting has been deleted."""
         try:
             return self._registered_at_zoom(job)
         except ZoomRefused as error:
@@ -435,8 +422,7 @@ class Registrar:
             raise
 
     def _with_registrations(self, job: Job, places: Sequence[DuePlace]) -> list[DuePlace]:
-        """Those who are registered, each with the registration: where an answer was lost it is looked for first. Whom
-        Zoom does not have needs no cancelling."""
+        """The places that Zoom has, each with its registrant id, which is looked up where an answer was lost."""
         unsure = [each for each in places if each.is_unsure]
         sure = [each for each in places if not each.is_unsure]
         if not unsure:
@@ -450,7 +436,7 @@ class Registrar:
         return sure + [replace(each, registrant_id=there[each.email]) for each in unsure if each.email in there]
 
     def _one_by_one(self, job: Job, places: Sequence[DuePlace], call: Callable[[Job, DuePlace], None]) -> None:
-        """A trouble that is not one person's own ends it: the others are put off."""
+        """Call Zoom for each place; an error that is not personal puts off the rest."""
         for position, place in enumerate(places):
             with self._database.write() as connection:
                 if not still_held(connection, job, place, self._clock()):
@@ -459,19 +445,16 @@ class Registrar:
                 call(job, place)
             except OutboundError as error:
                 trouble = _trouble(error, place, self._clock())
-                if not trouble.is_alone:
+                if not trouble.is_personal:
                     self._stop(job, [place], places[position + 1 :], trouble)
                     return
-                self._fail(job, place, trouble)
-
-    def _fail(self, job: Job, place: DuePlace, trouble: Trouble) -> None:
-        if trouble.for_good and job.act == "register":
-            self._refuse(job, [place], trouble.code)
-        else:
-            self._put_off(job, [place], trouble, was_asked=trouble.was_asked)
+                if trouble.is_permanent and job.act == "register":
+                    self._refuse(job, [place], trouble.code)
+                else:
+                    self._put_off(job, [place], trouble, was_asked=trouble.was_asked)
 
     def _stop(self, job: Job, asked: Sequence[DuePlace], rest: Sequence[DuePlace], trouble: Trouble) -> None:
-        """Those for whom Zoom was asked met a trouble that the rest would meet too."""
+        """Put off all: Zoom was asked for some and failed in a way that would affect the rest too."""
         ids = {"meeting": job.meeting_id, "code": trouble.code, "count": len(asked) + len(rest)}
         log.warning("places wait for Zoom", extra=ids)
         self._put_off(job, asked, trouble, was_asked=trouble.was_asked)
@@ -496,20 +479,20 @@ class Registrar:
 
 def _trouble(error: OutboundError, place: DuePlace, now: datetime) -> Trouble:
     if isinstance(error, NoAnswer):
-        is_alone = error.code != "no_answer" and place.attempts > TOGETHER
-        until = now + min(backoff(place.attempts), LONGEST_PAUSE)
-        return Trouble(error.code, until, was_asked=True, is_alone=is_alone)
+        is_personal = error.code != "no_answer" and place.attempts > MAX_BATCH_ATTEMPTS
+        until = now + min(backoff(place.attempts), MAX_PAUSE)
+        return Trouble(error.code, until, was_asked=True, is_personal=is_personal)
     if not isinstance(error, ZoomRefused):
-        return Trouble(error.code, now + LOOK_AGAIN, was_asked=True)
-    until = max(error.retry_at, now) if error.retry_at else now + LOOK_AGAIN
+        return Trouble(error.code, now + RETRY_AFTER, was_asked=True)
+    until = max(error.retry_at, now) if error.retry_at else now + RETRY_AFTER
     was_asked = error.answered != 0 and error.code != "zoom_rate_limited"
-    is_alone = error.code in (*FOR_GOOD, "zoom_refused", "zoom_registrant_limit")
-    return Trouble(error.code, until, was_asked, for_good=error.code in FOR_GOOD, is_alone=is_alone)
+    is_personal = error.code in (*PERMANENT, "zoom_refused", "zoom_registrant_limit")
+    return Trouble(error.code, until, was_asked, is_permanent=error.code in PERMANENT, is_personal=is_personal)
 
 
 def _person(place: DuePlace) -> NewRegistrant:
-    """Zoom wants a first name; where we know none, the host at least sees who is who to us."""
+    """Zoom needs a first name; without one the host sees the person's number in Gatehouse."""
     *first, last = place.name.split() or ["Participant", str(place.trainee_id)]
     if not first:
         first, last = [last], ""
-    return NewRegistrant(place.email, " ".join(first)[:LONGEST_NAME], last[:LONGEST_NAME])
+    return NewRegistrant(place.email, " ".join(first)[:MAX_NAME_LENGTH], last[:MAX_NAME_LENGTH])

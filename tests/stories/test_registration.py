@@ -113,7 +113,7 @@ def test_6_staff_see_the_places_and_whether_the_meeting_is_set_as_a_class_needs(
 
     def shown() -> Page | None:
         page = story.browsers["ida"].open(address)
-        return page if "One device a person" in page.words else None
+        return page if "One device per person" in page.words else None
 
     page = until("the settings of the meeting", shown)
     expect_words(page, "Registration with automatic approval", "Met", "Tomas Lindqvist", "Registered")

@@ -1,4 +1,4 @@
-"""What staff are told about reports and locks."""
+"""What staff see about reports and locks."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -66,9 +66,9 @@ def test_a_day_after_class_without_agreement_staff_must_look(database: Database,
     answer(database, session_id, 1)
     refuse(database, session_id, "zoom_not_found")
     assert unsettled(database, A_DAY_LATER - timedelta(seconds=1)) == []
-    (told,) = unsettled(database)
-    assert (told.code, told.session_id, told.since) == ("reports_unsettled", session_id, A_DAY_LATER)
-    assert (told.count, told.details) == (2, {"codes": ["zoom_not_found"]})
+    (shown,) = unsettled(database)
+    assert (shown.code, shown.session_id, shown.since) == ("reports_unsettled", session_id, A_DAY_LATER)
+    assert (shown.count, shown.details) == (2, {"codes": ["zoom_not_found"]})
     answer(database, session_id, 2)
     assert unsettled(database) == []
 
@@ -77,15 +77,15 @@ def test_a_session_nobody_ever_asked_zoom_about_is_no_matter_for_staff(database:
     assert unsettled(database) == []
 
 
-@pytest.mark.parametrize(("code", "told"), [("zoom_scope_missing", 1), ("zoom_not_found", 0), ("zoom_daily_limit", 0)])
-def test_a_refusal_that_staff_can_mend_is_told_at_once(
-    database: Database, session_id: int, code: str, told: int
+@pytest.mark.parametrize(("code", "shown"), [("zoom_scope_missing", 1), ("zoom_not_found", 0), ("zoom_daily_limit", 0)])
+def test_a_refusal_that_staff_can_fix_is_shown_at_once(
+    database: Database, session_id: int, code: str, shown: int
 ) -> None:
     answer(database, session_id, 0.5)
     refuse(database, session_id, code)
     with database.read() as connection:
         found = health.reports_refused(connection, A_DAY_LATER)
-    assert [(each.session_id, each.details) for each in found] == [(session_id, {"code": code})] * told
+    assert [(each.session_id, each.details) for each in found] == [(session_id, {"code": code})] * shown
     answer(database, session_id, 2)
     with database.read() as connection:
         assert health.reports_refused(connection, A_DAY_LATER) == []
@@ -98,11 +98,11 @@ def test_what_comes_about_a_locked_class_is_not_passed_over(database: Database, 
     late = whole_day(*people_of("reconnects"), seed=3).events()[1:3]
     deliver(database, late, A_DAY_LATER + timedelta(hours=1))
     with database.read() as connection:
-        (told,) = health.locked_evidence(connection, A_DAY_LATER)
-    assert (told.session_id, told.since) == (session_id, A_DAY_LATER + timedelta(hours=1))
-    assert told.count > 0
+        (shown,) = health.locked_evidence(connection, A_DAY_LATER)
+    assert (shown.session_id, shown.since) == (session_id, A_DAY_LATER + timedelta(hours=1))
+    assert shown.count > 0
     with database.read() as connection:
-        assert health.locked_evidence(connection, CLOSES + timedelta(days=31)) == [], "nobody is told for ever"
+        assert health.locked_evidence(connection, CLOSES + timedelta(days=31)) == [], "staff see it for a month"
 
 
 def test_what_nobody_had_read_when_the_class_was_locked_is_not_passed_over(database: Database, session_id: int) -> None:

@@ -30,9 +30,9 @@ def test_a_well_set_meeting_meets_every_demand() -> None:
         ({"approval_type": 2}, "Registration with automatic approval"),
         ({"approval_type": 1}, "Registration with automatic approval"),
         ({"approval_type": None}, "Registration with automatic approval"),
-        ({"allow_multiple_devices": True}, "One device a person"),
-        ({"allow_multiple_devices": None}, "One device a person"),
-        ({"join_before_host": True}, "Nobody joins before the host"),
+        ({"allow_multiple_devices": True}, "One device per person"),
+        ({"allow_multiple_devices": None}, "One device per person"),
+        ({"join_before_host": True}, "Joining before the host is off"),
         ({"audio": "both"}, "Computer audio only"),
     ],
 )

@@ -149,8 +149,8 @@ def test_what_cannot_be_read_and_what_is_stale_is_told_for_a_while(
 ) -> None:
     deliver(database, [b"\xff"], now)
     deliver(database, [b'{"event": "a"}', b'{"event": "b"}'], now, stale=True)
-    told = found(database, now + HOUR)
-    assert {code: gap.count for code, gap in told.items()} == {"deliveries_unreadable": 1, "deliveries_stale": 2}
+    shown = found(database, now + HOUR)
+    assert {code: gap.count for code, gap in shown.items()} == {"deliveries_unreadable": 1, "deliveries_stale": 2}
     assert set(found(database, now + 25 * HOUR)) == {"deliveries_unreadable"}
     challenge(database, now + timedelta(days=7))
     assert found(database, now + timedelta(days=7, minutes=1)) == {}
@@ -160,9 +160,9 @@ def test_a_session_that_does_not_begin_is_told_after_ten_minutes(
     database: Database, session_id: int, heard: None
 ) -> None:
     assert found(database, OPENS + 9 * MINUTE) == {}
-    told = found(database, OPENS + 11 * MINUTE)
-    assert told == {"not_started": evidence_gaps.of_session("not_started", session_id, OPENS + 10 * MINUTE)}
-    assert told["not_started"].where == f"/desk/sessions/{session_id}"
+    shown = found(database, OPENS + 11 * MINUTE)
+    assert shown == {"not_started": evidence_gaps.of_session("not_started", session_id, OPENS + 10 * MINUTE)}
+    assert shown["not_started"].where == f"/desk/sessions/{session_id}"
     joined = JOINED.replace(read_notice(JOINED).at.strftime("%H:%M:%SZ").encode(), b"17:12:00Z")
     deliver(database, [joined], OPENS + 12 * MINUTE)
     assert set(found(database, OPENS + 13 * MINUTE)) == {"not_started"}, "people come, and the start was lost"
@@ -185,8 +185,8 @@ def test_silence_during_a_session_is_told_and_ends_with_the_next_event(
     deliver(database, [STARTED, JOINED], OPENS)
     joined_at = read_notice(JOINED).at
     assert found(database, joined_at + 19 * MINUTE) == {}
-    told = found(database, joined_at + 25 * MINUTE)["quiet"]
-    assert (told.since, told.details) == (joined_at, {"minutes": 25})
+    shown = found(database, joined_at + 25 * MINUTE)["quiet"]
+    assert (shown.since, shown.details) == (joined_at, {"minutes": 25})
     another = JOINED.replace(joined_at.strftime("%H:%M:%SZ").encode(), b"17:30:00Z")
     deliver(database, [another], OPENS + 30 * MINUTE)
     assert found(database, OPENS + 31 * MINUTE) == {}
@@ -217,8 +217,8 @@ def test_a_session_of_which_nothing_ever_came_is_told_for_as_long_as_zooms_log_r
     database: Database, session_id: int, heard: None
 ) -> None:
     challenge(database, CLOSES)
-    told = found(database, CLOSES + MINUTE)
-    assert set(told) == {"no_deliveries"}
+    shown = found(database, CLOSES + MINUTE)
+    assert set(shown) == {"no_deliveries"}
     challenge(database, CLOSES + timedelta(days=2))
     assert set(found(database, CLOSES + timedelta(days=2))) == {"no_deliveries", "end_missing"}
     challenge(database, CLOSES + timedelta(days=8))
@@ -235,8 +235,8 @@ def test_a_cancelled_session_leaves_no_gap(database: Database, session_id: int, 
 def test_an_end_that_is_missing_is_told_after_the_last_retry(database: Database, session_id: int, heard: None) -> None:
     deliver(database, [STARTED, JOINED, LEFT], CLOSES)
     assert found(database, CLOSES + HOUR) == {}
-    told = found(database, CLOSES + 2 * HOUR)["end_missing"]
-    assert (told.since, told.session_id) == (CLOSES, session_id)
+    shown = found(database, CLOSES + 2 * HOUR)["end_missing"]
+    assert (shown.since, shown.session_id) == (CLOSES, session_id)
 
 
 def add_day(database: Database, session_id: int, person: str, flags: list[str], at: datetime) -> None:
@@ -267,16 +267,16 @@ def test_estimated_days_and_people_whom_one_side_alone_knows_are_counted_until_s
     add_day(database, session_id, "a", ["estimated", "unconfirmed"], now)
     add_day(database, session_id, "b", ["estimated", "report_missing"], now)
     add_day(database, session_id, "c", ["phone"], now)
-    told = found(database, CLOSES + HOUR)
-    assert told["edges_missing"].count == 2
-    assert told["edges_missing"].details == {"estimated": 2, "unconfirmed": 1, "open": 0}
-    assert told["people_differ"].details == {"report_only": 0, "report_missing": 1}
+    shown = found(database, CLOSES + HOUR)
+    assert shown["edges_missing"].count == 2
+    assert shown["edges_missing"].details == {"estimated": 2, "unconfirmed": 1, "open": 0}
+    assert shown["people_differ"].details == {"report_only": 0, "report_missing": 1}
     seen = {"reason": "looked at", "made_by": "staff:1", "made_at": now, "live_session_id": session_id}
     with database.write() as connection:
         for person, digest in (("a", "an older digest"), ("b", "digest of b")):
             connection.execute(insert(attendance_reviews).values(**seen, person_key=person, input_digest=digest))
-    told = found(database, CLOSES + HOUR)
-    assert (told["edges_missing"].count, "people_differ" in told) == (1, False)
+    shown = found(database, CLOSES + HOUR)
+    assert (shown["edges_missing"].count, "people_differ" in shown) == (1, False)
 
 
 def test_a_report_that_does_not_come_is_told_until_it_does(
@@ -286,8 +286,8 @@ def test_a_report_that_does_not_come_is_told_until_it_does(
     fetch = {"live_session_id": session_id, "meeting_uuid": "u", "source": "report", "settled": False}
     with database.write() as connection:
         connection.execute(insert(zoom_report_fetches).values(**fetch, code="no_answer", fetched_at=CLOSES))
-    told = found(database, CLOSES + HOUR)["report_failing"]
-    assert (told.since, told.details, told.words.is_wrong) == (CLOSES, {"code": "no_answer"}, False)
+    shown = found(database, CLOSES + HOUR)["report_failing"]
+    assert (shown.since, shown.details, shown.words.is_wrong) == (CLOSES, {"code": "no_answer"}, False)
     with database.write() as connection:
         connection.execute(insert(zoom_report_fetches).values(**fetch, fetched_at=CLOSES))
     assert "report_failing" not in found(database, CLOSES + HOUR)
@@ -300,8 +300,8 @@ def test_a_report_that_staff_must_see_to_is_told_as_that_alone(
     fetch = {"live_session_id": session_id, "meeting_uuid": "u", "source": "report", "settled": False}
     with database.write() as connection:
         connection.execute(insert(zoom_report_fetches).values(**fetch, code="zoom_scope_missing", fetched_at=CLOSES))
-    told = found(database, CLOSES + HOUR)
-    assert {"reports_refused", "report_failing"} & set(told) == {"reports_refused"}
+    shown = found(database, CLOSES + HOUR)
+    assert {"reports_refused", "report_failing"} & set(shown) == {"reports_refused"}
 
 
 def test_a_log_of_zoom_that_cannot_be_read_is_told_until_it_can(database: Database, heard: None, now: datetime) -> None:
@@ -320,8 +320,8 @@ def test_a_parked_settlement_is_told(database: Database, session_id: int, heard:
         for key in ("session:1", "session:1:over"):
             values = {"key": key, "run_at": now, "created_at": now, "last_error": "completion_unset"}
             connection.execute(insert(tasks).values(row | values))
-    told = found(database, OPENS - MINUTE)["settlement_parked"]
-    assert (told.session_id, told.details, told.where) == (session_id, {"code": "completion_unset"}, "/desk#tasks")
+    shown = found(database, OPENS - MINUTE)["settlement_parked"]
+    assert (shown.session_id, shown.details, shown.where) == (session_id, {"code": "completion_unset"}, "/desk#tasks")
 
 
 def test_a_gap_keeps_the_moment_it_was_first_seen_and_is_gone_with_its_cause(

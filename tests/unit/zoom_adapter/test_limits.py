@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.clock import TestClock
-from zoom_adapter.api_calls import LONGEST_WAIT_SECONDS, Limits, next_day, retry_at
+from zoom_adapter.api_calls import MAX_WAIT_SECONDS, Limits, next_day, retry_at
 from zoom_adapter.api_errors import ZoomRefused
 
 
@@ -116,7 +116,7 @@ def test_backing_off_takes_longer_each_time_and_never_too_long(limits_of, pendul
     assert 4 <= third <= 6
     assert limits.back_off(0, clock() + timedelta(seconds=7))
     assert 7 <= pendulum.slept[-1] <= 7.5
-    assert not limits.back_off(0, clock() + timedelta(seconds=LONGEST_WAIT_SECONDS + 1))
+    assert not limits.back_off(0, clock() + timedelta(seconds=MAX_WAIT_SECONDS + 1))
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def fetches(database: Database) -> int:
         return connection.scalar(select(func.count()).select_from(zoom_report_fetches)) or 0
 
 
-def told(database: Database, session_id: int) -> list[tuple[str, int | None, str | None, bool]]:
+def on_record(database: Database, session_id: int) -> list[tuple[str, int | None, str | None, bool]]:
     with database.read() as connection:
         return [(each.source, each.rows, each.code, each.settled) for each in reports.history(connection, session_id)]
 
@@ -133,7 +133,7 @@ class TestThePlan:
     ) -> None:
         rows = zoom.rows.pop(DAY.uuid)
         assert play(reader, clock, 1, step=5) == [5, 15, 30, 60]
-        assert {code for _, _, code, _ in told(reader.database, session_id)} == {"zoom_not_found"}
+        assert {code for _, _, code, _ in on_record(reader.database, session_id)} == {"zoom_not_found"}
         zoom.rows[DAY.uuid] = rows
         clock.at = END + timedelta(hours=2)
         turn(reader)
@@ -150,7 +150,7 @@ class TestThePlan:
             zoom.rows[DAY.uuid] = whole[:count]
             clock.at = END + timedelta(minutes=minute)
             turn(reader)
-        assert [settled for *_, settled in told(reader.database, session_id)] == [False, False, False, True]
+        assert [settled for *_, settled in on_record(reader.database, session_id)] == [False, False, False, True]
 
     def test_without_agreement_it_is_given_up_after_two_days(
         self, reader: ReportReader, zoom: ReportingZoom, clock: TestClock, session_id: int
@@ -202,7 +202,7 @@ class TestThePlan:
                 held.append(len(reports.latest(connection, session_id)[DAY.uuid].rows))
             assert is_settled(reader.database, session_id)
         assert held == [whole, whole - 1]
-        assert [settled for *_, settled in told(reader.database, session_id)] == [False, True, False, True]
+        assert [settled for *_, settled in on_record(reader.database, session_id)] == [False, True, False, True]
 
     @pytest.mark.parametrize("state", ["locked", "cancelled"])
     def test_what_is_locked_or_cancelled_is_not_asked_about(
@@ -222,7 +222,7 @@ class TestThePlan:
         assert zoom.asked == []
         clock.advance(minutes=1)
         turn(reader)
-        assert told(database, session_id)[-1][:2] == ("report", len(DAY.report_rows()))
+        assert on_record(database, session_id)[-1][:2] == ("report", len(DAY.report_rows()))
 
     def test_a_new_answer_asks_for_settlement_now_and_after_zooms_last_retry(
         self, reader: ReportReader, clock: TestClock, session_id: int
@@ -253,23 +253,23 @@ class TestInstances:
     def test_one_that_only_zoom_knows_is_found_by_its_start(
         self, reader: ReportReader, zoom: ReportingZoom, clock: TestClock, session_id: int
     ) -> None:
-        unheard = self.other(OPENS + timedelta(hours=4), CLOSES)
-        zoom.held[MEETING].append((unheard.uuid, unheard.opens_at))
-        zoom.rows[unheard.uuid] = unheard.report_rows()
+        unlisted = self.other(OPENS + timedelta(hours=4), CLOSES)
+        zoom.held[MEETING].append((unlisted.uuid, unlisted.opens_at))
+        zoom.rows[unlisted.uuid] = unlisted.report_rows()
         play(reader, clock, 1, step=5)
         with reader.database.read() as connection:
             found = reports.latest(connection, session_id)
         assert {uuid: len(each.rows) for uuid, each in found.items()} == {
             DAY.uuid: len(DAY.report_rows()),
-            unheard.uuid: len(unheard.report_rows()),
+            unlisted.uuid: len(unlisted.report_rows()),
         }
         assert is_settled(reader.database, session_id)
 
     def test_every_instance_must_settle(
         self, reader: ReportReader, zoom: ReportingZoom, clock: TestClock, session_id: int
     ) -> None:
-        unheard = self.other(OPENS + timedelta(hours=4), CLOSES)
-        zoom.held[MEETING].append((unheard.uuid, unheard.opens_at))
+        unlisted = self.other(OPENS + timedelta(hours=4), CLOSES)
+        zoom.held[MEETING].append((unlisted.uuid, unlisted.opens_at))
         play(reader, clock, 1, step=5)
         assert not is_settled(reader.database, session_id)
 
@@ -294,7 +294,7 @@ class TestInstances:
         zoom.refuse("instances", 400, 4711)
         play(reader, clock, 1, step=5)
         assert is_settled(reader.database, session_id)
-        assert ("report", None, "zoom_scope_missing", False) in told(reader.database, session_id)
+        assert ("report", None, "zoom_scope_missing", False) in on_record(reader.database, session_id)
 
     def test_a_class_of_long_ago_that_zoom_never_saw_is_asked_about_once(
         self, reader: ReportReader, zoom: ReportingZoom, clock: TestClock, database: Database, published: Published
@@ -302,7 +302,7 @@ class TestInstances:
         session_id = add_session(database, published, OPENS, starts="2024-11-12T09:00")
         end(database, session_id, datetime.fromisoformat("2024-11-13T01:00:00+00:00"))
         assert play(reader, clock, 72, step=30) == [0]
-        assert told(database, session_id) == [("report", None, "zoom_no_instance", False)]
+        assert on_record(database, session_id) == [("report", None, "zoom_no_instance", False)]
 
     def test_a_report_that_zoom_no_longer_keeps_is_asked_for_once(
         self, reader: ReportReader, zoom: ReportingZoom, clock: TestClock, session_id: int
@@ -313,7 +313,7 @@ class TestInstances:
 
 class TestSources:
     def sources(self, database: Database, session_id: int) -> list[tuple[str, int | None, str | None]]:
-        return [each[:3] for each in told(database, session_id)]
+        return [each[:3] for each in on_record(database, session_id)]
 
     def test_where_the_report_is_missing_or_empty_the_past_participants_are_asked_for(
         self, reader: ReportReader, zoom: ReportingZoom, clock: TestClock, session_id: int
@@ -413,7 +413,7 @@ class TestAskingByHand:
         zoom.refuse("report/", 400, 4711)
         (outcome,) = reader.read_now(session_id)
         assert (outcome.rows, outcome.refusal and outcome.refusal.code) == (None, "zoom_scope_missing")
-        assert ("report", None, "zoom_scope_missing", False) in told(reader.database, session_id)
+        assert ("report", None, "zoom_scope_missing", False) in on_record(reader.database, session_id)
 
 
 def test_two_workers_at_once_do_not_agree_with_each_other(
@@ -423,5 +423,5 @@ def test_two_workers_at_once_do_not_agree_with_each_other(
     clock.advance(minutes=5)
     zoom.meanwhile.append(lambda: replace(reader).read_due({"session_id": session_id}))
     reader.read_due({"session_id": session_id})
-    assert [each[1] for each in told(reader.database, session_id)] == [len(DAY.report_rows())] * 2
+    assert [each[1] for each in on_record(reader.database, session_id)] == [len(DAY.report_rows())] * 2
     assert not is_settled(reader.database, session_id)

@@ -169,8 +169,8 @@ class TestWhatIsRecovered:
         recovered = presence_of(database, session_id)
         assert recovered != in_doubt
         for person, spans in zip(recovered, day.truth(), strict=True):
-            told = [(each.from_at, each.to_at) for each in person.intervals if each.counts]
-            assert union(told) == list(spans)
+            shown = [(each.from_at, each.to_at) for each in person.intervals if each.counts]
+            assert union(shown) == list(spans)
             assert "webhook_log" in person.flags
             assert "estimated" not in person.flags
         assert not any("webhook_log" in person.flags for person in in_doubt)

@@ -150,5 +150,5 @@ def test_every_asking_is_told_in_order(database: Database, session_id: int) -> N
     keep(database, session_id, ROWS, 5)
     with database.write() as connection:
         reports.keep_failure(connection, session_id, UUID, "past", "zoom_scope_missing", AFTER)
-        told = [(each.source, each.rows, each.code) for each in reports.history(connection, session_id)]
-    assert told == [("report", 2, None), ("past", None, "zoom_scope_missing")]
+        shown = [(each.source, each.rows, each.code) for each in reports.history(connection, session_id)]
+    assert shown == [("report", 2, None), ("past", None, "zoom_scope_missing")]

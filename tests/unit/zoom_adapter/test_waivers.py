@@ -58,8 +58,8 @@ def test_a_day_after_class_staff_may_go_on_without_it(database: Database, sessio
     assert is_settled(database)
     with database.read() as connection:
         assert reports.latest(connection, session_id) == {}
-        told = connection.execute(select(audit_log).where(audit_log.c.act == "reports_waived")).one()
-        assert (told.reason, told.details) == (WHY, {"count": 1})
+        shown = connection.execute(select(audit_log).where(audit_log.c.act == "reports_waived")).one()
+        assert (shown.reason, shown.details) == (WHY, {"count": 1})
         assert f"session:{session_id}" in connection.execute(select(tasks.c.key)).scalars().all()
 
 

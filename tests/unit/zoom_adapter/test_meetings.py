@@ -78,8 +78,8 @@ def register_at_zoom(database, zoom, number, status, now, event="created", regis
     zoom.by_email[email] = {"id": registrant_id, "join_url": "https://zoom.example.org/w", "status": status}
     notice = Notice(f"meeting.registration_{event}", "registration", str(1000 + number), MEETING)
     with database.write() as connection:
-        told = notice._replace(registrant_id=registrant_id, registrant_status=status, email=email)
-        record_registration(connection, told, now)
+        shown = notice._replace(registrant_id=registrant_id, registrant_status=status, email=email)
+        record_registration(connection, shown, now)
 
 
 def statuses(database):
@@ -239,15 +239,15 @@ def test_two_workers_take_no_meeting_twice(database, zoom, keeper, settings, peo
 
 @pytest.mark.parametrize("first", ["created", "approved", "cancelled"])
 def test_the_newest_notice_says_how_a_registration_stands(database, zoom, people, now, first):
-    told = {
+    shown = {
         "created": ("5", "pending"),
         "approved": ("6", "approved"),
         "cancelled": ("7", "cancelled"),
     }
-    order = [first, *(each for each in told if each != first)]
+    order = [first, *(each for each in shown if each != first)]
     with database.write() as connection:
         for event in (*order, *reversed(order)):
-            at, status = told[event]
+            at, status = shown[event]
             notice = Notice(f"meeting.registration_{event}", "registration", at, MEETING, registrant_id="rg-1")
             record_registration(connection, notice._replace(registrant_status=status), now)
     assert statuses(database) == ["cancelled"]

@@ -177,8 +177,8 @@ class TestTheDoor:
         assert len(zoom.asked()) == 1
 
     def test_a_short_429_is_waited_for(self, zoom: ServedZoom, api: ZoomApi) -> None:
-        told = {"path": "/instances", "status": 429, "headers": {"Retry-After": "1", "X-RateLimit-Type": "QPS"}}
-        zoom.switch(refusals=[told])
+        shown = {"path": "/instances", "status": 429, "headers": {"Retry-After": "1", "X-RateLimit-Type": "QPS"}}
+        zoom.switch(refusals=[shown])
         assert api.instances("meeting", MEETING) == []
         assert len(zoom.asked()) == 2
 

@@ -279,14 +279,14 @@ class TestPatience:
         assert slept == []
 
     @pytest.mark.parametrize(
-        "told",
+        "shown",
         [
             {"headers": {"X-RateLimit-Type": "Daily-limit", "Retry-After": "2026-12-02T00:00:00Z"}},
             {"json": {"code": 429, "message": "You have reached the maximum daily rate limit for this API."}},
         ],
     )
-    def test_a_daily_limit_closes_until_zoom_opens_again(self, api: ZoomApi, wire, clock, told: dict) -> None:
-        wire.get(self.PATH, status=429, **told)
+    def test_a_daily_limit_closes_until_zoom_opens_again(self, api: ZoomApi, wire, clock, shown: dict) -> None:
+        wire.get(self.PATH, status=429, **shown)
         for _ in range(2):
             found = refused_by(lambda: api.instances("meeting", MEETING))
             assert (found.code, found.retry_at) == ("zoom_daily_limit", datetime(2026, 12, 2, tzinfo=UTC))
@@ -328,10 +328,10 @@ def test_no_log_line_and_no_refusal_names_anybody_or_anything_secret(
         refused_by(lambda: api.register("meeting", MEETING, ADA)),
         refused_by(lambda: api.instances("meeting", MEETING)),
     ]
-    told = " ".join(log.JsonLines().format(record) for record in caplog.records if record.name.startswith("zoom"))
-    told += " ".join(f"{each!r} {each.message} {each.next_step}" for each in refusals)
-    assert "zoom_rate_limited" in told
-    assert [each for each in ("ada@", "Ada", "Lindholm", "token-1", "a secret") if each in told] == []
+    shown = " ".join(log.JsonLines().format(record) for record in caplog.records if record.name.startswith("zoom"))
+    shown += " ".join(f"{each!r} {each.message} {each.next_step}" for each in refusals)
+    assert "zoom_rate_limited" in shown
+    assert [each for each in ("ada@", "Ada", "Lindholm", "token-1", "a secret") if each in shown] == []
 
 
 def test_without_credentials_there_is_no_zoom_to_be_asked(context: AppContext, own: Settings) -> None:
