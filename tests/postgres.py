@@ -23,7 +23,8 @@ import psycopg
 RELEASE = "pginstall18"
 START_SECONDS = 120
 STOP_SECONDS = 10
-FAST = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+# Without autovacuum, rows that nobody sorts come in the order in which they were written, as in a new table.
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
 
 
@@ -132,8 +133,9 @@ def _initialise(binaries: Path, folder: Path) -> None:
 
 
 def _start(binaries: Path, folder: Path, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    command = [binaries / "postgres", "-D", folder / "data", "-k", folder, "-c", "listen_addresses=", *options]
-    command += ["-c", "max_connections=200", "-c", "shared_buffers=64MB"]
+    command = [binaries / "postgres", "-D", folder / "data", "-k", folder, "-c", "listen_addresses="]
+    for option in ("max_connections=200", "shared_buffers=64MB", *options):
+        command += ["-c", option]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log, **_as_user())  # type: ignore[call-overload]
     deadline = time.monotonic() + START_SECONDS

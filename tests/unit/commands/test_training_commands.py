@@ -237,7 +237,8 @@ def test_attendance_is_exported_for_a_spreadsheet_and_the_export_is_noted(run, t
     assert str(file) in written.stdout
     assert file.read_bytes() == printed.stdout_bytes
     with database.read() as connection:
-        noted = list(connection.scalars(select(audit_log.c.details).where(audit_log.c.act == "attendance_exported")))
+        acts = select(audit_log.c.details).where(audit_log.c.act == "attendance_exported").order_by(audit_log.c.id)
+        noted = list(connection.scalars(acts))
     assert [each["purpose"] for each in noted] == ["command line", "board of 2026"]
     assert {each["rows"] for each in noted} == {2}
 
