@@ -39,7 +39,11 @@ def find_or_add(
     known = _of_identity(connection, issuer, sub)
     if known is None:
         return _add(connection, issuer, sub, _shown(name), _address(email), now)
-    _refresh(connection, known, _shown(name), _address(email))
+    # Most launches change nothing, so only what has changed is written.
+    sent = {"name": _shown(name), "email": _address(email)}
+    changed = {key: value for key, value in sent.items() if value is not None and getattr(known, key) != value}
+    if changed:
+        connection.execute(update(trainees).where(trainees.c.id == known.id).values(changed))
     return int(known.id)
 
 
@@ -156,14 +160,6 @@ def _add(connection: Connection, issuer: str, sub: str, name: str | None, email:
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     return {"name": name, "email": email, "calendar_token": token, "created_at": now}
-
-
-def _refresh(connection: Connection, known: Row[Any, Any, Any], name: str | None, email: str | None) -> None:
-    """Write only what has changed: most launches change nothing."""
-    sent = {key: value for key, value in (("name", name), ("email", email)) if value is not None}
-    changed = {key: value for key, value in sent.items() if getattr(known, key) != value}
-    if changed:
-        connection.execute(update(trainees).where(trainees.c.id == known.id).values(changed))
 
 
 def _shown(name: str | None) -> str | None:

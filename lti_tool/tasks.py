@@ -141,7 +141,10 @@ class Worker:
         busy = False
         for name, job in self.periodic.items():
             busy = self._run_job(name, job) or busy
-        return self._run_one_task() or busy
+        claimed = self._claim()
+        if claimed is not None:
+            self.do(claimed)
+        return claimed is not None or busy
 
     def _run_job(self, name: str, job: Callable[[], bool]) -> bool:
         """One that fails says so and rests; the others and the tasks go on."""
@@ -163,12 +166,6 @@ class Worker:
             self.stopping.wait(1)
             return False
 
-    def _run_one_task(self) -> bool:
-        claimed = self._claim()
-        if claimed is not None:
-            self.do(claimed)
-        return claimed is not None
-
     def claim(self, limit: int) -> list[Claimed]:
         """Take up to so many tasks whose time has come and that nobody else has."""
         found: list[Claimed] = []
@@ -185,7 +182,8 @@ class Worker:
         except Exception as error:
             self._put_back(claimed, error)
         else:
-            self._finish(claimed)
+            with self.database.write() as connection:
+                connection.execute(delete(tasks).where(tasks.c.id == claimed.id, tasks.c.lease_owner == self.owner))
 
     def _claim(self) -> Claimed | None:
         now = self.clock()
@@ -211,10 +209,6 @@ class Worker:
                 .returning(tasks.c.id, tasks.c.kind, tasks.c.payload, tasks.c.attempts)
             ).first()
             return None if row is None else Claimed(row.id, row.kind, row.payload, row.attempts)
-
-    def _finish(self, claimed: Claimed) -> None:
-        with self.database.write() as connection:
-            connection.execute(delete(tasks).where(tasks.c.id == claimed.id, tasks.c.lease_owner == self.owner))
 
     def _put_back(self, claimed: Claimed, error: Exception) -> None:
         """Back off; park a task that failed too often, where the desk shows it."""

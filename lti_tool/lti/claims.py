@@ -154,7 +154,12 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
     try:
         known: dict[str, Any] = _schema.load(claims)
     except ValidationError as error:
-        raise _wrong(error) from error
+        names = ", ".join(claim.removeprefix(LTI) for claim in sorted(error.messages_dict))
+        raise RefusedLaunch(
+            "claims_wrong",
+            f"The learning platform's message is not as LTI 1.3 describes it: {names}.",
+            "Tell the people who run the course: the platform sends something this tool cannot read.",
+        ) from error
     context, link = known.get("context") or {}, known.get("resource_link") or {}
     return Launch(
         registration_id=registration.id,
@@ -220,19 +225,6 @@ def _deep_linking(claim: Mapping[str, Any] | None) -> DeepLinkingSettings | None
         title=claim.get("title") or None,
         text=claim.get("text") or None,
     )
-
-
-def _wrong(error: ValidationError) -> RefusedLaunch:
-    names = sorted(error.messages_dict)
-    return RefusedLaunch(
-        "claims_wrong",
-        f"The learning platform's message is not as LTI 1.3 describes it: {', '.join(map(_short, names))}.",
-        "Tell the people who run the course: the platform sends something this tool cannot read.",
-    )
-
-
-def _short(claim: str) -> str:
-    return claim.removeprefix(LTI)
 
 
 class _ResourceLink(Claims):

@@ -81,14 +81,12 @@ class ToolKeys:
     def _present(self, now: datetime) -> tuple[ToolKey, ...]:
         with self._lock:
             if self._read_at is None or abs(now - self._read_at) > REMEMBERED:
-                self._keys = self._read() or self._make_first(now)
+                known = {key.kid: key.private_key for key in self._keys}
+                with self._database.read() as connection:
+                    self._keys = load_keys(connection, known)
+                self._keys = self._keys or self._make_first(now)
                 self._read_at = now
             return self._keys
-
-    def _read(self) -> tuple[ToolKey, ...]:
-        known = {key.kid: key.private_key for key in self._keys}
-        with self._database.read() as connection:
-            return load_keys(connection, known)
 
     def _make_first(self, now: datetime) -> tuple[ToolKey, ...]:
         """Of several processes that start at once, one makes it."""

@@ -95,7 +95,13 @@ def ask_for_notices(
             CONTENT_TYPE,
             body,
         )
-        api.fetch(question, _verify_taken)
+
+        def verify_taken(reply: Reply) -> None:
+            if not reply.is_ok:
+                message = "The platform does not send its notices to the tool."
+                raise PlatformRefused("notices_refused", message, answered=reply.status)
+
+        api.fetch(question, verify_taken)
 
 
 def load_notices(body: bytes, find: Find, key_sets: KeySets, now: datetime) -> list[Notice]:
@@ -106,13 +112,6 @@ def load_notices(body: bytes, find: Find, key_sets: KeySets, now: datetime) -> l
     whole delivery.
     """
     return [_load(token, find, key_sets, now) for token in _tokens(body)]
-
-
-def _verify_taken(reply: Reply) -> None:
-    if not reply.is_ok:
-        raise PlatformRefused(
-            "notices_refused", "The platform does not send its notices to the tool.", answered=reply.status
-        )
 
 
 def _tokens(body: bytes) -> list[str]:
@@ -132,7 +131,8 @@ def _load(token: str, find: Find, key_sets: KeySets, now: datetime) -> Notice:
     candidate = _Candidate(claims, registration, now.timestamp())
     for check in CHECKS:
         if not check.holds(candidate):
-            raise _refused(check.code, check.message)
+            next_step = "Check the platform's registration here."
+            raise RefusedLaunch(check.code, check.message, next_step, status=401)
     context = claims.get(CONTEXT_CLAIM)
     return Notice(
         registration_id=registration.id,
@@ -223,10 +223,6 @@ CHECKS: tuple[_Check, ...] = (
     _Check("notice_unnamed", is_notice_named, "The notice does not say what it is."),
     _Check("notice_contexts_wrong", are_contexts_named, "The notice does not say which courses it is about."),
 )
-
-
-def _refused(code: str, message: str) -> RefusedLaunch:
-    return RefusedLaunch(code, message, "Check the platform's registration here.", status=401)
 
 
 def _unreadable() -> RefusedLaunch:

@@ -334,7 +334,10 @@ class PlatformApi:
 
     def _ask(self, question: Question) -> Reply:
         registration = self.registration(question.registration_id)
-        _verify_in_use(registration)
+        if not registration.is_active:
+            raise PlatformRefused(
+                "platform_not_in_use", "This platform waits for approval here, or is switched off.", answered=0
+            )
         _verify_own(registration, question.url)
         token = self._tokens.token(registration, question.scopes)
         reply = self._send(question, token)
@@ -351,13 +354,6 @@ class PlatformApi:
 def scores_url(line_item_url: str) -> str:
     """The line item's path with `/scores` after it; its query stays (lti.md AG-3: Moodle's carry `?type_id=`)."""
     return below(line_item_url, "scores")
-
-
-def _verify_in_use(registration: Registration) -> None:
-    if not registration.is_active:
-        raise PlatformRefused(
-            "platform_not_in_use", "This platform waits for approval here, or is switched off.", answered=0
-        )
 
 
 def _verify_own(registration: Registration, url: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from lti_tool.db import Database, upsert
@@ -76,7 +76,7 @@ def of_registration(connection: Connection, registration_id: int) -> list[Servic
         .where(service_answers.c.registration_id == registration_id)
         .order_by(service_answers.c.service, service_answers.c.subject)
     )
-    return [_answer(row) for row in rows]
+    return [ServiceAnswer(row.service, row.subject, row.status, row.code, row.answered_at, row.well_at) for row in rows]
 
 
 class AnswerBook:
@@ -108,7 +108,3 @@ class AnswerBook:
 def _is_old(noted_at: datetime, now: datetime) -> bool:
     """Also when the clock was set back."""
     return abs(now - noted_at) >= REPEATED_AFTER
-
-
-def _answer(row: Row[tuple[object, ...]]) -> ServiceAnswer:
-    return ServiceAnswer(row.service, row.subject, row.status, row.code, row.answered_at, row.well_at)
