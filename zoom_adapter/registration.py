@@ -120,13 +120,6 @@ def registered(
     _release(connection, job, place, {**done, "attempts": 0, "last_code": None}, None, now)
 
 
-def cancelled(connection: Connection, job: Job, done: Sequence[DuePlace], now: datetime) -> None:
-    """Record that Zoom has cancelled these registrations."""
-    record_status(connection, job.meeting_id, [each.registrant_id for each in done], "cancelled")
-    for place in done:
-        _release(connection, job, place, {"state": "cancelled", "attempts": 0, "last_code": None}, None, now)
-
-
 def refused(connection: Connection, job: Job, place: DuePlace, code: str, now: datetime) -> None:
     """Record that Zoom refused for good; staff see the reason."""
     _release(connection, job, place, {"state": "refused", "last_code": code}, None, now)
@@ -145,14 +138,6 @@ def put_off(
     given_back = {} if was_asked and not is_lost else {used.name: case((used > 0, used - 1), else_=0)}
     state = {"state": "none"} if job.act == "register" and not (is_lost or place.is_unsure) else {}
     _release(connection, job, place, {"last_code": code, **given_back, **state}, until, now)
-
-
-def hold_back(connection: Connection, meeting_id: str, code: str, until: datetime) -> None:
-    """Register nobody else for this meeting before `until`: Zoom would refuse for the same reason."""
-    is_waiting = and_(zoom_places.c.wanted, zoom_places.c.state != "registered", zoom_places.c.due_at < until)
-    these = and_(zoom_places.c.meeting_id == meeting_id, is_waiting, zoom_places.c.lease_owner.is_(None))
-    places.hold(connection, these)
-    connection.execute(update(zoom_places).where(these).values(due_at=until, last_code=code))
 
 
 def _release(
@@ -398,8 +383,11 @@ class Registrar:
         self._keep_cancelled(job, places)
 
     def _keep_cancelled(self, job: Job, places: Sequence[DuePlace]) -> None:
+        now = self._clock()
         with self._database.write() as connection:
-            cancelled(connection, job, places, self._clock())
+            record_status(connection, job.meeting_id, [each.registrant_id for each in places], "cancelled")
+            for place in places:
+                _release(connection, job, place, {"state": "cancelled", "attempts": 0, "last_code": None}, None, now)
 
     def _cancel_one(self, job: Job, place: DuePlace) -> None:
         """Cancel one; if Zoom refuses, the registration may be cancelled already or the meeting deleted."""
@@ -460,8 +448,18 @@ class Registrar:
         self._put_off(job, asked, trouble, was_asked=trouble.was_asked)
         self._put_off(job, rest, trouble, was_asked=False)
         if trouble.code in OF_MEETING and job.act == "register":
+            # Zoom would refuse everyone else of the meeting for the same reason.
+            others = and_(
+                zoom_places.c.meeting_id == job.meeting_id,
+                zoom_places.c.wanted,
+                zoom_places.c.state != "registered",
+                zoom_places.c.due_at < trouble.until,
+                zoom_places.c.lease_owner.is_(None),
+            )
+            put_off_others = update(zoom_places).where(others).values(due_at=trouble.until, last_code=trouble.code)
             with self._database.write() as connection:
-                hold_back(connection, job.meeting_id, trouble.code, trouble.until)
+                places.hold(connection, others)
+                connection.execute(put_off_others)
 
     def _put_off(self, job: Job, places: Sequence[DuePlace], trouble: Trouble, *, was_asked: bool) -> None:
         now = self._clock()
