@@ -211,7 +211,7 @@ class Story:
         self.stage.gatehouse("retreat", "attended", "--trainee", "maya@example.org", "--retreat", "RT_EXP",
                              "--starts-on", "2024-09-04")  # fmt: skip
         expect_words(self.retreat("maya", "RT_ADV"), "You may apply")
-        expect_words(self.retreat("maya", "RT_DIA"), "cannot be applied for", "nobody has set")
+        expect_words(self.retreat("maya", "RT_DIA"), "Applications are closed", "have not been set yet")
 
     # What people do.
 

@@ -46,7 +46,7 @@ FIELD_KEY = "dGhlIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzISE="
 PUBLIC_URL = "https://gatehouse.example.org"
 ZOOM_SECRET = "the-secret-token-of-the-tests"
 # The rooms whose tests share what is dear to start, and the order in which tests begin that take long.
-STAGED = ("stories", "chaos", "certification", "browser")
+STAGED = ("stories", "chaos", "conformance", "browser")
 LONG = (
     *(f"tests/{room}/" for room in STAGED),
     "tests/unit/commands/test_serve.py",

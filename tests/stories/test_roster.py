@@ -98,7 +98,7 @@ def test_a_roster_that_is_switched_off_keeps_what_was_read_and_says_why(story: S
     off = read_again(story, row)
     assert (off["code"], off["members"], off["read_at"]) == ("roster_refused", row["members"], row["read_at"])
     page = story.browsers["ida"].open(f"{story.stage.tool_url}/desk/rosters")
-    expect_words(page, "The platform does not let the tool read this roster")
+    expect_words(page, "The platform does not let Gatehouse read this roster")
 
 
 def test_another_unit_of_the_course_that_still_offers_it_is_asked_instead(story: Story) -> None:
