@@ -77,7 +77,7 @@ def test_the_unit_stands_on_the_page_of_courses_until_staff_confirm_it(story: St
     story.visit("maya", UNIT)
     story.visit("ida", "dashboard")
     page = ida.open(f"{story.stage.tool_url}/desk/courses")
-    expect_words(page, UNIT, "Module 2", "wait")
+    expect_words(page, UNIT, "Module 2", "to confirm")
     expect_words(page, "Ketamine-Assisted Psychotherapy: Foundational Series")
 
 

@@ -47,7 +47,7 @@ def choose(story: Story) -> Page:
     (link,) = (each for each in queue.document.links if re.fullmatch(r"/desk/unmatched/\d+", each))
     ida = story.browsers["ida"]
     page = ida.open(story.stage.tool_url + link)
-    expect_words(page, "Who is this?", "Nobody is suggested", "390 min")
+    expect_words(page, "Who is this?", "Gatehouse suggests no one", "390 min")
     assert not any("?trainee=" in each for each in page.document.links)
     found = ida.submit(page, page.form("/search"), wanted="saoirse")
     (choice,) = (each for each in found.document.links if "?trainee=" in each)
