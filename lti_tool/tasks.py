@@ -9,17 +9,18 @@ import gc
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_, select, text, true, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, select, text, true
 
 from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError
+from lti_tool.leases import Lease, claim_rows, is_held
 from lti_tool.tables.operations import UNCLAIMED, tasks
 
 log = logging.getLogger(__name__)
@@ -98,10 +99,12 @@ class WorkersLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
+    """One claimed task, and the lease under which its end is recorded."""
+
     id: int
     kind: str
     payload: Mapping[str, Any]
-    attempts: int
+    lease: Lease
 
 
 @dataclass
@@ -118,7 +121,6 @@ class Worker:
     periodic: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     clock: Clock = now_utc
     idle_seconds: float = 0.25
-    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     stopping: threading.Event = field(default_factory=threading.Event)
     these: ColumnElement[bool] = field(default_factory=true)
     _resting: dict[str, float] = field(default_factory=dict)
@@ -168,60 +170,45 @@ class Worker:
 
     def claim(self, limit: int) -> list[Claimed]:
         """Take up to so many tasks whose time has come and that nobody else has."""
-        found: list[Claimed] = []
-        while len(found) < limit and (claimed := self._claim()) is not None:
-            found.append(claimed)
-        return found
+        return list(islice(iter(self._claim, None), limit))
 
     def do(self, claimed: Claimed) -> None:
         """Do one task; one that fails is put back for later."""
         try:
-            if claimed.attempts > MAX_ATTEMPTS:
+            if claimed.lease.attempts > MAX_ATTEMPTS:
                 raise WorkersLostError
             self.handlers[claimed.kind](claimed.payload)
         except Exception as error:
             self._put_back(claimed, error)
         else:
             with self.database.write() as connection:
-                connection.execute(delete(tasks).where(tasks.c.id == claimed.id, tasks.c.lease_owner == self.owner))
+                connection.execute(delete(tasks).where(claimed.lease.ours))
 
     def _claim(self) -> Claimed | None:
         now = self.clock()
-        free = and_(
-            self.these,
-            tasks.c.state == "ready",
-            tasks.c.run_at <= now,
-            or_(tasks.c.lease_owner.is_(None), tasks.c.leased_until < now),
-        )
+        due = and_(self.these, tasks.c.state == "ready", tasks.c.run_at <= now)
+        free = and_(due, ~is_held(tasks, now))
         with self.database.read() as connection:
             if connection.execute(select(tasks.c.id).where(free).limit(1)).first() is None:
                 return None
         with self.database.write() as connection:
-            candidate = connection.execute(
-                select(tasks.c.id).where(free).order_by(tasks.c.run_at, tasks.c.id).limit(1)
-            ).scalar()
-            if candidate is None:
+            row = connection.execute(select(tasks).where(free).order_by(tasks.c.run_at, tasks.c.id).limit(1)).first()
+            if row is None:
                 return None
-            row = connection.execute(
-                update(tasks)
-                .where(tasks.c.id == candidate, free)
-                .values(lease_owner=self.owner, leased_until=now + LEASE, attempts=tasks.c.attempts + 1)
-                .returning(tasks.c.id, tasks.c.kind, tasks.c.payload, tasks.c.attempts)
-            ).first()
-            return None if row is None else Claimed(row.id, row.kind, row.payload, row.attempts)
+            lease = claim_rows(connection, tasks, tasks.c.id == row.id, LEASE, now, due)
+            return Claimed(row.id, row.kind, row.payload, lease) if lease else None
 
     def _put_back(self, claimed: Claimed, error: Exception) -> None:
         """Back off; park a task that failed too often, where the desk shows it."""
         label = error.code if isinstance(error, GatehouseError) else type(error).__name__
         log.warning("task failed", extra={"task": claimed.id, "kind": claimed.kind, "error": label})
-        parked = claimed.attempts >= MAX_ATTEMPTS
+        attempts = claimed.lease.attempts
         with self.database.write() as connection:
             # Another task of the same key may wait already; the failed one then has nothing left to add.
             twin = tasks.alias()
             replaced = connection.execute(
                 delete(tasks).where(
-                    tasks.c.id == claimed.id,
-                    tasks.c.lease_owner == self.owner,
+                    claimed.lease.ours,
                     select(twin.c.id)
                     .where(
                         twin.c.kind == tasks.c.kind,
@@ -233,19 +220,10 @@ class Worker:
                     .exists(),
                 )
             )
-            if replaced.rowcount:
-                return
-            connection.execute(
-                update(tasks)
-                .where(tasks.c.id == claimed.id, tasks.c.lease_owner == self.owner)
-                .values(
-                    state="parked" if parked else "ready",
-                    lease_owner=None,
-                    leased_until=None,
-                    run_at=self.clock() + backoff(claimed.attempts),
-                    last_error=label,
-                )
-            )
+            if not replaced.rowcount:
+                state = "parked" if attempts >= MAX_ATTEMPTS else "ready"
+                again = {"state": state, "run_at": self.clock() + backoff(attempts), "last_error": label}
+                claimed.lease.finish(connection, again)
 
 
 def backoff(attempts: int) -> timedelta:

@@ -5,7 +5,6 @@ settings compare with what a credit class needs (zoom.md §8).
 """
 
 import logging
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import OutboundError
+from lti_tool.leases import Lease, claim_rows, is_held
 from lti_tool.programme.model import Programme
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.presence import zoom_meetings, zoom_places
@@ -115,7 +115,7 @@ def _off(found: Mapping[str, Any], name: str, asks: str, why: str) -> Demand:
 class MeetingJob:
     """One leased meeting."""
 
-    owner: str
+    lease: Lease
     kind: Kind
     meeting_id: str
     starts_at: datetime
@@ -165,12 +165,11 @@ class MeetingKeeper:
             rows = _coming(connection, now, live_sessions_table.c.zoom_meeting_id.in_(due))[:limit]
         jobs = []
         for row in rows:
-            owner = uuid.uuid4().hex
-            lease = {"lease_owner": owner, "leased_until": now + LEASE}
-            mine = update(zoom_meetings).where(zoom_meetings.c.meeting_id == row.zoom_meeting_id, _is_due(now))
+            this = zoom_meetings.c.meeting_id == row.zoom_meeting_id
             with self.database.write() as connection:
-                if connection.execute(mine.values(lease)).rowcount:
-                    jobs.append(MeetingJob(owner, row.zoom_kind, row.zoom_meeting_id, row.starts_at))
+                lease = claim_rows(connection, zoom_meetings, this, LEASE, now, _is_due(now))
+            if lease is not None:
+                jobs.append(MeetingJob(lease, row.zoom_kind, row.zoom_meeting_id, row.starts_at))
         return jobs
 
     def do(self, job: MeetingJob) -> None:
@@ -185,10 +184,8 @@ class MeetingKeeper:
         changes: dict[str, Any] = {"settings_code": settings_code, "due_at": due_at}
         if found is not None:
             changes |= {"settings": found, "settings_at": now}
-        mine = (zoom_meetings.c.meeting_id == job.meeting_id, zoom_meetings.c.lease_owner == job.owner)
-        changes |= {"lease_owner": None, "leased_until": None}
         with self.database.write() as connection:
-            connection.execute(update(zoom_meetings).where(*mine).values(changes))
+            job.lease.finish(connection, changes)
 
     def _verdicts(self, connection: Connection, meeting_id: str, now: datetime) -> Verdicts:
         return {} if self.admits is None else verdicts(connection, meeting_id, self.admits, now)
@@ -291,8 +288,7 @@ def _coming(connection: Connection, now: datetime, *conditions: ColumnElement[bo
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    is_free = or_(zoom_meetings.c.lease_owner.is_(None), zoom_meetings.c.leased_until < now)
-    return and_(zoom_meetings.c.due_at <= now, is_free)
+    return and_(zoom_meetings.c.due_at <= now, ~is_held(zoom_meetings, now))
 
 
 def _add(connection: Connection, meeting_id: str, now: datetime) -> None:

@@ -222,10 +222,11 @@ def counts(connection: Connection, meeting_id: str) -> Mapping[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def hold(connection: Connection, these: ColumnElement[bool]) -> None:
-    """Lock these places until the transaction ends, always in the same order (SQLite has one writer anyway)."""
+def hold(connection: Connection, these: ColumnElement[bool]) -> set[int]:
+    """Lock these places until the transaction ends, always in the same order (SQLite has one writer anyway); return
+    their ids."""
     order = (zoom_places.c.meeting_id, zoom_places.c.trainee_id)
-    connection.execute(select(zoom_places.c.id).where(these).order_by(*order).with_for_update())
+    return set(connection.scalars(select(zoom_places.c.id).where(these).order_by(*order).with_for_update()))
 
 
 def has_no_address() -> ColumnElement[bool]:

@@ -7,10 +7,10 @@ list of registrants at Zoom is read first.
 """
 
 import logging
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, literal, null, or_, select, update
@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, liter
 from lti_tool.attendance import matching
 from lti_tool.db import Database
 from lti_tool.errors import NoAnswer, OutboundError
+from lti_tool.leases import RELEASED, Lease, claim_rows, is_held
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import zoom_places
 from lti_tool.tables.types import UtcDateTime
@@ -74,9 +75,9 @@ class DuePlace:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Places of one meeting that need the same call to Zoom, leased by `owner`."""
+    """Places of one meeting that need the same call to Zoom, under one lease."""
 
-    owner: str
+    lease: Lease
     act: Act
     kind: Kind
     meeting_id: str
@@ -99,11 +100,10 @@ def claim(database: Database, now: datetime) -> Job | None:
 
 def still_held(connection: Connection, job: Job, place: DuePlace, now: datetime) -> bool:
     """Whether the job still holds this place; renews the lease of every place that it holds."""
-    ids = [each.id for each in job.places]
-    these = and_(zoom_places.c.id.in_(ids), zoom_places.c.lease_owner == job.owner)
-    places.hold(connection, these)
-    held = update(zoom_places).where(these).values(leased_until=now + LEASE)
-    return place.id in connection.scalars(held.returning(zoom_places.c.id)).all()
+    held = places.hold(connection, job.lease.ours)
+    if held:
+        job.lease.renew(connection, now)
+    return place.id in held
 
 
 def registered(
@@ -150,15 +150,15 @@ def _release(
     again = literal(due_at, UtcDateTime) if due_at else null()
     is_meant = zoom_places.c.wanted.is_(job.act == "register")
     row = {"due_at": case((is_meant, again), else_=literal(now, UtcDateTime)), "updated_at": now}
-    mine = (zoom_places.c.id == place.id, zoom_places.c.lease_owner == job.owner)
-    connection.execute(update(zoom_places).where(*mine).values(**changes, **row, lease_owner=None, leased_until=None))
+    job.lease.finish(connection, {**changes, **row}, zoom_places.c.id == place.id)
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
     """Due and not leased. A person without an address cannot be registered yet."""
-    is_free = or_(zoom_places.c.lease_owner.is_(None), zoom_places.c.leased_until < now)
     addressed = exists().where(trainees.c.id == zoom_places.c.trainee_id, ~places.has_no_address())
-    return and_(zoom_places.c.due_at <= now, is_free, or_(zoom_places.c.wanted.is_(False), addressed))
+    return and_(
+        zoom_places.c.due_at <= now, ~is_held(zoom_places, now), or_(zoom_places.c.wanted.is_(False), addressed)
+    )
 
 
 def _candidates(connection: Connection, now: datetime) -> list[Row[Any]]:
@@ -183,7 +183,7 @@ def _settle_idle(connection: Connection, rows: Sequence[Row[Any]], now: datetime
     )
     these = and_(zoom_places.c.id.in_(idle), _is_due(now), is_so)
     if idle:
-        settled = {"due_at": None, "last_code": None, "lease_owner": None, "leased_until": None}
+        settled = {"due_at": None, "last_code": None, **RELEASED}
         connection.execute(update(zoom_places).where(these).values(settled))
     return [row for row in rows if row.id not in idle]
 
@@ -197,28 +197,30 @@ def _postpone_spent(connection: Connection, rows: Sequence[Row[Any]], now: datet
     spent = [row for row in rows if row.calls_on == now.date() and is_spent(row)]
     for row in spent:
         code = "zoom_adds_used" if row.wanted else "zoom_changes_used"
-        tomorrow = {"due_at": next_day(now), "last_code": code, "lease_owner": None, "leased_until": None}
+        tomorrow = {"due_at": next_day(now), "last_code": code, **RELEASED}
         connection.execute(update(zoom_places).where(zoom_places.c.id == row.id, _is_due(now)).values(tomorrow))
     return [row for row in rows if row not in spent]
 
 
 def _take(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> Job | None:
     """Lease the places that no other worker has taken meanwhile, and count one more call for each."""
-    first, owner = rows[0], uuid.uuid4().hex
-    these = and_(zoom_places.c.id.in_([row.id for row in rows]), _is_due(now), zoom_places.c.wanted.is_(first.wanted))
-    places.hold(connection, these)
+    first, candidates = rows[0], zoom_places.c.id.in_([row.id for row in rows])
+    still_due = and_(_is_due(now), zoom_places.c.wanted.is_(first.wanted))
+    places.hold(connection, and_(candidates, still_due))
     is_today = zoom_places.c.calls_on == now.date()
     used = {
         "adds": case((is_today, zoom_places.c.adds), else_=0) + int(first.wanted),
         "changes": case((is_today, zoom_places.c.changes), else_=0) + int(not first.wanted),
     }
-    lease = {"lease_owner": owner, "leased_until": now + LEASE, "attempts": zoom_places.c.attempts + 1}
     state = {"state": "pending"} if first.wanted else {}
-    taken = update(zoom_places).where(these).values(**lease, **used, **state, calls_on=now.date())
-    ids = set(connection.scalars(taken.returning(zoom_places.c.id)))
+    values = {**used, **state, "calls_on": now.date()}
+    lease = claim_rows(connection, zoom_places, candidates, LEASE, now, still_due, values=values)
+    if lease is None:
+        return None
+    ids = set(connection.scalars(select(zoom_places.c.id).where(lease.ours)))
     mine = [row for row in rows if row.id in ids]
     act: Act = "register" if first.wanted else "cancel"
-    return Job(owner, act, first.zoom_kind, first.meeting_id, tuple(_due(connection, mine))) if mine else None
+    return Job(lease, act, first.zoom_kind, first.meeting_id, tuple(_due(connection, mine)))
 
 
 def _due(connection: Connection, rows: Sequence[Row[Any]]) -> Iterable[DuePlace]:
@@ -269,10 +271,7 @@ class Registrar:
 
     def claim(self, limit: int) -> list[Job]:
         """Lease up to `limit` jobs."""
-        jobs: list[Job] = []
-        while len(jobs) < limit and (job := claim(self._database, self._clock())) is not None:
-            jobs.append(job)
-        return jobs
+        return list(islice(iter(lambda: claim(self._database, self._clock()), None), limit))
 
     def do(self, job: Job) -> None:
         """Make the calls to Zoom, and record the result for each place."""

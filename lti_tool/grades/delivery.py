@@ -30,9 +30,9 @@ from lti_tool.grades.ags import (
     next_timestamp,
     score_body,
 )
-from lti_tool.grades.lease import FARTHEST_AHEAD, Lease, LeaseLostError, claim_row, is_held
+from lti_tool.leases import FARTHEST_AHEAD, Lease, LeaseLostError, claim_rows, is_held
 from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result
-from lti_tool.lti.platform_api import PlatformApi
+from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
 from lti_tool.lti.quirks import PROFILES, Profile
 from lti_tool.tables.courses import placements
 from lti_tool.tables.platforms import registrations
@@ -65,6 +65,7 @@ class DueScore:
     gradebook may show.
     """
 
+    id: int
     lease: Lease
     registration_id: int
     profile: Profile
@@ -158,7 +159,7 @@ class Sender:
         with self.database.write() as connection:
             record(connection, due, verdict, self.clock())
         if verdict.outcome != "delivered":
-            log.warning("score not delivered", extra={"score": due.lease.row_id, "outcome": verdict.outcome})
+            log.warning("score not delivered", extra={"score": due.id, "outcome": verdict.outcome})
 
     def send(self, due: DueScore) -> Verdict:
         """Post the score and read the platform's answer."""
@@ -257,7 +258,7 @@ def claim_due(database: Database, now: datetime, limit: int, registration_id: in
 def choose_timestamp(connection: Connection, due: DueScore, now: datetime) -> DueScore:
     """Choose the timestamp of a score that was preceded by a look, with a whole lease ahead. Raises LeaseLostError."""
     locked = _lock_pairs(connection, {(due.line_item_url, due.user_id)})
-    row = next((each for each in locked if each.id == due.lease.row_id), None)
+    row = next((each for each in locked if each.id == due.id), None)
     if row is None:
         raise LeaseLostError
     timestamp, resent = _timestamp(row, locked, due.version, now)
@@ -354,10 +355,12 @@ def _claim(connection: Connection, row: Row[Any], locked: Sequence[Row[Any]], no
     in_flight = select(other.c.id).where(
         other.c.line_item_url == row.line_item_url, other.c.user_id == row.user_id, is_held(other, now)
     )
-    lease = claim_row(connection, scores, row.id, now, _is_due(now), ~in_flight.exists(), values=values)
+    this = scores.c.id == row.id
+    lease = claim_rows(connection, scores, this, LONGEST_CALL, now, _is_due(now), ~in_flight.exists(), values=values)
     if lease is None:
         return None
     return DueScore(
+        id=row.id,
         lease=lease,
         registration_id=row.registration_id,
         profile=profile,

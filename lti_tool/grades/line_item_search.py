@@ -19,10 +19,10 @@ from lti_tool import audit
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import AddressRefused, GatehouseError, NotFound, OutboundError, PlatformRefused
 from lti_tool.grades import line_items
-from lti_tool.grades.lease import Lease, LeaseLostError, claim_row, is_held
 from lti_tool.grades.line_items import Meaning, Origin, Unit, choose_bound, choose_named, meanings, new_column
+from lti_tool.leases import Lease, LeaseLostError, claim_rows, is_held
 from lti_tool.lti.line_items import LineItem, NewLineItem, create_line_item, find_line_items, load_line_item
-from lti_tool.lti.platform_api import PlatformApi
+from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.tables.courses import placements
@@ -222,7 +222,8 @@ def _claim(connection: Connection, placement_id: int, tried_at: datetime | None,
         .exists()
     )
     is_unchanged = searches.c.tried_at.is_not_distinct_from(tried_at)
-    lease = claim_row(connection, searches, placement_id, now, is_unchanged, ~course_is_held)
+    this = searches.c.placement_id == placement_id
+    lease = claim_rows(connection, searches, this, LONGEST_CALL, now, is_unchanged, ~course_is_held)
     return None if lease is None else Search(unit, lease)
 
 

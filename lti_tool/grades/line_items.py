@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select, 
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import NotFound
 from lti_tool.grades.ags import RETIRED, SCORE_SCOPE
+from lti_tool.leases import RELEASED
 from lti_tool.lti.line_items import LINE_ITEM_SCOPE, LineItem, NewLineItem
 from lti_tool.lti.quirks import PROFILES, Profile, names_where
 from lti_tool.programme import versions
@@ -262,7 +263,7 @@ def retire(connection: Connection, column: Row[Any], because: Reason, now: datet
     connection.execute(update(scores).where(its).values(look_at=None))
     if because != "moved":
         # A worker that holds one loses the lease, and records nothing.
-        ended = {"last_answer": RETIRED + because, "lease_owner": None, "leased_until": None}
+        ended = {"last_answer": RETIRED + because, **RELEASED}
         status = case((scores.c.status == "waiting", "parked"), else_=scores.c.status)
         connection.execute(update(scores).where(its, scores.c.status != "kept").values(status=status, **ended))
     return bool(done)

@@ -16,9 +16,8 @@ from lti_tool.errors import OutboundError
 from lti_tool.grades import line_items
 from lti_tool.grades.ags import MAXIMUM_WHEN_UNSAID, Value, compare, next_look
 from lti_tool.grades.delivery import REGRADED
-from lti_tool.grades.lease import LEASE
 from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result
-from lti_tool.lti.platform_api import PlatformApi
+from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
 from lti_tool.lti.quirks import names_where
 from lti_tool.tables.courses import placements
 from lti_tool.tables.platforms import registrations
@@ -83,7 +82,7 @@ def claim(database: Database, now: datetime, limit: int) -> Sequence[Look]:
     claimed = []
     with database.write() as connection:
         for row in found:
-            until = now + LEASE if RESULT_SCOPE in row.ags_scopes else None
+            until = now + LONGEST_CALL if RESULT_SCOPE in row.ags_scopes else None
             unclaimed = and_(scores.c.id == row.id, scores.c.look_at == row.look_at)
             is_taken = connection.execute(update(scores).where(unclaimed).values(look_at=until)).rowcount
             if is_taken and until is not None:

@@ -27,6 +27,7 @@ from lti_tool.grades import line_items
 from lti_tool.grades.ags import RETIRED, SCORE_SCOPE
 from lti_tool.grades.delivery import REGRADED
 from lti_tool.grades.line_items import whole_maximum
+from lti_tool.leases import RELEASED
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.tables.courses import enrolments, placements
@@ -54,8 +55,7 @@ ELSEWHERE = {
     "seen_at": None,
     "look_at": None,
     # A worker that holds it loses the lease: its result says nothing about the new column.
-    "lease_owner": None,
-    "leased_until": None,
+    **RELEASED,
 }
 
 

@@ -17,7 +17,7 @@ import jwt
 
 from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, NoAnswer, OutboundError, PlatformRefused
-from lti_tool.http import Http, Reply
+from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS, Http, Reply
 from lti_tool.lti.claims import LTI
 from lti_tool.lti.keys import ToolKeys
 from lti_tool.lti.registration import Registration, load, origin
@@ -29,6 +29,8 @@ ASSERTION_LIFE = timedelta(minutes=5)
 # Moodle allows no skew: an assertion issued a second in its future is refused.
 ISSUED_AGO = timedelta(seconds=5)
 LONGEST_LIFE = timedelta(days=1)
+# A token, the request, and both once more after a 401, each as slow as `http` allows.
+LONGEST_CALL = 4 * timedelta(seconds=CONNECT_SECONDS + READ_SECONDS + WHOLE_ANSWER_SECONDS)
 
 TokenKey = tuple[int, str, tuple[str, ...]]
 

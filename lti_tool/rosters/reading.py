@@ -8,10 +8,9 @@ launch said about a person is never replaced by a roster, and no records change 
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
@@ -27,7 +26,7 @@ from lti_tool.people import Told
 from lti_tool.rosters import schedule
 from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, DueRoster, is_of
 from lti_tool.tables.courses import enrolments, roster_members, rosters
-from lti_tool.tasks import Clock
+from lti_tool.tasks import Clock, JobPool
 
 log = logging.getLogger(__name__)
 
@@ -188,7 +187,7 @@ def record(database: Database, due: DueRoster, reading: Reading, now: datetime, 
         }
         if reading.is_whole:
             values |= {"read_at": due.taken_at, "resource_link_id": reading.resource_link_id}
-        if not _finish(connection, due, values):
+        if not due.lease.finish(connection, values):
             return False
         _record_members(connection, due, reading, _record_people(connection, due, reading.active, now), now)
         count = select(func.count()).where(is_of(roster_members, due.key), roster_members.c.left_at.is_(None))
@@ -198,14 +197,7 @@ def record(database: Database, due: DueRoster, reading: Reading, now: datetime, 
 
 def fail(connection: Connection, due: DueRoster, code: str, next_at: datetime) -> bool:
     """Record why a roster could not be read; its members stay as they were."""
-    return _finish(connection, due, {"code": code, "memberships_url": due.memberships_url, "next_at": next_at})
-
-
-def _finish(connection: Connection, due: DueRoster, values: Mapping[str, Any]) -> bool:
-    """Update the roster and end its lease; False if another reader holds it now."""
-    ours = (is_of(rosters, due.key), rosters.c.lease_owner == due.owner)
-    finished = {**values, "lease_owner": None, "leased_until": None}
-    return bool(connection.execute(update(rosters).where(*ours).values(finished)).rowcount)
+    return due.lease.finish(connection, {"code": code, "memberships_url": due.memberships_url, "next_at": next_at})
 
 
 def _record_people(
@@ -304,30 +296,18 @@ class RosterReader:
         self._api = api
         self._clock = clock
         self._every = every
-        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="roster")
-        self._in_flight: set[Future[None]] = set()
+        self._pool = JobPool("roster", READERS, self._claim, self._read_one)
 
     def read_due(self) -> bool:
         """Start reading what is due, as far as threads are free; False if nothing is being read."""
-        self._collect()
-        while len(self._in_flight) < READERS and (due := schedule.claim(self._database, self._clock())) is not None:
-            self._in_flight.add(self._pool.submit(self._read_one, due))
-        if self._in_flight:
-            wait(self._in_flight, timeout=0.05, return_when=FIRST_COMPLETED)
-        return bool(self._in_flight)
+        return self._pool.step()
 
     def read_all(self) -> None:
         """Read until nothing is due."""
-        while self.read_due():
-            pass
-        self._collect()
+        self._pool.run()
 
-    def _collect(self) -> None:
-        for done in [each for each in self._in_flight if each.done()]:
-            self._in_flight.remove(done)
-            error = done.exception()
-            if error is not None:  # the lease runs out, then the roster is read again
-                log.error("roster could not be recorded", extra={"error": type(error).__name__})
+    def _claim(self, limit: int) -> list[DueRoster]:
+        return list(islice(iter(lambda: schedule.claim(self._database, self._clock()), None), limit))
 
     def _read_one(self, due: DueRoster) -> None:
         ids = {"registration": due.key.registration_id}

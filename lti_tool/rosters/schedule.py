@@ -5,7 +5,6 @@ hours, and again close to a live session of one of its modules. A lease keeps tw
 same time.
 """
 
-import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, 
 
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import NotFound
+from lti_tool.leases import Lease, claim_rows, is_held
 from lti_tool.lti import registration
 from lti_tool.lti.registration import Registration
 from lti_tool.tables.courses import placements, rosters
@@ -38,10 +38,10 @@ class CourseKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DueRoster:
-    """One leased roster: where to ask, what the last read found, and the lease (`owner`, since `taken_at`)."""
+    """One leased roster: where to ask, what the last read found, and the lease, which began at `taken_at`."""
 
     key: CourseKey
-    owner: str
+    lease: Lease
     taken_at: datetime
     registration: Registration
     memberships_url: str
@@ -88,10 +88,9 @@ def claim(database: Database, now: datetime) -> DueRoster | None:
         row = connection.execute(select(rosters).where(_due(now)).order_by(rosters.c.next_at).limit(1)).first()
         if row is None:
             return None
-        owner, key = uuid.uuid4().hex, CourseKey(row.registration_id, row.context_id)
-        lease = {"lease_owner": owner, "leased_until": now + LEASE, "tried_at": now}
-        taken = connection.execute(update(rosters).where(is_of(rosters, key), _due(now)).values(lease))
-        return _due_roster(connection, row, key, owner, now) if taken.rowcount else None
+        key = CourseKey(row.registration_id, row.context_id)
+        lease = claim_rows(connection, rosters, is_of(rosters, key), LEASE, now, _due(now), values={"tried_at": now})
+        return _due_roster(connection, row, key, lease, now) if lease else None
 
 
 def is_of(table: Any, key: CourseKey) -> ColumnElement[bool]:
@@ -125,8 +124,7 @@ def is_offered() -> ColumnElement[bool]:
 
 def _due(now: datetime) -> ColumnElement[bool]:
     """Matches the rosters that are due, not leased, and offered."""
-    is_free = or_(rosters.c.lease_owner.is_(None), rosters.c.leased_until < now)
-    return and_(rosters.c.next_at <= now, is_free, is_offered())
+    return and_(rosters.c.next_at <= now, ~is_held(rosters, now), is_offered())
 
 
 def _new(connection: Connection, now: datetime) -> list[dict[str, Any]]:
@@ -168,7 +166,7 @@ def _bring_forward(connection: Connection, keys: Collection[CourseKey], now: dat
     return connection.execute(update(rosters).where(these).values(next_at=now)).rowcount
 
 
-def _due_roster(connection: Connection, row: Row[Any], key: CourseKey, owner: str, now: datetime) -> DueRoster:
+def _due_roster(connection: Connection, row: Row[Any], key: CourseKey, lease: Lease, now: datetime) -> DueRoster:
     """The roster with the address to ask: Open edX has one for every unit, each switched on and off by itself, so after
     a failure the next one is asked."""
     places = connection.execute(
@@ -180,7 +178,7 @@ def _due_roster(connection: Connection, row: Row[Any], key: CourseKey, owner: st
     links = [each.resource_link_id for each in places if each.memberships_url]
     return DueRoster(
         key=key,
-        owner=owner,
+        lease=lease,
         taken_at=now,
         registration=registration.load(connection, key.registration_id),
         memberships_url=url,

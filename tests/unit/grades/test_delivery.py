@@ -10,9 +10,8 @@ from sqlalchemy import insert, select, update
 from lti_tool.errors import AddressRefused, NoAnswer, PlatformRefused
 from lti_tool.grades.ags import Verdict
 from lti_tool.grades.delivery import MOST_ATTEMPTS, MOST_TIMESTAMPS, SENDERS, Deliverer, claim_due, record
-from lti_tool.grades.lease import LEASE
 from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS
-from lti_tool.lti.platform_api import Answer
+from lti_tool.lti.platform_api import LONGEST_CALL, Answer
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import scores
 from tests.training_day import add_place, add_platform, add_trainee
@@ -174,14 +173,14 @@ def test_a_worker_killed_while_sending_leaves_a_lease_that_runs_out(database, de
     assert len(claim_due(database, clock(), 8)) == 1
     deliverer.deliver_all()
     assert gradebook.posts == []
-    clock.at += LEASE + timedelta(seconds=1)
+    clock.at += LONGEST_CALL + timedelta(seconds=1)
     deliverer.deliver_all()
     assert row(database, score_id).status == "delivered"
 
 
 def test_who_lost_the_lease_records_nothing(database, score_id, clock):
     (slow,) = claim_due(database, clock(), 8)
-    clock.at += LEASE + timedelta(seconds=1)
+    clock.at += LONGEST_CALL + timedelta(seconds=1)
     (fast,) = claim_due(database, clock(), 8)
     with database.write() as connection:
         assert record(connection, fast, Verdict("delivered", "201 accepted"), clock())
@@ -301,7 +300,7 @@ def test_two_units_with_one_line_item_are_sent_one_after_the_other(database, pla
     with database.write() as connection:
         record(connection, first, Verdict("delivered", "201 accepted"), clock())
     (second,) = claim_due(database, clock(), 8)
-    assert (second.lease.row_id != first.lease.row_id, second.timestamp > first.timestamp) == (True, True)
+    assert (second.id != first.id, second.timestamp > first.timestamp) == (True, True)
 
 
 def test_a_disabled_registration_is_sent_nothing(database, deliverer, gradebook, score_id):
@@ -390,4 +389,4 @@ def test_a_platform_that_hangs_leaves_half_of_the_senders_to_the_others(database
 
 def test_a_score_is_leased_for_longer_than_it_can_be_under_way():
     one_request = CONNECT_SECONDS + READ_SECONDS + WHOLE_ANSWER_SECONDS
-    assert timedelta(seconds=4 * one_request) <= LEASE
+    assert timedelta(seconds=4 * one_request) <= LONGEST_CALL

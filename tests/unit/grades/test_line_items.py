@@ -8,8 +8,8 @@ from sqlalchemy import update
 
 from lti_tool.gates.publication import publish
 from lti_tool.grades import line_item_search, line_items
-from lti_tool.grades.lease import LEASE
 from lti_tool.grades.line_item_search import LineItemSearch
+from lti_tool.lti.platform_api import LONGEST_CALL
 from lti_tool.tables.platforms import registrations
 from tests.conftest import DEMO_PROGRAMME
 from tests.simulated_platform import DECLARATIVE_SCOPES, EVERY_SCOPE, SCOPE
@@ -294,7 +294,7 @@ def test_who_lost_the_lease_makes_nothing(course_on, clock):
     course = course_on()
     course.add_free_unit()
     (slow,) = line_item_search.claim(course.database, clock(), 1)
-    clock.at += LEASE + timedelta(seconds=1)
+    clock.at += LONGEST_CALL + timedelta(seconds=1)
     (fast,) = line_item_search.claim(course.database, clock(), 1)
     course.search.search(slow)
     assert course.platform.items == {}

@@ -361,7 +361,7 @@ def test_two_readers_never_read_one_course_at_once(course: RosterCourse) -> None
     course.clock.advance(minutes=16)
     second = schedule.claim(course.database, course.clock())
     assert second is not None
-    assert second.owner != first.owner
+    assert second.lease.owner != first.lease.owner
 
 
 def test_a_reader_that_lost_its_lease_writes_nothing(course: RosterCourse) -> None:
