@@ -4,6 +4,7 @@
 # make test      every test once, on SQLite or on a real PostgreSQL: some minutes
 # make sure      format, lint, types, import contracts, every test on both databases at full length, demo-check
 # make bench     side-by-side measurements
+# make mutants   small changes of the pure rules that the tests must notice: hours
 #
 # Environments are built from the hashed lock files in requirements/ and rebuilt when a lock changes; otherwise nothing
 # is downloaded. Another interpreter: make PYTHON=/path/to/python3.12 …
@@ -13,7 +14,7 @@ ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
-.PHONY: install environments test-environments demo demo-check test every-test sure format lint types contracts chromium bench migration reference pictures lock clean help
+.PHONY: install environments test-environments demo demo-check test every-test sure format lint types contracts chromium bench mutants migration reference pictures lock clean help
 
 PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.14 python3.11; do \
 	"$$each" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
@@ -29,6 +30,7 @@ TEST := $(call stamp,.venv-test,requirements/test.txt)
 LINT := $(call stamp,.venv-lint,requirements/lint.txt)
 SANDBOX := $(call stamp,.venv-sandbox,requirements/sandbox.txt)
 BENCH := $(call stamp,.venv-bench,requirements/bench.txt)
+MUTANTS := $(call stamp,.venv-mutants,requirements/mutants.txt)
 
 # Tests start hundreds of processes: none shall compile anew what another one has compiled.
 unexport PYTHONDONTWRITEBYTECODE
@@ -86,7 +88,11 @@ $(BENCH):
 	$(call environment,.venv-bench,requirements/bench.txt)
 	@touch $@
 
-# Everything that is ever downloaded (but the bench's peer): afterwards all other targets work without a network.
+$(MUTANTS):
+	$(call environment,.venv-mutants,requirements/mutants.txt)
+	@touch $@
+
+# Everything that is ever downloaded (but the bench's peer and mutmut): afterwards all other targets work without a network.
 environments:
 	@$(SIDE_BY_SIDE_MAKE) $(APP) $(TEST) $(LINT) $(SANDBOX) chromium
 
@@ -131,6 +137,11 @@ contracts: $(TEST)
 bench: $(TEST) $(BENCH)
 	@.venv-test/bin/python -m benchmarks
 
+# All mutants of the pure modules (docs/testing.md), or those of one: make mutants ONLY="lti_tool.gates.evaluate.*"
+mutants: $(MUTANTS)
+	@nice .venv-mutants/bin/mutmut run $(if $(ONLY),"$(ONLY)")
+	@.venv-mutants/bin/mutmut results
+
 # A draft of the next revision, from the tables: make migration REVISION=0002 SAYS="What changes."
 migration: $(TEST) $(LINT)
 	@.venv-test/bin/python -m lti_tool.migrations.draft "$(REVISION)" "$(SAYS)"
@@ -146,9 +157,9 @@ pictures: $(TEST) $(SANDBOX)
 
 # Locks for every Python from 3.11 on, without index addresses. Needs uv on the path.
 lock:
-	@cd requirements && for each in app test lint sandbox bench; do \
+	@cd requirements && for each in app test lint sandbox bench mutants; do \
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links $$each.in --output-file $$each.txt; done
 
 clean:
-	rm -rf .venv .venv-test .venv-lint .venv-sandbox .venv-bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-test .venv-lint .venv-sandbox .venv-bench .venv-mutants mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,6 +1,6 @@
 """What is said to a database meanwhile. The database is the worker's: nothing may listen to it after the test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,12 +13,19 @@ from lti_tool.db import Database
 def listening(database: Database) -> Iterator[list[tuple[str, Any]]]:
     """Each statement that is run, with its parameters."""
     run: list[tuple[str, Any]] = []
+    with before_each_statement(database, lambda statement, parameters: run.append((statement, parameters))):
+        yield run
+
+
+@contextmanager
+def before_each_statement(database: Database, call: Callable[[str, Any], object]) -> Iterator[None]:
+    """Call this with each statement and its parameters, just before the statement is run."""
 
     def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
-        run.append((statement, parameters))
+        call(statement, parameters)
 
     event.listen(database.engine, "before_cursor_execute", note)
     try:
-        yield run
+        yield
     finally:
         event.remove(database.engine, "before_cursor_execute", note)

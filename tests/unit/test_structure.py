@@ -20,7 +20,7 @@ from tests.reference import PAGES, commands
 from tests.source import CODE, ROOT, Module, modules, refusals
 
 CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCKS = ("app", "test", "lint", "sandbox", "bench")
+LOCKS = ("app", "test", "lint", "sandbox", "bench", "mutants")
 
 # As it stands in prose, on a page, in a shell, or after a colon.
 NAMED_COMMAND = r"(?:`|<code>|bin/|: )(gatehouse(?: [a-z][a-z-]*){1,2})"
@@ -236,7 +236,7 @@ def test_every_locked_package_has_its_hashes_and_no_address(lock: str) -> None:
     assert not re.search(r"://|--(?:extra-)?index|--find-links", text)
 
 
-@pytest.mark.parametrize("lock", ["test", "lint", "bench"])
+@pytest.mark.parametrize("lock", ["test", "lint", "bench", "mutants"])
 def test_environments_agree_on_the_versions_they_share(lock: str) -> None:
     app, other = pinned("app"), pinned(lock)
     assert {name: other[name] for name in app.keys() & other.keys()} == {

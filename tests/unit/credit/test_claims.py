@@ -22,7 +22,9 @@ from lti_tool.tables.credit import awards as awards_table
 from lti_tool.tables.gates import completions
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.operations import audit_log
+from lti_tool.tables.people import trainees
 from tests.conftest import DEMO_PROGRAMME
+from tests.statements import before_each_statement
 from tests.training_day import (
     DAY,
     FIVE,
@@ -177,6 +179,20 @@ def test_an_award_is_contested_when_its_licence_is_corrected_later(stage):
         assert claims.outdated(connection) == []
 
 
+def test_a_licence_that_ends_after_the_award_contests_it(stage):
+    licence_id = stage.licence()
+    stage.settle(*WHOLE_DAY)
+    with stage.database.read() as connection:
+        assert claims.outdated(connection) == []
+    stage.now += timedelta(days=1)
+    with stage.database.write() as connection:
+        licences.end_licence(connection, licence_id, reason="Typed twice.", actor="cli", now=stage.now)
+        assert claims.outdated(connection) == [(stage.trainee_id, stage.session_id)]
+        reconsider(connection, stage.trainee_id, stage.session_id, stage.now)
+        assert claims.outdated(connection) == []
+    assert (stage.claim().state, lines(stage.claim())["contested"]) == ("awarded", None)
+
+
 def test_a_claim_is_never_decided_on_attendance_that_is_being_corrected(stage):
     """Whoever reconsiders waits for the settlement in hand, and then sees what it wrote."""
     stage.settle(*WHOLE_DAY)
@@ -276,13 +292,22 @@ def test_the_same_module_again_is_not_credited_twice(stage, published):
     assert lines(second)["duplicate"] is False
 
 
-def test_a_taught_session_is_never_decided_by_a_later_programme(stage):
+@pytest.mark.parametrize("settled_first", [False, True], ids=["settled later", "decided again"])
+def test_a_taught_session_is_never_decided_by_a_later_programme(stage, published, settled_first):
+    """Neither when it is settled after a publication, nor when its claims are decided again after one."""
+    if settled_first:
+        stage.settle(*WHOLE_DAY)
     stage.licence()
     text = DEMO_PROGRAMME.read_text(encoding="utf-8").replace("apa: 6.5", "apa: 5.5")
     with stage.database.write() as connection:
         publication.publish(connection, text, "later.yaml", actor="cli", now=stage.now)
-    stage.settle(*WHOLE_DAY)
-    assert [each.credits for each in stage.awards()] == [Decimal("6.5")]
+        if settled_first:
+            reconsider(connection, stage.trainee_id, stage.session_id, stage.now)
+    if not settled_first:
+        stage.settle(*WHOLE_DAY)
+    (award,) = stage.awards()
+    assert (award.credits, award.programme_version) == (Decimal("6.5"), published.version)
+    assert lines(stage.claim())["offering"] is True
 
 
 def test_the_fee_that_staff_record_makes_the_claim_ready(database, now, stage):
@@ -330,6 +355,58 @@ def test_two_sessions_settled_at_once_award_the_module_once(stage, published):
     assert len(stage.awards()) == 1
     assert len([each for each in stage.completions() if each.ended_at is None]) == 1
     assert stage.read(select(func.count()).select_from(awards_table))[0][0] == 1
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("again", [False, True], ids=["settled", "decided again"])
+def test_a_person_is_locked_while_their_claims_are_decided(stage, again):
+    """On SQLite there is one writer."""
+    stage.licence()
+    if again:
+        stage.settle(*WHOLE_DAY)
+    free = (
+        select(trainees.c.id).where(trainees.c.id == stage.trainee_id).with_for_update(key_share=True, skip_locked=True)
+    )
+    found = {}
+
+    def look(statement, _parameters):
+        table = next(
+            (name for name in ("licences", "claim_facts", "claims", "awards") if f"FROM {name}" in statement), ""
+        )
+        if table and table not in found:
+            found[table] = None
+            found[table] = "free" if stage.read(free) else "locked"
+
+    with before_each_statement(stage.database, look):
+        if again:
+            with stage.database.write() as connection:
+                reconsider(connection, stage.trainee_id, stage.session_id, stage.now)
+        else:
+            stage.settle(*WHOLE_DAY)
+    assert found == dict.fromkeys(("licences", "claim_facts", "claims", "awards"), "locked")
+
+
+@pytest.mark.databases("postgresql")
+def test_a_claim_is_decided_again_when_another_session_is_awarded_first(stage, published):
+    """The other award is committed after the evidence was read and before this one is written. On SQLite there is one
+    writer."""
+    stage.licence()
+    with stage.database.write() as connection:
+        other = add_session(connection, published, stage.now, starts=date(2026, 11, 12))
+    stage.settle(*WHOLE_DAY, ended_at=None)
+    with stage.database.read() as connection:
+        day = replace(attended_day(connection, stage.trainee_id, stage.session_id), ended=True)
+    overtaking = iter([partial(stage.settle, stay(2880, 3360), session_id=other, ended_at=at(3360))])
+
+    def overtake(statement, _parameters):
+        if statement.startswith("INSERT INTO awards"):
+            for settle_the_other in overtaking:
+                settle_the_other()
+
+    with before_each_statement(stage.database, overtake), stage.database.write() as connection:
+        claims.decide(connection, published.programme, [day], stage.now)
+    assert [each.live_session_id for each in stage.awards()] == [other]
+    assert (stage.claim().state, lines(stage.claim())["duplicate"]) == ("open", False)
 
 
 def test_an_ended_licence_is_not_used(stage):

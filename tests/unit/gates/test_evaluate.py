@@ -170,6 +170,21 @@ def test_a_gate_that_cannot_be_read_locks(programme: Any, reason: str) -> None:
     assert (decision.open, decision.status, decision.reason) == (False, "error", reason)
 
 
+@pytest.mark.parametrize(
+    ("mode", "required", "recommended"),
+    [("required", ("unmet", "gates.F2.rule.all"), "F3"), ("recommended", None, "F1"), ("none", None, "F3")],
+)
+def test_the_mode_says_what_is_required_and_what_is_recommended(
+    mode: str, required: tuple[str, str] | None, recommended: str
+) -> None:
+    rule = {"all": [{"completed": {"module": "F1"}}]}
+    programme = with_gate(rule, mode=mode, recommended={"completed": {"module": "F3"}})
+    decision = decide("F2", completed(recommended), programme=programme)
+    assert decision.recommended is not None
+    assert decision.recommended.status == "satisfied"
+    assert (decision.tree and (decision.tree.status, decision.tree.path)) == required
+
+
 def test_a_broken_recommendation_does_not_lock() -> None:
     assert decide("F2", programme=with_gate({"bogus": {}}, mode="recommended")).open
 

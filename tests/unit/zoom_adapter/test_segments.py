@@ -445,6 +445,57 @@ def test_a_fresh_copy_of_a_stale_edge_counts() -> None:
     assert spans(person) == [("09:00:00", "10:00:00")]
 
 
+@pytest.mark.parametrize(
+    ("notices", "counted"),
+    [
+        pytest.param((join("09:00"), left("11:00", user="2", stale=True)), [], id="the LEFT of a bridge"),
+        pytest.param((join("09:00", stale=True), left("11:00", user="2")), [], id="the JOIN of a bridge"),
+        pytest.param((join("09:00"), ended("11:00", stale=True)), [], id="the end of the meeting"),
+        pytest.param((join("09:00", stale=True), ended("11:00")), [], id="the JOIN before the end of the meeting"),
+        pytest.param(
+            (join("09:00", stale=True), join("09:45", user="2"), left("10:00", user="2")),
+            [("09:45:00", "10:00:00")],
+            id="the JOIN before the next JOIN",
+        ),
+        pytest.param(
+            (join("09:00"), left("09:30"), left("09:34", user="2", stale=True)),
+            [("09:00:00", "09:30:00")],
+            id="a LEFT just after another one",
+        ),
+    ],
+)
+def test_nothing_is_inferred_from_an_event_outside_the_trusted_time(notices, counted) -> None:
+    person = one(*notices)
+    assert (spans(person), "stale" in person.flags) == (counted, True)
+    trusted = one(*notices, *(each._replace(stale=False) for each in notices))
+    assert sum(each.counts for each in trusted.intervals) > len(counted), "a trusted copy makes it count"
+    assert "stale" not in trusted.flags
+
+
+def test_the_last_end_decides_whether_the_end_of_the_meeting_is_trusted() -> None:
+    assert spans(one(join("09:00"), ended("10:00", stale=True), ended("11:00"))) == [("09:00:00", "11:00:00")]
+    assert spans(one(join("09:00"), ended("10:00"), ended("11:00", stale=True))) == []
+
+
+@pytest.mark.parametrize(
+    ("leave", "expected"),
+    [
+        ("10:00", [("09:00", "09:30", "estimated"), ("09:30", "10:00", "webhook")]),
+        ("09:20", [("09:00", "09:20", "webhook"), ("09:30", "11:00", "estimated")]),
+    ],
+)
+def test_of_two_joins_with_one_number_a_left_takes_the_last_one_before_it(leave, expected) -> None:
+    person = one(join("09:00"), join("09:30"), left(leave), ended("11:00"))
+    assert [(f"{each.from_at:%H:%M}", f"{each.to_at:%H:%M}", each.evidence) for each in person.intervals] == expected
+    assert {"estimated", "repeated"} <= set(person.flags)
+
+
+def test_each_left_takes_another_one_of_the_joins_that_are_free() -> None:
+    person = one(join("09:00"), join("09:10"), join("09:20"), left("09:30"), left("10:00"), ended("11:00"))
+    told = [(f"{each.from_at:%H:%M}", f"{each.to_at:%H:%M}", each.evidence) for each in person.intervals]
+    assert told == [("09:00", "09:10", "estimated"), ("09:10", "10:00", "webhook"), ("09:20", "09:30", "webhook")]
+
+
 def test_a_connection_without_its_id_is_paired_by_its_stay() -> None:
     person = one(join("09:00", "", "5"), left("10:00", "", "5"))
     assert spans(person) == [("09:00:00", "10:00:00")]
