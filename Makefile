@@ -34,7 +34,7 @@ MUTANTS := $(call stamp,.venv-mutants,requirements/mutants.txt)
 
 # Tests start hundreds of processes: none shall compile anew what another one has compiled.
 unexport PYTHONDONTWRITEBYTECODE
-PYTEST = .venv-test/bin/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
+PYTEST = .venv-test/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 SIDE_BY_SIDE_MAKE = $(MAKE) --no-print-directory --jobs SIDE_BY_SIDE=yes
 

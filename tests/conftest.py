@@ -45,10 +45,9 @@ from tests.profiles import PROFILES
 FIELD_KEY = "dGhlIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzISE="
 PUBLIC_URL = "https://gatehouse.example.org"
 ZOOM_SECRET = "the-secret-token-of-the-tests"
-# The rooms whose tests share what is dear to start, and the order in which tests begin that take long.
-STAGED = ("stories", "chaos", "conformance", "browser")
+# The order in which test files that take long begin.
 LONG = (
-    *(f"tests/{room}/" for room in STAGED),
+    *(f"tests/{room}/" for room in ("stories", "chaos", "conformance", "browser")),
     "tests/unit/commands/test_serve.py",
     "tests/unit/zoom_adapter/test_random_days.py",
 )
@@ -88,14 +87,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend_of_module", databases_for(name, wanted, useful), scope="module")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, so that workers end together; what shares a stage stays on one worker."""
+    """Test files that take long begin first, so that workers end together."""
     items.sort(key=lambda item: next((n for n, each in enumerate(LONG) if item.nodeid.startswith(each)), len(LONG)))
-    for item in items:
-        room, name = item.path.parent.name, item.path.stem
-        if room in STAGED:
-            item.add_marker(pytest.mark.xdist_group(room if room == "browser" else f"{room}-{name}"))
 
 
 @pytest.fixture(autouse=True, scope="session")
