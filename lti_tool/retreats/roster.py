@@ -1,6 +1,7 @@
 """Who was present at a retreat, as staff there saw it: never from payment, registration or confirmation.
 
-`attended` opens what follows at the next question. It is no completion of a module, no credit and no grade (retreats.md H11).
+`attended` opens what follows at the next question. It is no completion of a module, no credit and no grade
+(retreats.md H11).
 """
 
 from datetime import date, datetime
