@@ -119,4 +119,4 @@ def test_the_main_job_from_a_locked_module_to_the_grade_and_the_next_module(visi
     expect(tool.locator("main")).to_contain_text("You may apply")
     tool.get_by_role("link", name="Retreats", exact=True).click()
     tool.get_by_role("link", name="Diamonds").click()
-    expect(tool.locator("main")).to_contain_text("cannot be applied for")
+    expect(tool.locator("main")).to_contain_text("Applications are closed")
