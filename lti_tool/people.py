@@ -17,15 +17,15 @@ MAX_ID_DIGITS = 18
 IDS_IN_ONE_QUERY = 500
 
 
-class Told(NamedTuple):
+class Profile(NamedTuple):
     """What a platform says of a person, as it is kept: plain and short; None for what it does not say."""
 
     name: str | None
     email: str | None
 
 
-def told(name: str | None, email: str | None) -> Told:
-    return Told(_shown(name), _address(email))
+def profile(name: str | None, email: str | None) -> Profile:
+    return Profile(_shown(name), _address(email))
 
 
 def find_or_add(
@@ -47,17 +47,19 @@ def find_or_add(
     return int(known.id)
 
 
-def add_missing(connection: Connection, issuer: str, said: Mapping[str, Told], now: datetime) -> dict[str, Row[Any]]:
+def add_missing(
+    connection: Connection, issuer: str, profiles: Mapping[str, Profile], now: datetime
+) -> dict[str, Row[Any]]:
     """Make known whoever of these is not known yet; what `of_identities` says of all of them then.
 
     In one order, so that of two rosters with the same people one waits for the other. Who launches meanwhile is the
     launch's person.
     """
-    known = of_identities(connection, issuer, list(said))
-    missing = sorted(said.keys() - known.keys())
+    known = of_identities(connection, issuer, list(profiles))
+    missing = sorted(profiles.keys() - known.keys())
     if not missing:
         return known
-    people = [_person(*said[sub], now) for sub in missing]
+    people = [_person(*profiles[sub], now) for sub in missing]
     added = connection.scalars(insert(trainees).returning(trainees.c.id, sort_by_parameter_order=True), people).all()
     rows = [{"issuer": issuer, "sub": sub, "trainee_id": each} for sub, each in zip(missing, added, strict=True)]
     connection.execute(insert_ignoring(connection, identities), rows)
@@ -74,7 +76,7 @@ def hold(connection: Connection, trainee_ids: Sequence[int]) -> None:
         connection.execute(locked.with_for_update(key_share=True))
 
 
-def change(connection: Connection, news: Mapping[int, Told]) -> None:
+def change(connection: Connection, news: Mapping[int, Profile]) -> None:
     """Replace name and address of these people by what is told; None leaves what is kept."""
     rows = [{"person": each, **news[each]._asdict()} for each in sorted(news)]
     if rows:

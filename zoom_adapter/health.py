@@ -87,13 +87,13 @@ class DeliveryTimes(NamedTuple):
         return asked is not None and now - asked > limit
 
 
-def look(database: Database, quiet: timedelta, now: datetime) -> bool:
+def record_gaps(database: Database, quiet: timedelta, now: datetime) -> bool:
     """Periodic job: update the recorded gaps. Always returns False: there is nothing more to do at once.
 
     `quiet` is how long Zoom may send nothing during a session.
     """
     with database.read() as connection:
-        found = present(connection, quiet, now)
+        found = current_gaps(connection, quiet, now)
         has_news = bool(found) or connection.execute(select(zoom_gaps.c.code).limit(1)).first() is not None
     if has_news:
         with database.write() as connection:
@@ -101,7 +101,7 @@ def look(database: Database, quiet: timedelta, now: datetime) -> bool:
     return False
 
 
-def present(connection: Connection, quiet: timedelta, now: datetime) -> list[Gap]:
+def current_gaps(connection: Connection, quiet: timedelta, now: datetime) -> list[Gap]:
     """Every gap there is now; those that lose presence come first."""
     return in_order([*_of_webhook(connection, now), *_of_sessions(connection, quiet, now)])
 

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, select
 from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError
 from lti_tool.tables.zoom import zoom_inbox, zoom_refusals
-from zoom_adapter.events import Notice, content_key
+from zoom_adapter.events import ZoomEvent, content_key
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Delivery:
     for the previous one; `secret_mark` is its fingerprint, None if the event was read from the log.
     """
 
-    notice: Notice
+    event: ZoomEvent
     body: bytes
     headers: Mapping[str, str]
     secret_position: int
@@ -68,18 +68,18 @@ class Delivery:
 
     def row(self) -> dict[str, Any]:
         """The values of its row in `zoom_inbox`."""
-        at = self.notice.at
+        at = self.event.at
         return {
-            "dedupe_key": content_key(self.notice, self.body),
-            "event": self.notice.event[:96],
-            "meeting_id": self.notice.meeting_id[:32] or None,
-            "meeting_uuid": self.notice.meeting_uuid[:128] or None,
+            "dedupe_key": content_key(self.event, self.body),
+            "event": self.event.event_type[:96],
+            "meeting_id": self.event.meeting_id[:32] or None,
+            "meeting_uuid": self.event.meeting_uuid[:128] or None,
             "happened_at": at if at and at <= self.received_at + FURTHEST_AHEAD else None,
             "body": self.body,
             "headers": dict(self.headers),
             "secret_position": self.secret_position,
             "secret_mark": self.secret_mark,
-            "stale": self.notice.stale,
+            "stale": self.event.stale,
             "received_at": self.received_at,
         }
 

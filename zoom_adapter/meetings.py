@@ -122,7 +122,7 @@ class MeetingJob:
 
 
 @dataclass
-class MeetingKeeper:
+class MeetingDecider:
     """Decides about registrants and reads settings; `plan` is a periodic job, a worker pool calls `claim` and `do`.
 
     `admits` is None if Zoom decides alone about people who register there.
@@ -325,7 +325,7 @@ def of_session(connection: Connection, session: LiveSession, programme: Programm
     return Checked(tuple(found), row.settings_code, row.settings_at)
 
 
-def look_again(connection: Connection, meeting_id: str, now: datetime) -> None:
+def reread_settings(connection: Connection, meeting_id: str, now: datetime) -> None:
     """Have the worker read the settings as soon as it is free."""
     _add(connection, meeting_id, now)
     connection.execute(update(zoom_meetings).where(zoom_meetings.c.meeting_id == meeting_id).values(due_at=now))

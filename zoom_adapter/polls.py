@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from lti_tool.attendance.live_sessions import ask_for
+from lti_tool.attendance.live_sessions import request_settlement
 from lti_tool.db import Database, upsert
 from lti_tool.errors import OutboundError
 from lti_tool.tables.live_sessions import live_sessions
@@ -20,7 +20,7 @@ from lti_tool.tables.presence import poll_answers
 from zoom_adapter import reports
 from zoom_adapter.api import ZoomApi
 from zoom_adapter.events import instant, text
-from zoom_adapter.reports import RECONCILABLE, Session, ask_for_tasks, reconcilable
+from zoom_adapter.reports import RECONCILABLE, Session, reconcilable, request_tasks
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class PollReader:
         """Enqueue a task for every live session with due polls. Always returns False: nothing is left to do."""
         if self.api is None:
             return False
-        ask_for_tasks(self.database, POLLS, _candidates, due, self.clock())
+        request_tasks(self.database, POLLS, _candidates, due, self.clock())
         return False
 
     def read_due(self, payload: Mapping[str, Any]) -> None:
@@ -122,7 +122,7 @@ def keep(connection: Connection, session_id: int, uuid: str, found: Iterable[Pol
         new = upsert(connection, poll_answers)
         at = func.coalesce(new.excluded.answered_at, poll_answers.c.answered_at)
         connection.execute(new.on_conflict_do_update(index_elements=ANSWER_KEY, set_={"answered_at": at}), rows)
-        ask_for(connection, session_id, now)
+        request_settlement(connection, session_id, now)
 
 
 def _is_due(made: Sequence[reports.Fetch], now: datetime) -> bool:

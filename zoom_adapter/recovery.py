@@ -116,7 +116,7 @@ class LogReader:
         missing = self._missing(reading)
         if not dry_run:
             self._append(missing)
-        added = Counter(each.notice.event or "unreadable" for each in missing)
+        added = Counter(each.event.event_type or "unreadable" for each in missing)
         return Recovery(reading.rows, len(reading.events) - len(missing), added, reading.unreadable)
 
     def _fetch(self, window: Window, *, failed_only: bool) -> LogReading:
@@ -124,7 +124,7 @@ class LogReader:
 
     def _missing(self, reading: LogReading) -> list[Logged]:
         """The events that were neither delivered nor read from the log before."""
-        keys = {each: {key, content_key(each.notice, each.body)} for key, each in reading.events.items()}
+        keys = {each: {key, content_key(each.event, each.body)} for key, each in reading.events.items()}
         known: set[str] = set()
         with self.database.read() as connection:
             for some in chunks(list(chain.from_iterable(keys.values())), MAX_KEYS_PER_QUERY):
@@ -138,7 +138,7 @@ class LogReader:
         try:
             for each in missing:
                 headers = {**VIA, "x-zm-request-id": each.request_id}
-                delivery = Delivery(each.notice, each.body, headers, NO_SECRET, self.clock())
+                delivery = Delivery(each.event, each.body, headers, NO_SECRET, self.clock())
                 inbox.append(delivery, APPEND_SECONDS)
         finally:
             inbox.close()

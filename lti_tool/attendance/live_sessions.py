@@ -8,7 +8,7 @@ give breakout rooms, since Zoom sends an id of each and never a name (zoom.md §
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -33,21 +33,21 @@ KINDS = ("meeting", "webinar")
 LONGEST_LABEL = 100
 
 
-def ask_for(connection: Connection, session_id: int, now: datetime) -> None:
+def request_settlement(connection: Connection, session_id: int, now: datetime) -> None:
     """Request the settlement of one live session now."""
     enqueue(connection, SETTLE, f"session:{session_id}", {"session_id": session_id}, now=now)
 
 
-def ask_when_over(connection: Connection, session_id: int, ends_at: datetime, now: datetime) -> None:
+def request_settlement_when_over(connection: Connection, session_id: int, ends_at: datetime, now: datetime) -> None:
     """Request it for when the scheduled end is past; now if it is past already."""
     over_at = ends_at + WITHOUT_END
     if now >= over_at:
-        ask_for(connection, session_id, now)
+        request_settlement(connection, session_id, now)
     else:
         enqueue(connection, SETTLE, f"session:{session_id}:over", {"session_id": session_id}, now=now, run_at=over_at)
 
 
-def ask_at(connection: Connection, session_id: int, at: datetime, now: datetime) -> None:
+def request_settlement_at(connection: Connection, session_id: int, at: datetime, now: datetime) -> None:
     """Request it for a later moment; nothing if that has passed."""
     if now < at:
         key = f"session:{session_id}:{at:%Y%m%dT%H%M%S}"
@@ -67,7 +67,7 @@ class LiveSession:
     ends_at: datetime
     zone: str
     segments: tuple[Segment, ...]
-    zoom_kind: str
+    zoom_kind: Literal["meeting", "webinar"]
     zoom_meeting_id: str
     join_url: str | None
     state: str
@@ -135,7 +135,7 @@ def add(
     subject = f"session:{session_id}"
     audit.record(connection, actor=actor, act="session_added", subject=subject, at=now, module=module_id)
     if connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == meeting_id).limit(1)).first():
-        ask_when_over(connection, session_id, row["ends_at"], now)
+        request_settlement_when_over(connection, session_id, row["ends_at"], now)
     return session_id
 
 
@@ -291,7 +291,7 @@ def labels(connection: Connection, session_id: int) -> dict[str, str]:
     return {row.room: row.label for row in connection.execute(query)}
 
 
-def seen(connection: Connection, session_id: int) -> tuple[str, ...]:
+def rooms_entered(connection: Connection, session_id: int) -> tuple[str, ...]:
     """Zoom's ids of the rooms that people were in, as last settled, in the order in which they were first entered."""
     current = attendances.c.is_current & (attendances.c.live_session_id == session_id)
     first: dict[str, datetime] = {}
@@ -302,7 +302,7 @@ def seen(connection: Connection, session_id: int) -> tuple[str, ...]:
     return tuple(sorted(first, key=lambda room: (first[room], room)))
 
 
-def name(connection: Connection, session_id: int, given: Mapping[str, str], *, actor: str, now: datetime) -> int:
+def name_rooms(connection: Connection, session_id: int, given: Mapping[str, str], *, actor: str, now: datetime) -> int:
     """Give rooms the names in `given` (by Zoom's id; an empty one removes the name) and return how many changed.
 
     Only rooms that people were in or that have a name already can be named. Raises NotFound "session_unknown", BadInput
@@ -315,7 +315,7 @@ def name(connection: Connection, session_id: int, given: Mapping[str, str], *, a
         raise BadInput(
             "room_label_wrong", "This name of a room cannot be used.", f"Use up to {LONGEST_LABEL} printable letters."
         )
-    if not wanted.keys() <= {*known, *seen(connection, session_id)}:
+    if not wanted.keys() <= {*known, *rooms_entered(connection, session_id)}:
         raise BadInput("room_unknown", "The session has no such breakout room.", "Open the page again for its rooms.")
     changed = {room: label for room, label in wanted.items() if label != known.get(room, "")}
     for room, label in changed.items():

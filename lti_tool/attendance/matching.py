@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, false, select, tupl
 
 from lti_tool import audit, people
 from lti_tool.attendance import live_sessions, queries
-from lti_tool.attendance.live_sessions import ask_for
+from lti_tool.attendance.live_sessions import request_settlement
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.reviews import REVIEWED
 from lti_tool.audit import refuse_own
@@ -266,7 +266,7 @@ def _taken() -> Conflict:
 def _ask(connection: Connection, sessions: Iterable[Touched], now: datetime) -> None:
     for each in sessions:
         if not each.is_locked:
-            ask_for(connection, each.session_id, now)
+            request_settlement(connection, each.session_id, now)
 
 
 def _note(
@@ -276,7 +276,7 @@ def _note(
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class UnmatchedPerson:
     """An unmatched person in one live session; `id` is the row of `attendances`."""
 
     id: int
@@ -300,11 +300,11 @@ class Seen:
         return [*((each.from_at, each.to_at) for each in day.intervals), *day.waiting]
 
 
-def everybody(connection: Connection) -> list[Seen]:
+def unmatched_people(connection: Connection) -> list[UnmatchedPerson]:
     """The people still to be matched, the latest session first; without those whom staff have reviewed and left alone,
     and without locked sessions."""
     return [
-        Seen(each.id, each)
+        UnmatchedPerson(each.id, each)
         for each in queries.unmatched(connection)
         if not each.is_reviewed and each.session_state != "locked"
     ]
@@ -321,7 +321,7 @@ def waiting_since(connection: Connection) -> list[datetime]:
     return list(connection.scalars(query))
 
 
-def seen(connection: Connection, attendance_id: int) -> Seen:
+def unmatched_person(connection: Connection, attendance_id: int) -> UnmatchedPerson:
     """An unmatched person as the evidence is now, by any version of their attendance.
 
     Raises NotFound "attendance_unknown", Conflict "match_settled".
@@ -337,7 +337,7 @@ def seen(connection: Connection, attendance_id: int) -> Seen:
             "This person has been matched, or the evidence names another person now.",
             "Look at the list of unmatched people again.",
         )
-    return Seen(attendance_id, found[0])
+    return UnmatchedPerson(attendance_id, found[0])
 
 
 def claims_of(connection: Connection, day: AttendedDay) -> list[Claim]:

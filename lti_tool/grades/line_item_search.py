@@ -243,7 +243,7 @@ def troubles(connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(query).all()
 
 
-def look_again(connection: Connection, placement_id: int, *, actor: str, now: datetime) -> None:
+def search_again(connection: Connection, placement_id: int, *, actor: str, now: datetime) -> None:
     """Search again now, as staff ask; a column that was removed on the platform is made anew."""
     line_items.allow_anew(connection, placement_id)
     connection.execute(update(searches).where(searches.c.placement_id == placement_id).values(next_at=now, attempts=0))

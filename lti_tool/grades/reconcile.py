@@ -28,9 +28,9 @@ READERS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One claimed look. `claimed_until` is its lease: the look comes due again at that moment, which its owner alone
-    has written."""
+class Reading:
+    """One claimed reading. `claimed_until` is its lease: it comes due again at that moment, which its owner alone has
+    written."""
 
     id: int
     claimed_until: datetime
@@ -42,38 +42,38 @@ class Look:
 
 
 class Reconciler:
-    """Reads due results with a few threads. One thread calls `look_due` again and again."""
+    """Reads due results with a few threads. One thread calls `read_due` again and again."""
 
     def __init__(self, database: Database, api: PlatformApi, clock: Clock) -> None:
         self._database = database
         self._api = api
         self._clock = clock
-        self._pool = JobPool("results", READERS, lambda limit: claim(database, clock(), limit), self.look)
+        self._pool = JobPool("results", READERS, lambda limit: claim(database, clock(), limit), self.read)
 
-    def look_due(self) -> bool:
+    def read_due(self) -> bool:
         """Start what is due as far as threads are free; False once all is quiet."""
         return self._pool.step()
 
-    def look_all(self) -> None:
-        """Look until nothing is due."""
+    def read_all(self) -> None:
+        """Read until nothing is due."""
         self._pool.run()
 
-    def look(self, look: Look) -> None:
+    def read(self, reading: Reading) -> None:
         """Read one result and record it."""
         try:
-            result = fetch_result(self._api, look.registration_id, look.line_item_url, look.user_id)
+            result = fetch_result(self._api, reading.registration_id, reading.line_item_url, reading.user_id)
         except OutboundError:
             shown = None
         else:
-            maximum = look.delivered.maximum if result is None else result.maximum or MAXIMUM_WHEN_UNSAID
+            maximum = reading.delivered.maximum if result is None else result.maximum or MAXIMUM_WHEN_UNSAID
             shown = Value(None if result is None else result.given, maximum)
         with self._database.write() as connection:
-            record(connection, look, shown, self._clock())
+            record(connection, reading, shown, self._clock())
 
 
-def claim(database: Database, now: datetime, limit: int) -> Sequence[Look]:
-    """Take up to `limit` looks whose time has come, by moving that time on by a lease. A look that is never recorded
-    comes due again. Where results are not offered, there is no next look."""
+def claim(database: Database, now: datetime, limit: int) -> Sequence[Reading]:
+    """Take up to `limit` readings whose time has come, by moving that time on by a lease. One that is never recorded
+    comes due again. Where results are not offered, there is no next reading."""
     due = _rows(scores.c.look_at <= now, _is_readable()).order_by(scores.c.look_at).limit(limit)
     with database.read() as connection:
         found = connection.execute(due).all()
@@ -87,7 +87,7 @@ def claim(database: Database, now: datetime, limit: int) -> Sequence[Look]:
             is_taken = connection.execute(update(scores).where(unclaimed).values(look_at=until)).rowcount
             if is_taken and until is not None:
                 claimed.append(
-                    Look(
+                    Reading(
                         id=row.id,
                         claimed_until=until,
                         registration_id=row.registration_id,
@@ -106,16 +106,16 @@ def ask_for_all(connection: Connection, now: datetime) -> int:
     return connection.execute(update(scores).where(scores.c.id.in_(ids)).values(look_at=now)).rowcount
 
 
-def record(connection: Connection, look: Look, shown: Value | None, now: datetime) -> bool:
+def record(connection: Connection, reading: Reading, shown: Value | None, now: datetime) -> bool:
     """Record what was shown (None: it could not be read); False when a delivery or a retired column came first."""
-    ours = and_(scores.c.id == look.id, scores.c.look_at == look.claimed_until, _is_settled())
-    values: dict[str, Any] = {"look_at": next_look(look.delivered_at, now)}
+    ours = and_(scores.c.id == reading.id, scores.c.look_at == reading.claimed_until, _is_settled())
+    values: dict[str, Any] = {"look_at": next_look(reading.delivered_at, now)}
     if shown is None:
         # The last reading still stands: a re-grade is not forgotten because the platform is away.
         values |= {"seen": case((scores.c.seen == "differs", "differs"), else_="unreadable")}
     else:
-        seen = compare(shown, [look.delivered])
-        values |= {"seen": seen, "seen_given": shown.out_of(look.delivered.maximum), "seen_at": now}
+        seen = compare(shown, [reading.delivered])
+        values |= {"seen": seen, "seen_given": shown.out_of(reading.delivered.maximum), "seen_at": now}
         if seen != "differs":
             # A score that waited for a decision goes out after all: the re-grade was taken back.
             values |= {"status": case((_is_undecided(), "waiting"), else_=scores.c.status), "next_attempt_at": now}

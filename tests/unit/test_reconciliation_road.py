@@ -29,7 +29,7 @@ from tests.reporting_zoom import ReportingZoom, with_credentials
 from tests.training_day import add_licence
 from tests.waiting import until
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 
 CAST = people_of("breakouts", "late", "reconnects", "away_for_lunch")
@@ -92,7 +92,7 @@ def session_id(database: Database, published: Published, clock: TestClock) -> in
 def deliver(context: AppContext, events: Iterable[dict[str, Any]]) -> None:
     inbox = Inbox(context.database)
     for event in events:
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, context.clock()))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, context.clock()))
     inbox.close()
 
 

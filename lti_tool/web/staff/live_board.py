@@ -20,7 +20,7 @@ from lti_tool.gates import decide
 from lti_tool.gates.wording import heading
 from lti_tool.programme import versions
 from lti_tool.rosters import queries
-from lti_tool.rosters.queries import ListedMember, Seen
+from lti_tool.rosters.queries import Attendees, ListedMember
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access
@@ -77,7 +77,7 @@ class EnrolledCache:
 
 def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard, now: datetime) -> Enrolled:
     """The enrolled people as of `now`. Gates are evaluated as for joining: by the programme in force."""
-    courses = queries.of_session(connection, session, Seen(board.trainee_ids, len(board.unmatched), now), now)
+    courses = queries.of_session(connection, session, Attendees(board.trainee_ids, len(board.unmatched), now), now)
     missing = {each.trainee_id: each for course in courses for each in course.missing}
     learners = set(board.trainee_ids) - admission.enrolled(connection, [session], "staff")
     shut = sorted(learners - admission.admits(connection, learners, [session], now))

@@ -58,7 +58,7 @@ def test_the_curve_counts_whoever_was_there_at_each_instant(everybody, minutes: 
     ]
     for instant, count in board(*people, now=at(minutes)).curve(NINE, FIVE):
         assert instant <= at(minutes)
-        assert count == sum(start <= instant < end for each in people for start, end in each.spans)
+        assert count == sum(start <= instant < end for each in people for start, end in each.intervals)
 
 
 def test_the_line_stays_within_its_frame_and_ends_now() -> None:

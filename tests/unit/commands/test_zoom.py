@@ -19,7 +19,7 @@ from lti_tool.tables.types import metadata
 from sandbox.zoom.training_day import TrainingDay, encode
 from tests.tampering import tamper
 from tests.zoom_day import MEETING, OPENS, people_of
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
 
@@ -58,7 +58,7 @@ def play(database: Database, published: Published, now: datetime) -> int:
         )
     inbox = Inbox(database)
     for event in day.registrations() + day.events():
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, now))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, now))
     inbox.close()
     return session_id
 
@@ -165,7 +165,7 @@ def test_health_says_what_came_what_waits_and_what_to_do(
 def test_a_gap_that_is_only_a_note_is_told_without_exit_1(database: Database, environment: dict[str, str]) -> None:
     at = datetime.now(UTC) - timedelta(hours=73)
     inbox = Inbox(database)
-    inbox.append(Delivery(read_notice(b'{"event": "a"}'), b'{"event": "a"}', {}, 0, at))
+    inbox.append(Delivery(read_event(b'{"event": "a"}'), b'{"event": "a"}', {}, 0, at))
     inbox.close()
     take_inbox(database, at)
     result = run(environment, "health")

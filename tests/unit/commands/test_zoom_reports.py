@@ -19,7 +19,7 @@ from lti_tool.tables.operations import tasks
 from sandbox.zoom.training_day import TrainingDay, encode
 from tests.reporting_zoom import ReportingZoom
 from tests.zoom_day import MEETING, OPENS, people_of
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 
 # A class that is over by any clock; nobody's stay in it ended by a webhook after lunch.
@@ -61,7 +61,7 @@ def session_id(database: Database, published: Published, now: datetime) -> int:
         )
     inbox = Inbox(database)
     for event in DAY.registrations() + DAY.events():
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, now))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, now))
     inbox.close()
     return session_id
 

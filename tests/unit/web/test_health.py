@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from lti_tool.attendance import evidence_gaps
 from lti_tool.attendance.evidence_gaps import GAPS, of_session
 from lti_tool.tables.zoom import zoom_refusals
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
 
@@ -35,7 +35,7 @@ def test_deliveries_seals_gaps_and_refusals_are_told(client, database, clock, no
     inbox = Inbox(database)
     for number in range(3):
         body = b'{"event": "meeting.%d"}' % number
-        inbox.append(Delivery(read_notice(body), body, {}, 0, now))
+        inbox.append(Delivery(read_event(body), body, {}, 0, now))
     inbox.close()
     take_inbox(database, now)
     with database.write() as connection:

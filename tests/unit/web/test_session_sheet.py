@@ -226,4 +226,4 @@ def test_an_odd_time_is_refused_with_words(staff, happened, odd: str) -> None:
 def test_only_rooms_that_were_used_can_be_named(happened, database, now) -> None:
     with database.write() as connection:
         assert rooms.labels(connection, happened.day) == {}
-        assert rooms.seen(connection, happened.day) == ()
+        assert rooms.rooms_entered(connection, happened.day) == ()

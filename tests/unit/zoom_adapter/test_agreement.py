@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.attendance.reviews import needs_review
 from zoom_adapter.connections import gather
-from zoom_adapter.events import Notice
+from zoom_adapter.events import ZoomEvent
 from zoom_adapter.participants import people
 from zoom_adapter.report_rows import ReportRow
 from zoom_adapter.segments import union
@@ -27,34 +27,34 @@ def at(text: str) -> datetime:
     return DAY + timedelta(hours=hours, minutes=minutes, seconds=seconds[0] if seconds else 0)
 
 
-def notice(kind: str, time: str, user: str = "1", connection: str = "P1", **more: object) -> Notice:
+def event(kind: str, time: str, user: str = "1", connection: str = "P1", **more: object) -> ZoomEvent:
     given = {"registrant_id": QUILL, "meeting_uuid": UUID, **more}
-    return Notice(kind=kind, at=at(time), participant_uuid=connection, user_id=user, **given)
+    return ZoomEvent(kind=kind, at=at(time), participant_uuid=connection, user_id=user, **given)
 
 
-def join(time: str, user: str = "1", connection: str = "P1", **more: object) -> Notice:
-    return notice("joined", time, user, connection, **more)
+def join(time: str, user: str = "1", connection: str = "P1", **more: object) -> ZoomEvent:
+    return event("joined", time, user, connection, **more)
 
 
-def left(time: str, user: str = "1", connection: str = "P1", **more: object) -> Notice:
-    return notice("left", time, user, connection, **more)
+def left(time: str, user: str = "1", connection: str = "P1", **more: object) -> ZoomEvent:
+    return event("left", time, user, connection, **more)
 
 
-def ended(time: str) -> Notice:
-    return Notice(kind="ended", at=at(time), meeting_uuid=UUID)
+def ended(time: str) -> ZoomEvent:
+    return ZoomEvent(kind="ended", at=at(time), meeting_uuid=UUID)
 
 
 def row(start: str, end: str, user: str = "1", registrant: str = QUILL, email: str = "", room: str = "") -> ReportRow:
     return ReportRow(user, registrant, email, "Somebody", at(start), at(end), room)
 
 
-def seen(notices: Iterable[Notice], rows: Iterable[ReportRow] | None) -> tuple[PersonPresence, ...]:
+def seen(events: Iterable[ZoomEvent], rows: Iterable[ReportRow] | None) -> tuple[PersonPresence, ...]:
     reports = {} if rows is None else {UUID: sorted(rows)}
-    return people(gather(notices), lambda _identity: None, reports)
+    return people(gather(events), lambda _identity: None, reports)
 
 
-def one(notices: Iterable[Notice], rows: Iterable[ReportRow] | None) -> PersonPresence:
-    (person,) = seen(notices, rows)
+def one(events: Iterable[ZoomEvent], rows: Iterable[ReportRow] | None) -> PersonPresence:
+    (person,) = seen(events, rows)
     return person
 
 
@@ -158,7 +158,7 @@ def test_a_stale_edge_counts_where_the_report_agrees() -> None:
 
 
 def test_time_in_the_waiting_room_is_none_in_the_meeting_whatever_the_report_says() -> None:
-    waited = (notice("waiting", "08:30"), notice("waited", "09:00"), *WHOLE)
+    waited = (event("waiting", "08:30"), event("waited", "09:00"), *WHOLE)
     person = one(waited, [row("08:30", "12:00")])
     assert told(person) == [("09:00:00", "12:00:00", "both")]
     assert (person.flags, differs(person)[1]) == (("report_differs",), ("waiting_room_in_report",))
@@ -273,35 +273,35 @@ def of_minutes(minutes: int) -> str:
 
 
 @st.composite
-def records(draw: st.DrawFn) -> tuple[list[Notice], list[ReportRow]]:
+def records(draw: st.DrawFn) -> tuple[list[ZoomEvent], list[ReportRow]]:
     """Any intervals and any rows of one person, with any events lost."""
-    notices, rows = [ended("23:00")], []
+    events, rows = [ended("23:00")], []
     for number, (start, length) in enumerate(draw(SPANS)):
         edges = [
             join(of_minutes(start), str(number), f"P{number % 2}"),
             left(of_minutes(start + length), str(number), f"P{number % 2}"),
         ]
-        notices += draw(st.lists(st.sampled_from(edges), unique=True, max_size=2))
+        events += draw(st.lists(st.sampled_from(edges), unique=True, max_size=2))
     for number, (start, length) in enumerate(draw(SPANS)):
         rows.append(row(of_minutes(start), of_minutes(start + length), str(number)))
-    return notices, rows
+    return events, rows
 
 
 @given(records(), st.randoms(use_true_random=False))
-def test_any_order_and_any_copies_give_one_result(record: tuple[list[Notice], list[ReportRow]], random) -> None:
-    notices, rows = record
-    found = seen(notices, set(rows))
-    again = [*notices, *notices[:2]]
+def test_any_order_and_any_copies_give_one_result(record: tuple[list[ZoomEvent], list[ReportRow]], random) -> None:
+    events, rows = record
+    found = seen(events, set(rows))
+    again = [*events, *events[:2]]
     random.shuffle(again)
     assert seen(again, set(rows)) == found
 
 
 @given(records())
-def test_nothing_counts_that_neither_record_proves(record: tuple[list[Notice], list[ReportRow]]) -> None:
-    notices, rows = record
-    proven = [(each.from_at, each.to_at) for person in seen(notices, None) for each in _proven(person)]
+def test_nothing_counts_that_neither_record_proves(record: tuple[list[ZoomEvent], list[ReportRow]]) -> None:
+    events, rows = record
+    proven = [(each.from_at, each.to_at) for person in seen(events, None) for each in _proven(person)]
     allowed = union([*proven, *((each.join_at, each.leave_at) for each in rows)])
-    for person in seen(notices, set(rows)):
+    for person in seen(events, set(rows)):
         counted = union((each.from_at, each.to_at) for each in person.intervals if each.counts)
         assert all(any(start <= span[0] and span[1] <= end for start, end in allowed) for span in counted)
         assert {each.evidence for each in person.intervals if each.counts} <= {"webhook", "report", "both"}
@@ -309,10 +309,10 @@ def test_nothing_counts_that_neither_record_proves(record: tuple[list[Notice], l
 
 @given(records())
 def test_a_difference_is_explained_and_a_contradiction_is_looked_at(
-    record: tuple[list[Notice], list[ReportRow]],
+    record: tuple[list[ZoomEvent], list[ReportRow]],
 ) -> None:
-    notices, rows = record
-    for person in seen(notices, set(rows)):
+    events, rows = record
+    for person in seen(events, set(rows)):
         assert person.report is not None
         assert person.report.difference_seconds == person.report.report_seconds - person.report.webhook_seconds
         assert person.report.reasons or not person.report.difference_seconds
@@ -325,20 +325,20 @@ def _proven(person: PersonPresence) -> list:
 
 
 def test_waiting_that_zoom_itself_ended_earns_nothing_whatever_the_report_says() -> None:
-    admitted = notice("waited", "10:00", "2")
-    notices = [join("09:00"), left("09:40"), notice("put_waiting", "09:40"), admitted, join("10:00", "2")]
-    person = one([*notices, left("11:00", "2")], [row("09:00", "09:40"), row("09:43", "11:00", "2")])
+    admitted = event("waited", "10:00", "2")
+    events = [join("09:00"), left("09:40"), event("put_waiting", "09:40"), admitted, join("10:00", "2")]
+    person = one([*events, left("11:00", "2")], [row("09:00", "09:40"), row("09:43", "11:00", "2")])
     assert told(person) == [("09:00:00", "09:40:00", "both"), ("10:00:00", "11:00:00", "both")]
     assert needs_review(person.flags)
 
 
 @pytest.mark.parametrize(("first", "second"), [("P1", "P2"), ("P2", "P1")])
 def test_a_row_of_another_device_that_left_no_edge_does_not_close_the_one_that_is_open(first: str, second: str) -> None:
-    notices = [join("09:00", "1", first), join("08:00", "5", second), left("09:00", "5", second)]
-    person = one(notices, [row("08:00", "09:00", "5"), row("09:00", "10:00", "6")])
+    events = [join("09:00", "1", first), join("08:00", "5", second), left("09:00", "5", second)]
+    person = one(events, [row("08:00", "09:00", "5"), row("09:00", "10:00", "6")])
     assert needs_review(person.flags)
 
 
 def test_a_move_to_the_waiting_room_before_anything_else_calls_for_a_look() -> None:
-    notices = [notice("put_waiting", "09:40"), notice("waited", "10:00"), join("10:00", "2"), left("11:00", "2")]
-    assert needs_review(one(notices, [row("10:00", "11:00", "2")]).flags)
+    events = [event("put_waiting", "09:40"), event("waited", "10:00"), join("10:00", "2"), left("11:00", "2")]
+    assert needs_review(one(events, [row("10:00", "11:00", "2")]).flags)

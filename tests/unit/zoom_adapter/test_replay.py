@@ -34,7 +34,7 @@ from sandbox.zoom.training_day import TrainingDay, encode
 from tests.clock import TestClock
 from tests.zoom_day import MEETING, OPENS, people_of
 from zoom_adapter import reports
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.registrants import record_place
 
@@ -138,7 +138,7 @@ class Story:
         inbox = Inbox(self.database)
         for start in range(0, len(bodies), 17):
             for body in bodies[start : start + 17]:
-                inbox.append(Delivery(read_notice(body), body, {}, 0, self.clock()))
+                inbox.append(Delivery(read_event(body), body, {}, 0, self.clock()))
             self.settle(timedelta(seconds=20))
         inbox.close()
 

@@ -11,7 +11,7 @@ from sandbox.zoom.training_day import Attendee, TrainingDay, arrivals, encode
 from tests.profiles import portion
 from tests.zoom_day import people_of, seconds, training_days, whole_day
 from zoom_adapter.connections import gather
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.participants import people
 from zoom_adapter.segments import union
 
@@ -21,7 +21,7 @@ def nobody(_identity: object) -> None:
 
 
 def seen(bodies: list[bytes]) -> tuple[PersonPresence, ...]:
-    return people(gather(map(read_notice, bodies)), nobody)
+    return people(gather(map(read_event, bodies)), nobody)
 
 
 def spans(person: PersonPresence) -> tuple:

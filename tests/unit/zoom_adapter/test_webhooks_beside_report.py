@@ -14,7 +14,7 @@ from sandbox.zoom.notices import Told, text
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.zoom_day import seconds, whole_day
 from zoom_adapter.connections import gather
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.participants import people
 from zoom_adapter.report_rows import read_rows
 from zoom_adapter.segments import union
@@ -42,7 +42,7 @@ def found(
 def everybody(
     day: TrainingDay, is_lost: Callable[[Told], bool], rows: Iterable[dict] | None = None
 ) -> tuple[PersonPresence, ...]:
-    left = [read_notice(encode(told.event)) for told in day.told() if not is_lost(told)]
+    left = [read_event(encode(told.event)) for told in day.told() if not is_lost(told)]
     reports = {} if rows is None else {day.uuid: read_rows(rows)[0]}
     return people(gather(left), lambda _identity: None, reports)
 
