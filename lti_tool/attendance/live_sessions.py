@@ -10,16 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from lti_tool import audit
+from lti_tool import audit, times
 from lti_tool.attendance.agenda import Segment, from_json, lay_out, to_json
 from lti_tool.attendance.minutes import Attendance
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme import versions
-from lti_tool.programme.catalogue import Agenda
 from lti_tool.programme.model import UNSET, CompletionPolicy, Programme
 from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances, live_sessions
@@ -108,8 +107,8 @@ def add(
     Raises NotFound "module_unknown"; Conflict "agenda_unset", "session_overlaps"; BadInput "zone_unknown",
     "wall_time_wrong", "zoom_kind_wrong", "meeting_id_wrong", "join_url_wrong".
     """
-    zone = _known_zone(zone or published.programme.zone)
-    segments = _segments(_agenda(published.programme, module_id), starts, zone)
+    zone = zone or published.programme.zone
+    segments = _segments(published.programme, module_id, starts, zone)
     if zoom_kind not in KINDS:
         raise BadInput("zoom_kind_wrong", "A session is held in a meeting or in a webinar.", "Use meeting or webinar.")
     meeting_id = zoom_meeting_id.replace(" ", "").replace("-", "")
@@ -201,7 +200,13 @@ def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[Li
     return [LiveSession(**{**row._mapping, "segments": from_json(row.segments)}) for row in connection.execute(query)]
 
 
-def _agenda(programme: Programme, module_id: str) -> Agenda:
+def _segments(programme: Programme, module_id: str, starts: datetime | date, zone: str) -> Sequence[Segment]:
+    """The module's agenda on that day, moved to the start of the session (half days start at 8 or at 9, programme.yaml
+    C20)."""
+    try:
+        times.zone_of(zone)
+    except ValueError as error:
+        raise BadInput("zone_unknown", "This is not a time zone.", "Use an IANA name: America/Los_Angeles.") from error
     module = programme.modules.get(module_id)
     if module is None:
         raise NotFound(
@@ -214,11 +219,6 @@ def _agenda(programme: Programme, module_id: str) -> Agenda:
             f"The agenda of module {module_id} is not set, so its instructional minutes are unknown.",
             "Set the agenda in the programme document and publish it.",
         )
-    return agenda
-
-
-def _segments(agenda: Agenda, starts: datetime | date, zone: str) -> Sequence[Segment]:
-    """The agenda on that day, moved to the start of the session (half days start at 8 or at 9, programme.yaml C20)."""
     opens = agenda.parts[0].starts
     if not isinstance(starts, datetime):
         starts = datetime.combine(starts, opens)
@@ -252,14 +252,6 @@ def real_wall_time(wall: datetime, zone: str) -> datetime:
 
 def _wrong_wall_time(what: str) -> BadInput:
     return BadInput("wall_time_wrong", what, "Give the local time, like 2026-12-01T09:00.")
-
-
-def _known_zone(zone: str) -> str:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadInput("zone_unknown", "This is not a time zone.", "Use an IANA name: America/Los_Angeles.") from error
-    return zone
 
 
 def _join_url(raw: str | None) -> str | None:

@@ -19,7 +19,7 @@ from lti_tool import audit
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import AddressRefused, GatehouseError, NotFound, OutboundError, PlatformRefused
 from lti_tool.grades import line_items
-from lti_tool.grades.line_items import Meaning, Origin, Unit, choose_bound, choose_named, meanings, new_column
+from lti_tool.grades.line_items import Meaning, Origin, Unit, choose_bound, choose_named, meanings, new_column_of
 from lti_tool.leases import Lease, LeaseLostError, claim_rows, is_held
 from lti_tool.lti.line_items import LineItem, NewLineItem, create_line_item, find_line_items, load_line_item
 from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
@@ -127,7 +127,7 @@ class LineItemSearch:
         wanted = meanings(programme, unit) if unit.can_make else ()
         missing = [each for each in wanted if each not in on_record]
         for meaning in missing:
-            item, origin = self._find_or_make(search, new_column(programme, unit, meaning))
+            item, origin = self._find_or_make(search, new_column_of(unit, programme, meaning))
             with self._database.write() as connection:
                 code = keep(connection, unit, meaning, item, origin, self._clock()) or code
         if missing:

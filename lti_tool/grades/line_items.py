@@ -9,7 +9,7 @@ platform: a column that is not used any more is retired here, with the reason.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from lti_tool.db import insert_ignoring
 from lti_tool.errors import NotFound
 from lti_tool.grades.ags import RETIRED, SCORE_SCOPE
 from lti_tool.leases import RELEASED
-from lti_tool.lti.line_items import LINE_ITEM_SCOPE, LineItem, NewLineItem
+from lti_tool.lti.line_items import LINE_ITEM_SCOPE, LONGEST_LABEL, LineItem, NewLineItem
 from lti_tool.lti.quirks import PROFILES, Profile, names_where
 from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Module
@@ -36,7 +36,6 @@ Origin = Literal["given", "found", "made"]
 TAGS: dict[Meaning, str] = {"completion": "gatehouse-completion", "ce": "gatehouse-ce"}
 LABELS: dict[Meaning, str] = {"completion": "attendance", "ce": "CE credit"}
 COMPLETION_MAXIMUM = 100
-LONGEST_LABEL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +91,24 @@ def resource_id(module_id: str, meaning: Meaning) -> str:
     return f"{module_id}:{meaning}"
 
 
-def new_column(programme: Programme, unit: Unit, meaning: Meaning) -> NewLineItem:
-    """The line item to make. Only the unit's own column is tied to its link: with two, a platform no longer names one
-    of them at a launch (lti.md AG-1)."""
-    module = programme.modules[unit.module_id]
+def new_column(module: Module, meaning: Meaning) -> NewLineItem:
+    """The column of a module as the tool makes it, tied to no link."""
     credits = largest_credit(module)
-    is_own = meaning == meanings(programme, unit)[0]
     ending = f" – {LABELS[meaning]}"
     return NewLineItem(
         label=module.label[: LONGEST_LABEL - len(ending)].rstrip() + ending,
         maximum=whole_maximum(credits) if meaning == "ce" and credits else COMPLETION_MAXIMUM,
-        resource_id=resource_id(unit.module_id, meaning),
+        resource_id=resource_id(module.id, meaning),
         tag=TAGS[meaning],
-        resource_link_id=unit.resource_link_id if is_own else None,
     )
+
+
+def new_column_of(unit: Unit, programme: Programme, meaning: Meaning) -> NewLineItem:
+    """The line item to make. Only the unit's own column is tied to its link: with two, a platform no longer names one
+    of them at a launch (lti.md AG-1)."""
+    is_own = meaning == meanings(programme, unit)[0]
+    column = new_column(programme.modules[unit.module_id], meaning)
+    return replace(column, resource_link_id=unit.resource_link_id if is_own else None)
 
 
 def choose_bound(unit: Unit, new: NewLineItem, bound: Iterable[LineItem]) -> LineItem | None:

@@ -18,7 +18,7 @@ from lti_tool import audit
 from lti_tool.gates import wording
 from lti_tool.grades import line_items
 from lti_tool.lti import deep_linking
-from lti_tool.lti.deep_linking import LONGEST_LABEL, ContentItem, DeepLinkRequest, ItemScore
+from lti_tool.lti.deep_linking import ContentItem, DeepLinkRequest
 from lti_tool.lti.registration import load
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
@@ -251,28 +251,17 @@ def _load_choices(programme: Programme, asked: DeepLinkRequest, picked: Picked) 
 
 
 def _content_item(programme: Programme, asked: DeepLinkRequest, choice: Choice, score: ScoreMeaning) -> ContentItem:
-    """The link, with a gradebook column if it opens a module. The column is labelled like the ledger's own columns, by
-    which the ledger finds it."""
+    """The link, with a gradebook column if it opens a module."""
     kind = deep_linking.offered_type(asked.settings)
     assert kind is not None
     module, meaning = programme.modules.get(choice.offering or ""), meaning_of(choice, score)
-    column = None
-    if module is not None:
-        ending = f" – {line_items.LABELS[meaning]}"
-        credits = line_items.largest_credit(module)
-        column = ItemScore(
-            label=choice.title[: LONGEST_LABEL - len(ending)].rstrip() + ending,
-            maximum=line_items.whole_maximum(credits) if meaning == "ce" and credits else line_items.COMPLETION_MAXIMUM,
-            resource_id=line_items.resource_id(module.id, meaning),
-            tag=line_items.TAGS[meaning],
-        )
     return ContentItem(
         type=kind,
         url=context().settings.public_url + choice.path,
         title=choice.title,
         text=choice.says,
         custom=custom_of(choice, score),
-        score=column,
+        score=line_items.new_column(module, meaning) if module else None,
     )
 
 
