@@ -44,6 +44,7 @@ class Settings:
     frame_origins: tuple[str, ...]
     roster_hours: int
     key_rotation_days: int
+    body_seconds: int
     allow_private_addresses: bool
     log_level: str
 
@@ -219,6 +220,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Hours between two reads of a course's roster; it is read oftener around class.",
     ),
     Setting("key_rotation_days", _DAYS, "90", "How old the tool's signing key gets before a new one; 0: never."),
+    Setting(
+        "body_seconds",
+        _whole("seconds", 1, 60),
+        "10",
+        "Seconds in which the whole body of a request must arrive.",
+    ),
     Setting("allow_private_addresses", _flag, "0", "Allow http and private addresses. Sandbox and tests only."),
     Setting("log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "DEBUG, INFO, WARNING or ERROR."),
 )

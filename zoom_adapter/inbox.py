@@ -25,7 +25,7 @@ from zoom_adapter.events import ZoomEvent, content_key
 log = logging.getLogger(__name__)
 
 # Zoom waits three seconds for an answer; the rest is for the network.
-APPEND_SECONDS = 2.0
+APPEND_SECONDS = 2.5
 MOST_IN_ONE_COMMIT = 256
 # While deliveries come faster than commits, a short wait makes fewer and larger groups. A lone delivery never waits.
 GATHER_SECONDS = 0.002

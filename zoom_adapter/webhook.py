@@ -5,6 +5,7 @@ answered with 2xx is on disk (zoom.md §1).
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -12,8 +13,9 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from lti_tool.errors import RefusedWebhook
+from lti_tool.web.rsgi import ARRIVED_AT
 from zoom_adapter.events import URL_VALIDATION, read_event
-from zoom_adapter.inbox import DUPLICATE, Delivery, Inbox, InboxUnavailable, Refusals
+from zoom_adapter.inbox import APPEND_SECONDS, DUPLICATE, Delivery, Inbox, InboxUnavailable, Refusals
 from zoom_adapter.signature import challenge_answer, freshness, matching_secret, secret_mark
 
 log = logging.getLogger(__name__)
@@ -40,9 +42,11 @@ def blueprint(secrets: Sequence[str], inbox: Inbox, clock: Callable[[], datetime
     pages = Blueprint("zoom", __name__)
 
     def receive() -> tuple[Response, int]:
+        # The time since the request arrived counts: it may have waited for its body and for a thread.
+        waited = time.monotonic() - request.environ.get(ARRIVED_AT, time.monotonic())
         try:
             delivery = _verified(secrets, clock())
-            outcome = inbox.append(delivery)
+            outcome = inbox.append(delivery, timeout=max(APPEND_SECONDS - waited, 0.0))
         except (RefusedWebhook, InboxUnavailable) as error:
             refusals.count(error.code, clock())
             raise

@@ -49,6 +49,7 @@ WRONG = {
     "GATEHOUSE_FRAME_ORIGINS": ["apps.lms.example.org", "https://apps.lms.example.org/learning"],
     "GATEHOUSE_ROSTER_HOURS": ["0", "169", "often", "1.5", ""],
     "GATEHOUSE_KEY_ROTATION_DAYS": ["-1", "ninety", "1.5", "", "3651"],
+    "GATEHOUSE_BODY_SECONDS": ["0", "61", "soon"],
     "GATEHOUSE_ZOOM_PLAN": ["", "enterprise"],
     "GATEHOUSE_ZOOM_REGISTRATION": ["", "maybe"],
     "GATEHOUSE_ZOOM_QUIET_MINUTES": ["0", "481", "soon", ""],
