@@ -36,12 +36,19 @@ def find_or_add(
     `sub` is unique within `issuer` (OpenID Connect Core §2). A name or address that is given replaces the former one.
     Of two first launches at once, one makes the person and both get the same id.
     """
-    known = _of_identity(connection, issuer, sub)
+    known, sent = _of_identity(connection, issuer, sub), profile(name, email)
     if known is None:
-        return _add(connection, issuer, sub, _shown(name), _address(email), now)
+        trainee_id: int = connection.execute(_insert_person, _person(*sent, now)).scalar_one()
+        identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
+        if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
+            return trainee_id
+        # Another launch of the same person was quicker.
+        connection.execute(delete(trainees).where(trainees.c.id == trainee_id))
+        known = _of_identity(connection, issuer, sub)
+        assert known is not None
+        return int(known.id)
     # Most launches change nothing, so only what has changed is written.
-    sent = {"name": _shown(name), "email": _address(email)}
-    changed = {key: value for key, value in sent.items() if value is not None and getattr(known, key) != value}
+    changed = {key: new for key, new in sent._asdict().items() if new is not None and getattr(known, key) != new}
     if changed:
         connection.execute(update(trainees).where(trainees.c.id == known.id).values(changed))
     return int(known.id)
@@ -145,18 +152,6 @@ def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
 def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any, Any] | None:
     """Id, name and e-mail address."""
     return connection.execute(_person_of_identity, {"issuer": issuer, "sub": sub}).first()
-
-
-def _add(connection: Connection, issuer: str, sub: str, name: str | None, email: str | None, now: datetime) -> int:
-    trainee_id: int = connection.execute(_insert_person, _person(name, email, now)).scalar_one()
-    identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
-    if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
-        return trainee_id
-    # Another launch of the same person was quicker.
-    connection.execute(delete(trainees).where(trainees.c.id == trainee_id))
-    known = _of_identity(connection, issuer, sub)
-    assert known is not None
-    return int(known.id)
 
 
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
