@@ -1,4 +1,4 @@
-"""The people known from launches and rosters. An e-mail address finds somebody, it never proves who somebody is."""
+"""The people known from launches and rosters. An e-mail address finds a person; it never proves an identity."""
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,7 +129,7 @@ def with_email(connection: Connection, email: str) -> list[int]:
 
 def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]:
     """Id, name and e-mail address of those whose name or address contains this text, by name. A look-up for a person's
-    eyes: it proves nothing about who somebody is. None for a text of fewer than two letters."""
+    eyes: it proves no identity. None for a text of fewer than two letters."""
     wanted = _plain(text)[:MAX_TEXT]
     if len(wanted) < 2:
         return []

@@ -165,7 +165,7 @@ class Worker:
             return False
 
     def claim(self, limit: int) -> list[Claimed]:
-        """Take up to so many tasks whose time has come and that nobody else has."""
+        """Take up to so many tasks whose time has come and that no other worker has."""
         return list(islice(iter(self._claim, None), limit))
 
     def do(self, claimed: Claimed) -> None:

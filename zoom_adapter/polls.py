@@ -47,7 +47,7 @@ class PollAnswer(NamedTuple):
 def read_answers(raw: Iterable[Mapping[str, Any]]) -> list[PollAnswer]:
     """Each person's first answer to each poll, from the rows of Zoom's poll report.
 
-    Rows without an address come from an anonymous poll and prove nobody's participation.
+    Rows without an address come from an anonymous poll and prove no participation.
     """
     found = []
     for person in raw:

@@ -78,7 +78,7 @@ class Configuration:
 
     @property
     def profile(self) -> str:
-        """The profile of this product (quirks.PROFILES); "generic" for one nobody has looked at."""
+        """The profile of this product (quirks.PROFILES); "generic" for one without a profile here."""
         return self.product_family if self.product_family in PROFILES else "generic"
 
 

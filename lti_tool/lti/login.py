@@ -62,7 +62,7 @@ class Cookie(Enum):
 
 
 class Stored(Enum):
-    """What the platform's storage gave back: nobody has asked yet, it gave nothing (no answer in time, an error, no
+    """What the platform's storage gave back: it was not asked yet, it gave nothing (no answer in time, an error, no
     value), a value that is not ours, or the very value that the login left there."""
 
     UNASKED = "unasked"
@@ -99,7 +99,7 @@ def next_step(cookie: Cookie, *, others: bool, offered: bool, stored: Stored) ->
         return Step.ENTER
     if cookie is Cookie.WRONG or others:
         return Step.REFUSE_FOREIGN
-    # What is said to come from a storage that nobody offered counts for nothing.
+    # What is said to come from a storage that was not offered counts for nothing.
     return _BY_STORAGE[stored] if offered else Step.OFFER_TAB
 
 

@@ -6,8 +6,8 @@ What a registration is made of, and whether it can be one: given by an administr
 
 What speaks against letting a platform that registered itself launch: that it would speak for another one.
 
-People are known by issuer and user id, so whoever holds the keys of one registration signs in as anybody of its issuer.
-An access token goes to any host of its registration, so one that names another platform's hosts could have that
+People are known by issuer and user id, so whoever holds the keys of one registration can sign in as every person of its
+issuer. An access token goes to any host of its registration, so one that names another platform's hosts could have that
 platform's tokens fetched and sent to itself.
 
 Registrations as logins and launches see them: read from the database at most once in two seconds each.
