@@ -175,7 +175,7 @@ def verify_free(connection: Connection, claim: Claim, trainee_id: int) -> None:
             "This address or registration belongs to another trainee.",
             "If it is that trainee, no link is needed. Otherwise record the presence by hand.",
         )
-    if any(other != trainee_id for other in _in_force(connection, _akin(connection, claim)).values()):
+    if any(other != trainee_id for other in _in_force(connection, _of_same_registration(connection, claim)).values()):
         raise Conflict(
             "link_contradicts",
             "Another link says that this is another trainee.",
@@ -233,7 +233,7 @@ def _own(connection: Connection, registration: Claim) -> set[int]:
     return {each for each in found if each is not None}
 
 
-def _akin(connection: Connection, claim: Claim) -> list[Claim]:
+def _of_same_registration(connection: Connection, claim: Claim) -> list[Claim]:
     """Other claims to the same registration: the address of a registration, the registrations of an address."""
     if claim.kind == "email":
         return _registrations(connection, claim.value)
