@@ -1,7 +1,7 @@
 """Reading back what platforms show of the scores that they took: a 2xx proves receipt, not a grade (lti.md AG-12).
 
-Results are read some minutes after a delivery and then daily for a month (`ags.READINGS`), a few at a time, and only where
-they come from the gradebook itself. A grade that a person entered is shown to staff and left alone.
+Results are read some minutes after a delivery and then daily for a month (`ags.READINGS`), a few at a time, and only
+where they come from the gradebook itself. A grade that a person entered is shown to staff and left alone.
 """
 
 from collections.abc import Sequence
