@@ -105,8 +105,7 @@ class KeySets:
         except OutboundError as error:
             log.warning("key set not read", extra={"registration": registration.id, "code": error.code})
             known.asked_at = self._clock()
-            status = error.answered if isinstance(error, PlatformRefused) else 0
-            self._note(registration.id, "key_set", registration.key_set_url, status, error.code)
+            self._note(registration.id, "key_set", registration.key_set_url, error.answered, error.code)
         else:
             known.asked_at = known.fetched_at = self._clock()
             self._note(registration.id, "key_set", registration.key_set_url, 200, "")

@@ -133,7 +133,7 @@ class Tokens:
             if not set(scopes) <= _granted(document, scopes):
                 raise PlatformRefused(SCOPE_REFUSED.code, SCOPE_REFUSED.message, answered=reply.status)
         except OutboundError as error:
-            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
+            note(error.answered, error.code)
             raise
         note(reply.status, "")
         return AccessToken(document["access_token"], self._clock() + usable_for(document, LONGEST_LIFE))
@@ -294,7 +294,7 @@ class PlatformApi:
         try:
             reply = self._ask(question)
         except OutboundError as error:
-            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
+            note(error.answered, error.code)
             raise
         try:
             found = read(reply)

@@ -340,6 +340,5 @@ class RosterReader:
         """Short after a temporary failure; a day if the platform said that the course is too large."""
         if error.code == schedule.TOO_LARGE:
             return max(WHOLE_EVERY, self._every)
-        answered = error.answered if isinstance(error, PlatformRefused) else 0
-        is_temporary = isinstance(error, NoAnswer) or answered == 429 or answered >= 500
+        is_temporary = isinstance(error, NoAnswer) or error.answered == 429 or error.answered >= 500
         return min(RETRY, self._every) if is_temporary else self._every
