@@ -318,7 +318,11 @@ def test_the_fee_that_staff_record_makes_the_claim_ready(database, now, stage):
         reconsider(connection, stage.trainee_id, stage.session_id, now)
         with pytest.raises(Conflict, match="fact_recorded"):
             claims.record_fact(connection, **fact, reason="Paid again.", actor="cli", now=now)
-        for wrong, code in (({"reason": " "}, "reason_missing"), ({"fact": "gift"}, "fact_unknown")):
+        for wrong, code in (
+            ({"reason": " "}, "reason_missing"),
+            ({"reason": "x" * 2001}, "reason_missing"),
+            ({"fact": "gift"}, "fact_unknown"),
+        ):
             with pytest.raises(BadInput, match=code):
                 claims.record_fact(connection, **{**fact, "reason": "Seen.", **wrong}, actor="cli", now=now)
     assert (stage.claim().state, len(stage.awards())) == ("awarded", 1)
