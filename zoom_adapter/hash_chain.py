@@ -200,7 +200,7 @@ class HeadLogger:
     database: Database
     position: int = 0
 
-    def tell(self) -> bool:
+    def log_head(self) -> bool:
         """A periodic job; never asks to be run again at once."""
         with self.database.read() as connection:
             last = head(connection)

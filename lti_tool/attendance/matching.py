@@ -186,7 +186,7 @@ def verify_free(connection: Connection, claim: Claim, trainee_id: int) -> None:
 def touched(connection: Connection, claim: Claim, trainee_id: int | None = None) -> list[Touched]:
     """The sessions with an unmatched person whom this claim identifies; with a trainee, also the sessions in which the
     claim may have identified the trainee. In order of time; cancelled ones are left out."""
-    meant = attendances.c.trainee_id.is_(None) & meant_by(connection, claim)
+    meant = attendances.c.trainee_id.is_(None) & identified_by(connection, claim)
     if trainee_id is not None:
         of_meeting = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
         theirs = attendances.c.trainee_id == trainee_id
@@ -201,7 +201,7 @@ def touched(connection: Connection, claim: Claim, trainee_id: int | None = None)
     return [Touched(row.id, row.state == "locked") for row in connection.execute(query)]
 
 
-def meant_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
+def identified_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
     """The condition for rows of `attendances`, joined with their live session, that the claim identifies."""
     here = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
     if claim.kind == "registrant":
