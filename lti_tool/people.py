@@ -25,7 +25,8 @@ class Profile(NamedTuple):
 
 
 def profile(name: str | None, email: str | None) -> Profile:
-    return Profile(_shown(name), _address(email))
+    shown = _plain(name)[:MAX_TEXT] if name else ""
+    return Profile(shown or None, _address(email))
 
 
 def find_or_add(
@@ -157,10 +158,6 @@ def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any,
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     return {"name": name, "email": email, "calendar_token": token, "created_at": now}
-
-
-def _shown(name: str | None) -> str | None:
-    return _plain(name)[:MAX_TEXT] or None if name else None
 
 
 def _address(email: str | None) -> str | None:
