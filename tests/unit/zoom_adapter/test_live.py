@@ -28,7 +28,7 @@ def session(database: Database, published: Published, now):
 
 def look(database: Database, boards: Boards, session, at):
     with database.read() as connection:
-        return boards.look(connection, session, at)
+        return boards.board_of(connection, session, at)
 
 
 BEGINNING = OPENS - timedelta(days=1)
