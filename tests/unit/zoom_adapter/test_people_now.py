@@ -26,7 +26,7 @@ def events_until(day: TrainingDay, seconds: int):
 
 
 def seen(day: TrainingDay, seconds: int, identify=no_trainee, events=None):
-    received = notices_until(day, seconds) if events is None else events
+    received = events_until(day, seconds) if events is None else events
     return {each.key: each for each in people_now(gather(received), identify, {})}
 
 
@@ -67,7 +67,7 @@ def test_the_breakout_room_is_known_as_long_as_the_person_is_in_it() -> None:
 
 def test_nobody_is_here_after_the_end_though_a_last_edge_was_lost() -> None:
     day = whole_day(attendee(Visit(0, 2 * HOUR)))
-    lost = [each for each in notices_until(day, 9 * HOUR) if each.kind != "left"]
+    lost = [each for each in events_until(day, 9 * HOUR) if each.kind != "left"]
     (person,) = seen(day, 0, events=lost).values()
     assert person.where == "gone"
 
@@ -96,7 +96,7 @@ def test_a_device_that_tells_no_address_is_of_the_person_whose_registrant_has_on
 
 def test_order_and_copies_of_deliveries_change_nothing_and_neither_does_what_is_remembered() -> None:
     day = whole_day(*people_of("breakouts", "reconnects", "waiting_room", "two_devices", "away_for_lunch"))
-    received = notices_until(day, 5 * HOUR)
+    received = events_until(day, 5 * HOUR)
     mixed = received + received[::3]
     random.Random(3).shuffle(mixed)
     assert seen(day, 0, events=mixed) == seen(day, 0, events=received)
