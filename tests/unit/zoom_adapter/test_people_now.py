@@ -41,7 +41,7 @@ def only(day: TrainingDay, seconds: int):
 
 def test_whoever_joined_and_has_not_left_is_here_since_the_first_join_of_an_unbroken_stay() -> None:
     person = only(whole_day(attendee(Visit(0, 8 * HOUR, (HOUR, 2 * HOUR)))), 90 * 60)
-    assert (person.where, person.since, person.spans[-1][1]) == ("here", OPENS, NO_END)
+    assert (person.where, person.since, person.intervals[-1][1]) == ("here", OPENS, NO_END)
 
 
 def test_whoever_left_is_gone_since_then_and_back_after_a_reconnect() -> None:
