@@ -76,7 +76,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         today.blueprint,
         people.blueprint,
         live_sessions.blueprint,
-        live_board.blueprint(Boards().look),
+        live_board.blueprint(Boards().board_of),
         presence_checks.blueprint,
         zoom_places.blueprint,
         matching.blueprint,

@@ -70,7 +70,10 @@ class RefusedWebhook(GatehouseError):
 
 
 class OutboundError(GatehouseError):
+    """`answered` is the HTTP status of the other side, 0 when it was not asked or gave no answer."""
+
     status = 502
+    answered = 0
 
 
 class AddressRefused(OutboundError):
@@ -82,8 +85,6 @@ class NoAnswer(OutboundError):
 
 
 class PlatformRefused(OutboundError):
-    """`answered` is the HTTP status of the other side, 0 when it was not asked."""
-
     def __init__(self, code: str, message: str, *, answered: int) -> None:
         super().__init__(code, message)
         self.answered = answered

@@ -1,4 +1,4 @@
-"""The settings: one table of what can be set, read once into a frozen value. Nobody else reads the environment.
+"""The settings: one table of what can be set, read once into a frozen value. No other module reads the environment.
 
 Order: defaults < environment < what a caller passes in. A bad or missing setting stops the start and is named.
 """

@@ -97,7 +97,7 @@ def build_worker(context: AppContext) -> Worker:
             "look_for_gaps": Every(
                 GAPS_EVERY, clock, lambda: health.record_gaps(database, context.settings.zoom_quiet, clock())
             ),
-            "log_seal": Every(TIDY_EVERY, clock, HeadLogger(database).tell),
+            "log_seal": Every(TIDY_EVERY, clock, HeadLogger(database).log_head),
             "tidy": Every(TIDY_EVERY, clock, partial(tidy, context)),
         },
         clock=clock,

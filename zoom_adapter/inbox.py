@@ -24,8 +24,6 @@ from zoom_adapter.events import ZoomEvent, content_key
 
 log = logging.getLogger(__name__)
 
-# Zoom waits three seconds for an answer; the rest is for the network.
-APPEND_SECONDS = 2.5
 MOST_IN_ONE_COMMIT = 256
 # While deliveries come faster than commits, a short wait makes fewer and larger groups. A lone delivery never waits.
 GATHER_SECONDS = 0.002
@@ -189,10 +187,10 @@ class Inbox:
         self._closed = False
         self._is_busy = False
 
-    def append(self, delivery: Delivery, timeout: float = APPEND_SECONDS) -> Stored:
+    def append(self, delivery: Delivery, timeout: float = -1) -> Stored:
         """Return once the delivery is on disk: "stored", or "duplicate" if its content was there before.
 
-        Raises InboxUnavailable after `timeout` seconds, or at once if the database refuses.
+        Raises InboxUnavailable after `timeout` seconds (-1: never), or at once if the database refuses.
         """
         waiting = _Waiting(delivery.row(), threading.Lock())
         waiting.done.acquire()
@@ -200,7 +198,7 @@ class Inbox:
             if self._closed or self._waiting.qsize() > MOST_WAITING:
                 raise _unavailable()
             if self._writer is None:
-                self._writer = threading.Thread(target=self._write_forever, name="zoom-inbox", daemon=True)
+                self._writer = threading.Thread(target=self._write, name="zoom-inbox", daemon=True)
                 self._writer.start()
             self._waiting.put(waiting)
         waiting.given_up = not waiting.done.acquire(timeout=timeout)
@@ -217,11 +215,6 @@ class Inbox:
             self._waiting.put(None)
             writer.join()
         self._table.close()
-
-    def _write_forever(self) -> None:
-        while (group := self._next_group()) is not None:
-            # A request that has given up was answered with 503, and Zoom sends it again.
-            self._write([waiting for waiting in group if not waiting.given_up])
 
     def _next_group(self) -> list[_Waiting] | None:
         """Wait for a delivery and take those queued behind it; None once the inbox is closed and empty."""
@@ -240,19 +233,22 @@ class Inbox:
         self._is_busy = len(group) > 1
         return group
 
-    def _write(self, group: Sequence[_Waiting]) -> None:
-        """Write the group and wake its requests, whatever happens."""
-        try:
-            new = self._table.insert([waiting.row for waiting in group]) if group else set()
-        except Exception as error:
-            log.error("deliveries could not be stored", extra={"error": type(error).__name__, "count": len(group)})
-        else:
+    def _write(self) -> None:
+        """Write group after group until the inbox is closed, and wake the requests of each, whatever happens."""
+        while (queued := self._next_group()) is not None:
+            # A request that has given up was answered with 503, and Zoom sends it again.
+            group = [waiting for waiting in queued if not waiting.given_up]
+            try:
+                new = self._table.insert([waiting.row for waiting in group]) if group else set()
+            except Exception as error:
+                log.error("deliveries could not be stored", extra={"error": type(error).__name__, "count": len(group)})
+            else:
+                for waiting in group:
+                    key = waiting.row["dedupe_key"]
+                    waiting.outcome = "stored" if key in new else "duplicate"
+                    new.discard(key)
             for waiting in group:
-                key = waiting.row["dedupe_key"]
-                waiting.outcome = "stored" if key in new else "duplicate"
-                new.discard(key)
-        for waiting in group:
-            waiting.done.release()
+                waiting.done.release()
 
 
 def _unavailable() -> InboxUnavailable:

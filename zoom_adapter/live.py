@@ -200,7 +200,7 @@ class Boards:
         self._remembered: OrderedDict[int, _Remembered] = OrderedDict()
         self._lock = threading.Lock()
 
-    def look(self, connection: Connection, session: LiveSession, now: datetime) -> LiveBoard:
+    def board_of(self, connection: Connection, session: LiveSession, now: datetime) -> LiveBoard:
         """The board of a live session as of `now`, or as it was up to two seconds before. The session that was not
         asked for longest is forgotten."""
         with self._lock:

@@ -64,7 +64,7 @@ class Directory:
         if registrant.is_sure:
             return registrant.trainee_id
         owners = self._owners(registrant.email, registrant.trainee_id) or self._owners(identity.email)
-        # Connections that staff matched to several people match nobody.
+        # A connection that staff matched to several people matches none of them.
         links = self.linked.connection
         linked_connections = {links[key] for key in identity.connections if key in links}
         return _only(owners) or _only(linked_connections)

@@ -13,9 +13,8 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from lti_tool.errors import RefusedWebhook
-from lti_tool.web.rsgi import ARRIVED_AT
 from zoom_adapter.events import URL_VALIDATION, read_event
-from zoom_adapter.inbox import APPEND_SECONDS, DUPLICATE, Delivery, Inbox, InboxUnavailable, Refusals
+from zoom_adapter.inbox import DUPLICATE, Delivery, Inbox, InboxUnavailable, Refusals
 from zoom_adapter.signature import challenge_answer, freshness, matching_secret, secret_mark
 
 log = logging.getLogger(__name__)
@@ -33,6 +32,10 @@ KEPT_HEADERS = (
     "traceparent",
     "content-type",
 )
+# Zoom waits three seconds for an answer, counted from its request; the rest is for the network.
+ANSWER_SECONDS = 2.5
+# When the request's head had arrived, by `time.monotonic`; the server says so in the WSGI environment.
+ARRIVED_AT = "gatehouse.arrived_at"
 _SIGN = "Sign the raw body with the webhook's secret token as Zoom documents it."
 
 
@@ -46,7 +49,7 @@ def blueprint(secrets: Sequence[str], inbox: Inbox, clock: Callable[[], datetime
         waited = time.monotonic() - request.environ.get(ARRIVED_AT, time.monotonic())
         try:
             delivery = _verified(secrets, clock())
-            outcome = inbox.append(delivery, timeout=max(APPEND_SECONDS - waited, 0.0))
+            outcome = inbox.append(delivery, timeout=max(ANSWER_SECONDS - waited, 0.0))
         except (RefusedWebhook, InboxUnavailable) as error:
             refusals.count(error.code, clock())
             raise

@@ -24,6 +24,7 @@ from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.zoom import room_labels, zoom_inbox
 from lti_tool.tasks import enqueue
+from lti_tool.text import reason_given
 
 SETTLE = "settle"
 # A session is settled this long after its scheduled end, even if Zoom has not reported the end.
@@ -171,14 +172,13 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
 
     Raises NotFound "session_unknown", BadInput "reason_missing", Conflict "session_cancelled" or "session_taught".
     """
-    if not reason.strip():
-        raise BadInput("reason_missing", "A cancellation needs a reason.", "Say why the session does not take place.")
+    why = reason_given(reason)
     cancelled = connection.execute(
         update(live_sessions)
         .where(live_sessions.c.id == session_id, live_sessions.c.state == "scheduled")
         .values(
             state="cancelled",
-            cancelled_reason=reason.strip(),
+            cancelled_reason=why,
             calendar_sequence=live_sessions.c.calendar_sequence + 1,
             updated_at=now,
         )
@@ -192,7 +192,7 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
             "Correct the attendance instead; what was taught stays on record.",
         )
     subject = f"session:{session_id}"
-    audit.record(connection, actor=actor, act="session_cancelled", subject=subject, at=now, reason=reason.strip())
+    audit.record(connection, actor=actor, act="session_cancelled", subject=subject, at=now, reason=why)
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[LiveSession]:

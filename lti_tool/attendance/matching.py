@@ -175,7 +175,7 @@ def verify_free(connection: Connection, claim: Claim, trainee_id: int) -> None:
             "This address or registration belongs to another trainee.",
             "If it is that trainee, no link is needed. Otherwise record the presence by hand.",
         )
-    if any(other != trainee_id for other in _in_force(connection, _akin(connection, claim)).values()):
+    if any(other != trainee_id for other in _in_force(connection, _of_same_registration(connection, claim)).values()):
         raise Conflict(
             "link_contradicts",
             "Another link says that this is another trainee.",
@@ -186,7 +186,7 @@ def verify_free(connection: Connection, claim: Claim, trainee_id: int) -> None:
 def touched(connection: Connection, claim: Claim, trainee_id: int | None = None) -> list[Touched]:
     """The sessions with an unmatched person whom this claim identifies; with a trainee, also the sessions in which the
     claim may have identified the trainee. In order of time; cancelled ones are left out."""
-    meant = attendances.c.trainee_id.is_(None) & meant_by(connection, claim)
+    meant = attendances.c.trainee_id.is_(None) & identified_by(connection, claim)
     if trainee_id is not None:
         of_meeting = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
         theirs = attendances.c.trainee_id == trainee_id
@@ -201,7 +201,7 @@ def touched(connection: Connection, claim: Claim, trainee_id: int | None = None)
     return [Touched(row.id, row.state == "locked") for row in connection.execute(query)]
 
 
-def meant_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
+def identified_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
     """The condition for rows of `attendances`, joined with their live session, that the claim identifies."""
     here = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
     if claim.kind == "registrant":
@@ -233,7 +233,7 @@ def _own(connection: Connection, registration: Claim) -> set[int]:
     return {each for each in found if each is not None}
 
 
-def _akin(connection: Connection, claim: Claim) -> list[Claim]:
+def _of_same_registration(connection: Connection, claim: Claim) -> list[Claim]:
     """Other claims to the same registration: the address of a registration, the registrations of an address."""
     if claim.kind == "email":
         return _registrations(connection, claim.value)

@@ -76,7 +76,11 @@ def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -
     )
     server.on_startup(lambda: log.info("listening", extra={"count": processes}))
     _pass_on_one_stop()
-    server.serve(spawn_target=run, target_loader=WebProcess(settings, threads, not no_worker), wrap_loader=False)
+    server.serve(
+        spawn_target=run,
+        target_loader=WebProcess(settings, threads, not no_worker),  # type: ignore[arg-type]
+        wrap_loader=False,
+    )
 
 
 @dataclass

@@ -26,7 +26,7 @@ from lti_tool.grades.ags import (
     Verdict,
     compare,
     interpret,
-    next_look,
+    next_reading,
     next_timestamp,
     score_body,
 )
@@ -144,14 +144,14 @@ class Sender:
         verdict: Verdict | None = None
         try:
             if due.timestamp is None:
-                verdict = self._look_first(due)
+                verdict = self._verdict_before(due)
                 if verdict is None:
                     with self.database.write() as connection:
                         due = choose_timestamp(connection, due, self.clock())
             if verdict is None:
                 verdict = self.send(due)
                 if verdict.outcome == "look":
-                    verdict = self._look_after(due, verdict)
+                    verdict = self._verdict_after(due, verdict)
         except LeaseLostError:
             return
         except Exception as error:
@@ -174,7 +174,7 @@ class Sender:
         answer = self.api.post_score(due.registration_id, due.line_item_url, body)
         return interpret(due.profile, answer.status, answer.body_start, resent=due.resent)
 
-    def _look_first(self, due: DueScore) -> Verdict | None:
+    def _verdict_before(self, due: DueScore) -> Verdict | None:
         """What the gradebook shows before anything is sent; None when the score may be sent."""
         shown = self._shown(due)
         if shown is None or shown.given is None:
@@ -186,7 +186,7 @@ class Sender:
                 record_arrival(connection, due, self.clock())
         return None if due.is_ours(shown) else Verdict("regraded", REGRADED, shown)
 
-    def _look_after(self, due: DueScore, refused: Verdict) -> Verdict:
+    def _verdict_after(self, due: DueScore, refused: Verdict) -> Verdict:
         """What the gradebook shows after the platform said that it holds something newer."""
         shown = self._shown(due)
         if shown is None or shown.given is None:
@@ -302,7 +302,7 @@ def record(connection: Connection, due: DueScore, verdict: Verdict, now: datetim
             "delivered_at": now,
             "seen": "unread",
             "seen_given": None,
-            "look_at": next_look(now, now) if due.is_readable else None,
+            "results_due_at": next_reading(now, now) if due.is_readable else None,
         }
     elif verdict.outcome == "regraded":
         assert verdict.seen is not None

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 SEARCHERS = 2
 # How often the worker asks whether any search is due.
-LOOKED_EVERY = timedelta(seconds=5)
+SEARCHED_EVERY = timedelta(seconds=5)
 CHECKED_EVERY = timedelta(days=7)
 # A platform that refuses is asked again after a day: a setting there may have changed.
 REFUSED_FOR = timedelta(days=1)
@@ -66,7 +66,7 @@ class LineItemSearch:
         self._after = after
         self._api = api
         self._clock = clock
-        self._looked_at: datetime | None = None
+        self._idle_since: datetime | None = None
         self._pool = JobPool("line_items", SEARCHERS, self._claim, self.search)
 
     def search_due(self) -> bool:
@@ -75,16 +75,16 @@ class LineItemSearch:
 
     def search_all(self) -> None:
         """Search until nothing is due."""
-        self._looked_at = None
+        self._idle_since = None
         self._pool.run()
 
     def _claim(self, limit: int) -> Sequence[Search]:
         now = self._clock()
-        if self._looked_at is not None and timedelta() <= now - self._looked_at < LOOKED_EVERY:
+        if self._idle_since is not None and timedelta() <= now - self._idle_since < SEARCHED_EVERY:
             return []
         claimed = claim(self._database, now, limit)
         if not claimed and not self._pool.is_busy:
-            self._looked_at = now
+            self._idle_since = now
         return claimed
 
     def search(self, search: Search) -> None:

@@ -263,7 +263,7 @@ def retire(connection: Connection, column: Row[Any], because: Reason, now: datet
         scores.c.meaning == column.meaning,
         scores.c.line_item_url == column.url,
     )
-    connection.execute(update(scores).where(its).values(look_at=None))
+    connection.execute(update(scores).where(its).values(results_due_at=None))
     if because != "moved":
         # A worker that holds one loses the lease, and records nothing.
         ended = {"last_answer": RETIRED + because, **RELEASED}

@@ -1,7 +1,7 @@
 """Reading back what platforms show of the scores that they took: a 2xx proves receipt, not a grade (lti.md AG-12).
 
-Results are read some minutes after a delivery and then daily for a month (`ags.LOOKS`), a few at a time, and only where
-they come from the gradebook itself. A grade that a person entered is shown to staff and left alone.
+Results are read some minutes after a delivery and then daily for a month (`ags.READINGS`), a few at a time, and only
+where they come from the gradebook itself. A grade that a person entered is shown to staff and left alone.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, or_, selec
 from lti_tool.db import Database
 from lti_tool.errors import OutboundError
 from lti_tool.grades import line_items
-from lti_tool.grades.ags import MAXIMUM_WHEN_UNSAID, Value, compare, next_look
+from lti_tool.grades.ags import MAXIMUM_WHEN_UNSAID, Value, compare, next_reading
 from lti_tool.grades.delivery import REGRADED
 from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result
 from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
@@ -74,7 +74,7 @@ class Reconciler:
 def claim(database: Database, now: datetime, limit: int) -> Sequence[Reading]:
     """Take up to `limit` readings whose time has come, by moving that time on by a lease. One that is never recorded
     comes due again. Where results are not offered, there is no next reading."""
-    due = _rows(scores.c.look_at <= now, _is_readable()).order_by(scores.c.look_at).limit(limit)
+    due = _rows(scores.c.results_due_at <= now, _is_readable()).order_by(scores.c.results_due_at).limit(limit)
     with database.read() as connection:
         found = connection.execute(due).all()
     if not found:
@@ -83,8 +83,8 @@ def claim(database: Database, now: datetime, limit: int) -> Sequence[Reading]:
     with database.write() as connection:
         for row in found:
             until = now + LONGEST_CALL if RESULT_SCOPE in row.ags_scopes else None
-            unclaimed = and_(scores.c.id == row.id, scores.c.look_at == row.look_at)
-            is_taken = connection.execute(update(scores).where(unclaimed).values(look_at=until)).rowcount
+            unclaimed = and_(scores.c.id == row.id, scores.c.results_due_at == row.results_due_at)
+            is_taken = connection.execute(update(scores).where(unclaimed).values(results_due_at=until)).rowcount
             if is_taken and until is not None:
                 claimed.append(
                     Reading(
@@ -103,13 +103,13 @@ def claim(database: Database, now: datetime, limit: int) -> Sequence[Reading]:
 def ask_for_all(connection: Connection, now: datetime) -> int:
     """Make every readable result due now; returns how many."""
     ids = _rows(_is_readable(), line_items.in_use()).with_only_columns(scores.c.id)
-    return connection.execute(update(scores).where(scores.c.id.in_(ids)).values(look_at=now)).rowcount
+    return connection.execute(update(scores).where(scores.c.id.in_(ids)).values(results_due_at=now)).rowcount
 
 
 def record(connection: Connection, reading: Reading, shown: Value | None, now: datetime) -> bool:
     """Record what was shown (None: it could not be read); False when a delivery or a retired column came first."""
-    ours = and_(scores.c.id == reading.id, scores.c.look_at == reading.claimed_until, _is_settled())
-    values: dict[str, Any] = {"look_at": next_look(reading.delivered_at, now)}
+    ours = and_(scores.c.id == reading.id, scores.c.results_due_at == reading.claimed_until, _is_settled())
+    values: dict[str, Any] = {"results_due_at": next_reading(reading.delivered_at, now)}
     if shown is None:
         # The last reading still stands: a re-grade is not forgotten because the platform is away.
         values |= {"seen": case((scores.c.seen == "differs", "differs"), else_="unreadable")}

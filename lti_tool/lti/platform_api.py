@@ -127,13 +127,13 @@ class Tokens:
         try:
             accept = {"Accept": "application/json"}
             reply = self._http.request("POST", registration.token_url, headers=accept, data=form)
-            document = _document(reply)
+            document = reply.json_object  # lti.md TK-4
             if not reply.is_ok or not _is_bearer(document):
                 raise _refused(reply, document)
             if not set(scopes) <= _granted(document, scopes):
                 raise PlatformRefused(SCOPE_REFUSED.code, SCOPE_REFUSED.message, answered=reply.status)
         except OutboundError as error:
-            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
+            note(error.answered, error.code)
             raise
         note(reply.status, "")
         return AccessToken(document["access_token"], self._clock() + usable_for(document, LONGEST_LIFE))
@@ -156,15 +156,6 @@ class Tokens:
 
 def _token_key(registration: Registration, scopes: Collection[str]) -> TokenKey:
     return registration.id, registration.client_id, tuple(sorted(set(scopes)))
-
-
-def _document(reply: Reply) -> dict[str, Any]:
-    """The answer as JSON whatever its media type says (lti.md TK-4); empty when it is none."""
-    try:
-        document = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _refused(reply: Reply, document: Mapping[str, Any]) -> PlatformRefused:
@@ -303,7 +294,7 @@ class PlatformApi:
         try:
             reply = self._ask(question)
         except OutboundError as error:
-            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
+            note(error.answered, error.code)
             raise
         try:
             found = read(reply)
@@ -340,7 +331,12 @@ class PlatformApi:
             raise PlatformRefused(
                 "platform_not_in_use", "This platform waits for approval here, or is switched off.", answered=0
             )
-        _verify_own(registration, question.url)
+        if origin(question.url) not in registration.hosts:
+            raise AddressRefused(
+                "service_foreign",
+                "The service is not on one of the platform's own hosts, so no access token is sent there.",
+                "Check the platform's addresses with `gatehouse platform show`.",
+            )
         token = self._tokens.token(registration, question.scopes)
         reply = self._send(question, token)
         if question.is_about_the_token(reply):
@@ -356,12 +352,3 @@ class PlatformApi:
 def scores_url(line_item_url: str) -> str:
     """The line item's path with `/scores` after it; its query stays (lti.md AG-3: Moodle's carry `?type_id=`)."""
     return below(line_item_url, "scores")
-
-
-def _verify_own(registration: Registration, url: str) -> None:
-    if origin(url) not in registration.hosts:
-        raise AddressRefused(
-            "service_foreign",
-            "The service is not on one of the platform's own hosts, so no access token is sent there.",
-            "Check the platform's addresses with `gatehouse platform show`.",
-        )

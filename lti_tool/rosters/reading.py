@@ -296,7 +296,11 @@ class RosterReader:
         self._api = api
         self._clock = clock
         self._every = every
-        self._pool = JobPool("roster", READERS, self._claim, self._read_one)
+
+        def claim(limit: int) -> list[DueRoster]:
+            return list(islice(iter(lambda: schedule.claim(database, clock()), None), limit))
+
+        self._pool = JobPool("roster", READERS, claim, self._read_one)
 
     def read_due(self) -> bool:
         """Start reading what is due, as far as threads are free; False if nothing is being read."""
@@ -305,9 +309,6 @@ class RosterReader:
     def read_all(self) -> None:
         """Read until nothing is due."""
         self._pool.run()
-
-    def _claim(self, limit: int) -> list[DueRoster]:
-        return list(islice(iter(lambda: schedule.claim(self._database, self._clock()), None), limit))
 
     def _read_one(self, due: DueRoster) -> None:
         ids = {"registration": due.key.registration_id}
@@ -339,6 +340,5 @@ class RosterReader:
         """Short after a temporary failure; a day if the platform said that the course is too large."""
         if error.code == schedule.TOO_LARGE:
             return max(WHOLE_EVERY, self._every)
-        answered = error.answered if isinstance(error, PlatformRefused) else 0
-        is_temporary = isinstance(error, NoAnswer) or answered == 429 or answered >= 500
+        is_temporary = isinstance(error, NoAnswer) or error.answered == 429 or error.answered >= 500
         return min(RETRY, self._every) if is_temporary else self._every

@@ -2,7 +2,7 @@
 
 The web server hands a WSGI application its request before the body has arrived, and sets no limit to how long the
 body may take: sixteen slow uploads would hold sixteen threads for as long as they like. Here bodies are read by the
-event loop, which costs no thread, and each must arrive in time (docs/decisions/0015).
+event loop, which costs no thread, and each must arrive in time (docs/decisions/0017).
 
 What must be answered whatever people do has threads of its own: Zoom's deliveries and the health checks never wait
 behind pages.
@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from zoom_adapter.webhook import ARRIVED_AT
+
 # The most that is read of a body; Flask refuses longer ones by their length.
 MAX_BODY_BYTES = 2 * 1024 * 1024
 # As many deliveries as commonly wait for one commit, and the few health checks of a machine that watches.
 WEBHOOK_THREADS = 32
 HEALTH_THREADS = 2
-# When the request's head had arrived, by `time.monotonic`; in the WSGI environment.
-ARRIVED_AT = "gatehouse.arrived_at"
 
 Environ = dict[str, Any]
 WsgiApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]

@@ -983,7 +983,7 @@ def upgrade() -> None:
         sa.Column("seen_given", sa.Float(), nullable=True),
         sa.Column("seen_at", types.UtcDateTime(), nullable=True),
         sa.Column("seen", sa.String(length=16), server_default="unread", nullable=False),
-        sa.Column("look_at", types.UtcDateTime(), nullable=True),
+        sa.Column("results_due_at", types.UtcDateTime(), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_answer", sa.Text(), nullable=True),
@@ -1003,7 +1003,7 @@ def upgrade() -> None:
             "placement_id", "trainee_id", "meaning", name=op.f("uq_scores_placement_id_trainee_id_meaning")
         ),
     )
-    op.create_index(op.f("ix_scores_look_at"), "scores", ["look_at"], unique=False)
+    op.create_index(op.f("ix_scores_results_due_at"), "scores", ["results_due_at"], unique=False)
     op.create_index(op.f("ix_scores_status_next_attempt_at"), "scores", ["status", "next_attempt_at"], unique=False)
     op.create_table(
         "web_sessions",

@@ -91,7 +91,13 @@ def test_a_cancelled_session_makes_room_and_raises_the_sequence(database, publis
 
 def test_a_session_is_cancelled_once_and_with_a_reason(database, now, session_id):
     with database.write() as connection:
-        for reason, code in ((" ", "reason_missing"), ("Ill.", None), ("Ill.", "session_cancelled")):
+        reasons = (
+            (" ", "reason_missing"),
+            ("x" * 2001, "reason_missing"),
+            ("Ill.", None),
+            ("Ill.", "session_cancelled"),
+        )
+        for reason, code in reasons:
             if code is None:
                 live_sessions.cancel(connection, session_id, reason=reason, actor="cli", now=now)
                 continue

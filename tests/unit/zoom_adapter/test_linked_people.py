@@ -205,8 +205,8 @@ def test_the_link_of_a_connection_takes_nobodys_presence_away(
     other = launch(database, "other@example.org", clock())
     day = whole_day(Attendee("Other", "other@example.org", registrant, "all_day"))
     play(database, worker, day, clock)
-    told = [each["payload"]["object"].get("participant", {}) for each in day.events()]
-    for key in sorted({each["participant_uuid"] for each in told if each}):
+    participants = [each["payload"]["object"].get("participant", {}) for each in day.events()]
+    for key in sorted({each["participant_uuid"] for each in participants if each}):
         link(database, Claim("connection", key, MEETING), trainee_id, clock())
     with database.write() as connection:
         live_sessions.request_settlement(connection, session_id, clock())
