@@ -5,8 +5,9 @@ instead of failing with SQLITE_BUSY (docs/decisions/0003-one-process-with-sqlite
 used.
 """
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -28,6 +29,9 @@ SILENT_MILLISECONDS = 10_000
 IDLE_SECONDS = 30
 # Seconds a writer waits for its turn on SQLite.
 TURN_SECONDS = 10
+# The rights of the SQLite file and of its folder.
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
 
 
 class Database:
@@ -54,6 +58,8 @@ class Database:
         self._readers = self.engine.execution_options(**view)
         self._writers_turn = Lock()
         self._turn_seconds = turn_seconds
+        if self.is_sqlite:
+            event.listen(self.engine, "do_connect", _make_private)
         event.listen(
             self.engine, "connect", _set_pragmas if self.is_sqlite else _raw_cursors(self.engine.dialect.dbapi)
         )
@@ -139,13 +145,23 @@ def _insert(dialect: str, table: Table) -> Any:
 
 def _connect_args(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
-        if url.database and url.database != ":memory:":
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         # Transactions are opened by our own BEGIN above, not guessed by the driver.
         return {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
     # The second: what went over a connection that is kept and answers nothing has failed then, not after minutes.
     waits = {"connect_timeout": BUSY_SECONDS, "tcp_user_timeout": SILENT_MILLISECONDS, "keepalives_idle": IDLE_SECONDS}
     return {**waits, "options": "-c timezone=utc -c lock_timeout=10s"}
+
+
+def _make_private(_dialect: Any, _record: Any, arguments: list[str], _given: Any) -> None:
+    """Make a SQLite file that is not there yet for its owner only, and its folder too: it holds people's records.
+    SQLite gives the files beside it (-wal, -shm) the same rights. What the system refuses, SQLite reports."""
+    path = Path(arguments[0])
+    if str(path) == ":memory:":
+        return
+    with suppress(OSError):
+        if not path.exists():
+            path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE_FILE))
 
 
 def _set_pragmas(raw: Any, _record: Any) -> None:

@@ -380,7 +380,7 @@ def upgrade() -> None:
         sa.Column("segments", sa.JSON(), nullable=False),
         sa.Column("zoom_kind", sa.String(length=8), nullable=False),
         sa.Column("zoom_meeting_id", sa.String(length=32), nullable=False),
-        sa.Column("join_url", sa.Text(), nullable=True),
+        sa.Column("join_url", types.Encrypted(), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("ended_at", types.UtcDateTime(), nullable=True),
         sa.Column("ended_by_staff_at", types.UtcDateTime(), nullable=True),
