@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import Connection, func, insert, literal, select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError, TimeoutError
 
-from lti_tool.db import Database, insert_ignoring, is_answering, upsert
+from lti_tool.db import Database, insert_ignoring, upsert
 from lti_tool.tables.browser_sessions import used_nonces
 from lti_tool.tables.operations import audit_log
 from lti_tool.tables.people import licences, trainees
@@ -224,7 +224,3 @@ def test_a_new_sqlite_file_and_its_folder_are_for_their_owner_only(
         new.close()
     assert files == dict.fromkeys(("gatehouse.db", "gatehouse.db-wal", "gatehouse.db-shm"), 0o600)
     assert path.parent.stat().st_mode & 0o777 == 0o700
-
-
-def test_the_database_answers(database: Database) -> None:
-    assert is_answering(database)

@@ -36,6 +36,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version", name=op.f("pk_programme_versions")),
     )
     op.create_table(
+        "readiness",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("written_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_readiness_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_readiness")),
+    )
+    op.create_table(
         "registrations",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issuer", sa.String(length=255), nullable=False),
