@@ -10,9 +10,9 @@ from lti_tool import launch, log, times
 from lti_tool.attendance import timeline
 from lti_tool.context import AppContext, build_context
 from lti_tool.diagnostics.database import Readiness
-from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.errors import BadInput, NotFound
 from lti_tool.gates import publication
-from lti_tool.migrations import head, migrate, present_revision
+from lti_tool.migrations import migrate, refuse_other_revision
 from lti_tool.programme import versions
 from lti_tool.settings import Settings
 from lti_tool.web import deep_linking, errors, headers, health, notices, request, session
@@ -111,13 +111,7 @@ def prepare(context: AppContext) -> None:
         migrate(database)
     else:
         with database.read() as connection:
-            revision = present_revision(connection)
-        if revision != head():
-            raise Conflict(
-                "database_not_migrated",
-                "The database is not at the revision that this release expects.",
-                "Run `gatehouse migrate` once, then start again.",
-            )
+            refuse_other_revision(connection)
     if path is None:
         return
     with database.write() as connection:
