@@ -25,9 +25,10 @@ def restore(file: Path, replace: bool, as_json: bool) -> None:
     print_fields({**listed(manifest, MANIFEST), "former": former}, as_json)
     if not as_json:
         contents = manifest.contents
+        rows = sum(contents.counts.values())
         click.echo(
-            f"Verified: the SHA-256 of each part, {sum(contents.counts.values())} rows in {len(contents.counts)} tables,"
-            f" and {contents.chain_position} seals of the hash chain."
+            f"Verified: the SHA-256 of each part, {rows} rows in {len(contents.counts)} tables, and"
+            f" {contents.chain_position} seals of the hash chain."
         )
         if contents.chain_breaks:
             breaks = contents.chain_breaks
