@@ -30,8 +30,9 @@ SILENT_MILLISECONDS = 10_000
 IDLE_SECONDS = 30
 # Seconds a writer waits for its turn on SQLite.
 TURN_SECONDS = 10
-# Seconds a probe waits for its turn, and once more for a lock: /readyz answers within 3 s.
-PROBE_SECONDS = 1
+# Seconds a probe waits for its turn, and then for a lock: /readyz answers within 3 s.
+PROBE_TURN_SECONDS = 1.5
+PROBE_LOCK_SECONDS = 1
 # The rights of the SQLite file and of its folder.
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -71,14 +72,14 @@ class Database:
     def probe(self) -> Iterator[Connection]:
         """A write transaction that shows whether writing works now: on a new connection, and with a short wait. Raises
         SQLAlchemy's errors when there is no connection, no turn or no lock in time."""
-        with self.turn(PROBE_SECONDS), self._probes.connect() as connection, connection.begin():
+        with self.turn(PROBE_TURN_SECONDS), self._probes.connect() as connection, connection.begin():
             self._begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
     @cached_property
     def _probes(self) -> Engine:
         """An engine without a pool."""
-        return _make_engine(self.url, PROBE_SECONDS, poolclass=NullPool)
+        return _make_engine(self.url, PROBE_LOCK_SECONDS, poolclass=NullPool)
 
     @contextmanager
     def rebuild(self) -> Iterator[Connection]:

@@ -191,7 +191,8 @@ class Readiness:
 
     def state(self) -> State:
         with self._lock:
-            now = self._context.clock()
-            if self._last is None or abs((now - self._last[0]).total_seconds()) >= KEPT_SECONDS:
-                self._last = now, examine(self._context)
+            if self._last is None or abs((self._context.clock() - self._last[0]).total_seconds()) >= KEPT_SECONDS:
+                state = examine(self._context)
+                # Its age counts from its end: who waited for it takes it too.
+                self._last = self._context.clock(), state
             return self._last[1]

@@ -8,11 +8,13 @@ from typing import Literal
 
 from cryptography.fernet import InvalidToken
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from lti_tool.attendance import locking
 from lti_tool.context import AppContext
 from lti_tool.db import PRIVATE_FILE, PRIVATE_FOLDER, Database
-from lti_tool.diagnostics.database import examine, sqlite_folder
+from lti_tool.diagnostics.database import MEGABYTE, examine, sqlite_folder
+from lti_tool.diagnostics.database import State as DatabaseState
 from lti_tool.diagnostics.units import examine_units
 from lti_tool.errors import NotFound
 from lti_tool.migrations import head
@@ -38,25 +40,36 @@ class Finding:
 
 def check_up(context: AppContext) -> list[Finding]:
     """Check everything. Without a database at this release's revision, the checks that need it are left out."""
-    findings = [*_check_settings(context.settings), *_check_rights(context.database)]
     state = examine(context)
-    if state.trouble is None or state.trouble.check == "queue":
-        says = f"The database answers, takes a write and is at revision {state.revision}."
-        findings.append(Finding("database", "ok", says))
-    elif state.trouble.check == "migrations":
-        says = f"The database is at revision {state.revision or 'none'}; this release expects {head()}."
-        findings.append(Finding("database", "wrong", says, state.trouble.next_step))
-    else:
-        about = "disk" if state.trouble.check == "disk" else "database"
-        says = " ".join(
-            [state.trouble.says, *(["Missing: " + ", ".join(state.missing) + "."] if state.missing else [])]
-        )
-        findings.append(Finding(about, "wrong", f"{says} ({state.trouble.code})", state.trouble.next_step))
-    if state.revision == head() and not state.missing:
+    findings = [*_check_settings(context.settings), *_check_rights(context.database), *_check_database(state)]
+    if state.revision != head() or state.missing:
+        return findings
+    try:
         with context.database.read() as connection:
             findings.extend(_check_configuration(connection))
             findings.extend(_check_work(connection, context.clock()))
+    except SQLAlchemyError as error:
+        says = f"The database stopped answering during the checks ({type(error).__name__})."
+        findings.append(Finding("database", "wrong", says, "Run `gatehouse doctor` again."))
     return findings
+
+
+def _check_database(state: DatabaseState) -> Iterator[Finding]:
+    """Whether the database takes a write, has its tables, and room on its disk. The queue is checked later."""
+    trouble = state.trouble
+    if trouble is None or trouble.check == "queue":
+        says = f"The database answers, takes a write and is at revision {state.revision}."
+        yield Finding("database", "ok", says)
+    elif trouble.check == "migrations":
+        says = f"The database is at revision {state.revision or 'none'}; this release expects {head()}."
+        yield Finding("database", "wrong", says, trouble.next_step)
+    elif trouble.check != "disk":
+        missing = f" Missing: {', '.join(state.missing)}." if state.missing else ""
+        yield Finding("database", "wrong", f"{trouble.says}{missing} ({trouble.code})", trouble.next_step)
+    if trouble is not None and trouble.check == "disk":
+        yield Finding("disk", "wrong", f"{trouble.says} ({trouble.code})", trouble.next_step)
+    elif state.free_bytes is not None:
+        yield Finding("disk", "ok", f"The disk of the database has {state.free_bytes // MEGABYTE} megabytes free.")
 
 
 def _check_rights(database: Database) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -287,6 +288,16 @@ def test_a_server_that_is_away_is_named(settings: Settings, clock: TestClock) ->
     away = replace(settings, database_url="postgresql+psycopg://gatehouse@127.0.0.1:1/nothing")
     status, answer = ready(away, clock)
     assert (status, answer["code"], set(answer["checks"])) == (503, "database_away", {"database"})
+
+
+@pytest.mark.databases("postgresql")
+def test_a_server_that_stands_still_is_away(settings: Settings, postgres: Postgres, clock: TestClock) -> None:
+    postgres.process.send_signal(signal.SIGSTOP)
+    try:
+        status, answer = ready(settings, clock)
+    finally:
+        postgres.process.send_signal(signal.SIGCONT)
+    assert (status, answer["code"]) == (503, "database_away")
 
 
 @pytest.mark.databases("sqlite")
