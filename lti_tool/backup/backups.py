@@ -15,7 +15,7 @@ from lti_tool.migrations import refuse_other_revision
 
 
 def create(context: AppContext, target: Path, progress: Progress) -> Manifest:
-    """Write a backup to `target`, which nobody sees before it is whole. The server may go on working meanwhile.
+    """Write a backup to `target`, which appears once it is whole. The server may go on working meanwhile.
 
     Raises Conflict "backup_exists", "database_not_migrated", "database_damaged"; NotFound "database_missing"; BadInput
     "backup_not_written".
