@@ -29,6 +29,7 @@ class Settings:
     field_keys: tuple[str, ...]
     data: Path
     database_url: str
+    least_free_megabytes: int
     programme: Path | None
     zoom_secret_tokens: tuple[str, ...]
     zoom_account_id: str | None
@@ -175,6 +176,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("field_keys", _field_keys, None, "Encrypt licence numbers and tool keys; comma separated, newest first."),
     Setting("data", Path, "./data", "Folder of the SQLite file."),
     Setting("database_url", _database_url, "", "PostgreSQL: postgresql://…; empty: a SQLite file in the data folder."),
+    Setting(
+        "least_free_megabytes",
+        _whole("megabytes", 0, 1_000_000),
+        "50",
+        "Free megabytes beside the SQLite file below which /readyz says not ready; 0: never.",
+    ),
     Setting(
         "programme",
         lambda raw: Path(raw) if raw.strip() else None,

@@ -1,4 +1,4 @@
-"""The task queue and the audit log."""
+"""The task queue, the audit log and the row that /readyz writes."""
 
 from sqlalchemy import JSON, CheckConstraint, Column, Index, Integer, String, Table, Text, text
 
@@ -44,4 +44,13 @@ audit_log = Table(
     Column("reason", Text),
     Column("details", JSON, nullable=False),
     Index(None, "subject"),
+)
+
+# One row, written to see that the database takes writes (diagnostics.database).
+readiness = Table(
+    "readiness",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("written_at", UtcDateTime, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
 )

@@ -36,6 +36,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version", name=op.f("pk_programme_versions")),
     )
     op.create_table(
+        "readiness",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("written_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_readiness_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_readiness")),
+    )
+    op.create_table(
         "registrations",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issuer", sa.String(length=255), nullable=False),
@@ -380,7 +387,7 @@ def upgrade() -> None:
         sa.Column("segments", sa.JSON(), nullable=False),
         sa.Column("zoom_kind", sa.String(length=8), nullable=False),
         sa.Column("zoom_meeting_id", sa.String(length=32), nullable=False),
-        sa.Column("join_url", sa.Text(), nullable=True),
+        sa.Column("join_url", types.Encrypted(), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("ended_at", types.UtcDateTime(), nullable=True),
         sa.Column("ended_by_staff_at", types.UtcDateTime(), nullable=True),
