@@ -46,10 +46,11 @@ def blueprint(secrets: Sequence[str], inbox: Inbox, clock: Callable[[], datetime
 
     def receive() -> tuple[Response, int]:
         # The time since the request arrived counts: it may have waited for its body and for a thread.
-        waited = time.monotonic() - request.environ.get(ARRIVED_AT, time.monotonic())
+        now = time.monotonic()
+        left = ANSWER_SECONDS - (now - request.environ.get(ARRIVED_AT, now))
         try:
             delivery = _verified(secrets, clock())
-            outcome = inbox.append(delivery, timeout=max(ANSWER_SECONDS - waited, 0.0))
+            outcome = inbox.append(delivery, timeout=max(left, 0.0))
         except (RefusedWebhook, InboxUnavailable) as error:
             refusals.count(error.code, clock())
             raise
