@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flask import Flask
 from flask_bootstrap import Bootstrap5
+from sqlalchemy import Table
 
 from lti_tool import launch, log, times
 from lti_tool.attendance import timeline
@@ -12,9 +13,12 @@ from lti_tool.context import AppContext, build_context
 from lti_tool.diagnostics.database import Readiness
 from lti_tool.errors import BadInput, NotFound
 from lti_tool.gates import publication
+from lti_tool.group_commit import GroupWriter
 from lti_tool.migrations import migrate, refuse_other_revision
 from lti_tool.programme import versions
 from lti_tool.settings import Settings
+from lti_tool.tables.gates import decisions
+from lti_tool.tables.operations import audit_log
 from lti_tool.web import deep_linking, errors, headers, health, notices, request, session
 from lti_tool.web.staff import (
     corrections,
@@ -41,6 +45,13 @@ from zoom_adapter.live import Boards
 # The largest form that a person sends. Zoom's deliveries and launches have their own, stricter limits.
 MAX_FORM_BYTES = 2 * 1024 * 1024
 
+# Tables to which requests that otherwise only read append: the column that tells whether a row is new, and the columns
+# that the database fills.
+APPENDED: tuple[tuple[Table, str | None, tuple[str, ...]], ...] = (
+    (decisions, None, ("id",)),
+    (audit_log, None, ("id",)),
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -63,7 +74,9 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     times.register(app)
     app.jinja_env.globals.update(day_words=timeline)
     inbox, refusals = Inbox(context.database), Refusals(context.database)
-    app.extensions["gatehouse_closing"] = (inbox.close, refusals.close)
+    writers = {table.name: GroupWriter(context.database, table, key=key, without=left) for table, key, left in APPENDED}
+    app.extensions["gatehouse_writers"] = writers
+    app.extensions["gatehouse_closing"] = (inbox.close, refusals.close, *(each.close for each in writers.values()))
     for blueprint in (
         health.blueprint,
         launch.blueprint,

@@ -42,10 +42,16 @@ def record_all(
     reason: str | None = None,
 ) -> None:
     """Write one act that was done to several, each (subject, details), as `record` does it to one."""
-    same = {"at": at, "actor": actor, "act": act, "reason": reason}
-    rows = [{**same, "subject": subject, "details": dict(details)} for subject, details in subjects]
+    rows = [row(actor, act, subject, at, reason, details) for subject, details in subjects]
     if rows:
         connection.execute(insert(audit_log), rows)
+
+
+def row(
+    actor: str, act: str, subject: str, at: datetime, reason: str | None, details: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The row of one act, for those who append it themselves."""
+    return {"at": at, "actor": actor, "act": act, "subject": subject, "reason": reason, "details": dict(details)}
 
 
 def trainee_of(actor: str) -> int | None:

@@ -45,10 +45,10 @@ class GroupInsert:
     """
 
     def __init__(self, database: Database, table: Table, key: str | None, without: Collection[str]) -> None:
-        dialect = database.engine.dialect
+        dialect: Any = database.engine.dialect
         self._database = database
-        self._dbapi: Any = dialect.dbapi
-        self.broken_rule: type[Exception] = self._dbapi.IntegrityError
+        self._dbapi = dialect.dbapi
+        self.broken_rule: type[Exception] = dialect.dbapi.IntegrityError
         self._table = table
         self._key = key
         self._processors = [
@@ -57,7 +57,9 @@ class GroupInsert:
             if column.name not in without
         ]
         # The keys of the rows inserted last: the last N rows up to the last id.
-        self._last_keys = f"SELECT {key} FROM {table.name} WHERE rowid <= ? ORDER BY rowid DESC LIMIT ?"
+        self._last_keys = " ".join(
+            ("SELECT", key or "", "FROM", table.name, "WHERE rowid <= ? ORDER BY rowid DESC LIMIT ?")
+        )
         self._statements: dict[int, str] = {}
         self._connection: Connection | None = None
 
@@ -211,7 +213,8 @@ class GroupWriter:
         return group
 
     def _write_group(self, group: Sequence[_Waiting]) -> None:
-        """Write the group and wake its requests, whatever happens. A row that breaks a rule of the table fails alone."""
+        """Write the group and wake its requests, whatever happens. A row that breaks a rule of the table fails
+        alone."""
         try:
             new = self._rows.insert([waiting.row for waiting in group]) if group else set()
         except self._rows.broken_rule:

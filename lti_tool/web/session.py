@@ -12,18 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
-from typing import Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from flask import Flask, Response, g
 from flask import request as http_request
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
+from lti_tool import audit
 from lti_tool.db import Database
 from lti_tool.errors import AccessDenied, BadInput
 from lti_tool.signing import digest, fingerprint
 from lti_tool.tables.browser_sessions import web_sessions
+from lti_tool.tables.operations import audit_log
 from lti_tool.tables.platforms import registrations
-from lti_tool.web.request import READING_METHODS, abandon, connection, context, now
+from lti_tool.web.request import READING_METHODS, abandon, append, connection, context, now
 
 COOKIE = "__Host-gatehouse"
 # Where a browser without cookies goes next.
@@ -193,6 +195,11 @@ def csrf_token() -> str:
     """The value of the field `csrf` in this session's forms. It is derived from the token and stored nowhere."""
     token = session_token()
     return digest(context().settings.secret_key, "csrf", token) if token else ""
+
+
+def record_visit(act: str, subject: str, **details: Any) -> None:
+    """Record in the audit log that the viewer looked at something, for views that only read (gates.md A7.7)."""
+    append(audit_log, audit.row(viewer().actor, act, subject, now(), None, details))
 
 
 def forget_sessions(database: Database, now: datetime) -> bool:
