@@ -17,6 +17,7 @@ from lti_tool.group_commit import GroupWriter
 from lti_tool.migrations import migrate, refuse_other_revision
 from lti_tool.programme import versions
 from lti_tool.settings import Settings
+from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
 from lti_tool.web import deep_linking, errors, headers, health, notices, request, session
@@ -48,6 +49,7 @@ MAX_FORM_BYTES = 2 * 1024 * 1024
 # Tables to which requests that otherwise only read append: the column that tells whether a row is new, and the columns
 # that the database fills.
 APPENDED: tuple[tuple[Table, str | None, tuple[str, ...]], ...] = (
+    (web_sessions, "nonce", ()),
     (decisions, None, ("id",)),
     (audit_log, None, ("id",)),
 )

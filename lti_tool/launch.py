@@ -9,16 +9,16 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from flask import Blueprint, Response, after_this_request, jsonify, make_response, redirect, render_template
 from flask import request as http_request
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from lti_tool import people
-from lti_tool.db import upsert
+from lti_tool.db import Database, insert_ignoring, upsert
 from lti_tool.errors import RefusedLaunch
 from lti_tool.lti import deep_linking, id_token, keys
 from lti_tool.lti import login as oidc
@@ -33,10 +33,12 @@ from lti_tool.lti.claims import (
 from lti_tool.lti.login import NewTab, Site, State, Step
 from lti_tool.lti.registration import Registration
 from lti_tool.programme import versions
+from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements
+from lti_tool.tables.people import identities, trainees
 from lti_tool.web.headers import allow
-from lti_tool.web.request import connection, context, now
-from lti_tool.web.session import COOKIE, LIFETIME, Role, access, drop_cookie, set_cookie, start
+from lti_tool.web.request import append, connection, context, now
+from lti_tool.web.session import COOKIE, LIFETIME, Role, access, drop_cookie, new_session, set_cookie
 from lti_tool.web.staff import submission_review
 
 # Custom parameter `page` → the page it opens.
@@ -72,7 +74,6 @@ FOR_STAFF = {
     ),
 }
 SCORE_MEANINGS = ("completion", "ce")
-LAUNCH_RECORDED_AGAIN = timedelta(hours=1)
 PLATFORM_ERROR = re.compile(r"[a-z_]{1,40}")
 
 blueprint = Blueprint("lti", __name__)
@@ -98,7 +99,7 @@ def login() -> Response:
 @blueprint.post(oidc.LAUNCH_PATH)
 @access("public")
 def launch() -> Response:
-    """Authentication response: verify it outside of any transaction, then enter in one.
+    """Authentication response: verify it outside of any transaction, then enter.
 
     The browser's cookie binds it to its login. Without the cookie, a page asks the platform's storage and comes back
     with the value it kept (LTI client-side postMessage storage). Without either, the person gets a new tab.
@@ -124,7 +125,7 @@ def launch() -> Response:
     if step is Step.ASK_PLATFORM:
         return _ask_platform(state, platform)
     claims = id_token.verify(_form_field("id_token"), platform, state, context().key_sets, now())
-    entered = enter(connection(), _site(), load_launch(claims, platform), state, now())
+    entered = enter(_site(), load_launch(claims, platform), state, now())
     if step is Step.ENTER_WITHOUT_COOKIES:
         # The page's script keeps the session's token in its memory and opens the page.
         log.info("launched by the platform's storage", extra={"registration": platform.id})
@@ -196,39 +197,73 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The page that a message opens, and its placement, if any."""
+    """The page that a message opens, for whom, and its placement, if any."""
 
     path: str
+    trainee_id: int
     placement_id: int | None = None
 
 
-def enter(connection: Connection, site: Site, launched: Launch, state: State, now: datetime) -> Entered:
-    """Consume the nonce of a verified message, record the person, open what it asks for, begin a browser session.
+def enter(site: Site, launched: Launch, state: State, now: datetime) -> Entered:
+    """Record the person of a verified message, open what it asks for, and begin a browser session, which consumes the
+    nonce.
 
-    Everything happens in the caller's transaction. Raises RefusedLaunch `nonce_used`, `target_foreign`,
+    Most launches change nothing that is known: then only the session is appended, in a commit shared with other
+    launches. Any other launch is one transaction. Raises RefusedLaunch `nonce_used`, `target_foreign`,
     `deep_linking_for_staff`, `review_for_staff`, and whatever the message's opening raises.
     """
-    oidc.use(connection, state.nonce, state.expires_at)
     if launched.target_link_uri is not None and not site.is_own(launched.target_link_uri):
         raise oidc.target_foreign()
     if not launched.is_staff and launched.message_type in FOR_STAFF:
         raise RefusedLaunch(*FOR_STAFF[launched.message_type], status=403)
     role: Role = "staff" if launched.is_staff else "trainee"
-    trainee_id = people.find_or_add(
-        connection, launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
-    )
-    enrol(connection, launched, trainee_id, role, now)
-    opened = OPENINGS[launched.message_type](connection, launched, trainee_id, now)
-    token = start(
-        connection,
-        trainee_id=trainee_id,
+    opened = open_known(launched)
+    is_known = opened is not None
+    if opened is None:
+        trainee_id = people.find_or_add(
+            connection(), launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
+        )
+        enrol(connection(), launched, trainee_id, role, now)
+        opened = OPENINGS[launched.message_type](connection(), launched, trainee_id, now)
+    session = new_session(
+        nonce=state.nonce,
+        trainee_id=opened.trainee_id,
         registration_id=launched.registration_id,
         context_id=launched.context_id,
         placement_id=opened.placement_id,
         role=role,
         now=now,
     )
-    return Entered(token, opened.path)
+    if is_known:
+        is_new = append(web_sessions, session.row)
+    else:
+        is_new = bool(connection().execute(insert_ignoring(connection(), web_sessions), session.row).rowcount)
+    if not is_new:
+        raise oidc.nonce_used()
+    return Entered(session.token, opened.path)
+
+
+def open_known(launched: Launch) -> Opened | None:
+    """What a resource link opens, if person, enrolment and placement are recorded just as this launch names them; else
+    None. The time of the latest launch is recorded later, by `record_latest_launches`."""
+    if launched.message_type != RESOURCE_LINK_REQUEST:
+        return None
+    with context().database.read() as reading:
+        content = content_of(reading, launched)
+        key = {**_link_of(launched, content), "course": launched.context_id or "", "sub": launched.sub}
+        known = reading.execute(_known_launch, {**key, "issuer": launched.issuer}).first()
+    if known is None:
+        return None
+    profile = people.profile(launched.name, launched.email)
+    expected = {
+        **{name: value for name, value in profile._asdict().items() if value is not None},
+        "user_id": launched.sub,
+        "enrolled_as": "staff" if launched.is_staff else "trainee",
+        **_offered(launched, content),
+    }
+    if any(known._mapping[name] != value for name, value in expected.items()):
+        return None
+    return Opened(_address(launched, content, known.module_id), known.trainee_id, known.id)
 
 
 def enrol(connection: Connection, launched: Launch, trainee_id: int, role: Role, now: datetime) -> None:
@@ -241,28 +276,26 @@ def enrol(connection: Connection, launched: Launch, trainee_id: int, role: Role,
     _upsert(connection, enrolments, key, {"user_id": launched.sub, "role": role, "last_launch_at": now})
 
 
-def open_unit(connection: Connection, launched: Launch, _trainee_id: int, now: datetime) -> Opened:
+def open_unit(connection: Connection, launched: Launch, trainee_id: int, now: datetime) -> Opened:
     """A resource link opens the content that its claims name, or else the module that staff assigned to it, or else the
     dashboard or the desk. Raises RefusedLaunch `module_unknown`, `retreat_of_link_unknown`."""
     content = content_of(connection, launched)
     placement_id, assigned = place(connection, launched, content, now)
-    if not content.key and assigned is not None:
-        content = Content("module", assigned)
-    return Opened(content.address or ("/desk" if launched.is_staff else "/"), placement_id)
+    return Opened(_address(launched, content, assigned), trainee_id, placement_id)
 
 
 def pick_content(connection: Connection, launched: Launch, trainee_id: int, now: datetime) -> Opened:
     """A deep linking request opens the picker."""
-    return Opened(f"/deep-linking/{deep_linking.begin(connection, launched, trainee_id, now)}")
+    return Opened(f"/deep-linking/{deep_linking.begin(connection, launched, trainee_id, now)}", trainee_id)
 
 
-def review_submission(connection: Connection, launched: Launch, _trainee_id: int, _now: datetime) -> Opened:
+def review_submission(connection: Connection, launched: Launch, trainee_id: int, _now: datetime) -> Opened:
     """A submission review opens the learner's attendance. Raises RefusedLaunch `review_module_unknown`."""
     content = content_of(connection, launched)
     module_id = content.name if content.kind == "module" else submission_review.module_of(connection, launched)
     address = f"/desk/review/{quote(module_id, safe='')}"
     found = people.of_identities(connection, launched.issuer, [launched.for_user or ""])
-    return Opened("/".join([address, *(str(each.id) for each in found.values())]))
+    return Opened("/".join([address, *(str(each.id) for each in found.values())]), trainee_id)
 
 
 OPENINGS: Mapping[str, Callable[[Connection, Launch, int, datetime], Opened]] = {
@@ -290,6 +323,13 @@ class Content:
         if self.kind in UNKNOWN_OFFERING:
             return f"/{self.kind}s/{quote(self.name, safe='')}"
         return PAGES.get(self.name)
+
+
+def _address(launched: Launch, content: Content, assigned: str | None) -> str:
+    """The page of a resource link; `assigned` is the module that staff assigned to a link whose claims name nothing."""
+    if not content.key and assigned is not None:
+        content = Content("module", assigned)
+    return content.address or ("/desk" if launched.is_staff else "/")
 
 
 def content_of(connection: Connection, launched: Launch) -> Content:
@@ -321,35 +361,34 @@ def content_of(connection: Connection, launched: Launch) -> Content:
 
 def place(connection: Connection, launched: Launch, content: Content, now: datetime) -> tuple[int, str | None]:
     """Record what the resource link opens and the services of this launch. Returns the placement's id and the module
-    that it opens; for a link whose claims name nothing, that is the module that staff assigned.
+    that it opens; for a link whose claims name nothing, that is the module that staff assigned. Writes only what is
+    new, so that launches of one unit do not wait for each other's commit."""
+    key, values = _link_of(launched, content), _offered(launched, content)
+    known = connection.execute(_place_of_link, key).first()
+    if known is not None and all(known._mapping[name] == value for name, value in values.items()):
+        return int(known.id), known.module_id
+    assigned = None if known is None else known.module_id
+    changed = values | {"updated_at": now, "launched_at": now}
+    return int(_upsert(connection, placements, key, changed).scalar_one()), values.get("module_id") or assigned
 
-    Most launches change nothing. Then only the time of the launch is written, once an hour, so that launches of one
-    unit do not wait for each other's commit.
-    """
-    key = {
+
+def _link_of(launched: Launch, content: Content) -> dict[str, Any]:
+    """The key of a placement."""
+    return {
         "registration_id": launched.registration_id,
         "deployment_id": launched.deployment_id,
         "resource_link_id": launched.resource_link_id,
         "content": content.key,
     }
-    module_id = content.name if content.kind == "module" else None
-    values = _offered(launched) | ({"module_id": module_id} if content.key else {})
-    known = connection.execute(_place_of_link, key).first()
-    assigned = None if known is None else known.module_id
-    if known is not None and all(known._mapping[name] == value for name, value in values.items()):
-        if now - known.launched_at >= LAUNCH_RECORDED_AGAIN:
-            connection.execute(_record_launch, {"place": known.id, "now": now})
-        return int(known.id), assigned
-    changed = values | {"updated_at": now, "launched_at": now}
-    return int(_upsert(connection, placements, key, changed).scalar_one()), module_id or assigned
 
 
-def _offered(launched: Launch) -> dict[str, Any]:
-    """The course, the link and its services, as this launch names them. Only a learner's launch says whether learners'
-    names and addresses are shared."""
+def _offered(launched: Launch, content: Content) -> dict[str, Any]:
+    """The course, the link, its services and, if its claims name any content, its module, as this launch names them.
+    Only a learner's launch says whether learners' names and addresses are shared."""
     ags = launched.ags or Ags(None, None, ())
     score = launched.custom_value("score")
     shared = {"shares_name": launched.name is not None, "shares_email": launched.email is not None}
+    named = {"module_id": content.name if content.kind == "module" else None}
     return {
         "resource_link_title": launched.resource_link_title,
         "context_id": launched.context_id,
@@ -361,7 +400,36 @@ def _offered(launched: Launch) -> dict[str, Any]:
         "memberships_url": launched.memberships_url,
         "groups_url": launched.groups_url,
         "notices_url": launched.notices.url if launched.notices else None,
-    } | ({} if launched.is_staff else shared)
+        **({} if launched.is_staff else shared),
+        **(named if content.key else {}),
+    }
+
+
+def record_latest_launches(database: Database) -> bool:
+    """Periodic job: record when each person last launched in a course, and each unit was last launched; the browser
+    sessions tell. Returns False: there is never more to do at once."""
+    course = func.coalesce(web_sessions.c.context_id, "").label("course")
+    enrolled = (web_sessions.c.registration_id, course, web_sessions.c.trainee_id)
+    at = func.max(web_sessions.c.created_at).label("at")
+    by_person = select(*enrolled, at).group_by(*enrolled).subquery()
+    by_unit = select(web_sessions.c.placement_id, at).group_by(web_sessions.c.placement_id).subquery()
+    with database.write() as connection:
+        connection.execute(
+            update(enrolments)
+            .values(last_launch_at=by_person.c.at)
+            .where(
+                enrolments.c.registration_id == by_person.c.registration_id,
+                enrolments.c.context_id == by_person.c.course,
+                enrolments.c.trainee_id == by_person.c.trainee_id,
+                enrolments.c.last_launch_at < by_person.c.at,
+            )
+        )
+        connection.execute(
+            update(placements)
+            .values(launched_at=by_unit.c.at)
+            .where(placements.c.id == by_unit.c.placement_id, placements.c.launched_at < by_unit.c.at)
+        )
+    return False
 
 
 _statements: dict[tuple[str, ...], Any] = {}
@@ -378,10 +446,30 @@ def _upsert(connection: Connection, table: Any, key: Mapping[str, Any], values: 
     return connection.execute(_statements[known], {**key, **values})
 
 
-_place_of_link = select(placements).where(
+_of_link = (
     placements.c.registration_id == bindparam("registration_id"),
     placements.c.deployment_id == bindparam("deployment_id"),
     placements.c.resource_link_id == bindparam("resource_link_id"),
     placements.c.content == bindparam("content"),
 )
-_record_launch = update(placements).where(placements.c.id == bindparam("place")).values(launched_at=bindparam("now"))
+_place_of_link = select(placements).where(*_of_link)
+_known_launch = (
+    select(
+        trainees.c.id.label("trainee_id"),
+        trainees.c.name,
+        trainees.c.email,
+        enrolments.c.user_id,
+        enrolments.c.role.label("enrolled_as"),
+        placements,
+    )
+    .join_from(identities, trainees)
+    .join(enrolments, enrolments.c.trainee_id == trainees.c.id)
+    .join(placements, placements.c.registration_id == enrolments.c.registration_id)
+    .where(
+        identities.c.issuer == bindparam("issuer"),
+        identities.c.sub == bindparam("sub"),
+        enrolments.c.context_id == bindparam("course"),
+        enrolments.c.last_launch_at.is_not(None),
+        *_of_link,
+    )
+)

@@ -8,7 +8,8 @@ Where the browser keeps no cookie in the frame, the launch goes on by a ladder o
 the login's partitioned cookie; a value that the platform keeps for us in its own page, if it offered that at the login;
 the same login once more in a new tab, where cookies are first-party. `next_step` decides on which rung a launch stands.
 
-Nonces are consumed once, by a unique insert in the launch's own transaction (lti.md LA-1, LA-7).
+A nonce is consumed once, by a unique insert: of the browser session that its launch begins (web/session.py), or of the
+nonce alone for a message that begins none (lti.md LA-1, LA-7).
 """
 
 import hmac
@@ -334,11 +335,16 @@ def _stored_value(site: Site, state: State) -> str:
 
 
 def use(connection: Connection, nonce: str, expires_at: datetime) -> None:
-    """Consume a nonce; of two launches at once one wins. Raises RefusedLaunch `nonce_used`."""
+    """Consume the nonce of a message that begins no session; of two at once one wins. Raises RefusedLaunch
+    `nonce_used`."""
     row = {"nonce": nonce, "expires_at": expires_at}
     result = connection.execute(insert_ignoring(connection, used_nonces), row)
     if not result.rowcount:
-        raise RefusedLaunch("nonce_used", "This launch was used already.", REOPEN, status=401)
+        raise nonce_used()
+
+
+def nonce_used() -> RefusedLaunch:
+    return RefusedLaunch("nonce_used", "This launch was used already.", REOPEN, status=401)
 
 
 def forget_nonces(database: Database, now: datetime) -> bool:

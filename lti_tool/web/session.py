@@ -16,7 +16,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from flask import Flask, Response, g
 from flask import request as http_request
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from lti_tool import audit
 from lti_tool.db import Database
@@ -63,20 +63,29 @@ class Viewer:
         return f"{self.role}:{self.trainee_id}"
 
 
-def start(
-    connection: Connection,
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that a launch begins: the token that `set_cookie` puts into the browser, and the row to insert."""
+
+    token: str
+    row: dict[str, Any]
+
+
+def new_session(
     *,
+    nonce: str,
     trainee_id: int,
     registration_id: int,
     context_id: str | None,
     placement_id: int | None,
     role: Role,
     now: datetime,
-) -> str:
-    """Begin a session in the caller's transaction. Returns the token that `set_cookie` puts into the browser."""
+) -> NewSession:
+    """A session for one visit; whoever inserts its row first consumes the nonce."""
     token = secrets.token_urlsafe(32)
     row = {
         "token_digest": fingerprint(token),
+        "nonce": nonce,
         "trainee_id": trainee_id,
         "registration_id": registration_id,
         "context_id": context_id,
@@ -85,8 +94,7 @@ def start(
         "created_at": now,
         "expires_at": now + LIFETIME,
     }
-    connection.execute(_insert_session, row)
-    return token
+    return NewSession(token, row)
 
 
 def set_cookie(response: Response, name: str, value: str, lifetime: timedelta) -> None:
@@ -238,7 +246,6 @@ def _bearer() -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-_insert_session = insert(web_sessions)
 _viewer_of_session = (
     select(
         web_sessions.c.token_digest.label("visit"),

@@ -1,6 +1,7 @@
 """What a good launch leaves behind, and that each launch counts once."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -11,15 +12,19 @@ from sqlalchemy import func, select
 from werkzeug.datastructures import MultiDict
 
 from lti_tool.db import Database
+from lti_tool.launch import record_latest_launches
+from lti_tool.lti import login as oidc
 from lti_tool.lti.claims import AGS, GROUPS, LTI, NOTICES, NRPS
-from lti_tool.lti.login import forget_nonces
 from lti_tool.signing import fingerprint
-from lti_tool.tables.browser_sessions import used_nonces, web_sessions
+from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.people import trainees
+from lti_tool.web import session
+from lti_tool.web.session import forget_sessions
 from tests.clock import TestClock
 from tests.platform import ABSENT, INSTRUCTOR, SCOPE, Platform, code_of, parameters_of
 from tests.profiles import portion
+from tests.statements import listening
 
 OWN = "https://gatehouse.example.org"
 
@@ -42,7 +47,7 @@ WAYS: list[tuple[dict[str, object], str]] = [
 
 def counted(database: Database) -> list[int]:
     with database.read() as connection:
-        tables = (trainees, placements, enrolments, web_sessions, used_nonces)
+        tables = (trainees, placements, enrolments, web_sessions)
         return [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables]
 
 
@@ -57,14 +62,14 @@ class TestWhatALaunchRecords:
             place = connection.execute(select(placements)).one()
             person = connection.execute(select(trainees)).one()
             seen = connection.execute(select(enrolments)).one()
-            session = connection.execute(select(web_sessions)).one()
+            begun = connection.execute(select(web_sessions)).one()
         assert (person.name, person.email) == ("Maya Example", "maya@example.org")
         assert (place.registration_id, place.deployment_id, place.resource_link_id) == (1, "1", "unit-1")
         assert (place.context_id, place.context_title, place.module_id) == ("course-1", "A course", "F1")
         assert (place.line_item_url, place.ags_scopes) == (platform.line_item_url, [f"{SCOPE}score"])
         assert place.memberships_url == "https://lms.example.org/members"
         assert (seen.trainee_id, seen.user_id, seen.role) == (person.id, "user-1", "trainee")
-        assert (session.trainee_id, session.placement_id, session.role) == (person.id, place.id, "trainee")
+        assert (begun.trainee_id, begun.placement_id, begun.role) == (person.id, place.id, "trainee")
 
     def test_the_cookie_holds_what_the_database_does_not(
         self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
@@ -85,7 +90,7 @@ class TestWhatALaunchRecords:
         platform.launch(client, clock())
         later = clock.advance(hours=1)
         platform.launch(client, later, roles=[INSTRUCTOR], custom={"module_id": "F2"}, **{AGS: ABSENT, NRPS: ABSENT})
-        assert counted(database) == [1, 2, 1, 2, 2]
+        assert counted(database) == [1, 2, 1, 2]
         with database.read() as connection:
             place = connection.execute(select(placements).where(placements.c.module_id == "F2")).one()
             seen = connection.execute(select(enrolments)).one()
@@ -105,7 +110,7 @@ class TestWhatALaunchRecords:
     ) -> None:
         assert platform.launch(client, clock(), custom={"module_id": "none"}).status_code == 404
         assert platform.launch(client, clock(), target_link_uri="https://evil.example/").status_code == 400
-        assert counted(database) == [0, 0, 0, 0, 0]
+        assert counted(database) == [0, 0, 0, 0]
 
     def test_names_and_addresses_stay_out_of_the_log(
         self, client: FlaskClient, platform: Platform, clock: TestClock, caplog: pytest.LogCaptureFixture
@@ -197,14 +202,67 @@ class TestALaunchCountsOnce:
             thread.join()
         assert sorted(answers) == [303] + [401] * 7
 
-    def test_nonces_are_forgotten_only_when_their_state_cannot_come_back(
+    def test_a_nonce_is_forgotten_only_when_its_launch_cannot_come_back(
+        self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        """It is kept with the browser session, for longer than the login's state is accepted."""
+        platform.launch(client, clock())
+        forget_sessions(database, clock.advance(minutes=11))
+        assert counted(database)[3] == 1
+        assert oidc.LIFETIME < timedelta(minutes=11) < session.LIFETIME
+
+
+@pytest.mark.usefixtures("published")
+class TestALaunchThatChangesNothing:
+    """It is answered after a commit that it shares with others; nothing of it is lost or doubled."""
+
+    def test_it_writes_the_session_alone(
         self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
     ) -> None:
         platform.launch(client, clock())
-        assert forget_nonces(database, clock.advance(minutes=60)) is False
-        assert counted(database)[4] == 1
-        assert forget_nonces(database, clock.advance(minutes=11)) is False
-        assert counted(database)[4] == 0
+        with listening(database) as statements:
+            assert platform.launch(client, clock.advance(minutes=1)).status_code == 303
+        assert [each for each, _ in statements if not each.startswith(("SELECT", "BEGIN"))] == []
+        assert counted(database) == [1, 1, 1, 2]
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"name": "Maya Another"},
+            {"email": "another@example.org"},
+            {"roles": [INSTRUCTOR]},
+            {"resource_link": {"id": "unit-1", "title": "Another title"}},
+            {"context": {"id": "course-1", "title": "Another title"}},
+            {NRPS: ABSENT},
+            {AGS: ABSENT},
+        ],
+        ids=("name", "email", "role", "unit title", "course title", "no roster", "no grades"),
+    )
+    def test_whatever_has_changed_is_recorded(
+        self, changed: dict[str, object], client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        def rows() -> list[object]:
+            with database.read() as connection:
+                tables = (trainees, placements, enrolments)
+                return [connection.execute(select(table)).all() for table in tables]
+
+        platform.launch(client, clock())
+        before = rows()
+        platform.launch(client, clock.advance(minutes=1), **changed)
+        after = rows()
+        platform.launch(client, clock.advance(minutes=1), **changed)
+        assert before != after == rows()
+
+    def test_its_time_is_recorded_a_little_later(
+        self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        platform.launch(client, clock())
+        later = clock.advance(hours=1)
+        platform.launch(client, later)
+        assert record_latest_launches(database) is False
+        with database.read() as connection:
+            assert connection.execute(select(enrolments.c.last_launch_at)).scalar_one() == later
+            assert connection.execute(select(placements.c.launched_at)).scalar_one() == later
 
 
 def test_the_key_set_is_public_and_may_be_cached_shorter_than_keys_overlap(client: FlaskClient) -> None:

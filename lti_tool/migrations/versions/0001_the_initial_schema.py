@@ -1015,6 +1015,7 @@ def upgrade() -> None:
     op.create_table(
         "web_sessions",
         sa.Column("token_digest", sa.String(length=64), nullable=False),
+        sa.Column("nonce", sa.String(length=64), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("context_id", sa.String(length=255), nullable=True),
@@ -1030,6 +1031,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_web_sessions_trainee_id_trainees")),
         sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_web_sessions")),
+        sa.UniqueConstraint("nonce", name=op.f("uq_web_sessions_nonce")),
     )
     op.create_index(op.f("ix_web_sessions_expires_at"), "web_sessions", ["expires_at"], unique=False)
     op.create_table(

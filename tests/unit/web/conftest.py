@@ -17,7 +17,8 @@ from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.programme.versions import Published
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.programme import programme_versions
-from lti_tool.web.session import COOKIE, start
+from lti_tool.web.session import COOKIE
+from tests.browser_session import start
 from tests.kept import KeptRows, rows_of
 from tests.training_day import (
     FIVE,

@@ -12,7 +12,8 @@ from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.operations import audit_log
 from lti_tool.tables.presence import attendance_corrections, attendance_requests, attendance_reviews, person_links
-from lti_tool.web.session import COOKIE, start
+from lti_tool.web.session import COOKIE
+from tests.browser_session import start
 from tests.training_day import FIVE, NINE, WHOLE_DAY, add_licence, add_trainee, present, stay
 from tests.unit.web.browser import Browser
 
