@@ -44,7 +44,7 @@ HANDLER_SECONDS = 0.01
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", default=8000, show_default=True, help="The port to listen at.")
 @click.option("--processes", default=1, show_default=True, help="Web processes; more than one needs PostgreSQL.")
-@click.option("--threads", default=16, show_default=True, help="Requests a process answers at once.")
+@click.option("--threads", default=8, show_default=True, help="Pages and launches a process answers at once.")
 @click.option("--no-worker", is_flag=True, help="Leave background jobs to `gatehouse worker`.")
 def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -> None:
     """Answer browsers, platforms and Zoom, and run background jobs.

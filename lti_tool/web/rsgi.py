@@ -31,14 +31,15 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 class RsgiApplication:
-    """A WSGI application behind an event loop that reads the bodies."""
+    """A WSGI application behind an event loop that reads the bodies. `pools` are the threads of paths that have their
+    own."""
 
     def __init__(self, wsgi: WsgiApplication, *, threads: int, body_seconds: int) -> None:
         self._wsgi = wsgi
         self._body_seconds = body_seconds
         self._pages = ThreadPoolExecutor(threads, "page")
         health = ThreadPoolExecutor(HEALTH_THREADS, "health")
-        self._pools = {
+        self.pools = {
             "/zoom/webhook": ThreadPoolExecutor(WEBHOOK_THREADS, "webhook"),
             "/healthz": health,
             "/readyz": health,
@@ -54,13 +55,13 @@ class RsgiApplication:
         environ[ARRIVED_AT] = time.monotonic()
         if scope.method not in ("GET", "HEAD", "OPTIONS"):
             await _read_body(environ, protocol, self._body_seconds)
-        pool = self._pools.get(scope.path, self._pages)
+        pool = self.pools.get(scope.path, self._pages)
         status, headers, body = await asyncio.get_running_loop().run_in_executor(pool, self._answer, environ)
         protocol.response_bytes(status, headers, body)
 
     def close(self) -> None:
         """Let the requests in hand finish."""
-        for pool in {self._pages, *self._pools.values()}:
+        for pool in {self._pages, *self.pools.values()}:
             pool.shutdown()
 
     def _answer(self, environ: Environ) -> Answer:
