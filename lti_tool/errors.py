@@ -18,6 +18,8 @@ A closed gate is not here: it is a value (`gates.evaluate.Decision`). Every code
 a test says so.
 """
 
+from datetime import datetime
+
 
 class GatehouseError(Exception):
     """An expected refusal.
@@ -70,7 +72,10 @@ class RefusedWebhook(GatehouseError):
 
 
 class OutboundError(GatehouseError):
+    """`retry_at`: the other side wants no request before this instant (its `Retry-After`); None: it named none."""
+
     status = 502
+    retry_at: datetime | None = None
 
 
 class AddressRefused(OutboundError):

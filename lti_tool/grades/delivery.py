@@ -22,6 +22,7 @@ from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, GatehouseError, OutboundError, PlatformRefused
 from lti_tool.grades.ags import (
     MAXIMUM_WHEN_UNSAID,
+    Outcome,
     Value,
     Verdict,
     compare,
@@ -172,7 +173,8 @@ class Sender:
             timestamp=due.timestamp,
         )
         answer = self.api.post_score(due.registration_id, due.line_item_url, body)
-        return interpret(due.profile, answer.status, answer.body_start, resent=due.resent)
+        verdict = interpret(due.profile, answer.status, answer.body_start, resent=due.resent)
+        return replace(verdict, retry_at=answer.retry_at)
 
     def _look_first(self, due: DueScore) -> Verdict | None:
         """What the gradebook shows before anything is sent; None when the score may be sent."""
@@ -216,9 +218,10 @@ def verdict_of(error: Exception) -> Verdict:
     if isinstance(error, AddressRefused):
         return Verdict("parked", error.code)
     if isinstance(error, PlatformRefused):  # the platform gave no token, or redirected, which is never followed
-        return Verdict("parked" if 300 <= error.answered < 400 else "later", f"{error.answered} {error.code}")
+        outcome: Outcome = "parked" if 300 <= error.answered < 400 else "later"
+        return Verdict(outcome, f"{error.answered} {error.code}", retry_at=error.retry_at)
     if isinstance(error, OutboundError):
-        return Verdict("later", error.code)
+        return Verdict("later", error.code, retry_at=error.retry_at)
     if isinstance(error, GatehouseError):
         return Verdict("parked", error.code)
     # A fault of ours: it backs off and is parked in the end like any other.
@@ -288,11 +291,12 @@ def record(connection: Connection, due: DueScore, verdict: Verdict, now: datetim
     status = "parked" if verdict.outcome == "parked" or attempts >= most else "waiting"
     # A value that was desired meanwhile is sent whatever the result of the older one.
     is_wanted = scores.c.desired_version == due.version
+    pause = backoff(min(attempts, 12)) if verdict.outcome == "later" else PAUSE
     values: dict[str, Any] = {
         "last_answer": verdict.says,
         "status": case((is_wanted, "delivered" if verdict.outcome == "delivered" else status), else_="waiting"),
         "attempts": case((is_wanted, attempts), else_=scores.c.attempts),
-        "next_attempt_at": now + (backoff(min(attempts, 12)) if verdict.outcome == "later" else PAUSE),
+        "next_attempt_at": max(now + pause, verdict.retry_at or now),
     }
     if verdict.outcome == "delivered":
         values |= {

@@ -30,7 +30,7 @@ from lti_tool.tables.platforms import registrations
 from lti_tool.tables.programme import programme_versions
 from lti_tool.tables.scores import line_item_searches as searches
 from lti_tool.tables.scores import line_items as columns
-from lti_tool.tasks import Clock, JobPool, backoff
+from lti_tool.tasks import Clock, JobPool, backoff, next_try
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class LineItemSearch:
         except Exception as error:
             code = error.code if isinstance(error, GatehouseError) else FAILED
             pause = backoff(min(search.lease.attempts, LONGEST_BACKOFF)) if may_pass(error) else REFUSED_FOR
-            values = {"code": code, "next_at": now() + pause}
+            values = {"code": code, "next_at": next_try(now(), pause, error)}
             ids = {"placement": search.unit.placement_id, "registration": search.unit.registration_id}
             log.warning("grade columns not found", extra={**ids, "code": code, "error": type(error).__name__})
         with self._database.write() as connection:

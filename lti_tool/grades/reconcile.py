@@ -62,13 +62,14 @@ class Reconciler:
         """Read one result and record it."""
         try:
             result = fetch_result(self._api, look.registration_id, look.line_item_url, look.user_id)
-        except OutboundError:
-            shown = None
+        except OutboundError as error:
+            shown, retry_at = None, error.retry_at
         else:
+            retry_at = None
             maximum = look.delivered.maximum if result is None else result.maximum or MAXIMUM_WHEN_UNSAID
             shown = Value(None if result is None else result.given, maximum)
         with self._database.write() as connection:
-            record(connection, look, shown, self._clock())
+            record(connection, look, shown, self._clock(), retry_at)
 
 
 def claim(database: Database, now: datetime, limit: int) -> Sequence[Look]:
@@ -106,10 +107,14 @@ def ask_for_all(connection: Connection, now: datetime) -> int:
     return connection.execute(update(scores).where(scores.c.id.in_(ids)).values(look_at=now)).rowcount
 
 
-def record(connection: Connection, look: Look, shown: Value | None, now: datetime) -> bool:
-    """Record what was shown (None: it could not be read); False when a delivery or a retired column came first."""
+def record(
+    connection: Connection, look: Look, shown: Value | None, now: datetime, retry_at: datetime | None = None
+) -> bool:
+    """Record what was shown (None: it could not be read, and may be read again from `retry_at`); False when a delivery
+    or a retired column came first."""
     ours = and_(scores.c.id == look.id, scores.c.look_at == look.claimed_until, _is_settled())
-    values: dict[str, Any] = {"look_at": next_look(look.delivered_at, now)}
+    following = next_look(look.delivered_at, now)
+    values: dict[str, Any] = {"look_at": following and max(following, retry_at or following)}
     if shown is None:
         # The last reading still stands: a re-grade is not forgotten because the platform is away.
         values |= {"seen": case((scores.c.seen == "differs", "differs"), else_="unreadable")}

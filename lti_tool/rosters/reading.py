@@ -26,7 +26,7 @@ from lti_tool.people import Told
 from lti_tool.rosters import schedule
 from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, DueRoster, is_of
 from lti_tool.tables.courses import enrolments, roster_members, rosters
-from lti_tool.tasks import Clock, JobPool
+from lti_tool.tasks import Clock, JobPool, next_try
 
 log = logging.getLogger(__name__)
 
@@ -315,7 +315,7 @@ class RosterReader:
         try:
             reading = read(self._api, due, self._clock)
         except OutboundError as error:
-            self._fail(due, error.code, self._pause_after(error))
+            self._fail(due, error.code, self._pause_after(error), error)
             return
         except Exception as error:
             log.error("roster could not be read", extra={**ids, "error": type(error).__name__})
@@ -330,9 +330,9 @@ class RosterReader:
         else:
             log.warning("roster took too long, another reader has it", extra=ids)
 
-    def _fail(self, due: DueRoster, code: str, pause: timedelta) -> None:
+    def _fail(self, due: DueRoster, code: str, pause: timedelta, error: OutboundError | None = None) -> None:
         with self._database.write() as connection:
-            fail(connection, due, code, self._clock() + pause)
+            fail(connection, due, code, next_try(self._clock(), pause, error))
         log.warning("roster not read", extra={"registration": due.key.registration_id, "code": code})
 
     def _pause_after(self, error: OutboundError) -> timedelta:
