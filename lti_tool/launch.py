@@ -20,7 +20,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from lti_tool import people
 from lti_tool.db import upsert
 from lti_tool.errors import RefusedLaunch
-from lti_tool.lti import deep_linking, id_token, keys
+from lti_tool.lti import deep_linking, id_token, keys, service_log
 from lti_tool.lti import login as oidc
 from lti_tool.lti.claims import (
     DEEP_LINKING_REQUEST,
@@ -123,7 +123,7 @@ def launch() -> Response:
         return _uncached(make_response(render_template("shared/launch_new_tab.html", **shown), offer.status))
     if step is Step.ASK_PLATFORM:
         return _ask_platform(state, platform)
-    claims = id_token.verify(_form_field("id_token"), platform, state, context().key_sets, now())
+    claims = _verified_claims(state, platform)
     entered = enter(connection(), _site(), load_launch(claims, platform), state, now())
     if step is Step.ENTER_WITHOUT_COOKIES:
         # The page's script keeps the session's token in its memory and opens the page.
@@ -141,6 +141,17 @@ def key_set() -> Response:
     response = jsonify(context().keys.key_set())
     response.headers["Cache-Control"] = f"public, max-age={int(keys.MAX_AGE.total_seconds())}"
     return response
+
+
+def _verified_claims(state: State, platform: Registration) -> Mapping[str, Any]:
+    """Raises as `id_token.verify`. A launch that cannot be checked at the moment is counted."""
+    try:
+        return id_token.verify(_form_field("id_token"), platform, state, context().key_sets, now())
+    except RefusedLaunch as refused:
+        if refused.status == 503:
+            with context().database.write() as counting:
+                service_log.count_refused_launch(counting, refused.code, now())
+        raise
 
 
 def _site() -> Site:

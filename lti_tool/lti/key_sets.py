@@ -157,6 +157,7 @@ def _unreachable() -> RefusedLaunch:
         "The learning platform's keys could not be read, so this launch cannot be checked.",
         "Try again in a few minutes. If it stays, tell the people who run the course: the platform's key set URL does "
         "not answer.",
+        status=503,
     )
 
 

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import responses
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
@@ -213,6 +214,21 @@ def test_the_key_set_is_public_and_may_be_cached_shorter_than_keys_overlap(clien
     assert response.headers["Cache-Control"] == "public, max-age=3600"
     assert set(key) == {"kty", "n", "e", "kid", "alg", "use"}
     assert (key["kty"], key["alg"], key["use"]) == ("RSA", "RS256", "sig")
+
+
+@pytest.mark.parametrize("away", [{"status": 502}, {"json": None, "body": ConnectionError()}])
+def test_a_launch_whose_keys_cannot_be_read_is_to_be_tried_again_and_is_counted(
+    app: Flask, wire: responses.RequestsMock, database: Database, clock: TestClock, away: dict[str, object]
+) -> None:
+    platform, client = Platform().register(database, clock()), app.test_client()
+    platform.serve_keys(wire, **away)
+    for _ in range(2):
+        response = platform.launch(client, clock())
+        assert (response.status_code, code_of(response)) == (503, "key_set_unreachable")
+        assert response.headers["Retry-After"] == "5"
+        assert "Try again in a few minutes" in response.text
+    told = client.get("/metrics").text
+    assert 'gatehouse_launches_unchecked_today{code="key_set_unreachable"} 2.0' in told
 
 
 def test_a_launch_address_in_a_bookmark_is_told_without_a_trace(client: FlaskClient) -> None:

@@ -182,6 +182,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_zoom_meetings_due_at"), "zoom_meetings", ["due_at"], unique=False)
     op.create_table(
+        "launch_refusals",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "code", name=op.f("pk_launch_refusals")),
+    )
+    op.create_table(
         "zoom_refusals",
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),

@@ -1,11 +1,11 @@
 """Server-to-Server OAuth: how the token is asked for, how long it is kept, where it may be sent, who waits for whom."""
 
 import threading
-from datetime import timedelta
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
