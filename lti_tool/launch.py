@@ -28,6 +28,7 @@ from lti_tool.lti.claims import (
     SUBMISSION_REVIEW_REQUEST,
     Ags,
     Launch,
+    is_plain_text,
     load_launch,
 )
 from lti_tool.lti.login import NewTab, Site, State, Step
@@ -35,7 +36,7 @@ from lti_tool.lti.registration import Registration
 from lti_tool.programme import versions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.web.headers import allow
-from lti_tool.web.request import connection, context, now
+from lti_tool.web.request import abandon, connection, context, now
 from lti_tool.web.session import COOKIE, LIFETIME, Role, access, drop_cookie, set_cookie, start
 from lti_tool.web.staff import submission_review
 
@@ -72,6 +73,8 @@ FOR_STAFF = {
     ),
 }
 SCORE_MEANINGS = ("completion", "ce")
+# As long as `placements.content` is.
+LONGEST_CONTENT = 96
 LAUNCH_RECORDED_AGAIN = timedelta(hours=1)
 PLATFORM_ERROR = re.compile(r"[a-z_]{1,40}")
 
@@ -124,7 +127,14 @@ def launch() -> Response:
     if step is Step.ASK_PLATFORM:
         return _ask_platform(state, platform)
     claims = _verified_claims(state, platform)
-    entered = enter(connection(), _site(), load_launch(claims, platform), state, now())
+    launched = load_launch(claims, platform)
+    try:
+        entered = enter(connection(), _site(), launched, state, now())
+    except UnknownOffering as refused:
+        abandon()
+        with context().database.write() as recording:
+            record_refused(recording, launched, refused.content, state, now())
+        raise
     if step is Step.ENTER_WITHOUT_COOKIES:
         # The page's script keeps the session's token in its memory and opens the page.
         log.info("launched by the platform's storage", extra={"registration": platform.id})
@@ -228,7 +238,7 @@ def enter(connection: Connection, site: Site, launched: Launch, state: State, no
     trainee_id = people.find_or_add(
         connection, launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
     )
-    enrol(connection, launched, trainee_id, role, now)
+    enrol(connection, launched, trainee_id, now)
     opened = OPENINGS[launched.message_type](connection, launched, trainee_id, now)
     token = start(
         connection,
@@ -242,14 +252,14 @@ def enter(connection: Connection, site: Site, launched: Launch, state: State, no
     return Entered(token, opened.path)
 
 
-def enrol(connection: Connection, launched: Launch, trainee_id: int, role: Role, now: datetime) -> None:
+def enrol(connection: Connection, launched: Launch, trainee_id: int, now: datetime) -> None:
     """Record this person in this course, under the platform's own user id."""
     key = {
         "registration_id": launched.registration_id,
         "context_id": launched.context_id or "",
         "trainee_id": trainee_id,
     }
-    _upsert(connection, enrolments, key, {"user_id": launched.sub, "role": role, "last_launch_at": now})
+    _upsert(connection, enrolments, key, {"user_id": launched.sub, "role": launched.course_role, "last_launch_at": now})
 
 
 def open_unit(connection: Connection, launched: Launch, _trainee_id: int, now: datetime) -> Opened:
@@ -303,6 +313,14 @@ class Content:
         return PAGES.get(self.name)
 
 
+class UnknownOffering(RefusedLaunch):
+    """The unit names a module or retreat that the published programme does not have."""
+
+    def __init__(self, content: Content) -> None:
+        super().__init__(*UNKNOWN_OFFERING[content.kind], status=404)
+        self.content = content
+
+
 def content_of(connection: Connection, launched: Launch) -> Content:
     """The content that the claims name; custom parameters come before the target link.
 
@@ -326,8 +344,28 @@ def content_of(connection: Connection, launched: Launch) -> Content:
         programme = versions.current(connection).programme
         offered = programme.modules if content.kind == "module" else programme.retreats
         if content.name not in offered:
-            raise RefusedLaunch(*UNKNOWN_OFFERING[content.kind], status=404)
+            raise UnknownOffering(content)
     return content
+
+
+def record_refused(connection: Connection, launched: Launch, content: Content, state: State, now: datetime) -> None:
+    """Record a unit whose offering the programme does not have, and to whom it was refused, for the set-up doctor. It
+    shows nothing and takes no grades. Raises RefusedLaunch `nonce_used`."""
+    if launched.resource_link_id is None or not is_plain_text(content.key, LONGEST_CONTENT):
+        return
+    oidc.use(connection, state.nonce, state.expires_at)
+    trainee_id = people.find_or_add(
+        connection, launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
+    )
+    enrol(connection, launched, trainee_id, now)
+    key = {
+        "registration_id": launched.registration_id,
+        "deployment_id": launched.deployment_id,
+        "resource_link_id": launched.resource_link_id,
+        "content": content.key,
+    }
+    values = _offered(launched) | {"module_id": None, "refused_trainee_id": trainee_id}
+    _upsert(connection, placements, key, values | {"updated_at": now, "launched_at": now})
 
 
 def place(connection: Connection, launched: Launch, content: Content, now: datetime) -> tuple[int, str | None]:
@@ -344,7 +382,7 @@ def place(connection: Connection, launched: Launch, content: Content, now: datet
         "content": content.key,
     }
     module_id = content.name if content.kind == "module" else None
-    values = _offered(launched) | ({"module_id": module_id} if content.key else {})
+    values = _offered(launched) | {"refused_trainee_id": None} | ({"module_id": module_id} if content.key else {})
     known = connection.execute(_place_of_link, key).first()
     assigned = None if known is None else known.module_id
     if known is not None and all(known._mapping[name] == value for name, value in values.items()):
@@ -369,6 +407,7 @@ def _offered(launched: Launch) -> dict[str, Any]:
         "line_item_url": ags.line_item_url,
         "line_items_url": ags.line_items_url,
         "ags_scopes": list(ags.scopes),
+        "is_ags_unreadable": ags.is_unreadable,
         "memberships_url": launched.memberships_url,
         "groups_url": launched.groups_url,
         "notices_url": launched.notices.url if launched.notices else None,

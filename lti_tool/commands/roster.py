@@ -14,6 +14,7 @@ COURSE: Columns = {
     "course": lambda each: each.key.context_id,
     "title": "title",
     "members": "members",
+    "skipped": "skipped",
     "read_at": "read_at",
     "code": "code",
     "offered": "is_offered",

@@ -4,7 +4,8 @@ A line item is a column of a platform's gradebook; a result is what the platform
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -69,7 +70,8 @@ def find_line_items(
 ) -> list[LineItem]:
     """The line items of a course that have these values, all pages of them; None asks for any value.
 
-    The platform is asked for them, and what it answers is filtered again. `offered` are the scopes of the launch, from
+    The platform is asked for them, and what it answers is filtered again; one that cannot be read is skipped, for other
+    tools have theirs in the same list. `offered` are the scopes of the launch, from
     which the one is chosen (lti.md TK-3). Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused
     `line_items_refused` or `line_items_unreadable`.
     """
@@ -87,12 +89,22 @@ def find_line_items(
     def read(reply: Reply) -> list[LineItem]:
         _verify_answered(reply)
         try:
-            return [_item(each) for each in read_list(read_json(reply))]
+            return list(_readable(read_json(reply)))
         except UnreadableError as error:
             raise _unreadable(reply) from error
 
     listed = chain.from_iterable(pages(api, question, read))
     return [item for item in listed if all(getattr(item, name) == value for name, value in filters.items())]
+
+
+def _readable(document: Any) -> Iterator[LineItem]:
+    """The line items of a list; one that cannot be read is not ours. Raises UnreadableError if it is no list."""
+    if not isinstance(document, list):
+        raise UnreadableError
+    for each in document:
+        with suppress(UnreadableError):
+            if isinstance(each, dict):
+                yield _item(each)
 
 
 def load_line_item(api: PlatformApi, registration_id: int, url: str, *, offered: Collection[str] = ()) -> LineItem:

@@ -21,7 +21,7 @@ from lti_tool.db import Database, upsert
 from lti_tool.errors import NoAnswer, OutboundError, PlatformRefused
 from lti_tool.lti.nrps import Member, RosterPage, fetch_differences, fetch_groups, fetch_roster
 from lti_tool.lti.platform_api import PlatformApi
-from lti_tool.lti.roles import role_of
+from lti_tool.lti.roles import course_role_of
 from lti_tool.people import Told
 from lti_tool.rosters import schedule
 from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, DueRoster, is_of
@@ -45,13 +45,15 @@ READ_FAILED = "roster_not_read"
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a platform answered: the members by user id, all of them (`is_whole`) or those who changed since the last
-    read. `group_names` is by group id, None if the platform was not asked or did not answer."""
+    read. `group_names` is by group id, None if the platform was not asked or did not answer; `skipped` is how many
+    entries could not be told from others."""
 
     members: Mapping[str, Member]
     is_whole: bool
     differences_url: str | None = None
     resource_link_id: str | None = None
     group_names: Mapping[str, str] | None = None
+    skipped: int = 0
 
     @property
     def active(self) -> dict[str, Member]:
@@ -122,7 +124,8 @@ def _reading(answered: Iterator[RosterPage], *, is_whole: bool) -> Reading:
                 email=member.email or first.email,
                 group_ids=tuple(dict.fromkeys(first.group_ids + member.group_ids)),
             )
-    return Reading(members, is_whole, next((page.differences_url for page in pages if page.differences_url), None))
+    differences_url = next((page.differences_url for page in pages if page.differences_url), None)
+    return Reading(members, is_whole, differences_url, skipped=sum(page.skipped for page in pages))
 
 
 def _is_nameless(reading: Reading) -> bool:
@@ -187,6 +190,8 @@ def record(database: Database, due: DueRoster, reading: Reading, now: datetime, 
         }
         if reading.is_whole:
             values |= {"read_at": due.taken_at, "resource_link_id": reading.resource_link_id}
+        if reading.is_whole or reading.skipped:
+            values["skipped"] = reading.skipped
         if not due.lease.finish(connection, values):
             return False
         _record_members(connection, due, reading, _record_people(connection, due, reading.active, now), now)
@@ -247,7 +252,7 @@ def _record_members(
             **due.key._asdict(),
             "user_id": user_id,
             "trainee_id": trainee_ids[user_id],
-            "role": role_of(member.roles, old_roles=due.registration.old_roles),
+            "role": course_role_of(member.roles, old_roles=due.registration.old_roles),
             "groups": groups,
         }
         if before is None or before.left_at is not None or any(getattr(before, name) != row[name] for name in row):
@@ -327,6 +332,8 @@ class RosterReader:
         now = self._clock()
         if record(self._database, due, reading, now, now + self._every):
             log.info("roster read", extra={**ids, "count": len(reading.members)})
+            if reading.skipped:
+                log.warning("members of a roster skipped", extra={**ids, "count": reading.skipped})
         else:
             log.warning("roster took too long, another reader has it", extra=ids)
 
