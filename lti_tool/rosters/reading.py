@@ -7,7 +7,8 @@ launch said about a person is never replaced by a roster, and no records change 
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -24,7 +25,7 @@ from lti_tool.lti.platform_api import PlatformApi
 from lti_tool.lti.roles import course_role_of
 from lti_tool.people import Told
 from lti_tool.rosters import schedule
-from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, DueRoster, is_of
+from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, CourseKey, DueRoster, is_of
 from lti_tool.tables.courses import enrolments, roster_members, rosters
 from lti_tool.tasks import Clock, JobPool, next_try
 
@@ -40,6 +41,8 @@ IDS_IN_ONE_QUERY = 500
 SMALL_ROSTER = 10
 SHRANK = "roster_shrank"
 READ_FAILED = "roster_not_read"
+# How often a command looks whether another reader has finished.
+WAIT_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +313,23 @@ class RosterReader:
     def read_all(self) -> None:
         """Read until nothing is due."""
         self._pool.run()
+
+    def read_now(self, keys: Sequence[CourseKey], *, wait: Callable[[float], object] = time.sleep) -> None:
+        """Read these rosters, and return once each has been read since this call: here, or by another reader that took
+        it first. A reading that had begun before does not count. Raises NotFound `roster_unknown`."""
+        since = self._clock()
+        left = list(keys)
+        while left:
+            with self._database.write() as connection:
+                for key in left:
+                    schedule.ask_now(connection, key, self._clock())
+            self.read_all()
+            with self._database.read() as connection:
+                left = schedule.unread(connection, left, since)
+            if left:
+                if self._clock() >= since + LEASE:
+                    return
+                wait(WAIT_SECONDS)
 
     def _claim(self, limit: int) -> list[DueRoster]:
         return list(islice(iter(lambda: schedule.claim(self._database, self._clock()), None), limit))
