@@ -72,7 +72,7 @@ FOR_STAFF = {
         "Your own attendance is on the page of the module in your course.",
     ),
 }
-SCORE_MEANINGS = ("completion", "ce")
+SCORE_MEANINGS = ("completion", "ce", "both")
 # As long as `placements.content` is.
 LONGEST_CONTENT = 96
 LAUNCH_RECORDED_AGAIN = timedelta(hours=1)

@@ -36,7 +36,8 @@ class Grade:
 
 @dataclass
 class SimulatedPlatform:
-    """`kind`: "openedx", "moodle", "generic", or "silent", which takes older scores with 200 and ignores them."""
+    """`kind`: "openedx", "moodle", "canvas", "generic", or "silent", which takes older scores with 200 and ignores
+    them."""
 
     kind: str
     now: datetime

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, se
 
 from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, GatehouseError, OutboundError, PlatformRefused
+from lti_tool.grades import line_item_search, line_items
 from lti_tool.grades.ags import (
     MAXIMUM_WHEN_UNSAID,
     Outcome,
@@ -32,11 +33,12 @@ from lti_tool.grades.ags import (
     score_body,
 )
 from lti_tool.leases import FARTHEST_AHEAD, Lease, LeaseLostError, claim_rows, is_held
-from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result
+from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result, load_line_item
 from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
 from lti_tool.lti.quirks import PROFILES, Profile
 from lti_tool.tables.courses import placements
 from lti_tool.tables.platforms import registrations
+from lti_tool.tables.scores import line_items as columns
 from lti_tool.tables.scores import scores
 from lti_tool.tasks import Clock, JobPool, backoff
 
@@ -54,6 +56,7 @@ PASSING = (408, 425, 429)
 REGRADED = "regraded"
 # The results can be reached but not understood: a person's grade may be among them.
 UNREADABLE = "results_unreadable"
+NOT_BOUND = "column_not_bound"
 ARRIVED = Verdict("delivered", "seen in the results")
 
 
@@ -81,6 +84,8 @@ class DueScore:
     ours: tuple[Value, ...]
     timestamp: datetime | None
     resent: bool
+    column: Row[Any] | None
+    column_maximum: float | None
 
     def is_delivered(self, shown: Value) -> bool:
         """Whether this is what the platform had taken before."""
@@ -144,7 +149,9 @@ class Sender:
         """Look at the gradebook where it is needed, send the score, and record the result."""
         verdict: Verdict | None = None
         try:
-            if due.timestamp is None:
+            if due.column is not None and due.column.checked_at is None:
+                due, verdict = self._check_column(due, due.column)
+            if verdict is None and due.timestamp is None:
                 verdict = self._look_first(due)
                 if verdict is None:
                     with self.database.write() as connection:
@@ -163,18 +170,38 @@ class Sender:
             log.warning("score not delivered", extra={"score": due.id, "outcome": verdict.outcome})
 
     def send(self, due: DueScore) -> Verdict:
-        """Post the score and read the platform's answer."""
+        """Post the score, out of the column's own maximum, and read the platform's answer."""
         assert due.timestamp is not None
+        maximum = due.column_maximum or due.value.maximum
         body = score_body(
             user_id=due.user_id,
-            given=due.value.given,
-            maximum=due.value.maximum,
+            given=due.value.given if maximum == due.value.maximum else due.value.out_of(maximum),
+            maximum=maximum,
             comment=due.comment,
             timestamp=due.timestamp,
         )
         answer = self.api.post_score(due.registration_id, due.line_item_url, body)
         verdict = interpret(due.profile, answer.status, answer.body_start, resent=due.resent)
         return replace(verdict, retry_at=answer.retry_at)
+
+    def _check_column(self, due: DueScore, column: Row[Any]) -> tuple[DueScore, Verdict | None]:
+        """Before the first score for a column that a launch named: whether it is the unit's own, as far as the tool may
+        read it. A verdict if nothing is sent."""
+        with self.database.read() as connection:
+            (unit,) = line_items.units(connection, placements.c.id == column.placement_id)
+        if not any("/scope/lineitem" in scope for scope in unit.scopes):
+            return due, None
+        try:
+            item = load_line_item(self.api, due.registration_id, due.line_item_url, offered=unit.scopes)
+        except PlatformRefused as error:
+            if error.code != line_item_search.GONE:
+                raise
+            return due, None  # the answer to the score says so too
+        with self.database.write() as connection:
+            line_item_search.note(connection, unit, column, item, self.clock())
+        if line_item_search.is_bound_to(unit, item, column.meaning) is False:
+            return due, Verdict("parked", NOT_BOUND)
+        return replace(due, column_maximum=item.maximum), None
 
     def _look_first(self, due: DueScore) -> Verdict | None:
         """What the gradebook shows before anything is sent; None when the score may be sent."""
@@ -360,6 +387,9 @@ def _claim(connection: Connection, row: Row[Any], locked: Sequence[Row[Any]], no
         other.c.line_item_url == row.line_item_url, other.c.user_id == row.user_id, is_held(other, now)
     )
     this = scores.c.id == row.id
+    its = (columns.c.placement_id == row.placement_id, columns.c.meaning == row.meaning)
+    here = (columns.c.url == row.line_item_url, columns.c.retired_at.is_(None))
+    column = connection.execute(select(columns).where(*its, *here)).first()
     lease = claim_rows(connection, scores, this, LONGEST_CALL, now, _is_due(now), ~in_flight.exists(), values=values)
     if lease is None:
         return None
@@ -379,6 +409,8 @@ def _claim(connection: Connection, row: Row[Any], locked: Sequence[Row[Any]], no
         ours=ours,
         timestamp=timestamp,
         resent=resent,
+        column=column,
+        column_maximum=None if column is None else column.maximum,
     )
 
 

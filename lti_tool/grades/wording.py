@@ -123,3 +123,12 @@ def status_in_words(status: str, profile: str) -> str:
     if status >= "500":
         return "The platform had an error. It is tried again by itself."
     return "The platform refused the score."
+
+
+def credit_in_words(credits: float, most: float, maximum: float) -> str:
+    """What a gradebook's number means where it is not the number of credits: `maximum` stands for `most` credits (ce.md
+    G5). Empty where both are the same."""
+    if maximum == most:
+        return ""
+    number = round(credits / most * maximum, 5)
+    return f"{number:g} of {maximum:g} means {credits:g} of {most:g} credits."

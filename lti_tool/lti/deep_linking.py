@@ -38,10 +38,10 @@ START_AGAIN = "Go back to your course's settings on the learning platform and op
 
 @dataclass(frozen=True, slots=True)
 class ItemScore:
-    """The line item that a content item may come with; `maximum` is whole because Open edX takes nothing else."""
+    """The line item that a content item may come with; `maximum` is whole on Open edX."""
 
     label: str
-    maximum: int
+    maximum: int | float
     resource_id: str
     tag: str
 

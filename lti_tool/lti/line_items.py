@@ -48,11 +48,11 @@ class LineItem:
 
 @dataclass(frozen=True, slots=True)
 class NewLineItem:
-    """A line item to be made. `maximum` is a whole number above 0 and `resource_id` a text, or a platform refuses it
-    (lti.md AG-6); `resource_link_id` binds it to that link."""
+    """A line item to be made. `maximum` is above 0, on Open edX a whole number, and `resource_id` a text, or a platform
+    refuses it (lti.md AG-6, openedx.md §5); `resource_link_id` binds it to that link."""
 
     label: str
-    maximum: int
+    maximum: int | float
     resource_id: str
     tag: str
     resource_link_id: str | None = None
@@ -137,7 +137,7 @@ def change_line_item(
     item: LineItem,
     *,
     label: str | None = None,
-    maximum: int | None = None,
+    maximum: int | float | None = None,
     resource_id: str | None = None,
     tag: str | None = None,
 ) -> LineItem:
@@ -237,9 +237,9 @@ def _label(label: str) -> str:
     return cut
 
 
-def _maximum(maximum: int) -> int:
-    if isinstance(maximum, bool) or not isinstance(maximum, int) or maximum <= 0:
-        raise _wrong("The maximum of a grade column must be a whole number above 0.")
+def _maximum(maximum: int | float) -> int | float:
+    if isinstance(maximum, bool) or not isinstance(maximum, int | float) or not 0 < maximum <= LARGEST:
+        raise _wrong("The maximum of a grade column must be a number above 0.")
     return maximum
 
 

@@ -18,7 +18,7 @@ from lti_tool import audit
 from lti_tool.gates import wording
 from lti_tool.grades import line_items
 from lti_tool.lti import deep_linking
-from lti_tool.lti.deep_linking import LONGEST_LABEL, ContentItem, DeepLinkRequest, ItemScore
+from lti_tool.lti.deep_linking import ContentItem, DeepLinkRequest, ItemScore
 from lti_tool.lti.registration import load
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
@@ -258,11 +258,11 @@ def _content_item(programme: Programme, asked: DeepLinkRequest, choice: Choice, 
     module, meaning = programme.modules.get(choice.offering or ""), meaning_of(choice, score)
     column = None
     if module is not None:
-        ending = f" – {line_items.LABELS[meaning]}"
         credits = line_items.largest_credit(module)
+        profile = load(connection(), asked.registration_id).profile
         column = ItemScore(
-            label=choice.title[: LONGEST_LABEL - len(ending)].rstrip() + ending,
-            maximum=line_items.whole_maximum(credits) if meaning == "ce" and credits else line_items.COMPLETION_MAXIMUM,
+            label=line_items.label_of(choice.title, profile, meaning, credits),
+            maximum=line_items.own_maximum(profile, meaning, credits),
             resource_id=line_items.resource_id(module.id, meaning),
             tag=line_items.TAGS[meaning],
         )

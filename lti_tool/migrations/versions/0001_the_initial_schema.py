@@ -895,6 +895,7 @@ def upgrade() -> None:
         sa.Column("origin", sa.String(length=16), nullable=False),
         sa.Column("is_bound", sa.Boolean(), nullable=True),
         sa.Column("maximum", sa.Float(), nullable=True),
+        sa.Column("credits", sa.Float(), nullable=True),
         sa.Column("due_at", types.UtcDateTime(), nullable=True),
         sa.Column("made_at", types.UtcDateTime(), nullable=False),
         sa.Column("checked_at", types.UtcDateTime(), nullable=True),
