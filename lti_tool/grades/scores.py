@@ -183,6 +183,32 @@ def rows(connection: Connection, *, status: str | None = None) -> Sequence[Row[A
     return connection.execute(query if status is None else query.where(scores.c.status == status)).all()
 
 
+def credits_of(connection: Connection, trainee_id: int, module_id: str) -> list[str]:
+    """What the numbers in the gradebooks mean that show a person's credit for a module: one sentence for each number
+    that is not the credit itself or not all of the column."""
+    query = (
+        select(scores.c.desired_given, scores.c.desired_maximum, columns.c.credits, columns.c.maximum)
+        .join(columns, and_(_of_column(), columns.c.retired_at.is_(None)))
+        .join(placements, placements.c.id == scores.c.placement_id)
+        .where(
+            scores.c.trainee_id == trainee_id,
+            scores.c.meaning == "ce",
+            placements.c.module_id == module_id,
+            scores.c.desired_given > 0,
+            columns.c.credits.is_not(None),
+        )
+        .order_by(scores.c.id)
+    )
+    said = []
+    for row in connection.execute(query):
+        value = Value(row.desired_given, row.desired_maximum)
+        credits = round(value.out_of(row.credits) or 0, 2)
+        maximum = row.maximum or row.desired_maximum
+        if words := credit_in_words(credits, row.credits, maximum, with_share=True):
+            said.append(words)
+    return list(dict.fromkeys(said))
+
+
 def _wanted(connection: Connection, trainee_ids: Collection[int], module_id: str) -> list[tuple[Row[Any], Score]]:
     """Every column where a score of these people belongs, with that score."""
     best = _best_attendances(connection, trainee_ids, module_id)
