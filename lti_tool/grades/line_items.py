@@ -86,10 +86,11 @@ def meanings(programme: Programme, unit: Unit) -> tuple[Meaning, ...]:
     named = None if unit.score == "both" else unit.score
     if unit.profile.one_grade_per_link or not unit.can_make:
         return (named or programme.scores.single_line_item,)
-    is_asked_for = unit.score == "both" or (unit.score is None and programme.scores.ce_column)
-    if named or not is_asked_for or not largest_credit(programme.modules.get(unit.module_id)):
-        return (named or "completion",)
-    return ("completion", "ce")
+    if named == "ce":
+        return ("ce",)
+    is_asked_for = unit.score == "both" or programme.scores.ce_column
+    earns_credit = largest_credit(programme.modules.get(unit.module_id)) is not None
+    return ("completion", "ce") if is_asked_for and earns_credit else ("completion",)
 
 
 def has_credit_column_elsewhere(connection: Connection, unit: Unit) -> bool:

@@ -189,20 +189,13 @@ def test_a_credit_column_is_made_only_where_someone_asks_for_it(course_on, kind)
     assert {each[1] for each in course.columns()} == {"completion"}
 
 
-def test_the_programme_asks_for_a_credit_column_in_every_course(course_on):
+@pytest.mark.parametrize("named", [None, "completion"])
+def test_the_programme_asks_for_a_credit_column_in_every_course(course_on, named):
     course = course_on("moodle")
     publish_changed(course, "single_line_item: completion", "single_line_item: completion\n  ce_column: true")
-    course.add_free_unit()
+    course.add_free_unit(score_meaning=named)
     course.search.search_all()
     assert [each[1] for each in course.columns()] == ["completion", "ce"]
-
-
-def test_a_link_that_names_attendance_gets_no_credit_column_whatever_the_programme_asks_for(course_on):
-    course = course_on("generic")
-    publish_changed(course, "single_line_item: completion", "single_line_item: completion\n  ce_column: true")
-    course.add_free_unit(score_meaning="completion")
-    course.search.search_all()
-    assert [each[1] for each in course.columns()] == ["completion"]
 
 
 def test_a_course_has_one_credit_column_whatever_registrations_launch_from_it(course_on):
