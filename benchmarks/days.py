@@ -14,12 +14,12 @@ from lti_tool.gates import publication
 from lti_tool.grades.ags import SCORE_SCOPE
 from lti_tool.lti import registration
 from lti_tool.migrations import migrate
-from lti_tool.people import Told
+from lti_tool.people import Profile
 from lti_tool.programme import versions
 from lti_tool.tables.courses import enrolments, placements
 from sandbox.zoom.random_days import full_day
 from sandbox.zoom.training_day import Event, TrainingDay, encode
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 
 MODULE = "F1"
@@ -70,7 +70,7 @@ def deliver(database: Database, events: list[Event], now: datetime) -> None:
 
 def _append(inbox: Inbox, now: datetime, event: Event) -> None:
     body = encode(event)
-    inbox.append(Delivery(read_notice(body), body, {}, 0, now), timeout=60)
+    inbox.append(Delivery(read_event(body), body, {}, 0, now), timeout=60)
 
 
 def _platform(connection: Connection, url: str, now: datetime) -> int:
@@ -103,7 +103,7 @@ def _place(connection: Connection, registration_id: int, line_item_url: str, now
 
 
 def _enrol(connection: Connection, registration_id: int, day: TrainingDay, now: datetime) -> None:
-    said = {each.email: Told(each.name, each.email) for each in day.attendees}
+    said = {each.email: Profile(each.name, each.email) for each in day.attendees}
     known = people.add_missing(connection, ISSUER, said, now)
     rows = [
         {

@@ -9,9 +9,10 @@ from flask_bootstrap import Bootstrap5
 from lti_tool import launch, log, times
 from lti_tool.attendance import timeline
 from lti_tool.context import AppContext, build_context
-from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.diagnostics.database import Readiness
+from lti_tool.errors import BadInput, NotFound
 from lti_tool.gates import publication
-from lti_tool.migrations import head, migrate, present_revision
+from lti_tool.migrations import migrate, refuse_other_revision
 from lti_tool.programme import versions
 from lti_tool.settings import Settings
 from lti_tool.web import deep_linking, errors, headers, health, notices, request, session
@@ -50,6 +51,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     app.config.update(MAX_CONTENT_LENGTH=MAX_FORM_BYTES, BOOTSTRAP_SERVE_LOCAL=True)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gatehouse"] = context
+    app.extensions["gatehouse_readiness"] = Readiness(context)
     request.register_converters(app)
     Bootstrap5(app)
     ancestors = headers.FrameAncestors(context.database, context.settings.frame_origins)
@@ -76,7 +78,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         today.blueprint,
         people.blueprint,
         live_sessions.blueprint,
-        live_board.blueprint(Boards().look),
+        live_board.blueprint(Boards().board_of),
         presence_checks.blueprint,
         zoom_places.blueprint,
         matching.blueprint,
@@ -109,13 +111,7 @@ def prepare(context: AppContext) -> None:
         migrate(database)
     else:
         with database.read() as connection:
-            revision = present_revision(connection)
-        if revision != head():
-            raise Conflict(
-                "database_not_migrated",
-                "The database is not at the revision that this release expects.",
-                "Run `gatehouse migrate` once, then start again.",
-            )
+            refuse_other_revision(connection)
     if path is None:
         return
     with database.write() as connection:

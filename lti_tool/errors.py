@@ -72,9 +72,11 @@ class RefusedWebhook(GatehouseError):
 
 
 class OutboundError(GatehouseError):
-    """`retry_at`: the other side wants no request before this instant (its `Retry-After`); None: it named none."""
+    """`answered` is the HTTP status of the other side, 0 when it was not asked or gave no answer. It wants no request
+    before `retry_at` (its `Retry-After`); None: it named no time."""
 
     status = 502
+    answered = 0
     retry_at: datetime | None = None
 
 
@@ -87,8 +89,6 @@ class NoAnswer(OutboundError):
 
 
 class PlatformRefused(OutboundError):
-    """`answered` is the HTTP status of the other side, 0 when it was not asked."""
-
     def __init__(self, code: str, message: str, *, answered: int) -> None:
         super().__init__(code, message)
         self.answered = answered

@@ -8,6 +8,7 @@ Sizes and waits are bounded: the name look-up, the connection, and an answer tha
 
 import io
 import ipaddress
+import json
 import logging
 import socket
 import threading
@@ -37,10 +38,6 @@ Value = TypeVar("Value")
 Start = Callable[[Callable[[], None]], object]
 
 
-def _here(job: Callable[[], None]) -> None:
-    job()
-
-
 class SingleFlight(Generic[Key, Value]):
     """One run per key at a time: threads that want the same work share one run and its result."""
 
@@ -48,7 +45,9 @@ class SingleFlight(Generic[Key, Value]):
         self._lock = threading.Lock()
         self._running: dict[Key, Future[Value]] = {}
 
-    def run(self, key: Key, work: Callable[[], Value], *, wait_seconds: float, start: Start = _here) -> Value:
+    def run(
+        self, key: Key, work: Callable[[], Value], *, wait_seconds: float, start: Start = lambda job: job()
+    ) -> Value:
         """The result of `work`, or of the run that another thread has begun for this key.
 
         All threads that share a run get the same value or the same exception. Raises TimeoutError when it takes longer
@@ -152,6 +151,15 @@ class Reply:
     @property
     def is_ok(self) -> bool:
         return 200 <= self.status < 300
+
+    @property
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object, whatever its media type says; empty if it is none."""
+        try:
+            found = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     @property
     def body_start(self) -> str:

@@ -1,4 +1,4 @@
-"""The people known from launches and rosters. An e-mail address finds somebody, it never proves who somebody is."""
+"""The people known from launches and rosters. An e-mail address finds a person; it never proves an identity."""
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,15 +17,16 @@ MAX_ID_DIGITS = 18
 IDS_IN_ONE_QUERY = 500
 
 
-class Told(NamedTuple):
+class Profile(NamedTuple):
     """What a platform says of a person, as it is kept: plain and short; None for what it does not say."""
 
     name: str | None
     email: str | None
 
 
-def told(name: str | None, email: str | None) -> Told:
-    return Told(_shown(name), _address(email))
+def profile(name: str | None, email: str | None) -> Profile:
+    shown = _plain(name)[:MAX_TEXT] if name else ""
+    return Profile(shown or None, _address(email))
 
 
 def find_or_add(
@@ -36,28 +37,37 @@ def find_or_add(
     `sub` is unique within `issuer` (OpenID Connect Core §2). A name or address that is given replaces the former one.
     Of two first launches at once, one makes the person and both get the same id.
     """
-    known = _of_identity(connection, issuer, sub)
+    known, sent = _of_identity(connection, issuer, sub), profile(name, email)
     if known is None:
-        return _add(connection, issuer, sub, _shown(name), _address(email), now)
+        trainee_id: int = connection.execute(_insert_person, _person(*sent, now)).scalar_one()
+        identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
+        if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
+            return trainee_id
+        # Another launch of the same person was quicker.
+        connection.execute(delete(trainees).where(trainees.c.id == trainee_id))
+        known = _of_identity(connection, issuer, sub)
+        assert known is not None
+        return int(known.id)
     # Most launches change nothing, so only what has changed is written.
-    sent = {"name": _shown(name), "email": _address(email)}
-    changed = {key: value for key, value in sent.items() if value is not None and getattr(known, key) != value}
+    changed = {key: new for key, new in sent._asdict().items() if new is not None and getattr(known, key) != new}
     if changed:
         connection.execute(update(trainees).where(trainees.c.id == known.id).values(changed))
     return int(known.id)
 
 
-def add_missing(connection: Connection, issuer: str, said: Mapping[str, Told], now: datetime) -> dict[str, Row[Any]]:
+def add_missing(
+    connection: Connection, issuer: str, profiles: Mapping[str, Profile], now: datetime
+) -> dict[str, Row[Any]]:
     """Make known whoever of these is not known yet; what `of_identities` says of all of them then.
 
     In one order, so that of two rosters with the same people one waits for the other. Who launches meanwhile is the
     launch's person.
     """
-    known = of_identities(connection, issuer, list(said))
-    missing = sorted(said.keys() - known.keys())
+    known = of_identities(connection, issuer, list(profiles))
+    missing = sorted(profiles.keys() - known.keys())
     if not missing:
         return known
-    people = [_person(*said[sub], now) for sub in missing]
+    people = [_person(*profiles[sub], now) for sub in missing]
     added = connection.scalars(insert(trainees).returning(trainees.c.id, sort_by_parameter_order=True), people).all()
     rows = [{"issuer": issuer, "sub": sub, "trainee_id": each} for sub, each in zip(missing, added, strict=True)]
     connection.execute(insert_ignoring(connection, identities), rows)
@@ -74,7 +84,7 @@ def hold(connection: Connection, trainee_ids: Sequence[int]) -> None:
         connection.execute(locked.with_for_update(key_share=True))
 
 
-def change(connection: Connection, news: Mapping[int, Told]) -> None:
+def change(connection: Connection, news: Mapping[int, Profile]) -> None:
     """Replace name and address of these people by what is told; None leaves what is kept."""
     rows = [{"person": each, **news[each]._asdict()} for each in sorted(news)]
     if rows:
@@ -120,7 +130,7 @@ def with_email(connection: Connection, email: str) -> list[int]:
 
 def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]:
     """Id, name and e-mail address of those whose name or address contains this text, by name. A look-up for a person's
-    eyes: it proves nothing about who somebody is. None for a text of fewer than two letters."""
+    eyes: it proves no identity. None for a text of fewer than two letters."""
     wanted = _plain(text)[:MAX_TEXT]
     if len(wanted) < 2:
         return []
@@ -145,25 +155,9 @@ def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any,
     return connection.execute(_person_of_identity, {"issuer": issuer, "sub": sub}).first()
 
 
-def _add(connection: Connection, issuer: str, sub: str, name: str | None, email: str | None, now: datetime) -> int:
-    trainee_id: int = connection.execute(_insert_person, _person(name, email, now)).scalar_one()
-    identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
-    if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
-        return trainee_id
-    # Another launch of the same person was quicker.
-    connection.execute(delete(trainees).where(trainees.c.id == trainee_id))
-    known = _of_identity(connection, issuer, sub)
-    assert known is not None
-    return int(known.id)
-
-
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     return {"name": name, "email": email, "calendar_token": token, "created_at": now}
-
-
-def _shown(name: str | None) -> str | None:
-    return _plain(name)[:MAX_TEXT] or None if name else None
 
 
 def _address(email: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The settings: one table of what can be set, read once into a frozen value. Nobody else reads the environment.
+"""The settings: one table of what can be set, read once into a frozen value. No other module reads the environment.
 
 Order: defaults < environment < what a caller passes in. A bad or missing setting stops the start and is named.
 """
@@ -29,6 +29,7 @@ class Settings:
     field_keys: tuple[str, ...]
     data: Path
     database_url: str
+    least_free_megabytes: int
     programme: Path | None
     zoom_secret_tokens: tuple[str, ...]
     zoom_account_id: str | None
@@ -174,6 +175,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("field_keys", _field_keys, None, "Encrypt licence numbers and tool keys; comma separated, newest first."),
     Setting("data", Path, "./data", "Folder of the SQLite file."),
     Setting("database_url", _database_url, "", "PostgreSQL: postgresql://…; empty: a SQLite file in the data folder."),
+    Setting(
+        "least_free_megabytes",
+        _whole("megabytes", 0, 1_000_000),
+        "50",
+        "Free megabytes beside the SQLite file below which /readyz says not ready; 0: never.",
+    ),
     Setting(
         "programme",
         lambda raw: Path(raw) if raw.strip() else None,

@@ -126,10 +126,15 @@ class Worker:
     _resting: dict[str, float] = field(default_factory=dict)
 
     def run_forever(self) -> None:
+        """Work until `stopping` is set. A database that is away is logged once a second and tried again."""
         set_aside_what_is_loaded()
         while not self.stopping.is_set():
-            if not self._step_safely():
-                self.stopping.wait(self.idle_seconds)
+            try:
+                idle_seconds = 0 if self.step() else self.idle_seconds
+            except Exception as error:
+                log.error("worker round failed", extra={"error": type(error).__name__})
+                idle_seconds = 1 + self.idle_seconds
+            self.stopping.wait(idle_seconds)
 
     def run_once(self) -> int:
         """Work until nothing is due; the number of rounds that found work."""
@@ -159,17 +164,8 @@ class Worker:
             self._resting[name] = time.monotonic() + REST_SECONDS
             return False
 
-    def _step_safely(self) -> bool:
-        """A worker outlives a database that is away: it says so once a second and tries again."""
-        try:
-            return self.step()
-        except Exception as error:
-            log.error("worker round failed", extra={"error": type(error).__name__})
-            self.stopping.wait(1)
-            return False
-
     def claim(self, limit: int) -> list[Claimed]:
-        """Take up to so many tasks whose time has come and that nobody else has."""
+        """Take up to so many tasks whose time has come and that no other worker has."""
         return list(islice(iter(self._claim, None), limit))
 
     def do(self, claimed: Claimed) -> None:

@@ -1,4 +1,4 @@
-"""What people write about presence: there, readable, and not too long."""
+"""What people write as a reason or an answer: there, readable, and not too long."""
 
 from lti_tool.errors import BadInput
 

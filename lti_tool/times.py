@@ -6,7 +6,7 @@ Pure: the instant and the zone are arguments. Instants are aware; a zone is an I
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 # Written out here so that a page never depends on the locale of the machine.
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -175,7 +175,11 @@ def _half(wall: datetime) -> str:
 
 @lru_cache(maxsize=64)
 def zone_of(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+    """The IANA time zone of this name. Raises ValueError."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(f"{name!r} is no IANA time zone") from error
 
 
 def day_of(at: datetime, zone: str) -> date:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from lti_tool.attendance import live_sessions, locking
-from lti_tool.attendance.settlement import PEOPLE_PER_COMMIT, settle
+from lti_tool.attendance.settlement import PEOPLE_PER_COMMIT
 from lti_tool.context import AppContext
 from lti_tool.credit import claims
 from lti_tool.gates import equivalency
@@ -40,7 +40,7 @@ from lti_tool.web.session import forget_sessions
 from zoom_adapter import admission, health, presence
 from zoom_adapter.api import ZoomApi
 from zoom_adapter.hash_chain import HeadLogger
-from zoom_adapter.meetings import MeetingKeeper
+from zoom_adapter.meetings import MeetingDecider
 from zoom_adapter.polls import POLLS, PollReader
 from zoom_adapter.reconcile import RECONCILE, ReportReader
 from zoom_adapter.recovery import RECOVER, LogReader
@@ -74,14 +74,14 @@ def build_worker(context: AppContext) -> Worker:
     notices = NoticeAsker(database, platform_api, clock, f"{context.settings.public_url}{NOTICES_PATH}")
     return Worker(
         database,
-        handlers={presence.SETTLE: partial(settle_session, context)},
+        handlers={live_sessions.SETTLE: partial(settle_session, context)},
         periodic={
             # Zoom's deliveries become presence, and settlement tasks.
             "read_inbox": lambda: presence.take_inbox(database, clock()),
             # Platforms: scores, grade columns, results, rosters, notices of course copies.
             "deliver_scores": Deliverer(database, platform_api, clock).deliver_due,
             "search_line_items": search.search_due,
-            "read_results": Reconciler(database, platform_api, clock).look_due,
+            "read_results": Reconciler(database, platform_api, clock).read_due,
             "plan_rosters": Every(PLAN_EVERY, clock, lambda: schedule.plan(database, clock())),
             "read_rosters": RosterReader(database, platform_api, clock, context.settings.roster_every).read_due,
             "ask_for_notices": Every(PLAN_EVERY, clock, notices.ask_due),
@@ -95,9 +95,9 @@ def build_worker(context: AppContext) -> Worker:
             "match_people": Every(LATE_CHANGES_EVERY, clock, lambda: presence.match_late(database, clock())),
             "follow_late_changes": Every(LATE_CHANGES_EVERY, clock, late_changes.run),
             "look_for_gaps": Every(
-                GAPS_EVERY, clock, lambda: health.look(database, context.settings.zoom_quiet, clock())
+                GAPS_EVERY, clock, lambda: health.record_gaps(database, context.settings.zoom_quiet, clock())
             ),
-            "log_seal": Every(TIDY_EVERY, clock, HeadLogger(database).tell),
+            "log_seal": Every(TIDY_EVERY, clock, HeadLogger(database).log_head),
             "tidy": Every(TIDY_EVERY, clock, partial(tidy, context)),
         },
         clock=clock,
@@ -111,12 +111,12 @@ def _registration_jobs(context: AppContext, zoom: ZoomApi | None) -> dict[str, C
         return {}
     admits = admission.may_register if context.settings.zoom_registration == "gate" else None
     registrar = Registrar(context.database, zoom, context.clock)
-    keeper = MeetingKeeper(context.database, zoom, context.clock, admits)
+    decider = MeetingDecider(context.database, zoom, context.clock, admits)
     return {
         "plan_registrations": admission.PlacePlan(context.database, context.clock).step,
-        "plan_meetings": Every(PLAN_EVERY, context.clock, keeper.plan),
+        "plan_meetings": Every(PLAN_EVERY, context.clock, decider.plan),
         "register_people": JobPool("places", REGISTRARS, registrar.claim, registrar.do).step,
-        "keep_meetings": JobPool("meetings", 1, keeper.claim, keeper.do).step,
+        "keep_meetings": JobPool("meetings", 1, decider.claim, decider.do).step,
     }
 
 
@@ -139,16 +139,14 @@ def settle_session(context: AppContext, payload: Mapping[str, Any]) -> None:
     settle_now(context, session_id)
     with context.database.write() as connection:
         if _evidence_mark(connection, session_id, session.zoom_meeting_id) != before:
-            presence.ask_for(connection, session_id, context.clock())
+            live_sessions.request_settlement(connection, session_id, context.clock())
 
 
 def settle_now(context: AppContext, session_id: int) -> None:
     """Settle one live session from everything the inbox holds, with all that follows from it (`follow_attendance`).
     Raises as `settlement.settle` does."""
-    with context.database.read() as connection:
-        live_sessions.verify_settleable(live_sessions.show(connection, session_id))
     after = partial(follow_attendance, now=context.clock())
-    presence.settle_task(context.database, settle, after, context.clock)({"session_id": session_id})
+    presence.settle_presence(context.database, session_id, after, context.clock)
 
 
 def _evidence_mark(connection: Connection, session_id: int, meeting_id: str) -> list[tuple[Any, ...]]:

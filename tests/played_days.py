@@ -14,7 +14,6 @@ from lti_tool import people
 from lti_tool.attendance import live_sessions, queries
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.queries import AttendedDay
-from lti_tool.attendance.settlement import settle
 from lti_tool.db import Database
 from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances
@@ -26,7 +25,7 @@ from sandbox.zoom.training_day import signed
 from tests.clock import TestClock
 from zoom_adapter import reports, webhook
 from zoom_adapter.inbox import Inbox, Refusals
-from zoom_adapter.presence import settle_task, take_inbox
+from zoom_adapter.presence import settle_presence, take_inbox
 
 SECRET = "the secret of the played days"
 SENDERS = 8
@@ -44,7 +43,6 @@ class Listener:
         self._app = Flask("listener")
         self._refusals = Refusals(database)
         self._app.register_blueprint(webhook.blueprint([SECRET], self._inbox, clock, self._refusals))
-        self._settle = settle_task(database, settle, lambda _connection, _settled: None, clock)
         self._trainees: dict[str, int] = {}
 
     def close(self) -> None:
@@ -106,7 +104,7 @@ class Listener:
                         reports.keep(connection, session_id, uuid, "report", answer, now)
 
     def settle(self, session_id: int) -> list[AttendedDay]:
-        self._settle({"session_id": session_id})
+        settle_presence(self.database, session_id, lambda _connection, _settled: None, self.clock)
         with self.database.read() as connection:
             return queries.of_session(connection, session_id)
 
@@ -169,7 +167,7 @@ def play_through(listener: Listener, occasion: Occasion, account: Played) -> Ite
 
 def _of_session(account: Played, session: LiveSession) -> Iterator[str]:
     """Reconciled once Zoom has said that all is over and every report is settled, and not before."""
-    ended = {told.uuid for told in (*account.fresh, *account.stale) if told.kind == "ended"}
+    ended = {sent.uuid for sent in (*account.fresh, *account.stale) if sent.kind == "ended"}
     every_report = set(account.settled) == set(account.day.uuids)
     if ended == set(account.day.uuids) and every_report and session.state != "reconciled":
         yield f"the session is {session.state}, though it ended and its reports are settled"

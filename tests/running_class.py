@@ -8,7 +8,7 @@ import requests
 from sandbox.stage import Stage
 from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode, registrant_id, signed
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 
 MEETING = "86400009001"
 BEGUN = timedelta(hours=2)
@@ -46,7 +46,7 @@ class RunningClass:
             zoom.trust_env = False
             for event in [*day.registrations(), *day.events()]:
                 body = encode(event)
-                at = read_notice(body).at
+                at = read_event(body).at
                 if at is None or at <= now:
                     headers = signed(body, self.stage.zoom_secret, now)
                     answer = zoom.post(f"{self.stage.tool_url}/zoom/webhook", data=body, headers=headers, timeout=10)

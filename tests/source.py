@@ -11,6 +11,12 @@ ROOT = Path(__file__).parent.parent
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 UNKNOWN = "…"
 
+DOCS = ROOT / "docs"
+PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md")))
+# The pages that `make reference` writes from the source, and the fact sheets with their quotations.
+_NOT_WRITTEN_BY_HAND = (DOCS / "facts", *(DOCS / f"{name}.md" for name in ("errors", "commands", "roles")))
+WRITTEN_PAGES = tuple(page for page in PAGES if not any(page.is_relative_to(each) for each in _NOT_WRITTEN_BY_HAND))
+
 
 @dataclass(frozen=True)
 class Module:

@@ -29,7 +29,6 @@ from zoom_adapter.api_errors import (
     AUTOMATIC_RETRY,
     ZoomRefused,
     daily_limit,
-    document,
     rate_limited,
     refusal,
     registrant_limit,
@@ -234,7 +233,7 @@ class ZoomTokens:
             raise rate_limited(self._paused_until)
         if reply.status >= 500:
             raise refusal(reply, "")
-        said = document(reply)
+        said = reply.json_object
         value = text_of(said, "access_token")
         if not reply.is_ok or not VALID_TOKEN.fullmatch(value):
             log.error("Zoom gave no token", extra={"status": reply.status})
@@ -307,7 +306,7 @@ class Calls:
             reply, _ = self._within_limits(question)
         if not reply.is_ok:
             raise refusal(reply, question.call.scope)
-        said = document(reply)
+        said = reply.json_object
         if reply.body.strip() and not said and reply.body.strip() != b"{}":
             raise unreadable()
         return said
@@ -366,7 +365,7 @@ class Calls:
     def _limited(self, weight: Weight, reply: Reply) -> ZoomRefused:
         """The meaning of a 429. The daily limit of one registrant does not affect other calls."""
         now = self._limits.clock()
-        message = str(document(reply).get("message", "")).lower()
+        message = str(reply.json_object.get("message", "")).lower()
         if is_daily(reply.headers) or "daily" in message:
             if "registrant" in message:
                 return registrant_limit(next_day(now))

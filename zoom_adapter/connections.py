@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from zoom_adapter.events import Notice
+from zoom_adapter.events import ZoomEvent
 
 # The kinds that show where a participant was at that time. Trying to enter, registering and changes of the meeting
 # don't.
@@ -128,44 +128,44 @@ class Connection:
         """A registrant id on any event holds for all intervals; breakout events count only if no other has one."""
         return self.registrants or self.breakout_registrants
 
-    def add(self, notice: Notice, at: datetime, user_id: str) -> None:
-        """Add what this notice says about times and rooms."""
-        match notice.kind:
+    def add(self, event: ZoomEvent, at: datetime, user_id: str) -> None:
+        """Add what this event says about times and rooms."""
+        match event.kind:
             case "joined" | "left" | "put_waiting":
-                events = {"joined": self.joins, "left": self.lefts, "put_waiting": self.put_waiting}[notice.kind]
-                event = ConnectionEvent(at, user_id)
-                events[event] = events.get(event, True) and notice.stale
+                events = {"joined": self.joins, "left": self.lefts, "put_waiting": self.put_waiting}[event.kind]
+                edge = ConnectionEvent(at, user_id)
+                events[edge] = events.get(edge, True) and event.stale
             case "waiting":
                 self.waits.add(at)
             case "waited":
                 self.admissions.add(at)
             case "room_joined":
-                self.room_joins.add(RoomEvent(at, user_id, notice.room))
+                self.room_joins.add(RoomEvent(at, user_id, event.room))
             case "room_left":
-                self.room_lefts.add(RoomEvent(at, user_id, notice.room))
+                self.room_lefts.add(RoomEvent(at, user_id, event.room))
             case "role":
-                self.roles.add(RoleChange(at, notice.old_role, notice.new_role))
-            case "bind" if notice.bind_participant_uuid or notice.bind_user_id:
-                self.bound_to.add(_key(notice.bind_participant_uuid, notice.bind_user_id))
+                self.roles.add(RoleChange(at, event.old_role, event.new_role))
+            case "bind" if event.bind_participant_uuid or event.bind_user_id:
+                self.bound_to.add(_key(event.bind_participant_uuid, event.bind_user_id))
 
-    def identify(self, notice: Notice, at: datetime) -> None:
-        """Add what this notice says about the person. The e-mail of a breakout event is ignored, since it can follow
+    def identify(self, event: ZoomEvent, at: datetime) -> None:
+        """Add what this event says about the person. The e-mail of a breakout event is ignored, since it can follow
         the room instead of the person (zoom.md §3.3)."""
-        in_room = notice.kind in _ROOM_KINDS
-        if notice.registrant_id:
-            (self.breakout_registrants if in_room else self.registrants).add(notice.registrant_id)
-        if notice.kind in ("joined", "left") and notice.email:
-            self.emails.add(notice.email)
-        if notice.name and not in_room:
-            self.names.add((at, notice.name))
-        self.by_phone = self.by_phone or bool(notice.phone)
-        self.is_host = self.is_host or notice.is_host
-        self.from_log = self.from_log or notice.from_log
+        in_room = event.kind in _ROOM_KINDS
+        if event.registrant_id:
+            (self.breakout_registrants if in_room else self.registrants).add(event.registrant_id)
+        if event.kind in ("joined", "left") and event.email:
+            self.emails.add(event.email)
+        if event.name and not in_room:
+            self.names.add((at, event.name))
+        self.by_phone = self.by_phone or bool(event.phone)
+        self.is_host = self.is_host or event.is_host
+        self.from_log = self.from_log or event.from_log
 
 
 @dataclass(slots=True)
 class Instance:
-    """One meeting uuid: when it started, when it ended (and whether that notice was stale), and its connections."""
+    """One meeting uuid: when it started, when it ended (and whether that event was stale), and its connections."""
 
     started_at: datetime | None = None
     last_at: datetime | None = None
@@ -178,28 +178,28 @@ class Instance:
         return max(self.ends, default=None)
 
 
-def gather(notices: Iterable[Notice], into: dict[str, Instance] | None = None) -> dict[str, Instance]:
-    """The instances by uuid; the notices are added to `into`, the instances of earlier ones. Notices without a uuid or
+def gather(events: Iterable[ZoomEvent], into: dict[str, Instance] | None = None) -> dict[str, Instance]:
+    """The instances by uuid; the events are added to `into`, the instances of earlier ones. Events without a uuid or
     a time are left out."""
     instances: dict[str, Instance] = {} if into is None else into
-    for notice in notices:
-        kind, at = notice.kind, notice.at
-        if not (at and notice.meeting_uuid and (kind in _CONNECTION_KINDS or kind in _INSTANCE_KINDS)):
+    for event in events:
+        kind, at = event.kind, event.at
+        if not (at and event.meeting_uuid and (kind in _CONNECTION_KINDS or kind in _INSTANCE_KINDS)):
             continue
-        instance = instances.setdefault(notice.meeting_uuid, Instance())
-        first = min(notice.instance_start or at, at)
+        instance = instances.setdefault(event.meeting_uuid, Instance())
+        first = min(event.instance_start or at, at)
         instance.started_at = min(instance.started_at or first, first)
         instance.last_at = max(instance.last_at or at, at)
         if kind == "ended":
-            instance.ends[at] = instance.ends.get(at, True) and notice.stale
+            instance.ends[at] = instance.ends.get(at, True) and event.stale
         elif kind != "started":
             # The `user_id` of a breakout event has another format; its parent's is that in the meeting
             # (zoom.md §3.3).
-            user_id = (notice.parent_user_id if kind in _ROOM_KINDS else "") or notice.user_id
-            key = _key(notice.participant_uuid, user_id)
+            user_id = (event.parent_user_id if kind in _ROOM_KINDS else "") or event.user_id
+            key = _key(event.participant_uuid, user_id)
             connection = instance.connections.setdefault(key, Connection())
-            connection.add(notice, at, user_id)
-            connection.identify(notice, at)
+            connection.add(event, at, user_id)
+            connection.identify(event, at)
     return instances
 
 

@@ -1,6 +1,6 @@
 """Reads the raw body of a delivery, or a row of Zoom's own delivery log, into one flat value.
 
-PURE. Zoom adds fields and event types without notice (zoom.md §3): unknown keys are ignored, a number is as good as a
+PURE. Zoom adds fields and event types unannounced (zoom.md §3): unknown keys are ignored, a number is as good as a
 text, and a missing or odd field becomes an empty text, because a delivery that is half understood is still evidence.
 The log keeps a body as text that isn't always JSON: Zoom's own sample lacks a bracket, and long bodies may be cut.
 """
@@ -23,7 +23,7 @@ NO_SECRET = -1
 # Zoom's log has one of these where it kept no body.
 NO_BODY = ("", "N/A")
 
-# Event name without "meeting." or "webinar." → kind of notice and the fields that may hold its time. Both prefixes
+# Event name without "meeting." or "webinar." → kind of event and the fields that may hold its time. Both prefixes
 # mean the same, since a converted meeting keeps its id and changes the prefix.
 _PARTICIPANT_EVENTS = {
     "participant_joined": ("joined", ("join_time",)),
@@ -66,10 +66,10 @@ _REGISTRATION_EVENTS = {
 }
 
 
-class Notice(NamedTuple):
-    """One delivery. Texts are never None; `at` is when it happened (aware UTC; None if the body doesn't say)."""
+class ZoomEvent(NamedTuple):
+    """One event. Texts are never None; `at` is when it happened (aware UTC; None if the body doesn't say)."""
 
-    event: str = ""
+    event_type: str = ""
     kind: str = ""
     event_ts: str = ""
     meeting_id: str = ""
@@ -95,23 +95,23 @@ class Notice(NamedTuple):
     from_log: bool = False  # read from Zoom's log, never delivered
 
 
-def read_notice(body: bytes, *, stale: bool = False) -> Notice:
-    """The notice in these bytes; an empty one if they are not a JSON object."""
+def read_event(body: bytes, *, stale: bool = False) -> ZoomEvent:
+    """The event in these bytes; an empty one if they are not a JSON object."""
     try:
         delivery = json.loads(body)
     except (ValueError, RecursionError):
-        return Notice(stale=stale)
+        return ZoomEvent(stale=stale)
     envelope = _mapping(delivery)
     payload = _mapping(envelope.get("payload"))
     subject = _mapping(payload.get("object"))
-    event = text(envelope.get("event"))
-    family, _, name = event.partition(".")
-    return Notice(
-        event=sys.intern(event),
+    event_type = text(envelope.get("event"))
+    family, _, name = event_type.partition(".")
+    return ZoomEvent(
+        event_type=sys.intern(event_type),
         event_ts=text(envelope.get("event_ts")),
         meeting_id=sys.intern(text(subject.get("id"))),
         meeting_uuid=sys.intern(text(subject.get("uuid"))),
-        plain_token=text(payload.get("plainToken")) if event == URL_VALIDATION else "",
+        plain_token=text(payload.get("plainToken")) if event_type == URL_VALIDATION else "",
         stale=stale,
         **_details(name, subject) if family in ("meeting", "webinar") else {},
     )
@@ -153,30 +153,30 @@ def _details(name: str, subject: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": _MEETING_EVENTS.get(name, "")}
 
 
-def content_key(notice: Notice, body: bytes) -> str:
+def content_key(event: ZoomEvent, body: bytes) -> str:
     """The SHA-256 (hex) that is equal for retries and for overlapping subscriptions (zoom.md §2). A stale copy and one
     from Zoom's log have other keys: a fresh copy still counts after a stale one, and a signed copy is better proof than
     one from the log."""
-    parts = _key_parts(notice)
+    parts = _key_parts(event)
     digest = sha256("|".join(parts).encode() if parts else body)
-    prefix = b"stale|" if notice.stale else b"log|" if notice.from_log else b""
+    prefix = b"stale|" if event.stale else b"log|" if event.from_log else b""
     return sha256(prefix + digest.digest()).hexdigest() if prefix else digest.hexdigest()
 
 
-def _key_parts(notice: Notice) -> tuple[str, ...]:
+def _key_parts(event: ZoomEvent) -> tuple[str, ...]:
     """What identifies the event; empty if a part is missing and only the bytes of the body can identify it."""
-    if notice.kind == "registration":
-        parts = (notice.meeting_id, notice.event, notice.registrant_id, notice.event_ts)
+    if event.kind == "registration":
+        parts = (event.meeting_id, event.event_type, event.registrant_id, event.event_ts)
         return parts if all(parts) else ()
-    if not (notice.at and notice.meeting_uuid):
+    if not (event.at and event.meeting_uuid):
         return ()
-    time = notice.at.isoformat()
-    if notice.kind in _INSTANCE_EVENTS:
-        return (notice.meeting_uuid, notice.event, time)
-    if not (notice.participant_uuid or notice.user_id):
+    time = event.at.isoformat()
+    if event.kind in _INSTANCE_EVENTS:
+        return (event.meeting_uuid, event.event_type, time)
+    if not (event.participant_uuid or event.user_id):
         return ()
-    extra = (notice.room, notice.new_role, notice.bind_user_id)
-    return (notice.meeting_uuid, notice.participant_uuid, notice.user_id, notice.event, time, *extra)
+    extra = (event.room, event.new_role, event.bind_user_id)
+    return (event.meeting_uuid, event.participant_uuid, event.user_id, event.event_type, time, *extra)
 
 
 def text(value: object) -> str:
@@ -215,7 +215,7 @@ class Logged:
     """One event of Zoom's log. `key` is the content key that the inbox has if the event was delivered."""
 
     key: str
-    notice: Notice
+    event: ZoomEvent
     body: bytes
     request_id: str
 
@@ -231,7 +231,7 @@ class LogReading:
 
     @property
     def unreadable(self) -> int:
-        return sum(not each.notice.event for each in self.events.values())
+        return sum(not each.event.event_type for each in self.events.values())
 
 
 def read_log(rows: Iterable[Mapping[str, Any]]) -> LogReading:
@@ -245,9 +245,9 @@ def read_log(rows: Iterable[Mapping[str, Any]]) -> LogReading:
             reading.without_body += 1
             continue
         body = raw.encode("utf-8", "surrogatepass")
-        notice = read_notice(body)
-        if URL_VALIDATION not in (notice.event, row.get("event")):
-            key = content_key(notice, body)
-            logged = Logged(key, notice._replace(from_log=True), body, text(row.get("request_id")))
+        event = read_event(body)
+        if URL_VALIDATION not in (event.event_type, row.get("event")):
+            key = content_key(event, body)
+            logged = Logged(key, event._replace(from_log=True), body, text(row.get("request_id")))
             reading.events.setdefault(key, logged)
     return reading

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, select
 from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError
 from lti_tool.tables.zoom import zoom_inbox, zoom_refusals
-from zoom_adapter.events import Notice, content_key
+from zoom_adapter.events import ZoomEvent, content_key
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Delivery:
     for the previous one; `secret_mark` is its fingerprint, None if the event was read from the log.
     """
 
-    notice: Notice
+    event: ZoomEvent
     body: bytes
     headers: Mapping[str, str]
     secret_position: int
@@ -68,18 +68,18 @@ class Delivery:
 
     def row(self) -> dict[str, Any]:
         """The values of its row in `zoom_inbox`."""
-        at = self.notice.at
+        at = self.event.at
         return {
-            "dedupe_key": content_key(self.notice, self.body),
-            "event": self.notice.event[:96],
-            "meeting_id": self.notice.meeting_id[:32] or None,
-            "meeting_uuid": self.notice.meeting_uuid[:128] or None,
+            "dedupe_key": content_key(self.event, self.body),
+            "event": self.event.event_type[:96],
+            "meeting_id": self.event.meeting_id[:32] or None,
+            "meeting_uuid": self.event.meeting_uuid[:128] or None,
             "happened_at": at if at and at <= self.received_at + FURTHEST_AHEAD else None,
             "body": self.body,
             "headers": dict(self.headers),
             "secret_position": self.secret_position,
             "secret_mark": self.secret_mark,
-            "stale": self.notice.stale,
+            "stale": self.event.stale,
             "received_at": self.received_at,
         }
 
@@ -200,7 +200,7 @@ class Inbox:
             if self._closed or self._waiting.qsize() > MOST_WAITING:
                 raise _unavailable()
             if self._writer is None:
-                self._writer = threading.Thread(target=self._write_forever, name="zoom-inbox", daemon=True)
+                self._writer = threading.Thread(target=self._write, name="zoom-inbox", daemon=True)
                 self._writer.start()
             self._waiting.put(waiting)
         waiting.given_up = not waiting.done.acquire(timeout=timeout)
@@ -217,11 +217,6 @@ class Inbox:
             self._waiting.put(None)
             writer.join()
         self._table.close()
-
-    def _write_forever(self) -> None:
-        while (group := self._next_group()) is not None:
-            # A request that has given up was answered with 503, and Zoom sends it again.
-            self._write([waiting for waiting in group if not waiting.given_up])
 
     def _next_group(self) -> list[_Waiting] | None:
         """Wait for a delivery and take those queued behind it; None once the inbox is closed and empty."""
@@ -240,19 +235,22 @@ class Inbox:
         self._is_busy = len(group) > 1
         return group
 
-    def _write(self, group: Sequence[_Waiting]) -> None:
-        """Write the group and wake its requests, whatever happens."""
-        try:
-            new = self._table.insert([waiting.row for waiting in group]) if group else set()
-        except Exception as error:
-            log.error("deliveries could not be stored", extra={"error": type(error).__name__, "count": len(group)})
-        else:
+    def _write(self) -> None:
+        """Write group after group until the inbox is closed, and wake the requests of each, whatever happens."""
+        while (queued := self._next_group()) is not None:
+            # A request that has given up was answered with 503, and Zoom sends it again.
+            group = [waiting for waiting in queued if not waiting.given_up]
+            try:
+                new = self._table.insert([waiting.row for waiting in group]) if group else set()
+            except Exception as error:
+                log.error("deliveries could not be stored", extra={"error": type(error).__name__, "count": len(group)})
+            else:
+                for waiting in group:
+                    key = waiting.row["dedupe_key"]
+                    waiting.outcome = "stored" if key in new else "duplicate"
+                    new.discard(key)
             for waiting in group:
-                key = waiting.row["dedupe_key"]
-                waiting.outcome = "stored" if key in new else "duplicate"
-                new.discard(key)
-        for waiting in group:
-            waiting.done.release()
+                waiting.done.release()
 
 
 def _unavailable() -> InboxUnavailable:

@@ -21,7 +21,7 @@ from lti_tool.tables.zoom import zoom_inbox
 from zoom_adapter.bound_connections import Identity, identities_of, keys_of, with_emails
 from zoom_adapter.connections import Connection as ZoomConnection
 from zoom_adapter.connections import Instance, gather
-from zoom_adapter.events import Notice, read_notice
+from zoom_adapter.events import ZoomEvent, read_event
 from zoom_adapter.participants import Identify
 from zoom_adapter.presence import AFTER_END, BEFORE_START
 from zoom_adapter.registrants import Directory, directory
@@ -123,7 +123,7 @@ def _person(
         since=since,
         room=max((state.room for state in states if state.here_since), default=""),
         by_phone=all(connection.by_phone for connection, _ in connections),
-        spans=tuple(intervals),
+        intervals=tuple(intervals),
     )
 
 
@@ -148,12 +148,12 @@ class _Remembered:
     def read_deliveries(self, connection: Connection, session: LiveSession) -> bool:
         """Add the deliveries since the last call; returns whether there were any."""
         read_before = len(self.read_ids)
-        gather(self._new_notices(connection, session), self.instances)
+        gather(self._new_events(connection, session), self.instances)
         has_new = len(self.read_ids) > read_before
         self.read_ids = {each for each in self.read_ids if each > self.last_id - READ_AGAIN}
         return has_new
 
-    def _new_notices(self, connection: Connection, session: LiveSession) -> Iterable[Notice]:
+    def _new_events(self, connection: Connection, session: LiveSession) -> Iterable[ZoomEvent]:
         meeting_id = zoom_inbox.c.meeting_id
         opens, closes = session.starts_at - LONGEST_BEFORE, session.ends_at + AFTER_END
         query = select(zoom_inbox.c.id, zoom_inbox.c.body, zoom_inbox.c.stale, zoom_inbox.c.received_at).where(
@@ -168,7 +168,7 @@ class _Remembered:
                 self.read_ids.add(row.id)
                 self.last_id = max(self.last_id, row.id)
                 self.last_event_at = max(row.received_at, self.last_event_at or row.received_at)
-                yield read_notice(row.body, stale=row.stale)
+                yield read_event(row.body, stale=row.stale)
 
     def compute_board(self, connection: Connection, session: LiveSession, now: datetime) -> LiveBoard:
         """The board of all instances that overlap the session. Identities are looked up again for a new one and every
@@ -200,7 +200,7 @@ class Boards:
         self._remembered: OrderedDict[int, _Remembered] = OrderedDict()
         self._lock = threading.Lock()
 
-    def look(self, connection: Connection, session: LiveSession, now: datetime) -> LiveBoard:
+    def board_of(self, connection: Connection, session: LiveSession, now: datetime) -> LiveBoard:
         """The board of a live session as of `now`, or as it was up to two seconds before. The session that was not
         asked for longest is forgotten."""
         with self._lock:

@@ -93,7 +93,7 @@ def demands(kind: str, found: Mapping[str, Any], *, is_series: bool, phone_count
         *every,
         Demand("A meeting, not a webinar", is_meeting or None, rooms),
         Demand("Waiting room", True, "On or off, as you like: time in it does not count."),
-        Demand("Anonymous polls off", None, "Zoom does not report this. Anonymous answers count for nobody."),
+        Demand("Anonymous polls off", None, "Zoom does not report this. Anonymous answers do not count."),
     ]
 
 
@@ -122,7 +122,7 @@ class MeetingJob:
 
 
 @dataclass
-class MeetingKeeper:
+class MeetingDecider:
     """Decides about registrants and reads settings; `plan` is a periodic job, a worker pool calls `claim` and `do`.
 
     `admits` is None if Zoom decides alone about people who register there.
@@ -325,7 +325,7 @@ def of_session(connection: Connection, session: LiveSession, programme: Programm
     return Checked(tuple(found), row.settings_code, row.settings_at)
 
 
-def look_again(connection: Connection, meeting_id: str, now: datetime) -> None:
+def reread_settings(connection: Connection, meeting_id: str, now: datetime) -> None:
     """Have the worker read the settings as soon as it is free."""
     _add(connection, meeting_id, now)
     connection.execute(update(zoom_meetings).where(zoom_meetings.c.meeting_id == meeting_id).values(due_at=now))

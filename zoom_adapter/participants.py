@@ -106,31 +106,29 @@ class _Person:
             email=min((each.email for each in identities if each.email), default=None),
             registrant_id=min((each.registrant_id for each in identities if each.registrant_id), default=None),
             intervals=tuple(sorted(intervals, key=order)),
-            flags=tuple(sorted(self._flags(compared, intervals) | self._report_flags(compared))),
+            flags=tuple(sorted(self._flags(compared, intervals))),
             former_keys=tuple(sorted(self.keys)),
             rooms=with_reported_rooms((room for each in self.participants for room in each.rooms), self.rows),
             report=self._comparison(compared) if compared else None,
         )
 
     def _flags(self, compared: Mapping[str, Compared], intervals: Sequence[PresenceInterval]) -> set[str]:
+        """What is odd. `report_missing`: only the webhooks have this person; `report_only`: only the reports do;
+        `report_differs`: they contradict each other."""
         flags: set[str] = set()
         for uuid, instance in self.instances.items():
             settled = compared[uuid].settled if uuid in compared else frozenset()
             flags |= {flag for each in instance.participants for flag in each.flags} - settled
+        reasons = _reasons(compared)
+        in_report = any(each.report for each in compared.values())
         own = {
+            "unconfirmed": UNCONFIRMED in reasons,
             "estimated": any(each.evidence == "estimated" for each in intervals),
             "staff_role": any(each.role for each in intervals),
             "concurrent": _overlap(self.participants),
             "phone_only": {by_phone for each in self.participants for by_phone in each.media} == {True},
         }
-        return flags | {flag for flag, is_so in own.items() if is_so}
-
-    def _report_flags(self, compared: Mapping[str, Compared]) -> set[str]:
-        """`report_missing`: only the webhooks have this person; `report_only`: only the reports do; `report_differs`:
-        they contradict each other."""
-        reasons = _reasons(compared)
-        flags = {"unconfirmed"} if UNCONFIRMED in reasons else set()
-        in_report = any(each.report for each in compared.values())
+        flags |= {flag for flag, is_so in own.items() if is_so}
         if not in_report and any(each.webhook for each in compared.values()):
             flags.add("report_missing")
         elif in_report and not any(each.flags or each.intervals or each.open_from for each in self.participants):

@@ -6,29 +6,29 @@ the inbox at any time.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, func, select, tuple_, update
 
-from lti_tool.attendance import live_sessions as settle_tasks
 from lti_tool.attendance.evidence import PersonPresence
+from lti_tool.attendance.live_sessions import request_settlement, request_settlement_when_over, show, verify_settleable
+from lti_tool.attendance.settlement import After, settle
 from lti_tool.db import Database
 from lti_tool.intervals import Interval
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.zoom import zoom_inbox
-from lti_tool.tasks import Handler
+from lti_tool.tasks import Clock
 from zoom_adapter import hash_chain, reports
 from zoom_adapter.bound_connections import Identity
 from zoom_adapter.connections import Instance, gather
-from zoom_adapter.events import NO_SECRET, Notice, read_notice
+from zoom_adapter.events import NO_SECRET, ZoomEvent, read_event
 from zoom_adapter.participants import Everybody
 from zoom_adapter.registrants import directory, record_registration
 from zoom_adapter.report_rows import ReportRow, read_rows
+from zoom_adapter.reports import Session
 
-SETTLE = settle_tasks.SETTLE
-ask_for = settle_tasks.ask_for
 BEFORE_START = timedelta(minutes=30)
 AFTER_END = timedelta(minutes=120)
 # About a fifth of a second, in which on SQLite no delivery is stored.
@@ -68,12 +68,12 @@ def take_inbox(database: Database, now: datetime) -> bool:
         hash_chain.seal(connection, rows, now)
         for row in rows:
             if ".registration_" in row.event:
-                record_registration(connection, read_notice(row.body), now)
-        _ask_for_settlement(connection, rows, now)
+                record_registration(connection, read_event(row.body), now)
+        _request_settlements(connection, rows, now)
     return bool(rows)
 
 
-def _ask_for_settlement(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
+def _request_settlements(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
     """A session that has ended is settled now. Every session is settled once more after its scheduled end: Zoom may
     never report the end, or the meeting ended early and was not started again."""
     intervals = _instance_intervals(connection, rows)
@@ -92,9 +92,9 @@ def _ask_for_settlement(connection: Connection, rows: Sequence[Row[Any]], now: d
         ]
         late_registration = session.zoom_meeting_id in registered and session.state != "scheduled"
         if late_registration or ended.intersection(uuids):
-            ask_for(connection, session.id, now)
+            request_settlement(connection, session.id, now)
         if uuids:
-            settle_tasks.ask_when_over(connection, session.id, session.ends_at, now)
+            request_settlement_when_over(connection, session.id, session.ends_at, now)
 
 
 def _instance_intervals(connection: Connection, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], Interval]:
@@ -107,18 +107,18 @@ def _instance_intervals(connection: Connection, rows: Iterable[Row[Any]]) -> dic
     return {(meeting_id, uuid): Interval(first, last) for meeting_id, uuid, first, last in connection.execute(query)}
 
 
-def window(session: Row[Any]) -> Interval:
+def window(session: Session) -> Interval:
     """When an instance must have been running to belong to this live session."""
     return Interval(session.starts_at - BEFORE_START, session.ends_at + AFTER_END)
 
 
-def load_presence(connection: Connection, session: Row[Any]) -> Presence:
-    """Who was present in this live session (a row of `live_sessions`), by the inbox and the settled reports.
+def load_presence(connection: Connection, session: Session) -> Presence:
+    """Who was present in this live session, by the inbox and the settled reports.
 
     An end recorded by staff closes what Zoom left open. A report that Zoom didn't give twice alike after the session
     may still grow, and proves nothing.
     """
-    instances = gather(_notices(connection, session))
+    instances = gather(_events(connection, session))
     by_staff = session.ended_by_staff_at
     for each in instances.values():
         if by_staff and not each.ends and each.started_at and each.started_at <= by_staff:
@@ -147,8 +147,8 @@ def load_presence(connection: Connection, session: Row[Any]) -> Presence:
     )
 
 
-def _notices(connection: Connection, session: Row[Any]) -> Iterator[Notice]:
-    """The notices of all instances that overlap the session's window."""
+def _events(connection: Connection, session: Session) -> Iterator[ZoomEvent]:
+    """The events of all instances that overlap the session's window."""
     opens, closes = window(session)
     of_meeting, at = zoom_inbox.c.meeting_id == session.zoom_meeting_id, zoom_inbox.c.happened_at
     uuids = (
@@ -160,10 +160,10 @@ def _notices(connection: Connection, session: Row[Any]) -> Iterator[Notice]:
     columns = (zoom_inbox.c.body, zoom_inbox.c.stale, zoom_inbox.c.secret_position, at)
     query = select(*columns).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids))
     for body, stale, secret_position, happened_at in connection.execution_options(yield_per=1000).execute(query):
-        notice = read_notice(body, stale=stale)
-        if notice.at != happened_at:
-            notice = notice._replace(at=happened_at)
-        yield notice._replace(from_log=True) if secret_position == NO_SECRET else notice
+        event = read_event(body, stale=stale)
+        if event.at != happened_at:
+            event = event._replace(at=happened_at)
+        yield event._replace(from_log=True) if secret_position == NO_SECRET else event
 
 
 def _ended_at(instances: Collection[Instance], ends_at: datetime) -> datetime | None:
@@ -181,34 +181,23 @@ def _ended_at(instances: Collection[Instance], ends_at: datetime) -> datetime | 
     return None if runs else last
 
 
-def settle_task(
-    database: Database,
-    settle: Callable[..., object],
-    after: Callable[..., None],
-    clock: Callable[[], datetime],
-) -> Handler:
-    """The handler of a `settle` task: load the presence and pass it to `settle(database, session_id, people, ended_at,
-    now, after, reports_settled=…)`. A live session that is cancelled or locked is left unchanged."""
-
-    def run(payload: Mapping[str, Any]) -> None:
-        with database.read() as connection:
-            query = select(live_sessions).where(live_sessions.c.id == payload["session_id"])
-            session = connection.execute(query).first()
-            if session is None or session.state not in UNSETTLED:
-                return
-            present = load_presence(connection, session)
-        settle(
-            database,
-            session.id,
-            present.people,
-            # Staff may have corrected their end by now.
-            None if present.ended_at == session.ended_by_staff_at else present.ended_at,
-            clock(),
-            after,
-            reports_settled=present.reports_settled,
-        )
-
-    return run
+def settle_presence(database: Database, session_id: int, after: After, clock: Clock) -> None:
+    """Settle a live session by the presence that the inbox and the reports show now. Raises as `settlement.settle`
+    does."""
+    with database.read() as connection:
+        session = show(connection, session_id)
+        verify_settleable(session)
+        present = load_presence(connection, session)
+    settle(
+        database,
+        session_id,
+        present.people,
+        # Staff may have corrected their end by now.
+        None if present.ended_at == session.ended_by_staff_at else present.ended_at,
+        clock(),
+        after,
+        reports_settled=present.reports_settled,
+    )
 
 
 def match_late(database: Database, now: datetime) -> bool:
@@ -220,7 +209,7 @@ def match_late(database: Database, now: datetime) -> bool:
     if found:
         with database.write() as connection:
             for session_id in found:
-                ask_for(connection, session_id, now)
+                request_settlement(connection, session_id, now)
     return False
 
 

@@ -19,7 +19,7 @@ from lti_tool.db import Database
 from lti_tool.errors import Conflict, OutboundError
 from zoom_adapter import reports
 from zoom_adapter.api import Kind, ZoomApi, verify_configured
-from zoom_adapter.reports import NO_INSTANCE, NO_UUID, Session, ask_for_tasks, candidates, due, over_at, reconcilable
+from zoom_adapter.reports import NO_INSTANCE, NO_UUID, Session, candidates, due, over_at, reconcilable, request_tasks
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class ReportReader:
         """Enqueue a task for every live session with a due report. Always returns False: nothing is left to do."""
         if self.api is None:
             return False
-        ask_for_tasks(self.database, RECONCILE, candidates, due, self.clock())
+        request_tasks(self.database, RECONCILE, candidates, due, self.clock())
         return False
 
     def read_due(self, payload: Mapping[str, Any]) -> None:
@@ -125,9 +125,9 @@ class ReportReader:
             outcomes = [_keep(connection, session, uuid, answer, now) for answer in answers]
             given = [outcome for outcome in outcomes if outcome.rows is not None]
             if given:
-                live_sessions.ask_for(connection, session.id, now)
+                live_sessions.request_settlement(connection, session.id, now)
                 # Nothing is reconciled before Zoom's last retry, so the session is settled again then.
-                live_sessions.ask_at(connection, session.id, over_at(session) + LAST_WORD, now)
+                live_sessions.request_settlement_at(connection, session.id, over_at(session) + LAST_WORD, now)
         for outcome in outcomes:
             _log(session, outcome)
         return given[-1] if given else outcomes[0]

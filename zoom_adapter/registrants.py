@@ -19,7 +19,7 @@ from lti_tool.tables.people import trainees
 from lti_tool.tables.zoom import registrants
 from zoom_adapter.api_calls import chunks
 from zoom_adapter.bound_connections import Identity
-from zoom_adapter.events import Notice
+from zoom_adapter.events import ZoomEvent
 
 MAX_IDS_PER_QUERY = 500
 BY_EMAIL = "email"
@@ -27,7 +27,7 @@ BY_GATE = "gate"
 MAX_EVENT_TS_LENGTH = 15
 MAX_MEETING_ID_LENGTH, MAX_REGISTRANT_ID_LENGTH = 32, 128
 NO_LINKS = Links({}, {}, {})
-# The status of a registrant; of two notices at the same moment, the one later in this list counts.
+# The status of a registrant; of two events at the same moment, the one later in this list counts.
 STATUSES = ("pending", "approved", "denied", "cancelled")
 
 
@@ -64,7 +64,7 @@ class Directory:
         if registrant.is_sure:
             return registrant.trainee_id
         owners = self._owners(registrant.email, registrant.trainee_id) or self._owners(identity.email)
-        # Connections that staff matched to several people match nobody.
+        # A connection that staff matched to several people matches none of them.
         links = self.linked.connection
         linked_connections = {links[key] for key in identity.connections if key in links}
         return _only(owners) or _only(linked_connections)
@@ -76,24 +76,24 @@ class Directory:
         return known if linked is None else known | {linked}
 
 
-def record_registration(connection: Connection, notice: Notice, now: datetime) -> None:
+def record_registration(connection: Connection, event: ZoomEvent, now: datetime) -> None:
     """Store who registered and the status at Zoom.
 
-    The newest notice counts, in whatever order notices arrive; one without an address removes none. The trainee of a
+    The newest event counts, in whatever order events arrive; one without an address removes none. The trainee of a
     place and staff's matches stay.
     """
-    if not (notice.meeting_id and notice.registrant_id):
+    if not (event.meeting_id and event.registrant_id):
         return
     key = {
-        "meeting_id": notice.meeting_id[:MAX_MEETING_ID_LENGTH],
-        "registrant_id": notice.registrant_id[:MAX_REGISTRANT_ID_LENGTH],
+        "meeting_id": event.meeting_id[:MAX_MEETING_ID_LENGTH],
+        "registrant_id": event.registrant_id[:MAX_REGISTRANT_ID_LENGTH],
     }
     connection.execute(insert_ignoring(connection, registrants).values(**key, recorded_at=now))
     known = connection.execute(select(registrants).filter_by(**key).with_for_update()).one()
-    given = {"email": notice.email or None, "name": notice.name or None, "event_ts": _milliseconds(notice.event_ts)}
-    changes = _status(known, notice)
+    given = {"email": event.email or None, "name": event.name or None, "event_ts": _milliseconds(event.event_ts)}
+    changes = _status(known, event)
     if _rank(given) > _rank(known._asdict()):
-        changes |= given | _match(connection, known, notice.email) | {"recorded_at": now}
+        changes |= given | _match(connection, known, event.email) | {"recorded_at": now}
     if changes:
         connection.execute(update(registrants).filter_by(**key).values(changes))
 
@@ -124,7 +124,7 @@ def record_place(
 
 
 def record_status(connection: Connection, meeting_id: str, registrant_ids: Collection[str], status: str) -> None:
-    """Store the status that Gatehouse gave these registrants at Zoom, before Zoom's own notice arrives."""
+    """Store the status that Gatehouse gave these registrants at Zoom, before Zoom's own event arrives."""
     for some in chunks(sorted(registrant_ids), MAX_IDS_PER_QUERY):
         these = (registrants.c.meeting_id == meeting_id, registrants.c.registrant_id.in_(some))
         connection.execute(update(registrants).where(*these).values(status=status))
@@ -174,12 +174,12 @@ def _only(found: Set[int]) -> int | None:
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _status(known: Row[Any], notice: Notice) -> dict[str, Any]:
-    """The new status, if this notice is the newest about it; a notice without a time changes nothing."""
-    status = notice.event.rpartition("registration_")[2]
+def _status(known: Row[Any], event: ZoomEvent) -> dict[str, Any]:
+    """The new status, if this event is the newest about it; an event without a time changes nothing."""
+    status = event.event_type.rpartition("registration_")[2]
     if status == "created":
-        status = notice.registrant_status if notice.registrant_status in STATUSES else "pending"
-    at = _milliseconds(notice.event_ts)
+        status = event.registrant_status if event.registrant_status in STATUSES else "pending"
+    at = _milliseconds(event.event_ts)
     newest = known.status_ts, STATUSES.index(known.status) if known.status_ts else -1
     if not at or status not in STATUSES or (at, STATUSES.index(status)) <= newest:
         return {}
@@ -187,7 +187,7 @@ def _status(known: Row[Any], notice: Notice) -> dict[str, Any]:
 
 
 def _rank(given: Mapping[str, Any]) -> tuple[bool, int, str, str]:
-    """The notice that ranks higher counts. Equal ones differ in nothing that is stored."""
+    """The event that ranks higher counts. Equal ones differ in nothing that is stored."""
     return bool(given["email"]), given["event_ts"], given["email"] or "", given["name"] or ""
 
 

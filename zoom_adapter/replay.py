@@ -9,13 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select, tuple_
 
+from lti_tool.attendance.live_sessions import show
 from lti_tool.attendance.settlement import preview
 from lti_tool.db import Database
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_corrections, zoom_places
 from lti_tool.tables.zoom import registrants, zoom_inbox, zoom_report_fetches
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.presence import UNSETTLED, load_presence
 from zoom_adapter.registrants import record_place, record_registration, record_status
 
@@ -71,19 +72,18 @@ def would_change(database: Database, session_id: int, now: datetime) -> list[str
     Raises the errors of `settlement.settle`.
     """
     with database.read() as connection:
-        session = connection.execute(select(live_sessions).where(live_sessions.c.id == session_id)).one()
-        present = load_presence(connection, session)
+        present = load_presence(connection, show(connection, session_id))
     return preview(database, session_id, present.people, present.ended_at, now, reports_settled=present.reports_settled)
 
 
 def _reread(connection: Connection, ids: Collection[int], now: datetime) -> set[Key]:
     """Record the registrations in these deliveries again; returns the registrants that changed."""
     bodies = select(zoom_inbox.c.body).where(zoom_inbox.c.id.in_(ids)).order_by(zoom_inbox.c.id)
-    notices = [read_notice(body) for body in connection.execute(bodies).scalars()]
-    keys = {(each.meeting_id[:32], each.registrant_id[:128]) for each in notices}
+    events = [read_event(body) for body in connection.execute(bodies).scalars()]
+    keys = {(each.meeting_id[:32], each.registrant_id[:128]) for each in events}
     before = _recorded(connection, keys)
-    for notice in notices:
-        record_registration(connection, notice, now)
+    for event in events:
+        record_registration(connection, event, now)
     after = _recorded(connection, keys)
     return {key for key in keys if before.get(key) != after.get(key)}
 

@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select
 
 from lti_tool import audit
-from lti_tool.attendance.live_sessions import LiveSession, ask_for, show, verify_settleable
+from lti_tool.attendance.live_sessions import LiveSession, request_settlement, show, verify_settleable
 from lti_tool.attendance.progress import Asked, ReportProgress
 from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.db import Database, insert_ignoring
@@ -31,7 +31,7 @@ from lti_tool.tasks import enqueue
 from lti_tool.text import reason_given
 
 Source = Literal["report", "past", "polls"]
-Session = Row[*tuple[Any, ...]]
+Session = Row[*tuple[Any, ...]] | LiveSession
 Candidates = Callable[[Connection, datetime], Sequence[Session]]
 Due = Callable[[Connection, Session, datetime], Sequence[str]]
 
@@ -150,7 +150,7 @@ def candidates(connection: Connection, now: datetime) -> list[Session]:
         .order_by(live_sessions.c.id)
     )
 
-    def may_be_due(session: Session) -> bool:
+    def may_be_due(session: Row[Any]) -> bool:
         ended_at, asked_at = over_at(session), session.asked_at
         is_open = asked_at is None or asked_at < ended_at + CONFIRMATION or now - asked_at < PLAN_EXPIRES_AFTER
         return is_open and ended_at + ASK_AFTER[0] <= now
@@ -158,7 +158,7 @@ def candidates(connection: Connection, now: datetime) -> list[Session]:
     return [row for row in connection.execute(query) if may_be_due(row)]
 
 
-def ask_for_tasks(database: Database, kind: str, candidates: Candidates, is_due: Due, now: datetime) -> None:
+def request_tasks(database: Database, kind: str, candidates: Candidates, is_due: Due, now: datetime) -> None:
     """Enqueue one task of this kind for each live session for which something is due."""
     with database.read() as connection:
         found = [session.id for session in candidates(connection, now) if is_due(connection, session, now)]
@@ -296,7 +296,7 @@ def unsettled(connection: Connection, session: Session, ended_at: datetime | Non
     return [uuid for uuid in of_class(connection, session) or [NO_UUID] if uuid not in held]
 
 
-def look(connection: Connection, session: LiveSession, *, has_api: bool) -> ReportProgress:
+def report_progress(connection: Connection, session: LiveSession, *, has_api: bool) -> ReportProgress:
     """What Zoom was asked for the reports of a class, and when it is asked next. `has_api`: Zoom can be asked."""
     row = reconcilable(connection, session.id) if has_api and session.state != "scheduled" else None
     return ReportProgress(
@@ -333,7 +333,7 @@ def waive_report(connection: Connection, session_id: int, *, actor: str, reason:
         _record(connection, session_id, uuid, "report", now, code=WAIVED, settled=True)
     subject = f"session:{session_id}"
     audit.record(connection, actor=actor, act="reports_waived", subject=subject, at=now, reason=why, count=len(missing))
-    ask_for(connection, session_id, now)
+    request_settlement(connection, session_id, now)
     return len(missing)
 
 
@@ -345,20 +345,17 @@ def _plan(connection: Connection, session: Session) -> dict[str, datetime | None
     plan = {}
     for uuid in of_class(connection, session) or [NO_UUID]:
         since = [each for each in made if each.meeting_uuid == uuid and each.fetched_at >= ended_at]
-        plan[uuid] = next_at(ended_at, _requests(since, answers.get(uuid), ended_at))
+        last, answer = since[-1] if since else None, answers.get(uuid)
+        # A day after class Zoom knew no instance of it.
+        has_no_instance = last is not None and last.code == NO_INSTANCE and last.fetched_at >= ended_at + CONFIRMATION
+        requests = RequestsSinceEnd(
+            asked_at=sorted({each.fetched_at for each in since}),
+            answered_at=answer.fetched_at if answer else None,
+            settled=answer is not None and answer.settled and answer.fetched_at >= ended_at,
+            is_unavailable=has_no_instance or (last is not None and last.code in NEVER_AVAILABLE),
+        )
+        plan[uuid] = next_at(ended_at, requests)
     return plan
-
-
-def _requests(since: Sequence[Fetch], answer: Fetch | None, ended_at: datetime) -> RequestsSinceEnd:
-    last = since[-1] if since else None
-    # A day after class Zoom knew no instance of it.
-    has_no_instance = last is not None and last.code == NO_INSTANCE and last.fetched_at >= ended_at + CONFIRMATION
-    return RequestsSinceEnd(
-        asked_at=sorted({each.fetched_at for each in since}),
-        answered_at=answer.fetched_at if answer else None,
-        settled=answer is not None and answer.settled and answer.fetched_at >= ended_at,
-        is_unavailable=has_no_instance or (last is not None and last.code in NEVER_AVAILABLE),
-    )
 
 
 def _last_answers(made: Iterable[Fetch]) -> dict[str, Fetch]:

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from lti_tool.errors import RefusedWebhook
-from zoom_adapter.events import URL_VALIDATION, read_notice
+from zoom_adapter.events import URL_VALIDATION, read_event
 from zoom_adapter.inbox import DUPLICATE, Delivery, Inbox, InboxUnavailable, Refusals
 from zoom_adapter.signature import challenge_answer, freshness, matching_secret, secret_mark
 
@@ -48,10 +48,10 @@ def blueprint(secrets: Sequence[str], inbox: Inbox, clock: Callable[[], datetime
             raise
         if outcome == "duplicate":
             refusals.count(DUPLICATE, clock())
-        notice = delivery.notice
-        log.debug("zoom delivery", extra={"outcome": outcome, "stale": notice.stale, "known": bool(notice.kind)})
-        if notice.event == URL_VALIDATION:
-            return jsonify(challenge_answer(secrets[delivery.secret_position], notice.plain_token)), 200
+        event = delivery.event
+        log.debug("zoom delivery", extra={"outcome": outcome, "stale": event.stale, "known": bool(event.kind)})
+        if event.event_type == URL_VALIDATION:
+            return jsonify(challenge_answer(secrets[delivery.secret_position], event.plain_token)), 200
         return Response(status=204), 204
 
     # Every view declares who may use it; here the signature alone protects the view.
@@ -83,11 +83,11 @@ def _verified(secrets: Sequence[str], now: datetime) -> Delivery:
         if URL_VALIDATION.encode() in body:
             raise RefusedWebhook("zoom_challenge_wrong", "The signature does not match this challenge.", _SIGN)
         raise RefusedWebhook("zoom_signature_wrong", "The signature does not match this body.", _SIGN)
-    notice = read_notice(body, stale=freshness(timestamp, now) != "fresh")
-    if not notice.event:
+    event = read_event(body, stale=freshness(timestamp, now) != "fresh")
+    if not event.event_type:
         log.warning("zoom delivery cannot be read; kept as it came")
     headers = {name: request.headers[name][:200] for name in KEPT_HEADERS if name in request.headers}
-    return Delivery(notice, body, headers, position, now, secret_mark(secrets[position]))
+    return Delivery(event, body, headers, position, now, secret_mark(secrets[position]))
 
 
 def _raw_body() -> bytes:

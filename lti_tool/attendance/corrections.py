@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 from lti_tool import audit, people
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.evidence import PresenceInterval
-from lti_tool.attendance.live_sessions import ask_for, completion_policy, real_wall_time, verify_settleable
+from lti_tool.attendance.live_sessions import completion_policy, real_wall_time, request_settlement, verify_settleable
 from lti_tool.audit import refuse_alone, refuse_own
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
@@ -171,7 +171,7 @@ def confirm(connection: Connection, correction_id: int, *, actor: str, now: date
     refuse_alone(row.proposed_by, actor, row.trainee_id)
     _change(connection, row, WAITING, {"confirmed_by": actor, "confirmed_at": now})
     _note(connection, row.id, "correction_confirmed", actor, now, None, proposed_by=row.proposed_by)
-    ask_for(connection, row.live_session_id, now)
+    request_settlement(connection, row.live_session_id, now)
 
 
 def undo(connection: Connection, correction_id: int, *, reason: str, actor: str, now: datetime) -> None:
@@ -186,7 +186,7 @@ def undo(connection: Connection, correction_id: int, *, reason: str, actor: str,
     values = {"undone_by": actor, "undone_reason": why, "undone_at": now}
     _change(connection, row, corrections.c.undone_at.is_(None), values)
     _note(connection, row.id, "correction_undone", actor, now, why, was_in_force=row.confirmed_at is not None)
-    ask_for(connection, row.live_session_id, now)
+    request_settlement(connection, row.live_session_id, now)
 
 
 def _settleable(connection: Connection, correction_id: int) -> Row[Any]:

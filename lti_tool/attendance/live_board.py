@@ -28,8 +28,8 @@ AROUND = timedelta(minutes=30)
 class LivePerson:
     """One person of the board. `trainee_id` is None while the person is unmatched; `name` is what the conference system
     shows, maybe empty. `since` is when the person came, went, or began to wait; `room` is the id of a breakout room,
-    empty in the main room. `spans` are the disjoint intervals in the meeting; the last one of a person who is here ends
-    at NO_END."""
+    empty in the main room. `intervals` are the disjoint times in the meeting; the last one of a person who is here
+    ends at NO_END."""
 
     key: str
     trainee_id: int | None
@@ -38,7 +38,7 @@ class LivePerson:
     since: datetime
     room: str
     by_phone: bool
-    spans: tuple[tuple[datetime, datetime], ...]
+    intervals: tuple[tuple[datetime, datetime], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class LiveBoard:
         step = max((ends_at - starts_at) / POINTS, timedelta(minutes=1))
         changes: Counter[datetime] = Counter()
         for each in self.people:
-            for start, end in each.spans:
+            for start, end in each.intervals:
                 changes[start] += 1
                 changes[end] -= 1
         edges = sorted(changes.items(), reverse=True)
@@ -103,7 +103,7 @@ class LiveBoard:
 class Curve:
     """`line` are the points of a polyline "x,y x,y …" within WIDTH × HEIGHT; `enrolled_y` the height of the number of
     enrolled people, None where it is unknown; `now_x` how far the day has come. `most` and `most_at` are the highest
-    number and when it was reached; `told` are some of the points, for a table."""
+    number and when it was reached; `points` are some of them, for a table."""
 
     line: str
     enrolled_y: float | None
@@ -114,7 +114,7 @@ class Curve:
     most: int
     most_at: datetime
     ticks: tuple[Tick, ...]
-    told: tuple[tuple[datetime, int], ...]
+    points: tuple[tuple[datetime, int], ...]
 
 
 def draw(board: LiveBoard, session: "LiveSession", enrolled: int | None) -> Curve | None:
@@ -142,5 +142,5 @@ def draw(board: LiveBoard, session: "LiveSession", enrolled: int | None) -> Curv
         most=most,
         most_at=next(at for at, number in points if number == most),
         ticks=tuple(Tick(x(at), label) for at, label in full_hours(opens, closes, session.zone)),
-        told=tuple(points[:: max(1, len(points) // 16)]),
+        points=tuple(points[:: max(1, len(points) // 16)]),
     )

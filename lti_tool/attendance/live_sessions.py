@@ -8,23 +8,23 @@ give breakout rooms, since Zoom sends an id of each and never a name (zoom.md §
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from lti_tool import audit
+from lti_tool import audit, times
 from lti_tool.attendance.agenda import Segment, from_json, lay_out, to_json
 from lti_tool.attendance.minutes import Attendance
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme import versions
-from lti_tool.programme.catalogue import Agenda
 from lti_tool.programme.model import UNSET, CompletionPolicy, Programme
 from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.zoom import room_labels, zoom_inbox
 from lti_tool.tasks import enqueue
+from lti_tool.text import reason_given
 
 SETTLE = "settle"
 # A session is settled this long after its scheduled end, even if Zoom has not reported the end.
@@ -33,21 +33,21 @@ KINDS = ("meeting", "webinar")
 LONGEST_LABEL = 100
 
 
-def ask_for(connection: Connection, session_id: int, now: datetime) -> None:
+def request_settlement(connection: Connection, session_id: int, now: datetime) -> None:
     """Request the settlement of one live session now."""
     enqueue(connection, SETTLE, f"session:{session_id}", {"session_id": session_id}, now=now)
 
 
-def ask_when_over(connection: Connection, session_id: int, ends_at: datetime, now: datetime) -> None:
+def request_settlement_when_over(connection: Connection, session_id: int, ends_at: datetime, now: datetime) -> None:
     """Request it for when the scheduled end is past; now if it is past already."""
     over_at = ends_at + WITHOUT_END
     if now >= over_at:
-        ask_for(connection, session_id, now)
+        request_settlement(connection, session_id, now)
     else:
         enqueue(connection, SETTLE, f"session:{session_id}:over", {"session_id": session_id}, now=now, run_at=over_at)
 
 
-def ask_at(connection: Connection, session_id: int, at: datetime, now: datetime) -> None:
+def request_settlement_at(connection: Connection, session_id: int, at: datetime, now: datetime) -> None:
     """Request it for a later moment; nothing if that has passed."""
     if now < at:
         key = f"session:{session_id}:{at:%Y%m%dT%H%M%S}"
@@ -67,7 +67,7 @@ class LiveSession:
     ends_at: datetime
     zone: str
     segments: tuple[Segment, ...]
-    zoom_kind: str
+    zoom_kind: Literal["meeting", "webinar"]
     zoom_meeting_id: str
     join_url: str | None
     state: str
@@ -108,8 +108,8 @@ def add(
     Raises NotFound "module_unknown"; Conflict "agenda_unset", "session_overlaps"; BadInput "zone_unknown",
     "wall_time_wrong", "zoom_kind_wrong", "meeting_id_wrong", "join_url_wrong".
     """
-    zone = _known_zone(zone or published.programme.zone)
-    segments = _segments(_agenda(published.programme, module_id), starts, zone)
+    zone = zone or published.programme.zone
+    segments = _segments(published.programme, module_id, starts, zone)
     if zoom_kind not in KINDS:
         raise BadInput("zoom_kind_wrong", "A session is held in a meeting or in a webinar.", "Use meeting or webinar.")
     meeting_id = zoom_meeting_id.replace(" ", "").replace("-", "")
@@ -135,7 +135,7 @@ def add(
     subject = f"session:{session_id}"
     audit.record(connection, actor=actor, act="session_added", subject=subject, at=now, module=module_id)
     if connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == meeting_id).limit(1)).first():
-        ask_when_over(connection, session_id, row["ends_at"], now)
+        request_settlement_when_over(connection, session_id, row["ends_at"], now)
     return session_id
 
 
@@ -172,14 +172,13 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
 
     Raises NotFound "session_unknown", BadInput "reason_missing", Conflict "session_cancelled" or "session_taught".
     """
-    if not reason.strip():
-        raise BadInput("reason_missing", "A cancellation needs a reason.", "Say why the session does not take place.")
+    why = reason_given(reason)
     cancelled = connection.execute(
         update(live_sessions)
         .where(live_sessions.c.id == session_id, live_sessions.c.state == "scheduled")
         .values(
             state="cancelled",
-            cancelled_reason=reason.strip(),
+            cancelled_reason=why,
             calendar_sequence=live_sessions.c.calendar_sequence + 1,
             updated_at=now,
         )
@@ -193,7 +192,7 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
             "Correct the attendance instead; what was taught stays on record.",
         )
     subject = f"session:{session_id}"
-    audit.record(connection, actor=actor, act="session_cancelled", subject=subject, at=now, reason=reason.strip())
+    audit.record(connection, actor=actor, act="session_cancelled", subject=subject, at=now, reason=why)
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[LiveSession]:
@@ -201,7 +200,13 @@ def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[Li
     return [LiveSession(**{**row._mapping, "segments": from_json(row.segments)}) for row in connection.execute(query)]
 
 
-def _agenda(programme: Programme, module_id: str) -> Agenda:
+def _segments(programme: Programme, module_id: str, starts: datetime | date, zone: str) -> Sequence[Segment]:
+    """The module's agenda on that day, moved to the start of the session (half days start at 8 or at 9, programme.yaml
+    C20)."""
+    try:
+        times.zone_of(zone)
+    except ValueError as error:
+        raise BadInput("zone_unknown", "This is not a time zone.", "Use an IANA name: America/Los_Angeles.") from error
     module = programme.modules.get(module_id)
     if module is None:
         raise NotFound(
@@ -214,11 +219,6 @@ def _agenda(programme: Programme, module_id: str) -> Agenda:
             f"The agenda of module {module_id} is not set, so its instructional minutes are unknown.",
             "Set the agenda in the programme document and publish it.",
         )
-    return agenda
-
-
-def _segments(agenda: Agenda, starts: datetime | date, zone: str) -> Sequence[Segment]:
-    """The agenda on that day, moved to the start of the session (half days start at 8 or at 9, programme.yaml C20)."""
     opens = agenda.parts[0].starts
     if not isinstance(starts, datetime):
         starts = datetime.combine(starts, opens)
@@ -254,14 +254,6 @@ def _wrong_wall_time(what: str) -> BadInput:
     return BadInput("wall_time_wrong", what, "Give the local time, like 2026-12-01T09:00.")
 
 
-def _known_zone(zone: str) -> str:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadInput("zone_unknown", "This is not a time zone.", "Use an IANA name: America/Los_Angeles.") from error
-    return zone
-
-
 def _join_url(raw: str | None) -> str | None:
     if raw is None or not raw.strip():
         return None
@@ -291,7 +283,7 @@ def labels(connection: Connection, session_id: int) -> dict[str, str]:
     return {row.room: row.label for row in connection.execute(query)}
 
 
-def seen(connection: Connection, session_id: int) -> tuple[str, ...]:
+def rooms_entered(connection: Connection, session_id: int) -> tuple[str, ...]:
     """Zoom's ids of the rooms that people were in, as last settled, in the order in which they were first entered."""
     current = attendances.c.is_current & (attendances.c.live_session_id == session_id)
     first: dict[str, datetime] = {}
@@ -302,7 +294,7 @@ def seen(connection: Connection, session_id: int) -> tuple[str, ...]:
     return tuple(sorted(first, key=lambda room: (first[room], room)))
 
 
-def name(connection: Connection, session_id: int, given: Mapping[str, str], *, actor: str, now: datetime) -> int:
+def name_rooms(connection: Connection, session_id: int, given: Mapping[str, str], *, actor: str, now: datetime) -> int:
     """Give rooms the names in `given` (by Zoom's id; an empty one removes the name) and return how many changed.
 
     Only rooms that people were in or that have a name already can be named. Raises NotFound "session_unknown", BadInput
@@ -315,7 +307,7 @@ def name(connection: Connection, session_id: int, given: Mapping[str, str], *, a
         raise BadInput(
             "room_label_wrong", "This name of a room cannot be used.", f"Use up to {LONGEST_LABEL} printable letters."
         )
-    if not wanted.keys() <= {*known, *seen(connection, session_id)}:
+    if not wanted.keys() <= {*known, *rooms_entered(connection, session_id)}:
         raise BadInput("room_unknown", "The session has no such breakout room.", "Open the page again for its rooms.")
     changed = {room: label for room, label in wanted.items() if label != known.get(room, "")}
     for room, label in changed.items():

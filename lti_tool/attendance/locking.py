@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from lti_tool import audit
 from lti_tool.attendance import live_sessions, reviews
-from lti_tool.attendance.live_sessions import SETTLE, LiveSession, ask_for, verify_settleable
+from lti_tool.attendance.live_sessions import SETTLE, LiveSession, request_settlement, verify_settleable
 from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.errors import BadInput, Conflict
 from lti_tool.tables.live_sessions import live_sessions as table
@@ -45,7 +45,7 @@ def reopen(connection: Connection, session_id: int, *, actor: str, reason: str, 
     details = {"locked_at": session.locked_at.isoformat() if session.locked_at else None}
     subject = f"session:{session_id}"
     audit.record(connection, actor=actor, act="session_reopened", subject=subject, at=now, reason=why, **details)
-    ask_for(connection, session_id, now)
+    request_settlement(connection, session_id, now)
 
 
 def lock_due(connection: Connection, now: datetime, days: int) -> list[int]:
@@ -124,8 +124,7 @@ def end(connection: Connection, session_id: int, *, at: datetime, reason: str, a
     """
     session = live_sessions.show(connection, session_id)
     verify_settleable(session)
-    if not reason.strip():
-        raise BadInput("reason_missing", "An end needs a reason.", "Say how you know when the session ended.")
+    why = reason_given(reason)
     if session.ended_at not in (None, session.ended_by_staff_at):
         raise Conflict("session_ended", f"Zoom has reported when live session {session.id} ended.")
     if not session.starts_at < at <= now:
@@ -137,9 +136,9 @@ def end(connection: Connection, session_id: int, *, at: datetime, reason: str, a
     _set(connection, session_id, now, ended_by_staff_at=at, ended_at=None)
     subject = f"session:{session_id}"
     audit.record(
-        connection, actor=actor, act="session_ended", subject=subject, at=now, ended_at=at.isoformat(), reason=reason
+        connection, actor=actor, act="session_ended", subject=subject, at=now, ended_at=at.isoformat(), reason=why
     )
-    ask_for(connection, session_id, now)
+    request_settlement(connection, session_id, now)
 
 
 def is_missing(now: datetime) -> ColumnElement[bool]:

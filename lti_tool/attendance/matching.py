@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, false, select, tupl
 
 from lti_tool import audit, people
 from lti_tool.attendance import live_sessions, queries
-from lti_tool.attendance.live_sessions import ask_for
+from lti_tool.attendance.live_sessions import request_settlement
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.reviews import REVIEWED
 from lti_tool.audit import refuse_own
@@ -175,7 +175,7 @@ def verify_free(connection: Connection, claim: Claim, trainee_id: int) -> None:
             "This address or registration belongs to another trainee.",
             "If it is that trainee, no link is needed. Otherwise record the presence by hand.",
         )
-    if any(other != trainee_id for other in _in_force(connection, _akin(connection, claim)).values()):
+    if any(other != trainee_id for other in _in_force(connection, _of_same_registration(connection, claim)).values()):
         raise Conflict(
             "link_contradicts",
             "Another link says that this is another trainee.",
@@ -186,7 +186,7 @@ def verify_free(connection: Connection, claim: Claim, trainee_id: int) -> None:
 def touched(connection: Connection, claim: Claim, trainee_id: int | None = None) -> list[Touched]:
     """The sessions with an unmatched person whom this claim identifies; with a trainee, also the sessions in which the
     claim may have identified the trainee. In order of time; cancelled ones are left out."""
-    meant = attendances.c.trainee_id.is_(None) & meant_by(connection, claim)
+    meant = attendances.c.trainee_id.is_(None) & identified_by(connection, claim)
     if trainee_id is not None:
         of_meeting = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
         theirs = attendances.c.trainee_id == trainee_id
@@ -201,7 +201,7 @@ def touched(connection: Connection, claim: Claim, trainee_id: int | None = None)
     return [Touched(row.id, row.state == "locked") for row in connection.execute(query)]
 
 
-def meant_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
+def identified_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
     """The condition for rows of `attendances`, joined with their live session, that the claim identifies."""
     here = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
     if claim.kind == "registrant":
@@ -233,7 +233,7 @@ def _own(connection: Connection, registration: Claim) -> set[int]:
     return {each for each in found if each is not None}
 
 
-def _akin(connection: Connection, claim: Claim) -> list[Claim]:
+def _of_same_registration(connection: Connection, claim: Claim) -> list[Claim]:
     """Other claims to the same registration: the address of a registration, the registrations of an address."""
     if claim.kind == "email":
         return _registrations(connection, claim.value)
@@ -266,7 +266,7 @@ def _taken() -> Conflict:
 def _ask(connection: Connection, sessions: Iterable[Touched], now: datetime) -> None:
     for each in sessions:
         if not each.is_locked:
-            ask_for(connection, each.session_id, now)
+            request_settlement(connection, each.session_id, now)
 
 
 def _note(
@@ -276,7 +276,7 @@ def _note(
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class UnmatchedPerson:
     """An unmatched person in one live session; `id` is the row of `attendances`."""
 
     id: int
@@ -300,11 +300,11 @@ class Seen:
         return [*((each.from_at, each.to_at) for each in day.intervals), *day.waiting]
 
 
-def everybody(connection: Connection) -> list[Seen]:
+def unmatched_people(connection: Connection) -> list[UnmatchedPerson]:
     """The people still to be matched, the latest session first; without those whom staff have reviewed and left alone,
     and without locked sessions."""
     return [
-        Seen(each.id, each)
+        UnmatchedPerson(each.id, each)
         for each in queries.unmatched(connection)
         if not each.is_reviewed and each.session_state != "locked"
     ]
@@ -321,7 +321,7 @@ def waiting_since(connection: Connection) -> list[datetime]:
     return list(connection.scalars(query))
 
 
-def seen(connection: Connection, attendance_id: int) -> Seen:
+def unmatched_person(connection: Connection, attendance_id: int) -> UnmatchedPerson:
     """An unmatched person as the evidence is now, by any version of their attendance.
 
     Raises NotFound "attendance_unknown", Conflict "match_settled".
@@ -337,7 +337,7 @@ def seen(connection: Connection, attendance_id: int) -> Seen:
             "This person has been matched, or the evidence names another person now.",
             "Look at the list of unmatched people again.",
         )
-    return Seen(attendance_id, found[0])
+    return UnmatchedPerson(attendance_id, found[0])
 
 
 def claims_of(connection: Connection, day: AttendedDay) -> list[Claim]:

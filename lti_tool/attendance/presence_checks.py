@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from lti_tool import audit
 from lti_tool.attendance import live_sessions
-from lti_tool.attendance.live_sessions import ask_when_over
+from lti_tool.attendance.live_sessions import request_settlement_when_over
 from lti_tool.attendance.matching import in_force
 from lti_tool.attendance.participation import Question
 from lti_tool.db import insert_ignoring
@@ -92,7 +92,7 @@ def answer(connection: Connection, check_id: int, trainee_id: int, now: datetime
         )
     mine = {"check_id": check_id, "trainee_id": trainee_id, "answered_at": now}
     if connection.execute(insert_ignoring(connection, answers).values(mine)).rowcount:
-        ask_when_over(connection, row.live_session_id, row.ends_at, now)
+        request_settlement_when_over(connection, row.live_session_id, row.ends_at, now)
 
 
 def of_session(connection: Connection, session_id: int) -> list[Asked]:

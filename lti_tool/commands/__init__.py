@@ -9,6 +9,7 @@ from lti_tool.commands.console import RefusingGroup
 
 NOUNS = (
     "attendance",
+    "backup",
     "certify",
     "completions",
     "credit",
@@ -22,6 +23,7 @@ NOUNS = (
     "migrate",
     "platform",
     "programme",
+    "restore",
     "retreat",
     "roster",
     "serve",

@@ -140,8 +140,7 @@ def rehearse(file: Path, session_ids: tuple[int, ...], as_json: bool) -> None:
             for session_id in asked:
                 with context.database.read() as connection:
                     session = live_sessions.show(connection, session_id)
-                    row = connection.execute(select(table).where(table.c.id == session_id)).one()
-                    people = load_presence(connection, row).people
+                    people = load_presence(connection, session).people
                     rehearsed.append(rehearse_session(connection, session, people, trial))
                 more_done(1)
     if as_json:

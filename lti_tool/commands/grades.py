@@ -66,14 +66,14 @@ def deliver(parked: bool, as_json: bool) -> None:
 @grades.command(name="reconcile")
 @click.option("--all", "every", is_flag=True, help="Read every grade that can be read now.")
 @json_option
-def look(every: bool, as_json: bool) -> None:
+def reconcile_grades(every: bool, as_json: bool) -> None:
     """Read from platforms' gradebooks what became of delivered scores, as the worker does in its own time. Nothing is
     sent; a grade that another person entered is shown and left alone."""
     with open_context() as context:
         if every:
             with context.database.write() as connection:
                 reconcile.ask_for_all(connection, context.clock())
-        Reconciler(context.database, context.platform_api, context.clock).look_all()
+        Reconciler(context.database, context.platform_api, context.clock).read_all()
         with context.database.read() as connection:
             found = scores.rows(connection)
     states = ("same", "differs", "missing", "unreadable", "unread")

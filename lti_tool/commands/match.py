@@ -43,7 +43,7 @@ def list_links(waiting: bool, trainee: str | None, as_json: bool) -> None:
             unmatched = [
                 listed(each, UNMATCHED)
                 | {"known_by": [f"{claim.kind}:{claim.value}" for claim in matching.claims_of(connection, each.day)]}
-                for each in matching.everybody(connection)
+                for each in matching.unmatched_people(connection)
             ]
             print_rows(unmatched, as_json)
         else:

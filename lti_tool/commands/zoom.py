@@ -18,18 +18,18 @@ from lti_tool.commands.console import (
     print_json,
     print_rows,
     progress,
+    session_argument,
 )
 from lti_tool.context import AppContext
 from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.tables.live_sessions import attendances
-from lti_tool.tables.live_sessions import live_sessions as sessions
 from lti_tool.worker import settle_now, zoom_api
 from zoom_adapter import hash_chain
-from zoom_adapter import health as inbox_health
-from zoom_adapter import replay as replaying
+from zoom_adapter import health as zoom_health
+from zoom_adapter import replay as zoom_replay
 from zoom_adapter import reports as zoom_reports
 from zoom_adapter.hash_chain import WORDS, Head
-from zoom_adapter.reconcile import Outcome, ReportReader
+from zoom_adapter.reconcile import ReportReader
 from zoom_adapter.recovery import LogReader
 
 
@@ -42,12 +42,6 @@ def _compared(name: str) -> Any:
     return value
 
 
-def _code(outcome: Outcome) -> str | None:
-    if outcome.rows is not None:
-        return None
-    return outcome.refusal.code if outcome.refusal else zoom_reports.NO_INSTANCE
-
-
 COMPARED: Columns = {
     "trainee": "trainee_id",
     "name": "display_name",
@@ -57,7 +51,7 @@ COMPARED: Columns = {
     "reasons": lambda day: list(day.day.report.reasons) if day.day.report else [],
     "flags": lambda day: list(day.flags),
 }
-OUTCOME: Columns = {"uuid": "meeting_uuid", "source": "source", "rows": "rows", "settled": "settled", "code": _code}
+OUTCOME: Columns = {"uuid": "meeting_uuid", "source": "source", "rows": "rows", "settled": "settled", "code": "code"}
 FETCH: Columns = {
     "fetched_at": "fetched_at",
     "uuid": "meeting_uuid",
@@ -91,8 +85,6 @@ GAP: Columns = {
     "next_step": lambda gap: gap.words.next_step,
 }
 
-session_argument = click.argument("session_id", metavar="SESSION_ID", type=int)
-
 
 @click.group()
 def zoom() -> None:
@@ -112,16 +104,16 @@ def replay(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
     """
     with open_context() as context:
         with context.database.read() as connection:
-            registrations = replaying.registrations(connection)
+            registrations = zoom_replay.registrations(connection)
         with progress("registrations", len(registrations)) as more:
-            changed = replaying.rebuild_registrants(
+            changed = zoom_replay.rebuild_registrants(
                 context.database, registrations, context.clock(), dry_run=dry_run, progress=more
             )
         if changed:
             says = "would change; attendance may follow" if dry_run else "changed"
             click.echo(f"registrants: {changed} {says}", err=True)
         with context.database.read() as connection:
-            sessions = replaying.sessions(connection)
+            sessions = zoom_replay.sessions(connection)
         with progress("sessions", len(sessions)) as more:
             rows = []
             for session_id in sessions:
@@ -136,7 +128,7 @@ def _replay(context: AppContext, session_id: int, dry_run: bool) -> dict[str, An
     """What came of one session: "settled", or with `dry_run` "same" or "would_change", or the code of the refusal."""
     try:
         if dry_run:
-            changed = len(replaying.would_change(context.database, session_id, context.clock()))
+            changed = len(zoom_replay.would_change(context.database, session_id, context.clock()))
             return {"result": "would_change" if changed else "same", "changed": changed}
         before = _count_versions(context, session_id)
         settle_now(context, session_id)
@@ -206,8 +198,8 @@ def health(ctx: click.Context, as_json: bool) -> None:
     """
     with open_context() as context, context.database.read() as connection:
         now = context.clock()
-        state = inbox_health.check_health(connection, now)
-        present = inbox_health.present(connection, context.settings.zoom_quiet, now)
+        state = zoom_health.check_health(connection, now)
+        present = zoom_health.current_gaps(connection, context.settings.zoom_quiet, now)
         found = evidence_gaps.dated(connection, present, now)
     if as_json:
         print_json({**state, "gaps": [listed(each, GAP) for each in found]})
@@ -260,10 +252,9 @@ def reconcile(session_id: int, as_json: bool) -> None:
 def reports(session_id: int, as_json: bool) -> None:
     """List every time Zoom was asked for the reports of a live session: what came, or the code of the refusal."""
     with open_context() as context, context.database.read() as connection:
-        live_sessions.show(connection, session_id)
+        session = live_sessions.show(connection, session_id)
         fetches = [listed(each, FETCH) for each in zoom_reports.history(connection, session_id)]
-        row = connection.execute(select(sessions).where(sessions.c.id == session_id)).one()
-        next_at = zoom_reports.next_ask(connection, row) if context.settings.has_zoom_api else None
+        next_at = zoom_reports.next_ask(connection, session) if context.settings.has_zoom_api else None
     if as_json:
         print_json({"session": session_id, "next_at": next_at, "fetches": fetches})
         return

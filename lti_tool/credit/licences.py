@@ -10,6 +10,7 @@ from lti_tool import audit, people
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme.model import Programme
 from lti_tool.tables.people import licences
+from lti_tool.text import reason_given
 
 STATUSES = ("active", "probation", "inactive")
 LENGTHS = {"type": 32, "jurisdiction": 16, "number": 64, "name_on_licence": 255}
@@ -78,12 +79,9 @@ def end_licence(connection: Connection, licence_id: int, *, reason: str, actor: 
 
     Raises BadInput "reason_missing", NotFound "licence_unknown", Conflict "licence_ended".
     """
-    if not reason.strip():
-        raise BadInput("reason_missing", "A reason is missing.", "Say why the licence ends.")
+    why = reason_given(reason)
     _end(connection, licence_id, now=now)
-    audit.record(
-        connection, actor=actor, act="licence_ended", subject=f"licence:{licence_id}", at=now, reason=reason.strip()
-    )
+    audit.record(connection, actor=actor, act="licence_ended", subject=f"licence:{licence_id}", at=now, reason=why)
 
 
 def of_trainee(connection: Connection, trainee_id: int, *, ended: bool = False) -> list[Row[Any]]:

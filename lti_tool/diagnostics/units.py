@@ -1,7 +1,7 @@
 """The units of every course as the set-up doctor sees them: what launches, services and the ledger recorded."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -146,9 +146,12 @@ def _unit(row: Row[Any], known: _Known) -> Unit:
     columns = [each for each in known.columns.get(row.id, ()) if each.retired_at is None]
     past = {each.retired_because for each in known.columns.get(row.id, ())}
     addresses = {row.line_item_url, row.line_items_url, *(each.url for each in columns)}
-    failures = _failures(
-        known.answers.get(row.registration_id, {}), {subject_digest(each) for each in addresses if each}
-    )
+    subjects = {subject_digest(each) for each in addresses if each}
+    # Service → the codes of its failures: at the unit's own addresses, and in asking for a token.
+    failures: dict[str, set[str]] = defaultdict(set)
+    for (service, subject), code in known.answers.get(row.registration_id, {}).items():
+        if service == "token" or (service in ("line_items", "scores") and subject in subjects):
+            failures[service].add(code)
     if row.roster_code and row.memberships_url:
         failures["roster"] = {row.roster_code}
     holder = known.places.get(known.holders.get((row.registration_id, row.line_item_url), 0))
@@ -190,15 +193,6 @@ def _unknown(row: Row[Any], offerings: _Offerings) -> tuple[str, str]:
     likely = [each for each in offerings[kind] if each.casefold() == name.strip().casefold()]
     likely = likely or get_close_matches(name, offerings[kind]) or list(offerings[kind])
     return name, " or ".join(f"{kind}_id={each}" for each in likely)
-
-
-def _failures(answers: _Answers, subjects: Collection[str]) -> dict[str, set[str]]:
-    """Service → the codes of its failures for a unit: at the unit's own addresses, and in asking for a token."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for (service, subject), code in answers.items():
-        if service == "token" or (service in ("line_items", "scores") and subject in subjects):
-            found[service].add(code)
-    return found
 
 
 def _place(row: Row[Any]) -> _Place:

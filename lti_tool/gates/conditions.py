@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import date, datetime
 from typing import Any, ClassVar, Literal, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lti_tool.programme.model import UNSET
 from lti_tool.programme.yaml_source import Problem
+from lti_tool.times import zone_of
 
 GroupOp = Literal["all", "any", "at_least", "not"]
 
@@ -249,8 +249,8 @@ def _licence_day(raw: Any) -> Any:
 
 def _zone(raw: Any) -> str:
     try:
-        return ZoneInfo(_text(raw)).key
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        return zone_of(_text(raw)).key
+    except ValueError as error:
         raise Refused("must be an IANA time zone") from error
 
 

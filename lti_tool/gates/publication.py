@@ -11,7 +11,7 @@ from lti_tool.gates.validation import check_gates
 from lti_tool.programme.loader import Checked, read_programme
 from lti_tool.programme.model import Programme
 from lti_tool.programme.validation import unexplained
-from lti_tool.programme.versions import _newest, programme_digest
+from lti_tool.programme.versions import newest, programme_digest
 from lti_tool.tables.programme import programme_versions
 from lti_tool.times import day_of
 
@@ -39,10 +39,10 @@ def publish(connection: Connection, document: str | bytes, source_name: str, *, 
     """
     programme = publishable(check_document(document, source_name, now))
     digest = programme_digest(programme)
-    newest = _newest(connection)
-    if newest is not None and newest.digest == digest:
-        return int(newest.version)
-    number = 1 if newest is None else newest.version + 1
+    last = newest(connection)
+    if last is not None and last.digest == digest:
+        return int(last.version)
+    number = 1 if last is None else last.version + 1
     row = {
         "version": number,
         "document": document if isinstance(document, str) else document.decode("utf-8-sig"),

@@ -28,7 +28,7 @@ from lti_tool.grades.ags import (
     Verdict,
     compare,
     interpret,
-    next_look,
+    next_reading,
     next_timestamp,
     score_body,
 )
@@ -152,14 +152,14 @@ class Sender:
             if due.column is not None and due.column.checked_at is None:
                 due, verdict = self._check_column(due, due.column)
             if verdict is None and due.timestamp is None:
-                verdict = self._look_first(due)
+                verdict = self._verdict_before(due)
                 if verdict is None:
                     with self.database.write() as connection:
                         due = choose_timestamp(connection, due, self.clock())
             if verdict is None:
                 verdict = self.send(due)
                 if verdict.outcome == "look":
-                    verdict = self._look_after(due, verdict)
+                    verdict = self._verdict_after(due, verdict)
         except LeaseLostError:
             return
         except Exception as error:
@@ -203,7 +203,7 @@ class Sender:
             return due, Verdict("parked", NOT_BOUND)
         return replace(due, column_maximum=item.maximum), None
 
-    def _look_first(self, due: DueScore) -> Verdict | None:
+    def _verdict_before(self, due: DueScore) -> Verdict | None:
         """What the gradebook shows before anything is sent; None when the score may be sent."""
         shown = self._shown(due)
         if shown is None or shown.given is None:
@@ -215,7 +215,7 @@ class Sender:
                 record_arrival(connection, due, self.clock())
         return None if due.is_ours(shown) else Verdict("regraded", REGRADED, shown)
 
-    def _look_after(self, due: DueScore, refused: Verdict) -> Verdict:
+    def _verdict_after(self, due: DueScore, refused: Verdict) -> Verdict:
         """What the gradebook shows after the platform said that it holds something newer."""
         shown = self._shown(due)
         if shown is None or shown.given is None:
@@ -333,7 +333,7 @@ def record(connection: Connection, due: DueScore, verdict: Verdict, now: datetim
             "delivered_at": now,
             "seen": "unread",
             "seen_given": None,
-            "look_at": next_look(now, now) if due.is_readable else None,
+            "results_due_at": next_reading(now, now) if due.is_readable else None,
         }
     elif verdict.outcome == "regraded":
         assert verdict.seen is not None

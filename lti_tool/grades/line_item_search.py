@@ -19,7 +19,7 @@ from lti_tool import audit
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import AddressRefused, GatehouseError, NotFound, OutboundError, PlatformRefused
 from lti_tool.grades import line_items
-from lti_tool.grades.line_items import Meaning, Origin, Unit, choose_bound, choose_named, meanings, new_column
+from lti_tool.grades.line_items import Meaning, Origin, Unit, choose_bound, choose_named, meanings, new_column_of
 from lti_tool.leases import Lease, LeaseLostError, claim_rows, is_held
 from lti_tool.lti.line_items import LineItem, NewLineItem, create_line_item, find_line_items, load_line_item
 from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 SEARCHERS = 2
 # How often the worker asks whether any search is due.
-LOOKED_EVERY = timedelta(seconds=5)
+SEARCHED_EVERY = timedelta(seconds=5)
 CHECKED_EVERY = timedelta(days=7)
 # A platform that refuses is asked again after a day: a setting there may have changed.
 REFUSED_FOR = timedelta(days=1)
@@ -66,7 +66,7 @@ class LineItemSearch:
         self._after = after
         self._api = api
         self._clock = clock
-        self._looked_at: datetime | None = None
+        self._idle_since: datetime | None = None
         self._pool = JobPool("line_items", SEARCHERS, self._claim, self.search)
 
     def search_due(self) -> bool:
@@ -75,16 +75,16 @@ class LineItemSearch:
 
     def search_all(self) -> None:
         """Search until nothing is due."""
-        self._looked_at = None
+        self._idle_since = None
         self._pool.run()
 
     def _claim(self, limit: int) -> Sequence[Search]:
         now = self._clock()
-        if self._looked_at is not None and timedelta() <= now - self._looked_at < LOOKED_EVERY:
+        if self._idle_since is not None and timedelta() <= now - self._idle_since < SEARCHED_EVERY:
             return []
         claimed = claim(self._database, now, limit)
         if not claimed and not self._pool.is_busy:
-            self._looked_at = now
+            self._idle_since = now
         return claimed
 
     def search(self, search: Search) -> None:
@@ -128,7 +128,7 @@ class LineItemSearch:
         wanted = meanings(programme, unit) if unit.can_make else ()
         missing = [each for each in wanted if each not in on_record and not (each == "ce" and has_credit)]
         for meaning in missing:
-            item, origin = self._find_or_make(search, new_column(programme, unit, meaning))
+            item, origin = self._find_or_make(search, new_column_of(unit, programme, meaning))
             with self._database.write() as connection:
                 code = keep(connection, unit, meaning, item, origin, self._clock()) or code
         if missing:
@@ -246,7 +246,7 @@ def troubles(connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(query).all()
 
 
-def look_again(connection: Connection, placement_id: int, *, actor: str, now: datetime) -> None:
+def search_again(connection: Connection, placement_id: int, *, actor: str, now: datetime) -> None:
     """Search again now, as staff ask; a column that was removed on the platform is made anew."""
     line_items.allow_anew(connection, placement_id)
     connection.execute(update(searches).where(searches.c.placement_id == placement_id).values(next_at=now, attempts=0))

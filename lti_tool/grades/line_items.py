@@ -9,7 +9,7 @@ platform: a column that is not used any more is retired here, with the reason.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from lti_tool.db import insert_ignoring
 from lti_tool.errors import NotFound
 from lti_tool.grades.ags import RETIRED, SCORE_SCOPE
 from lti_tool.leases import RELEASED
-from lti_tool.lti.line_items import LINE_ITEM_SCOPE, LineItem, NewLineItem
+from lti_tool.lti.line_items import LINE_ITEM_SCOPE, LONGEST_LABEL, LineItem, NewLineItem
 from lti_tool.lti.quirks import PROFILES, Profile
 from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Module
@@ -36,7 +36,6 @@ Origin = Literal["given", "found", "made"]
 TAGS: dict[Meaning, str] = {"completion": "gatehouse-completion", "ce": "gatehouse-ce"}
 LABELS: dict[Meaning, str] = {"completion": "attendance", "ce": "CE credit"}
 COMPLETION_MAXIMUM = 100
-LONGEST_LABEL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +134,28 @@ def resource_id(module_id: str, meaning: Meaning) -> str:
     return f"{module_id}:{meaning}"
 
 
-def new_column(programme: Programme, unit: Unit, meaning: Meaning) -> NewLineItem:
-    """The line item to make. Only the unit's own column is tied to its link: with two, a platform no longer names one
-    of them at a launch (lti.md AG-1)."""
-    module = programme.modules[unit.module_id]
+def new_column(module: Module, profile: Profile, meaning: Meaning) -> NewLineItem:
+    """The column of a module as the tool makes it on such a platform, tied to no link. Where its maximum is not the
+    number of credits, the label says what it stands for."""
     credits = largest_credit(module)
-    is_own = meaning == meanings(programme, unit)[0]
-    return NewLineItem(
-        label=label_of(module.label, unit.profile, meaning, credits),
-        maximum=own_maximum(unit.profile, meaning, credits),
-        resource_id=resource_id(unit.module_id, meaning),
-        tag=TAGS[meaning],
-        resource_link_id=unit.resource_link_id if is_own else None,
-    )
-
-
-def label_of(title: str, profile: Profile, meaning: Meaning, credits: Decimal | None) -> str:
-    """The label of a column: what it is about, what it means, and the credits where its maximum is not their number."""
     ending = f" – {LABELS[meaning]}"
     maximum = own_maximum(profile, meaning, credits)
     if meaning == "ce" and credits and maximum != float(credits):
         ending += f" ({maximum} = {credits.normalize():f} credits)"
-    return title[: LONGEST_LABEL - len(ending)].rstrip() + ending
+    return NewLineItem(
+        label=module.label[: LONGEST_LABEL - len(ending)].rstrip() + ending,
+        maximum=maximum,
+        resource_id=resource_id(module.id, meaning),
+        tag=TAGS[meaning],
+    )
+
+
+def new_column_of(unit: Unit, programme: Programme, meaning: Meaning) -> NewLineItem:
+    """The line item to make. Only the unit's own column is tied to its link: with two, a platform no longer names one
+    of them at a launch (lti.md AG-1)."""
+    is_own = meaning == meanings(programme, unit)[0]
+    column = new_column(programme.modules[unit.module_id], unit.profile, meaning)
+    return replace(column, resource_link_id=unit.resource_link_id if is_own else None)
 
 
 def is_own(unit: Unit, meaning: Meaning, item: LineItem) -> bool:
@@ -332,7 +331,7 @@ def retire(connection: Connection, column: Row[Any], because: Reason, now: datet
         scores.c.meaning == column.meaning,
         scores.c.line_item_url == column.url,
     )
-    connection.execute(update(scores).where(its).values(look_at=None))
+    connection.execute(update(scores).where(its).values(results_due_at=None))
     if because != "moved":
         # A worker that holds one loses the lease, and records nothing.
         ended = {"last_answer": RETIRED + because, **RELEASED}

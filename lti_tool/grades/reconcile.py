@@ -1,7 +1,7 @@
 """Reading back what platforms show of the scores that they took: a 2xx proves receipt, not a grade (lti.md AG-12).
 
-Results are read some minutes after a delivery and then daily for a month (`ags.LOOKS`), a few at a time, and only where
-they come from the gradebook itself. A grade that a person entered is shown to staff and left alone.
+Results are read some minutes after a delivery and then daily for a month (`ags.READINGS`), a few at a time, and only
+where they come from the gradebook itself. A grade that a person entered is shown to staff and left alone.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from lti_tool.credit import awards
 from lti_tool.db import Database
 from lti_tool.errors import OutboundError
 from lti_tool.grades import line_items
-from lti_tool.grades.ags import MAXIMUM_WHEN_UNSAID, Value, compare, next_look
+from lti_tool.grades.ags import MAXIMUM_WHEN_UNSAID, Value, compare, next_reading
 from lti_tool.grades.delivery import REGRADED
 from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result
 from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
@@ -30,10 +30,10 @@ READERS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One claimed look. `expected` is what the gradebook should show; the ledger keeps what it does show out of
-    `delivered_maximum`. `claimed_until` is its lease: the look comes due again at that moment, which its owner alone
-    has written."""
+class Reading:
+    """One claimed reading. `expected` is what the gradebook should show; the ledger keeps what it does show out of
+    `delivered_maximum`. `claimed_until` is its lease: it comes due again at that moment, which its owner alone has
+    written."""
 
     id: int
     claimed_until: datetime
@@ -46,40 +46,40 @@ class Look:
 
 
 class Reconciler:
-    """Reads due results with a few threads. One thread calls `look_due` again and again."""
+    """Reads due results with a few threads. One thread calls `read_due` again and again."""
 
     def __init__(self, database: Database, api: PlatformApi, clock: Clock) -> None:
         self._database = database
         self._api = api
         self._clock = clock
-        self._pool = JobPool("results", READERS, lambda limit: claim(database, clock(), limit), self.look)
+        self._pool = JobPool("results", READERS, lambda limit: claim(database, clock(), limit), self.read)
 
-    def look_due(self) -> bool:
+    def read_due(self) -> bool:
         """Start what is due as far as threads are free; False once all is quiet."""
         return self._pool.step()
 
-    def look_all(self) -> None:
-        """Look until nothing is due."""
+    def read_all(self) -> None:
+        """Read until nothing is due."""
         self._pool.run()
 
-    def look(self, look: Look) -> None:
+    def read(self, reading: Reading) -> None:
         """Read one result and record it."""
         try:
-            result = fetch_result(self._api, look.registration_id, look.line_item_url, look.user_id)
+            result = fetch_result(self._api, reading.registration_id, reading.line_item_url, reading.user_id)
         except OutboundError as error:
             shown, retry_at = None, error.retry_at
         else:
             retry_at = None
-            maximum = look.expected.maximum if result is None else result.maximum or MAXIMUM_WHEN_UNSAID
+            maximum = reading.expected.maximum if result is None else result.maximum or MAXIMUM_WHEN_UNSAID
             shown = Value(None if result is None else result.given, maximum)
         with self._database.write() as connection:
-            record(connection, look, shown, self._clock(), retry_at)
+            record(connection, reading, shown, self._clock(), retry_at)
 
 
-def claim(database: Database, now: datetime, limit: int) -> Sequence[Look]:
-    """Take up to `limit` looks whose time has come, by moving that time on by a lease. A look that is never recorded
-    comes due again. Where results are not offered, there is no next look."""
-    due = _rows(scores.c.look_at <= now, _is_readable()).order_by(scores.c.look_at).limit(limit)
+def claim(database: Database, now: datetime, limit: int) -> Sequence[Reading]:
+    """Take up to `limit` readings whose time has come, by moving that time on by a lease. One that is never recorded
+    comes due again. Where results are not offered, there is no next reading."""
+    due = _rows(scores.c.results_due_at <= now, _is_readable()).order_by(scores.c.results_due_at).limit(limit)
     with database.read() as connection:
         found = connection.execute(due).all()
     if not found:
@@ -88,11 +88,11 @@ def claim(database: Database, now: datetime, limit: int) -> Sequence[Look]:
     with database.write() as connection:
         for row in found:
             until = now + LONGEST_CALL if RESULT_SCOPE in row.ags_scopes else None
-            unclaimed = and_(scores.c.id == row.id, scores.c.look_at == row.look_at)
-            is_taken = connection.execute(update(scores).where(unclaimed).values(look_at=until)).rowcount
+            unclaimed = and_(scores.c.id == row.id, scores.c.results_due_at == row.results_due_at)
+            is_taken = connection.execute(update(scores).where(unclaimed).values(results_due_at=until)).rowcount
             if is_taken and until is not None:
                 claimed.append(
-                    Look(
+                    Reading(
                         id=row.id,
                         claimed_until=until,
                         registration_id=row.registration_id,
@@ -121,23 +121,23 @@ def _expected(connection: Connection, row: Row[Any]) -> Value:
 def ask_for_all(connection: Connection, now: datetime) -> int:
     """Make every readable result due now; returns how many."""
     ids = _rows(_is_readable(), line_items.in_use()).with_only_columns(scores.c.id)
-    return connection.execute(update(scores).where(scores.c.id.in_(ids)).values(look_at=now)).rowcount
+    return connection.execute(update(scores).where(scores.c.id.in_(ids)).values(results_due_at=now)).rowcount
 
 
 def record(
-    connection: Connection, look: Look, shown: Value | None, now: datetime, retry_at: datetime | None = None
+    connection: Connection, reading: Reading, shown: Value | None, now: datetime, retry_at: datetime | None = None
 ) -> bool:
     """Record what was shown (None: it could not be read, and may be read again from `retry_at`); False when a delivery
     or a retired column came first."""
-    ours = and_(scores.c.id == look.id, scores.c.look_at == look.claimed_until, _is_settled())
-    following = next_look(look.delivered_at, now)
-    values: dict[str, Any] = {"look_at": following and max(following, retry_at or following)}
+    ours = and_(scores.c.id == reading.id, scores.c.results_due_at == reading.claimed_until, _is_settled())
+    following = next_reading(reading.delivered_at, now)
+    values: dict[str, Any] = {"results_due_at": following and max(following, retry_at or following)}
     if shown is None:
         # The last reading still stands: a re-grade is not forgotten because the platform is away.
         values |= {"seen": case((scores.c.seen == "differs", "differs"), else_="unreadable")}
     else:
-        seen = compare(shown, [look.expected])
-        values |= {"seen": seen, "seen_given": shown.out_of(look.delivered_maximum), "seen_at": now}
+        seen = compare(shown, [reading.expected])
+        values |= {"seen": seen, "seen_given": shown.out_of(reading.delivered_maximum), "seen_at": now}
         if seen != "differs":
             # A score that waited for a decision goes out after all: the re-grade was taken back.
             values |= {"status": case((_is_undecided(), "waiting"), else_=scores.c.status), "next_attempt_at": now}

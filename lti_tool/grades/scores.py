@@ -55,7 +55,7 @@ ELSEWHERE = {
     "seen": "unread",
     "seen_given": None,
     "seen_at": None,
-    "look_at": None,
+    "results_due_at": None,
     # A worker that holds it loses the lease: its result says nothing about the new column.
     **RELEASED,
 }
@@ -374,7 +374,7 @@ def send_ours(connection: Connection, score_id: int, *, actor: str, now: datetim
 def keep_theirs(connection: Connection, score_id: int, *, actor: str, now: datetime) -> None:
     """Let the grade that a person entered stand: ours is not sent until staff decide otherwise. Raises as
     `send_ours`."""
-    _decide(connection, score_id, "regrade_kept", {"status": "kept", "look_at": None}, actor=actor, now=now)
+    _decide(connection, score_id, "regrade_kept", {"status": "kept", "results_due_at": None}, actor=actor, now=now)
 
 
 def _decide(

@@ -178,6 +178,7 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
             "Tell the people who run the course: the platform sends something this tool cannot read.",
         ) from error
     context, link = known.get("context") or {}, known.get("resource_link") or {}
+    name = known.get("name") or " ".join(filter(None, (known.get("given_name"), known.get("family_name"))))
     return Launch(
         registration_id=registration.id,
         issuer=registration.issuer,
@@ -186,7 +187,7 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
         deployment_id=known["deployment_id"],
         message_type=known["message_type"],
         sub=known["sub"],
-        name=_name(known),
+        name=name.strip()[:LONGEST_SHOWN] or None,
         email=known.get("email") or None,
         roles=tuple(known["roles"]),
         course_role=course_role_of(known["roles"], old_roles=registration.old_roles),
@@ -203,12 +204,6 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
         deep_linking=_deep_linking(known.get("deep_linking")),
         for_user=(known.get("for_user") or {}).get("user_id"),
     )
-
-
-def _name(known: Mapping[str, Any]) -> str | None:
-    parts = (known.get("given_name"), known.get("family_name"))
-    name = known.get("name") or " ".join(part for part in parts if part)
-    return name.strip()[:LONGEST_SHOWN] or None
 
 
 def _texts(custom: Any) -> dict[str, str]:

@@ -16,6 +16,7 @@ from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, BadInput, Conflict, NotFound, RefusedLaunch
 from lti_tool.lti.claims import DL, LTI, DeepLinkingSettings, Launch
 from lti_tool.lti.keys import ToolKey
+from lti_tool.lti.line_items import LONGEST_LABEL, LONGEST_TAG, NewLineItem
 from lti_tool.lti.registration import Registration, origin
 from lti_tool.tables.browser_sessions import deep_link_requests
 
@@ -27,23 +28,13 @@ VERSION = "1.3.0"
 RESPONSE_LIFE = timedelta(minutes=5)
 # Moodle allows no skew: a response issued a second in its future is refused.
 ISSUED_AGO = timedelta(seconds=5)
-# What Open edX keeps of a title, a label and a tag (openedx.md §5, §8).
-LONGEST_TITLE, LONGEST_LABEL, LONGEST_TAG = 255, 100, 50
+# What Open edX keeps of a title (openedx.md §5, §8).
+LONGEST_TITLE = 255
 # How long a teacher may take to choose; the platform's own page that waits for the answer lives no longer.
 LIFETIME = timedelta(hours=1)
 # Expired requests are kept a little longer, so that a teacher who comes late learns why.
 KEPT_AFTER = timedelta(days=1)
 START_AGAIN = "Go back to your course's settings on the learning platform and open the choice of content again."
-
-
-@dataclass(frozen=True, slots=True)
-class ItemScore:
-    """The line item that a content item may come with; `maximum` is whole on Open edX."""
-
-    label: str
-    maximum: int | float
-    resource_id: str
-    tag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +46,7 @@ class ContentItem:
     title: str
     text: str = ""
     custom: Mapping[str, str] = field(default_factory=dict)
-    score: ItemScore | None = None
+    score: NewLineItem | None = None
 
 
 def offered_type(settings: DeepLinkingSettings) -> ItemType | None:

@@ -76,7 +76,14 @@ class KeySets:
         try:
             return known.keys[kid]
         except KeyError:
-            raise _unknown(kid) from None
+            shown = kid if len(kid) <= 64 and kid.isprintable() else "(unreadable)"
+            raise RefusedLaunch(
+                "key_unknown",
+                f"The launch was signed with the key {shown}, which is not in the learning platform's key set.",
+                "Try again in a minute. If it stays, tell the people who run the platform: launch and key set "
+                "disagree.",
+                status=401,
+            ) from None
 
     def _refresh(self, known: _KeySet, registration: Registration, kid: str) -> None:
         """Fetch once per window. Threads whose key is at hand do not wait for the one that fetches, the others only a
@@ -100,8 +107,7 @@ class KeySets:
         except OutboundError as error:
             log.warning("key set not read", extra={"registration": registration.id, "code": error.code})
             known.asked_at = self._clock()
-            status = error.answered if isinstance(error, PlatformRefused) else 0
-            self._note(registration.id, "key_set", registration.key_set_url, status, error.code)
+            self._note(registration.id, "key_set", registration.key_set_url, error.answered, error.code)
         else:
             known.asked_at = known.fetched_at = self._clock()
             self._note(registration.id, "key_set", registration.key_set_url, 200, "")
@@ -128,18 +134,16 @@ def parse_key_set(document: Any) -> dict[str, RSAPublicKey]:
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise ValueError("no list of keys")
-    parsed = ((jwk["kid"], _public_key(jwk)) for jwk in listed[:MOST_KEYS] if _is_usable(jwk))
-    return {kid: key for kid, key in parsed if key is not None}
-
-
-def _is_usable(jwk: Any) -> bool:
-    return (
-        isinstance(jwk, dict)
-        and jwk.get("kty") == "RSA"
-        and jwk.get("use", "sig") == "sig"
-        and jwk.get("alg", "RS256") == "RS256"
+    of_rsa = {"kty": "RSA", "use": "sig", "alg": "RS256"}
+    usable = [
+        jwk
+        for jwk in listed[:MOST_KEYS]
+        if isinstance(jwk, dict)
+        and "kty" in jwk
+        and all(jwk.get(name, value) == value for name, value in of_rsa.items())
         and isinstance(jwk.get("kid"), str)
-    )
+    ]
+    return {jwk["kid"]: key for jwk in usable if (key := _public_key(jwk)) is not None}
 
 
 def _public_key(jwk: Mapping[str, Any]) -> RSAPublicKey | None:
@@ -158,14 +162,4 @@ def _unreachable() -> RefusedLaunch:
         "Try again in a few minutes. If it stays, tell the people who run the course: the platform's key set URL does "
         "not answer.",
         status=503,
-    )
-
-
-def _unknown(kid: str) -> RefusedLaunch:
-    shown = kid if len(kid) <= 64 and kid.isprintable() else "(unreadable)"
-    return RefusedLaunch(
-        "key_unknown",
-        f"The launch was signed with the key {shown}, which is not in the learning platform's key set.",
-        "Try again in a minute. If it stays, tell the people who run the platform: launch and key set disagree.",
-        status=401,
     )

@@ -5,7 +5,7 @@ A line item is a column of a platform's gradebook; a result is what the platform
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -13,7 +13,17 @@ from typing import Any
 from lti_tool.errors import BadInput, PlatformRefused
 from lti_tool.http import Reply
 from lti_tool.lti.claims import LONGEST_URL
-from lti_tool.lti.paging import UnreadableError, pages, read_id, read_json, read_list, read_number, read_optional_id
+from lti_tool.lti.paging import (
+    UnreadableError,
+    answered,
+    pages,
+    read_id,
+    read_json,
+    read_list,
+    read_number,
+    read_object,
+    read_optional_id,
+)
 from lti_tool.lti.platform_api import PlatformApi, Question, below, with_query
 
 LINE_ITEM_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem"
@@ -87,11 +97,8 @@ def find_line_items(
     )
 
     def read(reply: Reply) -> list[LineItem]:
-        _verify_answered(reply)
-        try:
+        with _answered(reply):
             return list(_readable(read_json(reply)))
-        except UnreadableError as error:
-            raise _unreadable(reply) from error
 
     listed = chain.from_iterable(pages(api, question, read))
     return [item for item in listed if all(getattr(item, name) == value for name, value in filters.items())]
@@ -193,28 +200,23 @@ def _read_item(reply: Reply) -> LineItem:
 
 
 def _read_new(reply: Reply) -> LineItem:
-    _verify_answered(reply)
-    try:
-        (document,) = read_list([read_json(reply)])
-        return _item(document)
-    except UnreadableError as error:
-        raise _unreadable(reply) from error
+    with _answered(reply):
+        return _item(read_object(reply))
 
 
-def _verify_answered(reply: Reply) -> None:
-    if not reply.is_ok:
-        raise PlatformRefused(
+def _answered(reply: Reply) -> AbstractContextManager[None]:
+    return answered(
+        reply,
+        refused=PlatformRefused(
             "line_items_refused",
             "The platform does not let the tool read or make grade columns here.",
             answered=reply.status,
-        )
-
-
-def _unreadable(reply: Reply) -> PlatformRefused:
-    return PlatformRefused(
-        "line_items_unreadable",
-        "The platform's grade columns are not as AGS 2.0 describes them.",
-        answered=reply.status,
+        ),
+        unreadable=PlatformRefused(
+            "line_items_unreadable",
+            "The platform's grade columns are not as AGS 2.0 describes them.",
+            answered=reply.status,
+        ),
     )
 
 
@@ -296,17 +298,17 @@ def results_url(line_item_url: str, user_id: str, results_by: str) -> str:
 
 def _read_page(reply: Reply) -> list[Result]:
     """A list of results; a platform that is asked for one person may answer with that one alone."""
-    if not reply.is_ok:
-        raise PlatformRefused(
+    with answered(
+        reply,
+        refused=PlatformRefused(
             "results_refused", "The platform does not let the tool read grades here.", answered=reply.status
-        )
-    try:
+        ),
+        unreadable=PlatformRefused(
+            "results_unreadable", "The platform's grades are not as AGS 2.0 describes them.", answered=reply.status
+        ),
+    ):
         document = read_json(reply)
         return [_result(each) for each in read_list([document] if isinstance(document, dict) else document)]
-    except UnreadableError as error:
-        raise PlatformRefused(
-            "results_unreadable", "The platform's grades are not as AGS 2.0 describes them.", answered=reply.status
-        ) from error
 
 
 def _result(entry: Mapping[str, Any]) -> Result:

@@ -66,7 +66,7 @@ class Cookie(Enum):
 
 
 class Stored(Enum):
-    """What the platform's storage gave back: nobody has asked yet, it gave nothing (no answer in time, an error, no
+    """What the platform's storage gave back: it was not asked yet, it gave nothing (no answer in time, an error, no
     value), a value that is not ours, or the very value that the login left there."""
 
     UNASKED = "unasked"
@@ -103,7 +103,7 @@ def next_step(cookie: Cookie, *, others: bool, offered: bool, stored: Stored) ->
         return Step.ENTER
     if cookie is Cookie.WRONG or others:
         return Step.REFUSE_FOREIGN
-    # What is said to come from a storage that nobody offered counts for nothing.
+    # What is said to come from a storage that was not offered counts for nothing.
     return _BY_STORAGE[stored] if offered else Step.OFFER_TAB
 
 
@@ -180,6 +180,7 @@ def begin_login(registrations: Registrations, site: Site, given: Mapping[str, st
         raise target_foreign()
     registration = registrations.find(given["iss"], given.get("client_id"), now)
     expires_at = datetime.fromtimestamp(int((now + LIFETIME).timestamp()), UTC)
+    target = given.get("lti_storage_target", "")
     state = State(
         registration_id=registration.id,
         login_hint=given["login_hint"],
@@ -187,7 +188,8 @@ def begin_login(registrations: Registrations, site: Site, given: Mapping[str, st
         target_link_uri=given["target_link_uri"],
         nonce=secrets.token_urlsafe(24),
         expires_at=expires_at,
-        storage_target=_storage_target(given),
+        # A name that we cannot use counts as none, since cookies may well do.
+        storage_target=target if STORAGE_TARGET.fullmatch(target) else None,
     )
     stored_value = _stored_value(site, state) if state.storage_target else ""
     return Login(state, _auth_url(site, registration, state), _cookie_value(site, state), stored_value)
@@ -295,12 +297,6 @@ def _refusal(step: Step, again_url: str | None) -> RefusedLaunch:
     if again_url is None:
         return RefusedLaunch(code, message, ALLOW_COOKIES, status=status)
     return NewTab(code, message, CONTINUE, again_url, status=status)
-
-
-def _storage_target(given: Mapping[str, str]) -> str | None:
-    """Where the platform keeps things for us; a name that we cannot use counts as none, since cookies may well do."""
-    target = given.get("lti_storage_target", "")
-    return target if STORAGE_TARGET.fullmatch(target) else None
 
 
 def _verify_parameters(given: Mapping[str, str]) -> None:

@@ -13,7 +13,17 @@ from typing import Any, Literal
 from lti_tool.errors import PlatformRefused
 from lti_tool.http import Reply
 from lti_tool.lti.claims import LONGEST_ID, LONGEST_SHOWN, is_plain_text
-from lti_tool.lti.paging import UnreadableError, is_same_origin, link, pages, read_id, read_json, read_list, shown
+from lti_tool.lti.paging import (
+    UnreadableError,
+    answered,
+    is_same_origin,
+    link,
+    pages,
+    read_id,
+    read_list,
+    read_object,
+    shown,
+)
 from lti_tool.lti.platform_api import PlatformApi, Question, with_query
 
 ROSTER_SCOPE = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"
@@ -98,21 +108,18 @@ def _read_page(asked_url: str, reply: Reply) -> RosterPage:
             "The course has more members than the platform lists at once, and it does not list them in parts.",
             answered=reply.status,
         )
-    if not reply.is_ok:
-        raise PlatformRefused(
+    with answered(
+        reply,
+        refused=PlatformRefused(
             "roster_refused", "The platform does not give this course's roster to the tool.", answered=reply.status
-        )
-    try:
-        document = read_json(reply)
-        if not isinstance(document, dict):
-            raise UnreadableError
-        listed = document.get("members")
+        ),
+        unreadable=PlatformRefused(
+            "roster_unreadable", "The platform's roster is not as NRPS 2.0 describes it.", answered=reply.status
+        ),
+    ):
+        listed = read_object(reply).get("members")
         if not isinstance(listed, list):
             raise UnreadableError
-    except UnreadableError as error:
-        raise PlatformRefused(
-            "roster_unreadable", "The platform's roster is not as NRPS 2.0 describes it.", answered=reply.status
-        ) from error
     differences_url = link(reply, "differences", asked_url)
     is_theirs = differences_url is not None and is_same_origin(differences_url, asked_url)
     members = tuple(_readable_members(listed))
@@ -174,19 +181,17 @@ def fetch_groups(api: PlatformApi, registration_id: int, groups_url: str) -> lis
 
 
 def _read_group_page(reply: Reply) -> Iterable[Group]:
-    if not reply.is_ok:
-        raise PlatformRefused(
+    with answered(
+        reply,
+        refused=PlatformRefused(
             "groups_refused", "The platform does not give this course's groups to the tool.", answered=reply.status
-        )
-    try:
-        document = read_json(reply)
-        if not isinstance(document, dict):
-            raise UnreadableError
-        listed = [(read_id(each.get("id")), shown(each.get("name"))) for each in read_list(document.get("groups"))]
-        return [Group(group_id, name or group_id) for group_id, name in listed]
-    except UnreadableError as error:
-        raise PlatformRefused(
+        ),
+        unreadable=PlatformRefused(
             "groups_unreadable",
             "The platform's groups are not as the Course Groups Service describes them.",
             answered=reply.status,
-        ) from error
+        ),
+    ):
+        listed = read_list(read_object(reply).get("groups"))
+        named = [(read_id(each.get("id")), shown(each.get("name"))) for each in listed]
+    return [Group(group_id, name or group_id) for group_id, name in named]

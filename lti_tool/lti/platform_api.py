@@ -130,7 +130,8 @@ class Tokens:
         try:
             accept = {"Accept": "application/json"}
             reply = self._http.request("POST", registration.token_url, headers=accept, data=form)
-            document, until = _document(reply), self._pauses.heed(registration.id, reply)
+            document = reply.json_object  # lti.md TK-4
+            until = self._pauses.heed(registration.id, reply)
             if not reply.is_ok or not _is_bearer(document):
                 refused = _refused(reply, document)
                 refused.retry_at = until
@@ -138,7 +139,7 @@ class Tokens:
             if not set(scopes) <= _granted(document, scopes):
                 raise PlatformRefused(SCOPE_REFUSED.code, SCOPE_REFUSED.message, answered=reply.status)
         except OutboundError as error:
-            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
+            note(error.answered, error.code)
             raise
         note(reply.status, "")
         return AccessToken(document["access_token"], self._clock() + usable_for(document, LONGEST_LIFE))
@@ -161,15 +162,6 @@ class Tokens:
 
 def _token_key(registration: Registration, scopes: Collection[str]) -> TokenKey:
     return registration.id, registration.client_id, tuple(sorted(set(scopes)))
-
-
-def _document(reply: Reply) -> dict[str, Any]:
-    """The answer as JSON whatever its media type says (lti.md TK-4); empty when it is none."""
-    try:
-        document = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _refused(reply: Reply, document: Mapping[str, Any]) -> PlatformRefused:
@@ -314,7 +306,7 @@ class PlatformApi:
         try:
             reply = self._ask(question)
         except OutboundError as error:
-            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
+            note(error.answered, error.code)
             raise
         until = self._pauses.heed(service, reply)
         try:
@@ -353,7 +345,12 @@ class PlatformApi:
             raise PlatformRefused(
                 "platform_not_in_use", "This platform waits for approval here, or is switched off.", answered=0
             )
-        _verify_own(registration, question.url)
+        if origin(question.url) not in registration.hosts:
+            raise AddressRefused(
+                "service_foreign",
+                "The service is not on one of the platform's own hosts, so no access token is sent there.",
+                "Check the platform's addresses with `gatehouse platform show`.",
+            )
         token = self._tokens.token(registration, question.scopes)
         reply = self._send(question, token)
         if question.is_about_the_token(reply):
@@ -369,12 +366,3 @@ class PlatformApi:
 def scores_url(line_item_url: str) -> str:
     """The line item's path with `/scores` after it; its query stays (lti.md AG-3: Moodle's carry `?type_id=`)."""
     return below(line_item_url, "scores")
-
-
-def _verify_own(registration: Registration, url: str) -> None:
-    if origin(url) not in registration.hosts:
-        raise AddressRefused(
-            "service_foreign",
-            "The service is not on one of the platform's own hosts, so no access token is sent there.",
-            "Check the platform's addresses with `gatehouse platform show`.",
-        )

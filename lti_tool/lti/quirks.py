@@ -12,11 +12,11 @@ ProfileName = Literal["openedx", "moodle", "canvas", "generic"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How one kind of platform behaves. The defaults are what the specifications allow us to expect of anybody."""
+    """How one kind of platform behaves. The defaults are what the specifications allow us to expect of any platform."""
 
     name: ProfileName
     sub_is_login_hint: bool = False
-    """The launch's `sub` equals the login's `login_hint` (LA-8): a token for somebody else is refused."""
+    """The launch's `sub` equals the login's `login_hint` (LA-8): a token for another person is refused."""
     already_exists_status: int | None = None
     """The status that answers a score with the timestamp of the last one: after a lost answer it means delivered."""
     already_exists_text: str = ""
@@ -28,7 +28,7 @@ class Profile:
     refusal_needs_a_look: bool = True
     """An older-timestamp answer does not tell a score that arrived from a later edit by a teacher: results decide."""
     not_a_participant_status: int | None = None
-    """The status that also answers a score for somebody who takes no grades there: sending again does not help."""
+    """The status that also answers a score for a person who takes no grades there: sending again does not help."""
     results_by: Literal["path", "query"] = "query"
     """How results are asked for one person: by `/results/<user>` or by `?user_id=` (the other one is ignored)."""
     results_show_gradebook: bool = True

@@ -97,7 +97,7 @@ class AnswerBook:
 
     def note(self, registration_id: int, service: str, subject: str, status: int, code: str) -> None:
         """Record in a transaction of its own, unless this process has just done so. Never raises: what could not be
-        written is missed by nobody but who looks."""
+        written is missed only on the page that shows it."""
         key, now = (registration_id, service, subject), self._clock()
         known = self._noted.get(key)
         if known is not None and known[:2] == (status, code) and not _is_old(known[2], now):

@@ -12,7 +12,8 @@ from datetime import date, time
 from decimal import Decimal
 from enum import Enum, auto
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from lti_tool.times import zone_of
 
 UNSET: Final = "UNSET"
 
@@ -81,8 +82,8 @@ def clock(raw: Any) -> time:
 
 def zone(raw: Any) -> str:
     try:
-        return ZoneInfo(text(raw)).key
-    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        return zone_of(text(raw)).key
+    except ValueError as error:
         raise ValueError("must be an IANA time zone like America/Los_Angeles") from error
 
 

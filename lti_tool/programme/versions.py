@@ -90,14 +90,14 @@ class Published:
 
 def current(connection: Connection) -> Published:
     """The version in force. Raises NotFound `programme_not_published` before the first."""
-    newest = _newest(connection)
-    if newest is None:
+    last = newest(connection)
+    if last is None:
         raise NotFound(
             "programme_not_published",
             "No programme has been published yet.",
             "Publish one with: gatehouse programme publish FILE",
         )
-    return _published(connection, newest)
+    return _published(connection, last)
 
 
 def version(connection: Connection, number: int) -> Published:
@@ -110,7 +110,8 @@ def document_of(connection: Connection, number: int) -> str:
     return _document(connection, _version_row(connection, number).version)
 
 
-def _newest(connection: Connection) -> Row[Any, Any] | None:
+def newest(connection: Connection) -> Row[Any, Any] | None:
+    """The row of the latest version; None before the first."""
     return connection.execute(_newest_version).first()
 
 

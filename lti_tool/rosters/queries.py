@@ -159,13 +159,13 @@ def _courses(connection: Connection, now: datetime, *conditions: ColumnElement[b
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Attendees:
     """Who has attended a session so far: the trainees, how many people are unmatched, and when attendance was settled
     (None: not yet)."""
 
     trainee_ids: frozenset[int]
     unmatched: int
-    looked_at: datetime | None
+    settled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,19 +183,21 @@ class CourseAttendance:
         return self.listed - len(self.missing) - len(self.done)
 
 
-def seen_in(connection: Connection, session_id: int) -> Seen:
+def attendees_of(connection: Connection, session_id: int) -> Attendees:
     """Everyone in this session's evidence, as last settled."""
     query = select(attendances.c.trainee_id, attendances.c.flags, attendances.c.settled_at)
     current = attendances.c.is_current & (attendances.c.live_session_id == session_id)
     rows = [row for row in connection.execute(query.where(current)) if WITHDRAWN not in row.flags]
-    return Seen(
+    return Attendees(
         trainee_ids=frozenset(row.trainee_id for row in rows if row.trainee_id is not None),
         unmatched=sum(row.trainee_id is None for row in rows),
-        looked_at=max((row.settled_at for row in rows), default=None),
+        settled_at=max((row.settled_at for row in rows), default=None),
     )
 
 
-def of_session(connection: Connection, session: LiveSession, seen: Seen, now: datetime) -> list[CourseAttendance]:
+def of_session(
+    connection: Connection, session: LiveSession, attendees: Attendees, now: datetime
+) -> list[CourseAttendance]:
     """The session's courses that have a roster, by title."""
     in_force = (completions.c.module_id == session.module_id, completions.c.ended_at.is_(None))
     done = set(connection.scalars(select(completions.c.trainee_id).where(*in_force)))
@@ -206,7 +208,7 @@ def of_session(connection: Connection, session: LiveSession, seen: Seen, now: da
     found = []
     for key in [CourseKey(*row) for row in connection.execute(query)]:
         learners = learners_among(members(connection, key, with_left=False))
-        absent = [each for each in learners if each.trainee_id not in seen.trainee_ids]
+        absent = [each for each in learners if each.trainee_id not in attendees.trainee_ids]
         missing = tuple(each for each in absent if each.trainee_id not in done)
         completed = tuple(each for each in absent if each.trainee_id in done)
         found.append(CourseAttendance(course(connection, key, now), len(learners), missing, completed))
@@ -235,4 +237,4 @@ def count_present(
 ) -> dict[int, int]:
     """Session id → how many of these learners attended it."""
     ids = {each.trainee_id for each in learners}
-    return {each.id: len(ids & seen_in(connection, each.id).trainee_ids) for each in sessions}
+    return {each.id: len(ids & attendees_of(connection, each.id).trainee_ids) for each in sessions}

@@ -23,7 +23,7 @@ from lti_tool.errors import NoAnswer, OutboundError, PlatformRefused
 from lti_tool.lti.nrps import Member, RosterPage, fetch_differences, fetch_groups, fetch_roster
 from lti_tool.lti.platform_api import PlatformApi
 from lti_tool.lti.roles import course_role_of
-from lti_tool.people import Told
+from lti_tool.people import Profile
 from lti_tool.rosters import schedule
 from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, CourseKey, DueRoster, is_of
 from lti_tool.tables.courses import enrolments, roster_members, rosters
@@ -213,9 +213,9 @@ def _record_people(
 ) -> dict[str, int]:
     """User id → trainee id of these members. Adds the unknown, and names or addresses that launches have not given."""
     issuer = due.registration.issuer
-    said = {each.user_id: people.told(each.name, each.email) for each in members.values()}
-    known = people.add_missing(connection, issuer, said, now)
-    differing = {user_id: row for user_id, row in known.items() if _changed(said[user_id], row, is_launched=False)}
+    profiles = {each.user_id: people.profile(each.name, each.email) for each in members.values()}
+    known = people.add_missing(connection, issuer, profiles, now)
+    differing = {user_id: row for user_id, row in known.items() if _changed(profiles[user_id], row, is_launched=False)}
     if differing:
         # Look again while these people are locked: a launch may have changed one in the meantime.
         people.hold(connection, [row.id for row in differing.values()])
@@ -224,19 +224,19 @@ def _record_people(
         for some in _portions([row.id for row in current.values()]):
             have_launched = enrolments.c.trainee_id.in_(some) & enrolments.c.last_launch_at.is_not(None)
             launched |= set(connection.scalars(select(enrolments.c.trainee_id).where(have_launched)))
-        changes = {row.id: _changed(said[sub], row, is_launched=row.id in launched) for sub, row in current.items()}
+        changes = {row.id: _changed(profiles[sub], row, is_launched=row.id in launched) for sub, row in current.items()}
         people.change(connection, {trainee_id: each for trainee_id, each in changes.items() if each is not None})
     return {user_id: int(row.id) for user_id, row in known.items()}
 
 
-def _changed(said: Told, kept: Row[Any], *, is_launched: bool) -> Told | None:
+def _changed(profile: Profile, kept: Row[Any], *, is_launched: bool) -> Profile | None:
     """The name and address to write for a person, None if there are none. What a launch said is never replaced: it may
     be newer than this roster, and evidence was matched by it."""
     name, email = (
         None if new == old or (is_launched and old is not None) else new
-        for new, old in zip(said, (kept.name, kept.email), strict=True)
+        for new, old in zip(profile, (kept.name, kept.email), strict=True)
     )
-    return Told(name, email) if name or email else None
+    return Profile(name, email) if name or email else None
 
 
 def _record_members(
@@ -304,7 +304,11 @@ class RosterReader:
         self._api = api
         self._clock = clock
         self._every = every
-        self._pool = JobPool("roster", READERS, self._claim, self._read_one)
+
+        def claim(limit: int) -> list[DueRoster]:
+            return list(islice(iter(lambda: schedule.claim(database, clock()), None), limit))
+
+        self._pool = JobPool("roster", READERS, claim, self._read_one)
 
     def read_due(self) -> bool:
         """Start reading what is due, as far as threads are free; False if nothing is being read."""
@@ -330,9 +334,6 @@ class RosterReader:
                 if self._clock() >= since + LEASE:
                     return
                 wait(WAIT_SECONDS)
-
-    def _claim(self, limit: int) -> list[DueRoster]:
-        return list(islice(iter(lambda: schedule.claim(self._database, self._clock()), None), limit))
 
     def _read_one(self, due: DueRoster) -> None:
         ids = {"registration": due.key.registration_id}
@@ -366,6 +367,5 @@ class RosterReader:
         """Short after a temporary failure; a day if the platform said that the course is too large."""
         if error.code == schedule.TOO_LARGE:
             return max(WHOLE_EVERY, self._every)
-        answered = error.answered if isinstance(error, PlatformRefused) else 0
-        is_temporary = isinstance(error, NoAnswer) or answered == 429 or answered >= 500
+        is_temporary = isinstance(error, NoAnswer) or error.answered == 429 or error.answered >= 500
         return min(RETRY, self._every) if is_temporary else self._every

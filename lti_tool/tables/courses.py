@@ -52,7 +52,7 @@ placements = Table(
 )
 
 # Who belongs to which course, from launches and rosters; the platform's user id is what scores are addressed to. Once
-# somebody has launched, the launch's role holds (lti.md RO-6). Only trainees are scored and missed: "other" is a person
+# a person has launched, the launch's role holds (lti.md RO-6). Only trainees are scored and missed: "other" is a person
 # who is no learner in the course, or a test user (lti.md FR-4).
 enrolments = Table(
     "enrolments",
@@ -63,7 +63,7 @@ enrolments = Table(
     Column("user_id", String(255), nullable=False),
     Column("role", String(16), nullable=False),
     Column("last_launch_at", UtcDateTime),  # None: known from the roster only
-    Column("listed_at", UtcDateTime),  # when a roster first listed somebody who had not launched
+    Column("listed_at", UtcDateTime),  # when a roster first listed a person who had not launched
     Index(None, "trainee_id"),
     CheckConstraint("last_launch_at is not null or listed_at is not null", name="seen"),
     CheckConstraint("role in ('trainee', 'staff', 'other')", name="role"),
@@ -84,7 +84,7 @@ rosters = Table(
     Column("tried_at", UtcDateTime),
     Column("code", String(64), nullable=False),  # why the last try failed; "" when it did not
     Column("next_at", UtcDateTime, nullable=False),
-    Column("lease_owner", String(64)),  # who reads it at the moment, and until when nobody else does
+    Column("lease_owner", String(64)),  # who reads it at the moment, and until when no other worker does
     Column("leased_until", UtcDateTime),
     Index(None, "next_at"),
 )

@@ -1,4 +1,4 @@
-"""The task queue, the audit log, and how many launches were refused for a fault on the way."""
+"""The task queue, the audit log, the launches that no key set could check, and the row that /readyz writes."""
 
 from sqlalchemy import JSON, CheckConstraint, Column, Date, Index, Integer, String, Table, Text, text
 
@@ -53,4 +53,13 @@ launch_refusals = Table(
     Column("day", Date, primary_key=True),
     Column("code", String(64), primary_key=True),
     Column("count", Integer, nullable=False),
+)
+
+# One row, written to see that the database takes writes (diagnostics.database).
+readiness = Table(
+    "readiness",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("written_at", UtcDateTime, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
 )

@@ -20,7 +20,7 @@ from lti_tool.tables.types import Encrypted, Id, UtcDateTime, metadata
 
 LINK_IN_FORCE = "undone_at is null"
 
-# Staff said who somebody in Zoom is: an address (everywhere), a registrant id (in one meeting), or one connection.
+# Staff said who a person in Zoom is: an address (everywhere), a registrant id (in one meeting), or one connection.
 person_links = Table(
     "person_links",
     metadata,
@@ -177,7 +177,7 @@ presence_check_answers = Table(
     Column("answered_at", UtcDateTime, nullable=False),
 )
 
-# That somebody answered a poll, and when; never what.
+# That a person answered a poll, and when; never what.
 poll_answers = Table(
     "poll_answers",
     metadata,

@@ -97,7 +97,7 @@ scores = Table(
     Column("seen_given", Float),  # what the platform's results said, of delivered_maximum; None: none (lti.md AG-12)
     Column("seen_at", UtcDateTime),  # when they were last read
     Column("seen", String(16), nullable=False, server_default="unread"),
-    Column("look_at", UtcDateTime),  # when to read the results next
+    Column("results_due_at", UtcDateTime),  # when to read the results next
     Column("status", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("last_answer", Text),
@@ -110,5 +110,5 @@ scores = Table(
     CheckConstraint("seen in ('unread', 'same', 'differs', 'missing', 'unreadable')", name="seen"),
     CheckConstraint("delivered_version <= desired_version", name="versions"),
     Index(None, "status", "next_attempt_at"),
-    Index(None, "look_at"),
+    Index(None, "results_due_at"),
 )

@@ -18,7 +18,7 @@ from lti_tool import audit
 from lti_tool.gates import wording
 from lti_tool.grades import line_items
 from lti_tool.lti import deep_linking
-from lti_tool.lti.deep_linking import ContentItem, DeepLinkRequest, ItemScore
+from lti_tool.lti.deep_linking import ContentItem, DeepLinkRequest
 from lti_tool.lti.registration import load
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
@@ -251,28 +251,18 @@ def _load_choices(programme: Programme, asked: DeepLinkRequest, picked: Picked) 
 
 
 def _content_item(programme: Programme, asked: DeepLinkRequest, choice: Choice, score: ScoreMeaning) -> ContentItem:
-    """The link, with a gradebook column if it opens a module. The column is labelled like the ledger's own columns, by
-    which the ledger finds it."""
+    """The link, with a gradebook column if it opens a module."""
     kind = deep_linking.offered_type(asked.settings)
     assert kind is not None
     module, meaning = programme.modules.get(choice.offering or ""), meaning_of(choice, score)
-    column = None
-    if module is not None:
-        credits = line_items.largest_credit(module)
-        profile = load(connection(), asked.registration_id).profile
-        column = ItemScore(
-            label=line_items.label_of(choice.title, profile, meaning, credits),
-            maximum=line_items.own_maximum(profile, meaning, credits),
-            resource_id=line_items.resource_id(module.id, meaning),
-            tag=line_items.TAGS[meaning],
-        )
+    profile = load(connection(), asked.registration_id).profile
     return ContentItem(
         type=kind,
         url=context().settings.public_url + choice.path,
         title=choice.title,
         text=choice.says,
         custom=custom_of(choice, score),
-        score=column,
+        score=line_items.new_column(module, profile, meaning) if module else None,
     )
 
 

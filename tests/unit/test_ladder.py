@@ -207,8 +207,8 @@ class TestTheThirdRung:
         caplog.set_level("DEBUG", logger="lti_tool")
         begun.launch(blocked, "")
         visit = begun.launch(blocked, begun.value).get_json()["visit"]
-        told = {record.message for record in caplog.records}
-        assert {"a new tab is offered", "launched by the platform's storage"} <= told
+        messages = {record.message for record in caplog.records}
+        assert {"a new tab is offered", "launched by the platform's storage"} <= messages
         said = " ".join(str(vars(record)) for record in caplog.records)
         assert not [each for each in (visit, begun.value, begun.state, begun.id_token) if each in said]
 

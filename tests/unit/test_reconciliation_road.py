@@ -29,7 +29,7 @@ from tests.reporting_zoom import ReportingZoom, with_credentials
 from tests.training_day import add_licence
 from tests.waiting import until
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 
 CAST = people_of("breakouts", "late", "reconnects", "away_for_lunch")
@@ -92,7 +92,7 @@ def session_id(database: Database, published: Published, clock: TestClock) -> in
 def deliver(context: AppContext, events: Iterable[dict[str, Any]]) -> None:
     inbox = Inbox(context.database)
     for event in events:
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, context.clock()))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, context.clock()))
     inbox.close()
 
 
@@ -254,11 +254,11 @@ def test_what_is_odd_in_a_report_is_flagged_and_never_silent(
     """A missing person, somebody extra, the waiting room, one row twice, a name without anything, impossible times."""
     rows = [row for row in DAY.report_rows() if row["user_email"] != LATE]
     pattern = rows[0]
-    nobody = {**pattern, "user_email": "", "registrant_id": "", "user_id": "99", "name": "Person late"}
-    waiting = {**nobody, "user_id": "98", "status": "in_waiting_room"}
-    backwards = {**nobody, "user_id": "97", "join_time": pattern["leave_time"], "leave_time": pattern["join_time"]}
-    absurd = {**nobody, "user_id": "96", "join_time": "yesterday", "leave_time": None}
-    zoom.rows[DAY.uuid] = [*rows, rows[0], nobody, waiting, backwards, absurd]
+    stranger = {**pattern, "user_email": "", "registrant_id": "", "user_id": "99", "name": "Person late"}
+    waiting = {**stranger, "user_id": "98", "status": "in_waiting_room"}
+    backwards = {**stranger, "user_id": "97", "join_time": pattern["leave_time"], "leave_time": pattern["join_time"]}
+    absurd = {**stranger, "user_id": "96", "join_time": "yesterday", "leave_time": None}
+    zoom.rows[DAY.uuid] = [*rows, rows[0], stranger, waiting, backwards, absurd]
     deliver(context, DAY.registrations() + DAY.events())
     pass_time(worker, clock, 0, 5, 15, 92)
     assert state(context, session_id) == "reconciled"

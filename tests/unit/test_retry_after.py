@@ -170,9 +170,9 @@ def test_results_are_not_read_again_before_the_platform_allows_it(
     delivered_at = clock() - timedelta(days=1) + timedelta(minutes=1)
     values = {"status": "delivered", "delivered_version": 1, "delivered_given": 100.0, "delivered_maximum": 100.0}
     with database.write() as connection:
-        connection.execute(update(scores).values(**values, delivered_at=delivered_at, look_at=clock()))
+        connection.execute(update(scores).values(**values, delivered_at=delivered_at, results_due_at=clock()))
     reconciler = Reconciler(database, context.platform_api, clock)
-    asked_only_when_due(clock, refused, reconciler.look_all, seconds=900)
+    asked_only_when_due(clock, refused, reconciler.read_all, seconds=900)
 
 
 def test_a_roster_is_not_read_again_before_the_platform_allows_it(

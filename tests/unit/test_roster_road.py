@@ -17,7 +17,7 @@ from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.platform import Platform
 from tests.roster import MEMBERS_URL, person
 from tests.training_day import FIVE, MEETING, NINE, add_licence, add_place, add_session, add_trainee
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 
 ROSTER_SCOPE = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"
@@ -52,7 +52,7 @@ def play(database, clock, *emails):
     day = TrainingDay(MEETING, NINE, FIVE, tuple(cast))
     inbox = Inbox(database)
     for event in day.registrations() + day.events():
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, clock()))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, clock()))
     inbox.close()
 
 

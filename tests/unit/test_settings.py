@@ -44,6 +44,7 @@ WRONG = {
     "GATEHOUSE_SECRET_KEY": ["", "short"],
     "GATEHOUSE_FIELD_KEYS": ["", " , ", "not-a-key", f"{KEY},short", "é"],
     "GATEHOUSE_DATABASE_URL": ["mysql://db/gatehouse", "gatehouse.db"],
+    "GATEHOUSE_LEAST_FREE_MEGABYTES": ["-1", "plenty", "1000001", ""],
     "GATEHOUSE_ZOOM_API_URL": ["", "api.zoom.us"],
     "GATEHOUSE_ZOOM_TOKEN_URL": ["/oauth/token"],
     "GATEHOUSE_FRAME_ORIGINS": ["apps.lms.example.org", "https://apps.lms.example.org/learning"],

@@ -19,7 +19,7 @@ from tests.platform import Platform
 from tests.training_day import FIVE, MEETING, MODULE, NINE, add_licence, add_place, add_session, add_trainee, enrol
 from tests.zoom_registrants import Registrants, with_credentials
 from zoom_adapter import places
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.hash_chain import verify
 from zoom_adapter.inbox import Delivery, Inbox
 
@@ -47,7 +47,7 @@ def played(database, published, platform, now):
     day = TrainingDay(MEETING, NINE, FIVE, (Attendee("Trainee One", "trainee1@example.org", "registrant-1"),))
     inbox = Inbox(database)
     for event in day.registrations() + day.events():
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, now))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, now))
     inbox.close()
     return session_id, trainee_id
 

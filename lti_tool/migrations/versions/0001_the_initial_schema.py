@@ -36,6 +36,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version", name=op.f("pk_programme_versions")),
     )
     op.create_table(
+        "readiness",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("written_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_readiness_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_readiness")),
+    )
+    op.create_table(
         "registrations",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issuer", sa.String(length=255), nullable=False),
@@ -387,7 +394,7 @@ def upgrade() -> None:
         sa.Column("segments", sa.JSON(), nullable=False),
         sa.Column("zoom_kind", sa.String(length=8), nullable=False),
         sa.Column("zoom_meeting_id", sa.String(length=32), nullable=False),
-        sa.Column("join_url", sa.Text(), nullable=True),
+        sa.Column("join_url", types.Encrypted(), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("ended_at", types.UtcDateTime(), nullable=True),
         sa.Column("ended_by_staff_at", types.UtcDateTime(), nullable=True),
@@ -997,7 +1004,7 @@ def upgrade() -> None:
         sa.Column("seen_given", sa.Float(), nullable=True),
         sa.Column("seen_at", types.UtcDateTime(), nullable=True),
         sa.Column("seen", sa.String(length=16), server_default="unread", nullable=False),
-        sa.Column("look_at", types.UtcDateTime(), nullable=True),
+        sa.Column("results_due_at", types.UtcDateTime(), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_answer", sa.Text(), nullable=True),
@@ -1017,7 +1024,7 @@ def upgrade() -> None:
             "placement_id", "trainee_id", "meaning", name=op.f("uq_scores_placement_id_trainee_id_meaning")
         ),
     )
-    op.create_index(op.f("ix_scores_look_at"), "scores", ["look_at"], unique=False)
+    op.create_index(op.f("ix_scores_results_due_at"), "scores", ["results_due_at"], unique=False)
     op.create_index(op.f("ix_scores_status_next_attempt_at"), "scores", ["status", "next_attempt_at"], unique=False)
     op.create_table(
         "web_sessions",

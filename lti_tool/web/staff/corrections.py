@@ -20,7 +20,8 @@ from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.attendance.timeline import Picture, Stretch
 from lti_tool.credit import claims
-from lti_tool.credit.checklist import SettledDay, body_name
+from lti_tool.credit.checklist import body_name
+from lti_tool.credit.settled_attendance import settled_day
 from lti_tool.programme import versions
 from lti_tool.web.forms import Form, field, read
 from lti_tool.web.page import go, show
@@ -234,17 +235,12 @@ def _credit_changes(connection: Connection, effect: Effect) -> Iterator[CreditCh
     session, after = effect.session, effect.after
     assert after.trainee_id is not None
     programme = versions.version(connection, session.programme_version).programme
-    day = SettledDay(
-        trainee_id=after.trainee_id,
-        session_id=session.id,
-        module_id=session.module_id,
-        programme_version=session.programme_version,
-        held_on=session.held_on,
-        session_state=session.state,
-        ended=session.ended_at is not None,
-        attendance_id=0,
+    day = settled_day(
+        session,
+        after.trainee_id,
         day=after.attendance,
         flags=after.flags,
+        ended=session.ended_at is not None,
         is_in_doubt=needs_review(after.flags),
     )
     states = {row.body_id: row.state for row in claims.of_trainee(connection, day.trainee_id, day.session_id)}

@@ -20,7 +20,7 @@ from lti_tool.gates import decide
 from lti_tool.gates.wording import heading
 from lti_tool.programme import versions
 from lti_tool.rosters import queries
-from lti_tool.rosters.queries import ListedMember, Seen
+from lti_tool.rosters.queries import Attendees, ListedMember
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access
@@ -35,7 +35,7 @@ MAX_REASONS = 25
 PEOPLE_SHOWN = 50
 LISTS = ("shut", "waiting", "unmatched", "missing", "gone", "here")
 
-Look = Callable[[Connection, LiveSession, datetime], LiveBoard]
+BoardOf = Callable[[Connection, LiveSession, datetime], LiveBoard]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class EnrolledCache:
 
 def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard, now: datetime) -> Enrolled:
     """The enrolled people as of `now`. Gates are evaluated as for joining: by the programme in force."""
-    courses = queries.of_session(connection, session, Seen(board.trainee_ids, len(board.unmatched), now), now)
+    courses = queries.of_session(connection, session, Attendees(board.trainee_ids, len(board.unmatched), now), now)
     missing = {each.trainee_id: each for course in courses for each in course.missing}
     learners = set(board.trainee_ids) - admission.enrolled(connection, [session], "staff")
     shut = sorted(learners - admission.admits(connection, learners, [session], now))
@@ -95,8 +95,8 @@ def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard
     )
 
 
-def blueprint(look: Look) -> Blueprint:
-    """The board's pages; `look(connection, session, now)` computes the board."""
+def blueprint(board_of: BoardOf) -> Blueprint:
+    """The board's pages; `board_of(connection, session, now)` computes the board."""
     pages = Blueprint("live", __name__, url_prefix="/desk/sessions/<int:session_id>/live")
     cache = EnrolledCache()
 
@@ -114,7 +114,7 @@ def blueprint(look: Look) -> Blueprint:
 
     def render(template: str, session_id: int) -> str:
         session = live_sessions.show(connection(), session_id)
-        board = look(connection(), session, now())
+        board = board_of(connection(), session, now())
         enrolled = cache.load(connection(), session, board, now())
         whole = http_request.args.get("all", "")
         return show(

@@ -62,11 +62,11 @@ def session(session_id: int) -> str:
         _programme_of(found),
         session=found,
         progress=_progress(found),
-        reports=reports.look(connection(), found, has_api=context().settings.has_zoom_api),
+        reports=reports.report_progress(connection(), found, has_api=context().settings.has_zoom_api),
         sheet=attendance.sheet(connection(), found.id, view),
         view=view,
         strip_width=attendance.STRIP_WIDTH,
-        rooms=live_sessions.seen(connection(), found.id),
+        rooms=live_sessions.rooms_entered(connection(), found.id),
         room_labels=live_sessions.labels(connection(), found.id),
     )
 
@@ -175,7 +175,7 @@ def name_rooms(session_id: int) -> AnyResponse:
     """Name the breakout rooms; the form gives each room before its label."""
     given = sent("room", "label")
     labels = dict(zip(given["room"], given["label"], strict=False))
-    live_sessions.name(connection(), session_id, labels, actor=viewer().actor, now=now())
+    live_sessions.name_rooms(connection(), session_id, labels, actor=viewer().actor, now=now())
     return go(f"/desk/sessions/{session_id}", "rooms_named")
 
 

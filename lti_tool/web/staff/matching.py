@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from lti_tool import people
 from lti_tool.attendance import live_sessions, matching, preview, reviews
-from lti_tool.attendance.matching import Claim, Seen
+from lti_tool.attendance.matching import Claim, UnmatchedPerson
 from lti_tool.attendance.preview import Effect
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
@@ -52,25 +52,25 @@ blueprint = Blueprint("matching", __name__, url_prefix="/desk")
 def queue() -> str:
     """Every unmatched person, session by session."""
     programme = versions.current(connection()).programme
-    return show("staff/unmatched.html", programme, people=matching.everybody(connection()))
+    return show("staff/unmatched.html", programme, people=matching.unmatched_people(connection()))
 
 
 @blueprint.get("/unmatched/<int:attendance_id>")
 @access("staff")
 def person(attendance_id: int) -> str:
     """What Zoom shows of one person, a search for trainees, and what a link to the chosen one would change."""
-    seen = matching.seen(connection(), attendance_id)
+    unmatched = matching.unmatched_person(connection(), attendance_id)
     chosen = http_request.args.get("trainee", None, read_id)
-    return _page(seen, chosen=people.trainee(connection(), chosen) if chosen else None)
+    return _page(unmatched, chosen=people.trainee(connection(), chosen) if chosen else None)
 
 
 @blueprint.post("/unmatched/<int:attendance_id>/search")
 @access("staff")
 def search(attendance_id: int) -> str:
     """Known people whose name or address contains the text."""
-    seen = matching.seen(connection(), attendance_id)
+    unmatched = matching.unmatched_person(connection(), attendance_id)
     wanted = field("wanted")
-    return _page(seen, wanted=wanted, found=people.search(connection(), wanted, MAX_FOUND + 1))
+    return _page(unmatched, wanted=wanted, found=people.search(connection(), wanted, MAX_FOUND + 1))
 
 
 @blueprint.post("/unmatched/<int:attendance_id>/match")
@@ -78,7 +78,7 @@ def search(attendance_id: int) -> str:
 def match(attendance_id: int) -> Response:
     """Link the person to the chosen trainee."""
     given = read(MATCH)
-    claims = matching.claims_of(connection(), matching.seen(connection(), attendance_id).day)
+    claims = matching.claims_of(connection(), matching.unmatched_person(connection(), attendance_id).day)
     by_key = {"": next(iter(claims), None)} | {f"{each.kind}:{each.value}": each for each in claims}
     claim = by_key.get(given["kind"])
     if claim is None:
@@ -102,7 +102,7 @@ def match(attendance_id: int) -> Response:
 @access("staff")
 def leave(attendance_id: int) -> Response:
     """Say that the person is not a trainee. They leave the list until the evidence changes."""
-    day = matching.seen(connection(), attendance_id).day
+    day = matching.unmatched_person(connection(), attendance_id).day
     reviews.let_stand(
         connection(),
         session_id=day.session_id,
@@ -140,14 +140,16 @@ def undo(link_id: int) -> Response:
     return go("/desk/links", "person_unlinked")
 
 
-def _page(seen: Seen, *, chosen: Row[Any] | None = None, wanted: str = "", found: list[Row[Any]] | None = None) -> str:
-    claims = matching.claims_of(connection(), seen.day)
-    session = live_sessions.show(connection(), seen.day.session_id)
+def _page(
+    unmatched: UnmatchedPerson, *, chosen: Row[Any] | None = None, wanted: str = "", found: list[Row[Any]] | None = None
+) -> str:
+    claims = matching.claims_of(connection(), unmatched.day)
+    session = live_sessions.show(connection(), unmatched.day.session_id)
     return show(
         "staff/match.html",
         versions.version(connection(), session.programme_version).programme,
-        someone=seen,
-        day=seen.day,
+        someone=unmatched,
+        day=unmatched.day,
         session=session,
         claims=claims,
         chosen=chosen,

@@ -73,13 +73,13 @@ def read_now() -> Response:
 def absent(session_id: int) -> str:
     """The enrolled people who have not been in a live session so far."""
     session = live_sessions.show(connection(), session_id)
-    seen = queries.seen_in(connection(), session_id)
+    attendees = queries.attendees_of(connection(), session_id)
     return show(
         "staff/missing.html",
         versions.version(connection(), session.programme_version).programme,
         session=session,
-        seen=seen,
-        courses=queries.of_session(connection(), session, seen, now()),
+        attendees=attendees,
+        courses=queries.of_session(connection(), session, attendees, now()),
         asked_part=partial(part, size=PEOPLE_ON_A_PAGE, number=asked_part()),
         address=_address,
     )
@@ -90,7 +90,7 @@ def absent(session_id: int) -> str:
 def look_now(session_id: int) -> Response:
     """Bring a session's attendance up to date with what Zoom has sent so far."""
     live_sessions.verify_settleable(live_sessions.show(connection(), session_id))
-    live_sessions.ask_for(connection(), session_id, now())
+    live_sessions.request_settlement(connection(), session_id, now())
     actor, subject = viewer().actor, f"session:{session_id}"
     audit.record(connection(), actor=actor, act="attendance_asked", subject=subject, at=now())
     return go(f"/desk/rosters/missing/{session_id}", "attendance_asked")

@@ -76,5 +76,5 @@ def keep_theirs(score_id: int) -> Response:
 @access("staff")
 def find_columns_again(placement_id: int) -> Response:
     """Look for a unit's grade columns at once, and make a new one if it was removed on the platform."""
-    line_item_search.look_again(connection(), placement_id, actor=viewer().actor, now=now())
+    line_item_search.search_again(connection(), placement_id, actor=viewer().actor, now=now())
     return go(PLACE, "columns_again")

@@ -57,5 +57,5 @@ def read_settings_again(session_id: int) -> Response:
             "are not set.",
             "Check the meeting at Zoom itself.",
         )
-    meetings.look_again(connection(), session.zoom_meeting_id, now())
+    meetings.reread_settings(connection(), session.zoom_meeting_id, now())
     return go(f"/desk/sessions/{session_id}/zoom", "settings_again")

@@ -68,7 +68,14 @@ def join_session(module_id: str) -> Page:
     else:
         ticket = Ticket(viewer().trainee_id, http_request.values.get("session", 0, read_id), viewer().is_staff)
     published = versions.current(connection())
-    session = _joinable(module_id, ticket, registers)
+    session = live_sessions.show(connection(), ticket.session_id)
+    has_link = join.can_join(session, registers=registers, is_staff=ticket.is_staff)
+    if session.module_id != module_id or session.state == "cancelled" or not has_link:
+        raise NotFound(
+            "join_link_missing",
+            "This session cannot be joined.",
+            "Open the page of the module in your course again. It shows the sessions that you can join.",
+        )
     decision = _decide(published, ticket.trainee_id, module_id, ticket.is_staff, session)
     if not (decision.open or ticket.is_staff):
         _record(decision, "join", ticket.is_staff)
@@ -102,18 +109,6 @@ def _record(decision: Decision, route: str, is_staff: bool) -> None:
         audit.record(connection(), actor=actor, act="gate_bypassed", subject=subject, at=now(), route=route)
     else:
         decide.record(connection(), decision, route)
-
-
-def _joinable(module_id: str, ticket: Ticket, registers: bool) -> LiveSession:
-    session = live_sessions.show(connection(), ticket.session_id)
-    has_link = join.can_join(session, registers=registers, is_staff=ticket.is_staff)
-    if session.module_id != module_id or session.state == "cancelled" or not has_link:
-        raise NotFound(
-            "join_link_missing",
-            "This session cannot be joined.",
-            "Open the page of the module in your course again. It shows the sessions that you can join.",
-        )
-    return session
 
 
 def _waiting_page(programme: Programme, session: LiveSession, way: join.Way, waited: int) -> Response:

@@ -198,9 +198,9 @@ def test_lists_tell_what_waits_and_what_was_decided(database, session_id, traine
     confirm(database, done, now)
     with database.read() as connection:
         assert [row.id for row in corrections.waiting(connection)] == [waiting]
-        told = [(row.id, corrections.state_of(row)) for row in corrections.decided(connection)]
+        listed = [(row.id, corrections.state_of(row)) for row in corrections.decided(connection)]
         everything = [row.id for row in corrections.of_person(connection, session_id, trainee_id)]
-    assert told == [(done, "in_force"), (turned_down, "undone")]
+    assert listed == [(done, "in_force"), (turned_down, "undone")]
     assert everything == [done, turned_down, waiting]
 
 

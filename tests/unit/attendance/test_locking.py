@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from lti_tool.attendance import live_sessions, locking
-from lti_tool.attendance.live_sessions import ask_for
+from lti_tool.attendance.live_sessions import request_settlement
 from lti_tool.attendance.settlement import settle
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.live_sessions import attendances
@@ -148,7 +148,7 @@ class TestOpenCases:
 
     def test_evidence_that_is_not_settled_yet(self, database, session_id):
         with database.write() as connection:
-            ask_for(connection, session_id, LATER)
+            request_settlement(connection, session_id, LATER)
         assert "a settlement" in self.refused(database, session_id)
 
 

@@ -13,8 +13,8 @@ from tests.training_day import FIVE, WHOLE_DAY, present, stay
 DOUBTFUL = (stay(0, 480, "estimated"),)
 
 
-def settled(database, session_id, now, *everybody, ended_at=FIVE):
-    settle(database, session_id, list(everybody), ended_at, now, lambda *_: None)
+def settled(database, session_id, now, *people, ended_at=FIVE):
+    settle(database, session_id, list(people), ended_at, now, lambda *_: None)
 
 
 def day_of(database, session_id, trainee_id):
@@ -115,13 +115,13 @@ def test_somebody_unmatched_may_be_left_alone_until_the_evidence_changes(databas
     guest = {"key": "email:host@example.org", "email": "host@example.org"}
     settled(database, session_id, now, present(None, *WHOLE_DAY, **guest))
     with database.read() as connection:
-        (waiting,) = matching.everybody(connection)
+        (waiting,) = matching.unmatched_people(connection)
     let_stand(database, waiting.day, now, reason="The host of the context.")
     with database.read() as connection:
-        assert (matching.everybody(connection), matching.waiting_since(connection)) == ([], [])
+        assert (matching.unmatched_people(connection), matching.waiting_since(connection)) == ([], [])
     settled(database, session_id, now, present(None, stay(0, 100), **guest))
     with database.read() as connection:
-        assert len(matching.everybody(connection)) == len(matching.waiting_since(connection)) == 1
+        assert len(matching.unmatched_people(connection)) == len(matching.waiting_since(connection)) == 1
 
 
 def test_somebody_whom_a_settlement_takes_off_the_list_while_it_is_read_is_left_out(database, session_id, now):
@@ -129,4 +129,4 @@ def test_somebody_whom_a_settlement_takes_off_the_list_while_it_is_read_is_left_
     meanwhile = iter([lambda: settled(database, session_id, now)])
     with database.read() as connection:
         event.listen(connection, "after_cursor_execute", lambda *_: next(meanwhile, bool)())
-        assert [each.day.person_key for each in matching.everybody(connection)] in ([], ["connection:A1F0-0001"])
+        assert [each.day.person_key for each in matching.unmatched_people(connection)] in ([], ["connection:A1F0-0001"])

@@ -19,7 +19,7 @@ from lti_tool.tables.operations import tasks
 from sandbox.zoom.training_day import TrainingDay, encode
 from tests.reporting_zoom import ReportingZoom
 from tests.zoom_day import MEETING, OPENS, people_of
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 
 # A class that is over by any clock; nobody's stay in it ended by a webhook after lunch.
@@ -61,7 +61,7 @@ def session_id(database: Database, published: Published, now: datetime) -> int:
         )
     inbox = Inbox(database)
     for event in DAY.registrations() + DAY.events():
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, now))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, now))
     inbox.close()
     return session_id
 
@@ -119,14 +119,14 @@ def test_an_unknown_session_is_refused(database: Database, environment: dict[str
 def test_reports_lists_every_asking_and_the_next(
     database: Database, environment: dict[str, str], zoom: ReportingZoom, session_id: int
 ) -> None:
-    told = json.loads(run(environment, "zoom", "reports", str(session_id), "--json").stdout)
-    assert (told["fetches"], told["next_at"] is not None) == ([], True)
+    printed = json.loads(run(environment, "zoom", "reports", str(session_id), "--json").stdout)
+    assert (printed["fetches"], printed["next_at"] is not None) == ([], True)
     reconcile(environment, session_id)
     reconcile(environment, session_id)
-    told = json.loads(run(environment, "zoom", "reports", str(session_id), "--json").stdout)
-    assert [each["settled"] for each in told["fetches"]] == [False, True]
-    assert len({each["report"] for each in told["fetches"]}) == 1
-    assert told["next_at"] is None
+    printed = json.loads(run(environment, "zoom", "reports", str(session_id), "--json").stdout)
+    assert [each["settled"] for each in printed["fetches"]] == [False, True]
+    assert len({each["report"] for each in printed["fetches"]}) == 1
+    assert printed["next_at"] is None
     assert "Zoom is not asked again." in run(environment, "zoom", "reports", str(session_id)).stdout
 
 

@@ -104,7 +104,7 @@ def test_every_fault_has_advice_on_every_platform(profile: str) -> None:
 def test_advice_speaks_of_no_fault_that_nothing_shows() -> None:
     codes = {sign.code for sign in SIGNS}
     assert set(ANYWHERE) == codes
-    assert {code for told in ON_PLATFORM.values() for code in told} <= codes
+    assert {code for codes_of_one in ON_PLATFORM.values() for code in codes_of_one} <= codes
 
 
 def test_open_edx_is_told_in_the_words_of_studio() -> None:

@@ -163,10 +163,10 @@ def test_two_reviewers_at_once_decide_once(database: Database, now: datetime) ->
         return act
 
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(decide, ["approved", "declined"] * 4))
+        outcomes = list(pool.map(decide, ["approved", "declined"] * 4))
     with database.read() as connection:
         state = equivalency.load(connection, number).state
-    assert sorted(told) == sorted([state] + ["equivalency_state"] * 7)
+    assert sorted(outcomes) == sorted([state] + ["equivalency_state"] * 7)
 
 
 @pytest.mark.parametrize("act", ["more_info", "approved", "declined"])

@@ -137,7 +137,7 @@ class Taught:
     def look(self, **after):
         """Read what is due when so much time has passed."""
         self.platform.now = self.clock.advance(**after)
-        self.course.reconciler.look_all()
+        self.course.reconciler.read_all()
 
     def enter(self, share):
         self.platform.now = self.clock.advance(minutes=1)

@@ -61,7 +61,7 @@ def test_the_gradebook_shows_the_credit_and_the_drift_report_agrees(credited_on)
     (grade,) = course.platform.grades.values()
     assert grade.share * 7.8 == pytest.approx(6.5)
     course.platform.now = course.clock.advance(minutes=5)
-    course.reconciler.look_all()
+    course.reconciler.read_all()
     assert [each.seen for each in course.scores()] == ["same"]
 
 
@@ -72,5 +72,5 @@ def test_a_gradebook_that_shows_more_than_the_credit_differs_whatever_was_sent(c
     with course.database.write() as connection:
         connection.execute(update(scores).values(delivered_given=65.0, delivered_maximum=65.0))
     course.platform.now = course.clock.advance(minutes=5)
-    course.reconciler.look_all()
+    course.reconciler.read_all()
     assert [each.seen for each in course.scores()] == ["differs"]

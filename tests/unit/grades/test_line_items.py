@@ -405,7 +405,7 @@ def test_a_column_of_ours_that_was_removed_is_made_again_when_staff_ask_for_it(c
     clock.advance(days=8)
     course.search.search_all()
     assert (course.columns(), course.retired(), course.trouble()) == ([], ["gone"], ["line_item_gone"])
-    course.write(line_item_search.look_again, place, actor="staff:1")
+    course.write(line_item_search.search_again, place, actor="staff:1")
     course.search.search_all()
     assert (len(course.columns()), course.trouble()) == (1, [""])
 

@@ -129,7 +129,7 @@ class World:
 
     def look(self):
         for each in reconcile.claim(self.course.database, self.clock(), 8):
-            self.course.reconciler.look(each)
+            self.course.reconciler.read(each)
 
     def decide(self):
         regraded = [row for row in self.rows() if row.seen == "differs" and row.status != "waiting"]

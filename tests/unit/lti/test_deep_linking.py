@@ -11,8 +11,9 @@ import pytest
 from lti_tool.errors import BadInput, RefusedLaunch
 from lti_tool.http import Http
 from lti_tool.lti.claims import DL, LTI, DeepLinkingSettings
-from lti_tool.lti.deep_linking import ContentItem, ItemScore, item_claim, offered_type, sign_response, verify_return_url
+from lti_tool.lti.deep_linking import ContentItem, item_claim, offered_type, sign_response, verify_return_url
 from lti_tool.lti.keys import ToolKey
+from lti_tool.lti.line_items import NewLineItem
 from lti_tool.lti.quirks import PROFILES
 from lti_tool.lti.registration import Registration
 from tests.platform import KEY, OTHER_KEY
@@ -48,7 +49,7 @@ ITEM = ContentItem(
     "Module 1: Introduction",
     text="A first day",
     custom={"module_id": "F1", "score": "ce"},
-    score=ItemScore("Module 1", 100, "module:F1", "ce"),
+    score=NewLineItem("Module 1", 100, "module:F1", "ce"),
 )
 
 
@@ -122,7 +123,7 @@ def test_nothing_in_an_item_is_empty_or_null() -> None:
 
 
 def test_texts_stay_within_what_platforms_keep() -> None:
-    score = ItemScore("l" * 300, 100, "r", "t" * 300)
+    score = NewLineItem("l" * 300, 100, "r", "t" * 300)
     item = item_claim(replace(ITEM, title="t" * 300, score=score), SETTINGS)
     assert (len(item["title"]), len(item["lineItem"]["label"]), len(item["lineItem"]["tag"])) == (255, 100, 50)
 

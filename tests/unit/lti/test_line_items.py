@@ -221,7 +221,8 @@ class TestMaking:
             NewLineItem(" ", 1, "F1", "ce"),
             NewLineItem("F1", 0, "F1", "ce"),
             NewLineItem("F1", -1, "F1", "ce"),
-            NewLineItem("F1", 12.5, "F1", "ce"),  # type: ignore[arg-type]
+            NewLineItem("F1", float("inf"), "F1", "ce"),
+            NewLineItem("F1", float("nan"), "F1", "ce"),
             NewLineItem("F1", True, "F1", "ce"),
             NewLineItem("F1", 1, "F1", "c" * 51),
         ],

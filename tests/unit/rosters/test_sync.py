@@ -383,9 +383,9 @@ def test_the_log_names_nobody(course: RosterCourse, caplog: pytest.LogCaptureFix
     caplog.set_level("INFO")
     course.answer(person(1))
     course.read()
-    told = " ".join(str(vars(record)) for record in caplog.records)
-    assert "roster read" in told
-    assert [word for word in ("Trainee 1", "example.org/members", "trainee1", "token-1") if word in told] == []
+    logged = " ".join(str(vars(record)) for record in caplog.records)
+    assert "roster read" in logged
+    assert [word for word in ("Trainee 1", "example.org/members", "trainee1", "token-1") if word in logged] == []
 
 
 def test_a_person_of_the_same_number_on_another_platform_is_somebody_else(course: RosterCourse) -> None:

@@ -90,12 +90,12 @@ def happen(database: Database, published: Published, now: datetime) -> TrainingD
         next_day = add(module_id="F1", starts=date(2026, 12, 15), zoom_meeting_id="85300000002", join_url=NEXT_JOIN_URL)
         second = add(module_id="F2", starts=date(2026, 12, 16), zoom_meeting_id="85300000003", join_url=SECOND_JOIN_URL)
         request_elsewhere(connection, published, elsewhere, now - timedelta(days=2))
-    everybody = [
+    people = [
         present(whole, *WHOLE_DAY),
         present(half, stay(14, 60), stay(72.5, 200)),
         present(None, stay(0, 100), key="email:guest@example.org", display_name="A guest", email="guest@example.org"),
     ]
-    settle(database, day, everybody, FIVE, now, partial(follow_attendance, now=now))
+    settle(database, day, people, FIVE, now, partial(follow_attendance, now=now))
     return TrainingDay(whole, half, elsewhere, new, staff, day, next_day, second, platform, place)
 
 

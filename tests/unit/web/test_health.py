@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from lti_tool.attendance import evidence_gaps
 from lti_tool.attendance.evidence_gaps import GAPS, of_session
 from lti_tool.tables.zoom import zoom_refusals
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
 
@@ -24,18 +24,18 @@ def gauges(client) -> dict[str, dict[str, float]]:
 
 
 def test_an_empty_house_counts_nothing(client):
-    told = gauges(client)
-    assert (told["zoom_deliveries"], told["zoom_deliveries_sealed"]) == ({"": 0}, {"": 0})
-    assert told["zoom_last_delivery_seconds"] == {"": -1}
-    assert told["zoom_gaps"] == dict.fromkeys(GAPS, 0)
-    assert told["zoom_refused_today"] == {}
+    metrics = gauges(client)
+    assert (metrics["zoom_deliveries"], metrics["zoom_deliveries_sealed"]) == ({"": 0}, {"": 0})
+    assert metrics["zoom_last_delivery_seconds"] == {"": -1}
+    assert metrics["zoom_gaps"] == dict.fromkeys(GAPS, 0)
+    assert metrics["zoom_refused_today"] == {}
 
 
 def test_deliveries_seals_gaps_and_refusals_are_told(client, database, clock, now):
     inbox = Inbox(database)
     for number in range(3):
         body = b'{"event": "meeting.%d"}' % number
-        inbox.append(Delivery(read_notice(body), body, {}, 0, now))
+        inbox.append(Delivery(read_event(body), body, {}, 0, now))
     inbox.close()
     take_inbox(database, now)
     with database.write() as connection:
@@ -44,8 +44,8 @@ def test_deliveries_seals_gaps_and_refusals_are_told(client, database, clock, no
             row = {"day": day, "code": "zoom_signature_wrong", "count": count, "last_at": now}
             connection.execute(insert(zoom_refusals).values(row))
     clock.at += timedelta(minutes=2)
-    told = gauges(client)
-    assert (told["zoom_deliveries"], told["zoom_deliveries_sealed"]) == ({"": 3}, {"": 3})
-    assert told["zoom_last_delivery_seconds"] == {"": 120}
-    assert {code: value for code, value in told["zoom_gaps"].items() if value} == {"quiet": 2}
-    assert told["zoom_refused_today"] == {"zoom_signature_wrong": 4}
+    metrics = gauges(client)
+    assert (metrics["zoom_deliveries"], metrics["zoom_deliveries_sealed"]) == ({"": 3}, {"": 3})
+    assert metrics["zoom_last_delivery_seconds"] == {"": 120}
+    assert {code: value for code, value in metrics["zoom_gaps"].items() if value} == {"quiet": 2}
+    assert metrics["zoom_refused_today"] == {"zoom_signature_wrong": 4}

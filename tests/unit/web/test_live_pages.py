@@ -10,7 +10,7 @@ from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode, registrant_id
 from tests.training_day import add_session
 from tests.zoom_inbox import keep
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.registrants import record_registration
 
 MEETING = "85300009999"
@@ -37,7 +37,7 @@ def tell(database, *attendees: Attendee, until) -> None:
     keep(database, day, OPENS - timedelta(days=1), until)
     with database.write() as connection:
         for each in day.registrations():
-            record_registration(connection, read_notice(encode(each)), until)
+            record_registration(connection, read_event(encode(each)), until)
 
 
 def list_learners(database, happened, now, *trainee_ids: int) -> None:

@@ -61,8 +61,8 @@ class TestMatching:
     def test_somebody_unmatched_is_shown_with_all_that_zoom_gave(self, staff):
         page = staff.open(guest_page(staff))
         assert page.heading == "Who is this?"
-        for told in ("A guest", "guest@example.org", "9:00 am – 10:40 am", "By phone no", "Gatehouse suggests no one"):
-            assert told in page.text
+        for shown in ("A guest", "guest@example.org", "9:00 am – 10:40 am", "By phone no", "Gatehouse suggests no one"):
+            assert shown in page.text
 
     def test_nobody_is_suggested_before_a_search(self, staff):
         assert "Trainee 4" not in staff.open(guest_page(staff)).text
@@ -87,8 +87,8 @@ class TestMatching:
         assert "This person is on record too" in page.text
 
     def test_the_choice_shows_the_credit_that_hangs_on_it(self, staff, happened, database, now):
-        everybody = [present(None, *WHOLE_DAY, key="email:guest@example.org", email="guest@example.org")]
-        settle(database, happened.day, everybody, FIVE, now, lambda *_: None)
+        people = [present(None, *WHOLE_DAY, key="email:guest@example.org", email="guest@example.org")]
+        settle(database, happened.day, people, FIVE, now, lambda *_: None)
         assert "stays open" in staff.open(f"{guest_page(staff)}?trainee={happened.new}").text
         with database.write() as connection:
             add_licence(connection, happened.new, now)
@@ -189,8 +189,8 @@ class TestMatching:
 @pytest.fixture
 def doubtful(database, happened, now):
     """The day of `half` rests on an estimate."""
-    everybody = [present(happened.whole, *WHOLE_DAY), present(happened.half, stay(0, 400, "estimated"))]
-    settle(database, happened.day, everybody, FIVE, now, partial(follow_attendance, now=now))
+    people = [present(happened.whole, *WHOLE_DAY), present(happened.half, stay(0, 400, "estimated"))]
+    settle(database, happened.day, people, FIVE, now, partial(follow_attendance, now=now))
     with database.read() as connection:
         return queries.of_trainee_in(connection, happened.half, happened.day)
 
@@ -384,8 +384,8 @@ def test_an_empty_page_says_so_helpfully(staff, where):
 def thirty(database, happened, now):
     """People who are linked, ask about the day, and of whom a correction waits."""
     with database.write() as connection:
-        everybody = [add_trainee(connection, number, now) for number in range(100, 130)]
-        for each in everybody:
+        people = [add_trainee(connection, number, now) for number in range(100, 130)]
+        for each in people:
             about = {"trainee_id": each, "now": now}
             alias = f"alias{each}@example.org"
             matching.link(connection, kind="email", value=alias, meeting_id="", reason=WHY, actor="cli", **about)

@@ -14,7 +14,7 @@ from tests.zoom_day import MEETING, people_of, whole_day
 from tests.zoom_rest import ServedZoom, zoom_on_loopback
 from zoom_adapter.api import NewRegistrant, Registered, ZoomApi
 from zoom_adapter.api_errors import ZoomRefused
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -115,8 +115,8 @@ class TestRegistration:
         assert made.email == "ada@example.org"
         assert made.join_url.startswith(f"https://zoom.example.org/join/{MEETING}?tk=")
         (body,) = until(lambda: zoom.delivered)
-        notice = read_notice(body)
-        assert (notice.event, notice.registrant_id) == ("meeting.registration_created", made.registrant_id)
+        event = read_event(body)
+        assert (event.event_type, event.registrant_id) == ("meeting.registration_created", made.registrant_id)
 
     def test_registering_again_gives_the_same_place_and_no_news(self, zoom: ServedZoom, api: ZoomApi) -> None:
         zoom.switch(announce=False)
@@ -143,7 +143,7 @@ class TestRegistration:
         made = api.register("meeting", MEETING, ADA)
         uuid = zoom.play(PLAN)
         assert made.registrant_id in {row["registrant_id"] for row in api.participants("meeting", uuid)}
-        announced = {read_notice(body).email for body in zoom.delivered if b"registration_created" in body}
+        announced = {read_event(body).email for body in zoom.delivered if b"registration_created" in body}
         assert announced == {"bo@example.org", "cleo@example.org"}
 
     def test_a_webinar_on_the_path_of_meetings_is_asked_for_on_its_own(self, zoom: ServedZoom, api: ZoomApi) -> None:

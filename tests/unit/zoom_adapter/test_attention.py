@@ -14,7 +14,7 @@ from lti_tool.tables.live_sessions import live_sessions as table
 from sandbox.zoom.training_day import encode
 from tests.zoom_day import CLOSES, MEETING, people_of, whole_day
 from zoom_adapter import health, reports
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
 
@@ -37,7 +37,7 @@ def session_id(database: Database, published: Published, now: datetime) -> int:
 def deliver(database: Database, events: Sequence[dict[str, Any]], at: datetime) -> None:
     inbox = Inbox(database)
     for event in events:
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, at))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, at))
     inbox.close()
 
 

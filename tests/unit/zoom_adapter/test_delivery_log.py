@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.zoom.training_day import encode
 from tests.zoom_day import people_of, whole_day
-from zoom_adapter.events import content_key, read_log, read_notice
+from zoom_adapter.events import content_key, read_event, read_log
 
 BODIES = [encode(event) for event in whole_day(*people_of("late")).events()]
 
@@ -23,7 +23,7 @@ def test_each_event_is_there_once_however_often_it_was_tried() -> None:
 
 def test_an_event_has_the_key_that_its_delivery_had() -> None:
     reading = read_log([row(json.dumps(json.loads(BODIES[1]), indent=1))])
-    assert list(reading.events) == [content_key(read_notice(BODIES[1]), BODIES[1])]
+    assert list(reading.events) == [content_key(read_event(BODIES[1]), BODIES[1])]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_body_that_is_no_object_is_kept_as_it_came_and_counted(body: str) -> N
     reading = read_log([row(body), row(body)])
     (kept,) = reading.events.values()
     assert kept.body == body.encode("utf-8", "surrogatepass")
-    assert (reading.unreadable, kept.notice.event, kept.notice.at) == (1, "", None)
+    assert (reading.unreadable, kept.event.event_type, kept.event.at) == (1, "", None)
 
 
 @pytest.mark.parametrize("body", [None, "", " ", "N/A", 7, {"event": "meeting.started"}])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.zoom_day import people_of, whole_day
-from zoom_adapter.events import Notice, content_key, instant, read_notice, text
+from zoom_adapter.events import ZoomEvent, content_key, instant, read_event, text
 
 EVENTS = whole_day(*people_of("breakouts", "waiting_room")).events()
 JOINED = next(event for event in EVENTS if event["event"] == "meeting.participant_joined")
@@ -22,35 +22,35 @@ def changed(event: dict[str, Any], **participant: Any) -> bytes:
 
 
 def key(body: bytes, *, stale: bool = False) -> str:
-    return content_key(read_notice(body, stale=stale), body)
+    return content_key(read_event(body, stale=stale), body)
 
 
 def test_a_join_says_who_where_and_when() -> None:
-    notice = read_notice(json.dumps(JOINED).encode())
+    event = read_event(json.dumps(JOINED).encode())
     subject = JOINED["payload"]["object"]
-    assert (notice.kind, notice.meeting_id, notice.meeting_uuid) == ("joined", subject["id"], subject["uuid"])
-    assert notice.at == instant(subject["participant"]["join_time"])
-    assert notice.registrant_id == subject["participant"]["registrant_id"]
+    assert (event.kind, event.meeting_id, event.meeting_uuid) == ("joined", subject["id"], subject["uuid"])
+    assert event.at == instant(subject["participant"]["join_time"])
+    assert event.registrant_id == subject["participant"]["registrant_id"]
 
 
 @pytest.mark.parametrize("number", [86400001234, "86400001234"])
 def test_a_meeting_id_is_text_whether_it_came_as_a_number_or_not(number: int | str) -> None:
     body = json.dumps({"event": "meeting.started", "payload": {"object": {"id": number}}}).encode()
-    assert read_notice(body).meeting_id == "86400001234"
+    assert read_event(body).meeting_id == "86400001234"
 
 
 def test_a_webinar_is_read_like_a_meeting() -> None:
     body = json.dumps(JOINED).replace("meeting.participant", "webinar.participant").encode()
-    assert read_notice(body).kind == "joined"
+    assert read_event(body).kind == "joined"
 
 
 def test_unknown_keys_and_events_do_no_harm() -> None:
-    assert read_notice(changed(JOINED, brand_new={"deep": [1, 2]})).kind == "joined"
-    assert read_notice(b'{"event": "meeting.sharing_started", "payload": {"object": {"id": 5}}}').kind == ""
+    assert read_event(changed(JOINED, brand_new={"deep": [1, 2]})).kind == "joined"
+    assert read_event(b'{"event": "meeting.sharing_started", "payload": {"object": {"id": 5}}}').kind == ""
 
 
 def test_the_address_is_lower_cased_and_trimmed() -> None:
-    assert read_notice(changed(JOINED, email=" Ada@Example.ORG ")).email == "ada@example.org"
+    assert read_event(changed(JOINED, email=" Ada@Example.ORG ")).email == "ada@example.org"
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ ODD_BODIES = (
 
 @pytest.mark.parametrize("body", ODD_BODIES)
 def test_odd_bodies_are_read_as_nothing(body: bytes) -> None:
-    notice = read_notice(body)
-    assert (notice.at, notice.meeting_uuid) == (None, "")
-    assert len(content_key(notice, body)) == 64
+    event = read_event(body)
+    assert (event.at, event.meeting_uuid) == (None, "")
+    assert len(content_key(event, body)) == 64
 
 
 JSON = st.recursive(
@@ -101,9 +101,9 @@ FIELDS = st.sampled_from(["participant_uuid", "user_id", "registrant_id", "email
 @given(FIELDS, JSON)
 def test_any_value_of_any_field_can_be_read_and_stored(field: str, value: Any) -> None:
     body = changed(JOINED, **{field: value})
-    notice = read_notice(body)
-    assert all("\0" not in each and each.encode() is not None for each in notice if isinstance(each, str))
-    assert len(content_key(notice, body)) == 64
+    event = read_event(body)
+    assert all("\0" not in each and each.encode() is not None for each in event if isinstance(each, str))
+    assert len(content_key(event, body)) == 64
 
 
 def test_texts_lose_what_no_database_stores() -> None:
@@ -149,8 +149,8 @@ def test_registrations_are_told_apart_by_registrant_and_time() -> None:
     first, second = whole_day(*people_of("all_day", "late")).registrations()
     bodies = [json.dumps(each).encode() for each in (first, {**first, "event_ts": 5}, second)]
     assert len({key(body) for body in bodies}) == 3
-    assert read_notice(bodies[0])._replace(event_ts="", at=None) == Notice(
-        event="meeting.registration_created",
+    assert read_event(bodies[0])._replace(event_ts="", at=None) == ZoomEvent(
+        event_type="meeting.registration_created",
         kind="registration",
         meeting_id="86400001234",
         meeting_uuid=first["payload"]["object"]["uuid"],
@@ -215,8 +215,8 @@ def delivery(event: str, **subject: Any) -> bytes:
 @pytest.mark.parametrize("name", EVERY_EVENT)
 def test_every_event_of_an_instance_is_read_alike_for_meetings_and_webinars(prefix: str, name: str) -> None:
     kind, subject = EVERY_EVENT[name]
-    notice = read_notice(delivery(f"{prefix}.{name}", **subject))
-    assert (notice.kind, notice.at, notice.meeting_id) == (kind, instant(AT), "86400001234")
+    event = read_event(delivery(f"{prefix}.{name}", **subject))
+    assert (event.kind, event.at, event.meeting_id) == (kind, instant(AT), "86400001234")
 
 
 @pytest.mark.parametrize("prefix", ["meeting", "webinar"])
@@ -224,8 +224,8 @@ def test_every_event_of_an_instance_is_read_alike_for_meetings_and_webinars(pref
 def test_what_happens_in_no_instance_has_no_time_in_one(prefix: str, name: str) -> None:
     """Who tries to join before the host is never present by it."""
     person = PERSON | {"date_time": AT}
-    notice = read_notice(delivery(f"{prefix}.{name}", participant=person, registrant={"id": "rg-1"}, start_time=AT))
-    assert (notice.kind, notice.at) == (OF_NO_INSTANCE[name], None)
+    event = read_event(delivery(f"{prefix}.{name}", participant=person, registrant={"id": "rg-1"}, start_time=AT))
+    assert (event.kind, event.at) == (OF_NO_INSTANCE[name], None)
 
 
 @pytest.mark.parametrize(
@@ -240,15 +240,15 @@ def test_what_happens_in_no_instance_has_no_time_in_one(prefix: str, name: str) 
 )
 def test_a_registration_stands_as_its_last_event_says(name: str, status: str, read: str) -> None:
     body = delivery(f"meeting.registration_{name}", registrant={"id": "rg-1", "status": status})
-    assert read_notice(body).registrant_status == read
+    assert read_event(body).registrant_status == read
 
 
 def test_the_host_is_known_by_the_account_that_scheduled_the_meeting() -> None:
     person = PERSON | {"join_time": AT}
-    told = [read_notice(delivery("meeting.participant_joined", participant=person, host_id=host)) for host in HOSTS]
-    assert [each.is_host for each in told] == [True, False, False]
+    events = [read_event(delivery("meeting.participant_joined", participant=person, host_id=host)) for host in HOSTS]
+    assert [each.is_host for each in events] == [True, False, False]
     nameless = delivery("meeting.participant_joined", participant=person | {"id": ""}, host_id="")
-    assert not read_notice(nameless).is_host
+    assert not read_event(nameless).is_host
 
 
 HOSTS = (PERSON["id"], "x1yCzABCDEfg23HiJKl4mN", "")
@@ -258,11 +258,11 @@ def test_what_only_some_events_say() -> None:
     roles = {"date_time": AT, "old_role": "attendee", "new_role": "co-host"}
     bound = {"date_time": AT, "bind_user_id": "16778999", "bind_participant_uuid": "P9"}
     room = {"join_time": AT, "user_id": "167782401796400000", "parent_user_id": "16778240"}
-    role = read_notice(delivery("meeting.participant_role_changed", participant=PERSON | roles))
-    bind = read_notice(delivery("meeting.participant_bind", participant=PERSON | bound))
+    role = read_event(delivery("meeting.participant_role_changed", participant=PERSON | roles))
+    bind = read_event(delivery("meeting.participant_bind", participant=PERSON | bound))
     entered = delivery(
         "meeting.participant_joined_breakout_room", participant=PERSON | room, breakout_room_uuid="FkQbpP2UR028=="
     )
     assert (role.old_role, role.new_role) == ("attendee", "co-host")
     assert (bind.bind_user_id, bind.bind_participant_uuid) == ("16778999", "P9")
-    assert (read_notice(entered).room, read_notice(entered).parent_user_id) == ("FkQbpP2UR028==", "16778240")
+    assert (read_event(entered).room, read_event(entered).parent_user_id) == ("FkQbpP2UR028==", "16778240")

@@ -19,7 +19,7 @@ from sandbox.zoom.training_day import encode
 from tests.clock import TestClock
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
 from zoom_adapter import health
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import CHALLENGE_WRONG, Delivery, Inbox, Refusals
 from zoom_adapter.presence import take_inbox
 
@@ -33,7 +33,7 @@ STARTED, JOINED, *_, LEFT, ENDED = map(encode, whole_day(*people_of("late")).eve
 def deliver(database: Database, bodies: Iterable[bytes], at: datetime, *, stale: bool = False) -> None:
     inbox = Inbox(database)
     for body in bodies:
-        inbox.append(Delivery(read_notice(body, stale=stale), body, {}, 0, at))
+        inbox.append(Delivery(read_event(body, stale=stale), body, {}, 0, at))
     inbox.close()
     take_inbox(database, at)
 
@@ -44,7 +44,7 @@ def challenge(database: Database, at: datetime) -> None:
 
 def found(database: Database, at: datetime) -> dict[str, Gap]:
     """The gaps at that moment, by code, as the job records them."""
-    health.look(database, QUIET, at)
+    health.record_gaps(database, QUIET, at)
     with database.read() as connection:
         return {gap.code: gap for gap in evidence_gaps.on_record(connection)}
 
@@ -136,7 +136,7 @@ def test_what_could_not_be_stored_is_told_as_long_as_zoom_tries_again(
 
 def test_what_nobody_reads_is_told_after_five_minutes(database: Database, heard: None, now: datetime) -> None:
     inbox = Inbox(database)
-    inbox.append(Delivery(read_notice(b"{}"), b"{}", {}, 0, now))
+    inbox.append(Delivery(read_event(b"{}"), b"{}", {}, 0, now))
     inbox.close()
     assert "deliveries_unread" not in found(database, now + 4 * MINUTE)
     assert found(database, now + 6 * MINUTE)["deliveries_unread"].since == now
@@ -163,7 +163,7 @@ def test_a_session_that_does_not_begin_is_told_after_ten_minutes(
     shown = found(database, OPENS + 11 * MINUTE)
     assert shown == {"not_started": evidence_gaps.of_session("not_started", session_id, OPENS + 10 * MINUTE)}
     assert shown["not_started"].where == f"/desk/sessions/{session_id}"
-    joined = JOINED.replace(read_notice(JOINED).at.strftime("%H:%M:%SZ").encode(), b"17:12:00Z")
+    joined = JOINED.replace(read_event(JOINED).at.strftime("%H:%M:%SZ").encode(), b"17:12:00Z")
     deliver(database, [joined], OPENS + 12 * MINUTE)
     assert set(found(database, OPENS + 13 * MINUTE)) == {"not_started"}, "people come, and the start was lost"
     deliver(database, [STARTED], OPENS + 13 * MINUTE)
@@ -183,7 +183,7 @@ def test_silence_during_a_session_is_told_and_ends_with_the_next_event(
     database: Database, session_id: int, heard: None
 ) -> None:
     deliver(database, [STARTED, JOINED], OPENS)
-    joined_at = read_notice(JOINED).at
+    joined_at = read_event(JOINED).at
     assert found(database, joined_at + 19 * MINUTE) == {}
     shown = found(database, joined_at + 25 * MINUTE)["quiet"]
     assert (shown.since, shown.details) == (joined_at, {"minutes": 25})
@@ -193,21 +193,21 @@ def test_silence_during_a_session_is_told_and_ends_with_the_next_event(
 
 
 def test_after_the_meeting_has_ended_silence_is_right(database: Database, session_id: int, heard: None) -> None:
-    at = read_notice(ENDED).at
+    at = read_event(ENDED).at
     early = ENDED.replace(at.strftime("%Y-%m-%dT%H:%M:%SZ").encode(), b"2026-12-01T19:00:00Z")
     deliver(database, [STARTED, JOINED, early], OPENS)
     assert found(database, OPENS + 4 * HOUR) == {}
 
 
 def test_who_leaves_a_second_after_the_end_breaks_no_silence(database: Database, session_id: int, heard: None) -> None:
-    at, left_at = (read_notice(each).at.strftime("%Y-%m-%dT%H:%M:%SZ").encode() for each in (ENDED, LEFT))
+    at, left_at = (read_event(each).at.strftime("%Y-%m-%dT%H:%M:%SZ").encode() for each in (ENDED, LEFT))
     early = [ENDED.replace(at, b"2026-12-01T19:00:00Z"), LEFT.replace(left_at, b"2026-12-01T19:00:01Z")]
     deliver(database, [STARTED, JOINED, *early], OPENS)
     assert found(database, OPENS + 4 * HOUR) == {}
 
 
 def test_an_event_from_the_future_hides_no_silence(database: Database, session_id: int, heard: None) -> None:
-    joined_at = read_notice(JOINED).at
+    joined_at = read_event(JOINED).at
     future = JOINED.replace(joined_at.strftime("%Y-%m-%dT").encode(), b"2099-12-01T")
     deliver(database, [STARTED, JOINED, future], OPENS)
     assert found(database, joined_at + 25 * MINUTE)["quiet"].details == {"minutes": 25}
@@ -339,7 +339,7 @@ def test_a_gap_keeps_the_moment_it_was_first_seen_and_is_gone_with_its_cause(
 def test_the_gravest_gaps_come_first(database: Database, session_id: int, clock: TestClock) -> None:
     deliver(database, [b"\xff"], OPENS)
     with database.read() as connection:
-        codes = [gap.code for gap in health.present(connection, QUIET, OPENS + HOUR)]
+        codes = [gap.code for gap in health.current_gaps(connection, QUIET, OPENS + HOUR)]
     assert codes == ["not_started", "deliveries_unreadable"]
 
 

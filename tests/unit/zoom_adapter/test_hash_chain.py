@@ -13,7 +13,7 @@ from tests.tampering import tamper
 from tests.waiting import until_somebody_waits
 from tests.zoom_day import people_of, whole_day
 from zoom_adapter import hash_chain
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.hash_chain import Break, Head, HeadLogger, verify
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
@@ -26,7 +26,7 @@ BODIES = [encode(event) for event in whole_day(*people_of("breakouts", "late")).
 def deliver(database: Database, bodies: list[bytes], now: datetime, mark: str | None = secret_mark(SECRET)) -> None:
     inbox = Inbox(database)
     for body in bodies:
-        inbox.append(Delivery(read_notice(body), body, signed(body, SECRET, now), 0, now, mark))
+        inbox.append(Delivery(read_event(body), body, signed(body, SECRET, now), 0, now, mark))
     inbox.close()
 
 
@@ -158,7 +158,7 @@ def test_a_forged_row_that_was_sealed_like_any_other_does_not_bear_the_signature
     forged, genuine = b'{"event": "meeting.forged"}', BODIES[0]
     inbox = Inbox(database)
     headers = lower(signed(genuine, SECRET, now))
-    inbox.append(Delivery(read_notice(forged), forged, headers, 0, now, secret_mark(SECRET)))
+    inbox.append(Delivery(read_event(forged), forged, headers, 0, now, secret_mark(SECRET)))
     inbox.close()
     take_inbox(database, now)
     assert verdict(database, SECRET).breaks == [Break(kept + 1, kept + 1, "signature_wrong")]
@@ -212,7 +212,7 @@ def test_the_log_is_told_the_end_of_the_chain_when_it_has_grown(
 ) -> None:
     witness = HeadLogger(database)
     with caplog.at_level("INFO", "zoom_adapter.hash_chain"):
-        assert (witness.tell(), witness.tell()) == (False, False)
+        assert (witness.log_head(), witness.log_head()) == (False, False)
     (line,) = caplog.records
     assert f"{line.position}:{line.seal}" == str(verdict(database).head)
 

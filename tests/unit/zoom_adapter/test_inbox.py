@@ -18,7 +18,7 @@ from lti_tool.tables.zoom import zoom_inbox
 from sandbox.zoom.training_day import encode
 from tests.waiting import until
 from tests.zoom_day import people_of, whole_day
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox, InboxTable, InboxUnavailable
 
 NOW = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)
@@ -26,7 +26,7 @@ BODIES = [encode(event) for event in whole_day(*people_of("breakouts", "reconnec
 
 
 def delivery(body: bytes, *, stale: bool = False) -> Delivery:
-    return Delivery(read_notice(body, stale=stale), body, {"x-zm-request-id": "abc"}, 0, NOW)
+    return Delivery(read_event(body, stale=stale), body, {"x-zm-request-id": "abc"}, 0, NOW)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_what_was_appended_is_there_byte_by_byte(database: Database, inbox: Inbo
     with database.read() as connection:
         row = connection.execute(select(zoom_inbox)).one()
     assert (row.body, row.headers, row.received_at, row.taken_at) == (body, {"x-zm-request-id": "abc"}, NOW, None)
-    assert row.happened_at == read_notice(body).at
+    assert row.happened_at == read_event(body).at
 
 
 def test_the_same_content_again_is_a_duplicate(database: Database, inbox: Inbox) -> None:

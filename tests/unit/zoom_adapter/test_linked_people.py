@@ -9,7 +9,6 @@ from sqlalchemy import delete, select
 from lti_tool import people
 from lti_tool.attendance import live_sessions, matching, queries
 from lti_tool.attendance.matching import Claim
-from lti_tool.attendance.settlement import settle
 from lti_tool.db import Database
 from lti_tool.programme.versions import Published
 from lti_tool.tables.operations import tasks
@@ -17,9 +16,9 @@ from lti_tool.tasks import Worker
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.clock import TestClock
 from tests.zoom_day import CLOSES, MEETING, OPENS, whole_day
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.presence import SETTLE, ask_for, match_late, settle_task, take_inbox
+from zoom_adapter.presence import match_late, settle_presence, take_inbox
 
 GUEST = "guest@elsewhere.example.org"
 REGISTERED = Attendee("A guest", GUEST, "rg-guest", "all_day")
@@ -31,8 +30,13 @@ WEEK = timedelta(days=7)
 @pytest.fixture
 def worker(database: Database, clock: TestClock) -> Worker:
     clock.at = CLOSES + timedelta(hours=2)
-    handler = settle_task(database, settle, lambda *_: None, clock)
-    return Worker(database, {SETTLE: handler}, {"take": lambda: take_inbox(database, clock())}, clock=clock)
+
+    def settle(payload) -> None:
+        settle_presence(database, payload["session_id"], lambda *_: None, clock)
+
+    return Worker(
+        database, {live_sessions.SETTLE: settle}, {"take": lambda: take_inbox(database, clock())}, clock=clock
+    )
 
 
 @pytest.fixture
@@ -59,7 +63,7 @@ def launch(database: Database, email: str, now: datetime) -> int:
 def play(database: Database, worker: Worker, day: TrainingDay, clock: TestClock) -> None:
     inbox = Inbox(database)
     for body in map(encode, day.registrations() + day.events()):
-        inbox.append(Delivery(read_notice(body), body, {}, 0, clock()))
+        inbox.append(Delivery(read_event(body), body, {}, 0, clock()))
     inbox.close()
     work(worker)
 
@@ -201,11 +205,11 @@ def test_the_link_of_a_connection_takes_nobodys_presence_away(
     other = launch(database, "other@example.org", clock())
     day = whole_day(Attendee("Other", "other@example.org", registrant, "all_day"))
     play(database, worker, day, clock)
-    told = [each["payload"]["object"].get("participant", {}) for each in day.events()]
-    for key in sorted({each["participant_uuid"] for each in told if each}):
+    participants = [each["payload"]["object"].get("participant", {}) for each in day.events()]
+    for key in sorted({each["participant_uuid"] for each in participants if each}):
         link(database, Claim("connection", key, MEETING), trainee_id, clock())
     with database.write() as connection:
-        ask_for(connection, session_id, clock())
+        live_sessions.request_settlement(connection, session_id, clock())
     work(worker)
     assert seconds_of(database, session_id, trainee_id) is None
     assert seconds_of(database, session_id, other) == 390 * 60

@@ -13,8 +13,8 @@ from lti_tool.tables.zoom import registrants
 from tests.training_day import add_trainee
 from tests.zoom_registrants import Registrants, refusal
 from zoom_adapter import meetings, places
-from zoom_adapter.events import Notice
-from zoom_adapter.meetings import MeetingKeeper
+from zoom_adapter.events import ZoomEvent
+from zoom_adapter.meetings import MeetingDecider
 from zoom_adapter.registrants import record_registration
 from zoom_adapter.registration import Registrar
 
@@ -56,29 +56,29 @@ def admitted():
 
 
 @pytest.fixture
-def keeper(database, zoom, settings, clock, admitted):
+def decider(database, zoom, settings, clock, admitted):
     def admits(_connection, trainee_ids, _meeting_id, _now):
         return set(trainee_ids) & admitted
 
-    return MeetingKeeper(database, zoom.api(settings, clock), clock, admits)
+    return MeetingDecider(database, zoom.api(settings, clock), clock, admits)
 
 
-def care(keeper):
-    keeper.plan()
-    for each in keeper.claim(9):
-        keeper.do(each)
+def care(decider):
+    decider.plan()
+    for each in decider.claim(9):
+        decider.do(each)
 
 
 def drop_of(people, now):
     return lambda connection: places.drop(connection, people, MEETING, now)
 
 
-def register_at_zoom(database, zoom, number, status, now, event="created", registrant_id=None):
+def register_at_zoom(database, zoom, number, status, now, change="created", registrant_id=None):
     email, registrant_id = f"trainee{number}@example.org", registrant_id or f"rg-{number}"
     zoom.by_email[email] = {"id": registrant_id, "join_url": "https://zoom.example.org/w", "status": status}
-    notice = Notice(f"meeting.registration_{event}", "registration", str(1000 + number), MEETING)
+    event = ZoomEvent(f"meeting.registration_{change}", "registration", str(1000 + number), MEETING)
     with database.write() as connection:
-        shown = notice._replace(registrant_id=registrant_id, registrant_status=status, email=email)
+        shown = event._replace(registrant_id=registrant_id, registrant_status=status, email=email)
         record_registration(connection, shown, now)
 
 
@@ -88,38 +88,38 @@ def statuses(database):
         return list(connection.scalars(query))
 
 
-def test_who_registered_at_zoom_is_approved_or_denied_by_the_gate(database, zoom, keeper, people, admitted, now):
+def test_who_registered_at_zoom_is_approved_or_denied_by_the_gate(database, zoom, decider, people, admitted, now):
     admitted.add(people[0])
     register_at_zoom(database, zoom, 1, "pending", now)
     register_at_zoom(database, zoom, 2, "pending", now)
-    care(keeper)
+    care(decider)
     assert (zoom.of("approved"), zoom.of("denied")) == ({"trainee1@example.org"}, {"trainee2@example.org"})
     assert statuses(database) == ["approved", "denied"]
     assert zoom.calls == ["status", "status", "settings"]
 
 
-def test_a_decision_is_told_once(database, zoom, keeper, people, now, clock):
+def test_a_decision_is_told_once(database, zoom, decider, people, now, clock):
     register_at_zoom(database, zoom, 1, "pending", now)
-    care(keeper)
+    care(decider)
     clock.advance(minutes=10)
-    care(keeper)
+    care(decider)
     assert zoom.calls.count("status") == 1
 
 
-def test_who_is_nobody_we_know_is_left_waiting_for_staff(database, zoom, keeper, people, now):
+def test_who_is_nobody_we_know_is_left_waiting_for_staff(database, zoom, decider, people, now):
     register_at_zoom(database, zoom, 77, "pending", now)
-    care(keeper)
+    care(decider)
     assert zoom.of("pending") == {"trainee77@example.org"}
     with database.read() as connection:
         assert len(places.strangers(connection, MEETING)) == 1
 
 
 def test_a_link_of_staff_makes_somebody_known_and_the_gate_decides(
-    database, zoom, keeper, people, admitted, now, clock
+    database, zoom, decider, people, admitted, now, clock
 ):
     admitted.add(people[0])
     register_at_zoom(database, zoom, 77, "pending", now)
-    care(keeper)
+    care(decider)
     with database.write() as connection:
         matching.link(
             connection,
@@ -132,29 +132,29 @@ def test_a_link_of_staff_makes_somebody_known_and_the_gate_decides(
             now=now,
         )
     clock.advance(seconds=10)
-    care(keeper)
+    care(decider)
     assert zoom.of("approved") == {"trainee77@example.org"}
 
 
-def test_who_was_approved_by_zoom_with_a_shut_gate_is_cancelled(database, zoom, keeper, people, admitted, now):
+def test_who_was_approved_by_zoom_with_a_shut_gate_is_cancelled(database, zoom, decider, people, admitted, now):
     admitted.add(people[0])
     register_at_zoom(database, zoom, 1, "approved", now)
     register_at_zoom(database, zoom, 2, "approved", now)
-    care(keeper)
+    care(decider)
     assert (zoom.of("approved"), zoom.of("cancelled")) == ({"trainee1@example.org"}, {"trainee2@example.org"})
 
 
-def test_places_of_ours_are_left_to_the_places(database, zoom, keeper, people, now):
+def test_places_of_ours_are_left_to_the_places(database, zoom, decider, people, now):
     register_at_zoom(database, zoom, 1, "approved", now)
     with database.write() as connection:
         places.want(connection, people[:1], MEETING, "meeting", now)
         connection.exec_driver_sql("UPDATE zoom_places SET registrant_id = 'rg-1', state = 'registered'")
-    care(keeper)
+    care(decider)
     assert zoom.calls == ["settings"]
 
 
 def test_who_registers_again_at_zoom_after_the_place_was_cancelled_is_cancelled_again(
-    database, zoom, keeper, people, settings, now, clock
+    database, zoom, decider, people, settings, now, clock
 ):
     registrar = Registrar(database, zoom.api(settings, clock), clock)
     for change in (lambda c: places.want(c, people[:1], MEETING, "meeting", now), drop_of(people[:1], now)):
@@ -163,21 +163,21 @@ def test_who_registers_again_at_zoom_after_the_place_was_cancelled_is_cancelled_
         registrar.run()
     assert zoom.of("cancelled") == {"trainee1@example.org"}
     register_at_zoom(database, zoom, 1, "approved", now, registrant_id="rg-trainee1")
-    care(keeper)
+    care(decider)
     assert zoom.of("cancelled") == {"trainee1@example.org"}
 
 
-def test_a_place_that_is_being_cancelled_is_left_to_the_places(database, zoom, keeper, people, settings, now, clock):
+def test_a_place_that_is_being_cancelled_is_left_to_the_places(database, zoom, decider, people, settings, now, clock):
     with database.write() as connection:
         places.want(connection, people[:1], MEETING, "meeting", now)
     Registrar(database, zoom.api(settings, clock), clock).run()
     with database.write() as connection:
         drop_of(people[:1], now)(connection)
-    care(keeper)
+    care(decider)
     assert "status" not in zoom.calls
 
 
-def test_one_whom_zoom_refuses_keeps_nobody_else_waiting(database, zoom, keeper, people, admitted, now):
+def test_one_whom_zoom_refuses_keeps_nobody_else_waiting(database, zoom, decider, people, admitted, now):
     admitted.update(people)
     for number in (1, 2, 3):
         register_at_zoom(database, zoom, number, "pending", now)
@@ -187,18 +187,18 @@ def test_one_whom_zoom_refuses_keeps_nobody_else_waiting(database, zoom, keeper,
         return refusal(400, 300) if is_bad else None
 
     zoom.trouble = trouble
-    care(keeper)
+    care(decider)
     assert zoom.of("approved") == {"trainee1@example.org", "trainee3@example.org"}
     assert statuses(database) == ["approved", "pending", "approved"]
 
 
 def test_switched_to_zoom_nobody_is_decided_about(database, zoom, settings, people, clock, now):
     register_at_zoom(database, zoom, 1, "pending", now)
-    care(MeetingKeeper(database, zoom.api(settings, clock), clock, None))
+    care(MeetingDecider(database, zoom.api(settings, clock), clock, None))
     assert zoom.of("pending") == {"trainee1@example.org"}
 
 
-def test_a_crash_after_zooms_answer_is_made_good(database, zoom, keeper, people, now, clock):
+def test_a_crash_after_zooms_answer_is_made_good(database, zoom, decider, people, now, clock):
     class CrashError(Exception):
         pass
 
@@ -209,36 +209,36 @@ def test_a_crash_after_zooms_answer_is_made_good(database, zoom, keeper, people,
     register_at_zoom(database, zoom, 1, "pending", now)
     zoom.after = die
     with pytest.raises(CrashError):
-        care(keeper)
+        care(decider)
     zoom.after = lambda _call: None
-    care(keeper)
+    care(decider)
     assert (zoom.of("denied"), statuses(database)) == ({"trainee1@example.org"}, ["pending"]), "the lease holds"
     clock.advance(minutes=4)
-    care(keeper)
+    care(decider)
     assert (zoom.of("denied"), statuses(database)) == ({"trainee1@example.org"}, ["denied"])
 
 
-def test_a_silent_zoom_is_left_alone_for_a_while(database, zoom, keeper, people, now, clock):
+def test_a_silent_zoom_is_left_alone_for_a_while(database, zoom, decider, people, now, clock):
     register_at_zoom(database, zoom, 1, "pending", now)
     zoom.trouble = lambda _call, _body: requests.ConnectionError()
     for _ in range(6):
-        care(keeper)
+        care(decider)
         clock.advance(seconds=10)
     assert zoom.calls.count("status") == 1
     zoom.trouble = lambda _call, _body: None
     clock.advance(minutes=5)
-    care(keeper)
+    care(decider)
     assert statuses(database) == ["denied"]
 
 
-def test_two_workers_take_no_meeting_twice(database, zoom, keeper, settings, people, clock):
-    other = MeetingKeeper(database, zoom.api(settings, clock), clock, None)
-    keeper.plan()
-    assert (len(keeper.claim(9)), other.claim(9)) == (1, [])
+def test_two_workers_take_no_meeting_twice(database, zoom, decider, settings, people, clock):
+    other = MeetingDecider(database, zoom.api(settings, clock), clock, None)
+    decider.plan()
+    assert (len(decider.claim(9)), other.claim(9)) == (1, [])
 
 
 @pytest.mark.parametrize("first", ["created", "approved", "cancelled"])
-def test_the_newest_notice_says_how_a_registration_stands(database, zoom, people, now, first):
+def test_the_newest_event_says_how_a_registration_stands(database, zoom, people, now, first):
     shown = {
         "created": ("5", "pending"),
         "approved": ("6", "approved"),
@@ -246,10 +246,10 @@ def test_the_newest_notice_says_how_a_registration_stands(database, zoom, people
     }
     order = [first, *(each for each in shown if each != first)]
     with database.write() as connection:
-        for event in (*order, *reversed(order)):
-            at, status = shown[event]
-            notice = Notice(f"meeting.registration_{event}", "registration", at, MEETING, registrant_id="rg-1")
-            record_registration(connection, notice._replace(registrant_status=status), now)
+        for change in (*order, *reversed(order)):
+            at, status = shown[change]
+            event = ZoomEvent(f"meeting.registration_{change}", "registration", at, MEETING, registrant_id="rg-1")
+            record_registration(connection, event._replace(registrant_status=status), now)
     assert statuses(database) == ["cancelled"]
 
 
@@ -260,45 +260,45 @@ def checked(database):
         return meetings.of_session(connection, session, programme)
 
 
-def test_the_settings_of_a_meeting_are_kept_as_far_as_they_matter(database, keeper, people, now):
+def test_the_settings_of_a_meeting_are_kept_as_far_as_they_matter(database, decider, people, now):
     assert checked(database).demands == ()
-    care(keeper)
+    care(decider)
     assert (checked(database).unmet, checked(database).read_at) == ([], now)
     with database.read() as connection:
         (kept,) = connection.scalars(select(zoom_meetings.c.settings))
     assert "host_video" not in kept
 
 
-def test_settings_are_read_daily_hourly_on_the_last_day_and_when_asked(database, zoom, keeper, people, clock):
-    care(keeper)
+def test_settings_are_read_daily_hourly_on_the_last_day_and_when_asked(database, zoom, decider, people, clock):
+    care(decider)
     clock.advance(hours=23)
-    care(keeper)
+    care(decider)
     assert zoom.calls == ["settings"]
     clock.advance(hours=1)
-    care(keeper)
+    care(decider)
     assert zoom.calls == ["settings"] * 2
     clock.at += timedelta(days=12, hours=12)
-    care(keeper)
+    care(decider)
     clock.advance(hours=1)
-    care(keeper)
+    care(decider)
     assert zoom.calls == ["settings"] * 4
     with database.write() as connection:
-        meetings.look_again(connection, MEETING, clock())
-    care(keeper)
+        meetings.reread_settings(connection, MEETING, clock())
+    care(decider)
     assert zoom.calls == ["settings"] * 5
 
 
-def test_settings_that_cannot_be_read_say_why_and_keep_what_was_known(database, zoom, keeper, people, clock):
-    care(keeper)
+def test_settings_that_cannot_be_read_say_why_and_keep_what_was_known(database, zoom, decider, people, clock):
+    care(decider)
     zoom.trouble = lambda _call, _body: refusal(400, 4711)
     clock.advance(hours=25)
-    care(keeper)
+    care(decider)
     assert checked(database).code == "zoom_scope_missing"
     assert checked(database).demands
 
 
-def test_meetings_of_classes_that_are_over_are_left_alone(database, zoom, keeper, people, clock):
-    care(keeper)
+def test_meetings_of_classes_that_are_over_are_left_alone(database, zoom, decider, people, clock):
+    care(decider)
     clock.advance(days=60)
-    care(keeper)
+    care(decider)
     assert zoom.calls == ["settings"]

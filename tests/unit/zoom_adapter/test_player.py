@@ -12,7 +12,7 @@ from sandbox.zoom.plan import PlanError, read_plan
 from sandbox.zoom.player import Player
 from tests.waiting import until
 from tests.zoom_day import MEETING, OPENS
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.signature import freshness, matching_secret
 
 WEBHOOK = "http://127.0.0.1:8080/zoom/webhook"
@@ -29,8 +29,8 @@ def client() -> FlaskClient:
 
 def until_ended(client: FlaskClient) -> dict:
     def report() -> dict | None:
-        told = client.get("/status.json").json
-        return told if told["state"] == "ended" else None
+        status = client.get("/status.json").json
+        return status if status["state"] == "ended" else None
 
     return until(report)
 
@@ -52,7 +52,7 @@ def test_a_played_day_is_signed_registered_and_complete(client: FlaskClient) -> 
         report = until_ended(client)
     assert report["sent"] == report["taken"] == report["planned"] == len(taken)
     assert (report["refused"], report["progress"]) == (0, 1.0)
-    kinds = Counter(read_notice(body).kind for body in set(taken))
+    kinds = Counter(read_event(body).kind for body in set(taken))
     assert (kinds["registration"], kinds["started"], kinds["ended"]) == (1, 1, 1)
     assert kinds["joined"] == kinds["left"] == 7
     assert len(taken) > len(set(taken)), "some come twice"

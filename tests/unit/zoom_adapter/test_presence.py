@@ -12,7 +12,6 @@ from sqlalchemy import func, insert, select, update
 from lti_tool import people
 from lti_tool.attendance import live_sessions, locking
 from lti_tool.attendance.evidence import PersonPresence
-from lti_tool.attendance.settlement import settle
 from lti_tool.db import Database
 from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances
@@ -26,9 +25,9 @@ from tests.clock import TestClock
 from tests.statements import listening
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, seconds, whole_day
 from zoom_adapter import replay, reports
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.presence import load_presence, match_late, settle_task, take_inbox
+from zoom_adapter.presence import load_presence, match_late, settle_presence, take_inbox
 from zoom_adapter.segments import union
 
 AFTER_CLASS = CLOSES + timedelta(hours=1)
@@ -70,7 +69,7 @@ def add_trainee(database: Database, email: str, now: datetime, sub: str = "") ->
 
 def deliver(inbox: Inbox, bodies: Iterable[bytes], now: datetime, *, stale: bool = False) -> None:
     for body in bodies:
-        inbox.append(Delivery(read_notice(body, stale=stale), body, {}, 0, now))
+        inbox.append(Delivery(read_event(body, stale=stale), body, {}, 0, now))
 
 
 def present(database: Database, session_id: int) -> Sequence[PersonPresence]:
@@ -519,9 +518,12 @@ class TestRegistrations:
 
 
 def working(database: Database, clock: TestClock) -> Worker:
+    def settle(payload) -> None:
+        settle_presence(database, payload["session_id"], lambda *_: None, clock)
+
     return Worker(
         database,
-        handlers={"settle": settle_task(database, settle, lambda *_: None, clock)},
+        handlers={"settle": settle},
         periodic={"take_inbox": lambda: take_inbox(database, clock())},
         clock=clock,
     )
@@ -544,7 +546,7 @@ def test_replaying_the_inbox_writes_nothing_new(
         ids = replay.registrations(connection)
         assert replay.sessions(connection) == [session_id]
     assert replay.rebuild_registrants(database, ids, clock()) == 0
-    settle_task(database, settle, lambda *_: None, clock)({"session_id": session_id})
+    settle_presence(database, session_id, lambda *_: None, clock)
     with database.read() as connection:
         assert connection.execute(everything).all() == before
     assert {row.email: row.completed for row in before} == {

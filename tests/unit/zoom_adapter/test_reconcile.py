@@ -26,7 +26,7 @@ from tests.reporting_zoom import ReportingZoom, with_credentials
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
 from zoom_adapter import reports
 from zoom_adapter.api import ZoomApi
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.reconcile import RECONCILE, ReportReader
 
@@ -73,7 +73,7 @@ def end(database: Database, session_id: int, at: datetime) -> None:
 def deliver(database: Database, events: Sequence[dict[str, Any]], now: datetime = OPENS) -> None:
     inbox = Inbox(database)
     for event in events:
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, now))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, now))
     inbox.close()
 
 

@@ -26,7 +26,7 @@ from tests.clock import TestClock
 from tests.training_day import FIVE, MEETING, NINE, add_session
 from tests.zoom_day import people_of, whole_day
 from zoom_adapter.api import ZoomApi
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import load_presence
 from zoom_adapter.recovery import KEPT, RECOVER, LogReader, Window, due
@@ -81,7 +81,7 @@ def inbox(database: Database) -> Iterator[Inbox]:
 
 def deliver(inbox: Inbox, bodies: list[bytes], now: datetime, *, stale: bool = False) -> None:
     for body in bodies:
-        inbox.append(Delivery(read_notice(body, stale=stale), body, {"x-zm-request-id": "own"}, 0, now))
+        inbox.append(Delivery(read_event(body, stale=stale), body, {"x-zm-request-id": "own"}, 0, now))
 
 
 def kept(database: Database) -> list[Any]:

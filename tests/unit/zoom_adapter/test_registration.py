@@ -15,7 +15,7 @@ from tests.training_day import MEETING, add_trainee
 from tests.zoom_registrants import Registrants, refusal
 from zoom_adapter import places, registration
 from zoom_adapter.bound_connections import Identity
-from zoom_adapter.events import Notice
+from zoom_adapter.events import ZoomEvent
 from zoom_adapter.registrants import directory, record_registration
 from zoom_adapter.registration import Registrar
 
@@ -391,7 +391,7 @@ def test_after_an_outage_of_hours_it_goes_on_within_minutes(database, registrar,
 def test_one_who_cannot_be_approved_again_keeps_nobody_else_waiting(database, registrar, zoom, people, now):
     link = "https://zoom.example.org/w/1"
     zoom.by_email["trainee1@example.org"] = {"id": "rg-trainee1", "join_url": link, "status": "denied"}
-    denied = Notice("meeting.registration_denied", "registration", "5", MEETING, registrant_id="rg-trainee1")
+    denied = ZoomEvent("meeting.registration_denied", "registration", "5", MEETING, registrant_id="rg-trainee1")
     with database.write() as connection:
         record_registration(connection, denied._replace(email="trainee1@example.org"), now)
     zoom.trouble = lambda call, _body: refusal(400, 300) if call == "status" else None
@@ -537,7 +537,7 @@ def test_without_an_address_nobody_is_registered_until_one_is_known(database, re
 def test_a_registration_that_was_denied_is_approved_when_the_gate_opens(database, registrar, zoom, people, now):
     link = "https://zoom.example.org/w/1"
     zoom.by_email["trainee1@example.org"] = {"id": "rg-trainee1", "join_url": link, "status": "denied"}
-    denied = Notice("meeting.registration_denied", "registration", "5", MEETING, registrant_id="rg-trainee1")
+    denied = ZoomEvent("meeting.registration_denied", "registration", "5", MEETING, registrant_id="rg-trainee1")
     with database.write() as connection:
         record_registration(connection, denied._replace(email="trainee1@example.org"), now)
     want(database, people[:1], now)

@@ -34,7 +34,7 @@ from sandbox.zoom.training_day import TrainingDay, encode
 from tests.clock import TestClock
 from tests.zoom_day import MEETING, OPENS, people_of
 from zoom_adapter import reports
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.registrants import record_place
 
@@ -73,7 +73,7 @@ def run(url: str, settings: Settings, *words: str) -> Result:
 
 def derived(database: Database) -> bytes:
     """Everything that was derived, in an order and a form of its own; without ids and without when it was written."""
-    told = {}
+    contents = {}
     with database.read() as connection:
         for table, which in (
             (registrants, True),
@@ -85,8 +85,8 @@ def derived(database: Database) -> bytes:
             columns = [each for each in table.c if each.name not in NOT_COMPARED]
             query = select(*columns) if which is True else select(*columns).where(which)
             rows = [json.dumps(dict(row._mapping), sort_keys=True, default=str) for row in connection.execute(query)]
-            told[table.name] = sorted(rows)
-    return json.dumps(told, indent=1).encode()
+            contents[table.name] = sorted(rows)
+    return json.dumps(contents, indent=1).encode()
 
 
 def count(database: Database, table: Table) -> int:
@@ -138,7 +138,7 @@ class Story:
         inbox = Inbox(self.database)
         for start in range(0, len(bodies), 17):
             for body in bodies[start : start + 17]:
-                inbox.append(Delivery(read_notice(body), body, {}, 0, self.clock()))
+                inbox.append(Delivery(read_event(body), body, {}, 0, self.clock()))
             self.settle(timedelta(seconds=20))
         inbox.close()
 

@@ -14,7 +14,7 @@ from lti_tool.tables.zoom import zoom_report_fetches, zoom_reports
 from sandbox.zoom.training_day import encode
 from tests.zoom_day import MEETING, OPENS, people_of, whole_day
 from zoom_adapter import reports
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 
 UUID = "Qm9yZWFsaXMwMDAwMDAwMQ=="
@@ -111,7 +111,7 @@ def test_an_empty_report_settles_nothing_where_webhooks_saw_people(database: Dat
     day = whole_day(*people_of("late"))
     inbox = Inbox(database)
     for event in day.events():
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, AFTER))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, AFTER))
     inbox.close()
     assert [keep(database, session_id, [], minutes, uuid=day.uuid) for minutes in (5, 15, 30)] == [False] * 3
 

@@ -10,7 +10,7 @@ from lti_tool.attendance.agenda import Segment
 from lti_tool.attendance.evidence import PersonPresence, RoomInterval
 from lti_tool.attendance.minutes import attend
 from zoom_adapter.connections import gather
-from zoom_adapter.events import Notice
+from zoom_adapter.events import ZoomEvent
 from zoom_adapter.participants import people
 from zoom_adapter.report_rows import ReportRow
 
@@ -24,19 +24,19 @@ def at(text: str) -> datetime:
     return DAY + timedelta(hours=hours, minutes=minutes)
 
 
-def notice(kind: str, time: str, user: str = "1", **more: object) -> Notice:
+def event(kind: str, time: str, user: str = "1", **more: object) -> ZoomEvent:
     given = {"participant_uuid": "P1", "registrant_id": "rgQuill-0001", "meeting_uuid": UUID, **more}
-    return Notice(kind=kind, at=at(time), user_id=user, **given)
+    return ZoomEvent(kind=kind, at=at(time), user_id=user, **given)
 
 
-def in_room(kind: str, time: str, user: str, room: str = ROOM) -> Notice:
-    return notice(f"room_{kind}", time, f"{user}1796400000", parent_user_id=user, room=room, email="stray@example.org")
+def in_room(kind: str, time: str, user: str, room: str = ROOM) -> ZoomEvent:
+    return event(f"room_{kind}", time, f"{user}1796400000", parent_user_id=user, room=room, email="stray@example.org")
 
 
-def one(*notices: Notice, rows: list[ReportRow] | None = None) -> PersonPresence:
+def one(*events: ZoomEvent, rows: list[ReportRow] | None = None) -> PersonPresence:
     reports = {} if rows is None else {UUID: rows}
-    (person,) = people(gather(notices), lambda _identity: None, reports)
-    for order in list(permutations(notices))[:50]:
+    (person,) = people(gather(events), lambda _identity: None, reports)
+    for order in list(permutations(events))[:50]:
         assert people(gather(order), lambda _identity: None, reports) == (person,)
     return person
 
@@ -46,12 +46,12 @@ def rooms(person: PersonPresence) -> list[tuple[str, str, str]]:
 
 
 MOVES = (
-    notice("joined", "09:00"),
-    notice("left", "10:00"),
-    notice("joined", "10:00", "2"),
-    notice("left", "11:00", "2"),
-    notice("joined", "11:00", "3"),
-    notice("left", "12:00", "3"),
+    event("joined", "09:00"),
+    event("left", "10:00"),
+    event("joined", "10:00", "2"),
+    event("left", "11:00", "2"),
+    event("joined", "11:00", "3"),
+    event("left", "12:00", "3"),
 )
 
 
@@ -68,12 +68,12 @@ def test_a_room_without_its_end_was_left_with_the_stay_in_the_meeting() -> None:
 
 
 def test_from_room_to_room() -> None:
-    events = (in_room("joined", "10:00", "2"), in_room("left", "11:00", "2"), in_room("joined", "11:00", "3", OTHER))
-    assert rooms(one(*MOVES, *events)) == [("10:00", "11:00", ROOM), ("11:00", "12:00", OTHER)]
+    moves = (in_room("joined", "10:00", "2"), in_room("left", "11:00", "2"), in_room("joined", "11:00", "3", OTHER))
+    assert rooms(one(*MOVES, *moves)) == [("10:00", "11:00", ROOM), ("11:00", "12:00", OTHER)]
 
 
 def test_where_a_move_went_unseen_the_room_is_unknown() -> None:
-    person = one(notice("joined", "09:00"), notice("left", "12:00", "3"))
+    person = one(event("joined", "09:00"), event("left", "12:00", "3"))
     assert rooms(person) == [("09:00", "12:00", "")]
 
 
@@ -86,21 +86,21 @@ def test_the_report_names_a_room_where_no_event_did() -> None:
     row = ReportRow("2", "rgQuill-0001", "", "", at("10:00"), at("11:00"), OTHER)
     plain = [row._replace(user_id=user, room="", join_at=at(start), leave_at=at(end)) for user, start, end in STAYS]
     assert rooms(one(*MOVES, rows=sorted([*plain, row]))) == [("10:00", "11:00", OTHER)]
-    told = (in_room("joined", "10:00", "2"), in_room("left", "11:00", "2"))
-    assert one(*MOVES, *told, rows=sorted([*plain, row])).rooms == (RoomInterval(at("10:00"), at("11:00"), ROOM),)
+    further = (in_room("joined", "10:00", "2"), in_room("left", "11:00", "2"))
+    assert one(*MOVES, *further, rows=sorted([*plain, row])).rooms == (RoomInterval(at("10:00"), at("11:00"), ROOM),)
 
 
 STAYS = (("1", "09:00", "10:00"), ("3", "11:00", "12:00"))
 TAUGHT = (Segment(at("09:00"), at("12:00"), "Teaching", True),)
-THERE = (notice("joined", "09:00"), notice("left", "12:00"))
+THERE = (event("joined", "09:00"), event("left", "12:00"))
 
 
 def hours(person: PersonPresence, *, staff_earn: bool = False) -> float:
     return attend(person.intervals, TAUGHT, Decimal("0.80"), staff_earn=staff_earn).seconds_present / 3600
 
 
-def role(time: str, old: str, new: str) -> Notice:
-    return notice("role", time, old_role=old, new_role=new, registrant_id="")
+def role(time: str, old: str, new: str) -> ZoomEvent:
+    return event("role", time, old_role=old, new_role=new, registrant_id="")
 
 
 def test_whoever_scheduled_the_meeting_runs_it() -> None:
@@ -110,17 +110,17 @@ def test_whoever_scheduled_the_meeting_runs_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "further",
     [
         (THERE[0],),
         (THERE[1],),
-        (THERE[0], Notice(kind="ended", at=at("12:00"), meeting_uuid=UUID)),
-        (*THERE[:1], notice("left", "11:00")),
+        (THERE[0], ZoomEvent(kind="ended", at=at("12:00"), meeting_uuid=UUID)),
+        (*THERE[:1], event("left", "11:00")),
     ],
 )
-def test_whoever_runs_the_meeting_attends_no_second_that_only_the_report_shows(told: tuple[Notice, ...]) -> None:
+def test_whoever_runs_the_meeting_attends_no_second_that_only_the_report_shows(further: tuple[ZoomEvent, ...]) -> None:
     row = ReportRow("1", "rgQuill-0001", "", "", at("09:00"), at("12:00"), "")
-    host = one(*(each._replace(is_host=each.kind != "ended") for each in told), rows=[row])
+    host = one(*(each._replace(is_host=each.kind != "ended") for each in further), rows=[row])
     assert hours(host) <= 1, "only after the last thing known of the host"
     assert "staff_role" in host.flags
 

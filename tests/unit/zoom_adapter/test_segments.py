@@ -10,7 +10,7 @@ from lti_tool.attendance.agenda import Segment
 from lti_tool.attendance.evidence import WAITING_ROOM, PersonPresence
 from lti_tool.attendance.minutes import attend
 from zoom_adapter.connections import gather
-from zoom_adapter.events import Notice
+from zoom_adapter.events import ZoomEvent
 from zoom_adapter.participants import people
 from zoom_adapter.segments import union
 
@@ -23,32 +23,32 @@ def at(text: str) -> datetime:
     return DAY + timedelta(hours=hours, minutes=minutes, seconds=seconds[0] if seconds else 0)
 
 
-def notice(kind: str, time: str, connection: str = "P1", user: str = "1", **more: object) -> Notice:
+def event(kind: str, time: str, connection: str = "P1", user: str = "1", **more: object) -> ZoomEvent:
     given = {"registrant_id": "rgQuill-0001", "meeting_uuid": UUID, **more}
-    return Notice(kind=kind, at=at(time), participant_uuid=connection, user_id=user, **given)
+    return ZoomEvent(kind=kind, at=at(time), participant_uuid=connection, user_id=user, **given)
 
 
-def join(time: str, connection: str = "P1", user: str = "1", **more: object) -> Notice:
-    return notice("joined", time, connection, user, **more)
+def join(time: str, connection: str = "P1", user: str = "1", **more: object) -> ZoomEvent:
+    return event("joined", time, connection, user, **more)
 
 
-def left(time: str, connection: str = "P1", user: str = "1", **more: object) -> Notice:
-    return notice("left", time, connection, user, **more)
+def left(time: str, connection: str = "P1", user: str = "1", **more: object) -> ZoomEvent:
+    return event("left", time, connection, user, **more)
 
 
-def ended(time: str, **more: object) -> Notice:
-    return Notice(kind="ended", at=at(time), meeting_uuid=UUID, **more)
+def ended(time: str, **more: object) -> ZoomEvent:
+    return ZoomEvent(kind="ended", at=at(time), meeting_uuid=UUID, **more)
 
 
-def seen(*notices: Notice) -> tuple[PersonPresence, ...]:
-    found = people(gather(notices), lambda _identity: None)
-    for order in islice(permutations(reversed(notices)), 24):
-        assert people(gather(order + notices[:1]), lambda _identity: None) == found, "the order changed the result"
+def seen(*events: ZoomEvent) -> tuple[PersonPresence, ...]:
+    found = people(gather(events), lambda _identity: None)
+    for order in islice(permutations(reversed(events)), 24):
+        assert people(gather(order + events[:1]), lambda _identity: None) == found, "the order changed the result"
     return found
 
 
-def one(*notices: Notice) -> PersonPresence:
-    (person,) = seen(*notices)
+def one(*events: ZoomEvent) -> PersonPresence:
+    (person,) = seen(*events)
     return person
 
 
@@ -130,7 +130,7 @@ def test_two_devices_count_once_and_are_flagged() -> None:
 
 
 def test_the_waiting_room_earns_nothing() -> None:
-    person = one(notice("waiting", "09:00"), notice("waited", "09:30"), join("09:30"), left("10:00"))
+    person = one(event("waiting", "09:00"), event("waited", "09:30"), join("09:30"), left("10:00"))
     assert spans(person) == [("09:30:00", "10:00:00")]
     assert [each.source for each in person.intervals if not each.counts] == [WAITING_ROOM]
 
@@ -139,8 +139,8 @@ def test_a_few_seconds_from_the_waiting_room_to_the_meeting_are_no_interruption(
     person = one(
         join("09:00", user="1"),
         left("09:40", user="1"),
-        notice("put_waiting", "09:40", user="1"),
-        notice("waited", "09:50"),
+        event("put_waiting", "09:40", user="1"),
+        event("waited", "09:50"),
         join("09:50:02", user="2"),
         left("11:00", user="2"),
     )
@@ -156,7 +156,7 @@ def test_a_connection_that_was_away_for_a_while_is_looked_at() -> None:
 def test_put_back_in_the_waiting_room_is_out_until_the_next_join(also_left: bool) -> None:
     edges = [
         join("09:00", user="1"),
-        notice("put_waiting", "09:40", user="1"),
+        event("put_waiting", "09:40", user="1"),
         join("10:00", user="2"),
         left("11:00", user="2"),
     ]
@@ -166,14 +166,14 @@ def test_put_back_in_the_waiting_room_is_out_until_the_next_join(also_left: bool
 
 
 def test_the_waiting_room_ends_the_stay_that_it_names_and_another_one_only_as_an_estimate() -> None:
-    assert one(join("09:00", user="1"), notice("put_waiting", "09:40", user="1")).flags == ()
-    after_an_unseen_move = one(join("09:00", user="1"), notice("put_waiting", "09:40", user="2"))
+    assert one(join("09:00", user="1"), event("put_waiting", "09:40", user="1")).flags == ()
+    after_an_unseen_move = one(join("09:00", user="1"), event("put_waiting", "09:40", user="2"))
     assert (spans(after_an_unseen_move), after_an_unseen_move.flags) == ([("09:00:00", "09:40:00")], ("estimated",))
 
 
 @pytest.mark.parametrize(("put", "counted"), [("10:03", "10:03"), ("10:30", "10:00")])
 def test_the_waiting_room_alone_tells_of_a_stay_as_a_left_alone_does(put: str, counted: str) -> None:
-    waiting = notice("put_waiting", put, user="2")
+    waiting = event("put_waiting", put, user="2")
     person = one(join("09:00"), left("10:00"), waiting, join("11:00", user="3"), left("12:00", user="3"))
     assert spans(person) == [("09:00:00", f"{counted}:00"), ("11:00:00", "12:00:00")]
     assert "estimated" in person.flags
@@ -181,17 +181,17 @@ def test_the_waiting_room_alone_tells_of_a_stay_as_a_left_alone_does(put: str, c
 
 
 def test_a_move_to_the_waiting_room_confirms_a_left_outside_the_trusted_time() -> None:
-    stay = (join("09:00"), left("09:40", stale=True), notice("put_waiting", "09:40"))
+    stay = (join("09:00"), left("09:40", stale=True), event("put_waiting", "09:40"))
     assert spans(one(*stay[:2])) == []
     assert spans(one(*stay)) == [("09:00:00", "09:40:00")]
 
 
-def put(time: str, user: str = "1", **more: object) -> Notice:
-    return notice("put_waiting", time, "P1", user, **more)
+def put(time: str, user: str = "1", **more: object) -> ZoomEvent:
+    return event("put_waiting", time, "P1", user, **more)
 
 
-def admitted(time: str, user: str = "1") -> Notice:
-    return notice("waited", time, "P1", user)
+def admitted(time: str, user: str = "1") -> ZoomEvent:
+    return event("waited", time, "P1", user)
 
 
 def test_two_deliveries_outside_the_trusted_time_do_not_confirm_each_other() -> None:
@@ -216,13 +216,13 @@ def test_two_moves_to_the_waiting_room_each_say_of_their_own_whether_they_end_a_
 
 @pytest.mark.parametrize("user", ["", "9"])
 def test_a_move_to_the_waiting_room_that_names_no_known_stay_is_the_left_of_that_moment(user: str) -> None:
-    told = (admitted("10:00", user), join("10:00", user="2"), left("11:00", user="2"))
-    person = one(join("09:00"), left("09:40"), put("09:40", user), *told)
+    further = (admitted("10:00", user), join("10:00", user="2"), left("11:00", user="2"))
+    person = one(join("09:00"), left("09:40"), put("09:40", user), *further)
     assert (spans(person), person.flags) == ([("09:00:00", "09:40:00"), ("10:00:00", "11:00:00")], ())
 
 
 def test_a_late_left_after_the_waiting_room_is_cut_to_the_earlier_time() -> None:
-    assert spans(one(join("09:00"), notice("put_waiting", "09:40"), left("10:30"))) == [("09:00:00", "09:40:00")]
+    assert spans(one(join("09:00"), event("put_waiting", "09:40"), left("10:30"))) == [("09:00:00", "09:40:00")]
 
 
 def test_a_left_alone_has_an_unknown_start_and_no_credit() -> None:
@@ -252,7 +252,7 @@ def test_a_left_alone_hours_after_another_left_is_not_presence() -> None:
 
 
 def test_a_left_without_join_after_the_waiting_room_is_not_guessed() -> None:
-    person = one(join("09:00"), left("09:30"), notice("put_waiting", "09:30"), left("10:00", user="2"))
+    person = one(join("09:00"), left("09:30"), event("put_waiting", "09:30"), left("10:00", user="2"))
     assert spans(person) == [("09:00:00", "09:30:00")]
     assert "unconfirmed" in person.flags
 
@@ -317,7 +317,7 @@ def test_a_registrant_id_on_any_edge_holds_for_the_whole_connection() -> None:
 
 def test_the_address_of_a_breakout_event_is_not_read() -> None:
     nameless = {"registrant_id": ""}
-    stray = notice("room_joined", "09:30", email="stray@example.org", **nameless)
+    stray = event("room_joined", "09:30", email="stray@example.org", **nameless)
     person = one(join("09:00", **nameless), stray, left("10:00", **nameless))
     assert (person.person_key, person.email) == ("connection:P1", None)
 
@@ -340,7 +340,7 @@ def test_a_rename_keeps_the_last_name_for_display() -> None:
 
 def test_a_phone_leg_belongs_to_the_computer_it_is_bound_to() -> None:
     phone = {"registrant_id": "", "phone": "15550100142"}
-    bind = notice("bind", "09:06", "T1", "7", bind_user_id="1", bind_participant_uuid="P1", **phone)
+    bind = event("bind", "09:06", "T1", "7", bind_user_id="1", bind_participant_uuid="P1", **phone)
     person = one(
         join("09:00"), left("10:00"), join("09:05", "T1", "7", **phone), left("10:30", "T1", "7", **phone), bind
     )
@@ -350,9 +350,9 @@ def test_a_phone_leg_belongs_to_the_computer_it_is_bound_to() -> None:
 
 def test_a_phone_is_bound_by_a_stay_where_connections_have_no_id() -> None:
     phone = {"registrant_id": "", "phone": "15550100142"}
-    bind = notice("bind", "09:06", "", "7", bind_user_id="1", **phone)
-    told = (left("10:00", ""), join("09:05", "", "7", **phone), left("10:30", "", "7", **phone), bind)
-    assert spans(one(join("09:00", ""), *told)) == [("09:00:00", "10:30:00")]
+    bind = event("bind", "09:06", "", "7", bind_user_id="1", **phone)
+    further = (left("10:00", ""), join("09:05", "", "7", **phone), left("10:30", "", "7", **phone), bind)
+    assert spans(one(join("09:00", ""), *further)) == [("09:00:00", "10:30:00")]
 
 
 @pytest.mark.parametrize("named", ["P1", ""])
@@ -365,7 +365,7 @@ def test_a_phone_is_never_bound_to_another_connection_with_the_same_stay_number(
         left("10:00", "P2", "1", registrant_id="rgOther"),
         join("09:05", "T1", "7", **phone),
         left("12:00", "T1", "7", **phone),
-        notice("bind", "09:06", "T1", "7", bind_user_id="1", bind_participant_uuid=named, **phone),
+        event("bind", "09:06", "T1", "7", bind_user_id="1", bind_participant_uuid=named, **phone),
     )
     other = next(person for person in found if person.registrant_id == "rgOther")
     assert spans(other) == [("09:00:00", "10:00:00")]
@@ -378,20 +378,20 @@ def test_a_bind_that_names_nobody_binds_nothing() -> None:
         left("10:00", "", ""),
         join("09:05", "T1", "7", **phone),
         left("12:00", "T1", "7", **phone),
-        notice("bind", "09:06", "T1", "7", **phone),
+        event("bind", "09:06", "T1", "7", **phone),
     )
     quill = next(person for person in found if person.registrant_id)
     assert spans(quill) == [("09:00:00", "10:00:00")]
 
 
 def test_a_registrant_of_whom_two_addresses_were_told_has_none() -> None:
-    told = (
+    further = (
         join("09:00", email="a@x"),
         left("10:00", email="b@x"),
         join("11:00", "P2", email="a@x"),
         left("12:00", "P2"),
     )
-    found = people(gather(told), lambda identity: {"a@x": 7, "b@x": 8}.get(identity.email))
+    found = people(gather(further), lambda identity: {"a@x": 7, "b@x": 8}.get(identity.email))
     assert {person.trainee_id: spans(person) for person in found} == {
         7: [("11:00:00", "12:00:00")],
         None: [("09:00:00", "10:00:00")],
@@ -408,8 +408,8 @@ def test_a_phone_that_was_bound_to_two_registrants_takes_neither_ones_own_connec
         left("11:00", "P2", "2", **other),
         join("09:05", "T1", "7", **phone),
         left("10:30", "T1", "7", **phone),
-        notice("bind", "09:06", "T1", "7", bind_participant_uuid="P1", **phone),
-        notice("bind", "09:10", "T1", "7", bind_participant_uuid="P2", **phone),
+        event("bind", "09:06", "T1", "7", bind_participant_uuid="P1", **phone),
+        event("bind", "09:10", "T1", "7", bind_participant_uuid="P2", **phone),
     )
     assert {person.person_key: spans(person) for person in found} == {
         "registrant:rgQuill-0001": [("09:00:00", "10:00:00")],
@@ -429,7 +429,7 @@ def test_only_who_counts_by_no_other_connection_is_there_by_phone_only() -> None
     phone = {"phone": "15550100142"}
     on_both = one(join("09:00", **phone), left("10:00", **phone), join("10:00", "P2"), left("10:01", "P2"))
     assert on_both.flags == ("phone",)
-    waited = one(join("09:00", **phone), left("10:00", **phone), notice("waiting", "10:05", "P2"), left("10:09", "P2"))
+    waited = one(join("09:00", **phone), left("10:00", **phone), event("waiting", "10:05", "P2"), left("10:09", "P2"))
     assert "phone_only" in waited.flags
     assert one(join("09:00"), left("10:00")).flags == ()
 
@@ -446,7 +446,7 @@ def test_a_fresh_copy_of_a_stale_edge_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("notices", "counted"),
+    ("events", "counted"),
     [
         pytest.param((join("09:00"), left("11:00", user="2", stale=True)), [], id="the LEFT of a bridge"),
         pytest.param((join("09:00", stale=True), left("11:00", user="2")), [], id="the JOIN of a bridge"),
@@ -464,10 +464,10 @@ def test_a_fresh_copy_of_a_stale_edge_counts() -> None:
         ),
     ],
 )
-def test_nothing_is_inferred_from_an_event_outside_the_trusted_time(notices, counted) -> None:
-    person = one(*notices)
+def test_nothing_is_inferred_from_an_event_outside_the_trusted_time(events, counted) -> None:
+    person = one(*events)
     assert (spans(person), "stale" in person.flags) == (counted, True)
-    trusted = one(*notices, *(each._replace(stale=False) for each in notices))
+    trusted = one(*events, *(each._replace(stale=False) for each in events))
     assert sum(each.counts for each in trusted.intervals) > len(counted), "a trusted copy makes it count"
     assert "stale" not in trusted.flags
 
@@ -492,8 +492,8 @@ def test_of_two_joins_with_one_number_a_left_takes_the_last_one_before_it(leave,
 
 def test_each_left_takes_another_one_of_the_joins_that_are_free() -> None:
     person = one(join("09:00"), join("09:10"), join("09:20"), left("09:30"), left("10:00"), ended("11:00"))
-    told = [(f"{each.from_at:%H:%M}", f"{each.to_at:%H:%M}", each.evidence) for each in person.intervals]
-    assert told == [("09:00", "09:10", "estimated"), ("09:10", "10:00", "webhook"), ("09:20", "09:30", "webhook")]
+    further = [(f"{each.from_at:%H:%M}", f"{each.to_at:%H:%M}", each.evidence) for each in person.intervals]
+    assert further == [("09:00", "09:10", "estimated"), ("09:10", "10:00", "webhook"), ("09:20", "09:30", "webhook")]
 
 
 def test_a_connection_without_its_id_is_paired_by_its_stay() -> None:
@@ -504,9 +504,9 @@ def test_a_connection_without_its_id_is_paired_by_its_stay() -> None:
 
 def test_two_identities_of_one_trainee_are_one_person() -> None:
     by_mail = {"registrant_id": "", "email": "ada@example.org"}
-    notices = (join("09:00"), left("10:00"), join("10:00", "P2", **by_mail), left("11:00", "P2", **by_mail))
+    events = (join("09:00"), left("10:00"), join("10:00", "P2", **by_mail), left("11:00", "P2", **by_mail))
     known = {("rgQuill-0001", ""): 7, ("", "ada@example.org"): 7}
-    (person,) = people(gather(notices), lambda who: known[who.registrant_id, who.email])
+    (person,) = people(gather(events), lambda who: known[who.registrant_id, who.email])
     assert (person.person_key, person.trainee_id, person.email) == ("trainee:7", 7, "ada@example.org")
     assert person.former_keys == ("connection:P1", "connection:P2", "email:ada@example.org", "registrant:rgQuill-0001")
     assert spans(person) == [("09:00:00", "11:00:00")]
@@ -515,7 +515,11 @@ def test_two_identities_of_one_trainee_are_one_person() -> None:
 def test_edges_without_a_time_or_a_meeting_are_left_out() -> None:
     assert (
         gather(
-            [Notice(kind="joined"), Notice(kind="joined", at=at("09:00")), Notice(meeting_uuid=UUID, at=at("09:00"))]
+            [
+                ZoomEvent(kind="joined"),
+                ZoomEvent(kind="joined", at=at("09:00")),
+                ZoomEvent(meeting_uuid=UUID, at=at("09:00")),
+            ]
         )
         == {}
     )

@@ -11,17 +11,17 @@ from sandbox.zoom.training_day import Attendee, TrainingDay, arrivals, encode
 from tests.profiles import portion
 from tests.zoom_day import people_of, seconds, training_days, whole_day
 from zoom_adapter.connections import gather
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.participants import people
 from zoom_adapter.segments import union
 
 
-def nobody(_identity: object) -> None:
+def no_trainee(_identity: object) -> None:
     return None
 
 
 def seen(bodies: list[bytes]) -> tuple[PersonPresence, ...]:
-    return people(gather(map(read_notice, bodies)), nobody)
+    return people(gather(map(read_event, bodies)), no_trainee)
 
 
 def spans(person: PersonPresence) -> tuple:
@@ -39,8 +39,8 @@ def expected(day: TrainingDay) -> Counter:
             visits = day.visits_of(attendee)
             for number, visit in enumerate(visits):
                 if visit.bound_to is None:
-                    legs = (visit, *(each for each in visits if each.bound_to == number))
-                    alone = Attendee(attendee.name, visits=legs)
+                    own_visits = (visit, *(each for each in visits if each.bound_to == number))
+                    alone = Attendee(attendee.name, visits=own_visits)
                     truth[TrainingDay(day.meeting_id, day.opens_at, day.closes_at, (alone,)).truth()[0]] += 1
     return +truth
 

@@ -14,7 +14,7 @@ from lti_tool.tables.operations import audit_log, tasks
 from sandbox.zoom.training_day import encode
 from tests.zoom_day import CLOSES, MEETING, people_of, whole_day
 from zoom_adapter import reports
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.reports import waive_report
 
@@ -37,7 +37,7 @@ def session_id(database: Database, published: Published, now: datetime) -> int:
 def deliver(database: Database) -> None:
     inbox = Inbox(database)
     for event in DAY.events():
-        inbox.append(Delivery(read_notice(encode(event)), encode(event), {}, 0, CLOSES))
+        inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, CLOSES))
     inbox.close()
 
 
