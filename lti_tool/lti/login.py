@@ -268,35 +268,25 @@ def _is_same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
-# Step → the code, message and status of its refusal.
-_REFUSED = {
-    Step.OFFER_TAB: (
-        "cookie_missing",
-        "Your browser does not let this page keep you signed in inside the course page.",
-        403,
-    ),
-    Step.OFFER_TAB_SILENT: (
-        "storage_silent",
-        "Your browser does not let this page keep you signed in, and the course page gave no answer in time.",
-        403,
-    ),
-    Step.REFUSE_STORED: (
-        "storage_wrong",
-        "What the course page kept for this launch is not what we left there, so nothing was opened.",
-        401,
-    ),
-}
-
-
 def _refusal(step: Step, again_url: str | None) -> RefusedLaunch:
-    """`again_url` None: the login cannot be begun again from here, so no tab is offered."""
-    if step not in _REFUSED:
-        message = "This launch was started in another browser, or has been used already."
-        return RefusedLaunch("state_foreign", message, REOPEN, status=401)
-    code, message, status = _REFUSED[step]
+    if step is Step.OFFER_TAB:
+        message = "Your browser does not let this page keep you signed in inside the course page."
+        return _in_new_tab("cookie_missing", message, CONTINUE, again_url)
+    if step is Step.OFFER_TAB_SILENT:
+        message = "Your browser does not let this page keep you signed in, and the course page gave no answer in time."
+        return _in_new_tab("storage_silent", message, CONTINUE, again_url)
+    if step is Step.REFUSE_STORED:
+        message = "What the course page kept for this launch is not what we left there, so nothing was opened."
+        return _in_new_tab("storage_wrong", message, CONTINUE, again_url, status=401)
+    message = "This launch was started in another browser, or has been used already."
+    return RefusedLaunch("state_foreign", message, REOPEN, status=401)
+
+
+def _in_new_tab(code: str, message: str, next_step: str, again_url: str | None, *, status: int = 403) -> RefusedLaunch:
+    """The offer of a new tab. `again_url` None: the login cannot be begun again from here, so cookies are the way."""
     if again_url is None:
         return RefusedLaunch(code, message, ALLOW_COOKIES, status=status)
-    return NewTab(code, message, CONTINUE, again_url, status=status)
+    return NewTab(code, message, next_step, again_url, status=status)
 
 
 def _verify_parameters(given: Mapping[str, str]) -> None:
