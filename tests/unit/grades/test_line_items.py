@@ -249,6 +249,21 @@ def test_a_unit_whose_launch_names_a_foreign_column_makes_its_own_where_it_may(c
     assert {url for url, *_ in course.platform.taken} == {course.columns()[0][2]} != {foreign}
 
 
+@pytest.mark.parametrize("kind", ["openedx", "moodle", "canvas", "generic"])
+def test_the_unit_s_own_column_is_made_and_scored_beside_odd_line_items_of_another_tool(course_on, kind):
+    course = course_on(kind)
+    theirs = {"id": "https://lms.example.org/lineitems/90", "label": "Quiz", "scoreMaximum": 10}
+    odd = [{"scoreMaximum": "10.00"}, {"scoreMaximum": None, "tag": 7.5}, {"id": None}, {"resourceId": {"a": 1}}]
+    course.platform.others = [*({**theirs, **each} for each in odd), {}, None, "not an item"]
+    course.add_free_unit()
+    course.search.search_all()
+    ((_, meaning, url, origin),) = course.columns()
+    assert (meaning, origin, course.trouble()) == ("completion", "made", [""])
+    course.settle(*WHOLE_DAY)
+    course.deliverer.deliver_all()
+    assert [(to, score["scoreGiven"]) for to, _, score, _ in course.platform.taken] == [(url, 100)]
+
+
 def test_a_link_for_credit_gives_its_attendance_column_up(course_on, clock):
     course = course_on("generic")
     place = course.add_free_unit()
