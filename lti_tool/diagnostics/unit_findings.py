@@ -176,7 +176,7 @@ def examine(unit: Unit) -> Iterator[Finding]:
     """The findings about a unit, the most serious first."""
     for sign in SIGNS:
         if sign.shows(unit):
-            words = {"unknown": unit.unknown, "to_type": unit.to_type, "who": unit.refused_person or "nobody yet"}
+            words = {"unknown": unit.unknown, "to_type": unit.to_type, "who": unit.refused_person or "no one yet"}
             next_step = advice(unit.profile, sign.code)
             yield Finding(sign.code, sign.state, sign.says.format(**words), next_step.format(**words))
 

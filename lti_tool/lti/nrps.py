@@ -56,7 +56,7 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class RosterPage:
     """One page; `differences_url` is opaque and leads to what changes from now on, where the platform offers it.
-    `skipped` is how many entries say of no person who they are."""
+    `skipped` is how many entries do not say who the person is."""
 
     members: tuple[Member, ...]
     differences_url: str | None
