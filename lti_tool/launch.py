@@ -20,7 +20,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from lti_tool import people
 from lti_tool.db import Database, insert_ignoring, upsert
 from lti_tool.errors import RefusedLaunch
-from lti_tool.lti import deep_linking, id_token, keys
+from lti_tool.lti import deep_linking, id_token, keys, service_log
 from lti_tool.lti import login as oidc
 from lti_tool.lti.claims import (
     DEEP_LINKING_REQUEST,
@@ -28,6 +28,7 @@ from lti_tool.lti.claims import (
     SUBMISSION_REVIEW_REQUEST,
     Ags,
     Launch,
+    is_plain_text,
     load_launch,
 )
 from lti_tool.lti.login import NewTab, Site, State, Step
@@ -37,7 +38,7 @@ from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.people import identities, trainees
 from lti_tool.web.headers import allow
-from lti_tool.web.request import append, connection, context, now
+from lti_tool.web.request import abandon, append, connection, context, now
 from lti_tool.web.session import COOKIE, LIFETIME, Role, access, drop_cookie, new_session, set_cookie
 from lti_tool.web.staff import submission_review
 
@@ -73,7 +74,9 @@ FOR_STAFF = {
         "Your own attendance is on the page of the module in your course.",
     ),
 }
-SCORE_MEANINGS = ("completion", "ce")
+SCORE_MEANINGS = ("completion", "ce", "both")
+# As long as `placements.content` is.
+LONGEST_CONTENT = 96
 PLATFORM_ERROR = re.compile(r"[a-z_]{1,40}")
 
 blueprint = Blueprint("lti", __name__)
@@ -124,8 +127,15 @@ def launch() -> Response:
         return _uncached(make_response(render_template("shared/launch_new_tab.html", **shown), offer.status))
     if step is Step.ASK_PLATFORM:
         return _ask_platform(state, platform)
-    claims = id_token.verify(_form_field("id_token"), platform, state, context().key_sets, now())
-    entered = enter(_site(), load_launch(claims, platform), state, now())
+    claims = _verified_claims(state, platform)
+    launched = load_launch(claims, platform)
+    try:
+        entered = enter(_site(), launched, state, now())
+    except UnknownOffering as refused:
+        abandon()
+        with context().database.write() as recording:
+            record_refused(recording, launched, refused.content, state, now())
+        raise
     if step is Step.ENTER_WITHOUT_COOKIES:
         # The page's script keeps the session's token in its memory and opens the page.
         log.info("launched by the platform's storage", extra={"registration": platform.id})
@@ -142,6 +152,17 @@ def key_set() -> Response:
     response = jsonify(context().keys.key_set())
     response.headers["Cache-Control"] = f"public, max-age={int(keys.MAX_AGE.total_seconds())}"
     return response
+
+
+def _verified_claims(state: State, platform: Registration) -> Mapping[str, Any]:
+    """Raises as `id_token.verify`. A launch that cannot be checked at the moment is counted."""
+    try:
+        return id_token.verify(_form_field("id_token"), platform, state, context().key_sets, now())
+    except RefusedLaunch as refused:
+        if refused.status == 503:
+            with context().database.write() as counting:
+                service_log.count_refused_launch(counting, refused.code, now())
+        raise
 
 
 def _site() -> Site:
@@ -223,7 +244,7 @@ def enter(site: Site, launched: Launch, state: State, now: datetime) -> Entered:
         trainee_id = people.find_or_add(
             connection(), launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
         )
-        enrol(connection(), launched, trainee_id, role, now)
+        enrol(connection(), launched, trainee_id, now)
         opened = OPENINGS[launched.message_type](connection(), launched, trainee_id, now)
     session = new_session(
         nonce=state.nonce,
@@ -258,7 +279,7 @@ def open_known(launched: Launch) -> Opened | None:
     expected = {
         **{name: value for name, value in profile._asdict().items() if value is not None},
         "user_id": launched.sub,
-        "enrolled_as": "staff" if launched.is_staff else "trainee",
+        "enrolled_as": launched.course_role,
         **_offered(launched, content),
     }
     if any(known._mapping[name] != value for name, value in expected.items()):
@@ -266,14 +287,14 @@ def open_known(launched: Launch) -> Opened | None:
     return Opened(_address(launched, content, known.module_id), known.trainee_id, known.id)
 
 
-def enrol(connection: Connection, launched: Launch, trainee_id: int, role: Role, now: datetime) -> None:
+def enrol(connection: Connection, launched: Launch, trainee_id: int, now: datetime) -> None:
     """Record this person in this course, under the platform's own user id."""
     key = {
         "registration_id": launched.registration_id,
         "context_id": launched.context_id or "",
         "trainee_id": trainee_id,
     }
-    _upsert(connection, enrolments, key, {"user_id": launched.sub, "role": role, "last_launch_at": now})
+    _upsert(connection, enrolments, key, {"user_id": launched.sub, "role": launched.course_role, "last_launch_at": now})
 
 
 def open_unit(connection: Connection, launched: Launch, trainee_id: int, now: datetime) -> Opened:
@@ -325,6 +346,14 @@ class Content:
         return PAGES.get(self.name)
 
 
+class UnknownOffering(RefusedLaunch):
+    """The unit names a module or retreat that the published programme does not have."""
+
+    def __init__(self, content: Content) -> None:
+        super().__init__(*UNKNOWN_OFFERING[content.kind], status=404)
+        self.content = content
+
+
 def _address(launched: Launch, content: Content, assigned: str | None) -> str:
     """The page of a resource link; `assigned` is the module that staff assigned to a link whose claims name nothing."""
     if not content.key and assigned is not None:
@@ -355,8 +384,22 @@ def content_of(connection: Connection, launched: Launch) -> Content:
         programme = versions.current(connection).programme
         offered = programme.modules if content.kind == "module" else programme.retreats
         if content.name not in offered:
-            raise RefusedLaunch(*UNKNOWN_OFFERING[content.kind], status=404)
+            raise UnknownOffering(content)
     return content
+
+
+def record_refused(connection: Connection, launched: Launch, content: Content, state: State, now: datetime) -> None:
+    """Record a unit whose offering the programme does not have, and to whom it was refused, for the set-up doctor. It
+    shows nothing and takes no grades. Raises RefusedLaunch `nonce_used`."""
+    if launched.resource_link_id is None or not is_plain_text(content.key, LONGEST_CONTENT):
+        return
+    oidc.use(connection, state.nonce, state.expires_at)
+    trainee_id = people.find_or_add(
+        connection, launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
+    )
+    enrol(connection, launched, trainee_id, now)
+    values = _offered(launched, content) | {"module_id": None, "refused_trainee_id": trainee_id}
+    _upsert(connection, placements, _link_of(launched, content), values | {"updated_at": now, "launched_at": now})
 
 
 def place(connection: Connection, launched: Launch, content: Content, now: datetime) -> tuple[int, str | None]:
@@ -397,9 +440,11 @@ def _offered(launched: Launch, content: Content) -> dict[str, Any]:
         "line_item_url": ags.line_item_url,
         "line_items_url": ags.line_items_url,
         "ags_scopes": list(ags.scopes),
+        "is_ags_unreadable": ags.is_unreadable,
         "memberships_url": launched.memberships_url,
         "groups_url": launched.groups_url,
         "notices_url": launched.notices.url if launched.notices else None,
+        "refused_trainee_id": None,
         **({} if launched.is_staff else shared),
         **(named if content.key else {}),
     }

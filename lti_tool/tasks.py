@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, select, text, true
 
 from lti_tool.db import Database, upsert
-from lti_tool.errors import GatehouseError
+from lti_tool.errors import GatehouseError, OutboundError
 from lti_tool.leases import Lease, claim_rows, is_held
 from lti_tool.tables.operations import UNCLAIMED, tasks
 
@@ -218,13 +218,23 @@ class Worker:
             )
             if not replaced.rowcount:
                 state = "parked" if attempts >= MAX_ATTEMPTS else "ready"
-                again = {"state": state, "run_at": self.clock() + backoff(attempts), "last_error": label}
+                again = {
+                    "state": state,
+                    "run_at": next_try(self.clock(), backoff(attempts), error),
+                    "last_error": label,
+                }
                 claimed.lease.finish(connection, again)
 
 
 def backoff(attempts: int) -> timedelta:
     """2, 4, 8 … seconds, at most an hour."""
     return timedelta(seconds=min(2**attempts, 3600))
+
+
+def next_try(now: datetime, pause: timedelta, error: BaseException | None) -> datetime:
+    """When work that met this error is tried again: after the pause, and not before the other side allows it."""
+    asked = error.retry_at if isinstance(error, OutboundError) else None
+    return max(now + pause, asked or now)
 
 
 def queue_age_seconds(connection: Connection, now: datetime) -> float:

@@ -40,6 +40,8 @@ listed. This page is written from the source by `make reference`.
 
 MEANINGS: Mapping[Meaning, str] = {
     "teacher": "teacher",
+    "not a learner": "neither: sees what a learner sees, is neither scored nor missed",
+    "test user": "never scored nor missed, whatever other role there is",
     "teacher by old roles": "learner; teacher where the registration accepts old roles",
     "assistant": "learner",
     "learner": "learner",

@@ -166,9 +166,9 @@ def _name(node: ast.expr) -> str:
 
 
 def _text(node: ast.expr) -> str:
-    """The text of an expression; "…" for what is only known when it runs."""
+    """The text of an expression; "…" for what is only known when it runs, also where `str.format` puts it in."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
+        return re.sub(r"\{\w+\}", UNKNOWN, node.value)
     if isinstance(node, ast.JoinedStr):
         return "".join(_text(part) for part in node.values)
     if isinstance(node, ast.FormattedValue):

@@ -65,11 +65,13 @@ def next_reading(delivered_at: datetime, now: datetime) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do after an answer, and what the ledger says about it; `seen` is the grade that a re-grade shows."""
+    """What to do after an answer, and what the ledger says about it; `seen` is the grade that a re-grade shows,
+    `retry_at` when the platform may be asked again, if it said so."""
 
     outcome: Outcome
     says: str
     seen: Value | None = None
+    retry_at: datetime | None = None
 
 
 def score_body(

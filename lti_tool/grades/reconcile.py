@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, or_, select, update
 
+from lti_tool.credit import awards
 from lti_tool.db import Database
 from lti_tool.errors import OutboundError
 from lti_tool.grades import line_items
@@ -21,6 +22,7 @@ from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
 from lti_tool.lti.quirks import names_where
 from lti_tool.tables.courses import placements
 from lti_tool.tables.platforms import registrations
+from lti_tool.tables.scores import line_items as columns
 from lti_tool.tables.scores import scores
 from lti_tool.tasks import Clock, JobPool
 
@@ -29,7 +31,8 @@ READERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One claimed reading. `claimed_until` is its lease: it comes due again at that moment, which its owner alone has
+    """One claimed reading. `expected` is what the gradebook should show; the ledger keeps what it does show out of
+    `delivered_maximum`. `claimed_until` is its lease: it comes due again at that moment, which its owner alone has
     written."""
 
     id: int
@@ -37,7 +40,8 @@ class Reading:
     registration_id: int
     line_item_url: str
     user_id: str
-    delivered: Value
+    expected: Value
+    delivered_maximum: float
     delivered_at: datetime
 
 
@@ -62,13 +66,14 @@ class Reconciler:
         """Read one result and record it."""
         try:
             result = fetch_result(self._api, reading.registration_id, reading.line_item_url, reading.user_id)
-        except OutboundError:
-            shown = None
+        except OutboundError as error:
+            shown, retry_at = None, error.retry_at
         else:
-            maximum = reading.delivered.maximum if result is None else result.maximum or MAXIMUM_WHEN_UNSAID
+            retry_at = None
+            maximum = reading.expected.maximum if result is None else result.maximum or MAXIMUM_WHEN_UNSAID
             shown = Value(None if result is None else result.given, maximum)
         with self._database.write() as connection:
-            record(connection, reading, shown, self._clock())
+            record(connection, reading, shown, self._clock(), retry_at)
 
 
 def claim(database: Database, now: datetime, limit: int) -> Sequence[Reading]:
@@ -93,11 +98,24 @@ def claim(database: Database, now: datetime, limit: int) -> Sequence[Reading]:
                         registration_id=row.registration_id,
                         line_item_url=row.line_item_url,
                         user_id=row.user_id,
-                        delivered=Value(row.delivered_given, row.delivered_maximum),
+                        expected=_expected(connection, row),
+                        delivered_maximum=row.delivered_maximum,
                         delivered_at=row.delivered_at,
                     )
                 )
     return claimed
+
+
+def _expected(connection: Connection, row: Row[Any]) -> Value:
+    """What the gradebook should show: what was delivered, and in a column of credit the credit in the register."""
+    of_column = and_(
+        columns.c.placement_id == row.placement_id, columns.c.meaning == "ce", columns.c.retired_at.is_(None)
+    )
+    most = connection.scalar(select(columns.c.credits).where(of_column)) if row.meaning == "ce" else None
+    if most is None or row.status != "delivered":
+        return Value(row.delivered_given, row.delivered_maximum)
+    awarded = awards.in_force(connection, row.trainee_id, row.module_id)
+    return Value(float(max((each.credits for each in awarded), default=0)), most)
 
 
 def ask_for_all(connection: Connection, now: datetime) -> int:
@@ -106,16 +124,20 @@ def ask_for_all(connection: Connection, now: datetime) -> int:
     return connection.execute(update(scores).where(scores.c.id.in_(ids)).values(results_due_at=now)).rowcount
 
 
-def record(connection: Connection, reading: Reading, shown: Value | None, now: datetime) -> bool:
-    """Record what was shown (None: it could not be read); False when a delivery or a retired column came first."""
+def record(
+    connection: Connection, reading: Reading, shown: Value | None, now: datetime, retry_at: datetime | None = None
+) -> bool:
+    """Record what was shown (None: it could not be read, and may be read again from `retry_at`); False when a delivery
+    or a retired column came first."""
     ours = and_(scores.c.id == reading.id, scores.c.results_due_at == reading.claimed_until, _is_settled())
-    values: dict[str, Any] = {"results_due_at": next_reading(reading.delivered_at, now)}
+    following = next_reading(reading.delivered_at, now)
+    values: dict[str, Any] = {"results_due_at": following and max(following, retry_at or following)}
     if shown is None:
         # The last reading still stands: a re-grade is not forgotten because the platform is away.
         values |= {"seen": case((scores.c.seen == "differs", "differs"), else_="unreadable")}
     else:
-        seen = compare(shown, [reading.delivered])
-        values |= {"seen": seen, "seen_given": shown.out_of(reading.delivered.maximum), "seen_at": now}
+        seen = compare(shown, [reading.expected])
+        values |= {"seen": seen, "seen_given": shown.out_of(reading.delivered_maximum), "seen_at": now}
         if seen != "differs":
             # A score that waited for a decision goes out after all: the re-grade was taken back.
             values |= {"status": case((_is_undecided(), "waiting"), else_=scores.c.status), "next_attempt_at": now}
@@ -143,7 +165,7 @@ def _is_readable() -> ColumnElement[bool]:
 
 def _rows(*conditions: ColumnElement[bool]) -> Select[Any]:
     return (
-        select(scores, placements.c.registration_id, placements.c.ags_scopes)
+        select(scores, placements.c.registration_id, placements.c.ags_scopes, placements.c.module_id)
         .join(placements, placements.c.id == scores.c.placement_id)
         .join(registrations, registrations.c.id == placements.c.registration_id)
         .where(*conditions)

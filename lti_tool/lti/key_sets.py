@@ -17,7 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 from jwt.exceptions import InvalidKeyError
 
 from lti_tool.errors import OutboundError, PlatformRefused, RefusedLaunch
-from lti_tool.http import Http
+from lti_tool.http import Http, Pauses
 from lti_tool.lti.registration import Registration
 
 log = logging.getLogger(__name__)
@@ -62,11 +62,12 @@ class KeySets:
         self._http = http
         self._clock = clock
         self._note = note or (lambda *_: None)
+        self._pauses: Pauses[tuple[int, str]] = Pauses(clock)
         self._sets: dict[tuple[int, str], _KeySet] = {}
 
     def key(self, registration: Registration, kid: str) -> RSAPublicKey:
         """The registration's key of this kid. Raises RefusedLaunch `key_unknown` or `key_set_unreachable`."""
-        known = self._sets.setdefault((registration.id, registration.key_set_url), _KeySet())
+        known = self._sets.setdefault(_place(registration), _KeySet())
         now = self._clock()
         if kid not in known.keys or known.age(now) > FRESH:
             self._refresh(known, registration, kid)
@@ -93,7 +94,8 @@ class KeySets:
                 return
             raise _unreachable()
         try:
-            if known.may_ask(self._clock()):
+            is_paused = self._pauses.end(_place(registration)) is not None
+            if known.may_ask(self._clock()) and not is_paused:
                 self._ask(known, registration)
         finally:
             known.lock.release()
@@ -101,7 +103,7 @@ class KeySets:
     def _ask(self, known: _KeySet, registration: Registration) -> None:
         """The window begins when the answer is there, or when there was none."""
         try:
-            known.keys = self._fetch(registration.key_set_url)
+            known.keys = self._fetch(registration)
         except OutboundError as error:
             log.warning("key set not read", extra={"registration": registration.id, "code": error.code})
             known.asked_at = self._clock()
@@ -110,15 +112,20 @@ class KeySets:
             known.asked_at = known.fetched_at = self._clock()
             self._note(registration.id, "key_set", registration.key_set_url, 200, "")
 
-    def _fetch(self, url: str) -> dict[str, RSAPublicKey]:
+    def _fetch(self, registration: Registration) -> dict[str, RSAPublicKey]:
         """Raises OutboundError: PlatformRefused `key_set_unreadable` when the answer is no key set."""
-        reply = self._http.request("GET", url, headers={"Accept": "application/json"})
+        reply = self._http.request("GET", registration.key_set_url, headers={"Accept": "application/json"})
+        self._pauses.heed(_place(registration), reply)
         try:
             return parse_key_set(json.loads(reply.body) if reply.is_ok else None)
         except (ValueError, RecursionError):
             raise PlatformRefused(
                 "key_set_unreadable", "The platform's keys are not as RFC 7517 describes them.", answered=reply.status
             ) from None
+
+
+def _place(registration: Registration) -> tuple[int, str]:
+    return registration.id, registration.key_set_url
 
 
 def parse_key_set(document: Any) -> dict[str, RSAPublicKey]:
@@ -154,4 +161,5 @@ def _unreachable() -> RefusedLaunch:
         "The learning platform's keys could not be read, so this launch cannot be checked.",
         "Try again in a few minutes. If it stays, tell the people who run the course: the platform's key set URL does "
         "not answer.",
+        status=503,
     )

@@ -4,8 +4,8 @@ A line item is a column of a platform's gradebook; a result is what the platform
 """
 
 import json
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -58,11 +58,11 @@ class LineItem:
 
 @dataclass(frozen=True, slots=True)
 class NewLineItem:
-    """A line item to be made. `maximum` is a whole number above 0 and `resource_id` a text, or a platform refuses it
-    (lti.md AG-6); `resource_link_id` binds it to that link."""
+    """A line item to be made. `maximum` is above 0, on Open edX a whole number, and `resource_id` a text, or a platform
+    refuses it (lti.md AG-6, openedx.md §5); `resource_link_id` binds it to that link."""
 
     label: str
-    maximum: int
+    maximum: int | float
     resource_id: str
     tag: str
     resource_link_id: str | None = None
@@ -80,7 +80,8 @@ def find_line_items(
 ) -> list[LineItem]:
     """The line items of a course that have these values, all pages of them; None asks for any value.
 
-    The platform is asked for them, and what it answers is filtered again. `offered` are the scopes of the launch, from
+    The platform is asked for them, and what it answers is filtered again; one that cannot be read is skipped, for other
+    tools have theirs in the same list. `offered` are the scopes of the launch, from
     which the one is chosen (lti.md TK-3). Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused
     `line_items_refused` or `line_items_unreadable`.
     """
@@ -97,10 +98,20 @@ def find_line_items(
 
     def read(reply: Reply) -> list[LineItem]:
         with _answered(reply):
-            return [_item(each) for each in read_list(read_json(reply))]
+            return list(_readable(read_json(reply)))
 
     listed = chain.from_iterable(pages(api, question, read))
     return [item for item in listed if all(getattr(item, name) == value for name, value in filters.items())]
+
+
+def _readable(document: Any) -> Iterator[LineItem]:
+    """The line items of a list; one that cannot be read is not ours. Raises UnreadableError if it is no list."""
+    if not isinstance(document, list):
+        raise UnreadableError
+    for each in document:
+        with suppress(UnreadableError):
+            if isinstance(each, dict):
+                yield _item(each)
 
 
 def load_line_item(api: PlatformApi, registration_id: int, url: str, *, offered: Collection[str] = ()) -> LineItem:
@@ -133,7 +144,7 @@ def change_line_item(
     item: LineItem,
     *,
     label: str | None = None,
-    maximum: int | None = None,
+    maximum: int | float | None = None,
     resource_id: str | None = None,
     tag: str | None = None,
 ) -> LineItem:
@@ -228,9 +239,9 @@ def _label(label: str) -> str:
     return cut
 
 
-def _maximum(maximum: int) -> int:
-    if isinstance(maximum, bool) or not isinstance(maximum, int) or maximum <= 0:
-        raise _wrong("The maximum of a grade column must be a whole number above 0.")
+def _maximum(maximum: int | float) -> int | float:
+    if isinstance(maximum, bool) or not isinstance(maximum, int | float) or not 0 < maximum <= LARGEST:
+        raise _wrong("The maximum of a grade column must be a number above 0.")
     return maximum
 
 

@@ -4,6 +4,7 @@ With it Course Groups Service 1.0: the names of a course's groups. The roster sa
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -54,10 +55,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class RosterPage:
-    """One page; `differences_url` is opaque and leads to what changes from now on, where the platform offers it."""
+    """One page; `differences_url` is opaque and leads to what changes from now on, where the platform offers it.
+    `skipped` is how many entries do not say who the person is."""
 
     members: tuple[Member, ...]
     differences_url: str | None
+    skipped: int = 0
 
 
 def fetch_roster(
@@ -73,8 +76,8 @@ def fetch_roster(
 
     `limit` is a hint. Each page is asked for when it is wanted; a roster is whole only once the iterator has ended.
     Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused `above_response_limit` (the course is
-    larger than the platform tells), `roster_refused` or `roster_unreadable`: one member that cannot be told from others
-    makes the whole page unreadable.
+    larger than the platform tells), `roster_refused` or `roster_unreadable`. A member who cannot be told from others is
+    skipped and counted.
     """
     wanted = {
         "limit": str(limit),
@@ -114,10 +117,20 @@ def _read_page(asked_url: str, reply: Reply) -> RosterPage:
             "roster_unreadable", "The platform's roster is not as NRPS 2.0 describes it.", answered=reply.status
         ),
     ):
-        members = tuple(_member(each) for each in read_list(read_object(reply).get("members")))
+        listed = read_object(reply).get("members")
+        if not isinstance(listed, list):
+            raise UnreadableError
     differences_url = link(reply, "differences", asked_url)
     is_theirs = differences_url is not None and is_same_origin(differences_url, asked_url)
-    return RosterPage(members, differences_url if is_theirs else None)
+    members = tuple(_readable_members(listed))
+    return RosterPage(members, differences_url if is_theirs else None, skipped=len(listed) - len(members))
+
+
+def _readable_members(listed: list[Any]) -> Iterator[Member]:
+    for each in listed:
+        with suppress(UnreadableError):
+            if isinstance(each, dict):
+                yield _member(each)
 
 
 def _member(entry: dict[str, Any]) -> Member:

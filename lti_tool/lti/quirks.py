@@ -36,6 +36,8 @@ class Profile:
     grade_needs_bound_line_item: bool = False
     """Only a line item whose resourceLinkId is the unit's own reaches the gradebook; others are taken, and nothing
     appears (openedx.md §5)."""
+    whole_number_maximum: bool = False
+    """The maximum of a line item must be a whole number (openedx.md §5)."""
     one_grade_per_link: bool = False
     """A unit has one cell in the gradebook, which every line item bound to it writes: so one line item a unit."""
     clears_unless_fully_graded: bool = False
@@ -64,6 +66,7 @@ PROFILES: Mapping[str, Profile] = {
             results_by="path",
             results_show_gradebook=False,
             grade_needs_bound_line_item=True,
+            whole_number_maximum=True,
             one_grade_per_link=True,
             deep_link_answer_replaces=True,
             deep_link_needs_lms_login=True,

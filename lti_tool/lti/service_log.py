@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lti_tool.db import Database, upsert
 from lti_tool.signing import fingerprint
+from lti_tool.tables.operations import launch_refusals
 from lti_tool.tables.platforms import service_answers
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,13 @@ def record(
         values = {"status": status, "code": code, "answered_at": now} | ({} if code else {"well_at": now})
         written = upsert(connection, service_answers).values(**key, **values)
         connection.execute(written.on_conflict_do_update(index_elements=list(key), set_=values))
+
+
+def count_refused_launch(connection: Connection, code: str, now: datetime) -> None:
+    """Count a launch that could not be checked because a platform's service failed, by day (UTC)."""
+    new = upsert(connection, launch_refusals).values(day=now.date(), code=code, count=1)
+    more = {"count": launch_refusals.c.count + 1}
+    connection.execute(new.on_conflict_do_update(index_elements=["day", "code"], set_=more))
 
 
 def of_registration(connection: Connection, registration_id: int) -> list[ServiceAnswer]:

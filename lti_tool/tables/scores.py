@@ -31,6 +31,7 @@ line_items = Table(
     Column("origin", String(16), nullable=False),
     Column("is_bound", Boolean),  # its resourceLinkId is our resource link's id; None: not looked at yet
     Column("maximum", Float),  # as the platform has it; None: not looked at yet
+    Column("credits", Float),  # how many credits the maximum stands for; None: it means attendance
     Column("due_at", UtcDateTime),  # endDateTime, where the platform gives it
     Column("made_at", UtcDateTime, nullable=False),
     Column("checked_at", UtcDateTime),

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Select, func, select, text
 
 from lti_tool.attendance import evidence_gaps
 from lti_tool.diagnostics.database import MEGABYTE, State
-from lti_tool.tables.operations import tasks
+from lti_tool.tables.operations import launch_refusals, tasks
 from lti_tool.tables.scores import scores
 from lti_tool.tables.zoom import UNTAKEN, zoom_inbox, zoom_refusals, zoom_seals
 from lti_tool.tasks import queue_age_seconds
@@ -55,9 +55,12 @@ def metrics() -> Response:
             Gauge(f"gatehouse_{name}", says, registry=registry).set(value)
         today = select(zoom_refusals.c.code, zoom_refusals.c.count).where(zoom_refusals.c.day == now().date())
         refused = {row[0]: row[1] for row in connection.execute(today)}
+        launches = select(launch_refusals.c.code, launch_refusals.c.count).where(launch_refusals.c.day == now().date())
+        unchecked = {row[0]: row[1] for row in connection.execute(launches)}
         by_code = {
             "zoom_gaps": ("Possible gaps in attendance data, by kind", evidence_gaps.counts(connection)),
             "zoom_refused_today": ("Deliveries refused since midnight UTC, and duplicates", refused),
+            "launches_unchecked_today": ("Launches since midnight UTC that no key set could check", unchecked),
         }
     for name, (says, counts) in by_code.items():
         gauge = Gauge(f"gatehouse_{name}", says, ["code"], registry=registry)

@@ -98,7 +98,7 @@ class TestAUnit:
         for changed in ({"custom": {"retreat_id": "F1"}}, {"custom": {}, "target_link_uri": f"{OWN}/retreats/none"}):
             response = platform.launch(client, clock(), **changed)
             assert (code_of(response), response.status_code) == ("retreat_of_link_unknown", 404)
-        assert places(database) == []
+        assert [(each.module_id, each.refused_trainee_id is None) for each in places(database)] == [(None, False)] * 2
 
     def test_a_module_that_staff_assigned_is_opened_and_kept(
         self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock

@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+import responses
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 from werkzeug.datastructures import MultiDict
 
 from lti_tool.db import Database
+from lti_tool.diagnostics.units import examine_units
 from lti_tool.launch import record_latest_launches
 from lti_tool.lti import login as oidc
 from lti_tool.lti.claims import AGS, GROUPS, LTI, NOTICES, NRPS
@@ -22,7 +24,7 @@ from lti_tool.tables.people import trainees
 from lti_tool.web import session
 from lti_tool.web.session import forget_sessions
 from tests.clock import TestClock
-from tests.platform import ABSENT, INSTRUCTOR, SCOPE, Platform, code_of, parameters_of
+from tests.platform import ABSENT, INSTRUCTOR, LEARNER, SCOPE, Platform, code_of, parameters_of
 from tests.profiles import portion
 from tests.statements import listening
 
@@ -108,9 +110,65 @@ class TestWhatALaunchRecords:
     def test_a_refused_launch_leaves_nothing(
         self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
     ) -> None:
-        assert platform.launch(client, clock(), custom={"module_id": "none"}).status_code == 404
         assert platform.launch(client, clock(), target_link_uri="https://evil.example/").status_code == 400
+        assert platform.launch(client, clock(), custom={"module_id": "\x00"}).status_code == 404
         assert counted(database) == [0, 0, 0, 0]
+
+    def test_a_launch_of_a_module_that_nobody_offers_is_refused_and_its_unit_is_listed_with_who_met_it(
+        self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        response = platform.launch(client, clock(), custom={"module_id": "f1"})
+        assert (response.status_code, code_of(response)) == (404, "module_unknown")
+        assert counted(database) == [1, 1, 1, 0]
+        with database.read() as connection:
+            (listed,) = examine_units(connection, clock())
+        (found,) = [each for each in listed.findings if each.code == "offering_unknown"]
+        assert found.state == "wrong"
+        assert "names f1, which the published programme does not have" in found.says
+        assert "Opened last by: Maya Example." in found.says
+        assert "Custom Parameters: module_id=F1." in found.next_step
+
+    def test_a_unit_whose_module_is_corrected_is_listed_no_more(
+        self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        platform.launch(client, clock(), custom={"module_id": "f1"})
+        later = clock.advance(minutes=1)
+        assert platform.launch(client, later, custom={"module_id": "F1"}).status_code == 303
+        with database.read() as connection:
+            codes = [finding.code for unit in examine_units(connection, clock()) for finding in unit.findings]
+        assert "offering_unknown" not in codes
+
+    def test_an_offer_of_grades_that_cannot_be_read_is_found_by_the_doctor(
+        self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        odd = {AGS: {"scope": f"{SCOPE}score", "lineitem": platform.line_item_url}}
+        assert platform.launch(client, clock(), context={"id": "course-1", "title": 7}, **odd).status_code == 303
+        with database.read() as connection:
+            (listed,) = examine_units(connection, clock())
+        assert [each.code for each in listed.findings if each.state == "wrong"] == ["grades_unreadable"]
+
+    @pytest.mark.parametrize(
+        ("roles", "kept"),
+        [
+            (["Mentor"], "other"),
+            (["ContentDeveloper"], "other"),
+            ([LEARNER, "http://purl.imsglobal.org/vocab/lti/system/person#TestUser"], "other"),
+            ([LEARNER], "trainee"),
+        ],
+    )
+    def test_who_is_no_learner_enters_as_a_trainee_does_and_is_enrolled_as_no_learner(
+        self,
+        client: FlaskClient,
+        platform: Platform,
+        database: Database,
+        clock: TestClock,
+        roles: list[str],
+        kept: str,
+    ) -> None:
+        assert platform.launch(client, clock(), roles=roles).status_code == 303
+        with database.read() as connection:
+            assert connection.scalar(select(enrolments.c.role)) == kept
+            assert connection.scalar(select(web_sessions.c.role)) == "trainee"
 
     def test_names_and_addresses_stay_out_of_the_log(
         self, client: FlaskClient, platform: Platform, clock: TestClock, caplog: pytest.LogCaptureFixture
@@ -271,6 +329,21 @@ def test_the_key_set_is_public_and_may_be_cached_shorter_than_keys_overlap(clien
     assert response.headers["Cache-Control"] == "public, max-age=3600"
     assert set(key) == {"kty", "n", "e", "kid", "alg", "use"}
     assert (key["kty"], key["alg"], key["use"]) == ("RSA", "RS256", "sig")
+
+
+@pytest.mark.parametrize("away", [{"status": 502}, {"json": None, "body": ConnectionError()}])
+def test_a_launch_whose_keys_cannot_be_read_is_to_be_tried_again_and_is_counted(
+    app: Flask, wire: responses.RequestsMock, database: Database, clock: TestClock, away: dict[str, object]
+) -> None:
+    platform, client = Platform().register(database, clock()), app.test_client()
+    platform.serve_keys(wire, **away)
+    for _ in range(2):
+        response = platform.launch(client, clock())
+        assert (response.status_code, code_of(response)) == (503, "key_set_unreachable")
+        assert response.headers["Retry-After"] == "5"
+        assert "Try again in a few minutes" in response.text
+    told = client.get("/metrics").text
+    assert 'gatehouse_launches_unchecked_today{code="key_set_unreachable"} 2.0' in told
 
 
 def test_a_launch_address_in_a_bookmark_is_told_without_a_trace(client: FlaskClient) -> None:

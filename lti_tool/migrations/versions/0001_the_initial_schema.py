@@ -189,6 +189,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_zoom_meetings_due_at"), "zoom_meetings", ["due_at"], unique=False)
     op.create_table(
+        "launch_refusals",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "code", name=op.f("pk_launch_refusals")),
+    )
+    op.create_table(
         "zoom_refusals",
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
@@ -282,7 +289,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("last_launch_at", types.UtcDateTime(), nullable=True),
         sa.Column("listed_at", types.UtcDateTime(), nullable=True),
-        sa.CheckConstraint("role in ('trainee', 'staff')", name=op.f("ck_enrolments_role")),
+        sa.CheckConstraint("role in ('trainee', 'staff', 'other')", name=op.f("ck_enrolments_role")),
         sa.CheckConstraint("last_launch_at is not null or listed_at is not null", name=op.f("ck_enrolments_seen")),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_enrolments_registration_id_registrations")
@@ -451,12 +458,14 @@ def upgrade() -> None:
         sa.Column("context_id", sa.String(length=255), nullable=True),
         sa.Column("context_title", sa.String(length=255), nullable=True),
         sa.Column("module_id", sa.String(length=64), nullable=True),
+        sa.Column("refused_trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("score_meaning", sa.String(length=16), nullable=True),
         sa.Column("confirmed_at", types.UtcDateTime(), nullable=True),
         sa.Column("confirmed_by", sa.String(length=255), nullable=True),
         sa.Column("line_item_url", sa.Text(), nullable=True),
         sa.Column("line_items_url", sa.Text(), nullable=True),
         sa.Column("ags_scopes", sa.JSON(), nullable=False),
+        sa.Column("is_ags_unreadable", sa.Boolean(), nullable=True),
         sa.Column("memberships_url", sa.Text(), nullable=True),
         sa.Column("groups_url", sa.Text(), nullable=True),
         sa.Column("notices_url", sa.Text(), nullable=True),
@@ -464,7 +473,10 @@ def upgrade() -> None:
         sa.Column("shares_email", sa.Boolean(), nullable=True),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.Column("launched_at", types.UtcDateTime(), nullable=False),
-        sa.CheckConstraint("score_meaning in ('completion', 'ce')", name=op.f("ck_placements_score_meaning")),
+        sa.CheckConstraint("score_meaning in ('completion', 'ce', 'both')", name=op.f("ck_placements_score_meaning")),
+        sa.ForeignKeyConstraint(
+            ["refused_trainee_id"], ["trainees.id"], name=op.f("fk_placements_refused_trainee_id_trainees")
+        ),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_placements_registration_id_registrations")
         ),
@@ -584,7 +596,7 @@ def upgrade() -> None:
         sa.Column("first_seen_at", types.UtcDateTime(), nullable=False),
         sa.Column("last_seen_at", types.UtcDateTime(), nullable=False),
         sa.Column("left_at", types.UtcDateTime(), nullable=True),
-        sa.CheckConstraint("role in ('trainee', 'staff')", name=op.f("ck_roster_members_role")),
+        sa.CheckConstraint("role in ('trainee', 'staff', 'other')", name=op.f("ck_roster_members_role")),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_roster_members_registration_id_registrations")
         ),
@@ -600,6 +612,7 @@ def upgrade() -> None:
         sa.Column("resource_link_id", sa.String(length=255), nullable=True),
         sa.Column("differences_url", sa.Text(), nullable=True),
         sa.Column("members", sa.Integer(), nullable=True),
+        sa.Column("skipped", sa.Integer(), server_default="0", nullable=False),
         sa.Column("read_at", types.UtcDateTime(), nullable=True),
         sa.Column("tried_at", types.UtcDateTime(), nullable=True),
         sa.Column("code", sa.String(length=64), nullable=False),
@@ -889,6 +902,7 @@ def upgrade() -> None:
         sa.Column("origin", sa.String(length=16), nullable=False),
         sa.Column("is_bound", sa.Boolean(), nullable=True),
         sa.Column("maximum", sa.Float(), nullable=True),
+        sa.Column("credits", sa.Float(), nullable=True),
         sa.Column("due_at", types.UtcDateTime(), nullable=True),
         sa.Column("made_at", types.UtcDateTime(), nullable=False),
         sa.Column("checked_at", types.UtcDateTime(), nullable=True),

@@ -21,6 +21,7 @@ from lti_tool.errors import NotFound
 from lti_tool.gates import decide, equivalency, wording
 from lti_tool.gates.condition_checks import short_name
 from lti_tool.gates.decision import Decision, blocking, walk
+from lti_tool.grades import scores
 from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Module, PlannedSession
 from lti_tool.programme.model import Programme
@@ -170,6 +171,7 @@ def open_page(
         "series": next((each for each in programme.series if each.id == module.series), None),
         "attended": attended,
         "own_claims": [each for one in ended for each in claims.of_session(connection, programme, trainee_id, one)],
+        "gradebook_credit": scores.credits_of(connection, trainee_id, module.id),
         "upcoming": upcoming,
         "planned": announced(programme, module.id, times.day_of(now, programme.zone)),
         "agenda": agenda_of(programme, module, upcoming[0] if upcoming else None),

@@ -35,7 +35,7 @@ from tests.serving import serving
 from tests.tampering import tamper
 from tests.training_day import add_session, add_trainee
 from zoom_adapter import hash_chain
-from zoom_adapter.events import read_notice
+from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
 
@@ -119,7 +119,7 @@ def append(database: Database, number: int) -> None:
     inbox = Inbox(database)
     for _ in range(number):
         body = json.dumps({"event": f"meeting.invented_{next(_numbers)}"}).encode()
-        inbox.append(Delivery(read_notice(body), body, {}, 0, START))
+        inbox.append(Delivery(read_event(body), body, {}, 0, START))
     inbox.close()
     take_inbox(database, START)
 

@@ -19,6 +19,7 @@ WELL = Unit(
     content="module:F1",
     module_id="F1",
     ags_scopes=(f"{AGS}lineitem.readonly", f"{AGS}score"),
+    has_unreadable_grades=False,
     has_line_item=True,
     has_line_items=True,
     has_roster=True,
@@ -30,11 +31,16 @@ WELL = Unit(
     score_due_by=END,
     newer_client=False,
     holds_another_modules_grade=False,
+    unknown="",
+    to_type="",
+    refused_person="",
 )
 
 FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({}, []),
     ({"newer_client": True}, ["client_replaced"]),
+    ({"module_id": None, "unknown": "F9", "refused_person": "Trainee 1"}, ["offering_unknown"]),
+    ({"ags_scopes": (), "has_unreadable_grades": True}, ["grades_unreadable"]),
     ({"content": "", "module_id": None}, ["module_missing"]),
     ({"content": "", "module_id": "F2"}, []),  # staff chose its module
     ({"content": "page:retreats", "module_id": None, "ags_scopes": ()}, []),  # what brings no score needs no grades

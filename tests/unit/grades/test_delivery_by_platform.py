@@ -39,7 +39,7 @@ def deliver(course, **after):
 @pytest.mark.parametrize(("kind", "says"), [("openedx", "400 already there"), ("moodle", "seen in the results")])
 def test_a_score_whose_answer_was_lost_is_known_to_be_there_and_not_taken_twice(course_on, kind, says):
     course, _ = given(course_on, kind)
-    course.platform.trouble = ["lost"]
+    course.platform.trouble = [None, "lost"]
     deliver(course)
     row = deliver(course, minutes=1)
     assert (row.status, row.last_answer, len(course.platform.taken)) == ("delivered", says, 1)

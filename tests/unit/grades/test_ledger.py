@@ -275,8 +275,8 @@ def test_a_ce_line_item_gets_the_credits_as_whole_numbers(ce_course):
         add_licence(connection, ce_course.trainee_id, ce_course.now)
     ce_course.settle(*WHOLE_DAY)
     (score,) = ce_course.scores()
-    assert (score.meaning, score.desired_given, score.desired_maximum) == ("ce", 65.0, 65.0)
-    assert "6.5 credits (APA)" in score.desired_comment
+    assert (score.meaning, score.desired_given, score.desired_maximum) == ("ce", 65.0, 78.0)
+    assert score.desired_comment.endswith("CE: 6.5 credits (APA). 65 of 78 means 6.5 of 7.8 credits.")
 
 
 def test_no_comment_holds_a_reason_or_a_licence(course):

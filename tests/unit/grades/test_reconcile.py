@@ -84,7 +84,7 @@ def test_open_edx_s_results_are_not_its_gradebook_so_nothing_is_read(course_on):
     taught = Taught(course_on("openedx"))
     taught.look(days=1)
     assert (taught.states(), taught.row.results_due_at) == (("delivered", "unread"), None)
-    assert [method for method, _ in taught.platform.asked] == ["POST"]
+    assert [method for method, _ in taught.platform.asked] == ["GET", "POST"]
 
 
 def test_without_the_right_to_read_results_nothing_is_read(course_on):
