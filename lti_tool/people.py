@@ -1,7 +1,8 @@
 """The people known from launches and rosters. An e-mail address finds somebody, it never proves who somebody is."""
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,7 +10,8 @@ from sqlalchemy import Connection, Row, String, bindparam, delete, func, insert,
 
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
-from lti_tool.tables.people import identities, trainees
+from lti_tool.intervals import Interval
+from lti_tool.tables.people import identities, trainee_addresses, trainees
 
 TOKEN_BYTES = 32
 MAX_TEXT = 255
@@ -44,6 +46,8 @@ def find_or_add(
     changed = {key: value for key, value in sent.items() if value is not None and getattr(known, key) != value}
     if changed:
         connection.execute(update(trainees).where(trainees.c.id == known.id).values(changed))
+    if address := changed.get("email"):
+        _record_addresses(connection, {known.id: address}, now)
     return int(known.id)
 
 
@@ -64,8 +68,10 @@ def add_missing(
     rows = [{"issuer": issuer, "sub": sub, "trainee_id": each} for sub, each in zip(missing, added, strict=True)]
     connection.execute(insert_ignoring(connection, identities), rows)
     found = of_identities(connection, issuer, missing)
-    for spare in set(added) - {row.id for row in found.values()}:
+    ours = {row.id: row for row in found.values()}
+    for spare in set(added) - ours.keys():
         connection.execute(delete(trainees).where(trainees.c.id == spare))
+    _record_addresses(connection, {each: ours[each].email for each in added if each in ours}, now)
     return known | found
 
 
@@ -76,11 +82,12 @@ def hold(connection: Connection, trainee_ids: Sequence[int]) -> None:
         connection.execute(locked.with_for_update(key_share=True))
 
 
-def change(connection: Connection, news: Mapping[int, Profile]) -> None:
+def change(connection: Connection, news: Mapping[int, Profile], now: datetime) -> None:
     """Replace name and address of these people by what is told; None leaves what is kept."""
     rows = [{"person": each, **news[each]._asdict()} for each in sorted(news)]
     if rows:
         connection.execute(_change_person, rows)
+        _record_addresses(connection, {each: profile.email for each, profile in news.items()}, now)
 
 
 def of_identities(connection: Connection, issuer: str, subs: Sequence[str]) -> dict[str, Row[Any]]:
@@ -120,6 +127,57 @@ def with_email(connection: Connection, email: str) -> list[int]:
     return list(connection.scalars(select(trainees.c.id).where(trainees.c.email == address).order_by(trainees.c.id)))
 
 
+class AddressOwners(NamedTuple):
+    """The trainees whom an address identifies at one time. `came_later`: they had it only after that time."""
+
+    trainee_ids: frozenset[int]
+    came_later: bool = False
+
+
+def owners(connection: Connection, emails: Collection[str], during: Interval) -> dict[str, AddressOwners]:
+    """By address (lower-cased, exact): whoever had it during this time.
+
+    If it was not anyone's then, it is its first owner's, who launched or was listed later; not if another had it
+    before. Two people who share an address are both its owners.
+    """
+    history: dict[str, list[Row[Any]]] = defaultdict(list)
+    for some in _portions(sorted(emails)):
+        query = select(trainee_addresses).where(trainee_addresses.c.email.in_(some))
+        for row in connection.execute(query.order_by(trainee_addresses.c.since_at, trainee_addresses.c.id)):
+            history[row.email].append(row)
+    return {email: _owners_during(rows, during) for email, rows in history.items()}
+
+
+def owners_now(connection: Connection, emails: Collection[str]) -> dict[str, AddressOwners]:
+    """By address (lower-cased, exact): whoever has it now."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for some in _portions(sorted(emails)):
+        query = select(trainees.c.email, trainees.c.id).where(trainees.c.email.in_(some))
+        for email, trainee_id in connection.execute(query):
+            found[email].add(trainee_id)
+    return {email: AddressOwners(frozenset(ids)) for email, ids in found.items()}
+
+
+def _owners_during(rows: Sequence[Row[Any]], during: Interval) -> AddressOwners:
+    """`rows` are the times of one address in order."""
+    then = [row for row in rows if row.since_at <= during.end and (row.until_at is None or row.until_at > during.start)]
+    if then:
+        return AddressOwners(frozenset(row.trainee_id for row in then))
+    later = [row for row in rows if row.since_at > during.end]
+    if not later:
+        return AddressOwners(frozenset())
+    first = later[0]
+    shared = {
+        row.trainee_id for row in later if row.since_at == first.since_at or not _is_over(first.until_at, row.since_at)
+    }
+    had_before = {row.trainee_id for row in rows if row.since_at <= during.end}
+    return AddressOwners(frozenset() if had_before - {first.trainee_id} else frozenset(shared), came_later=True)
+
+
+def _is_over(until_at: datetime | None, at: datetime) -> bool:
+    return until_at is not None and until_at <= at
+
+
 def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]:
     """Id, name and e-mail address of those whose name or address contains this text, by name. A look-up for a person's
     eyes: it proves nothing about who somebody is. None for a text of fewer than two letters."""
@@ -151,6 +209,7 @@ def _add(connection: Connection, issuer: str, sub: str, name: str | None, email:
     trainee_id: int = connection.execute(_insert_person, _person(name, email, now)).scalar_one()
     identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
     if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
+        _record_addresses(connection, {trainee_id: email}, now)
         return trainee_id
     # Another launch of the same person was quicker.
     connection.execute(delete(trainees).where(trainees.c.id == trainee_id))
@@ -162,6 +221,16 @@ def _add(connection: Connection, issuer: str, sub: str, name: str | None, email:
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     return {"name": name, "email": email, "calendar_token": token, "created_at": now}
+
+
+def _record_addresses(connection: Connection, addresses: Mapping[int, str | None], now: datetime) -> None:
+    """Record that these trainees have these addresses from now on; None changes nothing."""
+    rows = [{"trainee_id": each, "email": email} for each, email in sorted(addresses.items()) if email is not None]
+    if rows:
+        connection.execute(
+            _end_other_addresses, [{"person": row["trainee_id"], "new": row["email"], "now": now} for row in rows]
+        )
+        connection.execute(insert_ignoring(connection, trainee_addresses), [{**row, "since_at": now} for row in rows])
 
 
 def _shown(name: str | None) -> str | None:
@@ -197,6 +266,15 @@ _person_of_identity = (
     .where(identities.c.issuer == bindparam("issuer"), identities.c.sub == bindparam("sub"))
 )
 _insert_person = insert(trainees).returning(trainees.c.id)
+_end_other_addresses = (
+    update(trainee_addresses)
+    .where(
+        trainee_addresses.c.trainee_id == bindparam("person"),
+        trainee_addresses.c.email != bindparam("new"),
+        trainee_addresses.c.until_at.is_(None),
+    )
+    .values(until_at=bindparam("now"))
+)
 _change_person = (
     update(trainees)
     .where(trainees.c.id == bindparam("person"))

@@ -5,6 +5,7 @@ what is added has the grade "manual" and is shown as such wherever it appears.
 """
 
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from lti_tool import audit, people
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.evidence import PresenceInterval
 from lti_tool.attendance.live_sessions import completion_policy, real_wall_time, request_settlement, verify_settleable
+from lti_tool.attendance.queries import Version
 from lti_tool.audit import refuse_alone, refuse_own
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
@@ -87,6 +89,19 @@ def _listed(connection: Connection, which: ColumnElement[bool], order: Any, limi
     )
     query = select(corrections, *columns).join_from(corrections, trainees).join(live_sessions_table)
     return list(connection.execute(query.where(which).order_by(order, corrections.c.id).limit(limit)))
+
+
+def undone_for(connection: Connection, session_id: int, versions: Collection[Version]) -> set[str]:
+    """The person keys of those of these versions whose trainee has lost a correction since they were settled."""
+    query = select(corrections.c.trainee_id, corrections.c.undone_at).where(
+        corrections.c.live_session_id == session_id, corrections.c.undone_at.is_not(None)
+    )
+    rows = connection.execute(query).all()
+    return {
+        each.person_key
+        for each in versions
+        if any(row.trainee_id == each.trainee_id and row.undone_at >= each.settled_at for row in rows)
+    }
 
 
 def propose(

@@ -29,6 +29,7 @@ REVIEW_FLAGS = frozenset(
         "conflict",  # two registrants on one connection, or webhook and report name different people
         "estimated",  # seconds rest on inferred edges
         "evidence_withdrawn",  # there was evidence once, which names another person now
+        "identity_differs",  # settled for this trainee, though the evidence names another person now
         "interrupted",  # a connection dropped for a while, or its messages were lost
         "open",  # a connection without a known end
         "repeated",  # one connection with several joins or leaves at once

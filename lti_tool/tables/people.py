@@ -1,6 +1,6 @@
 """The people known from launches, their platform identities and their licences."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Date, ForeignKey, Index, String, Table
+from sqlalchemy import Boolean, CheckConstraint, Column, Date, ForeignKey, Index, String, Table, text
 
 from lti_tool.tables.types import Encrypted, Id, UtcDateTime, metadata
 
@@ -24,6 +24,28 @@ identities = Table(
     Column("issuer", String(255), primary_key=True),
     Column("sub", String(255), primary_key=True),
     Column("trainee_id", ForeignKey("trainees.id"), nullable=False, index=True),
+)
+
+PRESENT = "until_at is null"
+
+# Since when, and until when, a platform named an address for a trainee. An address that changes hands means whoever had
+# it at the time.
+trainee_addresses = Table(
+    "trainee_addresses",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("trainee_id", ForeignKey("trainees.id"), nullable=False),
+    Column("email", String(255), nullable=False),
+    Column("since_at", UtcDateTime, nullable=False),
+    Column("until_at", UtcDateTime),
+    Index(None, "email"),
+    Index(
+        "uq_trainee_addresses_present",
+        "trainee_id",
+        unique=True,
+        sqlite_where=text(PRESENT),
+        postgresql_where=text(PRESENT),
+    ),
 )
 
 # A correction is a new row; `ended_at` closes the old one. `status` is what the board says.

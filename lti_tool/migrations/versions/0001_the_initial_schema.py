@@ -349,6 +349,25 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_identities_trainee_id"), "identities", ["trainee_id"], unique=False)
     op.create_table(
+        "trainee_addresses",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("email", sa.String(length=255), nullable=False),
+        sa.Column("since_at", types.UtcDateTime(), nullable=False),
+        sa.Column("until_at", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_trainee_addresses_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trainee_addresses")),
+    )
+    op.create_index(op.f("ix_trainee_addresses_email"), "trainee_addresses", ["email"], unique=False)
+    op.create_index(
+        "uq_trainee_addresses_present",
+        "trainee_addresses",
+        ["trainee_id"],
+        unique=True,
+        sqlite_where=sa.text("until_at is null"),
+        postgresql_where=sa.text("until_at is null"),
+    )
+    op.create_table(
         "licences",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -662,6 +681,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name=op.f("pk_zoom_seals")),
         sa.UniqueConstraint("inbox_id", name=op.f("uq_zoom_seals_inbox_id")),
     )
+    op.create_table(
+        "settled_identities",
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.String(length=255), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("known_by", sa.String(length=16), nullable=False),
+        sa.Column("settled_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("kind in ('email', 'registrant', 'connection')", name=op.f("ck_settled_identities_kind")),
+        sa.CheckConstraint("known_by in ('place', 'address', 'settled')", name=op.f("ck_settled_identities_known_by")),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_settled_identities_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(
+            ["trainee_id"], ["trainees.id"], name=op.f("fk_settled_identities_trainee_id_trainees")
+        ),
+        sa.PrimaryKeyConstraint("live_session_id", "kind", "value", name=op.f("pk_settled_identities")),
+    )
+    op.create_index(op.f("ix_settled_identities_trainee_id"), "settled_identities", ["trainee_id"], unique=False)
     op.create_table(
         "attendance_corrections",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
