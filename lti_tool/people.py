@@ -1,4 +1,8 @@
-"""The people known from launches and rosters. An e-mail address finds somebody, it never proves who somebody is."""
+"""The people known from launches and rosters. An e-mail address finds a person, it never proves who a person is.
+
+Two rules compare people: no one decides about themselves, and some decisions need a second person. There an address or
+a licence number that two accounts share is enough to refuse (roles.md RL3).
+"""
 
 import secrets
 from collections import defaultdict
@@ -8,10 +12,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, String, bindparam, delete, func, insert, or_, select, update
 
+from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
-from lti_tool.errors import Conflict, NotFound
+from lti_tool.errors import AccessDenied, Conflict, NotFound
 from lti_tool.intervals import Interval
-from lti_tool.tables.people import identities, trainee_addresses, trainees
+from lti_tool.tables.people import identities, licences, trainee_addresses, trainees
 
 TOKEN_BYTES = 32
 MAX_TEXT = 255
@@ -200,6 +205,54 @@ def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
     return row
 
 
+def refuse_own(connection: Connection, actor: str, trainee_id: int) -> None:
+    """No one decides about themselves. Raises AccessDenied "own_case"."""
+    own = trainee_of(actor)
+    if own is not None and _may_be_one_person(connection, own, trainee_id):
+        raise AccessDenied("own_case", "You cannot decide about your own record.", "Ask another member of staff.")
+
+
+def refuse_alone(
+    connection: Connection, actor: str, second: str | None, trainee_id: int, opened_at: datetime | None = None
+) -> None:
+    """Two different people, neither of them the trainee. An account that first appeared after the case was opened
+    (`opened_at`) is no second person.
+
+    Raises AccessDenied "second_person_needed" or "own_case".
+    """
+    refuse_own(connection, actor, trainee_id)
+    first, other = trainee_of(actor), trainee_of(second or "")
+    is_second = second is not None and second != actor
+    if is_second and other is not None:
+        others = [trainee_id] if first is None else [trainee_id, first]
+        is_second = not any(_may_be_one_person(connection, other, each) for each in others)
+        appeared_at = connection.scalar(select(trainees.c.created_at).where(trainees.c.id == other))
+        is_second = is_second and not (opened_at and appeared_at and appeared_at > opened_at)
+    if not is_second:
+        raise AccessDenied(
+            "second_person_needed",
+            "This needs a second person to confirm. An account with the same e-mail address or licence number, or one "
+            "that is newer than this case, does not count as a second person.",
+            "Ask another member of staff.",
+        )
+
+
+def _may_be_one_person(connection: Connection, one: int, other: int) -> bool:
+    """Whether these accounts are one person as far as anyone can know: one trainee, or an address that both had once,
+    or a licence number."""
+    if one == other:
+        return True
+    addresses, numbers = defaultdict(set), defaultdict(set)
+    both = trainee_addresses.c.trainee_id.in_((one, other))
+    for row in connection.execute(select(trainee_addresses.c.trainee_id, trainee_addresses.c.email).where(both)):
+        addresses[row.trainee_id].add(row.email)
+    for row in connection.execute(
+        select(licences.c.trainee_id, licences.c.number).where(licences.c.trainee_id.in_((one, other)))
+    ):
+        numbers[row.trainee_id].add("".join(filter(str.isalnum, row.number)).casefold())
+    return bool(addresses[one] & addresses[other] or numbers[one] & numbers[other])
+
+
 def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any, Any] | None:
     """Id, name and e-mail address."""
     return connection.execute(_person_of_identity, {"issuer": issuer, "sub": sub}).first()
@@ -225,12 +278,12 @@ def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any
 
 def _record_addresses(connection: Connection, addresses: Mapping[int, str | None], now: datetime) -> None:
     """Record that these trainees have these addresses from now on; None changes nothing."""
-    rows = [{"trainee_id": each, "email": email} for each, email in sorted(addresses.items()) if email is not None]
+    rows = [
+        {"person": each, "new": email, "now": now} for each, email in sorted(addresses.items()) if email is not None
+    ]
     if rows:
-        connection.execute(
-            _end_other_addresses, [{"person": row["trainee_id"], "new": row["email"], "now": now} for row in rows]
-        )
-        connection.execute(insert_ignoring(connection, trainee_addresses), [{**row, "since_at": now} for row in rows])
+        connection.execute(_end_other_addresses, rows)
+        connection.execute(_add_address, rows)
 
 
 def _shown(name: str | None) -> str | None:
@@ -272,8 +325,26 @@ _end_other_addresses = (
         trainee_addresses.c.trainee_id == bindparam("person"),
         trainee_addresses.c.email != bindparam("new"),
         trainee_addresses.c.until_at.is_(None),
+        # With several accounts the address of the other one stays.
+        select(func.count()).where(identities.c.trainee_id == bindparam("person")).scalar_subquery() <= 1,
     )
     .values(until_at=bindparam("now"))
+)
+_add_address = insert(trainee_addresses).from_select(
+    ["trainee_id", "email", "since_at"],
+    select(
+        bindparam("person", type_=trainee_addresses.c.trainee_id.type),
+        bindparam("new", type_=trainee_addresses.c.email.type),
+        bindparam("now", type_=trainee_addresses.c.since_at.type),
+    ).where(
+        ~select(trainee_addresses.c.id)
+        .where(
+            trainee_addresses.c.trainee_id == bindparam("person"),
+            trainee_addresses.c.email == bindparam("new"),
+            trainee_addresses.c.until_at.is_(None),
+        )
+        .exists()
+    ),
 )
 _change_person = (
     update(trainees)

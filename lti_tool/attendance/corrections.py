@@ -17,8 +17,8 @@ from lti_tool.attendance import live_sessions
 from lti_tool.attendance.evidence import PresenceInterval
 from lti_tool.attendance.live_sessions import completion_policy, real_wall_time, request_settlement, verify_settleable
 from lti_tool.attendance.queries import Version
-from lti_tool.audit import refuse_alone, refuse_own
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_corrections as corrections
@@ -126,7 +126,7 @@ def propose(
     session = live_sessions.show(connection, session_id)
     verify_settleable(session)
     people.trainee(connection, trainee_id)
-    refuse_own(actor, trainee_id)
+    refuse_own(connection, actor, trainee_id)
     latest = max(now, session.ended_at or now)  # Zoom's clock may be ahead of ours
     if not session.starts_at <= from_at < to_at <= min(session.ends_at, latest):
         raise BadInput(
@@ -182,8 +182,8 @@ def confirm(connection: Connection, correction_id: int, *, actor: str, now: date
     "session_locked", "session_cancelled".
     """
     row = _settleable(connection, correction_id)
-    refuse_own(actor, row.trainee_id)
-    refuse_alone(row.proposed_by, actor, row.trainee_id)
+    refuse_own(connection, actor, row.trainee_id)
+    refuse_alone(connection, row.proposed_by, actor, row.trainee_id, row.proposed_at)
     _change(connection, row, WAITING, {"confirmed_by": actor, "confirmed_at": now})
     _note(connection, row.id, "correction_confirmed", actor, now, None, proposed_by=row.proposed_by)
     request_settlement(connection, row.live_session_id, now)
@@ -197,7 +197,7 @@ def undo(connection: Connection, correction_id: int, *, reason: str, actor: str,
     """
     why = reason_given(reason)
     row = _settleable(connection, correction_id)
-    refuse_own(actor, row.trainee_id)
+    refuse_own(connection, actor, row.trainee_id)
     values = {"undone_by": actor, "undone_reason": why, "undone_at": now}
     _change(connection, row, corrections.c.undone_at.is_(None), values)
     _note(connection, row.id, "correction_undone", actor, now, why, was_in_force=row.confirmed_at is not None)

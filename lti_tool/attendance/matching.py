@@ -18,12 +18,12 @@ from lti_tool.attendance.evidence import NUMBERED
 from lti_tool.attendance.live_sessions import request_settlement
 from lti_tool.attendance.queries import AttendedDay, Version
 from lti_tool.attendance.reviews import REVIEWED
-from lti_tool.audit import refuse_own
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.people import refuse_own
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
-from lti_tool.tables.people import trainees
+from lti_tool.tables.people import person_joins, trainees
 from lti_tool.tables.presence import person_links, settled_identities, zoom_places
 from lti_tool.tables.zoom import registrants
 from lti_tool.text import reason_given
@@ -78,7 +78,7 @@ def link(
     claim = read_claim(kind, value, meeting_id)
     why = reason_given(reason)
     people.trainee(connection, trainee_id)
-    refuse_own(actor, trainee_id)
+    refuse_own(connection, actor, trainee_id)
     verify_free(connection, claim, trainee_id)
     row = {**claim._asdict(), "trainee_id": trainee_id, "reason": why, "made_by": actor, "made_at": now}
     # The unique index on links in force decides between two people at once.
@@ -101,7 +101,7 @@ def undo(connection: Connection, link_id: int, *, reason: str, actor: str, now: 
     """
     why = reason_given(reason)
     row = show(connection, link_id)
-    refuse_own(actor, row.trainee_id)
+    refuse_own(connection, actor, row.trainee_id)
     taken_back = connection.execute(
         update(person_links)
         .where(person_links.c.id == link_id, person_links.c.undone_at.is_(None))
@@ -143,6 +143,20 @@ def unlinked_by_staff(connection: Connection, meeting_id: str, versions: Collect
             else link.made_at >= each.settled_at
             and link.value in (each.email, each.registrant_id, emails.get(each.registrant_id))
         )
+    }
+
+
+def joined_by_staff(connection: Connection, versions: Collection[Version]) -> set[str]:
+    """The person keys of those of these versions whose trainee was joined with another, or separated again, since they
+    were settled."""
+    ids = {each.trainee_id for each in versions}
+    about = person_joins.c.kept_id.in_(ids) | person_joins.c.joined_id.in_(ids)
+    joins = connection.execute(select(person_joins).where(about)).all()
+    return {
+        each.person_key
+        for each in versions
+        for row in joins
+        if each.trainee_id in (row.kept_id, row.joined_id) and (row.undone_at or row.made_at) >= each.settled_at
     }
 
 

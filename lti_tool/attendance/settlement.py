@@ -260,6 +260,7 @@ def _compare_with_record(connection: Connection, session: LiveSession, people: S
         current,
         lambda gone: (
             matching.unlinked_by_staff(connection, session.zoom_meeting_id, gone)
+            | matching.joined_by_staff(connection, gone)
             | corrections.undone_for(connection, session.id, gone)
         ),
     )

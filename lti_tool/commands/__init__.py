@@ -20,6 +20,7 @@ NOUNS = (
     "licence",
     "match",
     "migrate",
+    "person",
     "platform",
     "programme",
     "retreat",

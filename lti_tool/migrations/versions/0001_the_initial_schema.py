@@ -359,14 +359,45 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_trainee_addresses")),
     )
     op.create_index(op.f("ix_trainee_addresses_email"), "trainee_addresses", ["email"], unique=False)
-    op.create_index(
-        "uq_trainee_addresses_present",
-        "trainee_addresses",
-        ["trainee_id"],
-        unique=True,
-        sqlite_where=sa.text("until_at is null"),
-        postgresql_where=sa.text("until_at is null"),
+    op.create_index(op.f("ix_trainee_addresses_trainee_id"), "trainee_addresses", ["trainee_id"], unique=False)
+    op.create_table(
+        "person_joins",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kept_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("joined_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("joined_email", sa.String(length=255), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.String(length=255), nullable=False),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.Column("undone_by", sa.String(length=255), nullable=True),
+        sa.Column("undone_reason", sa.Text(), nullable=True),
+        sa.Column("undone_at", types.UtcDateTime(), nullable=True),
+        sa.CheckConstraint("kept_id <> joined_id", name=op.f("ck_person_joins_two")),
+        sa.ForeignKeyConstraint(["joined_id"], ["trainees.id"], name=op.f("fk_person_joins_joined_id_trainees")),
+        sa.ForeignKeyConstraint(["kept_id"], ["trainees.id"], name=op.f("fk_person_joins_kept_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person_joins")),
     )
+    op.create_index(op.f("ix_person_joins_kept_id"), "person_joins", ["kept_id"], unique=False)
+    op.create_index(
+        "uq_person_joins_in_force",
+        "person_joins",
+        ["joined_id"],
+        unique=True,
+        sqlite_where=sa.text("undone_at is null"),
+        postgresql_where=sa.text("undone_at is null"),
+    )
+    op.create_table(
+        "person_join_rows",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("join_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("table_name", sa.String(length=64), nullable=False),
+        sa.Column("row_key", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["join_id"], ["person_joins.id"], name=op.f("fk_person_join_rows_join_id_person_joins")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person_join_rows")),
+    )
+    op.create_index(op.f("ix_person_join_rows_join_id"), "person_join_rows", ["join_id"], unique=False)
     op.create_table(
         "licences",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
