@@ -205,11 +205,19 @@ def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
     return row
 
 
-def refuse_own(connection: Connection, actor: str, trainee_id: int) -> None:
-    """No one decides about themselves. Raises AccessDenied "own_case"."""
+def refuse_own(connection: Connection, actor: str, trainee_id: int, opened_at: datetime | None = None) -> None:
+    """No one decides about themselves, nor about a case that was opened before their own account first appeared
+    (`opened_at`). Raises AccessDenied "own_case"."""
     own = trainee_of(actor)
-    if own is not None and _may_be_one_person(connection, own, trainee_id):
-        raise AccessDenied("own_case", "You cannot decide about your own record.", "Ask another member of staff.")
+    if own is None:
+        return
+    if _may_be_one_person(connection, own, trainee_id) or _appeared_after(connection, own, opened_at):
+        raise AccessDenied(
+            "own_case",
+            "You cannot decide about your own record. An account that shares an e-mail address or licence number with "
+            "the person, or that is newer than the case, cannot decide about it either.",
+            "Ask another member of staff.",
+        )
 
 
 def refuse_alone(
@@ -226,8 +234,7 @@ def refuse_alone(
     if is_second and other is not None:
         others = [trainee_id] if first is None else [trainee_id, first]
         is_second = not any(_may_be_one_person(connection, other, each) for each in others)
-        appeared_at = connection.scalar(select(trainees.c.created_at).where(trainees.c.id == other))
-        is_second = is_second and not (opened_at and appeared_at and appeared_at > opened_at)
+        is_second = is_second and not _appeared_after(connection, other, opened_at)
     if not is_second:
         raise AccessDenied(
             "second_person_needed",
@@ -235,6 +242,11 @@ def refuse_alone(
             "that is newer than this case, does not count as a second person.",
             "Ask another member of staff.",
         )
+
+
+def _appeared_after(connection: Connection, trainee_id: int, at: datetime | None) -> bool:
+    appeared_at = connection.scalar(select(trainees.c.created_at).where(trainees.c.id == trainee_id))
+    return at is not None and appeared_at is not None and appeared_at > at
 
 
 def _may_be_one_person(connection: Connection, one: int, other: int) -> bool:

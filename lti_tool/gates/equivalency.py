@@ -239,7 +239,7 @@ def _own(connection: Connection, request_id: int, actor: str) -> Row[Any]:
 
 def _review(connection: Connection, request_id: int, to: State, actor: str, now: datetime, **values: Any) -> None:
     request = load(connection, request_id)
-    refuse_own(connection, actor, request.trainee_id)
+    refuse_own(connection, actor, request.trainee_id, request.submitted_at)
     _move(connection, request, to, actor=actor, now=now, **values)
 
 
