@@ -21,6 +21,7 @@ NOUNS = (
     "licence",
     "match",
     "migrate",
+    "person",
     "platform",
     "programme",
     "restore",

@@ -170,8 +170,8 @@ class Sender:
             log.warning("score not delivered", extra={"score": due.id, "outcome": verdict.outcome})
 
     def send(self, due: DueScore) -> Verdict:
-        """Post the score, out of the column's own maximum, and read the platform's answer. Open edX scales each score by
-        the maximum that comes with it, and makes a unit's own column of whole numbers (openedx.md §5)."""
+        """Post the score, out of the column's own maximum, and read the platform's answer. Open edX scales each score
+        by the maximum that comes with it, and makes a unit's own column of whole numbers (openedx.md §5)."""
         assert due.timestamp is not None
         is_scaled = due.profile.whole_number_maximum
         maximum = due.value.maximum if is_scaled else due.column_maximum or due.value.maximum

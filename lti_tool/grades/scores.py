@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 from lti_tool import audit
 from lti_tool.credit import awards
 from lti_tool.credit.checklist import body_name
-from lti_tool.credit.settled_attendance import FINAL, lock_trainees
+from lti_tool.credit.settled_attendance import FINAL, in_doubt_about_identity, lock_trainees
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.grades import line_items
@@ -91,8 +91,8 @@ def score_of(programme: Programme, best: Row[Any], awarded: Sequence[Row[Any]], 
 def desire(connection: Connection, trainee_ids: Collection[int], module_id: str, now: datetime) -> int:
     """Bring the desired scores of these people for one module up to date, in every course where they are enrolled.
 
-    Nothing is desired before a session has ended, and no CE score before an award (ce.md G3): no score is not zero.
-    Returns the number of scores that changed.
+    Nothing is desired before a session has ended, and no CE score before an award (ce.md G3): no score is not zero. A
+    score never falls because it is in doubt who someone was: staff decide. Returns the number of scores that changed.
     """
     lock_trainees(connection, trainee_ids)
     line_items.connect(connection, now, module_id)
@@ -114,8 +114,12 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     insert = insert_ignoring(connection, scores).returning(scores.c.id)
     changes = len(connection.execute(insert, added).all()) if added else 0
     # In the order in which delivery locks them too.
+    doubted = in_doubt_about_identity(connection, trainee_ids, module_id)
     for place, score in sorted((each for each in wanted if each[0].score_id), key=lambda each: each[0].score_id):
         values = _values(place, score)
+        if score.given < place.desired_given and place.trainee_id in doubted:
+            kept = ("desired_given", "desired_maximum", "desired_comment")
+            values |= {name: getattr(place, name) for name in kept}
         known = (
             place.known_url,
             place.known_user,

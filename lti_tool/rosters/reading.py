@@ -225,7 +225,7 @@ def _record_people(
             have_launched = enrolments.c.trainee_id.in_(some) & enrolments.c.last_launch_at.is_not(None)
             launched |= set(connection.scalars(select(enrolments.c.trainee_id).where(have_launched)))
         changes = {row.id: _changed(profiles[sub], row, is_launched=row.id in launched) for sub, row in current.items()}
-        people.change(connection, {trainee_id: each for trainee_id, each in changes.items() if each is not None})
+        people.change(connection, {trainee_id: each for trainee_id, each in changes.items() if each is not None}, now)
     return {user_id: int(row.id) for user_id, row in known.items()}
 
 

@@ -48,6 +48,21 @@ person_links = Table(
     Index(None, "trainee_id"),
 )
 
+# Who a registrant, an address or a connection was in one session, as it was settled first. It holds whatever evidence
+# comes later; only staff decide otherwise, by a link.
+settled_identities = Table(
+    "settled_identities",
+    metadata,
+    Column("live_session_id", ForeignKey("live_sessions.id"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("value", String(255), primary_key=True),
+    Column("trainee_id", ForeignKey("trainees.id"), nullable=False, index=True),
+    Column("known_by", String(16), nullable=False),
+    Column("settled_at", UtcDateTime, nullable=False),
+    CheckConstraint("kind in ('email', 'registrant', 'connection')", name="kind"),
+    CheckConstraint("known_by in ('place', 'address', 'settled')", name="known_by"),
+)
+
 # Presence that staff vouch for, or take away (`counts` false). In force once a second person confirmed it (ce.md T11).
 attendance_corrections = Table(
     "attendance_corrections",

@@ -210,8 +210,9 @@ def test_late_evidence_is_settled_again_and_the_session_stays_reconciled(
 ) -> None:
     deliver(context, DAY.registrations() + DAY.events())
     pass_time(worker, clock, 0, 5, 15, 92)
-    second = TrainingDay(MEETING, OPENS, CLOSES, (Attendee("Ada", "ada@example.org", "rg-ada", "all_day"),))
-    late = [event for event in second.events() if "participant_" in event["event"]]
+    second = whole_day(*CAST, Attendee("Ada", "ada@example.org", "rg-ada", "all_day"))
+    told = ((event["payload"]["object"].get("participant", {}), event) for event in second.events())
+    late = [event for participant, event in told if participant.get("user_name") == "Ada"]
     deliver(context, late)
     pass_time(worker, clock, 95)
     with context.database.read() as connection:

@@ -363,6 +363,56 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_identities_trainee_id"), "identities", ["trainee_id"], unique=False)
     op.create_table(
+        "trainee_addresses",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("email", sa.String(length=255), nullable=False),
+        sa.Column("since_at", types.UtcDateTime(), nullable=False),
+        sa.Column("until_at", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_trainee_addresses_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trainee_addresses")),
+    )
+    op.create_index(op.f("ix_trainee_addresses_email"), "trainee_addresses", ["email"], unique=False)
+    op.create_index(op.f("ix_trainee_addresses_trainee_id"), "trainee_addresses", ["trainee_id"], unique=False)
+    op.create_table(
+        "person_joins",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kept_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("joined_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("joined_email", sa.String(length=255), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.String(length=255), nullable=False),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.Column("undone_by", sa.String(length=255), nullable=True),
+        sa.Column("undone_reason", sa.Text(), nullable=True),
+        sa.Column("undone_at", types.UtcDateTime(), nullable=True),
+        sa.CheckConstraint("kept_id <> joined_id", name=op.f("ck_person_joins_two")),
+        sa.ForeignKeyConstraint(["joined_id"], ["trainees.id"], name=op.f("fk_person_joins_joined_id_trainees")),
+        sa.ForeignKeyConstraint(["kept_id"], ["trainees.id"], name=op.f("fk_person_joins_kept_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person_joins")),
+    )
+    op.create_index(op.f("ix_person_joins_kept_id"), "person_joins", ["kept_id"], unique=False)
+    op.create_index(
+        "uq_person_joins_in_force",
+        "person_joins",
+        ["joined_id"],
+        unique=True,
+        sqlite_where=sa.text("undone_at is null"),
+        postgresql_where=sa.text("undone_at is null"),
+    )
+    op.create_table(
+        "person_join_rows",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("join_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("table_name", sa.String(length=64), nullable=False),
+        sa.Column("row_key", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["join_id"], ["person_joins.id"], name=op.f("fk_person_join_rows_join_id_person_joins")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person_join_rows")),
+    )
+    op.create_index(op.f("ix_person_join_rows_join_id"), "person_join_rows", ["join_id"], unique=False)
+    op.create_table(
         "licences",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -682,6 +732,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name=op.f("pk_zoom_seals")),
         sa.UniqueConstraint("inbox_id", name=op.f("uq_zoom_seals_inbox_id")),
     )
+    op.create_table(
+        "settled_identities",
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.String(length=255), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("known_by", sa.String(length=16), nullable=False),
+        sa.Column("settled_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("kind in ('email', 'registrant', 'connection')", name=op.f("ck_settled_identities_kind")),
+        sa.CheckConstraint("known_by in ('place', 'address', 'settled')", name=op.f("ck_settled_identities_known_by")),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_settled_identities_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(
+            ["trainee_id"], ["trainees.id"], name=op.f("fk_settled_identities_trainee_id_trainees")
+        ),
+        sa.PrimaryKeyConstraint("live_session_id", "kind", "value", name=op.f("pk_settled_identities")),
+    )
+    op.create_index(op.f("ix_settled_identities_trainee_id"), "settled_identities", ["trainee_id"], unique=False)
     op.create_table(
         "attendance_corrections",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -257,10 +257,16 @@ def test_an_award_is_never_taken_back_silently(stage):
     assert "contested" not in lines(stage.claim())
 
 
-def test_evidence_that_is_withdrawn_ends_the_completion(stage):
+def test_minutes_that_are_corrected_to_none_end_the_completion(stage):
+    stage.settle(*WHOLE_DAY)
+    stage.settle(stay(185, 235))
+    assert stage.completions()[0].ended_at is not None
+
+
+def test_evidence_that_names_another_person_all_at_once_ends_no_completion(stage):
     stage.settle(*WHOLE_DAY)
     stage.settle()
-    assert stage.completions()[0].ended_at is not None
+    assert stage.completions()[0].ended_at is None
 
 
 def test_a_completion_recorded_by_staff_is_left_alone(stage):

@@ -163,11 +163,20 @@ def test_nobody_gets_a_zero_for_not_having_been_there(course):
     assert course.scores() == []
 
 
-def test_a_score_that_was_desired_once_falls_to_zero_when_the_evidence_is_withdrawn(course):
+def test_a_score_that_was_desired_once_falls_to_zero_when_the_minutes_are_corrected(course):
     course.settle(*WHOLE_DAY)
-    course.settle()
+    course.settle(stay(185, 235))
     (score,) = course.scores()
     assert (score.desired_given, score.desired_version, score.status) == (0.0, 2, "waiting")
+
+
+def test_a_score_stays_while_it_is_in_doubt_who_was_there(course):
+    course.settle(*WHOLE_DAY)
+    course.settle()
+    with course.database.write() as connection:
+        ledger.desire(connection, [course.trainee_id], MODULE, course.now)
+    (score,) = course.scores()
+    assert (score.desired_given, score.desired_version) == (100.0, 1)
 
 
 def test_the_same_result_is_not_desired_twice(course):

@@ -82,7 +82,9 @@ def happen(database: Database, published: Published, now: datetime) -> TrainingD
     with database.write() as connection:
         platform = add_platform(connection, now)
         place = add_place(connection, platform, now)
-        whole, half, elsewhere, new, staff = (add_trainee(connection, number, now) for number in range(1, 6))
+        whole, half, elsewhere, new, staff = (
+            add_trainee(connection, number, now - timedelta(days=3)) for number in range(1, 6)
+        )
         for each in (whole, half, elsewhere, new):
             enrol(connection, platform, each, now)
         add_licence(connection, whole, now - timedelta(days=30))

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 from sqlalchemy import func, select, update
 
+from lti_tool import people
 from lti_tool.attendance import corrections, matching, queries, reviews
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
@@ -430,3 +431,23 @@ def test_requests_are_read_in_the_order_in_which_they_came(database, happened, n
             for each in (happened.half, happened.whole)
         )
         assert [row.id for row in reviews.queue(connection)] == [first, then]
+
+
+def test_two_accounts_with_one_address_are_compared_joined_and_separated(staff, happened, database, now):
+    with database.write() as connection:
+        address = people.trainee(connection, happened.whole).email
+        second = people.find_or_add(
+            connection, "https://moved.example.org", "again", name="Again", email=address, now=now
+        )
+    assert "Addresses that two people share" in staff.open("/desk").html
+    page = staff.open("/desk/joins")
+    assert address in page.html
+    compared = staff.open(f"/desk/joins/{happened.whole}/{second}")
+    assert "https://moved.example.org" in compared.html
+    sent = staff.send(compared, "/desk/joins", kept=str(happened.whole), joined=str(second), reason="She told us.")
+    assert sent.status == 303
+    page = staff.open("/desk/joins")
+    assert "She told us." in page.html
+    sent = staff.send(page, "/desk/joins/1/undo", reason="Two sisters.")
+    assert sent.status == 303
+    assert "Two sisters." in staff.open("/desk/joins").html
