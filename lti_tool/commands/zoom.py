@@ -224,8 +224,8 @@ def reconcile(session_id: int, as_json: bool) -> None:
     """Ask Zoom now, outside the plan, who was in a session that is over, and settle the attendance with its answer.
 
     Shows for each person how many seconds the report differs from the webhooks, and why. Two equal answers settle a
-    report; on the day of the session they must be five minutes apart. Exit code 1 if Zoom gave no report of a part of
-    the session; its reports of the other parts are kept.
+    report if Zoom was asked for the second after it gave the first; on the day of the session five minutes must lie
+    between. Exit code 1 if Zoom gave no report of a part of the session; its reports of the other parts are kept.
     """
     with open_context() as context:
         outcomes = ReportReader(context.database, zoom_api(context), context.clock).read_now(session_id)
