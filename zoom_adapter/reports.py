@@ -46,7 +46,8 @@ ASK_AFTER = tuple(timedelta(minutes=each) for each in (5, 15, 30, 60, 120, 24 * 
 CONFIRMATION = ASK_AFTER[-1]
 HOURLY = timedelta(hours=1)
 MAX_HOURLY_REQUESTS = 24
-# Two answers closer together than this prove nothing: two workers may ask at once, or a person may ask twice.
+# Two answers closer together than this prove nothing: two workers may ask at once, or a person may ask twice. It is
+# counted from the first answer to the second question.
 MIN_BETWEEN_ANSWERS = timedelta(minutes=5)
 # This long after the last request the plan has run out, unless no worker was running.
 PLAN_EXPIRES_AFTER = timedelta(days=7)
@@ -159,13 +160,14 @@ def candidates(connection: Connection, now: datetime) -> list[Session]:
 
 
 def request_tasks(database: Database, kind: str, candidates: Candidates, is_due: Due, now: datetime) -> None:
-    """Enqueue one task of this kind for each live session for which something is due."""
+    """Enqueue one task of this kind for each live session for which something is due, unless a worker is about it."""
     with database.read() as connection:
         found = [session.id for session in candidates(connection, now) if is_due(connection, session, now)]
     if found:
         with database.write() as connection:
             for session_id in found:
-                enqueue(connection, kind, f"session:{session_id}", {"session_id": session_id}, now=now)
+                payload = {"session_id": session_id}
+                enqueue(connection, kind, f"session:{session_id}", payload, now=now, unless_in_hand=True)
 
 
 def reconcilable(connection: Connection, session_id: int) -> Session | None:
@@ -182,17 +184,19 @@ def keep(
     rows: Sequence[Mapping[str, Any]],
     now: datetime,
     *,
+    asked_at: datetime | None = None,
     apart: timedelta = timedelta(),
 ) -> bool:
     """Record Zoom's answer, all rows of all pages; return whether it settles the report.
 
-    It does if Zoom has given the same answer, and no other, for at least `apart`. An empty answer settles nothing while
-    other evidence shows people in that instance: it came too early, or contradicts that evidence.
+    It does if Zoom had given the same answer, and no other, for at least `apart` when it was asked (`asked_at`; the
+    answer came at `now`). Questions that overlap prove no more than one. An empty answer settles nothing while other
+    evidence shows people in that instance: it came too early, or contradicts that evidence.
     """
     body = f"[{','.join(sorted(json.dumps(dict(row), sort_keys=True) for row in rows))}]".encode()
     digest = sha256(body).hexdigest()
     unchanged_since = _unchanged_since(connection, session_id, meeting_uuid, source, digest)
-    is_same = unchanged_since is not None and now - unchanged_since >= apart
+    is_same = unchanged_since is not None and (asked_at or now) - unchanged_since >= apart
     settled = is_same and (bool(rows) or not _has_people(connection, meeting_uuid))
     report_id = _store(connection, meeting_uuid, source, digest, body, len(rows), now)
     _record(connection, session_id, meeting_uuid, source, now, report_id=report_id, settled=settled)
