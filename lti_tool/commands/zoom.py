@@ -44,7 +44,8 @@ def _compared(name: str) -> Any:
 
 COMPARED: Columns = {
     "trainee": "trainee_id",
-    "name": "display_name",
+    "name": "name",
+    "name_in_zoom": "display_name",
     "webhook_seconds": _compared("webhook_seconds"),
     "report_seconds": _compared("report_seconds"),
     "difference_seconds": _compared("difference_seconds"),
