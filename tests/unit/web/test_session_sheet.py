@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
@@ -179,6 +180,19 @@ def test_a_matched_person_has_the_own_name_and_address_whatever_zoom_shows(
     assert own["email"] == "trainee1@example.org"
     assert own["name_in_zoom"].removeprefix("'") == (name or "")
     assert own["email_in_zoom"] == ""
+
+
+def test_a_trainee_who_was_panelist_for_a_while_is_reviewed_with_both_readings(staff, happened, database, now) -> None:
+    """312 of 390 minutes are needed."""
+    on_stage = replace(stay(10, 110), role="panelist")
+    settle_again(
+        database, happened, now, present(happened.half, stay(-5, 10), on_stage, stay(110, 420), flags=("staff_role",))
+    )
+    page = staff.open("/desk/reviews")
+    link = re.search(r'href="(/desk/sessions/\d+/people/\d+)">All versions', page.html)
+    for each in (page, staff.open(link[1])):
+        assert "Ran the session 85 min as host, co-host or panelist." in each.text
+        assert "Without them 245 min: Not completed With them 330 min: Completed" in each.text
 
 
 def test_what_others_wrote_is_no_formula_in_the_export(staff, happened, database, now) -> None:
