@@ -15,6 +15,7 @@ from benchmarks.report import (
     Figure,
     delivery_figures,
     gate_figures,
+    inbox_figures,
     launch_figures,
     settlement_figures,
     start_figures,
@@ -24,7 +25,7 @@ from benchmarks.report import (
 )
 from benchmarks.servers import ROOT
 
-ROWS = ("start", "gates", "settle", "deliver", "webhook", "launch")
+ROWS = ("start", "gates", "inbox", "settle", "deliver", "webhook", "launch")
 
 
 @click.command()
@@ -47,6 +48,8 @@ def _figures(rows: tuple[str, ...], folder: Path) -> Iterator[Figure]:
         yield from start_figures(start.measure(folder, python))
     if "gates" in rows:
         yield from gate_figures(*gates.microseconds())
+    if "inbox" in rows:
+        yield from inbox_figures(settlements.readings(folder, python))
     if "settle" in rows:
         yield from settlement_figures(settlements.settlements(folder, python))
     if "deliver" in rows:

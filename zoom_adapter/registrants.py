@@ -5,12 +5,13 @@ place, to the trainee whom staff have matched, or to the only trainee with the e
 event ever changes the first two.
 """
 
-from collections.abc import Collection, Mapping, Set
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from lti_tool.attendance import matching
 from lti_tool.attendance.matching import Links
@@ -29,6 +30,13 @@ MAX_MEETING_ID_LENGTH, MAX_REGISTRANT_ID_LENGTH = 32, 128
 NO_LINKS = Links({}, {}, {})
 # The status of a registrant; of two events at the same moment, the one later in this list counts.
 STATUSES = ("pending", "approved", "denied", "cancelled")
+KEY = (registrants.c.meeting_id, registrants.c.registrant_id)
+# Writes whole rows; the values are named new_….
+_UPDATE = (
+    update(registrants)
+    .where(*(column == bindparam(f"new_{column.name}") for column in KEY))
+    .values({column.name: bindparam(f"new_{column.name}") for column in registrants.c if column not in KEY})
+)
 
 
 class Registrant(NamedTuple):
@@ -76,26 +84,32 @@ class Directory:
         return known if linked is None else known | {linked}
 
 
-def record_registration(connection: Connection, event: ZoomEvent, now: datetime) -> None:
-    """Store who registered and the status at Zoom.
+def record_registrations(connection: Connection, events: Iterable[ZoomEvent], now: datetime) -> None:
+    """Store who registered and the status at Zoom, with a few statements for all of these events.
 
     The newest event counts, in whatever order events arrive; one without an address removes none. The trainee of a
     place and staff's matches stay.
     """
-    if not (event.meeting_id and event.registrant_id):
-        return
-    key = {
-        "meeting_id": event.meeting_id[:MAX_MEETING_ID_LENGTH],
-        "registrant_id": event.registrant_id[:MAX_REGISTRANT_ID_LENGTH],
-    }
-    connection.execute(insert_ignoring(connection, registrants).values(**key, recorded_at=now))
-    known = connection.execute(select(registrants).filter_by(**key).with_for_update()).one()
-    given = {"email": event.email or None, "name": event.name or None, "event_ts": _milliseconds(event.event_ts)}
-    changes = _status(known, event)
-    if _rank(given) > _rank(known._asdict()):
-        changes |= given | _match(connection, known, event.email) | {"recorded_at": now}
-    if changes:
-        connection.execute(update(registrants).filter_by(**key).values(changes))
+    by_key: dict[tuple[str, str], list[ZoomEvent]] = defaultdict(list)
+    for event in events:
+        if event.meeting_id and event.registrant_id:
+            key = event.meeting_id[:MAX_MEETING_ID_LENGTH], event.registrant_id[:MAX_REGISTRANT_ID_LENGTH]
+            by_key[key].append(event)
+    owners = _owners_by_email(connection, {each.email for some in by_key.values() for each in some} - {""})
+    for keys in chunks(sorted(by_key), MAX_IDS_PER_QUERY):
+        new = [{"meeting_id": meeting, "registrant_id": registrant, "recorded_at": now} for meeting, registrant in keys]
+        connection.execute(insert_ignoring(connection, registrants), new)
+        these = tuple_(registrants.c.meeting_id, registrants.c.registrant_id).in_(keys)
+        rows = connection.execute(select(registrants).where(these).order_by(*KEY).with_for_update()).all()
+        changed = []
+        for row in rows:
+            known = row._asdict()
+            for event in by_key[row.meeting_id, row.registrant_id]:
+                known |= _changes(known, event, owners, now)
+            if known != row._asdict():
+                changed.append({f"new_{name}": value for name, value in known.items()})
+        if changed:
+            connection.execute(_UPDATE, changed)
 
 
 def record_place(
@@ -174,13 +188,24 @@ def _only(found: Set[int]) -> int | None:
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _status(known: Row[Any], event: ZoomEvent) -> dict[str, Any]:
+def _changes(
+    known: Mapping[str, Any], event: ZoomEvent, owners: Mapping[str, Set[int]], now: datetime
+) -> dict[str, Any]:
+    """What this event changes about a registrant; `owners` are the trainees by e-mail."""
+    given = {"email": event.email or None, "name": event.name or None, "event_ts": _milliseconds(event.event_ts)}
+    changes = _status(known, event)
+    if _rank(given) > _rank(known):
+        changes |= given | _match(known, event.email, owners) | {"recorded_at": now}
+    return changes
+
+
+def _status(known: Mapping[str, Any], event: ZoomEvent) -> dict[str, Any]:
     """The new status, if this event is the newest about it; an event without a time changes nothing."""
     status = event.event_type.rpartition("registration_")[2]
     if status == "created":
         status = event.registrant_status if event.registrant_status in STATUSES else "pending"
     at = _milliseconds(event.event_ts)
-    newest = known.status_ts, STATUSES.index(known.status) if known.status_ts else -1
+    newest = known["status_ts"], STATUSES.index(known["status"]) if known["status_ts"] else -1
     if not at or status not in STATUSES or (at, STATUSES.index(status)) <= newest:
         return {}
     return {"status": status, "status_ts": at}
@@ -191,11 +216,12 @@ def _rank(given: Mapping[str, Any]) -> tuple[bool, int, str, str]:
     return bool(given["email"]), given["event_ts"], given["email"] or "", given["name"] or ""
 
 
-def _match(connection: Connection, known: Row[Any], email: str) -> dict[str, Any]:
+def _match(known: Mapping[str, Any], email: str, owners: Mapping[str, Set[int]]) -> dict[str, Any]:
     """The match of this address; empty if a place identifies the person, or this address has matched already."""
-    if known.matched_by not in (None, BY_EMAIL) or (known.trainee_id is not None and known.email == email):
+    is_matched = known["trainee_id"] is not None
+    if known["matched_by"] not in (None, BY_EMAIL) or (is_matched and known["email"] == email):
         return {}
-    trainee_id = trainees_by_email(connection, [email]).get(email) if email else None
+    trainee_id = _only(owners.get(email, frozenset()))
     return {"trainee_id": trainee_id, "matched_by": None if trainee_id is None else BY_EMAIL}
 
 

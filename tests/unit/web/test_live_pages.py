@@ -11,7 +11,7 @@ from sandbox.zoom.training_day import Attendee, TrainingDay, encode, registrant_
 from tests.training_day import add_session, enrol
 from tests.zoom_inbox import keep
 from zoom_adapter.events import read_event
-from zoom_adapter.registrants import record_registration
+from zoom_adapter.registrants import record_registrations
 
 MEETING = "85300009999"
 # The clock of the tests stands an hour after the beginning.
@@ -37,7 +37,7 @@ def tell(database, *attendees: Attendee, until) -> None:
     keep(database, day, OPENS - timedelta(days=1), until)
     with database.write() as connection:
         for each in day.registrations():
-            record_registration(connection, read_event(encode(each)), until)
+            record_registrations(connection, [read_event(encode(each))], until)
 
 
 def list_learners(database, happened, now, *trainee_ids: int) -> None:

@@ -15,7 +15,7 @@ from tests.zoom_registrants import Registrants, refusal
 from zoom_adapter import meetings, places
 from zoom_adapter.events import ZoomEvent
 from zoom_adapter.meetings import MeetingDecider
-from zoom_adapter.registrants import record_registration
+from zoom_adapter.registrants import record_registrations
 from zoom_adapter.registration import Registrar
 
 MEETING = "85300000001"
@@ -79,7 +79,7 @@ def register_at_zoom(database, zoom, number, status, now, change="created", regi
     event = ZoomEvent(f"meeting.registration_{change}", "registration", str(1000 + number), MEETING)
     with database.write() as connection:
         shown = event._replace(registrant_id=registrant_id, registrant_status=status, email=email)
-        record_registration(connection, shown, now)
+        record_registrations(connection, [shown], now)
 
 
 def statuses(database):
@@ -249,7 +249,7 @@ def test_the_newest_event_says_how_a_registration_stands(database, zoom, people,
         for change in (*order, *reversed(order)):
             at, status = shown[change]
             event = ZoomEvent(f"meeting.registration_{change}", "registration", at, MEETING, registrant_id="rg-1")
-            record_registration(connection, event._replace(registrant_status=status), now)
+            record_registrations(connection, [event._replace(registrant_status=status)], now)
     assert statuses(database) == ["cancelled"]
 
 
