@@ -106,6 +106,29 @@ def test_a_decision_is_told_once(database, zoom, decider, people, now, clock):
     assert zoom.calls.count("status") == 1
 
 
+def test_a_meeting_whose_many_decisions_take_longer_than_its_lease_stays_with_its_worker(
+    database, zoom, settings, decider, people, now, clock
+):
+    claimed = []
+
+    def take_long(_connection, trainee_ids, _meeting_id, _now):
+        if claimed:
+            clock.advance(minutes=2)
+            slow.leases.renew()
+            clock.advance(minutes=2)
+            assert decider.claim(9) == []
+        return set(trainee_ids)
+
+    slow = MeetingDecider(database, zoom.api(settings, clock), clock, take_long)
+    register_at_zoom(database, zoom, 1, "pending", now)
+    slow.plan()
+    claimed += slow.claim(9)
+    for each in claimed:
+        slow.do(each)
+    assert len(claimed) == 1
+    assert zoom.of("approved") == {"trainee1@example.org"}
+
+
 def test_who_is_nobody_we_know_is_left_waiting_for_staff(database, zoom, decider, people, now):
     register_at_zoom(database, zoom, 77, "pending", now)
     care(decider)
