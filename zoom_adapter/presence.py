@@ -153,17 +153,22 @@ def load_presence(connection: Connection, session: Session) -> Presence:
 
 
 def _events(connection: Connection, session: Session) -> Iterator[ZoomEvent]:
-    """The events of all instances that overlap the session's window."""
+    """The events of all instances that overlap the session's window.
+
+    A meeting id has instances of many months, so they are found by steps through the index, from uuid to uuid.
+    """
     opens, closes = window(session)
     of_meeting, at = zoom_inbox.c.meeting_id == session.zoom_meeting_id, zoom_inbox.c.happened_at
-    uuids = (
-        select(zoom_inbox.c.meeting_uuid)
-        .where(of_meeting, at.is_not(None))
-        .group_by(zoom_inbox.c.meeting_uuid)
-        .having(and_(func.min(at) <= closes, func.max(at) >= opens))
-    )
+    first = select(func.min(zoom_inbox.c.meeting_uuid).label("uuid")).where(of_meeting)
+    step = first.cte(recursive=True)
+    following = first.where(zoom_inbox.c.meeting_uuid > step.c.uuid).scalar_subquery()
+    found = step.union_all(select(following).where(step.c.uuid.is_not(None)))
+    of_this = and_(of_meeting, zoom_inbox.c.meeting_uuid == found.c.uuid)
+    first_at = select(func.min(at)).where(of_this).scalar_subquery()
+    last_at = select(func.max(at)).where(of_this).scalar_subquery()
+    uuids = connection.scalars(select(found.c.uuid).where(first_at <= closes, last_at >= opens)).all()
     columns = (zoom_inbox.c.body, zoom_inbox.c.stale, zoom_inbox.c.secret_position, at)
-    query = select(*columns).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids))
+    query = select(*columns).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids), at.is_not(None))
     for body, stale, secret_position, happened_at in connection.execution_options(yield_per=1000).execute(query):
         event = read_event(body, stale=stale)
         if event.at != happened_at:
