@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, func, select, text, tuple_, update
+from sqlalchemy import Connection, Row, and_, select, text, tuple_, update
 
 from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.attendance.live_sessions import request_settlement, request_settlement_when_over, show, verify_settleable
@@ -24,6 +24,7 @@ from zoom_adapter import hash_chain, reports
 from zoom_adapter.bound_connections import Identity
 from zoom_adapter.connections import Instance, gather
 from zoom_adapter.events import NO_SECRET, ZoomEvent, read_event
+from zoom_adapter.inbox import instance_bounds
 from zoom_adapter.participants import Everybody
 from zoom_adapter.registrants import directory, record_registrations
 from zoom_adapter.report_rows import ReportRow, read_rows
@@ -96,20 +97,14 @@ def _request_settlements(connection: Connection, rows: Sequence[Row[Any]], now: 
 
 
 def _instance_intervals(connection: Connection, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], Interval]:
-    """From the first to the last event of the instances of these rows, by meeting id and uuid.
-
-    Each end is one look into the index: the events of a whole day are many, and this is asked for every thousand.
-    """
+    """From the first to the last event of the instances of these rows, by meeting id and uuid."""
     instances = {(row.meeting_id, row.meeting_uuid) for row in rows if row.meeting_id and row.meeting_uuid}
-    found, at = {}, zoom_inbox.c.happened_at
-    for meeting_id, uuid in sorted(instances):
-        # A registration has no time.
-        timed = select(at).where(INSTANCE[0] == meeting_id, INSTANCE[1] == uuid, at.is_not(None)).limit(1)
-        first = connection.scalar(timed.order_by(at))
-        last = connection.scalar(timed.order_by(at.desc()))
-        if first is not None and last is not None:
-            found[meeting_id, uuid] = Interval(first, last)
-    return found
+    return {
+        (meeting_id, uuid): bounds
+        for meeting_id in sorted({meeting_id for meeting_id, _ in instances})
+        for uuid, bounds in instance_bounds(connection, meeting_id).items()
+        if (meeting_id, uuid) in instances
+    }
 
 
 def window(session: Session) -> Interval:
@@ -153,20 +148,11 @@ def load_presence(connection: Connection, session: Session) -> Presence:
 
 
 def _events(connection: Connection, session: Session) -> Iterator[ZoomEvent]:
-    """The events of all instances that overlap the session's window.
-
-    A meeting id has instances of many months, so they are found by steps through the index, from uuid to uuid.
-    """
+    """The events of all instances that overlap the session's window."""
     opens, closes = window(session)
     of_meeting, at = zoom_inbox.c.meeting_id == session.zoom_meeting_id, zoom_inbox.c.happened_at
-    first = select(func.min(zoom_inbox.c.meeting_uuid).label("uuid")).where(of_meeting)
-    step = first.cte(recursive=True)
-    following = first.where(zoom_inbox.c.meeting_uuid > step.c.uuid).scalar_subquery()
-    found = step.union_all(select(following).where(step.c.uuid.is_not(None)))
-    of_this = and_(of_meeting, zoom_inbox.c.meeting_uuid == found.c.uuid)
-    first_at = select(func.min(at)).where(of_this).scalar_subquery()
-    last_at = select(func.max(at)).where(of_this).scalar_subquery()
-    uuids = connection.scalars(select(found.c.uuid).where(first_at <= closes, last_at >= opens)).all()
+    instances = instance_bounds(connection, session.zoom_meeting_id)
+    uuids = [uuid for uuid, (first, last) in instances.items() if first <= closes and last >= opens]
     columns = (zoom_inbox.c.body, zoom_inbox.c.stale, zoom_inbox.c.secret_position, at)
     query = select(*columns).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids), at.is_not(None))
     for body, stale, secret_position, happened_at in connection.execution_options(yield_per=1000).execute(query):

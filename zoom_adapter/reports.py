@@ -17,7 +17,7 @@ from hashlib import sha256
 from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select
+from sqlalchemy import Connection, Row, func, insert, select, text
 
 from lti_tool import audit
 from lti_tool.attendance.live_sessions import LiveSession, request_settlement, show, verify_settleable
@@ -26,9 +26,10 @@ from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import Conflict
 from lti_tool.tables.live_sessions import live_sessions
-from lti_tool.tables.zoom import zoom_inbox, zoom_report_fetches, zoom_reports
+from lti_tool.tables.zoom import ENDED, zoom_inbox, zoom_report_fetches, zoom_reports
 from lti_tool.tasks import enqueue
 from lti_tool.text import reason_given
+from zoom_adapter.inbox import instance_bounds
 
 Source = Literal["report", "past", "polls"]
 Session = Row[*tuple[Any, ...]] | LiveSession
@@ -256,18 +257,18 @@ def of_class(connection: Connection, session: Session) -> list[str]:
     An instance that ended before the class or began after it (the host's test, a click on the link in the evening) is
     no part of it, even inside the wider window in which presence is looked for.
     """
-    at, uuid = zoom_inbox.c.happened_at, zoom_inbox.c.meeting_uuid
-    ended_at = func.max(case((zoom_inbox.c.event.in_(ENDS), at)))
-    over_before = and_(ended_at.is_not(None), ended_at <= session.starts_at)
-    delivered = (
-        select(uuid)
-        .where(zoom_inbox.c.meeting_id == session.zoom_meeting_id, at.is_not(None), uuid.is_not(None))
-        .group_by(uuid)
-        .having(and_(func.min(at) < session.ends_at, func.max(at) >= session.starts_at - BEFORE_START))
-        .having(or_(ended_at.is_(None), ~over_before))
+    instances = instance_bounds(connection, session.zoom_meeting_id)
+    opens = session.starts_at - BEFORE_START
+    delivered = {uuid for uuid, (first, last) in instances.items() if first < session.ends_at and last >= opens}
+    ended = (
+        select(zoom_inbox.c.meeting_uuid)
+        .where(zoom_inbox.c.meeting_id == session.zoom_meeting_id, text(ENDED))
+        .group_by(zoom_inbox.c.meeting_uuid)
+        .having(func.max(zoom_inbox.c.happened_at) <= session.starts_at)
     )
+    over_before = set(connection.scalars(ended))
     asked = select(FETCH.meeting_uuid).where(FETCH.live_session_id == session.id, FETCH.source.in_(ATTENDANCE))
-    found = {*connection.execute(delivered).scalars(), *connection.execute(asked).scalars()}
+    found = {*(delivered - over_before), *connection.scalars(asked)}
     return sorted(found - {NO_UUID})
 
 
