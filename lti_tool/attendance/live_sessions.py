@@ -12,7 +12,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, select, update
 
 from lti_tool import audit, times
 from lti_tool.attendance.agenda import Segment, from_json, lay_out, to_json
@@ -159,12 +159,7 @@ def of_meeting(connection: Connection, meeting_id: str) -> list[LiveSession]:
 
 def upcoming(connection: Connection, module_id: str, now: datetime) -> list[LiveSession]:
     """The sessions of a module that are not over yet, the next one first."""
-    return _select(
-        connection,
-        live_sessions.c.module_id == module_id,
-        live_sessions.c.ends_at > now,
-        live_sessions.c.state != "cancelled",
-    )
+    return _load(connection, _UPCOMING, {"module": module_id, "now": now})
 
 
 def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, now: datetime) -> None:
@@ -195,9 +190,22 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
     audit.record(connection, actor=actor, act="session_cancelled", subject=subject, at=now, reason=why)
 
 
+_IN_ORDER = select(live_sessions).order_by(live_sessions.c.starts_at, live_sessions.c.id)
+# Asked on every page of a module: to build a statement costs more than to run it.
+_UPCOMING = _IN_ORDER.where(
+    live_sessions.c.module_id == bindparam("module"),
+    live_sessions.c.ends_at > bindparam("now"),
+    live_sessions.c.state != "cancelled",
+)
+
+
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[LiveSession]:
-    query = select(live_sessions).where(*conditions).order_by(live_sessions.c.starts_at, live_sessions.c.id)
-    return [LiveSession(**{**row._mapping, "segments": from_json(row.segments)}) for row in connection.execute(query)]
+    return _load(connection, _IN_ORDER.where(*conditions), {})
+
+
+def _load(connection: Connection, query: Select[Any], values: Mapping[str, Any]) -> list[LiveSession]:
+    rows = connection.execute(query, values)
+    return [LiveSession(**{**row._mapping, "segments": from_json(row.segments)}) for row in rows]
 
 
 def _segments(programme: Programme, module_id: str, starts: datetime | date, zone: str) -> Sequence[Segment]:

@@ -4,13 +4,13 @@ Pages read the current version with its session; every earlier version stays rea
 versions without their days, and writes new ones.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, insert, or_, select, update
 
 from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.attendance.minutes import Attendance
@@ -125,7 +125,7 @@ class AttendedDay:
 
 def of_trainee(connection: Connection, trainee_id: int) -> list[AttendedDay]:
     """Everything this person attended, the latest session first."""
-    return _current(connection, _PERSON.trainee_id == trainee_id)
+    return _load(connection, _OF_TRAINEE, {"trainee": trainee_id})
 
 
 def of_trainee_in(connection: Connection, trainee_id: int, session_id: int) -> AttendedDay | None:
@@ -187,13 +187,18 @@ _DAYS = (
 )
 
 
+_LATEST_FIRST = _DAYS.where(_PERSON.is_current).order_by(_SESSION.starts_at.desc(), _PERSON.id)
+# Asked on every page of a trainee: to build a statement costs more than to run it.
+_OF_TRAINEE = _LATEST_FIRST.where(_PERSON.trainee_id == bindparam("trainee"))
+
+
 def _current(connection: Connection, *conditions: ColumnElement[bool]) -> list[AttendedDay]:
-    latest_first = _DAYS.order_by(_SESSION.starts_at.desc(), _PERSON.id)
-    return _load(connection, latest_first.where(_PERSON.is_current, *conditions))
+    return _load(connection, _LATEST_FIRST.where(*conditions))
 
 
-def _load(connection: Connection, query: Select[Any]) -> list[AttendedDay]:
-    return [AttendedDay(**{**row._mapping, "day": Attendance.from_json(row.day)}) for row in connection.execute(query)]
+def _load(connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[AttendedDay]:
+    rows = connection.execute(query, values or {})
+    return [AttendedDay(**{**row._mapping, "day": Attendance.from_json(row.day)}) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
