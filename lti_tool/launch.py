@@ -134,7 +134,7 @@ def launch() -> Response:
     except UnknownOffering as refused:
         abandon()
         with context().database.write() as recording:
-            record_refused(recording, launched, refused.content, state, now())
+            record_refused(recording, launched, refused.content, now())
         raise
     if step is Step.ENTER_WITHOUT_COOKIES:
         # The page's script keeps the session's token in its memory and opens the page.
@@ -388,12 +388,11 @@ def content_of(connection: Connection, launched: Launch) -> Content:
     return content
 
 
-def record_refused(connection: Connection, launched: Launch, content: Content, state: State, now: datetime) -> None:
+def record_refused(connection: Connection, launched: Launch, content: Content, now: datetime) -> None:
     """Record a unit whose offering the programme does not have, and to whom it was refused, for the set-up doctor. It
-    shows nothing and takes no grades. Raises RefusedLaunch `nonce_used`."""
+    shows nothing and takes no grades. It consumes no nonce: opened again, the unit explains itself again."""
     if launched.resource_link_id is None or not is_plain_text(content.key, LONGEST_CONTENT):
         return
-    oidc.use(connection, state.nonce, state.expires_at)
     trainee_id = people.find_or_add(
         connection, launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
     )

@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 import click
 from flask import Flask
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
@@ -30,6 +32,11 @@ log = logging.getLogger(__name__)
 
 # How long requests and tasks in hand may take to finish after SIGTERM.
 FINISH_SECONDS = 60
+
+# A connection that has sent half of its head holds a place until then; a body has a limit of its own.
+HEADER_MILLISECONDS = 5_000
+MAX_CONNECTIONS = 4_096
+SPARE_FILES = 512
 
 # How long a thread may compute before another gets its turn. With Python's 5 ms the one thread that commits deliveries
 # waits behind the many that answer: durable appends came to 0.8 of the rate that 0.5 ms gives.
@@ -54,6 +61,7 @@ def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -
     """
     settings = load_settings()
     configure(settings.log_level)
+    _raise_file_limit()
     with open_context(settings) as context:  # closed before there are processes: no connection survives a fork
         if processes > 1 and context.database.is_sqlite:
             raise BadInput(
@@ -68,6 +76,9 @@ def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -
         port=port,
         interface=Interfaces.RSGI,
         workers=processes,
+        backlog=MAX_CONNECTIONS,
+        backpressure=MAX_CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
         respawn_failed_workers=True,
         workers_kill_timeout=FINISH_SECONDS,
         websockets=False,
@@ -128,6 +139,15 @@ def run(number: int, name: str, process: WebProcess, *rest: Any) -> None:
         Server._spawn_rsgi_worker(number, name, process, *rest)
     finally:
         process.stop()
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as the system lets this process have: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _pass_on_one_stop() -> None:

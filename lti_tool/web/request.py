@@ -25,6 +25,8 @@ from lti_tool.group_commit import GroupWriter
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+# A refusal that the server decided on before the request reached Flask; in the WSGI environment.
+REFUSED = "gatehouse.refused"
 READING_METHODS = ("GET", "HEAD", "OPTIONS")
 # 18 digits are below the largest id of either database.
 ID = re.compile(r"[0-9]{1,18}")
@@ -94,8 +96,11 @@ def abandon(_error: BaseException | None = None) -> None:
 def register(app: Flask) -> None:
     """Commit after each request of the app, and leave nothing open when one breaks off."""
 
-    def verify_query() -> None:
-        """Raise BadInput `query_unreadable` for bytes that are not UTF-8, before a view looks at them."""
+    def verify_request() -> None:
+        """Raise what the server decided on, or BadInput `query_unreadable` for bytes that are not UTF-8, before a view
+        looks at them."""
+        if refused := http_request.environ.get(REFUSED):
+            raise refused
         try:
             http_request.query_string.decode()
         except UnicodeDecodeError as error:
@@ -110,7 +115,7 @@ def register(app: Flask) -> None:
         abandon(error)
         g.pop("work", None)
 
-    app.before_request(verify_query)
+    app.before_request(verify_request)
     app.after_request(finish)
     app.teardown_request(leave)
 

@@ -17,10 +17,15 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from lti_tool.errors import BadInput, GatehouseError
+from lti_tool.web.request import REFUSED
 from zoom_adapter.webhook import ARRIVED_AT
 
-# The most that is read of a body; Flask refuses longer ones by their length.
-MAX_BODY_BYTES = 2 * 1024 * 1024
+# The most that is read of a body; Flask refuses longer ones by their length. Only a form with a file is sent in parts.
+MAX_BODY_BYTES = 1024 * 1024
+MAX_MULTIPART_BYTES = 2 * 1024 * 1024
+# The most that all bodies on their way may take of the memory.
+MAX_BYTES_IN_HAND = 128 * 1024 * 1024
 # As many deliveries as commonly wait for one commit, and the few health checks of a machine that watches.
 WEBHOOK_THREADS = 32
 HEALTH_THREADS = 2
@@ -37,6 +42,7 @@ class RsgiApplication:
     def __init__(self, wsgi: WsgiApplication, *, threads: int, body_seconds: int) -> None:
         self._wsgi = wsgi
         self._body_seconds = body_seconds
+        self._bytes_in_hand = 0
         self._pages = ThreadPoolExecutor(threads, "page")
         health = ThreadPoolExecutor(HEALTH_THREADS, "health")
         self.pools = {
@@ -54,7 +60,7 @@ class RsgiApplication:
         environ = _environ(scope)
         environ[ARRIVED_AT] = time.monotonic()
         if scope.method not in ("GET", "HEAD", "OPTIONS"):
-            await _read_body(environ, protocol, self._body_seconds)
+            await self._read_body(environ, protocol)
         pool = self.pools.get(scope.path, self._pages)
         status, headers, body = await asyncio.get_running_loop().run_in_executor(pool, self._answer, environ)
         protocol.response_bytes(status, headers, body)
@@ -63,6 +69,35 @@ class RsgiApplication:
         """Let the requests in hand finish."""
         for pool in {self._pages, *self.pools.values()}:
             pool.shutdown()
+
+    async def _read_body(self, environ: Environ, protocol: Any) -> None:
+        """Read the body into the environment. A body that is too long is not read; one that breaks off, or has not
+        arrived in time, is shorter than its CONTENT_LENGTH, which is how Flask notices."""
+        announced = environ.get("CONTENT_LENGTH", "")
+        if not (announced.isascii() and announced.isdigit()):
+            environ[REFUSED] = _length_required()
+            return
+        length, most = int(announced), MAX_BODY_BYTES
+        if environ.get("CONTENT_TYPE", "").lower().startswith("multipart/"):
+            most = MAX_MULTIPART_BYTES
+        if length == 0 or length > most:
+            return
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                async for chunk in protocol:
+                    body += chunk
+                    self._bytes_in_hand += len(chunk)
+                    if len(body) >= length:
+                        break
+                    if self._bytes_in_hand > MAX_BYTES_IN_HAND:
+                        environ[REFUSED] = _too_busy()
+                        break
+        except TimeoutError:
+            pass
+        finally:
+            self._bytes_in_hand -= len(body)
+        environ["wsgi.input"] = io.BytesIO(body)
 
     def _answer(self, environ: Environ) -> Answer:
         """Call the WSGI application, in a thread of a pool."""
@@ -89,7 +124,7 @@ def _environ(scope: Any) -> Environ:
         "REQUEST_METHOD": scope.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": scope.path.encode().decode("latin-1"),
-        "QUERY_STRING": scope.query_string,
+        "QUERY_STRING": scope.query_string.encode().decode("latin-1"),
         "REMOTE_ADDR": scope.client.rpartition(":")[0],
         "SERVER_NAME": host,
         "SERVER_PORT": port,
@@ -103,6 +138,8 @@ def _environ(scope: Any) -> Environ:
         "wsgi.run_once": False,
     }
     for name in headers:
+        if "_" in name:  # it would stand for the header with a hyphen
+            continue
         # A value that is not ASCII comes as an empty text.
         values = headers.get_all(name) or [""]
         key = name.upper().replace("-", "_")
@@ -111,25 +148,16 @@ def _environ(scope: Any) -> Environ:
     return environ
 
 
-async def _read_body(environ: Environ, protocol: Any, seconds: int) -> None:
-    """Read the body into the environment. A body that is too long is not read to its end; one that breaks off, or has
-    not arrived in time, is shorter than its CONTENT_LENGTH, which is how Flask notices."""
-    announced = environ.get("CONTENT_LENGTH", "")
-    length = int(announced) if announced.isascii() and announced.isdigit() else None
-    if length == 0 or (length or 0) > MAX_BODY_BYTES:
-        return
-    most = MAX_BODY_BYTES + 1 if length is None else length
-    body, is_whole = bytearray(), False
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in protocol:
-                body += chunk
-                if len(body) >= most:
-                    break
-            is_whole = True
-    except TimeoutError:
-        pass
-    environ["wsgi.input"] = io.BytesIO(body)
-    if length is None:  # sent in chunks
-        environ.pop("HTTP_TRANSFER_ENCODING", None)
-        environ["CONTENT_LENGTH"] = str(len(body) + (not is_whole))
+def _length_required() -> GatehouseError:
+    return BadInput(
+        "length_required",
+        "The request does not say how long its body is.",
+        "Send it with a Content-Length.",
+        status=411,
+    )
+
+
+def _too_busy() -> GatehouseError:
+    return BadInput(
+        "too_many_bodies", "Too much is being sent at the moment.", "Wait a moment, then try again.", status=503
+    )

@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -167,17 +167,41 @@ def test_sigterm_ends_a_server_whose_requests_never_arrive_whole(environment: di
 
 
 @pytest.mark.databases("sqlite")
-def test_a_body_sent_in_chunks_is_read_like_any_other(environment: dict[str, str], tmp_path: Path) -> None:
-    chunks = b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (10, BODY[:10], len(BODY) - 10, BODY[10:])
+def test_bodies_of_no_known_length_or_longer_than_any_are_refused_unread(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     with serving(environment, tmp_path) as served:
         with begun(served.port, "/zoom/webhook", None, headers()) as request:
-            request.sendall(chunks)
-            assert request.recv(4096).startswith(b"HTTP/1.1 204")
-        with begun(served.port, "/zoom/webhook", None, headers()) as request:
-            with suppress(ConnectionError):  # it is refused before its end
-                for _ in range(64):
-                    request.sendall(b"%x\r\n%s\r\n" % (65536, bytes(65536)))
+            assert request.recv(4096).startswith(b"HTTP/1.1 411")
+        with begun(served.port, "/zoom/webhook", 1024 * 1024 + 1, headers()) as request:
             assert request.recv(4096).startswith(b"HTTP/1.1 413")
+        with begun(served.port, "/lti/login", 2 * 1024 * 1024 + 1) as request:
+            assert request.recv(4096).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.databases("sqlite")
+def test_a_header_with_an_underscore_stands_for_no_other(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path) as served:
+        assert served.post("/zoom/webhook", BODY, {**headers(), "Content_Length": "0"}) == 204
+        assert served.post("/zoom/webhook", BODY, {"x-zm-request-timestamp": "1", "x_zm_signature": "v0=1"}) == 401
+
+
+@pytest.mark.databases("sqlite")
+def test_an_address_with_letters_as_browsers_of_old_send_them_is_read(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with serving(environment, tmp_path) as served, socket.create_connection(("127.0.0.1", served.port)) as request:
+        request.sendall("GET /healthz?x=日ü HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert request.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.databases("sqlite")
+def test_a_thousand_unfinished_heads_keep_nobody_else_waiting(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path) as served, ExitStack() as stack:
+        for _ in range(1100):
+            unfinished = stack.enter_context(socket.create_connection(("127.0.0.1", served.port)))
+            unfinished.sendall(b"GET / HTTP/1.1\r\nX: ")
+        assert served.get("/healthz") == 200
 
 
 @pytest.mark.databases("sqlite")
