@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, String, bindparam, delete, func, insert, or_, select, update
 
 from lti_tool.db import insert_ignoring
-from lti_tool.errors import Conflict, NotFound
+from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.people import identities, trainees
+from lti_tool.text import clean, email_address
 
 TOKEN_BYTES = 32
 MAX_TEXT = 255
@@ -25,7 +26,7 @@ class Profile(NamedTuple):
 
 
 def profile(name: str | None, email: str | None) -> Profile:
-    return Profile(_shown(name), _address(email))
+    return Profile(clean(name or "")[:MAX_TEXT] or None, email_address(email or ""))
 
 
 def find_or_add(
@@ -36,12 +37,14 @@ def find_or_add(
     `sub` is unique within `issuer` (OpenID Connect Core §2). A name or address that is given replaces the former one.
     Of two first launches at once, one makes the person and both get the same id.
     """
+    given = profile(name, email)
     known = _of_identity(connection, issuer, sub)
     if known is None:
-        return _add(connection, issuer, sub, _shown(name), _address(email), now)
+        return _add(connection, issuer, sub, given, now)
     # Most launches change nothing, so only what has changed is written.
-    sent = {"name": _shown(name), "email": _address(email)}
-    changed = {key: value for key, value in sent.items() if value is not None and getattr(known, key) != value}
+    changed = {
+        key: value for key, value in given._asdict().items() if value is not None and getattr(known, key) != value
+    }
     if changed:
         connection.execute(update(trainees).where(trainees.c.id == known.id).values(changed))
     return int(known.id)
@@ -94,15 +97,18 @@ def of_identities(connection: Connection, issuer: str, subs: Sequence[str]) -> d
 
 
 def find(connection: Connection, id_or_email: str) -> int:
-    """The trainee with this id or this exact e-mail address (upper and lower case are the same).
+    """The trainee with this id or this e-mail address (compared as `text.email_address` says).
 
-    Raises NotFound "trainee_unknown", Conflict "trainee_ambiguous" where several people launched with the address.
+    Raises NotFound "trainee_unknown", Conflict "trainee_ambiguous" where several people launched with the address, and
+    BadInput "address_wrong" for several addresses in one text.
     """
-    wanted = id_or_email.strip()
+    wanted = clean(id_or_email)
     if wanted.isascii() and wanted.isdigit():
         if len(wanted) > MAX_ID_DIGITS:
             raise _unknown()
         return int(trainee(connection, int(wanted)).id)
+    if "@" in wanted and email_address(wanted) is None:
+        raise BadInput("address_wrong", "This is not one e-mail address.", "Give one address, or the trainee's id.")
     found = with_email(connection, wanted)
     if not found:
         raise _unknown()
@@ -114,7 +120,7 @@ def find(connection: Connection, id_or_email: str) -> int:
 
 def with_email(connection: Connection, email: str) -> list[int]:
     """The ids of everybody who launched with this address, lowest first; none for an empty one."""
-    address = _address(email)
+    address = email_address(email)
     if address is None:
         return []
     return list(connection.scalars(select(trainees.c.id).where(trainees.c.email == address).order_by(trainees.c.id)))
@@ -123,7 +129,7 @@ def with_email(connection: Connection, email: str) -> list[int]:
 def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]:
     """Id, name and e-mail address of those whose name or address contains this text, by name. A look-up for a person's
     eyes: it proves nothing about who somebody is. None for a text of fewer than two letters."""
-    wanted = _plain(text)[:MAX_TEXT]
+    wanted = clean(text)[:MAX_TEXT]
     if len(wanted) < 2:
         return []
     # SQLite lowers ASCII letters only, so a name is tried as it is usually written too.
@@ -147,8 +153,8 @@ def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any,
     return connection.execute(_person_of_identity, {"issuer": issuer, "sub": sub}).first()
 
 
-def _add(connection: Connection, issuer: str, sub: str, name: str | None, email: str | None, now: datetime) -> int:
-    trainee_id: int = connection.execute(_insert_person, _person(name, email, now)).scalar_one()
+def _add(connection: Connection, issuer: str, sub: str, given: Profile, now: datetime) -> int:
+    trainee_id: int = connection.execute(_insert_person, _person(*given, now)).scalar_one()
     identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
     if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
         return trainee_id
@@ -162,21 +168,6 @@ def _add(connection: Connection, issuer: str, sub: str, name: str | None, email:
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     return {"name": name, "email": email, "calendar_token": token, "created_at": now}
-
-
-def _shown(name: str | None) -> str | None:
-    return _plain(name)[:MAX_TEXT] or None if name else None
-
-
-def _address(email: str | None) -> str | None:
-    """Lower-cased; an address too long to be one is none."""
-    address = _plain(email).lower() if email else ""
-    return address if address and len(address) <= MAX_TEXT else None
-
-
-def _plain(text: str) -> str:
-    """Without control characters, which PostgreSQL refuses or a page cannot show."""
-    return "".join(letter for letter in text if letter.isprintable()).strip()
 
 
 def _portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -155,7 +155,7 @@ def directory(connection: Connection, meeting_id: str, identities: Collection[Id
 
 
 def trainees_by_email(connection: Connection, emails: Collection[str]) -> dict[str, int]:
-    """Trainees by e-mail (lower-cased, exact), for addresses that exactly one trainee has."""
+    """Trainees by e-mail (as `text.email_address` gives it), for addresses that exactly one trainee has."""
     owners = {email: _only(ids) for email, ids in _owners_by_email(connection, emails).items()}
     return {email: trainee_id for email, trainee_id in owners.items() if trainee_id is not None}
 

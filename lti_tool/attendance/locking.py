@@ -124,8 +124,7 @@ def end(connection: Connection, session_id: int, *, at: datetime, reason: str, a
     """
     session = live_sessions.show(connection, session_id)
     verify_settleable(session)
-    if not reason.strip():
-        raise BadInput("reason_missing", "An end needs a reason.", "Say how you know when the session ended.")
+    why = reason_given(reason, "Say how you know when the session ended.")
     if session.ended_at not in (None, session.ended_by_staff_at):
         raise Conflict("session_ended", f"Zoom has reported when live session {session.id} ended.")
     if not session.starts_at < at <= now:
@@ -137,7 +136,7 @@ def end(connection: Connection, session_id: int, *, at: datetime, reason: str, a
     _set(connection, session_id, now, ended_by_staff_at=at, ended_at=None)
     subject = f"session:{session_id}"
     audit.record(
-        connection, actor=actor, act="session_ended", subject=subject, at=now, ended_at=at.isoformat(), reason=reason
+        connection, actor=actor, act="session_ended", subject=subject, at=now, ended_at=at.isoformat(), reason=why
     )
     request_settlement(connection, session_id, now)
 

@@ -32,6 +32,7 @@ from lti_tool.programme.model import Programme
 from lti_tool.tables.credit import claim_facts, claims
 from lti_tool.tables.people import licences
 from lti_tool.tables.presence import attendance_reviews
+from lti_tool.text import reason_given
 
 FACTS = ("fee", "evaluation")
 MAX_OUTDATED_AT_ONCE = 100
@@ -166,17 +167,14 @@ def record_fact(
 
     Raises BadInput "reason_missing", "fact_unknown"; Conflict "fact_recorded".
     """
-    if not reason.strip():
-        raise BadInput("reason_missing", "A reason is missing.", "Say how you know that this is settled.")
+    why = reason_given(reason, "Say how you know that this is settled.")
     if fact not in FACTS:
         raise BadInput(
             "fact_unknown", "Only the fee or the evaluation of a claim can be recorded.", "Use fee or evaluation."
         )
     row = {"trainee_id": trainee_id, "live_session_id": session_id, "body_id": body_id, "fact": fact}
     written = connection.execute(
-        insert_ignoring(connection, claim_facts).values(
-            **row, recorded_by=actor, reason=reason.strip(), recorded_at=now
-        )
+        insert_ignoring(connection, claim_facts).values(**row, recorded_by=actor, reason=why, recorded_at=now)
     )
     if not written.rowcount:
         raise Conflict("fact_recorded", f"The {fact} of this claim is already recorded.")
@@ -186,7 +184,7 @@ def record_fact(
         act=f"credit_{fact}_recorded",
         subject=f"trainee:{trainee_id}",
         at=now,
-        reason=reason.strip(),
+        reason=why,
         session=session_id,
         body=body_id,
     )

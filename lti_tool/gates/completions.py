@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Row, select, update
 from lti_tool import audit
 from lti_tool.audit import refuse_alone
 from lti_tool.db import insert_ignoring
-from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.errors import Conflict, NotFound
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainees
+from lti_tool.text import reason_given
 
 # Where a completion without attendance in a live session comes from.
 Origin = Literal["imported", "staff"]
@@ -65,15 +66,14 @@ def end_completion(
     Raises BadInput "reason_missing", NotFound "completion_unknown", Conflict "completion_ended",
     AccessDenied "second_person_needed" or "own_case".
     """
-    if not reason.strip():
-        raise BadInput("reason_missing", "Ending a record needs a reason.")
+    why = reason_given(reason, "Say why the completion ends.")
     row = connection.execute(select(completions).where(completions.c.id == completion_id)).first()
     if row is None:
         raise NotFound("completion_unknown", "There is no such completion.")
     if actor.startswith("staff:"):
         refuse_alone(actor, confirmed_by, row.trainee_id)
     in_force = update(completions).where(completions.c.id == completion_id, completions.c.ended_at.is_(None))
-    if not connection.execute(in_force.values(ended_at=now, ended_reason=reason.strip())).rowcount:
+    if not connection.execute(in_force.values(ended_at=now, ended_reason=why)).rowcount:
         raise Conflict("completion_ended", "This completion has already been ended.")
     audit.record(
         connection,
@@ -81,7 +81,7 @@ def end_completion(
         act="completion_ended",
         subject=f"completion:{completion_id}",
         at=now,
-        reason=reason.strip(),
+        reason=why,
         confirmed_by=confirmed_by,
     )
 

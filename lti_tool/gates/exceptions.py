@@ -14,6 +14,7 @@ from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme.model import Programme
 from lti_tool.tables.gates import exceptions
 from lti_tool.tables.people import trainees
+from lti_tool.text import clean_lines, reason_given
 from lti_tool.times import day_of
 
 MIN_REASON_LETTERS = 10
@@ -42,7 +43,8 @@ def grant(
     last = expires_on or today + DEFAULT_DURATION
     if offering_id not in programme.modules and offering_id not in programme.retreats:
         raise NotFound("offering_unknown", "The programme has no such module or retreat.")
-    if len(reason.strip()) < MIN_REASON_LETTERS:
+    why = clean_lines(reason)
+    if len(why) < MIN_REASON_LETTERS:
         raise BadInput(
             "exception_reason_short", f"An exception needs a reason of {MIN_REASON_LETTERS} characters or more."
         )
@@ -51,7 +53,7 @@ def grant(
     row = {
         "trainee_id": trainee_id,
         "offering_id": offering_id,
-        "reason": reason.strip(),
+        "reason": why,
         "granted_by": actor,
         "granted_at": now,
         "expires_on": last,
@@ -67,15 +69,14 @@ def grant(
 def end(connection: Connection, exception_id: int, *, reason: str, actor: str, now: datetime) -> None:
     """End an exception early. Raises BadInput "reason_missing", NotFound "exception_unknown", Conflict
     "exception_ended"."""
-    if not reason.strip():
-        raise BadInput("reason_missing", "Ending a record needs a reason.")
+    why = reason_given(reason, "Say why the exception ends.")
     in_force = update(exceptions).where(exceptions.c.id == exception_id, exceptions.c.ended_at.is_(None))
-    if not connection.execute(in_force.values(ended_at=now, ended_reason=reason.strip())).rowcount:
+    if not connection.execute(in_force.values(ended_at=now, ended_reason=why)).rowcount:
         if connection.scalar(select(exceptions.c.id).where(exceptions.c.id == exception_id)) is None:
             raise NotFound("exception_unknown", "There is no such exception.")
         raise Conflict("exception_ended", "This exception has already been ended.")
     subject = f"exception:{exception_id}"
-    audit.record(connection, actor=actor, act="exception_ended", subject=subject, at=now, reason=reason.strip())
+    audit.record(connection, actor=actor, act="exception_ended", subject=subject, at=now, reason=why)
 
 
 def active(connection: Connection, today: date) -> list[Row[Any]]:

@@ -16,6 +16,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from lti_tool.errors import RefusedLaunch
 from lti_tool.lti.registration import Registration
 from lti_tool.lti.roles import is_teacher
+from lti_tool.text import clean
 
 LONGEST_ID = 255
 LONGEST_URL = 2048
@@ -46,9 +47,9 @@ def shown() -> fields.Function:
     """Text that is only shown: cut at a length instead of refused."""
 
     def cut(value: Any) -> str:
-        if not isinstance(value, str) or not is_plain_text(value[:LONGEST_SHOWN], LONGEST_SHOWN):
+        if not isinstance(value, str):
             raise ValidationError("not text")
-        return value[:LONGEST_SHOWN]
+        return clean(value[:LONGEST_SHOWN])
 
     return fields.Function(deserialize=cut, allow_none=True)
 
@@ -191,7 +192,7 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
 def _name(known: Mapping[str, Any]) -> str | None:
     parts = (known.get("given_name"), known.get("family_name"))
     name = known.get("name") or " ".join(part for part in parts if part)
-    return name.strip()[:LONGEST_SHOWN] or None
+    return name[:LONGEST_SHOWN].strip() or None
 
 
 def _texts(custom: Any) -> dict[str, str]:

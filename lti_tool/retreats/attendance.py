@@ -11,13 +11,14 @@ from sqlalchemy import Connection, Row, select, update
 from lti_tool import audit, people
 from lti_tool.audit import refuse_alone, refuse_own
 from lti_tool.db import insert_ignoring
-from lti_tool.errors import BadInput, Conflict
+from lti_tool.errors import Conflict
 from lti_tool.programme.model import Programme
 from lti_tool.retreats.applications import may_become
 from lti_tool.retreats.eligibility import date_of, retreat_of
 from lti_tool.tables.people import trainees
 from lti_tool.tables.retreats import retreat_applications as applications
 from lti_tool.tables.retreats import retreat_attendances as roster
+from lti_tool.text import clean_lines, reason_given
 from lti_tool.times import day_of
 
 Outcome = Literal["attended", "no_show"]
@@ -66,15 +67,14 @@ def mark_no_show(
     attended = _entry(connection, trainee_id, retreat_id, starts_on)
     if attended is not None and attended.outcome == "attended":
         refuse_alone(actor, confirmed_by, trainee_id)
-        if not reason.strip():
-            raise BadInput("reason_missing", "Ending a record needs a reason.")
+        why = reason_given(reason, "Say how you know that this person was not there.")
         in_force = (roster.c.id == attended.id, roster.c.ended_at.is_(None))
         connection.execute(update(roster).where(*in_force).values(ended_at=now))
         audit.record(
             connection, actor=actor, act="retreat_attended_ended", subject=f"roster:{attended.id}", at=now,
-            reason=reason.strip(), confirmed_by=confirmed_by,
+            reason=why, confirmed_by=confirmed_by,
         )  # fmt: skip
-    return _mark(connection, trainee_id, retreat_id, starts_on, "no_show", actor, now, reason.strip() or None)
+    return _mark(connection, trainee_id, retreat_id, starts_on, "no_show", actor, now, clean_lines(reason) or None)
 
 
 def entries(connection: Connection, retreat_id: str | None = None) -> list[Row[Any]]:

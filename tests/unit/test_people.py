@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from lti_tool import people
 from lti_tool.db import Database
-from lti_tool.errors import Conflict, NotFound
+from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.people import trainees
 from tests.unit.people_of_tests import ISSUER, launched
 
@@ -108,3 +108,27 @@ def test_many_identities_are_looked_up_at_once(database: Database, now: datetime
         subs = ["user-bo", *(f"user-{number}" for number in range(1200)), "user-ada"]
         found = people.of_identities(connection, ISSUER, subs)
     assert {sub: (row.id, row.email) for sub, row in found.items()} == {"user-ada": (ada, "ada@example.org")}
+
+
+def test_a_name_keeps_its_blanks_and_joiners(database: Database, now: datetime) -> None:
+    sent = {"1": "Marie\u00a0Lefevre", "2": "佐藤\u3000花子", "3": "می\u200cخواهم", "4": "ශ්\u200dරී", "5": "Ann\tBo"}
+    with database.write() as connection:
+        kept = {
+            sub: people.trainee(connection, launched(connection, now, name, sub=sub)).name for sub, name in sent.items()
+        }
+    assert kept == {"1": "Marie Lefevre", "2": "佐藤 花子", "3": "می\u200cخواهم", "4": "ශ්\u200dරී", "5": "Ann Bo"}
+
+
+def test_one_person_is_found_by_an_address_in_any_of_its_forms(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        person = launched(connection, now, email="Jose\u0301@example.org\u200b")
+        for written in ("josé@example.org", "JOSÉ@example.org\u00a0", "jose\u0301@exam\u00adple.org"):
+            assert people.find(connection, written) == person
+        with pytest.raises(BadInput, match="address_wrong"):
+            people.find(connection, "josé@example.org, ada@example.org")
+
+
+def test_two_addresses_in_one_claim_are_no_address(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        person = launched(connection, now, email="a@example.org, b@example.org")
+        assert people.trainee(connection, person).email is None

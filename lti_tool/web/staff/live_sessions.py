@@ -190,7 +190,7 @@ def _progress(session: LiveSession) -> Progress:
 
 def _wall_time(name: str) -> datetime:
     """A date and time without an offset, in a plausible year. Raises BadInput "wall_time_wrong"."""
-    text = field(name).strip()
+    text = field(name)
     wrong = BadInput(
         "wall_time_wrong",
         "This is not a date with a time.",
