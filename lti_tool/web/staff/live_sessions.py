@@ -22,7 +22,7 @@ from lti_tool.web.forms import field, sent
 from lti_tool.web.page import go, show
 from lti_tool.web.paging import asked_part
 from lti_tool.web.request import connection, context, now, writes
-from lti_tool.web.session import access, viewer
+from lti_tool.web.session import Limits, access, viewer
 from lti_tool.web.staff import attendance, overview
 from lti_tool.web.staff.attendance import SORTS, SheetView
 from zoom_adapter import reports
@@ -170,7 +170,7 @@ def reopen(session_id: int) -> AnyResponse:
 
 
 @blueprint.post("/<int:session_id>/rooms")
-@access("staff")
+@access("staff", Limits(max_fields=1000))
 def name_rooms(session_id: int) -> AnyResponse:
     """Name the breakout rooms; the form gives each room before its label."""
     given = sent("room", "label")
