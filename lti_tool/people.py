@@ -12,7 +12,7 @@ from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.people import identities, trainees
 from lti_tool.text import clean, email_address
 
-TOKEN_BYTES = 32
+SALT_BYTES = 32
 MAX_TEXT = 255
 MAX_ID_DIGITS = 18
 IDS_IN_ONE_QUERY = 500
@@ -148,6 +148,12 @@ def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
     return row
 
 
+def renew_calendar_salt(connection: Connection, trainee_id: int) -> None:
+    """Make every calendar link of this person so far stop working."""
+    salt = secrets.token_urlsafe(SALT_BYTES)
+    connection.execute(update(trainees).where(trainees.c.id == trainee_id).values(calendar_salt=salt))
+
+
 def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any, Any] | None:
     """Id, name and e-mail address."""
     return connection.execute(_person_of_identity, {"issuer": issuer, "sub": sub}).first()
@@ -166,8 +172,7 @@ def _add(connection: Connection, issuer: str, sub: str, given: Profile, now: dat
 
 
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    return {"name": name, "email": email, "calendar_token": token, "created_at": now}
+    return {"name": name, "email": email, "calendar_salt": secrets.token_urlsafe(SALT_BYTES), "created_at": now}
 
 
 def _portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
