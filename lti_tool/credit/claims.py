@@ -40,7 +40,7 @@ CONTESTED = Line(
     "contested",
     None,
     "The evidence under this credit has changed since it was awarded. Staff decide; until then you keep the credit.",
-    "The claim would not be awarded on the present evidence. Keep the award or void it, with a reason.",
+    "The claim would not be awarded on the present evidence. It stays awarded while staff look into it.",
 )
 
 
