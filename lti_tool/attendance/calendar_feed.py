@@ -1,7 +1,7 @@
 """The calendar a trainee subscribes to: the live sessions to come, those attended, and cancelled ones.
 
 The same records give the same bytes: UID and DTSTAMP come from the session, never from the moment of the request. Times
-are UTC instants (RFC 5545, date with UTC time), which every calendar program reads alike and shows in the reader's own zone.
+are UTC instants (RFC 5545, date with UTC time): every calendar program reads them alike and shows them in its own zone.
 """
 
 from collections.abc import Callable, Container

@@ -146,7 +146,7 @@ class Launch:
 
     def custom_value(self, name: str) -> str | None:
         """A custom parameter; None when it is missing, empty, or an unresolved `$Some.Variable`."""
-        value = self.custom.get(name, "").strip()
+        value = clean(self.custom.get(name, ""))
         return None if not value or value.startswith("$") else value
 
 

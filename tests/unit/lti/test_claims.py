@@ -195,3 +195,13 @@ def test_a_deep_linking_request_needs_neither_link_nor_target() -> None:
     launch = load_launch(Platform().deep_linking_claims("nonce", START), REGISTRATION)
     assert (launch.resource_link_id, launch.target_link_uri) == (None, None)
     assert launch.deep_linking is not None
+
+
+def test_names_titles_and_custom_values_are_cleaned() -> None:
+    sent = {
+        "name": "Marie\u00a0Lefevre\u200b",
+        "context": {"id": "c", "title": "Mod\u00adule\u30001"},
+        "custom": {"module_id": "F1\u200b\u00a0"},
+    }
+    launch = loaded(sent)
+    assert (launch.name, launch.context_title, launch.custom_value("module_id")) == ("Marie Lefevre", "Module 1", "F1")
