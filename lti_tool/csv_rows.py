@@ -158,8 +158,8 @@ def _letters(position: int) -> str:
     return letters
 
 
-def _wrong(message: str, columns: Columns) -> BadInput:
-    return BadInput("import_columns_wrong", message, f"Columns, each once: {', '.join(columns.names)}.")
+def _wrong(what: str, columns: Columns) -> BadInput:
+    return BadInput("import_columns_wrong", what, f"Columns, each once: {', '.join(columns.names)}.")
 
 
 def _too_large(columns: Columns) -> BadInput:

@@ -8,7 +8,7 @@ import unicodedata
 
 from lti_tool.errors import BadInput
 
-LONGEST_TEXT = 2000
+MAX_STATEMENT = 2000
 MAX_EMAIL = 255
 
 # Letters that join or are shaped by their neighbours: Arabic and its relatives, the scripts of India and South-East
@@ -66,14 +66,14 @@ def meeting_number(text: str) -> str:
     return "".join(kept)
 
 
-def read_line(text: str, field: str, longest: int, code: str) -> str:
+def read_line(text: str, code: str, field: str, longest: int) -> str:
     """A text of one line that must be there. Raises BadInput with this code, naming the field."""
-    return _within(clean(text), field, longest, code)
+    return _within(clean(text), code, field, longest)
 
 
-def read_lines(text: str, field: str, longest: int, code: str) -> str:
+def read_lines(text: str, code: str, field: str, longest: int) -> str:
     """A text of one or more lines that must be there. Raises BadInput with this code, naming the field."""
-    return _within(clean_lines(text), field, longest, code)
+    return _within(clean_lines(text), code, field, longest)
 
 
 def reason_given(text: str, next_step: str = "Say in a sentence or two how you know.") -> str:
@@ -81,14 +81,14 @@ def reason_given(text: str, next_step: str = "Say in a sentence or two how you k
     reason = clean_lines(text)
     if not reason:
         raise BadInput("reason_missing", "A reason is missing.", next_step)
-    if len(reason) > LONGEST_TEXT:
+    if len(reason) > MAX_STATEMENT:
         raise BadInput(
-            "reason_missing", f"The reason is longer than {LONGEST_TEXT} characters.", "Say it more briefly."
+            "reason_missing", f"The reason is longer than {MAX_STATEMENT} characters.", "Say it more briefly."
         )
     return reason
 
 
-def _within(text: str, field: str, longest: int, code: str) -> str:
+def _within(text: str, code: str, field: str, longest: int) -> str:
     if not text:
         raise BadInput(code, f"{field} is missing.", f"Give 1 to {longest} characters.")
     if len(text) > longest:

@@ -20,7 +20,7 @@ from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_corrections as corrections
-from lti_tool.text import LONGEST_TEXT, clean, read_lines, reason_given
+from lti_tool.text import MAX_STATEMENT, clean, read_lines, reason_given
 
 State = Literal["waiting", "in_force", "undone"]
 
@@ -121,7 +121,7 @@ def propose(
         )
     completion_policy(connection, session)  # a session without a policy cannot be settled, so it takes no correction
     why = reason_given(reason)
-    shown_by = read_lines(evidence, "The evidence", LONGEST_TEXT, "evidence_missing")
+    shown_by = read_lines(evidence, "evidence_missing", "The evidence", MAX_STATEMENT)
     row = {
         "live_session_id": session_id,
         "trainee_id": trainee_id,

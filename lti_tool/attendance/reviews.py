@@ -20,7 +20,7 @@ from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_requests as requests
 from lti_tool.tables.presence import attendance_reviews as reviews
-from lti_tool.text import LONGEST_TEXT, read_lines, reason_given
+from lti_tool.text import MAX_STATEMENT, read_lines, reason_given
 
 # The flags that staff must look at before a day is final. Other flags only explain (two devices, a telephone): they
 # leave no doubt about the seconds.
@@ -210,7 +210,7 @@ def _listed(connection: Connection, which: ColumnElement[bool], order: Any, limi
 
 
 def _text(text: str) -> str:
-    return read_lines(text, "The text", LONGEST_TEXT, "request_text_missing")
+    return read_lines(text, "request_text_missing", "The text", MAX_STATEMENT)
 
 
 def _close(connection: Connection, request_id: int, values: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def record_licence(
     people.trainee(connection, trainee_id)
     given = {"type": type, "jurisdiction": jurisdiction.upper(), "number": number, "name_on_licence": name_on_licence}
     texts = {
-        name: read_line(text, f"The {name.replace('_', ' ')}", LENGTHS[name], "licence_incomplete")
+        name: read_line(text, "licence_incomplete", f"The {name.replace('_', ' ')}", LENGTHS[name])
         for name, text in given.items()
     }
     if issued_on > expires_on:

@@ -38,7 +38,6 @@ APPROVAL_REASONS = ("equivalent_outside", "equivalent_inside", "tested_out", "ad
 DECLINE_REASONS = ("not_equivalent", "provider_not_accepted", "evidence_missing", "administrative")
 MAX_TITLE = 255
 MAX_NOTE = 4000
-INCOMPLETE = "equivalency_incomplete"
 
 
 def submit(
@@ -75,8 +74,10 @@ def submit(
         "trainee_id": trainee_id,
         "target": target,
         "provider_id": provider_id,
-        "provider_name": read_line(provider_name or provider.name, "The name of the provider", MAX_TITLE, INCOMPLETE),
-        "course_title": read_line(course_title, "The title of the course", MAX_TITLE, INCOMPLETE),
+        "provider_name": read_line(
+            provider_name or provider.name, "equivalency_incomplete", "The name of the provider", MAX_TITLE
+        ),
+        "course_title": read_line(course_title, "equivalency_incomplete", "The title of the course", MAX_TITLE),
         "completed_on": completed_on,
         "evidence_note": _note(evidence_note, "What shows that you took it"),
         "state": "submitted",
@@ -104,7 +105,7 @@ def answer(connection: Connection, request_id: int, *, text: str, actor: str, no
     """Add the learner's answer; the request returns to its old place in the queue."""
     request = _own(connection, request_id, actor)
     whole = f"{request.evidence_note}\n\n{_note(text, 'The answer')}"
-    note = read_lines(whole, "What you told us, with all answers,", 4 * MAX_NOTE, INCOMPLETE)
+    note = read_lines(whole, "equivalency_incomplete", "What you told us, with all answers,", 4 * MAX_NOTE)
     _move(connection, request, "submitted", actor=actor, now=now, evidence_note=note)
 
 
@@ -217,7 +218,7 @@ def _accepted_provider(
 
 
 def _note(text: str, field: str) -> str:
-    return read_lines(text, field, MAX_NOTE, INCOMPLETE)
+    return read_lines(text, "equivalency_incomplete", field, MAX_NOTE)
 
 
 def _decided(code: str, known: tuple[str, ...], text: str, actor: str, now: datetime) -> dict[str, Any]:

@@ -94,8 +94,8 @@ def test_a_meeting_number_is_its_digits(pasted: str) -> None:
 
 def test_a_refusal_names_the_field() -> None:
     with pytest.raises(BadInput, match=r"^licence_incomplete: The number is missing\.$"):
-        read_line(f"{NBSP}{ZERO}", "The number", 64, "licence_incomplete")
+        read_line(f"{NBSP}{ZERO}", "licence_incomplete", "The number", 64)
     with pytest.raises(BadInput, match=r"The number is longer than 64 characters"):
-        read_line("1" * 65, "The number", 64, "licence_incomplete")
+        read_line("1" * 65, "licence_incomplete", "The number", 64)
     with pytest.raises(BadInput, match=r"^reason_missing: The reason is longer than 2000 characters"):
         reason_given("x" * 2001)

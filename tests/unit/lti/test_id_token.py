@@ -115,7 +115,7 @@ WRONG_CLAIMS: list[tuple[dict[str, Any], str]] = [
     ({"email": ["a@example.org"]}, "claims_wrong"),
     ({"roles": ["x" * 300]}, "claims_wrong"),
     ({"custom": {"module_id": "no-such-module"}}, "module_unknown"),
-    ({"custom": {"module_id": "\x00"}}, "module_unknown"),
+    ({"custom": {"module_id": "F\x0099"}}, "module_unknown"),
 ]
 
 
