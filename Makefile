@@ -2,7 +2,10 @@
 # make demo      the tool, an Open edX sandbox and a Zoom player: prints one address to click through
 # make demo-check  the same story without a browser: exits 0, or says which step failed
 # make test      every test once, on SQLite or on a real PostgreSQL: some minutes
-# make sure      format, lint, types, import contracts, every test on both databases at full length, demo-check
+# make sure      format, lint, types, import contracts, known vulnerabilities, every test on both databases at full length,
+#                demo-check
+# make audit     known vulnerabilities of what the lock files name; without a network it says so
+# make materials the bill of materials of the tool: .cache/gatehouse.cdx.json (CycloneDX)
 # make bench     side-by-side measurements
 # make mutants   small changes of the pure rules that the tests must notice: hours
 #
@@ -14,7 +17,7 @@ ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
-.PHONY: install environments test-environments demo demo-check test every-test sure format lint types contracts chromium bench mutants migration reference pictures lock clean help
+.PHONY: install environments test-environments demo demo-check test every-test sure format lint types contracts audit materials chromium bench mutants migration reference pictures lock clean help
 
 PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.14 python3.11; do \
 	"$$each" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
@@ -37,6 +40,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = .venv-test/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 SIDE_BY_SIDE_MAKE = $(MAKE) --no-print-directory --jobs SIDE_BY_SIDE=yes
+
+LOCKS := app test lint sandbox bench mutants
 
 # $(1) folder. uv where there is one: it takes seconds where pip takes a minute.
 ifneq ($(shell command -v uv),)
@@ -117,7 +122,7 @@ chromium:
 	|| echo "NO CHROMIUM: the browser tests will be SKIPPED. Install the package chromium to run them." >&2
 
 # What must hold before a change is kept: the same tests on both databases, with all of their examples.
-sure: environments format lint types contracts every-test demo-check
+sure: environments format lint types contracts audit materials every-test demo-check
 
 every-test: test-environments
 	@$(PYTEST) --databases both --profile full
@@ -133,6 +138,13 @@ types: $(LINT)
 
 contracts: $(TEST)
 	@.venv-test/bin/lint-imports
+
+# Fails on a known vulnerability; without a network it says that nothing was audited.
+audit: $(LINT)
+	@.venv-lint/bin/python requirements/audit.py $(LOCKS:%=requirements/%.txt)
+
+materials: $(LINT)
+	@.venv-lint/bin/python requirements/bom.py requirements/app.txt .cache/gatehouse.cdx.json
 
 bench: $(TEST) $(BENCH)
 	@.venv-test/bin/python -m benchmarks
@@ -155,10 +167,10 @@ reference: $(TEST)
 pictures: $(TEST) $(SANDBOX)
 	@.venv-test/bin/python -m tests.browser.pictures
 
-# Locks for every Python from 3.11 on, without index addresses. Needs uv on the path.
+# The newest releases, locked for every Python from 3.11 on, without index addresses. Needs uv on the path.
 lock:
-	@cd requirements && for each in app test lint sandbox bench mutants; do \
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	@cd requirements && for each in $(LOCKS); do \
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links $$each.in --output-file $$each.txt; done
 
 clean:

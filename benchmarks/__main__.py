@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks import gates, launches, primitives, settlements, start, webhooks
+from benchmarks import gates, launches, nine, primitives, settlements, start, webhooks
 from benchmarks.installation import Installation, on_postgres, on_sqlite
 from benchmarks.platform import Platform, published
 from benchmarks.report import (
@@ -16,6 +16,7 @@ from benchmarks.report import (
     delivery_figures,
     gate_figures,
     launch_figures,
+    nine_figures,
     settlement_figures,
     start_figures,
     tell,
@@ -24,7 +25,7 @@ from benchmarks.report import (
 )
 from benchmarks.servers import ROOT
 
-ROWS = ("start", "gates", "settle", "deliver", "webhook", "launch")
+ROWS = ("start", "gates", "settle", "deliver", "webhook", "launch", "nine")
 
 
 @click.command()
@@ -51,12 +52,14 @@ def _figures(rows: tuple[str, ...], folder: Path) -> Iterator[Figure]:
         yield from settlement_figures(settlements.settlements(folder, python))
     if "deliver" in rows:
         yield from delivery_figures(settlements.deliveries(folder, python))
-    if set(rows) & {"webhook", "launch"}:
+    if set(rows) & {"webhook", "launch", "nine"}:
         platform = Platform()
         with ExitStack() as stack:
             installations = _install(stack, folder, python, platform)
             if "webhook" in rows:
                 yield from webhook_figures(webhooks.measure(installations))
+            if "nine" in rows:
+                yield from nine_figures(nine.measure(installations, platform))
             if "launch" in rows:
                 yield from _launches(stack, installations, platform, folder)
 

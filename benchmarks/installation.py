@@ -61,7 +61,7 @@ def _running(
         "GATEHOUSE_ALLOW_PRIVATE_ADDRESSES": "1",
     }
     _furnish(environment, platform, key_set_url)
-    with serving(python, "benchmarks.apps:tool", environment, folder / f"{name}.log", port) as server:
+    with serving(python, "benchmarks.apps:tool", environment, folder / f"{name}.log", port, interface="rsgi") as server:
         yield Installation(name, environment["GATEHOUSE_PUBLIC_URL"], server)
 
 

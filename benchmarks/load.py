@@ -69,7 +69,7 @@ def _request(method: str, path: str, headers: dict[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One kept-alive connection: one request at a time."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -107,16 +107,17 @@ def _length(head: bytes) -> int:
     return 0 if start < 0 else int(lower[start + 17 :].split(b"\r\n", 1)[0])
 
 
-async def _connect(port: int, clients: int) -> list[_Connection]:
+async def connect(port: int, clients: int) -> list[Connection]:
+    """So many kept-alive connections."""
     loop = asyncio.get_running_loop()
-    return [(await loop.create_connection(_Connection, "127.0.0.1", port))[1] for _ in range(clients)]
+    return [(await loop.create_connection(Connection, "127.0.0.1", port))[1] for _ in range(clients)]
 
 
 async def _keep_busy(port: int, requests: Sequence[bytes], clients: int) -> Run:
     answers: list[Answer] = []
     todo = iter(enumerate(requests))
 
-    async def client(connection: _Connection) -> None:
+    async def client(connection: Connection) -> None:
         for index, request in todo:
             started = time.perf_counter()
             status, head = await connection.ask(request)
@@ -131,7 +132,7 @@ async def _in_clumps(port: int, requests: Sequence[bytes], clumps: int, every: f
     start = time.perf_counter() + 0.5
     todo = iter(enumerate(requests))
 
-    async def client(connection: _Connection) -> None:
+    async def client(connection: Connection) -> None:
         for index, request in todo:
             due = start + (index // size) * every
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
@@ -142,7 +143,7 @@ async def _in_clumps(port: int, requests: Sequence[bytes], clumps: int, every: f
 
 
 async def _timed(port: int, clients: int, client: object, answers: list[Answer]) -> Run:
-    connections = await _connect(port, clients)
+    connections = await connect(port, clients)
     started = time.perf_counter()
     await asyncio.gather(*(client(connection) for connection in connections))  # type: ignore[operator]
     seconds = time.perf_counter() - started

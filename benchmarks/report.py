@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.launches import Side
+from benchmarks.nine import NineOClock
 from benchmarks.primitives import Cost
 from benchmarks.settlements import Sent, Settled
 from benchmarks.start import Start
@@ -48,6 +49,15 @@ def _one_side(side: Side, peer: Side, verification: Cost, commit: Cost) -> Itera
     yield Figure("launch", f"{side.name}: own CPU, login + launch", side.cpu, "ms")
     yield _at_most(3, "launch", f"{side.name}: own CPU / (verification + commit)", side.cpu / primitives)
     yield Figure("launch", f"{side.name}: own CPU with the page", side.cpu_with_page, "ms")
+
+
+def nine_figures(minutes: Iterable[NineOClock]) -> Iterator[Figure]:
+    """A class that begins: 200 launches in one second with their pages, 100 deliveries, 300 launches in the minute."""
+    for each in minutes:
+        says = f"{each.name}: p95 of login + launch + page, from the click"
+        yield _at_most(1.5, "nine", says, each.launch_p95, "s")
+        yield _at_most(3, "nine", f"{each.name}: slowest delivery", each.slowest_delivery, "s")
+        yield _at_most(0, "nine", f"{each.name}: errors", len(each.errors))
 
 
 def webhook_figures(rows: Sequence[Row]) -> Iterator[Figure]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 THREADS = 16
+# What `gatehouse serve` has for pages and launches.
+TOOL_THREADS = 8
 START_SECONDS = 20
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -34,9 +36,11 @@ class Server:
 
 
 @contextmanager
-def serving(python: Path, target: str, environment: Mapping[str, str], log: Path, port: int) -> Iterator[Server]:
+def serving(
+    python: Path, target: str, environment: Mapping[str, str], log: Path, port: int, *, interface: str = "wsgi"
+) -> Iterator[Server]:
     """Run `target` (an application factory, "module:function") until the block ends."""
-    command = [str(python), "-m", "granian", "--interface", "wsgi", "--factory", "--no-ws", "--log-level", "warning"]
+    command = [str(python), "-m", "granian", "--interface", interface, "--factory", "--no-ws", "--log-level", "warning"]
     command += [
         "--host",
         "127.0.0.1",
@@ -44,8 +48,7 @@ def serving(python: Path, target: str, environment: Mapping[str, str], log: Path
         str(port),
         "--workers",
         "1",
-        "--blocking-threads",
-        str(THREADS),
+        *(["--blocking-threads", str(THREADS)] if interface == "wsgi" else []),
         target,
     ]
     with log.open("ab") as output:

@@ -5,15 +5,21 @@ from pathlib import Path
 
 from flask import Flask
 from flask_bootstrap import Bootstrap5
+from sqlalchemy import Table
 
 from lti_tool import launch, log, times
 from lti_tool.attendance import timeline
 from lti_tool.context import AppContext, build_context
-from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.diagnostics.database import Readiness
+from lti_tool.errors import BadInput, NotFound
 from lti_tool.gates import publication
-from lti_tool.migrations import head, migrate, present_revision
+from lti_tool.group_commit import GroupWriter
+from lti_tool.migrations import migrate, refuse_other_revision
 from lti_tool.programme import versions
 from lti_tool.settings import Settings
+from lti_tool.tables.browser_sessions import web_sessions
+from lti_tool.tables.gates import decisions
+from lti_tool.tables.operations import audit_log
 from lti_tool.web import deep_linking, errors, headers, health, notices, request, session
 from lti_tool.web.staff import (
     corrections,
@@ -23,6 +29,7 @@ from lti_tool.web.staff import (
     live_sessions,
     matching,
     people,
+    person_joins,
     platforms,
     presence_checks,
     rosters,
@@ -37,6 +44,14 @@ from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.live import Boards
 
+# Tables to which requests that otherwise only read append: the column that tells whether a row is new, and the columns
+# that the database fills.
+APPENDED: tuple[tuple[Table, str | None, tuple[str, ...]], ...] = (
+    (web_sessions, "nonce", ()),
+    (decisions, None, ("id",)),
+    (audit_log, None, ("id",)),
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -47,6 +62,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     app.config.update(MAX_CONTENT_LENGTH=session.FORM.max_bytes, BOOTSTRAP_SERVE_LOCAL=True)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gatehouse"] = context
+    app.extensions["gatehouse_readiness"] = Readiness(context)
     request.register_converters(app)
     Bootstrap5(app)
     ancestors = headers.FrameAncestors(context.database, context.settings.frame_origins)
@@ -58,7 +74,9 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     times.register(app)
     app.jinja_env.globals.update(day_words=timeline)
     inbox, refusals = Inbox(context.database), Refusals(context.database)
-    app.extensions["gatehouse_closing"] = (inbox.close, refusals.close)
+    writers = {table.name: GroupWriter(context.database, table, key=key, without=left) for table, key, left in APPENDED}
+    app.extensions["gatehouse_writers"] = writers
+    app.extensions["gatehouse_closing"] = (inbox.close, refusals.close, *(each.close for each in writers.values()))
     for blueprint in (
         health.blueprint,
         launch.blueprint,
@@ -73,10 +91,11 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         today.blueprint,
         people.blueprint,
         live_sessions.blueprint,
-        live_board.blueprint(Boards().look),
+        live_board.blueprint(Boards().board_of),
         presence_checks.blueprint,
         zoom_places.blueprint,
         matching.blueprint,
+        person_joins.blueprint,
         corrections.blueprint,
         equivalency_desk.blueprint,
         submission_review.blueprint,
@@ -106,13 +125,7 @@ def prepare(context: AppContext) -> None:
         migrate(database)
     else:
         with database.read() as connection:
-            revision = present_revision(connection)
-        if revision != head():
-            raise Conflict(
-                "database_not_migrated",
-                "The database is not at the revision that this release expects.",
-                "Run `gatehouse migrate` once, then start again.",
-            )
+            refuse_other_revision(connection)
     if path is None:
         return
     with database.write() as connection:

@@ -1,7 +1,6 @@
 """The audit log: who did what to what, when and why. It only grows.
 
-An actor is "trainee:7", "staff:3" (a trainee id with a staff role), "cli" or "system". Two rules about actors stand
-here: no one decides about themselves, and some decisions need a second person.
+An actor is "trainee:7", "staff:3" (a trainee id with a staff role), "cli" or "system".
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from lti_tool.errors import AccessDenied
 from lti_tool.tables.operations import audit_log
 
 
@@ -42,28 +40,19 @@ def record_all(
     reason: str | None = None,
 ) -> None:
     """Write one act that was done to several, each (subject, details), as `record` does it to one."""
-    same = {"at": at, "actor": actor, "act": act, "reason": reason}
-    rows = [{**same, "subject": subject, "details": dict(details)} for subject, details in subjects]
+    rows = [row(actor, act, subject, at, reason, details) for subject, details in subjects]
     if rows:
         connection.execute(insert(audit_log), rows)
+
+
+def row(
+    actor: str, act: str, subject: str, at: datetime, reason: str | None, details: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The row of one act, for those who append it themselves."""
+    return {"at": at, "actor": actor, "act": act, "subject": subject, "reason": reason, "details": dict(details)}
 
 
 def trainee_of(actor: str) -> int | None:
     """The trainee id behind an actor; None for the command line and the system."""
     _, _, number = actor.partition(":")
     return int(number) if number.isascii() and number.isdigit() else None
-
-
-def refuse_own(actor: str, trainee_id: int) -> None:
-    """No one decides about themselves. Raises AccessDenied "own_case"."""
-    if trainee_of(actor) == trainee_id:
-        raise AccessDenied("own_case", "You cannot decide about your own record.", "Ask another member of staff.")
-
-
-def refuse_alone(actor: str, second: str | None, trainee_id: int) -> None:
-    """Two different people, neither of them the trainee. Raises AccessDenied "second_person_needed" or "own_case"."""
-    refuse_own(actor, trainee_id)
-    if second is None or second == actor or trainee_of(second) in (trainee_id, trainee_of(actor) or -1):
-        raise AccessDenied(
-            "second_person_needed", "This needs a second person to confirm.", "Ask another member of staff."
-        )

@@ -5,14 +5,15 @@ instead of failing with SQLITE_BUSY (docs/decisions/0003-one-process-with-sqlite
 used.
 """
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import TimeoutError
@@ -22,12 +23,19 @@ from lti_tool.tables.types import FieldCipher
 
 # Seconds a connection may wait for a lock or a server before it is an error (a webhook must be answered within 3 s).
 BUSY_SECONDS = 2
+LOCK_SECONDS = 10  # on PostgreSQL
 # How long a PostgreSQL that does not even acknowledge is waited for, and how soon an idle connection asks whether it is
 # still there.
 SILENT_MILLISECONDS = 10_000
 IDLE_SECONDS = 30
 # Seconds a writer waits for its turn on SQLite.
 TURN_SECONDS = 10
+# Seconds a probe waits for its turn, and then for a lock: /readyz answers within 3 s.
+PROBE_TURN_SECONDS = 1.5
+PROBE_LOCK_SECONDS = 1
+# The rights of the SQLite file and of its folder.
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
 
 
 class Database:
@@ -36,17 +44,7 @@ class Database:
     def __init__(self, url: str, cipher: FieldCipher, *, turn_seconds: float = TURN_SECONDS) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        # PostgreSQL's own placeholders, so that the driver need not look for others (_raw_cursors).
-        style: dict[str, Any] = {} if self.is_sqlite else {"paramstyle": "numeric_dollar"}
-        self.engine = create_engine(
-            self.url,
-            connect_args=_connect_args(self.url),
-            pool_size=24,
-            max_overflow=8,
-            # Else an INSERT on PostgreSQL reports -1 rows, and insert_ignoring could not be asked.
-            execution_options={"preserve_rowcount": True},
-            **style,
-        )
+        self.engine = _make_engine(self.url, pool_size=24, max_overflow=8)
         # Encrypted columns find their keys here (tables.types.Encrypted).
         self.engine.dialect.field_cipher = cipher  # type: ignore[attr-defined]
         # PostgreSQL else shows each statement of a transaction what others have committed meanwhile.
@@ -54,9 +52,6 @@ class Database:
         self._readers = self.engine.execution_options(**view)
         self._writers_turn = Lock()
         self._turn_seconds = turn_seconds
-        event.listen(
-            self.engine, "connect", _set_pragmas if self.is_sqlite else _raw_cursors(self.engine.dialect.dbapi)
-        )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -72,6 +67,19 @@ class Database:
         with self.turn(), self.engine.connect() as connection, connection.begin():
             self._begin(connection, "BEGIN IMMEDIATE")
             yield connection
+
+    @contextmanager
+    def probe(self) -> Iterator[Connection]:
+        """A write transaction that shows whether writing works now: on a new connection, and with a short wait. Raises
+        SQLAlchemy's errors when there is no connection, no turn or no lock in time."""
+        with self.turn(PROBE_TURN_SECONDS), self._probes.connect() as connection, connection.begin():
+            self._begin(connection, "BEGIN IMMEDIATE")
+            yield connection
+
+    @cached_property
+    def _probes(self) -> Engine:
+        """An engine without a pool."""
+        return _make_engine(self.url, PROBE_LOCK_SECONDS, poolclass=NullPool)
 
     @contextmanager
     def rebuild(self) -> Iterator[Connection]:
@@ -92,10 +100,11 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, seconds: float | None = None) -> Iterator[None]:
         """The turn of one writer, for whoever writes on a connection of its own; on PostgreSQL there are no turns.
         Raises SQLAlchemy's TimeoutError when other writers leave none in time."""
-        if self.is_sqlite and not self._writers_turn.acquire(timeout=self._turn_seconds):
+        wait = self._turn_seconds if seconds is None else seconds
+        if self.is_sqlite and not self._writers_turn.acquire(timeout=wait):
             raise TimeoutError("other writers leave no turn")
         try:
             yield
@@ -137,15 +146,40 @@ def _insert(dialect: str, table: Table) -> Any:
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
-def _connect_args(url: URL) -> dict[str, Any]:
+def _make_engine(url: URL, lock_seconds: int | None = None, **pool: Any) -> Engine:
+    is_sqlite = url.get_backend_name() == "sqlite"
+    # PostgreSQL's own placeholders, so that the driver need not look for others (_raw_cursors).
+    style: dict[str, Any] = {} if is_sqlite else {"paramstyle": "numeric_dollar"}
+    # Else an INSERT on PostgreSQL reports -1 rows, and insert_ignoring could not be asked.
+    options = {"preserve_rowcount": True}
+    engine = create_engine(
+        url, connect_args=_connect_args(url, lock_seconds), execution_options=options, **style, **pool
+    )
+    if is_sqlite:
+        event.listen(engine, "do_connect", _make_private)
+    event.listen(engine, "connect", _set_pragmas if is_sqlite else _raw_cursors(engine.dialect.dbapi))
+    return engine
+
+
+def _connect_args(url: URL, lock_seconds: int | None = None) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
-        if url.database and url.database != ":memory:":
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         # Transactions are opened by our own BEGIN above, not guessed by the driver.
-        return {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
+        return {"timeout": lock_seconds or BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
     # The second: what went over a connection that is kept and answers nothing has failed then, not after minutes.
     waits = {"connect_timeout": BUSY_SECONDS, "tcp_user_timeout": SILENT_MILLISECONDS, "keepalives_idle": IDLE_SECONDS}
-    return {**waits, "options": "-c timezone=utc -c lock_timeout=10s"}
+    return {**waits, "options": f"-c timezone=utc -c lock_timeout={lock_seconds or LOCK_SECONDS}s"}
+
+
+def _make_private(_dialect: Any, _record: Any, arguments: list[str], _given: Any) -> None:
+    """Make a SQLite file that is not there yet for its owner only, and its folder too: it holds people's records.
+    SQLite gives the files beside it (-wal, -shm) the same rights. What the system refuses, SQLite reports."""
+    path = Path(arguments[0])
+    if str(path) == ":memory:":
+        return
+    with suppress(OSError):
+        if not path.exists():
+            path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE_FILE))
 
 
 def _set_pragmas(raw: Any, _record: Any) -> None:
@@ -162,9 +196,3 @@ def _raw_cursors(psycopg: Any) -> Callable[[Any, Any], None]:
         raw.cursor_factory, raw.server_cursor_factory = psycopg.RawCursor, psycopg.RawServerCursor
 
     return set_cursors
-
-
-def is_answering(database: Database) -> bool:
-    """Whether the database answers a trivial question; used by /readyz."""
-    with database.read() as connection:
-        return bool(connection.execute(text("SELECT 1")).scalar() == 1)

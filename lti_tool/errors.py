@@ -18,6 +18,8 @@ A closed gate is not here: it is a value (`gates.evaluate.Decision`). Every code
 a test says so.
 """
 
+from datetime import datetime
+
 
 class GatehouseError(Exception):
     """An expected refusal.
@@ -70,7 +72,12 @@ class RefusedWebhook(GatehouseError):
 
 
 class OutboundError(GatehouseError):
+    """`answered` is the HTTP status of the other side, 0 when it was not asked or gave no answer. It wants no request
+    before `retry_at` (its `Retry-After`); None: it named no time."""
+
     status = 502
+    answered = 0
+    retry_at: datetime | None = None
 
 
 class AddressRefused(OutboundError):
@@ -82,8 +89,6 @@ class NoAnswer(OutboundError):
 
 
 class PlatformRefused(OutboundError):
-    """`answered` is the HTTP status of the other side, 0 when it was not asked."""
-
     def __init__(self, code: str, message: str, *, answered: int) -> None:
         super().__init__(code, message)
         self.answered = answered

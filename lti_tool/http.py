@@ -8,6 +8,7 @@ Sizes and waits are bounded: the name look-up, the connection, and an answer tha
 
 import io
 import ipaddress
+import json
 import logging
 import socket
 import threading
@@ -15,6 +16,8 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Generic, TypeVar
@@ -35,10 +38,6 @@ Value = TypeVar("Value")
 Start = Callable[[Callable[[], None]], object]
 
 
-def _here(job: Callable[[], None]) -> None:
-    job()
-
-
 class SingleFlight(Generic[Key, Value]):
     """One run per key at a time: threads that want the same work share one run and its result."""
 
@@ -46,7 +45,9 @@ class SingleFlight(Generic[Key, Value]):
         self._lock = threading.Lock()
         self._running: dict[Key, Future[Value]] = {}
 
-    def run(self, key: Key, work: Callable[[], Value], *, wait_seconds: float, start: Start = _here) -> Value:
+    def run(
+        self, key: Key, work: Callable[[], Value], *, wait_seconds: float, start: Start = lambda job: job()
+    ) -> Value:
         """The result of `work`, or of the run that another thread has begun for this key.
 
         All threads that share a run get the same value or the same exception. Raises TimeoutError when it takes longer
@@ -152,10 +153,75 @@ class Reply:
         return 200 <= self.status < 300
 
     @property
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object, whatever its media type says; empty if it is none."""
+        try:
+            found = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
     def body_start(self) -> str:
         """The first 200 characters, for the ledger; what cannot be printed is a blank (PostgreSQL takes no NUL)."""
         start = self.body[:800].decode("utf-8", "replace")[:200]
         return "".join(each if each.isprintable() else " " for each in start)
+
+
+# The longest that a service makes its callers wait: a mistake there must not stop scores for days (lti.md FR-2).
+MAX_RETRY_AFTER = timedelta(minutes=15)
+
+
+def retry_at(headers: Mapping[str, str], now: datetime, *, longest: timedelta = MAX_RETRY_AFTER) -> datetime | None:
+    """When `Retry-After` allows the next request, at most `longest` from now (lti.md FR-2).
+
+    The header gives seconds, an HTTP date, or an ISO 8601 date (Zoom). None without the header, for a date that has
+    passed, and for anything else.
+    """
+    said = headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdigit() and len(said) < 8:
+        at: datetime | None = now + timedelta(seconds=int(said))
+    else:
+        at = _date(said)
+    return min(at, now + longest) if at is not None and at > now else None
+
+
+def _date(text: str) -> datetime | None:
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            at = read(text)
+            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            continue
+    return None
+
+
+class Pauses(Generic[Key]):
+    """Which services have asked for a pause, and until when. Safe to use from several threads."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._until: dict[Key, datetime] = {}
+
+    def end(self, key: Key) -> datetime | None:
+        """When the pause of this service ends; None if it may be asked now."""
+        until, now = self._until.get(key), self._clock()
+        # A later end was noted before the clock was set back.
+        return until if until is not None and now < until <= now + MAX_RETRY_AFTER else None
+
+    def verify_over(self, key: Key) -> None:
+        """Raise PlatformRefused `asked_to_wait` while the pause of this service lasts: it is not asked."""
+        if (until := self.end(key)) is not None:
+            error = PlatformRefused("asked_to_wait", "The other system asked for a pause.", answered=429)
+            error.retry_at = until
+            raise error
+
+    def heed(self, key: Key, reply: Reply) -> datetime | None:
+        """Note the pause that an error asks for (`Retry-After`). Returns its end; None for none."""
+        until = retry_at(reply.headers, self._clock()) if reply.status >= 400 else None
+        if until is not None:
+            self._until[key] = until
+        return until
 
 
 class Http:

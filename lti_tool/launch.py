@@ -9,18 +9,18 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from flask import Blueprint, Response, after_this_request, jsonify, make_response, redirect, render_template
 from flask import request as http_request
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from lti_tool import people
-from lti_tool.db import upsert
+from lti_tool.db import Database, insert_ignoring, upsert
 from lti_tool.errors import RefusedLaunch
-from lti_tool.lti import deep_linking, id_token, keys
+from lti_tool.lti import deep_linking, id_token, keys, service_log
 from lti_tool.lti import login as oidc
 from lti_tool.lti.claims import (
     DEEP_LINKING_REQUEST,
@@ -28,20 +28,23 @@ from lti_tool.lti.claims import (
     SUBMISSION_REVIEW_REQUEST,
     Ags,
     Launch,
+    is_plain_text,
     load_launch,
 )
 from lti_tool.lti.login import NewTab, Site, State, Step
 from lti_tool.lti.registration import Registration
 from lti_tool.programme import versions
+from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements
+from lti_tool.tables.people import identities, trainees
 from lti_tool.web.headers import allow
-from lti_tool.web.request import connection, context, now
-from lti_tool.web.session import COOKIE, LIFETIME, Limits, Role, access, drop_cookie, set_cookie, start
+from lti_tool.web.request import abandon, append, connection, context, now
+from lti_tool.web.session import COOKIE, LIFETIME, Limits, Role, access, drop_cookie, new_session, set_cookie
 from lti_tool.web.staff import submission_review
 
-# Custom parameter `page` → the page it opens.
 # A form with an id_token, whose own limit is lower (id_token.LONGEST_TOKEN), and a state.
 LAUNCH_LIMITS = Limits(max_bytes=256 * 1024)
+# Custom parameter `page` → the page it opens.
 PAGES = {"dashboard": "/", "retreats": "/retreats", "calendar": "/calendar", "desk": "/desk"}
 PAGE_OF_TARGET = {address: page for page, address in PAGES.items() if address != "/"}
 OFFERING_OF_TARGET = re.compile(r"/(?P<kind>module|retreat)s/(?P<id>[^/]+)")
@@ -73,8 +76,9 @@ FOR_STAFF = {
         "Your own attendance is on the page of the module in your course.",
     ),
 }
-SCORE_MEANINGS = ("completion", "ce")
-LAUNCH_RECORDED_AGAIN = timedelta(hours=1)
+SCORE_MEANINGS = ("completion", "ce", "both")
+# As long as `placements.content` is.
+LONGEST_CONTENT = 96
 PLATFORM_ERROR = re.compile(r"[a-z_]{1,40}")
 
 blueprint = Blueprint("lti", __name__)
@@ -100,7 +104,7 @@ def login() -> Response:
 @blueprint.post(oidc.LAUNCH_PATH)
 @access("public", LAUNCH_LIMITS)
 def launch() -> Response:
-    """Authentication response: verify it outside of any transaction, then enter in one.
+    """Authentication response: verify it outside of any transaction, then enter.
 
     The browser's cookie binds it to its login. Without the cookie, a page asks the platform's storage and comes back
     with the value it kept (LTI client-side postMessage storage). Without either, the person gets a new tab.
@@ -125,8 +129,15 @@ def launch() -> Response:
         return _uncached(make_response(render_template("shared/launch_new_tab.html", **shown), offer.status))
     if step is Step.ASK_PLATFORM:
         return _ask_platform(state, platform)
-    claims = id_token.verify(_form_field("id_token"), platform, state, context().key_sets, now())
-    entered = enter(connection(), _site(), load_launch(claims, platform), state, now())
+    claims = _verified_claims(state, platform)
+    launched = load_launch(claims, platform)
+    try:
+        entered = enter(_site(), launched, state, now())
+    except UnknownOffering as refused:
+        abandon()
+        with context().database.write() as recording:
+            record_refused(recording, launched, refused.content, state, now())
+        raise
     if step is Step.ENTER_WITHOUT_COOKIES:
         # The page's script keeps the session's token in its memory and opens the page.
         log.info("launched by the platform's storage", extra={"registration": platform.id})
@@ -143,6 +154,17 @@ def key_set() -> Response:
     response = jsonify(context().keys.key_set())
     response.headers["Cache-Control"] = f"public, max-age={int(keys.MAX_AGE.total_seconds())}"
     return response
+
+
+def _verified_claims(state: State, platform: Registration) -> Mapping[str, Any]:
+    """Raises as `id_token.verify`. A launch that cannot be checked at the moment is counted."""
+    try:
+        return id_token.verify(_form_field("id_token"), platform, state, context().key_sets, now())
+    except RefusedLaunch as refused:
+        if refused.status == 503:
+            with context().database.write() as counting:
+                service_log.count_refused_launch(counting, refused.code, now())
+        raise
 
 
 def _site() -> Site:
@@ -198,73 +220,105 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The page that a message opens, and its placement, if any."""
+    """The page that a message opens, for whom, and its placement, if any."""
 
     path: str
+    trainee_id: int
     placement_id: int | None = None
 
 
-def enter(connection: Connection, site: Site, launched: Launch, state: State, now: datetime) -> Entered:
-    """Consume the nonce of a verified message, record the person, open what it asks for, begin a browser session.
+def enter(site: Site, launched: Launch, state: State, now: datetime) -> Entered:
+    """Record the person of a verified message, open what it asks for, and begin a browser session, which consumes the
+    nonce.
 
-    Everything happens in the caller's transaction. Raises RefusedLaunch `nonce_used`, `target_foreign`,
+    Most launches change nothing that is known: then only the session is appended, in a commit shared with other
+    launches. Any other launch is one transaction. Raises RefusedLaunch `nonce_used`, `target_foreign`,
     `deep_linking_for_staff`, `review_for_staff`, and whatever the message's opening raises.
     """
-    oidc.use(connection, state.nonce, state.expires_at)
     if launched.target_link_uri is not None and not site.is_own(launched.target_link_uri):
         raise oidc.target_foreign()
     if not launched.is_staff and launched.message_type in FOR_STAFF:
         raise RefusedLaunch(*FOR_STAFF[launched.message_type], status=403)
     role: Role = "staff" if launched.is_staff else "trainee"
-    trainee_id = people.find_or_add(
-        connection, launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
-    )
-    enrol(connection, launched, trainee_id, role, now)
-    opened = OPENINGS[launched.message_type](connection, launched, trainee_id, now)
-    token = start(
-        connection,
-        trainee_id=trainee_id,
+    opened = open_known(launched)
+    is_known = opened is not None
+    if opened is None:
+        trainee_id = people.find_or_add(
+            connection(), launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
+        )
+        enrol(connection(), launched, trainee_id, now)
+        opened = OPENINGS[launched.message_type](connection(), launched, trainee_id, now)
+    session = new_session(
+        nonce=state.nonce,
+        trainee_id=opened.trainee_id,
         registration_id=launched.registration_id,
         context_id=launched.context_id,
         placement_id=opened.placement_id,
         role=role,
         now=now,
     )
-    return Entered(token, opened.path)
+    if is_known:
+        is_new = append(web_sessions, session.row)
+    else:
+        is_new = bool(connection().execute(insert_ignoring(connection(), web_sessions), session.row).rowcount)
+    if not is_new:
+        raise oidc.nonce_used()
+    return Entered(session.token, opened.path)
 
 
-def enrol(connection: Connection, launched: Launch, trainee_id: int, role: Role, now: datetime) -> None:
+def open_known(launched: Launch) -> Opened | None:
+    """What a resource link opens, if person, enrolment and placement are recorded just as this launch names them; else
+    None. The time of the latest launch is recorded later, by `record_latest_launches`."""
+    if launched.message_type != RESOURCE_LINK_REQUEST:
+        return None
+    with context().database.read() as reading:
+        content = content_of(reading, launched)
+        key = {**_link_of(launched, content), "course": launched.context_id or "", "sub": launched.sub}
+        known = reading.execute(_known_launch, {**key, "issuer": launched.issuer}).first()
+    if known is None:
+        return None
+    profile = people.profile(launched.name, launched.email)
+    expected = {
+        **{name: value for name, value in profile._asdict().items() if value is not None},
+        "user_id": launched.sub,
+        "enrolled_as": launched.course_role,
+        **_offered(launched, content),
+    }
+    if any(known._mapping[name] != value for name, value in expected.items()):
+        return None
+    return Opened(_address(launched, content, known.module_id), known.trainee_id, known.id)
+
+
+def enrol(connection: Connection, launched: Launch, trainee_id: int, now: datetime) -> None:
     """Record this person in this course, under the platform's own user id."""
     key = {
         "registration_id": launched.registration_id,
         "context_id": launched.context_id or "",
         "trainee_id": trainee_id,
     }
-    _upsert(connection, enrolments, key, {"user_id": launched.sub, "role": role, "last_launch_at": now})
+    _upsert(connection, enrolments, key, {"user_id": launched.sub, "role": launched.course_role, "last_launch_at": now})
 
 
-def open_unit(connection: Connection, launched: Launch, _trainee_id: int, now: datetime) -> Opened:
+def open_unit(connection: Connection, launched: Launch, trainee_id: int, now: datetime) -> Opened:
     """A resource link opens the content that its claims name, or else the module that staff assigned to it, or else the
     dashboard or the desk. Raises RefusedLaunch `module_unknown`, `retreat_of_link_unknown`."""
     content = content_of(connection, launched)
     placement_id, assigned = place(connection, launched, content, now)
-    if not content.key and assigned is not None:
-        content = Content("module", assigned)
-    return Opened(content.address or ("/desk" if launched.is_staff else "/"), placement_id)
+    return Opened(_address(launched, content, assigned), trainee_id, placement_id)
 
 
 def pick_content(connection: Connection, launched: Launch, trainee_id: int, now: datetime) -> Opened:
     """A deep linking request opens the picker."""
-    return Opened(f"/deep-linking/{deep_linking.begin(connection, launched, trainee_id, now)}")
+    return Opened(f"/deep-linking/{deep_linking.begin(connection, launched, trainee_id, now)}", trainee_id)
 
 
-def review_submission(connection: Connection, launched: Launch, _trainee_id: int, _now: datetime) -> Opened:
+def review_submission(connection: Connection, launched: Launch, trainee_id: int, _now: datetime) -> Opened:
     """A submission review opens the learner's attendance. Raises RefusedLaunch `review_module_unknown`."""
     content = content_of(connection, launched)
     module_id = content.name if content.kind == "module" else submission_review.module_of(connection, launched)
     address = f"/desk/review/{quote(module_id, safe='')}"
     found = people.of_identities(connection, launched.issuer, [launched.for_user or ""])
-    return Opened("/".join([address, *(str(each.id) for each in found.values())]))
+    return Opened("/".join([address, *(str(each.id) for each in found.values())]), trainee_id)
 
 
 OPENINGS: Mapping[str, Callable[[Connection, Launch, int, datetime], Opened]] = {
@@ -294,6 +348,21 @@ class Content:
         return PAGES.get(self.name)
 
 
+class UnknownOffering(RefusedLaunch):
+    """The unit names a module or retreat that the published programme does not have."""
+
+    def __init__(self, content: Content) -> None:
+        super().__init__(*UNKNOWN_OFFERING[content.kind], status=404)
+        self.content = content
+
+
+def _address(launched: Launch, content: Content, assigned: str | None) -> str:
+    """The page of a resource link; `assigned` is the module that staff assigned to a link whose claims name nothing."""
+    if not content.key and assigned is not None:
+        content = Content("module", assigned)
+    return content.address or ("/desk" if launched.is_staff else "/")
+
+
 def content_of(connection: Connection, launched: Launch) -> Content:
     """The content that the claims name; custom parameters come before the target link.
 
@@ -317,41 +386,54 @@ def content_of(connection: Connection, launched: Launch) -> Content:
         programme = versions.current(connection).programme
         offered = programme.modules if content.kind == "module" else programme.retreats
         if content.name not in offered:
-            raise RefusedLaunch(*UNKNOWN_OFFERING[content.kind], status=404)
+            raise UnknownOffering(content)
     return content
+
+
+def record_refused(connection: Connection, launched: Launch, content: Content, state: State, now: datetime) -> None:
+    """Record a unit whose offering the programme does not have, and to whom it was refused, for the set-up doctor. It
+    shows nothing and takes no grades. Raises RefusedLaunch `nonce_used`."""
+    if launched.resource_link_id is None or not is_plain_text(content.key, LONGEST_CONTENT):
+        return
+    oidc.use(connection, state.nonce, state.expires_at)
+    trainee_id = people.find_or_add(
+        connection, launched.issuer, launched.sub, name=launched.name, email=launched.email, now=now
+    )
+    enrol(connection, launched, trainee_id, now)
+    values = _offered(launched, content) | {"module_id": None, "refused_trainee_id": trainee_id}
+    _upsert(connection, placements, _link_of(launched, content), values | {"updated_at": now, "launched_at": now})
 
 
 def place(connection: Connection, launched: Launch, content: Content, now: datetime) -> tuple[int, str | None]:
     """Record what the resource link opens and the services of this launch. Returns the placement's id and the module
-    that it opens; for a link whose claims name nothing, that is the module that staff assigned.
+    that it opens; for a link whose claims name nothing, that is the module that staff assigned. Writes only what is
+    new, so that launches of one unit do not wait for each other's commit."""
+    key, values = _link_of(launched, content), _offered(launched, content)
+    known = connection.execute(_place_of_link, key).first()
+    if known is not None and all(known._mapping[name] == value for name, value in values.items()):
+        return int(known.id), known.module_id
+    assigned = None if known is None else known.module_id
+    changed = values | {"updated_at": now, "launched_at": now}
+    return int(_upsert(connection, placements, key, changed).scalar_one()), values.get("module_id") or assigned
 
-    Most launches change nothing. Then only the time of the launch is written, once an hour, so that launches of one
-    unit do not wait for each other's commit.
-    """
-    key = {
+
+def _link_of(launched: Launch, content: Content) -> dict[str, Any]:
+    """The key of a placement."""
+    return {
         "registration_id": launched.registration_id,
         "deployment_id": launched.deployment_id,
         "resource_link_id": launched.resource_link_id,
         "content": content.key,
     }
-    module_id = content.name if content.kind == "module" else None
-    values = _offered(launched) | ({"module_id": module_id} if content.key else {})
-    known = connection.execute(_place_of_link, key).first()
-    assigned = None if known is None else known.module_id
-    if known is not None and all(known._mapping[name] == value for name, value in values.items()):
-        if now - known.launched_at >= LAUNCH_RECORDED_AGAIN:
-            connection.execute(_record_launch, {"place": known.id, "now": now})
-        return int(known.id), assigned
-    changed = values | {"updated_at": now, "launched_at": now}
-    return int(_upsert(connection, placements, key, changed).scalar_one()), module_id or assigned
 
 
-def _offered(launched: Launch) -> dict[str, Any]:
-    """The course, the link and its services, as this launch names them. Only a learner's launch says whether learners'
-    names and addresses are shared."""
+def _offered(launched: Launch, content: Content) -> dict[str, Any]:
+    """The course, the link, its services and, if its claims name any content, its module, as this launch names them.
+    Only a learner's launch says whether learners' names and addresses are shared."""
     ags = launched.ags or Ags(None, None, ())
     score = launched.custom_value("score")
     shared = {"shares_name": launched.name is not None, "shares_email": launched.email is not None}
+    named = {"module_id": content.name if content.kind == "module" else None}
     return {
         "resource_link_title": launched.resource_link_title,
         "context_id": launched.context_id,
@@ -360,10 +442,41 @@ def _offered(launched: Launch) -> dict[str, Any]:
         "line_item_url": ags.line_item_url,
         "line_items_url": ags.line_items_url,
         "ags_scopes": list(ags.scopes),
+        "is_ags_unreadable": ags.is_unreadable,
         "memberships_url": launched.memberships_url,
         "groups_url": launched.groups_url,
         "notices_url": launched.notices.url if launched.notices else None,
-    } | ({} if launched.is_staff else shared)
+        "refused_trainee_id": None,
+        **({} if launched.is_staff else shared),
+        **(named if content.key else {}),
+    }
+
+
+def record_latest_launches(database: Database) -> bool:
+    """Periodic job: record when each person last launched in a course, and each unit was last launched; the browser
+    sessions tell. Returns False: there is never more to do at once."""
+    course = func.coalesce(web_sessions.c.context_id, "").label("course")
+    enrolled = (web_sessions.c.registration_id, course, web_sessions.c.trainee_id)
+    at = func.max(web_sessions.c.created_at).label("at")
+    by_person = select(*enrolled, at).group_by(*enrolled).subquery()
+    by_unit = select(web_sessions.c.placement_id, at).group_by(web_sessions.c.placement_id).subquery()
+    with database.write() as connection:
+        connection.execute(
+            update(enrolments)
+            .values(last_launch_at=by_person.c.at)
+            .where(
+                enrolments.c.registration_id == by_person.c.registration_id,
+                enrolments.c.context_id == by_person.c.course,
+                enrolments.c.trainee_id == by_person.c.trainee_id,
+                enrolments.c.last_launch_at < by_person.c.at,
+            )
+        )
+        connection.execute(
+            update(placements)
+            .values(launched_at=by_unit.c.at)
+            .where(placements.c.id == by_unit.c.placement_id, placements.c.launched_at < by_unit.c.at)
+        )
+    return False
 
 
 _statements: dict[tuple[str, ...], Any] = {}
@@ -380,10 +493,30 @@ def _upsert(connection: Connection, table: Any, key: Mapping[str, Any], values: 
     return connection.execute(_statements[known], {**key, **values})
 
 
-_place_of_link = select(placements).where(
+_of_link = (
     placements.c.registration_id == bindparam("registration_id"),
     placements.c.deployment_id == bindparam("deployment_id"),
     placements.c.resource_link_id == bindparam("resource_link_id"),
     placements.c.content == bindparam("content"),
 )
-_record_launch = update(placements).where(placements.c.id == bindparam("place")).values(launched_at=bindparam("now"))
+_place_of_link = select(placements).where(*_of_link)
+_known_launch = (
+    select(
+        trainees.c.id.label("trainee_id"),
+        trainees.c.name,
+        trainees.c.email,
+        enrolments.c.user_id,
+        enrolments.c.role.label("enrolled_as"),
+        placements,
+    )
+    .join_from(identities, trainees)
+    .join(enrolments, enrolments.c.trainee_id == trainees.c.id)
+    .join(placements, placements.c.registration_id == enrolments.c.registration_id)
+    .where(
+        identities.c.issuer == bindparam("issuer"),
+        identities.c.sub == bindparam("sub"),
+        enrolments.c.context_id == bindparam("course"),
+        enrolments.c.last_launch_at.is_not(None),
+        *_of_link,
+    )
+)

@@ -49,6 +49,7 @@ FIELDS = (
     "session",
     "stale",
     "status",
+    "table",
     "task",
     "trainee",
     "version",

@@ -1,15 +1,22 @@
-"""The people known from launches and rosters. An e-mail address finds somebody, it never proves who somebody is."""
+"""The people known from launches and rosters. An e-mail address finds a person; it never proves an identity.
+
+Two rules compare people: no one decides about themselves, and some decisions need a second person. There an address or
+a licence number that two accounts share is enough to refuse (roles.md RL3).
+"""
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, String, bindparam, delete, func, insert, or_, select, update
 
+from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
-from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.tables.people import identities, trainees
+from lti_tool.errors import AccessDenied, BadInput, Conflict, NotFound
+from lti_tool.intervals import Interval
+from lti_tool.tables.people import identities, licences, trainee_addresses, trainees
 from lti_tool.text import clean, email_address
 
 SALT_BYTES = 32
@@ -37,16 +44,24 @@ def find_or_add(
     `sub` is unique within `issuer` (OpenID Connect Core §2). A name or address that is given replaces the former one.
     Of two first launches at once, one makes the person and both get the same id.
     """
-    given = profile(name, email)
-    known = _of_identity(connection, issuer, sub)
+    known, sent = _of_identity(connection, issuer, sub), profile(name, email)
     if known is None:
-        return _add(connection, issuer, sub, given, now)
+        trainee_id: int = connection.execute(_insert_person, _person(*sent, now)).scalar_one()
+        identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
+        if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
+            _record_addresses(connection, {trainee_id: sent.email}, now)
+            return trainee_id
+        # Another launch of the same person was quicker.
+        connection.execute(delete(trainees).where(trainees.c.id == trainee_id))
+        known = _of_identity(connection, issuer, sub)
+        assert known is not None
+        return int(known.id)
     # Most launches change nothing, so only what has changed is written.
-    changed = {
-        key: value for key, value in given._asdict().items() if value is not None and getattr(known, key) != value
-    }
+    changed = {key: new for key, new in sent._asdict().items() if new is not None and getattr(known, key) != new}
     if changed:
         connection.execute(update(trainees).where(trainees.c.id == known.id).values(changed))
+    if address := changed.get("email"):
+        _record_addresses(connection, {known.id: address}, now)
     return int(known.id)
 
 
@@ -67,8 +82,10 @@ def add_missing(
     rows = [{"issuer": issuer, "sub": sub, "trainee_id": each} for sub, each in zip(missing, added, strict=True)]
     connection.execute(insert_ignoring(connection, identities), rows)
     found = of_identities(connection, issuer, missing)
-    for spare in set(added) - {row.id for row in found.values()}:
+    ours = {row.id: row for row in found.values()}
+    for spare in set(added) - ours.keys():
         connection.execute(delete(trainees).where(trainees.c.id == spare))
+    _record_addresses(connection, {each: ours[each].email for each in added if each in ours}, now)
     return known | found
 
 
@@ -79,11 +96,12 @@ def hold(connection: Connection, trainee_ids: Sequence[int]) -> None:
         connection.execute(locked.with_for_update(key_share=True))
 
 
-def change(connection: Connection, news: Mapping[int, Profile]) -> None:
+def change(connection: Connection, news: Mapping[int, Profile], now: datetime) -> None:
     """Replace name and address of these people by what is told; None leaves what is kept."""
     rows = [{"person": each, **news[each]._asdict()} for each in sorted(news)]
     if rows:
         connection.execute(_change_person, rows)
+        _record_addresses(connection, {each: profile.email for each, profile in news.items()}, now)
 
 
 def of_identities(connection: Connection, issuer: str, subs: Sequence[str]) -> dict[str, Row[Any]]:
@@ -126,9 +144,60 @@ def with_email(connection: Connection, email: str) -> list[int]:
     return list(connection.scalars(select(trainees.c.id).where(trainees.c.email == address).order_by(trainees.c.id)))
 
 
+class AddressOwners(NamedTuple):
+    """The trainees whom an address identifies at one time. `came_later`: they had it only after that time."""
+
+    trainee_ids: frozenset[int]
+    came_later: bool = False
+
+
+def owners(connection: Connection, emails: Collection[str], during: Interval) -> dict[str, AddressOwners]:
+    """By address (as `text.email_address` gives it): whoever had it during this time.
+
+    If it was not anyone's then, it is its first owner's, who launched or was listed later; not if another had it
+    before. Two people who share an address are both its owners.
+    """
+    history: dict[str, list[Row[Any]]] = defaultdict(list)
+    for some in _portions(sorted(emails)):
+        query = select(trainee_addresses).where(trainee_addresses.c.email.in_(some))
+        for row in connection.execute(query.order_by(trainee_addresses.c.since_at, trainee_addresses.c.id)):
+            history[row.email].append(row)
+    return {email: _owners_during(rows, during) for email, rows in history.items()}
+
+
+def owners_now(connection: Connection, emails: Collection[str]) -> dict[str, AddressOwners]:
+    """By address (as `text.email_address` gives it): whoever has it now."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for some in _portions(sorted(emails)):
+        query = select(trainees.c.email, trainees.c.id).where(trainees.c.email.in_(some))
+        for email, trainee_id in connection.execute(query):
+            found[email].add(trainee_id)
+    return {email: AddressOwners(frozenset(ids)) for email, ids in found.items()}
+
+
+def _owners_during(rows: Sequence[Row[Any]], during: Interval) -> AddressOwners:
+    """`rows` are the times of one address in order."""
+    then = [row for row in rows if row.since_at <= during.end and (row.until_at is None or row.until_at > during.start)]
+    if then:
+        return AddressOwners(frozenset(row.trainee_id for row in then))
+    later = [row for row in rows if row.since_at > during.end]
+    if not later:
+        return AddressOwners(frozenset())
+    first = later[0]
+    shared = {
+        row.trainee_id for row in later if row.since_at == first.since_at or not _is_over(first.until_at, row.since_at)
+    }
+    had_before = {row.trainee_id for row in rows if row.since_at <= during.end}
+    return AddressOwners(frozenset() if had_before - {first.trainee_id} else frozenset(shared), came_later=True)
+
+
+def _is_over(until_at: datetime | None, at: datetime) -> bool:
+    return until_at is not None and until_at <= at
+
+
 def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]:
     """Id, name and e-mail address of those whose name or address contains this text, by name. A look-up for a person's
-    eyes: it proves nothing about who somebody is. None for a text of fewer than two letters."""
+    eyes: it proves no identity. None for a text of fewer than two letters."""
     wanted = clean(text)[:MAX_TEXT]
     if len(wanted) < 2:
         return []
@@ -154,25 +223,83 @@ def renew_calendar_salt(connection: Connection, trainee_id: int) -> None:
     connection.execute(update(trainees).where(trainees.c.id == trainee_id).values(calendar_salt=salt))
 
 
+def refuse_own(connection: Connection, actor: str, trainee_id: int, opened_at: datetime | None = None) -> None:
+    """No one decides about themselves, nor about a case that was opened before their own account first appeared
+    (`opened_at`). Raises AccessDenied "own_case"."""
+    own = trainee_of(actor)
+    if own is None:
+        return
+    if _may_be_one_person(connection, own, trainee_id) or _appeared_after(connection, own, opened_at):
+        raise AccessDenied(
+            "own_case",
+            "You cannot decide about your own record. An account that shares an e-mail address or licence number with "
+            "the person, or that is newer than the case, cannot decide about it either.",
+            "Ask another member of staff.",
+        )
+
+
+def refuse_alone(
+    connection: Connection, actor: str, second: str | None, trainee_id: int, opened_at: datetime | None = None
+) -> None:
+    """Two different people, neither of them the trainee. An account that first appeared after the case was opened
+    (`opened_at`) is no second person.
+
+    Raises AccessDenied "second_person_needed" or "own_case".
+    """
+    refuse_own(connection, actor, trainee_id)
+    first, other = trainee_of(actor), trainee_of(second or "")
+    is_second = second is not None and second != actor
+    if is_second and other is not None:
+        others = [trainee_id] if first is None else [trainee_id, first]
+        is_second = not any(_may_be_one_person(connection, other, each) for each in others)
+        is_second = is_second and not _appeared_after(connection, other, opened_at)
+    if not is_second:
+        raise AccessDenied(
+            "second_person_needed",
+            "This needs a second person to confirm. An account with the same e-mail address or licence number, or one "
+            "that is newer than this case, does not count as a second person.",
+            "Ask another member of staff.",
+        )
+
+
+def _appeared_after(connection: Connection, trainee_id: int, at: datetime | None) -> bool:
+    appeared_at = connection.scalar(select(trainees.c.created_at).where(trainees.c.id == trainee_id))
+    return at is not None and appeared_at is not None and appeared_at > at
+
+
+def _may_be_one_person(connection: Connection, one: int, other: int) -> bool:
+    """Whether these accounts are one person as far as anyone can know: one trainee, or an address that both had once,
+    or a licence number."""
+    if one == other:
+        return True
+    addresses, numbers = defaultdict(set), defaultdict(set)
+    both = trainee_addresses.c.trainee_id.in_((one, other))
+    for row in connection.execute(select(trainee_addresses.c.trainee_id, trainee_addresses.c.email).where(both)):
+        addresses[row.trainee_id].add(row.email)
+    for row in connection.execute(
+        select(licences.c.trainee_id, licences.c.number).where(licences.c.trainee_id.in_((one, other)))
+    ):
+        numbers[row.trainee_id].add("".join(filter(str.isalnum, row.number)).casefold())
+    return bool(addresses[one] & addresses[other] or numbers[one] & numbers[other])
+
+
 def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any, Any] | None:
     """Id, name and e-mail address."""
     return connection.execute(_person_of_identity, {"issuer": issuer, "sub": sub}).first()
 
 
-def _add(connection: Connection, issuer: str, sub: str, given: Profile, now: datetime) -> int:
-    trainee_id: int = connection.execute(_insert_person, _person(*given, now)).scalar_one()
-    identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
-    if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
-        return trainee_id
-    # Another launch of the same person was quicker.
-    connection.execute(delete(trainees).where(trainees.c.id == trainee_id))
-    known = _of_identity(connection, issuer, sub)
-    assert known is not None
-    return int(known.id)
-
-
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
     return {"name": name, "email": email, "calendar_salt": secrets.token_urlsafe(SALT_BYTES), "created_at": now}
+
+
+def _record_addresses(connection: Connection, addresses: Mapping[int, str | None], now: datetime) -> None:
+    """Record that these trainees have these addresses from now on; None changes nothing."""
+    rows = [
+        {"person": each, "new": email, "now": now} for each, email in sorted(addresses.items()) if email is not None
+    ]
+    if rows:
+        connection.execute(_end_other_addresses, rows)
+        connection.execute(_add_address, rows)
 
 
 def _portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -193,6 +320,33 @@ _person_of_identity = (
     .where(identities.c.issuer == bindparam("issuer"), identities.c.sub == bindparam("sub"))
 )
 _insert_person = insert(trainees).returning(trainees.c.id)
+_end_other_addresses = (
+    update(trainee_addresses)
+    .where(
+        trainee_addresses.c.trainee_id == bindparam("person"),
+        trainee_addresses.c.email != bindparam("new"),
+        trainee_addresses.c.until_at.is_(None),
+        # With several accounts the address of the other one stays.
+        select(func.count()).where(identities.c.trainee_id == bindparam("person")).scalar_subquery() <= 1,
+    )
+    .values(until_at=bindparam("now"))
+)
+_add_address = insert(trainee_addresses).from_select(
+    ["trainee_id", "email", "since_at"],
+    select(
+        bindparam("person", type_=trainee_addresses.c.trainee_id.type),
+        bindparam("new", type_=trainee_addresses.c.email.type),
+        bindparam("now", type_=trainee_addresses.c.since_at.type),
+    ).where(
+        ~select(trainee_addresses.c.id)
+        .where(
+            trainee_addresses.c.trainee_id == bindparam("person"),
+            trainee_addresses.c.email == bindparam("new"),
+            trainee_addresses.c.until_at.is_(None),
+        )
+        .exists()
+    ),
+)
 _change_person = (
     update(trainees)
     .where(trainees.c.id == bindparam("person"))

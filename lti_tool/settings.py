@@ -1,4 +1,4 @@
-"""The settings: one table of what can be set, read once into a frozen value. Nobody else reads the environment.
+"""The settings: one table of what can be set, read once into a frozen value. No other module reads the environment.
 
 Order: defaults < environment < what a caller passes in. A bad or missing setting stops the start and is named.
 """
@@ -29,6 +29,7 @@ class Settings:
     field_keys: tuple[str, ...]
     data: Path
     database_url: str
+    least_free_megabytes: int
     programme: Path | None
     zoom_secret_tokens: tuple[str, ...]
     zoom_account_id: str | None
@@ -44,6 +45,7 @@ class Settings:
     frame_origins: tuple[str, ...]
     roster_hours: int
     key_rotation_days: int
+    body_seconds: int
     allow_private_addresses: bool
     log_level: str
 
@@ -175,6 +177,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("data", Path, "./data", "Folder of the SQLite file."),
     Setting("database_url", _database_url, "", "PostgreSQL: postgresql://…; empty: a SQLite file in the data folder."),
     Setting(
+        "least_free_megabytes",
+        _whole("megabytes", 0, 1_000_000),
+        "50",
+        "Free megabytes beside the SQLite file below which /readyz says not ready; 0: never.",
+    ),
+    Setting(
         "programme",
         lambda raw: Path(raw) if raw.strip() else None,
         "",
@@ -219,6 +227,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Hours between two reads of a course's roster; it is read oftener around class.",
     ),
     Setting("key_rotation_days", _DAYS, "90", "How old the tool's signing key gets before a new one; 0: never."),
+    Setting(
+        "body_seconds",
+        _whole("seconds", 1, 60),
+        "10",
+        "Seconds in which the whole body of a request must arrive.",
+    ),
     Setting("allow_private_addresses", _flag, "0", "Allow http and private addresses. Sandbox and tests only."),
     Setting("log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "DEBUG, INFO, WARNING or ERROR."),
 )

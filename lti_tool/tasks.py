@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, select, text, true
 
 from lti_tool.db import Database, upsert
-from lti_tool.errors import GatehouseError
+from lti_tool.errors import GatehouseError, OutboundError
 from lti_tool.leases import Lease, claim_rows, is_held
 from lti_tool.tables.operations import UNCLAIMED, tasks
 
@@ -126,10 +126,15 @@ class Worker:
     _resting: dict[str, float] = field(default_factory=dict)
 
     def run_forever(self) -> None:
+        """Work until `stopping` is set. A database that is away is logged once a second and tried again."""
         set_aside_what_is_loaded()
         while not self.stopping.is_set():
-            if not self._step_safely():
-                self.stopping.wait(self.idle_seconds)
+            try:
+                idle_seconds = 0 if self.step() else self.idle_seconds
+            except Exception as error:
+                log.error("worker round failed", extra={"error": type(error).__name__})
+                idle_seconds = 1 + self.idle_seconds
+            self.stopping.wait(idle_seconds)
 
     def run_once(self) -> int:
         """Work until nothing is due; the number of rounds that found work."""
@@ -159,17 +164,8 @@ class Worker:
             self._resting[name] = time.monotonic() + REST_SECONDS
             return False
 
-    def _step_safely(self) -> bool:
-        """A worker outlives a database that is away: it says so once a second and tries again."""
-        try:
-            return self.step()
-        except Exception as error:
-            log.error("worker round failed", extra={"error": type(error).__name__})
-            self.stopping.wait(1)
-            return False
-
     def claim(self, limit: int) -> list[Claimed]:
-        """Take up to so many tasks whose time has come and that nobody else has."""
+        """Take up to so many tasks whose time has come and that no other worker has."""
         return list(islice(iter(self._claim, None), limit))
 
     def do(self, claimed: Claimed) -> None:
@@ -222,13 +218,23 @@ class Worker:
             )
             if not replaced.rowcount:
                 state = "parked" if attempts >= MAX_ATTEMPTS else "ready"
-                again = {"state": state, "run_at": self.clock() + backoff(attempts), "last_error": label}
+                again = {
+                    "state": state,
+                    "run_at": next_try(self.clock(), backoff(attempts), error),
+                    "last_error": label,
+                }
                 claimed.lease.finish(connection, again)
 
 
 def backoff(attempts: int) -> timedelta:
     """2, 4, 8 … seconds, at most an hour."""
     return timedelta(seconds=min(2**attempts, 3600))
+
+
+def next_try(now: datetime, pause: timedelta, error: BaseException | None) -> datetime:
+    """When work that met this error is tried again: after the pause, and not before the other side allows it."""
+    asked = error.retry_at if isinstance(error, OutboundError) else None
+    return max(now + pause, asked or now)
 
 
 def queue_age_seconds(connection: Connection, now: datetime) -> float:

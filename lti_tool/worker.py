@@ -25,6 +25,7 @@ from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
 from lti_tool.grades.outcomes import follow_attendance, reconsider
 from lti_tool.grades.reconcile import Reconciler
+from lti_tool.launch import record_latest_launches
 from lti_tool.lti.deep_linking import forget_requests
 from lti_tool.lti.keys import rotate_when_due
 from lti_tool.lti.login import forget_nonces
@@ -97,7 +98,7 @@ def build_worker(context: AppContext) -> Worker:
             "look_for_gaps": Every(
                 GAPS_EVERY, clock, lambda: health.record_gaps(database, context.settings.zoom_quiet, clock())
             ),
-            "log_seal": Every(TIDY_EVERY, clock, HeadLogger(database).tell),
+            "log_seal": Every(TIDY_EVERY, clock, HeadLogger(database).log_head),
             "tidy": Every(TIDY_EVERY, clock, partial(tidy, context)),
         },
         clock=clock,
@@ -207,13 +208,14 @@ class LateChanges:
 
 
 def tidy(context: AppContext) -> bool:
-    """End expired equivalencies, lock old live sessions, and delete expired nonces, browser sessions and deep linking
-    requests. Replace the tool's signing key when it is old enough."""
+    """End expired equivalencies, lock old live sessions, record the latest launches, and delete expired nonces, browser
+    sessions and deep linking requests. Replace the tool's signing key when it is old enough."""
     now = context.clock()
     with context.database.write() as connection:
         equivalency.expire_due(connection, today=now.date(), now=now)
         locking.lock_due(connection, now, context.settings.lock_days)
     forget_nonces(context.database, now)
+    record_latest_launches(context.database)
     forget_sessions(context.database, now)
     forget_requests(context.database, now)
     rotate_when_due(context.database, now, context.settings.key_rotation_days)

@@ -125,7 +125,7 @@ class Story:
             "people": people,
             "shuffle": True,
             "duplicate": True,
-            "speed_seconds": 3,
+            "speed_seconds": 1,
         }
         with requests.Session() as plain:
             plain.trust_env = False

@@ -45,9 +45,10 @@ from tests.profiles import PROFILES
 FIELD_KEY = "dGhlIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzISE="
 PUBLIC_URL = "https://gatehouse.example.org"
 ZOOM_SECRET = "the-secret-token-of-the-tests"
-# The order in which test files that take long begin.
+# The order in which test files that take long begin: first those that wait for a minute at a time, then those that keep
+# a core busy, so that one worker computes while another one waits.
 LONG = (
-    *(f"tests/{room}/" for room in ("stories", "chaos", "conformance", "browser")),
+    *(f"tests/{room}/" for room in ("chaos", "browser", "stories", "conformance")),
     "tests/unit/commands/test_serve.py",
     "tests/unit/zoom_adapter/test_random_days.py",
 )
@@ -67,8 +68,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: the stories mostly wait for processes of their own."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: the stories mostly wait for processes of their own."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure(config: pytest.Config) -> None:

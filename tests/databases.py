@@ -84,7 +84,7 @@ class SqliteOfWorker:
     def empty(self) -> None:
         for suffix in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        shutil.copyfile(self._template, self._path)
+        shutil.copy(self._template, self._path)
 
 
 class PostgresOfWorker:

@@ -167,7 +167,7 @@ def play_through(listener: Listener, occasion: Occasion, account: Played) -> Ite
 
 def _of_session(account: Played, session: LiveSession) -> Iterator[str]:
     """Reconciled once Zoom has said that all is over and every report is settled, and not before."""
-    ended = {told.uuid for told in (*account.fresh, *account.stale) if told.kind == "ended"}
+    ended = {sent.uuid for sent in (*account.fresh, *account.stale) if sent.kind == "ended"}
     every_report = set(account.settled) == set(account.day.uuids)
     if ended == set(account.day.uuids) and every_report and session.state != "reconciled":
         yield f"the session is {session.state}, though it ended and its reports are settled"

@@ -40,6 +40,8 @@ listed. This page is written from the source by `make reference`.
 
 MEANINGS: Mapping[Meaning, str] = {
     "teacher": "teacher",
+    "not a learner": "neither: sees what a learner sees, is neither scored nor missed",
+    "test user": "never scored nor missed, whatever other role there is",
     "teacher by old roles": "learner; teacher where the registration accepts old roles",
     "assistant": "learner",
     "learner": "learner",
@@ -95,8 +97,8 @@ def commands(group: click.Group, path: str = "gatehouse") -> Iterator[tuple[str,
 
 
 def _codes(name: str, title: str, found: list[Refused]) -> str:
-    told = {each.code for each in found if each.message}
-    kept = [each for each in found if each.message or each.code not in told]
+    explained = {each.code for each in found if each.message}
+    kept = [each for each in found if each.message or each.code not in explained]
     rows = sorted({f"| `{each.code}` | {_cell(each.message)} | {_cell(each.next_step)} |" for each in kept})
     head = "| code | what happened | what to do |\n|---|---|---|\n"
     return f"\n## {name}\n\n{title}\n\n{head}" + "\n".join(rows) + "\n"

@@ -36,13 +36,15 @@ class Grade:
 
 @dataclass
 class SimulatedPlatform:
-    """`kind`: "openedx", "moodle", "generic", or "silent", which takes older scores with 200 and ignores them."""
+    """`kind`: "openedx", "moodle", "canvas", "generic", or "silent", which takes older scores with 200 and ignores
+    them."""
 
     kind: str
     now: datetime
     links: tuple = ("unit-1",)
     gradable: set = field(default_factory=set)  # empty: everybody
     items: dict = field(default_factory=dict)
+    others: list = field(default_factory=list)  # what other tools have in the course's list, whatever is asked for
     grades: dict = field(default_factory=dict)  # (item url, user) → Grade: what people see
     kept: dict = field(default_factory=dict)  # (item url, user) → the last score taken from the tool
     trouble: list = field(default_factory=list)  # what happens to the next requests: "lost", "vanished", a status, None
@@ -121,7 +123,7 @@ class SimulatedPlatform:
         names = {"resource_link_id": "resourceLinkId", "resource_id": "resourceId", "tag": "tag"}
         wanted = {names[each]: value for each, value in query.items() if each in names}
         found = [item for item in self.items.values() if all(item.get(name) == wanted[name] for name in wanted)]
-        return self._say(200, found)
+        return self._say(200, self.others + found)
 
     def _make(self, new, headers):
         if headers["Content-Type"] != ITEM:

@@ -13,6 +13,12 @@ CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 READERS = ("read_line", "read_lines")
 UNKNOWN = "…"
 
+DOCS = ROOT / "docs"
+PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md")))
+# The pages that `make reference` writes from the source, and the fact sheets with their quotations.
+_NOT_WRITTEN_BY_HAND = (DOCS / "facts", *(DOCS / f"{name}.md" for name in ("errors", "commands", "roles")))
+WRITTEN_PAGES = tuple(page for page in PAGES if not any(page.is_relative_to(each) for each in _NOT_WRITTEN_BY_HAND))
+
 
 @dataclass(frozen=True)
 class Module:
@@ -168,9 +174,9 @@ def _name(node: ast.expr) -> str:
 
 
 def _text(node: ast.expr) -> str:
-    """The text of an expression; "…" for what is only known when it runs."""
+    """The text of an expression; "…" for what is only known when it runs, also where `str.format` puts it in."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
+        return re.sub(r"\{\w+\}", UNKNOWN, node.value)
     if isinstance(node, ast.JoinedStr):
         return "".join(_text(part) for part in node.values)
     if isinstance(node, ast.FormattedValue):

@@ -2,14 +2,18 @@
 course that they are enrolled in. Minutes count from 9:00 am of the day."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection, insert
 
 from lti_tool import people
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.evidence import PersonPresence, PresenceInterval
+from lti_tool.attendance.settlement import SettleResult, settle
 from lti_tool.credit import licences
+from lti_tool.db import Database
 from lti_tool.grades.ags import SCORE_SCOPE
+from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.programme.versions import Published
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.platforms import registrations
@@ -120,3 +124,19 @@ def present(trainee_id: int | None, *stays: PresenceInterval, key: str | None = 
     }
     former = (f"registrant:{values['registrant_id']}", f"email:{values['email']}", *(each.source for each in stays))
     return PersonPresence(intervals=tuple(stays), former_keys=former, **values)
+
+
+class OnePerson:
+    """One session of Module 1 and one person, who is settled again and again."""
+
+    def __init__(self, database: Database, connection: Connection, published: Published, now: datetime) -> None:
+        self.database, self.now = database, now
+        self.session_id = add_session(connection, published, now)
+        self.trainee_id = add_trainee(connection, 1, now)
+
+    def settle(
+        self, *stays: PresenceInterval, session_id: int | None = None, ended_at: datetime | None = FIVE
+    ) -> SettleResult:
+        people = [present(self.trainee_id, *stays)] if stays else []
+        after = partial(follow_attendance, now=self.now)
+        return settle(self.database, session_id or self.session_id, people, ended_at, self.now, after)

@@ -14,7 +14,7 @@ from zoom_adapter.events import content_key, read_event
 LATENCY = timedelta(seconds=1)
 
 
-def told(day: TrainingDay, since: datetime, until: datetime) -> list[dict[str, Any]]:
+def rows_between(day: TrainingDay, since: datetime, until: datetime) -> list[dict[str, Any]]:
     """The rows for the edges after `since` and not after `until`."""
     events = [(encode(each), read_event(encode(each))) for each in [*day.registrations(), *day.events()]]
     return [
@@ -38,7 +38,7 @@ def told(day: TrainingDay, since: datetime, until: datetime) -> list[dict[str, A
 def keep(database: Database, day: TrainingDay, since: datetime, until: datetime) -> None:
     """Put them into the inbox, as the webhook would: what is there already stays as it is."""
     with database.write() as connection:
-        for row in told(day, since, until):
+        for row in rows_between(day, since, until):
             connection.execute(insert_ignoring(connection, zoom_inbox).values(row))
 
 

@@ -77,9 +77,9 @@ class Registrants:
         def guarded(asked: requests.PreparedRequest) -> Any:
             body = json.loads(asked.body) if asked.body else None
             self.calls.append(name)
-            told = self.trouble(name, body) or answer(asked)
+            answered = self.trouble(name, body) or answer(asked)
             self.after(name)
-            return told
+            return answered
 
         return guarded
 
@@ -103,9 +103,9 @@ class Registrants:
         return {"registrant_id": number, "join_url": known["join_url"], "email": email}
 
     def _change(self, asked: requests.PreparedRequest) -> Answer:
-        told = json.loads(asked.body or "{}")
-        becomes = {"approve": "approved", "deny": "denied", "cancel": "cancelled"}[told["action"]]
-        for each in told["registrants"]:
+        answered = json.loads(asked.body or "{}")
+        becomes = {"approve": "approved", "deny": "denied", "cancel": "cancelled"}[answered["action"]]
+        for each in answered["registrants"]:
             self.by_email[each["email"]]["status"] = becomes
         return 204, {}, ""
 

@@ -156,14 +156,19 @@ def enrolled(
     """The people with this role in a course that shows the module of one of these classes, or those among `among`."""
     shown = placements.c.module_id.in_({each.module_id for each in coming})
     here = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
-    query = select(enrolments.c.trainee_id).join(placements, here).where(shown, enrolments.c.role == role)
+    query = select(enrolments.c.trainee_id).join(placements, here).where(shown, _has_role(role))
     return _found(connection, query, among) if coming else set()
 
 
 def _active(connection: Connection, among: Collection[int]) -> set[int]:
     """The people among these who are trainees in any course."""
-    query = select(enrolments.c.trainee_id).where(enrolments.c.role == "trainee")
+    query = select(enrolments.c.trainee_id).where(_has_role("trainee"))
     return _found(connection, query, among) if among else set()
+
+
+def _has_role(role: str) -> ColumnElement[bool]:
+    """Who is no staff may attend as a trainee does, scored or not."""
+    return enrolments.c.role == "staff" if role == "staff" else enrolments.c.role != "staff"
 
 
 def _found(connection: Connection, query: Select[Any], among: Collection[int] | None) -> set[int]:

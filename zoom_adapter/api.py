@@ -37,7 +37,7 @@ class NewRegistrant(NamedTuple):
 
 
 class Registered(NamedTuple):
-    """A registration at Zoom; `email` lower-cased."""
+    """A registration at Zoom; `email` is as `text.email_address` gives it."""
 
     registrant_id: str
     join_url: str

@@ -16,11 +16,11 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from logging import getLogger
 from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
+from lti_tool import http
 from lti_tool.errors import AddressRefused, NoAnswer
 from lti_tool.http import Http, Reply
 from lti_tool.oauth import WAIT_SECONDS, AccessToken, TokenCache, usable_for
@@ -29,7 +29,6 @@ from zoom_adapter.api_errors import (
     AUTOMATIC_RETRY,
     ZoomRefused,
     daily_limit,
-    document,
     rate_limited,
     refusal,
     registrant_limit,
@@ -89,6 +88,7 @@ class _Pace:
     day: date = date.min
     calls: int = 0
     closed_until: datetime = LONG_AGO
+    paused_until: datetime = LONG_AGO
 
 
 @dataclass
@@ -105,7 +105,8 @@ class Limits:
         self._paces: dict[Weight, _Pace] = {weight: _Pace(each) for weight, each in PLANS[self.plan].items()}
 
     def wait(self, weight: Weight) -> None:
-        """Wait until a call of this weight may be made. Raises ZoomRefused `zoom_daily_limit` if none may today."""
+        """Wait until a call of this weight may be made. Raises ZoomRefused `zoom_daily_limit` if none may today,
+        `zoom_rate_limited` while Zoom wants a pause."""
         with self._lock:
             seconds = self._reserve(self._paces[weight], self.clock())
         if seconds > 0:
@@ -115,6 +116,8 @@ class Limits:
         """Take the next free moment; return the seconds until it."""
         if now < pace.closed_until:
             raise daily_limit(pace.closed_until, answered=0)
+        if now < pace.paused_until:
+            raise rate_limited(pace.paused_until)
         if pace.day != now.date():
             pace.day, pace.calls = now.date(), 0
         if pace.allowance.per_day is not None and pace.calls >= pace.allowance.per_day:
@@ -147,6 +150,13 @@ class Limits:
             pace = self._paces[weight]
             pace.closed_until = max(pace.closed_until, until)
 
+    def pause(self, weight: Weight, until: datetime) -> None:
+        """Allow no call of this weight before this instant, which Zoom gave in `Retry-After`; never for longer than any
+        service may ask."""
+        with self._lock:
+            pace = self._paces[weight]
+            pace.paused_until = max(pace.paused_until, min(until, self.clock() + http.MAX_RETRY_AFTER))
+
     def back_off(self, attempt: int, until: datetime) -> bool:
         """Wait after the 429 of attempt number `attempt` (from 0); return False if `until` is too far away."""
         asked = (until - self.clock()).total_seconds()
@@ -164,9 +174,8 @@ def retry_at(headers: Mapping[str, str], now: datetime, *, daily: bool) -> datet
     `Retry-After` gives it as a date or in seconds; without one it is in a second, or at the next UTC midnight for a
     daily limit.
     """
-    said = _instant(headers.get("Retry-After", ""), now)
     fallback = next_day(now) if daily else now + timedelta(seconds=1)
-    return min(said if said and said > now else fallback, now + MAX_RETRY_AFTER)
+    return http.retry_at(headers, now, longest=MAX_RETRY_AFTER) or fallback
 
 
 def next_day(now: datetime) -> datetime:
@@ -177,20 +186,6 @@ def next_day(now: datetime) -> datetime:
 def is_daily(headers: Mapping[str, str]) -> bool:
     """Whether the headers are about the daily limit (`X-RateLimit-Type`: `QPS` or a text with "daily")."""
     return "daily" in headers.get("X-RateLimit-Type", "").lower()
-
-
-def _instant(text: str, now: datetime) -> datetime | None:
-    """The instant given as seconds from now, in ISO 8601, or as an HTTP date; None for anything else."""
-    plain = text.strip()
-    if plain.isascii() and plain.isdigit() and len(plain) < 8:
-        return now + timedelta(seconds=int(plain))
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            at = read(plain)
-            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +204,7 @@ class ZoomTokens:
         self._http = http
         self._settings = settings
         self._clock = clock
+        self._paused_until = LONG_AGO
         self._cache: TokenCache[str, Token] = TokenCache(clock, wait_seconds=wait_seconds)
 
     def token(self) -> Token:
@@ -226,15 +222,18 @@ class ZoomTokens:
         self._cache.forget("zoom", refused.value)
 
     def _fetch(self) -> Token:
+        if self._clock() < self._paused_until:
+            raise rate_limited(self._paused_until)
         pair = f"{self._settings.zoom_client_id}:{self._settings.zoom_client_secret}"
         headers = {"Authorization": f"Basic {b64encode(pair.encode()).decode()}", "Accept": "application/json"}
         form = {"grant_type": "account_credentials", "account_id": self._settings.zoom_account_id or ""}
         reply = self._http.request("POST", self._settings.zoom_token_url, headers=headers, data=form)
         if reply.status == 429:
-            raise rate_limited(retry_at(reply.headers, self._clock(), daily=False))
+            self._paused_until = retry_at(reply.headers, self._clock(), daily=False)
+            raise rate_limited(self._paused_until)
         if reply.status >= 500:
             raise refusal(reply, "")
-        said = document(reply)
+        said = reply.json_object
         value = text_of(said, "access_token")
         if not reply.is_ok or not VALID_TOKEN.fullmatch(value):
             log.error("Zoom gave no token", extra={"status": reply.status})
@@ -307,7 +306,7 @@ class Calls:
             reply, _ = self._within_limits(question)
         if not reply.is_ok:
             raise refusal(reply, question.call.scope)
-        said = document(reply)
+        said = reply.json_object
         if reply.body.strip() and not said and reply.body.strip() != b"{}":
             raise unreadable()
         return said
@@ -351,19 +350,22 @@ class Calls:
             reply = self._send(question, token)
             if reply.status != 429:
                 self._limits.heed(weight, reply.headers)
+                if reply.status == 503 and (until := http.retry_at(reply.headers, self._limits.clock())):
+                    self._limits.pause(weight, until)
                 return reply, token
             limited = self._limited(weight, reply)
             if attempt == MAX_BACKOFFS or limited.code != "zoom_rate_limited" or limited.retry_at is None:
                 raise limited
             log.info("Zoom limits the rate of calls", extra={"code": limited.code, "attempts": attempt + 1})
             if not self._limits.back_off(attempt, limited.retry_at):
+                self._limits.pause(weight, limited.retry_at)
                 raise limited
         raise AssertionError("the last attempt returns or raises")
 
     def _limited(self, weight: Weight, reply: Reply) -> ZoomRefused:
         """The meaning of a 429. The daily limit of one registrant does not affect other calls."""
         now = self._limits.clock()
-        message = str(document(reply).get("message", "")).lower()
+        message = str(reply.json_object.get("message", "")).lower()
         if is_daily(reply.headers) or "daily" in message:
             if "registrant" in message:
                 return registrant_limit(next_day(now))

@@ -4,7 +4,6 @@ Zoom puts its own code in the body; the HTTP status says little. Its messages ma
 the names of missing scopes are taken from them.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,22 +113,13 @@ UNKNOWN = _Refusal(
 )
 
 
-def document(reply: Reply) -> dict[str, Any]:
-    """The answer as a JSON object; empty if it is not one."""
-    try:
-        found = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def refusal(reply: Reply, scope: str) -> OutboundError:
     """The exception for an answer that is neither a success nor a 429.
 
     `scope` is named if Zoom does not say which scope the token lacks. Returns NoAnswer `zoom_unavailable` for 5xx: a
     later request may succeed, and this one may have been carried out.
     """
-    said = document(reply)
+    said = reply.json_object
     zoom_code = _number(said.get("code"))
     message = str(said.get("message", ""))[:2000]
     if zoom_code in SCOPE_CODES or NO_SCOPE in message:

@@ -7,7 +7,7 @@ the interval in the meeting bounds the time in the room.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -20,6 +20,7 @@ from zoom_adapter.report_rows import ReportRow
 from zoom_adapter.segments import ConnectionHistory, ConnectionInterval, history_of
 
 UNKNOWN = ""
+NOTHING_SETTLED: Mapping[str, int] = {}
 _room_order = attrgetter("from_at", "to_at", "room")
 
 
@@ -31,6 +32,15 @@ class Identity(NamedTuple):
     email: str
     connections: tuple[str, ...] = ()
     has_two: bool = False
+
+
+class Recognition(NamedTuple):
+    """The trainee of an identity, None if unmatched, and how they are known: `link`, `settled` (remembered from this
+    session), `place` or `address`. `differs`: today's evidence alone would name another trainee."""
+
+    trainee_id: int | None
+    known_by: str = ""
+    differs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +92,15 @@ def keys_of(identity: Identity) -> Iterator[str]:
         yield f"email:{identity.email}"
 
 
-def participants_of(instance: Instance) -> list[Participant]:
-    """The participants of this instance, in order of their keys."""
-    found = (_participant(keys, instance, is_split=is_split) for keys, is_split in _bound_keys(instance))
+def participants_of(instance: Instance, settled: Mapping[str, int] = NOTHING_SETTLED) -> list[Participant]:
+    """The participants of this instance, in order of their keys. `settled`: connections whose trainee is settled."""
+    found = (_participant(keys, instance, is_split=is_split) for keys, is_split in _bound_keys(instance, settled))
     return [each for each in found if each.intervals or each.flags or any(each.identity[:2])]
 
 
 def identities_of(instance: Instance) -> Iterator[Identity]:
     """The identities of `participants_of`, without computing any interval."""
-    for keys, _ in _bound_keys(instance):
+    for keys, _ in _bound_keys(instance, NOTHING_SETTLED):
         yield _identity(keys, [instance.connections[key] for key in keys])
 
 
@@ -145,11 +155,12 @@ def _participant(keys: Sequence[str], instance: Instance, *, is_split: bool) -> 
     )
 
 
-def _bound_keys(instance: Instance) -> Iterator[tuple[list[str], bool]]:
+def _bound_keys(instance: Instance, settled: Mapping[str, int]) -> Iterator[tuple[list[str], bool]]:
     """The keys of connections that belong together, in order, and whether their group was split.
 
     A group that Zoom bound to two registrants, one after the other, is split into its connections: each registrant
-    keeps their own, and the one between them has no owner.
+    keeps their own, and the one between them has no owner. So is a group of connections that were settled for two
+    trainees.
     """
     parents = {key: key for key in instance.connections}
 
@@ -167,7 +178,8 @@ def _bound_keys(instance: Instance) -> Iterator[tuple[list[str], bool]]:
     for key in sorted(instance.connections):
         groups[root(key)].append(key)
     for group in groups.values():
-        if len(group) > 1 and len({id_ for key in group for id_ in instance.connections[key].registrant_ids}) > 1:
+        registrants = {id_ for key in group for id_ in instance.connections[key].registrant_ids}
+        if len(group) > 1 and (len(registrants) > 1 or len({settled[key] for key in group if key in settled}) > 1):
             yield from (([key], True) for key in group)
         else:
             yield group, False

@@ -138,7 +138,7 @@ def verify(
     waiting = connection.scalar(select(func.count()).select_from(zoom_inbox).where(text(UNTAKEN))) or 0
     verdict = Verdict(head(connection), waiting)
     in_chain = _breaks_in_chain(connection, verdict.signatures, secrets, progress)
-    for found in chain(_noted_seal_differs(connection, noted), in_chain, _unsealed_rows(connection)):
+    for found in chain(in_chain, _breaks_beside_chain(connection, noted)):
         verdict.broken += 1
         if len(verdict.breaks) < MOST_BREAKS:
             verdict.breaks.append(found)
@@ -179,21 +179,17 @@ def _check_signature(row: Row[Any], known: dict[str, str]) -> str:
     return "wrong" if matching_secret([secret], timestamp, row.body, signature) is None else "valid"
 
 
-def _unsealed_rows(connection: Connection) -> Iterator[Break]:
-    """Rows that were read, and so should have been sealed, but have no seal."""
+def _breaks_beside_chain(connection: Connection, noted: Head | None) -> Iterator[Break]:
+    """The noted seal where it differs; and rows that were read, and so should have been sealed, but have no seal."""
+    if noted is not None:
+        query = select(zoom_seals.c.inbox_id, zoom_seals.c.seal).where(zoom_seals.c.position == noted.position)
+        found = connection.execute(query).first()
+        if found is None or found.seal != noted.seal:
+            yield Break(noted.position, None if found is None else found.inbox_id, "noted_seal_differs")
     sealed = select(zoom_seals.c.inbox_id).where(zoom_seals.c.inbox_id == zoom_inbox.c.id).exists()
-    query = select(zoom_inbox.c.id).where(zoom_inbox.c.taken_at.is_not(None), ~sealed)
-    for inbox_id in connection.execute(query.order_by(zoom_inbox.c.id)).scalars():
+    unsealed = select(zoom_inbox.c.id).where(zoom_inbox.c.taken_at.is_not(None), ~sealed).order_by(zoom_inbox.c.id)
+    for inbox_id in connection.execute(unsealed).scalars():
         yield Break(None, inbox_id, "row_unsealed")
-
-
-def _noted_seal_differs(connection: Connection, noted: Head | None) -> Iterator[Break]:
-    if noted is None:
-        return
-    query = select(zoom_seals.c.inbox_id, zoom_seals.c.seal).where(zoom_seals.c.position == noted.position)
-    found = connection.execute(query).first()
-    if found is None or found.seal != noted.seal:
-        yield Break(noted.position, None if found is None else found.inbox_id, "noted_seal_differs")
 
 
 @dataclass
@@ -204,7 +200,7 @@ class HeadLogger:
     database: Database
     position: int = 0
 
-    def tell(self) -> bool:
+    def log_head(self) -> bool:
         """A periodic job; never asks to be run again at once."""
         with self.database.read() as connection:
             last = head(connection)

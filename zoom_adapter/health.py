@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, String, and_, case, cast, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, func, or_, select, text
 
 from lti_tool.attendance import evidence_gaps, locking
 from lti_tool.attendance.evidence_gaps import Gap, in_order, of_session
@@ -103,7 +103,15 @@ def record_gaps(database: Database, quiet: timedelta, now: datetime) -> bool:
 
 def current_gaps(connection: Connection, quiet: timedelta, now: datetime) -> list[Gap]:
     """Every gap there is now; those that lose presence come first."""
-    return in_order([*_of_webhook(connection, now), *_of_sessions(connection, quiet, now)])
+    return in_order(
+        [
+            *_of_webhook(connection, now),
+            *_while_running(connection, quiet, now),
+            *_after_the_end(connection, now),
+            *_in_results(connection, now),
+            *_in_reports(connection, now),
+        ]
+    )
 
 
 def check_health(connection: Connection, now: datetime) -> dict[str, Any]:
@@ -250,36 +258,24 @@ def _unread_or_unusable(connection: Connection, now: datetime) -> Iterator[Gap]:
             yield Gap(code, since=first_at, count=count)
 
 
-def _of_sessions(connection: Connection, quiet: timedelta, now: datetime) -> Iterator[Gap]:
-    """Every gap in the evidence of a live session."""
+def _while_running(connection: Connection, quiet: timedelta, now: datetime) -> Iterator[Gap]:
     runs = (SESSION.starts_at <= now - START_GRACE, SESSION.ends_at > now, SESSION.state != "cancelled")
     for session in connection.execute(select(live_sessions).where(*runs).order_by(SESSION.id)).all():
-        yield from _while_running(connection, session, quiet, now)
-    yield from _after_the_end(connection, now)
-    yield from _in_results(connection, now)
-    yield from _in_reports(connection, now)
-    parked = (tasks.c.kind == SETTLE, tasks.c.state == "parked")
-    query = select(tasks.c.payload, tasks.c.last_error, tasks.c.run_at).where(*parked).order_by(tasks.c.id)
-    failed = {payload["session_id"]: (error, run_at) for payload, error, run_at in connection.execute(query)}
-    for session_id, (error, run_at) in failed.items():
-        yield of_session("settlement_parked", session_id, run_at, details={"code": error})
-
-
-def _while_running(connection: Connection, session: Row[Any], quiet: timedelta, now: datetime) -> Iterator[Gap]:
-    in_meeting = INBOX.meeting_id == session.zoom_meeting_id
-    # An event with a time in the future would hide every silence.
-    until_now = INBOX.happened_at.between(session.starts_at - BEFORE_START, now)
-    query = select(INBOX.meeting_uuid, INBOX.happened_at.label("at")).where(in_meeting, until_now)
-    last = connection.execute(query.order_by(INBOX.happened_at.desc()).limit(1)).first()
-    if last is None:
-        yield of_session("not_started", session.id, session.starts_at + START_GRACE)
-        return
-    of_instance = select(INBOX.id).where(in_meeting, INBOX.meeting_uuid == last.meeting_uuid).limit(1)
-    if connection.execute(of_instance.where(INBOX.event.in_(STARTS))).first() is None:
-        yield of_session("not_started", session.id, session.starts_at + START_GRACE)
-    has_ended = of_instance.where(INBOX.event.in_(ENDS), INBOX.happened_at >= last.at - END_GRACE)
-    if now - last.at > quiet and connection.execute(has_ended).first() is None:
-        yield of_session("quiet", session.id, last.at, details={"minutes": (now - last.at) // timedelta(minutes=1)})
+        in_meeting = INBOX.meeting_id == session.zoom_meeting_id
+        # An event with a time in the future would hide every silence.
+        until_now = INBOX.happened_at.between(session.starts_at - BEFORE_START, now)
+        query = select(INBOX.meeting_uuid, INBOX.happened_at.label("at")).where(in_meeting, until_now)
+        last = connection.execute(query.order_by(INBOX.happened_at.desc()).limit(1)).first()
+        if last is None:
+            yield of_session("not_started", session.id, session.starts_at + START_GRACE)
+            continue
+        of_instance = select(INBOX.id).where(in_meeting, INBOX.meeting_uuid == last.meeting_uuid).limit(1)
+        if connection.execute(of_instance.where(INBOX.event.in_(STARTS))).first() is None:
+            yield of_session("not_started", session.id, session.starts_at + START_GRACE)
+        has_ended = of_instance.where(INBOX.event.in_(ENDS), INBOX.happened_at >= last.at - END_GRACE)
+        if now - last.at > quiet and connection.execute(has_ended).first() is None:
+            minutes = (now - last.at) // timedelta(minutes=1)
+            yield of_session("quiet", session.id, last.at, details={"minutes": minutes})
 
 
 def _after_the_end(connection: Connection, now: datetime) -> Iterator[Gap]:
@@ -292,6 +288,11 @@ def _after_the_end(connection: Connection, now: datetime) -> Iterator[Gap]:
     missing = select(SESSION.id, SESSION.ends_at).where(locking.is_missing(now)).order_by(SESSION.id)
     for session_id, ends_at in connection.execute(missing).all():
         yield of_session("end_missing", session_id, ends_at)
+    parked = (tasks.c.kind == SETTLE, tasks.c.state == "parked")
+    settlements = select(tasks.c.payload, tasks.c.last_error, tasks.c.run_at).where(*parked).order_by(tasks.c.id)
+    failed = {payload["session_id"]: (error, run_at) for payload, error, run_at in connection.execute(settlements)}
+    for session_id, (error, run_at) in failed.items():
+        yield of_session("settlement_parked", session_id, run_at, details={"code": error})
 
 
 def _in_results(connection: Connection, now: datetime) -> Iterator[Gap]:

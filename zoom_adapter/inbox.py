@@ -1,35 +1,26 @@
 """The inbox: it makes Zoom's deliveries durable before Zoom gets an answer, and counts the refused ones.
 
-One thread writes. It takes all waiting deliveries, writes them in one transaction, and wakes their requests after the
-commit: a burst costs one commit per group instead of one per delivery. Refusals are counted in memory and written every
-few seconds, since anyone can cause one: a flood of refused requests must not become a flood of writes.
+Deliveries are appended in groups (lti_tool/group_commit.py). Refusals are counted in memory and written every few
+seconds, since anyone can cause one: a flood of refused requests must not become a flood of writes.
 """
 
 import logging
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import count
-from queue import SimpleQueue
 from typing import Any, Literal
 
 from sqlalchemy import Connection, func, select
 
 from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError
+from lti_tool.group_commit import GroupWriter, NotStored
 from lti_tool.tables.zoom import zoom_inbox, zoom_refusals
 from zoom_adapter.events import ZoomEvent, content_key
 
 log = logging.getLogger(__name__)
 
-# Zoom waits three seconds for an answer; the rest is for the network.
-APPEND_SECONDS = 2.0
-MOST_IN_ONE_COMMIT = 256
-# While deliveries come faster than commits, a short wait makes fewer and larger groups. A lone delivery never waits.
-GATHER_SECONDS = 0.002
-MOST_WAITING = 10_000
 # Our clock is no evidence of presence (zoom.md §4), but an event further ahead of it than this has not happened.
 FURTHEST_AHEAD = timedelta(days=1)
 FLUSH_SECONDS = 5.0
@@ -39,10 +30,6 @@ CHALLENGE_WRONG = "zoom_challenge_wrong"
 DUPLICATE = "duplicate"
 
 Stored = Literal["stored", "duplicate"]
-
-_COLUMNS = [column for column in zoom_inbox.c if column.name not in ("id", "taken_at")]
-# The keys of the rows inserted last: the last N rows up to the last id.
-_LAST_KEYS = "SELECT dedupe_key FROM zoom_inbox WHERE id <= ? ORDER BY id DESC LIMIT ?"
 
 
 class InboxUnavailable(GatehouseError):
@@ -84,181 +71,27 @@ class Delivery:
         }
 
 
-class InboxTable:
-    """Inserts groups of rows into `zoom_inbox`; for the one thread that writes.
-
-    Each call of a database driver lets other threads run and then waits for its turn, so a group is one call: INSERT …
-    ON CONFLICT DO NOTHING, on a kept connection past the pool, where a statement is a transaction of its own.
-    SQLAlchemy would build such a statement anew each time, and psycopg would search it for placeholders; here its text
-    is made once for each size of group (docs/decisions/0013).
-    """
-
-    def __init__(self, database: Database) -> None:
-        dialect = database.engine.dialect
-        self._database = database
-        self._dbapi: Any = dialect.dbapi
-        self._processors = [
-            (column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in _COLUMNS
-        ]
-        self._statements: dict[int, str] = {}
-        self._connection: Connection | None = None
-
-    def insert(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-        """Insert these rows in one transaction; returns the keys that were new, once they are on disk.
-
-        The rows go in the order of their keys: overlapping subscriptions give two processes the same events in
-        different orders, and on PostgreSQL each would wait for a key that the other has just written. A connection that
-        the server has closed is replaced and the group repeated; if the server had committed it just before, its rows
-        only seem to be duplicates.
-        """
-        unique = {row["dedupe_key"]: row for row in reversed(rows)}
-        keys = sorted(unique)
-        values = tuple(
-            process(row[name]) if process else row[name]
-            for row in map(unique.__getitem__, keys)
-            for name, process in self._processors
-        )
-        with self._database.turn():
-            if self._connection is not None:
-                try:
-                    return self._execute(self._connection, keys, values)
-                except self._dbapi.OperationalError:
-                    if not _is_closed(self._connection):
-                        raise
-                    self.close()
-                    # The pool's idle connections are closed too.
-                    self._database.engine.dispose()
-            self._connection = self._database.engine.connect()
-            if not self._database.is_sqlite:  # SQLite's driver begins no transaction by itself.
-                self._connection = self._connection.execution_options(isolation_level="AUTOCOMMIT")
-            return self._execute(self._connection, keys, values)
-
-    def close(self) -> None:
-        """Release the connection."""
-        if self._connection is not None:
-            if _is_closed(self._connection):
-                self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
-
-    def _execute(self, connection: Connection, keys: list[str], values: tuple[Any, ...]) -> set[str]:
-        """SQLite would return each key in a call of its own, so it is asked for them only if some were there before."""
-        driver: Any = connection.connection.driver_connection
-        statement = self._statements.get(len(keys)) or self._statements.setdefault(len(keys), self._text(len(keys)))
-        if not self._database.is_sqlite:
-            return {key for (key,) in self._dbapi.RawCursor(driver).execute(statement, values)}
-        inserted = driver.execute(statement, values)
-        if inserted.rowcount == len(keys):
-            return set(keys)
-        return {key for (key,) in driver.execute(_LAST_KEYS, (inserted.lastrowid, inserted.rowcount)).fetchall()}
-
-    def _text(self, size: int) -> str:
-        """The statement for this many rows, with the database's own placeholders."""
-        mark, ending = ("?", "") if self._database.is_sqlite else ("$", " RETURNING dedupe_key")
-        numbers = count(1)
-        rows = ("(" + ", ".join(f"{mark}{next(numbers)}" for _ in _COLUMNS) + ")" for _ in range(size))
-        columns, values = ", ".join(column.name for column in _COLUMNS), ", ".join(rows)
-        parts = ("INSERT INTO", zoom_inbox.name, "(", columns, ") VALUES", values, "ON CONFLICT DO NOTHING")
-        return " ".join(parts) + ending
-
-
-def _is_closed(connection: Connection) -> bool:
-    """Whether the server has closed it; SQLite has no server."""
-    return bool(getattr(connection.connection.driver_connection, "closed", False))
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A request that waits for its row. `done` is released once the outcome is known, `outcome` stays None if the row
-    could not be stored, `given_up` is set when the request waits no more."""
-
-    row: dict[str, Any]
-    done: threading.Lock
-    outcome: Stored | None = None
-    given_up: bool = False
-
-
 class Inbox:
     """Appends deliveries to the table `zoom_inbox`. May be used by any number of threads."""
 
     def __init__(self, database: Database) -> None:
-        self._table = InboxTable(database)
-        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._writer: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._closed = False
-        self._is_busy = False
+        self._rows = GroupWriter(database, zoom_inbox, key="dedupe_key", without=("id", "taken_at"))
 
-    def append(self, delivery: Delivery, timeout: float = APPEND_SECONDS) -> Stored:
+    def append(self, delivery: Delivery, timeout: float = -1) -> Stored:
         """Return once the delivery is on disk: "stored", or "duplicate" if its content was there before.
 
-        Raises InboxUnavailable after `timeout` seconds, or at once if the database refuses.
+        Raises InboxUnavailable after `timeout` seconds (-1: never), or at once if the database refuses.
         """
-        waiting = _Waiting(delivery.row(), threading.Lock())
-        waiting.done.acquire()
-        with self._lock:
-            if self._closed or self._waiting.qsize() > MOST_WAITING:
-                raise _unavailable()
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write_forever, name="zoom-inbox", daemon=True)
-                self._writer.start()
-            self._waiting.put(waiting)
-        waiting.given_up = not waiting.done.acquire(timeout=timeout)
-        if waiting.outcome is None:
-            raise _unavailable()
-        return waiting.outcome
+        try:
+            return "stored" if self._rows.append(delivery.row(), timeout) else "duplicate"
+        except NotStored as error:
+            raise InboxUnavailable(
+                "zoom_inbox_unavailable", "The delivery could not be stored.", "Send it again later; nothing was lost."
+            ) from error
 
     def close(self) -> None:
         """Write all waiting deliveries, then stop. Later ones are refused."""
-        with self._lock:
-            self._closed = True
-            writer = self._writer
-        if writer:
-            self._waiting.put(None)
-            writer.join()
-        self._table.close()
-
-    def _write_forever(self) -> None:
-        while (group := self._next_group()) is not None:
-            # A request that has given up was answered with 503, and Zoom sends it again.
-            self._write([waiting for waiting in group if not waiting.given_up])
-
-    def _next_group(self) -> list[_Waiting] | None:
-        """Wait for a delivery and take those queued behind it; None once the inbox is closed and empty."""
-        first = self._waiting.get()
-        if first is None:
-            return None
-        if self._is_busy:
-            time.sleep(GATHER_SECONDS)
-        group = [first]
-        while len(group) < MOST_IN_ONE_COMMIT and not self._waiting.empty():
-            waiting = self._waiting.get()
-            if waiting is None:
-                self._waiting.put(None)
-                break
-            group.append(waiting)
-        self._is_busy = len(group) > 1
-        return group
-
-    def _write(self, group: Sequence[_Waiting]) -> None:
-        """Write the group and wake its requests, whatever happens."""
-        try:
-            new = self._table.insert([waiting.row for waiting in group]) if group else set()
-        except Exception as error:
-            log.error("deliveries could not be stored", extra={"error": type(error).__name__, "count": len(group)})
-        else:
-            for waiting in group:
-                key = waiting.row["dedupe_key"]
-                waiting.outcome = "stored" if key in new else "duplicate"
-                new.discard(key)
-        for waiting in group:
-            waiting.done.release()
-
-
-def _unavailable() -> InboxUnavailable:
-    return InboxUnavailable(
-        "zoom_inbox_unavailable", "The delivery could not be stored.", "Send it again later; nothing was lost."
-    )
+        self._rows.close()
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from lti_tool.attendance import settled_identities
 from lti_tool.attendance.live_board import NO_END, LiveBoard, LivePerson, Where
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.intervals import Interval, union
@@ -24,7 +25,7 @@ from zoom_adapter.connections import Instance, gather
 from zoom_adapter.events import ZoomEvent, read_event
 from zoom_adapter.participants import Identify
 from zoom_adapter.presence import AFTER_END, BEFORE_START
-from zoom_adapter.registrants import Directory, directory
+from zoom_adapter.registrants import Directory, directory_of
 from zoom_adapter.segments import history_of
 
 # A room event may come a few seconds before the meeting's event that belongs to it.
@@ -182,7 +183,8 @@ class _Remembered:
         identities = {identity for each in instances.values() for identity in identities_of(each)}
         known = self.known
         if known is None or not self.has_recent_directory(now) or not identities <= self.known_identities:
-            known = self.known = directory(connection, session.zoom_meeting_id, identities)
+            settled = settled_identities.load(connection, session.id)
+            known = self.known = directory_of(connection, session, identities, settled)
             self.known_at, self.known_identities = now, identities
         ends = [each.ended_at for each in instances.values()]
         return LiveBoard(
@@ -200,7 +202,7 @@ class Boards:
         self._remembered: OrderedDict[int, _Remembered] = OrderedDict()
         self._lock = threading.Lock()
 
-    def look(self, connection: Connection, session: LiveSession, now: datetime) -> LiveBoard:
+    def board_of(self, connection: Connection, session: LiveSession, now: datetime) -> LiveBoard:
         """The board of a live session as of `now`, or as it was up to two seconds before. The session that was not
         asked for longest is forgotten."""
         with self._lock:

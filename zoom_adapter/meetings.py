@@ -93,7 +93,7 @@ def demands(kind: str, found: Mapping[str, Any], *, is_series: bool, phone_count
         *every,
         Demand("A meeting, not a webinar", is_meeting or None, rooms),
         Demand("Waiting room", True, "On or off, as you like: time in it does not count."),
-        Demand("Anonymous polls off", None, "Zoom does not report this. Anonymous answers count for nobody."),
+        Demand("Anonymous polls off", None, "Zoom does not report this. Anonymous answers do not count."),
     ]
 
 

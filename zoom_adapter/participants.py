@@ -10,9 +10,25 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
 
-from lti_tool.attendance.evidence import PersonPresence, PresenceInterval, ReportComparison
+from lti_tool.attendance.evidence import (
+    IDENTITY_DIFFERS,
+    REMEMBERED,
+    KnownAs,
+    PersonPresence,
+    PresenceInterval,
+    ReportComparison,
+    remembered_as,
+)
 from lti_tool.intervals import seconds, union
-from zoom_adapter.bound_connections import Identity, Participant, participants_of, with_emails, with_reported_rooms
+from zoom_adapter.bound_connections import (
+    NOTHING_SETTLED,
+    Identity,
+    Participant,
+    Recognition,
+    participants_of,
+    with_emails,
+    with_reported_rooms,
+)
 from zoom_adapter.connections import Instance
 from zoom_adapter.report_matching import (
     COMPLETED,
@@ -34,6 +50,7 @@ from zoom_adapter.report_rows import ReportRow
 RECONNECT_OVERLAP = timedelta(minutes=2)
 
 Identify = Callable[[Identity], int | None]
+Recognise = Callable[[Identity], Recognition]
 Reports = Mapping[str, Sequence[ReportRow]]
 NO_REPORTS: Reports = {}
 
@@ -61,13 +78,16 @@ class _InInstance:
 @dataclass(slots=True)
 class _Person:
     """One person, by instance. `is_unclear`: a breakout room's row without a participant has this person's address,
-    which can follow the room (zoom.md §3.3)."""
+    which can follow the room (zoom.md §3.3). `differs`: a part was settled for this trainee, and the evidence alone
+    would name another one."""
 
     key: str
     trainee_id: int | None
     instances: dict[str, _InInstance] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
+    known_as: set[KnownAs] = field(default_factory=set)
     is_unclear: bool = False
+    differs: bool = False
 
     @property
     def participants(self) -> Iterator[Participant]:
@@ -106,31 +126,31 @@ class _Person:
             email=min((each.email for each in identities if each.email), default=None),
             registrant_id=min((each.registrant_id for each in identities if each.registrant_id), default=None),
             intervals=tuple(sorted(intervals, key=order)),
-            flags=tuple(sorted(self._flags(compared, intervals) | self._report_flags(compared))),
+            flags=tuple(sorted(self._flags(compared, intervals))),
             former_keys=tuple(sorted(self.keys)),
+            known_as=tuple(sorted(self.known_as)),
             rooms=with_reported_rooms((room for each in self.participants for room in each.rooms), self.rows),
             report=self._comparison(compared) if compared else None,
         )
 
     def _flags(self, compared: Mapping[str, Compared], intervals: Sequence[PresenceInterval]) -> set[str]:
+        """What is odd. `report_missing`: only the webhooks have this person; `report_only`: only the reports do;
+        `report_differs`: they contradict each other."""
         flags: set[str] = set()
         for uuid, instance in self.instances.items():
             settled = compared[uuid].settled if uuid in compared else frozenset()
             flags |= {flag for each in instance.participants for flag in each.flags} - settled
+        reasons = _reasons(compared)
+        in_report = any(each.report for each in compared.values())
         own = {
+            "unconfirmed": UNCONFIRMED in reasons,
             "estimated": any(each.evidence == "estimated" for each in intervals),
             "staff_role": any(each.role for each in intervals),
             "concurrent": _overlap(self.participants),
+            IDENTITY_DIFFERS: self.differs,
             "phone_only": {by_phone for each in self.participants for by_phone in each.media} == {True},
         }
-        return flags | {flag for flag, is_so in own.items() if is_so}
-
-    def _report_flags(self, compared: Mapping[str, Compared]) -> set[str]:
-        """`report_missing`: only the webhooks have this person; `report_only`: only the reports do; `report_differs`:
-        they contradict each other."""
-        reasons = _reasons(compared)
-        flags = {"unconfirmed"} if UNCONFIRMED in reasons else set()
-        in_report = any(each.report for each in compared.values())
+        flags |= {flag for flag, is_so in own.items() if is_so}
         if not in_report and any(each.webhook for each in compared.values()):
             flags.add("report_missing")
         elif in_report and not any(each.flags or each.intervals or each.open_from for each in self.participants):
@@ -150,14 +170,20 @@ class _Person:
 
 
 class Everybody:
-    """All people in these instances and in their settled reports (by uuid; an empty report is an empty list)."""
+    """All people in these instances and in their settled reports (by uuid; an empty report is an empty list).
+    `settled`: connections whose trainee is settled."""
 
-    def __init__(self, instances: Mapping[str, Instance], reports: Reports = NO_REPORTS) -> None:
+    def __init__(
+        self,
+        instances: Mapping[str, Instance],
+        reports: Reports = NO_REPORTS,
+        settled: Mapping[str, int] = NOTHING_SETTLED,
+    ) -> None:
         parts: list[tuple[str, Identity, list[str], _InInstance]] = []
         self._room_emails: set[str] = set()
         for uuid in sorted({*instances, *reports}):
             rows = reports.get(uuid)
-            matched, unmatched = match_rows(participants_of(instances.get(uuid, Instance())), rows or ())
+            matched, unmatched = match_rows(participants_of(instances.get(uuid, Instance()), settled), rows or ())
             devices = Counter(each.participant.identity.registrant_id for each in matched)
             for each in matched:
                 one = each.participant
@@ -175,17 +201,21 @@ class Everybody:
         self._parts = [(uuid, who, keys, part) for who, (uuid, _, keys, part) in zip(known, parts, strict=True)]
 
     def identities(self) -> set[Identity]:
-        """All identities for which `people` calls `identify`."""
+        """All identities for which `people` calls `recognise`."""
         return {identity for _, identity, _, _ in self._parts}
 
-    def people(self, identify: Identify) -> tuple[PersonPresence, ...]:
-        """All people, each once, in order of their keys. `identify` gives the trainee's id of an identity, or None."""
+    def people(self, recognise: Recognise) -> tuple[PersonPresence, ...]:
+        """All people, each once, in order of their keys."""
         found: dict[str, _Person] = {}
         for uuid, identity, keys, part in self._parts:
-            trainee_id = identify(identity)
-            key = keys[0] if trainee_id is None else f"trainee:{trainee_id}"
-            person = found.setdefault(key, _Person(key, trainee_id))
+            who = recognise(identity)
+            key = keys[0] if who.trainee_id is None else f"trainee:{who.trainee_id}"
+            person = found.setdefault(key, _Person(key, who.trainee_id))
             person.keys.update(keys)
+            person.differs = person.differs or who.differs
+            if who.trainee_id is not None and not who.differs and who.known_by in REMEMBERED:
+                named = remembered_as(identity.registrant_id, identity.email, identity.connections)
+                person.known_as |= {KnownAs(*each, who.known_by) for each in named}
             whole = person.instances.setdefault(uuid, _InInstance())
             whole.participants += part.participants
             whole.reported += part.reported
@@ -198,8 +228,9 @@ class Everybody:
 def people(
     instances: Mapping[str, Instance], identify: Identify, reports: Reports = NO_REPORTS
 ) -> tuple[PersonPresence, ...]:
-    """All people in these instances or their settled reports, each once, in order of their keys."""
-    return Everybody(instances, reports).people(identify)
+    """All people in these instances or their settled reports, each once, in order of their keys. `identify` gives the
+    trainee's id of an identity, or None."""
+    return Everybody(instances, reports).people(lambda identity: Recognition(identify(identity)))
 
 
 def _reasons(compared: Mapping[str, Compared]) -> set[str]:

@@ -5,7 +5,7 @@ settled, until two answers in a row are equal: it may come late or grow, as the 
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ class PollAnswer(NamedTuple):
 def read_answers(raw: Iterable[Mapping[str, Any]]) -> list[PollAnswer]:
     """Each person's first answer to each poll, from the rows of Zoom's poll report.
 
-    Rows without an address come from an anonymous poll and prove nobody's participation.
+    Rows without an address come from an anonymous poll and prove no participation.
     """
     found = []
     for person in raw:
@@ -106,11 +106,15 @@ def due(connection: Connection, session: Session, now: datetime) -> list[str]:
     """The instances of a live session whose participant report is settled and whose polls are due now."""
     made = [each for each in reports.history(connection, session.id) if each.source == "polls"]
     settled = {uuid for uuid, each in reports.last_answers(connection, session.id).items() if each.settled}
-    return [
-        uuid
-        for uuid in reports.of_class(connection, session)
-        if uuid in settled and _is_due([each for each in made if each.meeting_uuid == uuid], now)
-    ]
+    found = []
+    for uuid in reports.of_class(connection, session):
+        asked = [each for each in made if each.meeting_uuid == uuid]
+        last_two = [each.report_id for each in asked[-2:]]
+        has_agreed = len(last_two) == 2 and last_two[0] is not None and last_two[0] == last_two[1]
+        is_time = not asked or asked[-1].fetched_at + FIRST_WAIT * 2 ** (len(asked) - 1) <= now
+        if uuid in settled and is_time and not has_agreed:
+            found.append(uuid)
+    return found
 
 
 def keep(connection: Connection, session_id: int, uuid: str, found: Iterable[PollAnswer], now: datetime) -> None:
@@ -123,14 +127,6 @@ def keep(connection: Connection, session_id: int, uuid: str, found: Iterable[Pol
         at = func.coalesce(new.excluded.answered_at, poll_answers.c.answered_at)
         connection.execute(new.on_conflict_do_update(index_elements=ANSWER_KEY, set_={"answered_at": at}), rows)
         request_settlement(connection, session_id, now)
-
-
-def _is_due(made: Sequence[reports.Fetch], now: datetime) -> bool:
-    if not made:
-        return True
-    last_two = [each.report_id for each in made[-2:]]
-    has_agreed = len(last_two) == 2 and last_two[0] is not None and last_two[0] == last_two[1]
-    return not has_agreed and made[-1].fetched_at + FIRST_WAIT * 2 ** (len(made) - 1) <= now
 
 
 def _candidates(connection: Connection, now: datetime) -> list[Session]:

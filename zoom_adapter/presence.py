@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, func, select, tuple_, update
 
+from lti_tool.attendance import settled_identities
 from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.attendance.live_sessions import request_settlement, request_settlement_when_over, show, verify_settleable
 from lti_tool.attendance.settlement import After, settle
@@ -25,7 +26,7 @@ from zoom_adapter.bound_connections import Identity
 from zoom_adapter.connections import Instance, gather
 from zoom_adapter.events import NO_SECRET, ZoomEvent, read_event
 from zoom_adapter.participants import Everybody
-from zoom_adapter.registrants import directory, record_registration
+from zoom_adapter.registrants import directory_of, record_registration
 from zoom_adapter.report_rows import ReportRow, read_rows
 from zoom_adapter.reports import Session
 
@@ -136,11 +137,12 @@ def load_presence(connection: Connection, session: Session) -> Presence:
         joined = (row for some in rows.values() for row in some if row.join_at < session.ends_at)
         ended_at = max((row.leave_at for row in joined), default=None)
     ended_at = ended_at or by_staff
-    everybody = Everybody(instances, rows)
-    known = directory(connection, session.zoom_meeting_id, everybody.identities())
+    settled = settled_identities.load(connection, session.id)
+    everybody = Everybody(instances, rows, settled.connection)
+    known = directory_of(connection, session, everybody.identities(), settled)
     flags = {"no_events": not instances, "several_instances": len(instances) > 1, "running": ended_at is None}
     return Presence(
-        people=everybody.people(known.identify),
+        people=everybody.people(known.recognise),
         ended_at=ended_at,
         flags=tuple(flag for flag, is_so in flags.items() if is_so),
         reports_settled=are_settled,
@@ -216,26 +218,18 @@ def match_late(database: Database, now: datetime) -> bool:
 def _matchable_sessions(connection: Connection) -> list[int]:
     """Asks for each unmatched person as settlement will. The key of a person known by one connection names it."""
     unmatched = attendances.c.is_current & attendances.c.trainee_id.is_(None)
-    query = (
-        select(
-            attendances.c.live_session_id,
-            attendances.c.person_key,
-            attendances.c.registrant_id,
-            attendances.c.email,
-            attendances.c.flags,
-            live_sessions.c.zoom_meeting_id,
-        )
-        .join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
-        .where(unmatched, live_sessions.c.state.in_(UNSETTLED))
-    )
-    asked: dict[str, list[tuple[int, Identity]]] = defaultdict(list)
-    for row in connection.execute(query):
+    columns = ("live_session_id", "person_key", "registrant_id", "email", "flags")
+    query = select(*(attendances.c[name] for name in columns)).join(live_sessions)
+    asked: dict[int, set[Identity]] = defaultdict(set)
+    for row in connection.execute(query.where(unmatched, live_sessions.c.state.in_(UNSETTLED))):
         if "evidence_withdrawn" not in row.flags:
             kind, _, key = row.person_key.partition(":")
             identity = Identity(row.registrant_id or "", row.email or "", (key,) if kind == "connection" else ())
-            asked[row.zoom_meeting_id].append((row.live_session_id, identity))
-    found = set()
-    for meeting_id, people in asked.items():
-        known = directory(connection, meeting_id, {identity for _, identity in people})
-        found |= {session_id for session_id, identity in people if known.identify(identity) is not None}
-    return sorted(found)
+            asked[row.live_session_id].add(identity)
+    found = []
+    for session_id, identities in sorted(asked.items()):
+        settled = settled_identities.load(connection, session_id)
+        known = directory_of(connection, show(connection, session_id), identities, settled)
+        if any(known.identify(identity) is not None for identity in identities):
+            found.append(session_id)
+    return found

@@ -7,7 +7,7 @@ recorded, so a restart neither loses nor repeats one.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -25,7 +25,7 @@ from zoom_adapter.api import ZoomApi, verify_configured
 from zoom_adapter.api_calls import chunks
 from zoom_adapter.events import NO_SECRET, VIA, Logged, LogReading, content_key, read_log
 from zoom_adapter.inbox import Delivery, Inbox
-from zoom_adapter.reports import BEFORE_START, RECONCILABLE, Session, over_at
+from zoom_adapter.reports import BEFORE_START, RECONCILABLE, over_at
 
 log = logging.getLogger(__name__)
 
@@ -151,23 +151,18 @@ class LogReader:
 
 def due(connection: Connection, now: datetime) -> list[Window]:
     """What to read now: what failed since the last hourly reading, and each class whose next step is due."""
-    failed = _failed(connection, now)
-    return [*([failed] if failed else []), *_classes(connection, now)]
-
-
-def _failed(connection: Connection, now: datetime) -> Window | None:
-    """The hourly window, from the end of the last successful reading; None within an hour of the last reading."""
     hourly = zoom_log_reads.c.live_session_id.is_(None)
     asked_at = connection.scalar(select(func.max(zoom_log_reads.c.read_at)).where(hourly))
     if asked_at is not None and now - asked_at < EVERY:
-        return None
+        return list(_classes(connection, now))
     read = select(func.max(zoom_log_reads.c.until)).where(hourly, zoom_log_reads.c.code.is_(None))
-    until = connection.scalar(read)
-    earliest = now - KEPT
-    return Window(max(until - OVERLAP, earliest) if until else earliest, now)
+    until, earliest = connection.scalar(read), now - KEPT
+    failed = Window(max(until - OVERLAP, earliest) if until else earliest, now)
+    return [failed, *_classes(connection, now)]
 
 
 def _classes(connection: Connection, now: datetime) -> Iterator[Window]:
+    """Each class of which a step has passed without a successful reading since; never within an hour of a refusal."""
     over = live_sessions.c.ends_at.between(now - KEPT, now)
     query = select(live_sessions).where(live_sessions.c.state.in_(RECONCILABLE), over).order_by(live_sessions.c.id)
     sessions = connection.execute(query).all()
@@ -180,16 +175,9 @@ def _classes(connection: Connection, now: datetime) -> Iterator[Window]:
         # From the first arrivals until Zoom's last retry, as far back as Zoom still knows.
         since = max(session.starts_at - BEFORE_START, now - KEPT)
         until = min(now, over_at(session) + READ_AFTER[-1])
-        if since < until and _is_due(session, reads.get(session.id, ()), now):
+        steps = [at for at in (over_at(session) + step for step in READ_AFTER) if at <= now]
+        made = reads.get(session.id, ())
+        is_read = not steps or any(is_good and read_at >= steps[-1] for read_at, is_good in made)
+        is_resting = any(not is_good and now - read_at < EVERY for read_at, is_good in made)
+        if since < until and not is_read and not is_resting:
             yield Window(since, until, session.id)
-
-
-def _is_due(session: Session, reads: Sequence[tuple[datetime, bool]], now: datetime) -> bool:
-    """Whether a step has passed without a successful reading since; never within an hour of a refusal.
-
-    `reads`: when the log was read, and whether that succeeded.
-    """
-    steps = [at for at in (over_at(session) + step for step in READ_AFTER) if at <= now]
-    is_read = any(is_good and read_at >= steps[-1] for read_at, is_good in reads) if steps else True
-    is_resting = any(not is_good and now - read_at < EVERY for read_at, is_good in reads)
-    return not is_read and not is_resting

@@ -1,32 +1,37 @@
 """Matches Zoom's registrants with trainees.
 
 A registrant id identifies a person within one meeting series. It belongs to the trainee for whom Gatehouse made a
-place, to the trainee whom staff have matched, or to the only trainee with the exact e-mail of the registration. No
-event ever changes the first two.
+place, to the trainee whom staff have matched, or to the only trainee who had the exact e-mail of the registration. No
+event ever changes the first two. Within a session, whoever it was settled for stays, whatever is known later.
 """
 
 from collections.abc import Collection, Mapping, Set
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select, update
 
+from lti_tool import people
 from lti_tool.attendance import matching
 from lti_tool.attendance.matching import Links
 from lti_tool.db import insert_ignoring
-from lti_tool.tables.people import trainees
+from lti_tool.intervals import Interval
+from lti_tool.people import AddressOwners
 from lti_tool.tables.zoom import registrants
 from zoom_adapter.api_calls import chunks
-from zoom_adapter.bound_connections import Identity
+from zoom_adapter.bound_connections import Identity, Recognition
 from zoom_adapter.events import ZoomEvent
+from zoom_adapter.reports import Session
 
 MAX_IDS_PER_QUERY = 500
 BY_EMAIL = "email"
 BY_GATE = "gate"
 MAX_EVENT_TS_LENGTH = 15
+MAX_EVENT_TS = 4_102_444_800_000  # the year 2100: a later event has a wrong clock
 MAX_MEETING_ID_LENGTH, MAX_REGISTRANT_ID_LENGTH = 32, 128
 NO_LINKS = Links({}, {}, {})
+NO_OWNERS = AddressOwners(frozenset())
 # The status of a registrant; of two events at the same moment, the one later in this list counts.
 STATUSES = ("pending", "approved", "denied", "cancelled")
 
@@ -44,36 +49,67 @@ class Registrant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The people of one meeting series: registrants with their trainee or e-mail, trainees by e-mail, and the matches
-    that staff made."""
+    """The people of one meeting series: registrants with their trainee or e-mail, trainees by e-mail, the matches that
+    staff made, and who was settled in the session."""
 
     registered: Mapping[str, Registrant]
-    by_email: Mapping[str, Set[int]]
+    by_email: Mapping[str, AddressOwners]
     linked: Links = NO_LINKS
+    settled: Links = NO_LINKS
 
     def identify(self, identity: Identity) -> int | None:
-        """The trainee, or None (the unmatched list).
+        """The trainee, or None (the unmatched list)."""
+        return self.recognise(identity).trainee_id
 
-        In this order: staff's match of the registration, the registrant id, a matched address or the exact e-mail of
-        one trainee, staff's match of a connection.
+    def recognise(self, identity: Identity) -> Recognition:
+        """The trainee and how they are known.
+
+        In this order: staff's match of the registration or the address, who it was settled for in this session, the
+        place, a matched address or the exact e-mail of one trainee, staff's match of a connection.
         """
         linked = self.linked.registrant.get(identity.registrant_id)
         if linked is not None:
-            return linked
+            return Recognition(linked, "link")
+        found = self._by_evidence(identity)
+        settled = self._settled_for(identity)
+        if settled is None or found.known_by == "link":
+            return found
+        return Recognition(settled, "settled", differs=found.trainee_id not in (None, settled))
+
+    def _by_evidence(self, identity: Identity) -> Recognition:
         registrant = self.registered.get(identity.registrant_id, Registrant(None, ""))
         if registrant.is_sure:
-            return registrant.trainee_id
-        owners = self._owners(registrant.email, registrant.trainee_id) or self._owners(identity.email)
-        # Connections that staff matched to several people match nobody.
+            return Recognition(registrant.trainee_id, "place")
+        email = registrant.email
+        owners = self._owners(email, registrant.trainee_id)
+        if not owners:
+            email = identity.email
+            owners = self._owners(email)
+        if (owner := _only(owners)) is not None:
+            return Recognition(owner, "link" if email in self.linked.email else "address")
+        # A connection that staff matched to several people matches none of them.
         links = self.linked.connection
-        linked_connections = {links[key] for key in identity.connections if key in links}
-        return _only(owners) or _only(linked_connections)
+        linked = _only({links[key] for key in identity.connections if key in links})
+        return Recognition(linked, "link" if linked is not None else "")
+
+    def _settled_for(self, identity: Identity) -> int | None:
+        """By the connections, which are this person's alone; else by the registrant; without one by the address."""
+        settled = self.settled
+        connections = {settled.connection[key] for key in identity.connections if key in settled.connection}
+        if connections:
+            return _only(connections)
+        if identity.registrant_id:
+            return settled.registrant.get(identity.registrant_id)
+        return settled.email.get(identity.email)
 
     def _owners(self, email: str, matched: int | None = None) -> Set[int]:
-        """The trainees who have this address or were matched by it earlier, and the one to whom staff matched it."""
-        known = self.by_email.get(email, frozenset()) if matched is None else {matched}
+        """The trainees who had this address, or were matched by it earlier. If staff matched it, only another trainee
+        who had it at that time speaks against them."""
+        owners = self.by_email.get(email, NO_OWNERS)
         linked = self.linked.email.get(email)
-        return known if linked is None else known | {linked}
+        if linked is not None:
+            return {linked} if owners.came_later else owners.trainee_ids | {linked}
+        return owners.trainee_ids if matched is None else {matched}
 
 
 def record_registration(connection: Connection, event: ZoomEvent, now: datetime) -> None:
@@ -93,7 +129,7 @@ def record_registration(connection: Connection, event: ZoomEvent, now: datetime)
     given = {"email": event.email or None, "name": event.name or None, "event_ts": _milliseconds(event.event_ts)}
     changes = _status(known, event)
     if _rank(given) > _rank(known._asdict()):
-        changes |= given | _match(connection, known, event.email) | {"recorded_at": now}
+        changes |= given | _match(connection, known, event, now) | {"recorded_at": now}
     if changes:
         connection.execute(update(registrants).filter_by(**key).values(changes))
 
@@ -141,8 +177,20 @@ def not_approved(connection: Connection, meeting_id: str, registrant_ids: Collec
     ]
 
 
-def directory(connection: Connection, meeting_id: str, identities: Collection[Identity]) -> Directory:
-    """What is known about these identities in one meeting series."""
+def directory_of(
+    connection: Connection, session: Session, identities: Collection[Identity], settled: Links
+) -> Directory:
+    """What is known about these identities in one live session: addresses are those of that time, and `settled` is
+    who has been settled in it."""
+    during = Interval(session.starts_at, session.ends_at)
+    known = directory(connection, session.zoom_meeting_id, identities, during)
+    return replace(known, settled=settled)
+
+
+def directory(
+    connection: Connection, meeting_id: str, identities: Collection[Identity], during: Interval | None = None
+) -> Directory:
+    """What is known about these identities in one meeting series, during this time or now."""
     columns = (registrants.c.registrant_id, registrants.c.trainee_id, registrants.c.email, registrants.c.matched_by)
     rows = connection.execute(select(*columns).where(registrants.c.meeting_id == meeting_id))
     registered = {}
@@ -150,23 +198,20 @@ def directory(connection: Connection, meeting_id: str, identities: Collection[Id
         is_sure = row.trainee_id is not None and row.matched_by not in (None, BY_EMAIL)
         registered[row.registrant_id] = Registrant(row.trainee_id, row.email or "", is_sure)
     emails = {each.email for each in identities} | {each.email for each in registered.values()}
-    by_email = _owners_by_email(connection, emails - {""})
+    by_email = _owners(connection, emails - {""}, during)
     return Directory(registered, by_email, matching.in_force(connection, meeting_id))
 
 
-def trainees_by_email(connection: Connection, emails: Collection[str]) -> dict[str, int]:
-    """Trainees by e-mail (as `text.email_address` gives it), for addresses that exactly one trainee has."""
-    owners = {email: _only(ids) for email, ids in _owners_by_email(connection, emails).items()}
+def trainees_by_email(connection: Connection, emails: Collection[str], at: datetime | None = None) -> dict[str, int]:
+    """Trainees by e-mail (as `text.email_address` gives it), for addresses that exactly one trainee has, at that moment
+    or now."""
+    found = _owners(connection, emails, None if at is None else Interval(at, at))
+    owners = {email: _only(each.trainee_ids) for email, each in found.items()}
     return {email: trainee_id for email, trainee_id in owners.items() if trainee_id is not None}
 
 
-def _owners_by_email(connection: Connection, emails: Collection[str]) -> dict[str, set[int]]:
-    found: dict[str, set[int]] = {}
-    for some in chunks(sorted(emails), MAX_IDS_PER_QUERY):
-        query = select(trainees.c.email, trainees.c.id).where(trainees.c.email.in_(some))
-        for email, trainee_id in connection.execute(query):
-            found.setdefault(email, set()).add(trainee_id)
-    return found
+def _owners(connection: Connection, emails: Collection[str], during: Interval | None) -> dict[str, AddressOwners]:
+    return people.owners_now(connection, emails) if during is None else people.owners(connection, emails, during)
 
 
 def _only(found: Set[int]) -> int | None:
@@ -191,11 +236,14 @@ def _rank(given: Mapping[str, Any]) -> tuple[bool, int, str, str]:
     return bool(given["email"]), given["event_ts"], given["email"] or "", given["name"] or ""
 
 
-def _match(connection: Connection, known: Row[Any], email: str) -> dict[str, Any]:
-    """The match of this address; empty if a place identifies the person, or this address has matched already."""
+def _match(connection: Connection, known: Row[Any], event: ZoomEvent, now: datetime) -> dict[str, Any]:
+    """The match of this address at the time of the event; empty if a place identifies the person, or this address has
+    matched already."""
+    email, at = event.email, _milliseconds(event.event_ts)
     if known.matched_by not in (None, BY_EMAIL) or (known.trainee_id is not None and known.email == email):
         return {}
-    trainee_id = trainees_by_email(connection, [email]).get(email) if email else None
+    happened_at = datetime.fromtimestamp(at / 1000, UTC) if 0 < at < MAX_EVENT_TS else now
+    trainee_id = trainees_by_email(connection, [email], happened_at).get(email) if email else None
     return {"trainee_id": trainee_id, "matched_by": None if trainee_id is None else BY_EMAIL}
 
 

@@ -92,8 +92,7 @@ def claim(database: Database, now: datetime) -> Job | None:
             if connection.execute(select(zoom_places.c.id).where(_is_due(now)).limit(1)).first() is None:
                 return None
         with database.write() as connection:
-            rows = _candidates(connection, now)
-            rows = _postpone_spent(connection, _settle_idle(connection, rows, now), now)
+            rows = _needing_calls(connection, _candidates(connection, now), now)
             job = _take(connection, rows, now) if rows else None
         if job is not None:
             return job
@@ -175,8 +174,9 @@ def _candidates(connection: Connection, now: datetime) -> list[Row[Any]]:
     return rows[:1] if 0 < waiting < MIN_WAITING_FOR_BATCH else rows
 
 
-def _settle_idle(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
-    """The places that need a call to Zoom; the others are as the gate wants them and are no longer due."""
+def _needing_calls(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
+    """The places that need a call to Zoom and may have one today. Those that are as the gate wants them are no longer
+    due; those whose calls of the day are used up are due tomorrow."""
     idle = [row.id for row in rows if (row.state == "registered" if row.wanted else row.state not in HELD)]
     is_so = or_(
         and_(zoom_places.c.wanted, zoom_places.c.state == "registered"),
@@ -186,21 +186,16 @@ def _settle_idle(connection: Connection, rows: Sequence[Row[Any]], now: datetime
     if idle:
         settled = {"due_at": None, "last_code": None, **RELEASED}
         connection.execute(update(zoom_places).where(these).values(settled))
-    return [row for row in rows if row.id not in idle]
-
-
-def _postpone_spent(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
-    """The places for which Zoom still takes a call today."""
-
-    def is_spent(row: Row[Any]) -> bool:
-        return bool(row.adds >= MAX_ADDS_PER_DAY if row.wanted else row.changes >= MAX_CHANGES_PER_DAY)
-
-    spent = [row for row in rows if row.calls_on == now.date() and is_spent(row)]
-    for row in spent:
-        code = "zoom_adds_used" if row.wanted else "zoom_changes_used"
-        tomorrow = {"due_at": next_day(now), "last_code": code, **RELEASED}
-        connection.execute(update(zoom_places).where(zoom_places.c.id == row.id, _is_due(now)).values(tomorrow))
-    return [row for row in rows if row not in spent]
+    found = []
+    for row in (each for each in rows if each.id not in idle):
+        is_spent = row.adds >= MAX_ADDS_PER_DAY if row.wanted else row.changes >= MAX_CHANGES_PER_DAY
+        if row.calls_on == now.date() and is_spent:
+            code = "zoom_adds_used" if row.wanted else "zoom_changes_used"
+            tomorrow = {"due_at": next_day(now), "last_code": code, **RELEASED}
+            connection.execute(update(zoom_places).where(zoom_places.c.id == row.id, _is_due(now)).values(tomorrow))
+        else:
+            found.append(row)
+    return found
 
 
 def _take(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> Job | None:

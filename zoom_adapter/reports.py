@@ -345,20 +345,17 @@ def _plan(connection: Connection, session: Session) -> dict[str, datetime | None
     plan = {}
     for uuid in of_class(connection, session) or [NO_UUID]:
         since = [each for each in made if each.meeting_uuid == uuid and each.fetched_at >= ended_at]
-        plan[uuid] = next_at(ended_at, _requests(since, answers.get(uuid), ended_at))
+        last, answer = since[-1] if since else None, answers.get(uuid)
+        # A day after class Zoom knew no instance of it.
+        has_no_instance = last is not None and last.code == NO_INSTANCE and last.fetched_at >= ended_at + CONFIRMATION
+        requests = RequestsSinceEnd(
+            asked_at=sorted({each.fetched_at for each in since}),
+            answered_at=answer.fetched_at if answer else None,
+            settled=answer is not None and answer.settled and answer.fetched_at >= ended_at,
+            is_unavailable=has_no_instance or (last is not None and last.code in NEVER_AVAILABLE),
+        )
+        plan[uuid] = next_at(ended_at, requests)
     return plan
-
-
-def _requests(since: Sequence[Fetch], answer: Fetch | None, ended_at: datetime) -> RequestsSinceEnd:
-    last = since[-1] if since else None
-    # A day after class Zoom knew no instance of it.
-    has_no_instance = last is not None and last.code == NO_INSTANCE and last.fetched_at >= ended_at + CONFIRMATION
-    return RequestsSinceEnd(
-        asked_at=sorted({each.fetched_at for each in since}),
-        answered_at=answer.fetched_at if answer else None,
-        settled=answer is not None and answer.settled and answer.fetched_at >= ended_at,
-        is_unavailable=has_no_instance or (last is not None and last.code in NEVER_AVAILABLE),
-    )
 
 
 def _last_answers(made: Iterable[Fetch]) -> dict[str, Fetch]:

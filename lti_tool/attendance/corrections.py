@@ -5,6 +5,7 @@ what is added has the grade "manual" and is shown as such wherever it appears.
 """
 
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -15,8 +16,9 @@ from lti_tool import audit, people
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.evidence import PresenceInterval
 from lti_tool.attendance.live_sessions import completion_policy, real_wall_time, request_settlement, verify_settleable
-from lti_tool.audit import refuse_alone, refuse_own
+from lti_tool.attendance.queries import Version
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_corrections as corrections
@@ -89,6 +91,19 @@ def _listed(connection: Connection, which: ColumnElement[bool], order: Any, limi
     return list(connection.execute(query.where(which).order_by(order, corrections.c.id).limit(limit)))
 
 
+def undone_for(connection: Connection, session_id: int, versions: Collection[Version]) -> set[str]:
+    """The person keys of those of these versions whose trainee has lost a correction since they were settled."""
+    query = select(corrections.c.trainee_id, corrections.c.undone_at).where(
+        corrections.c.live_session_id == session_id, corrections.c.undone_at.is_not(None)
+    )
+    rows = connection.execute(query).all()
+    return {
+        each.person_key
+        for each in versions
+        if any(row.trainee_id == each.trainee_id and row.undone_at >= each.settled_at for row in rows)
+    }
+
+
 def propose(
     connection: Connection,
     *,
@@ -111,7 +126,7 @@ def propose(
     session = live_sessions.show(connection, session_id)
     verify_settleable(session)
     people.trainee(connection, trainee_id)
-    refuse_own(actor, trainee_id)
+    refuse_own(connection, actor, trainee_id)
     latest = max(now, session.ended_at or now)  # Zoom's clock may be ahead of ours
     if not session.starts_at <= from_at < to_at <= min(session.ends_at, latest):
         raise BadInput(
@@ -160,8 +175,8 @@ def confirm(connection: Connection, correction_id: int, *, actor: str, now: date
     "session_locked", "session_cancelled".
     """
     row = _settleable(connection, correction_id)
-    refuse_own(actor, row.trainee_id)
-    refuse_alone(row.proposed_by, actor, row.trainee_id)
+    refuse_own(connection, actor, row.trainee_id)
+    refuse_alone(connection, row.proposed_by, actor, row.trainee_id, row.proposed_at)
     _change(connection, row, WAITING, {"confirmed_by": actor, "confirmed_at": now})
     _note(connection, row.id, "correction_confirmed", actor, now, None, proposed_by=row.proposed_by)
     request_settlement(connection, row.live_session_id, now)
@@ -175,7 +190,7 @@ def undo(connection: Connection, correction_id: int, *, reason: str, actor: str,
     """
     why = reason_given(reason)
     row = _settleable(connection, correction_id)
-    refuse_own(actor, row.trainee_id)
+    refuse_own(connection, actor, row.trainee_id)
     values = {"undone_by": actor, "undone_reason": why, "undone_at": now}
     _change(connection, row, corrections.c.undone_at.is_(None), values)
     _note(connection, row.id, "correction_undone", actor, now, why, was_in_force=row.confirmed_at is not None)

@@ -7,7 +7,7 @@ attendance, unless staff vouch for it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
@@ -18,6 +18,14 @@ WAITING_ROOM: Final = "waiting_room"
 CORRECTED: Final = "corrected"
 STAFF_ROLE: Final = "staff_role"
 UNCONFIRMED: Final = "unconfirmed"
+# The flag of a day that is settled for a trainee, though the evidence names another person now, or no one. It lowers
+# nothing that was earned: staff decide.
+IDENTITY_DIFFERS: Final = "identity_differs"
+EVIDENCE_WITHDRAWN: Final = "evidence_withdrawn"
+# How a trainee is known where settlement remembers it.
+REMEMBERED: Final = ("place", "address", "settled")
+# The key of a connection without an id: Zoom's user number, which other people get on other days.
+NUMBERED: Final = "user:"
 
 # From the strongest evidence to the weakest.
 GRADES: tuple[Evidence, ...] = ("both", "webhook", "report", "manual", "estimated")
@@ -74,13 +82,32 @@ class ReportComparison:
     reasons: tuple[str, ...]
 
 
+class KnownAs(NamedTuple):
+    """What identified a person: the `kind` (registrant, email or connection) with its value, and by what it is known to
+    be theirs (`place`, `address` or `settled`)."""
+
+    kind: str
+    value: str
+    known_by: str
+
+
+def remembered_as(registrant_id: str, email: str, connections: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The kind and value of everything that identifies a participant. An address does so only without a registrant; a
+    connection without an id of its own can be another person in the next instance."""
+    if registrant_id:
+        yield "registrant", registrant_id
+    elif email:
+        yield "email", email
+    yield from (("connection", key) for key in connections if not key.startswith(NUMBERED))
+
+
 @dataclass(frozen=True, slots=True)
 class PersonPresence:
     """All the evidence about one person in one live session.
 
     `person_key` names the person ("trainee:7", "registrant:…", "email:…", "connection:…"); `former_keys` are all keys
     that parts of the same evidence may have had before. `trainee_id` is None while the person is unmatched. `report` is
-    None until a settled report covers the person's presence.
+    None until a settled report covers the person's presence. `known_as` is what settlement remembers of a trainee.
     """
 
     person_key: str
@@ -93,6 +120,7 @@ class PersonPresence:
     former_keys: tuple[str, ...] = ()
     rooms: tuple[RoomInterval, ...] = ()
     report: ReportComparison | None = None
+    known_as: tuple[KnownAs, ...] = ()
 
 
 class Piece(NamedTuple):

@@ -5,7 +5,7 @@ belongs to one trainee cannot be linked to another, and names are never compared
 and no link or record identifies are listed here with what they could be linked by; nothing is suggested.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -14,23 +14,22 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, false, select, tupl
 
 from lti_tool import audit, people
 from lti_tool.attendance import live_sessions, queries
+from lti_tool.attendance.evidence import NUMBERED
 from lti_tool.attendance.live_sessions import request_settlement
-from lti_tool.attendance.queries import AttendedDay
+from lti_tool.attendance.queries import AttendedDay, Version
 from lti_tool.attendance.reviews import REVIEWED
-from lti_tool.audit import refuse_own
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.people import refuse_own
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
-from lti_tool.tables.people import trainees
-from lti_tool.tables.presence import person_links, zoom_places
+from lti_tool.tables.people import person_joins, trainees
+from lti_tool.tables.presence import person_links, settled_identities, zoom_places
 from lti_tool.tables.zoom import registrants
 from lti_tool.text import email_address, meeting_number, reason_given
 
 KINDS: Final = ("email", "registrant", "connection")
 LONGEST_VALUE = 200
-# The key of a connection without an id: Zoom's user number, which other people get on other days.
-NUMBERED = "user:"
 
 
 class Claim(NamedTuple):
@@ -50,7 +49,7 @@ class Touched(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The links that apply in one meeting: registrant id, address (lower-cased) and connection → trainee id."""
+    """The links that apply in one meeting: registrant id, address (as `text.email_address` gives it) and connection → trainee id."""
 
     registrant: Mapping[str, int]
     email: Mapping[str, int]
@@ -79,7 +78,7 @@ def link(
     claim = read_claim(kind, value, meeting_id)
     why = reason_given(reason)
     people.trainee(connection, trainee_id)
-    refuse_own(actor, trainee_id)
+    refuse_own(connection, actor, trainee_id)
     verify_free(connection, claim, trainee_id)
     row = {**claim._asdict(), "trainee_id": trainee_id, "reason": why, "made_by": actor, "made_at": now}
     # The unique index on links in force decides between two people at once.
@@ -102,7 +101,7 @@ def undo(connection: Connection, link_id: int, *, reason: str, actor: str, now: 
     """
     why = reason_given(reason)
     row = show(connection, link_id)
-    refuse_own(actor, row.trainee_id)
+    refuse_own(connection, actor, row.trainee_id)
     taken_back = connection.execute(
         update(person_links)
         .where(person_links.c.id == link_id, person_links.c.undone_at.is_(None))
@@ -122,6 +121,43 @@ def in_force(connection: Connection, meeting_id: str) -> Links:
     for row in connection.execute(query.where(here, person_links.c.undone_at.is_(None))):
         found[row.kind][row.value] = row.trainee_id
     return Links(**found)
+
+
+def unlinked_by_staff(connection: Connection, meeting_id: str, versions: Collection[Version]) -> set[str]:
+    """The person keys of those of these versions from which staff took evidence since they were settled: by taking a
+    link of the trainee back, or by linking the address or registration to another trainee."""
+    here = person_links.c.meeting_id.in_((meeting_id, ""))
+    links = connection.execute(select(person_links).where(here)).all()
+    registered = select(registrants.c.registrant_id, registrants.c.email).where(
+        registrants.c.meeting_id == meeting_id,
+        registrants.c.registrant_id.in_({each.registrant_id for each in versions} - {None}),
+    )
+    emails = {row.registrant_id: row.email for row in connection.execute(registered)}
+    return {
+        each.person_key
+        for each in versions
+        for link in links
+        if (
+            link.undone_at is not None and link.undone_at >= each.settled_at
+            if link.trainee_id == each.trainee_id
+            else link.made_at >= each.settled_at
+            and link.value in (each.email, each.registrant_id, emails.get(each.registrant_id))
+        )
+    }
+
+
+def joined_by_staff(connection: Connection, versions: Collection[Version]) -> set[str]:
+    """The person keys of those of these versions whose trainee was joined with another, or separated again, since they
+    were settled."""
+    ids = {each.trainee_id for each in versions}
+    about = person_joins.c.kept_id.in_(ids) | person_joins.c.joined_id.in_(ids)
+    joins = connection.execute(select(person_joins).where(about)).all()
+    return {
+        each.person_key
+        for each in versions
+        for row in joins
+        if each.trainee_id in (row.kept_id, row.joined_id) and (row.undone_at or row.made_at) >= each.settled_at
+    }
 
 
 def show(connection: Connection, link_id: int) -> Row[Any]:
@@ -175,7 +211,7 @@ def verify_free(connection: Connection, claim: Claim, trainee_id: int) -> None:
             "This address or registration belongs to another trainee.",
             "If it is that trainee, no link is needed. Otherwise record the presence by hand.",
         )
-    if any(other != trainee_id for other in _in_force(connection, _akin(connection, claim)).values()):
+    if any(other != trainee_id for other in _in_force(connection, _of_same_registration(connection, claim)).values()):
         raise Conflict(
             "link_contradicts",
             "Another link says that this is another trainee.",
@@ -184,9 +220,14 @@ def verify_free(connection: Connection, claim: Claim, trainee_id: int) -> None:
 
 
 def touched(connection: Connection, claim: Claim, trainee_id: int | None = None) -> list[Touched]:
-    """The sessions with an unmatched person whom this claim identifies; with a trainee, also the sessions in which the
-    claim may have identified the trainee. In order of time; cancelled ones are left out."""
-    meant = attendances.c.trainee_id.is_(None) & meant_by(connection, claim)
+    """The sessions with an unmatched person whom this claim identifies, or with a person for whom it was settled; with
+    a trainee, also the sessions in which the claim may have identified the trainee. In order of time; cancelled ones
+    are left out."""
+    settled = select(settled_identities.c.trainee_id).where(
+        settled_identities.c.live_session_id == live_sessions_table.c.id,
+        settled_identities.c.trainee_id == attendances.c.trainee_id,
+    )
+    meant = (attendances.c.trainee_id.is_(None) | settled.exists()) & identified_by(connection, claim)
     if trainee_id is not None:
         of_meeting = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
         theirs = attendances.c.trainee_id == trainee_id
@@ -201,7 +242,7 @@ def touched(connection: Connection, claim: Claim, trainee_id: int | None = None)
     return [Touched(row.id, row.state == "locked") for row in connection.execute(query)]
 
 
-def meant_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
+def identified_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
     """The condition for rows of `attendances`, joined with their live session, that the claim identifies."""
     here = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
     if claim.kind == "registrant":
@@ -233,7 +274,7 @@ def _own(connection: Connection, registration: Claim) -> set[int]:
     return {each for each in found if each is not None}
 
 
-def _akin(connection: Connection, claim: Claim) -> list[Claim]:
+def _of_same_registration(connection: Connection, claim: Claim) -> list[Claim]:
     """Other claims to the same registration: the address of a registration, the registrations of an address."""
     if claim.kind == "email":
         return _registrations(connection, claim.value)

@@ -12,15 +12,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select
 
-from lti_tool import audit
-from lti_tool.attendance import live_sessions
+from lti_tool import audit, people
+from lti_tool.attendance import live_sessions, settled_identities
 from lti_tool.attendance.live_sessions import request_settlement_when_over
 from lti_tool.attendance.matching import in_force
 from lti_tool.attendance.participation import Question
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.intervals import Interval
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
-from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import poll_answers as polls
 from lti_tool.tables.presence import presence_check_answers as answers
 from lti_tool.tables.presence import presence_checks as checks
@@ -152,19 +152,20 @@ def load(connection: Connection, session_id: int) -> Questions:
 
 
 def _owners(connection: Connection, session_id: int, emails: Collection[str]) -> dict[str, int]:
-    """The trainee behind each address: the one it was registered for in this meeting, else the one trainee who has it,
-    and the one whom staff linked it to. An address with several candidates is left out."""
-    meeting_id = connection.scalar(
-        select(live_sessions_table.c.zoom_meeting_id).where(live_sessions_table.c.id == session_id)
-    )
-    linked = in_force(connection, meeting_id or "")
+    """The trainee behind each address: the one it was settled for in this session or registered for in this meeting,
+    else the one trainee who had it then, and the one whom staff linked it to. An address with several candidates is
+    left out."""
+    columns = (live_sessions_table.c[name] for name in ("zoom_meeting_id", "starts_at", "ends_at"))
+    session = connection.execute(select(*columns).where(live_sessions_table.c.id == session_id)).one()
+    meeting_id = session.zoom_meeting_id
+    linked, settled = in_force(connection, meeting_id), settled_identities.load(connection, session_id).email
     registered: dict[str, set[int | None]] = defaultdict(set)
-    theirs: dict[str, set[int | None]] = defaultdict(set)
     places = select(registrants).where(registrants.c.meeting_id == meeting_id, registrants.c.email.in_(emails))
     for row in connection.execute(places):
         registered[row.email].add(linked.registrant.get(row.registrant_id, row.trainee_id))
-    for row in connection.execute(select(trainees.c.email, trainees.c.id).where(trainees.c.email.in_(emails))):
-        theirs[row.email].add(row.id)
-    known = {each: (registered[each] - {None} or theirs[each]) | {linked.email.get(each)} for each in emails}
+    theirs = people.owners(connection, emails, Interval(session.starts_at, session.ends_at))
+    for email in theirs.keys() - {each for each, ids in registered.items() if ids - {None}}:
+        registered[email] |= theirs[email].trainee_ids
+    known = {each: {settled.get(each)} - {None} or registered[each] | {linked.email.get(each)} for each in emails}
     claimed = {email: [each for each in owners if each is not None] for email, owners in known.items()}
     return {email: owners[0] for email, owners in claimed.items() if len(owners) == 1}

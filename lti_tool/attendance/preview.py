@@ -66,7 +66,7 @@ def of_match(connection: Connection, claim: Claim, trainee_id: int) -> list[Effe
                 attendances.c.is_current,
                 attendances.c.trainee_id.is_(None),
                 attendances.c.live_session_id == touched.session_id,
-                matching.meant_by(connection, claim),
+                matching.identified_by(connection, claim),
             )
         ).all()
         moved = [interval for row in rows for interval in _intervals(Attendance.from_json(row.day))]

@@ -191,6 +191,7 @@ class Version:
     email: str | None
     registrant_id: str | None
     flags: Sequence[str]
+    settled_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

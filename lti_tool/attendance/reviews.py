@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Text, cast, exists, selec
 
 from lti_tool import audit
 from lti_tool.attendance import live_sessions
-from lti_tool.audit import refuse_own
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
+from lti_tool.people import refuse_own
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.people import trainees
@@ -29,6 +29,7 @@ REVIEW_FLAGS = frozenset(
         "conflict",  # two registrants on one connection, or webhook and report name different people
         "estimated",  # seconds rest on inferred edges
         "evidence_withdrawn",  # there was evidence once, which names another person now
+        "identity_differs",  # settled for this trainee, though the evidence names another person now
         "interrupted",  # a connection dropped for a while, or its messages were lost
         "open",  # a connection without a known end
         "repeated",  # one connection with several joins or leaves at once
@@ -82,7 +83,7 @@ def let_stand(
             "Nothing is on record for this person in this session.",
             "Look at the session's page again: the person may be known under another key now.",
         )
-    refuse_own(actor, row.trainee_id or 0)
+    refuse_own(connection, actor, row.trainee_id or 0)
     if row.input_digest != digest or not (row.trainee_id is None or needs_review(row.flags)):
         raise Conflict(
             "review_outdated",
@@ -169,7 +170,7 @@ def answer(connection: Connection, request_id: int, *, text: str, actor: str, no
     """
     said = _text(text)
     row = show(connection, request_id)
-    refuse_own(actor, row.trainee_id)
+    refuse_own(connection, actor, row.trainee_id)
     _close(connection, request_id, {"state": "answered", "answer": said, "answered_by": actor, "answered_at": now})
     _note(connection, request_id, "attendance_request_answered", actor, now, trainee=row.trainee_id)
 

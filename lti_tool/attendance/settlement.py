@@ -8,20 +8,20 @@ is decided on our own clock: results are final only once the conference system h
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from lti_tool.attendance import corrections, live_sessions, presence_checks, queries
+from lti_tool.attendance import corrections, live_sessions, matching, presence_checks, queries, settled_identities
 from lti_tool.attendance.agenda import to_json
-from lti_tool.attendance.evidence import PersonPresence
+from lti_tool.attendance.evidence import EVIDENCE_WITHDRAWN, IDENTITY_DIFFERS, PersonPresence
 from lti_tool.attendance.live_sessions import LiveSession, completion_policy, verify_settleable
 from lti_tool.attendance.minutes import Attendance, attend
 from lti_tool.attendance.presence_checks import Questions
-from lti_tool.attendance.queries import Measured, Version
+from lti_tool.attendance.queries import IN_PROGRESS, Measured, Version
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
@@ -90,7 +90,7 @@ def settle(
     """
     with database.write() as connection:
         this = _begin(connection, session_id, ended_at, now, reports_settled)
-        known = compare(corrected(connection, session_id, people), queries.current(connection, session_id))
+        known = _compare_with_record(connection, this.session, people)
         withdrawn = queries.retire(connection, session_id, known.unmatched_gone)
     changed = known.changed(this)
     result = SettleResult(this.ended, unchanged=len(known.people) - len(changed), withdrawn=withdrawn)
@@ -123,7 +123,7 @@ def preview(
     """
     with database.write() as connection, connection.begin_nested() as unwritten:
         this = _begin(connection, session_id, ended_at, now, reports_settled)
-        known = compare(corrected(connection, session_id, people), queries.current(connection, session_id))
+        known = _compare_with_record(connection, this.session, people)
         unwritten.rollback()
     return sorted([*known.unmatched_gone, *(each.person_key for each in known.changed(this))])
 
@@ -252,13 +252,37 @@ class Compared:
         ]
 
 
-def compare(people: Sequence[PersonPresence], current: Mapping[str, Version]) -> Compared:
+def _compare_with_record(connection: Connection, session: LiveSession, people: Sequence[PersonPresence]) -> Compared:
+    """These people, with the corrections of staff, beside the current versions."""
+    current = queries.current(connection, session.id)
+    return compare(
+        corrected(connection, session.id, people),
+        current,
+        lambda gone: (
+            matching.unlinked_by_staff(connection, session.zoom_meeting_id, gone)
+            | matching.joined_by_staff(connection, gone)
+            | corrections.undone_for(connection, session.id, gone)
+        ),
+    )
+
+
+def compare(
+    people: Sequence[PersonPresence],
+    current: Mapping[str, Version],
+    decided_by_staff: Callable[[Sequence[Version]], Collection[str]],
+) -> Compared:
     """These people beside the current versions of the session, by key. A trainee without evidence is among the people,
-    with none and the flag `evidence_withdrawn`."""
+    with none and the flag `evidence_withdrawn`; and with `identity_differs` if a result was final and no decision of
+    staff explains the loss (`decided_by_staff` gives the keys of those it does explain)."""
     present = {each.person_key for each in people}
     former = {each.person_key: sorted(set(each.former_keys) & current.keys() - present) for each in people}
     aliases = {key: old for key, old in former.items() if old}
     gone = current.keys() - present - {old for olds in aliases.values() for old in olds}
+    lost = [current[key] for key in sorted(gone) if current[key].trainee_id is not None]
+    # A result in progress was not earned yet, and what staff decided once stays decided.
+    final = [each for each in lost if IN_PROGRESS not in each.flags and not _was_withdrawn_by_staff(each)]
+    explained = decided_by_staff(final) if final else ()
+    doubted = {each.person_key for each in final} - set(explained)
     withdrawn = [
         PersonPresence(
             each.person_key,
@@ -267,13 +291,16 @@ def compare(people: Sequence[PersonPresence], current: Mapping[str, Version]) ->
             each.email,
             each.registrant_id,
             intervals=(),
-            flags=("evidence_withdrawn",),
+            flags=(EVIDENCE_WITHDRAWN, IDENTITY_DIFFERS) if each.person_key in doubted else (EVIDENCE_WITHDRAWN,),
         )
-        for each in (current[key] for key in sorted(gone))
-        if each.trainee_id is not None
+        for each in lost
     ]
     unmatched_gone = sorted(key for key in gone if current[key].trainee_id is None)
     return Compared([*people, *withdrawn], current, aliases, unmatched_gone)
+
+
+def _was_withdrawn_by_staff(version: Version) -> bool:
+    return EVIDENCE_WITHDRAWN in version.flags and IDENTITY_DIFFERS not in version.flags
 
 
 def _begin(
@@ -352,7 +379,7 @@ class _Settlement:
         else:
             self.result.written += len(written)
             self.result.unchanged += len(group) - len(written)
-            self.result.withdrawn += sum("evidence_withdrawn" in each.person.flags for each in written)
+            self.result.withdrawn += sum(EVIDENCE_WITHDRAWN in each.person.flags for each in written)
             self.result.superseded += retired
 
     def _write(self, connection: Connection, group: Sequence[Measured]) -> tuple[list[Measured], int]:
@@ -364,6 +391,8 @@ class _Settlement:
         ids = queries.write(connection, this.session.id, written, now=self.now)
         former = [key for each in group for key in self.aliases.get(each.person_key, ())]
         retired = queries.retire(connection, this.session.id, former)
+        if this.ended:
+            settled_identities.remember(connection, this.session.id, (each.person for each in written), self.now)
         settled = [
             SettledPerson(
                 session=this.session,

@@ -59,6 +59,8 @@ FLAGS = {
     "manual": "The training team recorded some of this time by hand.",
     "corrected": "The training team corrected this day and recorded the reason.",
     "evidence_withdrawn": "The records that showed you here turned out to be about another person.",
+    "identity_differs": "Zoom's records now name another person for some of this day. You keep what you have earned; "
+    "the training team checks it.",
 }
 STAFF_FLAGS = {
     "estimated": "partly estimated",
@@ -81,6 +83,7 @@ STAFF_FLAGS = {
     "corrected": "corrected by staff",
     "staff_role": "ran the session",
     "evidence_withdrawn": "evidence withdrawn",
+    "identity_differs": "settled for this trainee, but the evidence now names another person",
     "in_progress": "running values",
 }
 REASONS = {

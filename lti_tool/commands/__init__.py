@@ -9,6 +9,7 @@ from lti_tool.commands.console import RefusingGroup
 
 NOUNS = (
     "attendance",
+    "backup",
     "certify",
     "completions",
     "credit",
@@ -20,8 +21,10 @@ NOUNS = (
     "licence",
     "match",
     "migrate",
+    "person",
     "platform",
     "programme",
+    "restore",
     "retreat",
     "roster",
     "serve",

@@ -18,6 +18,8 @@ from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.programme.yaml_source import MAX_BYTES
 from lti_tool.settings import Settings, load_settings
 
+trainee_option = click.option("--trainee", required=True, help="The trainee's id or e-mail address.")
+session_argument = click.argument("session_id", metavar="SESSION_ID", type=int)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 DATABASE_AWAY = GatehouseError(

@@ -7,13 +7,12 @@ from sqlalchemy import Connection, Row
 
 from lti_tool import people
 from lti_tool.attendance import live_sessions
-from lti_tool.commands.console import json_option, open_context, print_json
+from lti_tool.commands.console import json_option, open_context, print_json, trainee_option
 from lti_tool.credit import awards, claims
 from lti_tool.errors import NotFound
 from lti_tool.grades.outcomes import reconsider
 from lti_tool.programme import versions
 
-trainee_option = click.option("--trainee", required=True, help="Id or e-mail address of the trainee.")
 MARKS = {True: "met    ", False: "not met", None: "open   "}
 
 

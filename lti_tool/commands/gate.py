@@ -6,7 +6,16 @@ from typing import Any
 import click
 
 from lti_tool import people
-from lti_tool.commands.console import DAY, INSTANT, json_option, open_context, print_fields, print_json, print_rows
+from lti_tool.commands.console import (
+    DAY,
+    INSTANT,
+    json_option,
+    open_context,
+    print_fields,
+    print_json,
+    print_rows,
+    trainee_option,
+)
 from lti_tool.errors import NotFound
 from lti_tool.gates import decide, exceptions
 from lti_tool.gates.decision import Decision, Node
@@ -16,7 +25,6 @@ from lti_tool.programme.model import Programme
 from lti_tool.retreats.eligibility import next_date
 from lti_tool.times import day_of
 
-trainee_option = click.option("--trainee", required=True, help="The trainee's id or e-mail address.")
 module_option = click.option("--module", "offering", required=True, help="The module's or retreat's id, such as F2.")
 
 

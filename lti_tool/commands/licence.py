@@ -5,13 +5,12 @@ from typing import Any
 import click
 
 from lti_tool import people
-from lti_tool.commands.console import DAY, Columns, json_option, open_context, print_fields, print_rows
+from lti_tool.commands.console import DAY, Columns, json_option, open_context, print_fields, print_rows, trainee_option
 from lti_tool.credit import licences
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
 from lti_tool.text import clean
 
-trainee_option = click.option("--trainee", required=True, help="The trainee's id or e-mail address.")
 SHOWN: Columns = {
     "id": "id",
     "trainee_id": "trainee_id",

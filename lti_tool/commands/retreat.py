@@ -15,6 +15,7 @@ from lti_tool.commands.console import (
     print_fields,
     print_json,
     print_rows,
+    trainee_option,
 )
 from lti_tool.commands.gate import explained
 from lti_tool.gates.wording import gate_in_words, heading, learner_sentence
@@ -23,7 +24,6 @@ from lti_tool.retreats import applications, attendance
 from lti_tool.retreats.eligibility import eligibility as ask_eligibility
 from lti_tool.retreats.eligibility import is_offered, shown_dates
 
-trainee_option = click.option("--trainee", required=True, help="The trainee's id or e-mail address.")
 retreat_option = click.option("--retreat", required=True, help="The retreat's id, such as RT_EXP.")
 
 

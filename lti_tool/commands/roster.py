@@ -14,6 +14,7 @@ COURSE: Columns = {
     "course": lambda each: each.key.context_id,
     "title": "title",
     "members": "members",
+    "skipped": "skipped",
     "read_at": "read_at",
     "code": "code",
     "offered": "is_offered",
@@ -72,16 +73,16 @@ def show(platform_id: int, course: str, as_json: bool) -> None:
 @click.argument("course", metavar="COURSE", required=False)
 @json_option
 def read(platform_id: int | None, course: str | None, as_json: bool) -> None:
-    """Read one roster now, or all of them, instead of waiting for the worker."""
+    """Read one roster now, or all of them, and show what was read. A running server may do the reading."""
     if platform_id is not None and course is None:
         raise click.UsageError("Give both, PLATFORM_ID and COURSE, or neither.")
     asked = None if platform_id is None or course is None else CourseKey(platform_id, course)
     with open_context() as context:
         schedule.plan(context.database, context.clock())
-        with context.database.write() as connection:
-            for key in [asked] if asked else [each.key for each in queries.courses(connection, context.clock())]:
-                schedule.ask_now(connection, key, context.clock())
-        RosterReader(context.database, context.platform_api, context.clock, context.settings.roster_every).read_all()
+        with context.database.read() as connection:
+            keys = [asked] if asked else [each.key for each in queries.courses(connection, context.clock())]
+        every = context.settings.roster_every
+        RosterReader(context.database, context.platform_api, context.clock, every).read_now(keys)
         with context.database.read() as connection:
             found = queries.courses(connection, context.clock())
     print_rows([each for each in found if asked in (None, each.key)], as_json, COURSE)

@@ -23,6 +23,7 @@ from lti_tool.errors import BadInput
 from lti_tool.log import configuration, configure
 from lti_tool.settings import Settings, load_settings
 from lti_tool.tasks import Worker
+from lti_tool.web.rsgi import RsgiApplication
 from lti_tool.worker import build_worker
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ HANDLER_SECONDS = 0.01
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", default=8000, show_default=True, help="The port to listen at.")
 @click.option("--processes", default=1, show_default=True, help="Web processes; more than one needs PostgreSQL.")
-@click.option("--threads", default=16, show_default=True, help="Requests a process answers at once.")
+@click.option("--threads", default=8, show_default=True, help="Pages and launches a process answers at once.")
 @click.option("--no-worker", is_flag=True, help="Leave background jobs to `gatehouse worker`.")
 def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -> None:
     """Answer browsers, platforms and Zoom, and run background jobs.
@@ -65,9 +66,8 @@ def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -
         target="",
         address=host,
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=processes,
-        blocking_threads=threads,
         respawn_failed_workers=True,
         workers_kill_timeout=FINISH_SECONDS,
         websockets=False,
@@ -76,7 +76,11 @@ def serve(host: str, port: int, processes: int, threads: int, no_worker: bool) -
     )
     server.on_startup(lambda: log.info("listening", extra={"count": processes}))
     _pass_on_one_stop()
-    server.serve(spawn_target=run, target_loader=WebProcess(settings, not no_worker), wrap_loader=False)
+    server.serve(
+        spawn_target=run,
+        target_loader=WebProcess(settings, threads, not no_worker),  # type: ignore[arg-type]
+        wrap_loader=False,
+    )
 
 
 @dataclass
@@ -84,13 +88,15 @@ class WebProcess:
     """What one web process holds. Called inside it, it gives the application; stopped when the server has finished."""
 
     settings: Settings
+    threads: int
     with_worker: bool
     context: AppContext | None = None
     app: Flask | None = None
+    server: RsgiApplication | None = None
     worker: Worker | None = None
     thread: threading.Thread | None = None
 
-    def __call__(self) -> Flask:
+    def __call__(self) -> RsgiApplication:
         sys.setswitchinterval(SWITCH_SECONDS)
         threading.Thread(target=_leave_with_parent, daemon=True).start()
         self.context = build_context(self.settings)
@@ -99,7 +105,8 @@ class WebProcess:
             self.worker = build_worker(self.context)
             self.thread = threading.Thread(target=self.worker.run_forever, name="worker")
             self.thread.start()
-        return self.app
+        self.server = RsgiApplication(self.app, threads=self.threads, body_seconds=self.settings.body_seconds)
+        return self.server
 
     def stop(self) -> None:
         """Let the task in hand finish, then close everything."""
@@ -107,6 +114,8 @@ class WebProcess:
             self.worker.stopping.set()
         if self.thread is not None:
             self.thread.join()
+        if self.server is not None:
+            self.server.close()
         if self.app is not None:
             close_app(self.app)
         if self.context is not None:
@@ -115,9 +124,8 @@ class WebProcess:
 
 def run(number: int, name: str, process: WebProcess, *rest: Any) -> None:
     """The main function of a web process: granian's own, then an orderly end."""
-    _pass_on_one_stop()
     try:
-        Server._spawn_wsgi_worker(number, name, process, *rest)
+        Server._spawn_rsgi_worker(number, name, process, *rest)
     finally:
         process.stop()
 

@@ -8,7 +8,15 @@ import click
 
 from lti_tool.attendance import agenda, live_sessions, locking
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.commands.console import INSTANT, Columns, json_option, open_context, print_fields, print_rows
+from lti_tool.commands.console import (
+    INSTANT,
+    Columns,
+    json_option,
+    open_context,
+    print_fields,
+    print_rows,
+    session_argument,
+)
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
 from lti_tool.worker import settle_now
@@ -33,8 +41,6 @@ FIELDS: Columns = {
     "minutes_instructional": lambda each: agenda.instructional_seconds(each.segments) // 60,
     "segments": lambda each: agenda.to_json(each.segments),
 }
-
-session_argument = click.argument("session_id", metavar="SESSION_ID", type=int)
 
 
 @click.group()

@@ -18,6 +18,7 @@ from lti_tool.commands.console import (
     print_json,
     print_rows,
     progress,
+    session_argument,
 )
 from lti_tool.context import AppContext
 from lti_tool.errors import BadInput, GatehouseError
@@ -83,8 +84,6 @@ GAP: Columns = {
     "says": lambda gap: gap.words.says,
     "next_step": lambda gap: gap.words.next_step,
 }
-
-session_argument = click.argument("session_id", metavar="SESSION_ID", type=int)
 
 
 @click.group()

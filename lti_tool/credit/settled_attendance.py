@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, select
 
+from lti_tool.attendance.evidence import IDENTITY_DIFFERS
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.minutes import Attendance
 from lti_tool.attendance.queries import IN_PROGRESS, REVIEW_OF_THIS, STATE_OF_DAY
@@ -70,6 +71,22 @@ def completed_day(connection: Connection, trainee_id: int, module_id: str) -> Se
     """The first session of a module whose final attendance completes it for this person, or None."""
     completes = (FINAL, attendances.c.completed, live_sessions.c.module_id == module_id)
     return next(iter(_days(connection, *completes, attendances.c.trainee_id == trainee_id)), None)
+
+
+def in_doubt_about_identity(connection: Connection, trainee_ids: Collection[int], module_id: str) -> set[int]:
+    """Those of these people with a day of this module that is settled for them, though the evidence names another
+    person now, or no one."""
+    query = (
+        select(attendances.c.trainee_id)
+        .join(live_sessions)
+        .where(
+            attendances.c.is_current,
+            attendances.c.trainee_id.in_(trainee_ids),
+            live_sessions.c.module_id == module_id,
+            cast(attendances.c.flags, Text).contains(f'"{IDENTITY_DIFFERS}"', autoescape=True),
+        )
+    )
+    return {trainee_id for trainee_id in connection.scalars(query) if trainee_id is not None}
 
 
 def _days(connection: Connection, *conditions: ColumnElement[bool]) -> list[SettledDay]:

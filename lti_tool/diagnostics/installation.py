@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from cryptography.fernet import InvalidToken
@@ -11,9 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lti_tool.attendance import locking
 from lti_tool.context import AppContext
+from lti_tool.db import PRIVATE_FILE, PRIVATE_FOLDER, Database
+from lti_tool.diagnostics.database import MEGABYTE, examine, sqlite_folder
+from lti_tool.diagnostics.database import State as DatabaseState
 from lti_tool.diagnostics.units import examine_units
 from lti_tool.errors import NotFound
-from lti_tool.migrations import head, present_revision
+from lti_tool.migrations import head
 from lti_tool.programme import versions
 from lti_tool.settings import Settings
 from lti_tool.tables.operations import tasks
@@ -36,22 +40,52 @@ class Finding:
 
 def check_up(context: AppContext) -> list[Finding]:
     """Check everything. Without a database at this release's revision, the checks that need it are left out."""
-    findings = list(_check_settings(context.settings))
+    state = examine(context)
+    findings = [*_check_settings(context.settings), *_check_rights(context.database), *_check_database(state)]
+    if state.revision != head() or state.missing:
+        return findings
     try:
         with context.database.read() as connection:
-            revision = present_revision(connection)
-            if revision != head():
-                says = f"The database is at revision {revision or 'none'}; this release expects {head()}."
-                findings.append(Finding("database", "wrong", says, "Run `gatehouse migrate`."))
-            else:
-                says = f"The database answers and is at revision {revision}."
-                findings.append(Finding("database", "ok", says))
-                findings.extend(_check_configuration(connection))
-                findings.extend(_check_work(connection, context.clock()))
+            findings.extend(_check_configuration(connection))
+            findings.extend(_check_work(connection, context.clock()))
     except SQLAlchemyError as error:
-        says = f"The database does not answer ({type(error).__name__})."
-        findings.append(Finding("database", "wrong", says, "Check GATEHOUSE_DATABASE_URL and that the server runs."))
+        says = f"The database stopped answering during the checks ({type(error).__name__})."
+        findings.append(Finding("database", "wrong", says, "Run `gatehouse doctor` again."))
     return findings
+
+
+def _check_database(state: DatabaseState) -> Iterator[Finding]:
+    """Whether the database takes a write, has its tables, and room on its disk. The queue is checked later."""
+    trouble = state.trouble
+    if trouble is None or trouble.check == "queue":
+        says = f"The database answers, takes a write and is at revision {state.revision}."
+        yield Finding("database", "ok", says)
+    elif trouble.check == "migrations":
+        says = f"The database is at revision {state.revision or 'none'}; this release expects {head()}."
+        yield Finding("database", "wrong", says, trouble.next_step)
+    elif trouble.check != "disk":
+        missing = f" Missing: {', '.join(state.missing)}." if state.missing else ""
+        yield Finding("database", "wrong", f"{trouble.says}{missing} ({trouble.code})", trouble.next_step)
+    if trouble is not None and trouble.check == "disk":
+        yield Finding("disk", "wrong", f"{trouble.says} ({trouble.code})", trouble.next_step)
+    elif state.free_bytes is not None:
+        yield Finding("disk", "ok", f"The disk of the database has {state.free_bytes // MEGABYTE} megabytes free.")
+
+
+def _check_rights(database: Database) -> Iterator[Finding]:
+    """The SQLite file and its folder are for their owner only."""
+    folder = sqlite_folder(database)
+    if folder is None:
+        return
+    file = Path(database.url.database or "")
+    wanted = ((folder, PRIVATE_FOLDER), (file, PRIVATE_FILE))
+    open_to_others = [(path, mode) for path, mode in wanted if path.exists() and path.stat().st_mode & 0o077]
+    if open_to_others:
+        says = "Other users of this machine may read or list people's records."
+        next_step = "Run " + " and ".join(f"`chmod {mode:o} {path}`" for path, mode in open_to_others) + "."
+        yield Finding("file rights", "wrong", says, next_step)
+    else:
+        yield Finding("file rights", "ok", "Only their owner may open the database file and its folder.")
 
 
 def _check_settings(settings: Settings) -> Iterator[Finding]:

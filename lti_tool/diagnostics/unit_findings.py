@@ -15,10 +15,13 @@ MOODLE_SITE = "In Site administration, Plugins, Activity modules, External tool,
 # Finding → what to do on any platform.
 ANYWHERE: Mapping[str, str] = {
     "client_replaced": "Register the new client id if it is not registered yet, and disable the old registration.",
+    "offering_unknown": "Correct the unit's custom parameter to {to_type}, then open the unit once.",
     "module_missing": "Add the custom parameter module_id (such as module_id=F1), or choose its module under Courses.",
     "keys_unreadable": "Check the key set address in the platform's settings, and that the platform can reach it.",
     "token_refused": "Compare client id and key set address on both sides, and the clocks of both machines.",
     "service_foreign": "If that host is the platform's, name it: `gatehouse platform change --service-origin`.",
+    "grades_unreadable": "Tell the people who run the platform: the claim of the Assignment and Grade Services in its "
+    "launches is not as AGS 2.0 describes it. Scores go out once a launch brings it right.",
     "grades_off": "Allow the tool the Assignment and Grade Services in the platform's settings.",
     "line_item_missing": "Make the unit graded, or allow the tool to manage line items.",
     "line_item_gone": "Make the unit graded again if it is not, then press Check again on the desk's page Scores.",
@@ -38,6 +41,7 @@ ANYWHERE: Mapping[str, str] = {
 ON_PLATFORM: Mapping[str, Mapping[str, str]] = {
     "openedx": {
         "client_replaced": "Give all units of the course one shared passport, then register that client id once.",
+        "offering_unknown": f"{STUDIO}Custom Parameters: {{to_type}}. Then open the unit once.",
         "module_missing": f'{STUDIO}Custom Parameters: ["module_id=F1"]. Or choose its module under Courses.',
         "keys_unreadable": f"{STUDIO}Tool Public Key Mode: Keyset URL, and Tool Keyset URL is this tool's.",
         "grades_off": f"{STUDIO}Assignment and Grades: Declarative.",
@@ -51,6 +55,7 @@ ON_PLATFORM: Mapping[str, Mapping[str, str]] = {
         "name_not_shared": f"{STUDIO}Share Full name: True. The course must be allowed to share it.",
     },
     "moodle": {
+        "offering_unknown": "In the activity's settings: Custom parameters: {to_type}. Then open the activity once.",
         "module_missing": "In the activity's settings: Custom parameters: module_id=F1. Or choose its module under "
         "Courses.",
         "keys_unreadable": f"{MOODLE_SITE}Public key type is Keyset URL. Moodle reads it itself, from public addresses "
@@ -113,7 +118,9 @@ class Unit:
 
     `column_gone`: a column that the tool had found or made was removed on the platform. `answers`: service → the codes
     of its latest failures for this unit (for the roster, its course). `score_due_by`: when the last session of its
-    module ends. `newer_client`: a later launch of the same unit came with another client id.
+    module ends. `newer_client`: a later launch of the same unit came with another client id. `unknown`: the id of its
+    module or retreat, if the programme has none of this id; `to_type`: the custom parameters that would do instead;
+    `refused_person`: who met the refusal last, if anyone has since.
     """
 
     placement_id: int
@@ -121,6 +128,7 @@ class Unit:
     content: str
     module_id: str | None
     ags_scopes: Sequence[str]
+    has_unreadable_grades: bool
     has_line_item: bool
     has_line_items: bool
     has_roster: bool
@@ -132,6 +140,9 @@ class Unit:
     score_due_by: datetime | None
     newer_client: bool
     holds_another_modules_grade: bool
+    unknown: str
+    to_type: str
+    refused_person: str
 
     @property
     def brings_scores(self) -> bool:
@@ -165,7 +176,9 @@ def examine(unit: Unit) -> Iterator[Finding]:
     """The findings about a unit, the most serious first."""
     for sign in SIGNS:
         if sign.shows(unit):
-            yield Finding(sign.code, sign.state, sign.says, advice(unit.profile, sign.code))
+            words = {"unknown": unit.unknown, "to_type": unit.to_type, "who": unit.refused_person or "no one yet"}
+            next_step = advice(unit.profile, sign.code)
+            yield Finding(sign.code, sign.state, sign.says.format(**words), next_step.format(**words))
 
 
 def has_no_line_item(unit: Unit) -> bool:
@@ -201,6 +214,13 @@ SIGNS: tuple[Sign, ...] = (
         "This unit is launched with another client id now; what was sent under this one no longer reaches it.",
     ),
     Sign(
+        "offering_unknown",
+        "wrong",
+        lambda unit: bool(unit.unknown),
+        "The unit names {unknown}, which the published programme does not have: it opens for no one. Opened last by: "
+        "{who}.",
+    ),
+    Sign(
         "module_missing",
         "note",
         lambda unit: not unit.content and unit.module_id is None,
@@ -225,9 +245,15 @@ SIGNS: tuple[Sign, ...] = (
         "A service of this unit is on a host that is not registered for the platform: nothing is sent there.",
     ),
     Sign(
+        "grades_unreadable",
+        "wrong",
+        lambda unit: unit.brings_scores and unit.has_unreadable_grades,
+        "The platform's offer of grades (AGS) cannot be read: no score can be sent.",
+    ),
+    Sign(
         "grades_off",
         "wrong",
-        lambda unit: unit.brings_scores and not unit.may(SCORE),
+        lambda unit: unit.brings_scores and not unit.may(SCORE) and not unit.has_unreadable_grades,
         "Grades (AGS) are off for this unit: no score can be sent.",
     ),
     Sign(

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from lti_tool import audit
-from lti_tool.audit import refuse_alone
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
+from lti_tool.people import refuse_alone
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainees
 from lti_tool.text import reason_given
@@ -71,7 +71,7 @@ def end_completion(
     if row is None:
         raise NotFound("completion_unknown", "There is no such completion.")
     if actor.startswith("staff:"):
-        refuse_alone(actor, confirmed_by, row.trainee_id)
+        refuse_alone(connection, actor, confirmed_by, row.trainee_id)
     in_force = update(completions).where(completions.c.id == completion_id, completions.c.ended_at.is_(None))
     if not connection.execute(in_force.values(ended_at=now, ended_reason=why)).rowcount:
         raise Conflict("completion_ended", "This completion has already been ended.")

@@ -72,9 +72,13 @@ def ask(
 
 
 def record(connection: Connection, decision: Decision, route: str) -> None:
-    """Record a decision that admitted or refused a trainee (gates.md A2.9); `route` names the entry, such as "launch"
-    or "join"."""
-    row = {
+    """Record a decision that admitted or refused a trainee (gates.md A2.9)."""
+    connection.execute(_insert_decision, decision_row(decision, route))
+
+
+def decision_row(decision: Decision, route: str) -> dict[str, Any]:
+    """The record of a decision; `route` names the entry, such as "launch" or "join"."""
+    return {
         "trainee_id": decision.trainee_id,
         "offering_id": decision.offering[:64],
         "programme_version": decision.programme_version,
@@ -85,7 +89,6 @@ def record(connection: Connection, decision: Decision, route: str) -> None:
         "tree": decision.to_json(),
         "decided_at": decision.at,
     }
-    connection.execute(_insert_decision, row)
 
 
 def needed_facts(programme: Programme, offering_id: str) -> frozenset[str]:

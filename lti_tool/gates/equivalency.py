@@ -10,10 +10,11 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from lti_tool import audit, people
-from lti_tool.audit import refuse_alone, refuse_own, trainee_of
+from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates.condition_checks import short_name
+from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
 from lti_tool.tables.gates import equivalency_requests as requests
 from lti_tool.tables.people import trainees
@@ -150,7 +151,7 @@ def revoke(
 ) -> None:
     """Revoke an approval, confirmed by a second person. Completions and credit stay as they are."""
     request = load(connection, request_id)
-    refuse_alone(actor, confirmed_by, request.trainee_id)
+    refuse_alone(connection, actor, confirmed_by, request.trainee_id)
     text = _note(reason, "The reason")
     _move(connection, request, "revoked", actor=actor, now=now, reason=text, confirmed_by=confirmed_by)
 
@@ -237,7 +238,7 @@ def _own(connection: Connection, request_id: int, actor: str) -> Row[Any]:
 
 def _review(connection: Connection, request_id: int, to: State, actor: str, now: datetime, **values: Any) -> None:
     request = load(connection, request_id)
-    refuse_own(actor, request.trainee_id)
+    refuse_own(connection, actor, request.trainee_id, request.submitted_at)
     _move(connection, request, to, actor=actor, now=now, **values)
 
 

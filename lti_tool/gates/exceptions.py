@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from lti_tool import audit, people
-from lti_tool.audit import refuse_own
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.people import refuse_own
 from lti_tool.programme.model import Programme
 from lti_tool.tables.gates import exceptions
 from lti_tool.tables.people import trainees
@@ -38,7 +38,7 @@ def grant(
     "exception_reason_short" or "exception_date_wrong", AccessDenied "own_case" if staff grant it to themselves.
     """
     people.trainee(connection, trainee_id)
-    refuse_own(actor, trainee_id)
+    refuse_own(connection, actor, trainee_id)
     today = day_of(now, programme.zone)
     last = expires_on or today + DEFAULT_DURATION
     if offering_id not in programme.modules and offering_id not in programme.retreats:

@@ -5,7 +5,7 @@ rules name, rules that no trainee can satisfy, and gates that wait for each othe
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from hashlib import sha256
@@ -268,20 +268,17 @@ def _prerequisites(gate: Gate, programme: Programme) -> tuple[str, ...]:
     if gate.mode not in ("required", "recommended"):
         return ()
     try:
-        named = [_prerequisites_of(each, programme) for each in conditions_of(parse_rule(gate.rule))]
+        rule = parse_rule(gate.rule)
     except UnreadableRule:
         return ()
-    return tuple(dict.fromkeys(each for some in named for each in some))
-
-
-def _prerequisites_of(condition: Condition, programme: Programme) -> Iterable[str]:
-    match condition:
-        case Completed():
-            return (condition.module,)
-        case AttendedRetreat():
-            return (condition.retreat,)
-        case CompletedAny():
-            wanted = [each for each in _named(condition.members, programme) if each not in condition.excluding]
-            return wanted if len(wanted) <= condition.n else ()
-        case _:
-            return ()
+    named: list[str] = []
+    for condition in conditions_of(rule):
+        match condition:
+            case Completed():
+                named.append(condition.module)
+            case AttendedRetreat():
+                named.append(condition.retreat)
+            case CompletedAny():
+                wanted = [each for each in _named(condition.members, programme) if each not in condition.excluding]
+                named += wanted if len(wanted) <= condition.n else []
+    return tuple(dict.fromkeys(named))

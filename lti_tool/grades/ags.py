@@ -23,7 +23,7 @@ Outcome = Literal["delivered", "again", "later", "parked", "look", "regraded"]
 
 SCORE_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
 # When the results are read after a delivery: soon, and then daily for a month.
-LOOKS = (timedelta(minutes=5), *(timedelta(days=day) for day in range(1, 31)))
+READINGS = (timedelta(minutes=5), *(timedelta(days=day) for day in range(1, 31)))
 # What a platform that shows two decimals leaves of a score.
 ROUNDED = 0.005
 # Where a result names no maximum it is out of one (AGS 2.0, result service).
@@ -58,18 +58,20 @@ def compare(shown: Value, ours: Iterable[Value]) -> Seen:
     return "missing" if shown.given is None else "differs"
 
 
-def next_look(delivered_at: datetime, now: datetime) -> datetime | None:
+def next_reading(delivered_at: datetime, now: datetime) -> datetime | None:
     """When to read the results of a delivery next; None once a month is over."""
-    return next((delivered_at + each for each in LOOKS if delivered_at + each > now), None)
+    return next((delivered_at + each for each in READINGS if delivered_at + each > now), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do after an answer, and what the ledger says about it; `seen` is the grade that a re-grade shows."""
+    """What to do after an answer, and what the ledger says about it; `seen` is the grade that a re-grade shows,
+    `retry_at` when the platform may be asked again, if it said so."""
 
     outcome: Outcome
     says: str
     seen: Value | None = None
+    retry_at: datetime | None = None
 
 
 def score_body(

@@ -20,22 +20,25 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, se
 
 from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, GatehouseError, OutboundError, PlatformRefused
+from lti_tool.grades import line_item_search, line_items
 from lti_tool.grades.ags import (
     MAXIMUM_WHEN_UNSAID,
+    Outcome,
     Value,
     Verdict,
     compare,
     interpret,
-    next_look,
+    next_reading,
     next_timestamp,
     score_body,
 )
 from lti_tool.leases import FARTHEST_AHEAD, Lease, LeaseLostError, claim_rows, is_held
-from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result
+from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result, load_line_item
 from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
 from lti_tool.lti.quirks import PROFILES, Profile
 from lti_tool.tables.courses import placements
 from lti_tool.tables.platforms import registrations
+from lti_tool.tables.scores import line_items as columns
 from lti_tool.tables.scores import scores
 from lti_tool.tasks import Clock, JobPool, backoff
 
@@ -53,6 +56,7 @@ PASSING = (408, 425, 429)
 REGRADED = "regraded"
 # The results can be reached but not understood: a person's grade may be among them.
 UNREADABLE = "results_unreadable"
+NOT_BOUND = "column_not_bound"
 ARRIVED = Verdict("delivered", "seen in the results")
 
 
@@ -80,6 +84,8 @@ class DueScore:
     ours: tuple[Value, ...]
     timestamp: datetime | None
     resent: bool
+    column: Row[Any] | None
+    column_maximum: float | None
 
     def is_delivered(self, shown: Value) -> bool:
         """Whether this is what the platform had taken before."""
@@ -143,15 +149,17 @@ class Sender:
         """Look at the gradebook where it is needed, send the score, and record the result."""
         verdict: Verdict | None = None
         try:
-            if due.timestamp is None:
-                verdict = self._look_first(due)
+            if due.column is not None and due.column.checked_at is None:
+                due, verdict = self._check_column(due, due.column)
+            if verdict is None and due.timestamp is None:
+                verdict = self._verdict_before(due)
                 if verdict is None:
                     with self.database.write() as connection:
                         due = choose_timestamp(connection, due, self.clock())
             if verdict is None:
                 verdict = self.send(due)
                 if verdict.outcome == "look":
-                    verdict = self._look_after(due, verdict)
+                    verdict = self._verdict_after(due, verdict)
         except LeaseLostError:
             return
         except Exception as error:
@@ -162,19 +170,42 @@ class Sender:
             log.warning("score not delivered", extra={"score": due.id, "outcome": verdict.outcome})
 
     def send(self, due: DueScore) -> Verdict:
-        """Post the score and read the platform's answer."""
+        """Post the score, out of the column's own maximum, and read the platform's answer. Open edX scales each score
+        by the maximum that comes with it, and makes a unit's own column of whole numbers (openedx.md §5)."""
         assert due.timestamp is not None
+        is_scaled = due.profile.whole_number_maximum
+        maximum = due.value.maximum if is_scaled else due.column_maximum or due.value.maximum
         body = score_body(
             user_id=due.user_id,
-            given=due.value.given,
-            maximum=due.value.maximum,
+            given=due.value.given if maximum == due.value.maximum else due.value.out_of(maximum),
+            maximum=maximum,
             comment=due.comment,
             timestamp=due.timestamp,
         )
         answer = self.api.post_score(due.registration_id, due.line_item_url, body)
-        return interpret(due.profile, answer.status, answer.body_start, resent=due.resent)
+        verdict = interpret(due.profile, answer.status, answer.body_start, resent=due.resent)
+        return replace(verdict, retry_at=answer.retry_at)
 
-    def _look_first(self, due: DueScore) -> Verdict | None:
+    def _check_column(self, due: DueScore, column: Row[Any]) -> tuple[DueScore, Verdict | None]:
+        """Before the first score for a column that a launch named: whether it is the unit's own, as far as the tool may
+        read it. A verdict if nothing is sent."""
+        with self.database.read() as connection:
+            (unit,) = line_items.units(connection, placements.c.id == column.placement_id)
+        if not any("/scope/lineitem" in scope for scope in unit.scopes):
+            return due, None
+        try:
+            item = load_line_item(self.api, due.registration_id, due.line_item_url, offered=unit.scopes)
+        except PlatformRefused as error:
+            if error.code != line_item_search.GONE:
+                raise
+            return due, None  # the answer to the score says so too
+        with self.database.write() as connection:
+            line_item_search.note(connection, unit, column, item, self.clock())
+        if line_item_search.is_bound_to(unit, item, column.meaning) is False:
+            return due, Verdict("parked", NOT_BOUND)
+        return replace(due, column_maximum=item.maximum), None
+
+    def _verdict_before(self, due: DueScore) -> Verdict | None:
         """What the gradebook shows before anything is sent; None when the score may be sent."""
         shown = self._shown(due)
         if shown is None or shown.given is None:
@@ -186,7 +217,7 @@ class Sender:
                 record_arrival(connection, due, self.clock())
         return None if due.is_ours(shown) else Verdict("regraded", REGRADED, shown)
 
-    def _look_after(self, due: DueScore, refused: Verdict) -> Verdict:
+    def _verdict_after(self, due: DueScore, refused: Verdict) -> Verdict:
         """What the gradebook shows after the platform said that it holds something newer."""
         shown = self._shown(due)
         if shown is None or shown.given is None:
@@ -216,9 +247,10 @@ def verdict_of(error: Exception) -> Verdict:
     if isinstance(error, AddressRefused):
         return Verdict("parked", error.code)
     if isinstance(error, PlatformRefused):  # the platform gave no token, or redirected, which is never followed
-        return Verdict("parked" if 300 <= error.answered < 400 else "later", f"{error.answered} {error.code}")
+        outcome: Outcome = "parked" if 300 <= error.answered < 400 else "later"
+        return Verdict(outcome, f"{error.answered} {error.code}", retry_at=error.retry_at)
     if isinstance(error, OutboundError):
-        return Verdict("later", error.code)
+        return Verdict("later", error.code, retry_at=error.retry_at)
     if isinstance(error, GatehouseError):
         return Verdict("parked", error.code)
     # A fault of ours: it backs off and is parked in the end like any other.
@@ -288,11 +320,12 @@ def record(connection: Connection, due: DueScore, verdict: Verdict, now: datetim
     status = "parked" if verdict.outcome == "parked" or attempts >= most else "waiting"
     # A value that was desired meanwhile is sent whatever the result of the older one.
     is_wanted = scores.c.desired_version == due.version
+    pause = backoff(min(attempts, 12)) if verdict.outcome == "later" else PAUSE
     values: dict[str, Any] = {
         "last_answer": verdict.says,
         "status": case((is_wanted, "delivered" if verdict.outcome == "delivered" else status), else_="waiting"),
         "attempts": case((is_wanted, attempts), else_=scores.c.attempts),
-        "next_attempt_at": now + (backoff(min(attempts, 12)) if verdict.outcome == "later" else PAUSE),
+        "next_attempt_at": max(now + pause, verdict.retry_at or now),
     }
     if verdict.outcome == "delivered":
         values |= {
@@ -302,7 +335,7 @@ def record(connection: Connection, due: DueScore, verdict: Verdict, now: datetim
             "delivered_at": now,
             "seen": "unread",
             "seen_given": None,
-            "look_at": next_look(now, now) if due.is_readable else None,
+            "results_due_at": next_reading(now, now) if due.is_readable else None,
         }
     elif verdict.outcome == "regraded":
         assert verdict.seen is not None
@@ -356,6 +389,9 @@ def _claim(connection: Connection, row: Row[Any], locked: Sequence[Row[Any]], no
         other.c.line_item_url == row.line_item_url, other.c.user_id == row.user_id, is_held(other, now)
     )
     this = scores.c.id == row.id
+    its = (columns.c.placement_id == row.placement_id, columns.c.meaning == row.meaning)
+    here = (columns.c.url == row.line_item_url, columns.c.retired_at.is_(None))
+    column = connection.execute(select(columns).where(*its, *here)).first()
     lease = claim_rows(connection, scores, this, LONGEST_CALL, now, _is_due(now), ~in_flight.exists(), values=values)
     if lease is None:
         return None
@@ -375,6 +411,8 @@ def _claim(connection: Connection, row: Row[Any], locked: Sequence[Row[Any]], no
         ours=ours,
         timestamp=timestamp,
         resent=resent,
+        column=column,
+        column_maximum=None if column is None else column.maximum,
     )
 
 

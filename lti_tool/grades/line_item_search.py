@@ -30,13 +30,13 @@ from lti_tool.tables.platforms import registrations
 from lti_tool.tables.programme import programme_versions
 from lti_tool.tables.scores import line_item_searches as searches
 from lti_tool.tables.scores import line_items as columns
-from lti_tool.tasks import Clock, JobPool, backoff
+from lti_tool.tasks import Clock, JobPool, backoff, next_try
 
 log = logging.getLogger(__name__)
 
 SEARCHERS = 2
 # How often the worker asks whether any search is due.
-LOOKED_EVERY = timedelta(seconds=5)
+SEARCHED_EVERY = timedelta(seconds=5)
 CHECKED_EVERY = timedelta(days=7)
 # A platform that refuses is asked again after a day: a setting there may have changed.
 REFUSED_FOR = timedelta(days=1)
@@ -66,7 +66,7 @@ class LineItemSearch:
         self._after = after
         self._api = api
         self._clock = clock
-        self._looked_at: datetime | None = None
+        self._idle_since: datetime | None = None
         self._pool = JobPool("line_items", SEARCHERS, self._claim, self.search)
 
     def search_due(self) -> bool:
@@ -75,16 +75,16 @@ class LineItemSearch:
 
     def search_all(self) -> None:
         """Search until nothing is due."""
-        self._looked_at = None
+        self._idle_since = None
         self._pool.run()
 
     def _claim(self, limit: int) -> Sequence[Search]:
         now = self._clock()
-        if self._looked_at is not None and timedelta() <= now - self._looked_at < LOOKED_EVERY:
+        if self._idle_since is not None and timedelta() <= now - self._idle_since < SEARCHED_EVERY:
             return []
         claimed = claim(self._database, now, limit)
         if not claimed and not self._pool.is_busy:
-            self._looked_at = now
+            self._idle_since = now
         return claimed
 
     def search(self, search: Search) -> None:
@@ -97,7 +97,7 @@ class LineItemSearch:
         except Exception as error:
             code = error.code if isinstance(error, GatehouseError) else FAILED
             pause = backoff(min(search.lease.attempts, LONGEST_BACKOFF)) if may_pass(error) else REFUSED_FOR
-            values = {"code": code, "next_at": now() + pause}
+            values = {"code": code, "next_at": next_try(now(), pause, error)}
             ids = {"placement": search.unit.placement_id, "registration": search.unit.registration_id}
             log.warning("grade columns not found", extra={**ids, "code": code, "error": type(error).__name__})
         with self._database.write() as connection:
@@ -123,9 +123,10 @@ class LineItemSearch:
                 or_(columns.c.retired_at.is_(None), columns.c.retired_because == "gone"),
             )
             on_record = {row.meaning: row.retired_because for row in connection.execute(of_unit)}
+            has_credit = line_items.has_credit_column_elsewhere(connection, unit)
         # A column that was removed on the platform is made again only when staff ask for it.
         wanted = meanings(programme, unit) if unit.can_make else ()
-        missing = [each for each in wanted if each not in on_record]
+        missing = [each for each in wanted if each not in on_record and not (each == "ce" and has_credit)]
         for meaning in missing:
             item, origin = self._find_or_make(search, new_column_of(unit, programme, meaning))
             with self._database.write() as connection:
@@ -199,24 +200,26 @@ def _due(now: datetime) -> Select[Any]:
 
 
 def _claim(connection: Connection, placement_id: int, tried_at: datetime | None, now: datetime) -> Search | None:
-    """Lease one search, unless another worker searched meanwhile or holds another unit of the course: both may look for
-    the same column. The column that the launch named is settled first."""
+    """Lease one search, unless another worker searched meanwhile or holds another unit of the course, of whatever
+    registration: both may look for the same column. The column that the launch named is settled first."""
     row = {"placement_id": placement_id, "next_at": now, "attempts": 0, "code": ""}
     connection.execute(insert_ignoring(connection, searches), row)
     unit = next(iter(line_items.units(connection, placements.c.id == placement_id)), None)
     if unit is None:
         return None
     # On PostgreSQL two workers take turns here; SQLite has one writer anyway.
-    ours = select(registrations.c.id).where(registrations.c.id == unit.registration_id)
-    connection.execute(ours.with_for_update(key_share=True))
+    issuer = select(registrations.c.issuer).where(registrations.c.id == unit.registration_id).scalar_subquery()
+    of_platform = select(registrations.c.id).where(registrations.c.issuer == issuer)
+    connection.execute(of_platform.order_by(registrations.c.id).with_for_update(key_share=True))
     line_items.connect(connection, now, unit.module_id)
-    other = searches.alias()
+    other, mine = searches.alias(), placements.alias()
+    context = select(mine.c.context_id).where(mine.c.id == placement_id).scalar_subquery()
     course_is_held = (
         select(other.c.placement_id)
         .join(placements, placements.c.id == other.c.placement_id)
         .where(
-            placements.c.registration_id == unit.registration_id,
-            placements.c.line_items_url == unit.line_items_url,
+            placements.c.registration_id.in_(of_platform),
+            or_(placements.c.line_items_url == unit.line_items_url, placements.c.context_id == context),
             is_held(other, now),
         )
         .exists()
@@ -266,10 +269,10 @@ def note(connection: Connection, unit: Unit, column: Row[Any], item: LineItem | 
         if column.origin != "given":
             line_items.retire(connection, column, "gone", now)
         return GONE
-    is_bound = is_bound_to(unit, item)
+    is_bound = is_bound_to(unit, item, column.meaning)
     found = {"is_bound": is_bound, "maximum": item.maximum, "due_at": _due_at(item), "checked_at": now}
     connection.execute(update(columns).where(columns.c.id == column.id).values(found))
-    if is_bound is False and unit.profile.grade_needs_bound_line_item and unit.can_make:
+    if is_bound is False and unit.can_make:
         line_items.retire(connection, column, "not_bound", now)
     return ""
 
@@ -286,7 +289,8 @@ def keep(connection: Connection, unit: Unit, meaning: Meaning, item: LineItem, o
     if held is not None:
         same_unit = held.placement_id == unit.placement_id
         line_items.retire(connection, held, "meaning_changed" if same_unit else "taken_over", now)
-    known = {"is_bound": is_bound_to(unit, item), "maximum": item.maximum, "due_at": _due_at(item), "checked_at": now}
+    is_bound = is_bound_to(unit, item, meaning)
+    known = {"is_bound": is_bound, "maximum": item.maximum, "due_at": _due_at(item), "checked_at": now}
     line_items.add(connection, unit, meaning, item.url, origin, now, **known)
     return ""
 
@@ -301,8 +305,10 @@ def retire_unwanted(connection: Connection, programme: Programme, unit: Unit, no
             line_items.retire(connection, column, "meaning_changed", now)
 
 
-def is_bound_to(unit: Unit, item: LineItem) -> bool | None:
-    """Whether an item is tied to the unit; None where the platform does not say and it does not matter."""
+def is_bound_to(unit: Unit, item: LineItem, meaning: Meaning) -> bool | None:
+    """Whether an item is the unit's own; None where the platform does not say and it does not matter."""
+    if not line_items.is_own(unit, meaning, item):
+        return False
     if item.resource_link_id is None and not unit.profile.grade_needs_bound_line_item:
         return None
     return item.resource_link_id == unit.resource_link_id

@@ -21,7 +21,7 @@ from lti_tool.errors import NotFound
 from lti_tool.grades.ags import RETIRED, SCORE_SCOPE
 from lti_tool.leases import RELEASED
 from lti_tool.lti.line_items import LINE_ITEM_SCOPE, LONGEST_LABEL, LineItem, NewLineItem
-from lti_tool.lti.quirks import PROFILES, Profile, names_where
+from lti_tool.lti.quirks import PROFILES, Profile
 from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Module
 from lti_tool.programme.model import Programme
@@ -47,7 +47,7 @@ class Unit:
     profile: Profile
     module_id: str
     resource_link_id: str
-    score: Meaning | None
+    score: Meaning | Literal["both"] | None
     line_item_url: str | None
     line_items_url: str | None
     scopes: Collection[str]
@@ -70,14 +70,57 @@ def whole_maximum(credits: Decimal) -> int:
     return int(credits.scaleb(tens))
 
 
+def own_maximum(profile: Profile, meaning: Meaning, credits: Decimal | None) -> int | float:
+    """The maximum of a column that the tool makes: for credit the most credits, as they are or, where the platform
+    takes whole numbers only, in tenths or hundredths (ce.md G5)."""
+    if meaning != "ce" or not credits:
+        return COMPLETION_MAXIMUM
+    return whole_maximum(credits) if profile.whole_number_maximum else float(credits)
+
+
 def meanings(programme: Programme, unit: Unit) -> tuple[Meaning, ...]:
-    """What the unit's columns mean, its own first. A unit with one column: what its link says, else the programme's
-    choice. Other units: both, if the module earns credit; but a link for the credit alone has that one."""
+    """What the unit's columns mean, its own first: what its link says, else the programme's choice. A second column,
+    for credit, is made only where the link (`score=both`) or the programme (`ce_column`) asks for it, the unit may have
+    two, and the module earns credit."""
+    named = None if unit.score == "both" else unit.score
     if unit.profile.one_grade_per_link or not unit.can_make:
-        return (unit.score or programme.scores.single_line_item,)
-    if unit.score == "ce":
+        return (named or programme.scores.single_line_item,)
+    if named == "ce":
         return ("ce",)
-    return ("completion", "ce") if largest_credit(programme.modules.get(unit.module_id)) else ("completion",)
+    is_asked_for = unit.score == "both" or programme.scores.ce_column
+    earns_credit = largest_credit(programme.modules.get(unit.module_id)) is not None
+    return ("completion", "ce") if is_asked_for and earns_credit else ("completion",)
+
+
+def has_credit_column_elsewhere(connection: Connection, unit: Unit) -> bool:
+    """Whether the unit's course has a column for the module's credit already, made under another registration."""
+    here, issuer = placements.alias(), registrations.alias()
+    course = (
+        select(here.c.context_id, here.c.module_id, issuer.c.issuer)
+        .join(issuer, issuer.c.id == here.c.registration_id)
+        .where(here.c.id == unit.placement_id)
+        .subquery()
+    )
+    query = (
+        select(line_items.c.id)
+        .join(placements, placements.c.id == line_items.c.placement_id)
+        .join(registrations, registrations.c.id == placements.c.registration_id)
+        .join(
+            course,
+            and_(
+                course.c.context_id == placements.c.context_id,
+                course.c.module_id == placements.c.module_id,
+                course.c.issuer == registrations.c.issuer,
+            ),
+        )
+        .where(
+            line_items.c.meaning == "ce",
+            registrations.c.status == "active",
+            placements.c.registration_id != unit.registration_id,
+            usable(),
+        )
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def largest_credit(module: Module | None) -> Decimal | None:
@@ -91,13 +134,17 @@ def resource_id(module_id: str, meaning: Meaning) -> str:
     return f"{module_id}:{meaning}"
 
 
-def new_column(module: Module, meaning: Meaning) -> NewLineItem:
-    """The column of a module as the tool makes it, tied to no link."""
+def new_column(module: Module, profile: Profile, meaning: Meaning) -> NewLineItem:
+    """The column of a module as the tool makes it on such a platform, tied to no link. Where its maximum is not the
+    number of credits, the label says what it stands for."""
     credits = largest_credit(module)
     ending = f" – {LABELS[meaning]}"
+    maximum = own_maximum(profile, meaning, credits)
+    if meaning == "ce" and credits and maximum != float(credits):
+        ending += f" ({maximum} = {credits.normalize():f} credits)"
     return NewLineItem(
         label=module.label[: LONGEST_LABEL - len(ending)].rstrip() + ending,
-        maximum=whole_maximum(credits) if meaning == "ce" and credits else COMPLETION_MAXIMUM,
+        maximum=maximum,
         resource_id=resource_id(module.id, meaning),
         tag=TAGS[meaning],
     )
@@ -107,8 +154,20 @@ def new_column_of(unit: Unit, programme: Programme, meaning: Meaning) -> NewLine
     """The line item to make. Only the unit's own column is tied to its link: with two, a platform no longer names one
     of them at a launch (lti.md AG-1)."""
     is_own = meaning == meanings(programme, unit)[0]
-    column = new_column(programme.modules[unit.module_id], meaning)
+    column = new_column(programme.modules[unit.module_id], unit.profile, meaning)
     return replace(column, resource_link_id=unit.resource_link_id if is_own else None)
+
+
+def is_own(unit: Unit, meaning: Meaning, item: LineItem) -> bool:
+    """Whether a line item that a launch named is the unit's: not tied to another link, and not named by another tool or
+    for another purpose (lti.md AG-1). Where a unit has one grade, all its contents share the item."""
+    if item.resource_link_id not in (None, unit.resource_link_id):
+        return False
+    if _name_of(item) == (resource_id(unit.module_id, meaning), TAGS[meaning]):
+        return True
+    if item.tag in TAGS.values():
+        return unit.profile.one_grade_per_link
+    return item.resource_link_id is not None or not (item.resource_id or item.tag)
 
 
 def choose_bound(unit: Unit, new: NewLineItem, bound: Iterable[LineItem]) -> LineItem | None:
@@ -160,14 +219,17 @@ def connect(connection: Connection, now: datetime, module_id: str | None = None)
         line_items.c.url.in_([unit.line_item_url for unit in owners.values()]),
     )
     in_use = list(connection.execute(select(line_items).where(line_items.c.retired_at.is_(None), ours)))
+    foreign = select(line_items.c.placement_id, line_items.c.url).where(
+        line_items.c.retired_because == "not_bound", ours
+    )
+    for placement_id, url in connection.execute(foreign):
+        owners = {key: unit for key, unit in owners.items() if (unit.placement_id, key[1]) != (placement_id, url)}
     return sum(_give(connection, programme, unit, in_use, now) for unit in owners.values())
 
 
 def usable() -> ColumnElement[bool]:
-    """Columns in use that reach the gradebook, for a query over line items and registrations: Open edX accepts scores
-    for a column that is tied to another unit, and shows nothing."""
-    needs_bound = registrations.c.profile.in_(names_where("grade_needs_bound_line_item"))
-    return and_(line_items.c.retired_at.is_(None), or_(~needs_bound, line_items.c.is_bound.is_distinct_from(False)))
+    """Columns in use that are the unit's own, as far as they were looked at, for a query over line items."""
+    return and_(line_items.c.retired_at.is_(None), line_items.c.is_bound.is_distinct_from(False))
 
 
 def in_use() -> ColumnElement[bool]:
@@ -245,9 +307,15 @@ def add(
         "url": url,
         "origin": origin,
         "made_at": now,
+        "credits": _stands_for(connection, unit) if meaning == "ce" else None,
         **known,
     }
     return bool(connection.execute(insert_ignoring(connection, line_items), row).rowcount)
+
+
+def _stands_for(connection: Connection, unit: Unit) -> float | None:
+    credits = largest_credit(versions.current(connection).programme.modules.get(unit.module_id))
+    return float(credits) if credits else None
 
 
 def retire(connection: Connection, column: Row[Any], because: Reason, now: datetime) -> bool:
@@ -263,7 +331,7 @@ def retire(connection: Connection, column: Row[Any], because: Reason, now: datet
         scores.c.meaning == column.meaning,
         scores.c.line_item_url == column.url,
     )
-    connection.execute(update(scores).where(its).values(look_at=None))
+    connection.execute(update(scores).where(its).values(results_due_at=None))
     if because != "moved":
         # A worker that holds one loses the lease, and records nothing.
         ended = {"last_answer": RETIRED + because, **RELEASED}

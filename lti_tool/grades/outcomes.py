@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from lti_tool.attendance.evidence import IDENTITY_DIFFERS
 from lti_tool.attendance.settlement import SettledPerson
 from lti_tool.credit import awards, claims
 from lti_tool.credit.checklist import SettledDay
@@ -25,7 +26,7 @@ NO_LONGER_COMPLETE = "The corrected attendance of this session no longer reaches
 
 def follow_attendance(connection: Connection, people: Sequence[SettledPerson], now: datetime) -> None:
     """Bring everything in line that rests on the settled attendance of these people of one session, in the transaction
-    that settled it. Nothing follows before the session has ended."""
+    that settled it. Nothing follows before the session has ended, and a doubt about who someone was ends nothing."""
     days = [
         settled_day(
             each.session,
@@ -43,7 +44,7 @@ def follow_attendance(connection: Connection, people: Sequence[SettledPerson], n
         return
     lock_trainees(connection, [day.trainee_id for day in days])
     complete(connection, [day for day in days if day.day.completed], now)
-    end_completions(connection, [day for day in days if not day.day.completed], now)
+    end_completions(connection, [day for day in days if not (day.day.completed or IDENTITY_DIFFERS in day.flags)], now)
     claims.decide(connection, version(connection, days[0].programme_version).programme, days, now)
     scores.desire(connection, [day.trainee_id for day in days], days[0].module_id, now)
 

@@ -20,14 +20,16 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 from lti_tool import audit
 from lti_tool.credit import awards
 from lti_tool.credit.checklist import body_name
-from lti_tool.credit.settled_attendance import FINAL, lock_trainees
+from lti_tool.credit.settled_attendance import FINAL, in_doubt_about_identity, lock_trainees
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.grades import line_items
-from lti_tool.grades.ags import RETIRED, SCORE_SCOPE
+from lti_tool.grades.ags import RETIRED, SCORE_SCOPE, Value
 from lti_tool.grades.delivery import REGRADED
-from lti_tool.grades.line_items import whole_maximum
+from lti_tool.grades.line_items import largest_credit, own_maximum
+from lti_tool.grades.wording import credit_in_words
 from lti_tool.leases import RELEASED
+from lti_tool.lti.quirks import PROFILES
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.tables.courses import enrolments, placements
@@ -53,7 +55,7 @@ ELSEWHERE = {
     "seen": "unread",
     "seen_given": None,
     "seen_at": None,
-    "look_at": None,
+    "results_due_at": None,
     # A worker that holds it loses the lease: its result says nothing about the new column.
     **RELEASED,
 }
@@ -75,9 +77,13 @@ def score_of(programme: Programme, best: Row[Any], awarded: Sequence[Row[Any]], 
     minutes = f"{best.seconds_present // 60} of {best.seconds_instructional // 60} instructional minutes."
     comment = f"{minutes} CE: {', '.join(earned) or 'none awarded'}."
     if place.meaning == "ce":
-        credits = awarded[0].credits if awarded else Decimal(0)
-        maximum = whole_maximum(credits) if credits else (place.desired_maximum or 1)
-        return Score(float(maximum) if credits else 0.0, float(maximum), comment)
+        credits = max((row.credits for row in awarded), default=Decimal(0))
+        most = Decimal(str(place.credits)) if place.credits else largest_credit(programme.modules.get(place.module_id))
+        most = most or credits or Decimal(1)
+        maximum = own_maximum(PROFILES[place.profile], "ce", most)
+        score = Value(float(credits), float(most)).out_of(maximum) or 0.0
+        meant = credit_in_words(float(credits), float(most), place.maximum or maximum)
+        return Score(score, float(maximum), f"{comment} {meant}".strip())
     hundredths = 10_000 * best.seconds_present // max(best.seconds_instructional, 1)
     return Score(100.0 if best.in_full else min(hundredths, MOST_HUNDREDTHS) / 100, 100.0, comment)
 
@@ -85,8 +91,8 @@ def score_of(programme: Programme, best: Row[Any], awarded: Sequence[Row[Any]], 
 def desire(connection: Connection, trainee_ids: Collection[int], module_id: str, now: datetime) -> int:
     """Bring the desired scores of these people for one module up to date, in every course where they are enrolled.
 
-    Nothing is desired before a session has ended, and no CE score before an award (ce.md G3): no score is not zero.
-    Returns the number of scores that changed.
+    Nothing is desired before a session has ended, and no CE score before an award (ce.md G3): no score is not zero. A
+    score never falls because it is in doubt who someone was: staff decide. Returns the number of scores that changed.
     """
     lock_trainees(connection, trainee_ids)
     line_items.connect(connection, now, module_id)
@@ -108,8 +114,12 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     insert = insert_ignoring(connection, scores).returning(scores.c.id)
     changes = len(connection.execute(insert, added).all()) if added else 0
     # In the order in which delivery locks them too.
+    doubted = in_doubt_about_identity(connection, trainee_ids, module_id)
     for place, score in sorted((each for each in wanted if each[0].score_id), key=lambda each: each[0].score_id):
         values = _values(place, score)
+        if score.given < place.desired_given and place.trainee_id in doubted:
+            kept = ("desired_given", "desired_maximum", "desired_comment")
+            values |= {name: getattr(place, name) for name in kept}
         known = (
             place.known_url,
             place.known_user,
@@ -177,6 +187,32 @@ def rows(connection: Connection, *, status: str | None = None) -> Sequence[Row[A
     return connection.execute(query if status is None else query.where(scores.c.status == status)).all()
 
 
+def credits_of(connection: Connection, trainee_id: int, module_id: str) -> list[str]:
+    """What the numbers in the gradebooks mean that show a person's credit for a module: one sentence for each number
+    that is not the credit itself or not all of the column."""
+    query = (
+        select(scores.c.desired_given, scores.c.desired_maximum, columns.c.credits, columns.c.maximum)
+        .join(columns, and_(_of_column(), columns.c.retired_at.is_(None)))
+        .join(placements, placements.c.id == scores.c.placement_id)
+        .where(
+            scores.c.trainee_id == trainee_id,
+            scores.c.meaning == "ce",
+            placements.c.module_id == module_id,
+            scores.c.desired_given > 0,
+            columns.c.credits.is_not(None),
+        )
+        .order_by(scores.c.id)
+    )
+    said = []
+    for row in connection.execute(query):
+        value = Value(row.desired_given, row.desired_maximum)
+        credits = round(value.out_of(row.credits) or 0, 2)
+        maximum = row.maximum or row.desired_maximum
+        if words := credit_in_words(credits, row.credits, maximum, with_share=True):
+            said.append(words)
+    return list(dict.fromkeys(said))
+
+
 def _wanted(connection: Connection, trainee_ids: Collection[int], module_id: str) -> list[tuple[Row[Any], Score]]:
     """Every column where a score of these people belongs, with that score."""
     best = _best_attendances(connection, trainee_ids, module_id)
@@ -225,6 +261,10 @@ def _places(connection: Connection, trainee_ids: Collection[int], module_id: str
             columns.c.placement_id,
             columns.c.meaning,
             columns.c.url.label("line_item_url"),
+            columns.c.maximum,
+            columns.c.credits,
+            placements.c.module_id,
+            registrations.c.profile,
             placements.c.ags_scopes,
             enrolments.c.user_id,
             scores.c.id.label("score_id"),
@@ -248,17 +288,29 @@ def _places(connection: Connection, trainee_ids: Collection[int], module_id: str
             enrolments.c.trainee_id.in_(trainee_ids),
             enrolments.c.role == "trainee",
         )
-        .order_by(columns.c.placement_id, enrolments.c.trainee_id, columns.c.id)
+        .order_by(columns.c.placement_id, enrolments.c.trainee_id, columns.c.id, _is_elsewhere())
     )
-    return [row for row in connection.execute(query) if SCORE_SCOPE in row.ags_scopes]
+    found: dict[tuple[int, str, int], Any] = {}
+    for row in connection.execute(query):
+        if SCORE_SCOPE in row.ags_scopes:
+            found.setdefault((row.placement_id, row.meaning, row.trainee_id), row)
+    return list(found.values())
 
 
 def _enrolled_here() -> ColumnElement[bool]:
-    context = placements.c.context_id
+    """Enrolments in the column's course. A course has one column for credit whatever registrations launch from it, and
+    a person has one user id on a platform."""
+    context, theirs = placements.c.context_id, registrations.alias()
+    of_issuer = select(theirs.c.id).where(theirs.c.issuer == registrations.c.issuer)
+    by_another = and_(columns.c.meaning == "ce", context.is_not(None), enrolments.c.registration_id.in_(of_issuer))
     return and_(
-        enrolments.c.registration_id == placements.c.registration_id,
+        or_(~_is_elsewhere(), by_another),
         or_(enrolments.c.context_id == context, and_(context.is_(None), enrolments.c.context_id == "")),
     )
+
+
+def _is_elsewhere() -> ColumnElement[bool]:
+    return enrolments.c.registration_id != placements.c.registration_id
 
 
 def _of_column() -> ColumnElement[bool]:
@@ -326,7 +378,7 @@ def send_ours(connection: Connection, score_id: int, *, actor: str, now: datetim
 def keep_theirs(connection: Connection, score_id: int, *, actor: str, now: datetime) -> None:
     """Let the grade that a person entered stand: ours is not sent until staff decide otherwise. Raises as
     `send_ours`."""
-    _decide(connection, score_id, "regrade_kept", {"status": "kept", "look_at": None}, actor=actor, now=now)
+    _decide(connection, score_id, "regrade_kept", {"status": "kept", "results_due_at": None}, actor=actor, now=now)
 
 
 def _decide(

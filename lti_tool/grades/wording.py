@@ -123,3 +123,15 @@ def status_in_words(status: str, profile: str) -> str:
     if status >= "500":
         return "The platform had an error. It is tried again by itself."
     return "The platform refused the score."
+
+
+def credit_in_words(credits: float, most: float, maximum: float, *, with_share: bool = False) -> str:
+    """What a gradebook's number means: `maximum` stands for `most` credits (ce.md G5). Empty where the number is the
+    credits; `with_share` also explains a percentage below 100, which many gradebooks show."""
+    share = credits / most
+    number = f"{round(share * maximum, 5):g} of {maximum:g}"
+    if not with_share:
+        return "" if maximum == most else f"{number} means {credits:g} of {most:g} credits."
+    if maximum == most and share >= 1:
+        return ""
+    return f"{number} ({share:.0%}) means {credits:g} of {most:g} credits, the most that a body gives for this module."

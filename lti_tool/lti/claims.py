@@ -1,7 +1,7 @@
 """The claims of a launch as one value (facts: lti.md §4).
 
-What platforms may leave out or leave empty is None here; what only people read is cut at a length, what identifies or
-leads somewhere is refused when it is too long.
+What platforms may leave out or leave empty is None here. What only people read is cut at a length, and absent where it
+is no text; a service that cannot be read is not offered (lti.md FR-3). What identifies or leads somewhere is refused.
 
 How a claim is read: text of a bounded length, text that is only shown, a claim that holds claims.
 """
@@ -15,7 +15,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from lti_tool.errors import RefusedLaunch
 from lti_tool.lti.registration import Registration
-from lti_tool.lti.roles import is_teacher
+from lti_tool.lti.roles import CourseRole, course_role_of
 from lti_tool.text import clean
 
 LONGEST_ID = 255
@@ -43,15 +43,16 @@ def plain_text(longest: int = LONGEST_ID, *, claim: str | None = None, required:
     return fields.String(required=required, allow_none=not required, validate=verify, data_key=claim)
 
 
-def shown() -> fields.Function:
-    """Text that is only shown: cut at a length instead of refused."""
+def shown(*, whole: bool = False) -> fields.Function:
+    """Text that is only shown: cut at a length, and absent if it is no such text (lti.md FR-3). `whole`: a part of it
+    means nothing, so it is absent if it is too long."""
 
-    def cut(value: Any) -> str:
-        if not isinstance(value, str):
-            raise ValidationError("not text")
-        return clean(value[:LONGEST_SHOWN])
+    def read(value: Any) -> str | None:
+        if not isinstance(value, str) or (whole and len(value) > LONGEST_SHOWN):
+            return None
+        return clean(value[:LONGEST_SHOWN])[:LONGEST_SHOWN] or None
 
-    return fields.Function(deserialize=cut, allow_none=True)
+    return fields.Function(deserialize=read, allow_none=True)
 
 
 class Section(fields.Nested):
@@ -62,6 +63,16 @@ class Section(fields.Nested):
 
     def deserialize(self, value: Any, *args: Any, **named: Any) -> Any:
         return super().deserialize(None if value in ([], "") else value, *args, **named)
+
+
+class Offer(Section):
+    """A claim without which a launch stands: one that cannot be read offers nothing, and says so (`is_unreadable`)."""
+
+    def deserialize(self, value: Any, *args: Any, **named: Any) -> Any:
+        try:
+            return super().deserialize(value, *args, **named)
+        except ValidationError:
+            return {"is_unreadable": True}
 
 
 class Claims(Schema):
@@ -84,11 +95,13 @@ SUBMISSION_REVIEW_REQUEST = "LtiSubmissionReviewRequest"
 
 @dataclass(frozen=True, slots=True)
 class Ags:
-    """Where the scores of this placement go (AGS 2.0 endpoint claim). URLs are absolute; scopes are whole URIs."""
+    """Where the scores of this placement go (AGS 2.0 endpoint claim). URLs are absolute; scopes are whole URIs. A claim
+    that is not as AGS 2.0 describes it offers nothing (`is_unreadable`)."""
 
     line_item_url: str | None
     line_items_url: str | None
     scopes: tuple[str, ...]
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +143,7 @@ class Launch:
     name: str | None
     email: str | None
     roles: tuple[str, ...]
-    is_staff: bool
+    course_role: CourseRole
     context_id: str | None
     context_title: str | None
     resource_link_id: str | None
@@ -143,6 +156,10 @@ class Launch:
     notices: NoticeService | None = None
     deep_linking: DeepLinkingSettings | None = None
     for_user: str | None = None
+
+    @property
+    def is_staff(self) -> bool:
+        return self.course_role == "staff"
 
     def custom_value(self, name: str) -> str | None:
         """A custom parameter; None when it is missing, empty, or an unresolved `$Some.Variable`."""
@@ -162,6 +179,7 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
             "Tell the people who run the course: the platform sends something this tool cannot read.",
         ) from error
     context, link = known.get("context") or {}, known.get("resource_link") or {}
+    name = known.get("name") or " ".join(filter(None, (known.get("given_name"), known.get("family_name"))))
     return Launch(
         registration_id=registration.id,
         issuer=registration.issuer,
@@ -170,10 +188,10 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
         deployment_id=known["deployment_id"],
         message_type=known["message_type"],
         sub=known["sub"],
-        name=_name(known),
+        name=name.strip()[:LONGEST_SHOWN] or None,
         email=known.get("email") or None,
         roles=tuple(known["roles"]),
-        is_staff=is_teacher(known["roles"], old_roles=registration.old_roles),
+        course_role=course_role_of(known["roles"], old_roles=registration.old_roles),
         context_id=context.get("id") or None,
         context_title=context.get("title") or context.get("label") or None,
         resource_link_id=link.get("id") or None,
@@ -189,12 +207,6 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
     )
 
 
-def _name(known: Mapping[str, Any]) -> str | None:
-    parts = (known.get("given_name"), known.get("family_name"))
-    name = known.get("name") or " ".join(part for part in parts if part)
-    return name[:LONGEST_SHOWN].strip() or None
-
-
 def _texts(custom: Any) -> dict[str, str]:
     """The custom parameters that are text or a whole number, as text; a platform may send its own of any kind, or an
     empty list for none (Moodle)."""
@@ -206,7 +218,12 @@ def _texts(custom: Any) -> dict[str, str]:
 def _ags(claim: Mapping[str, Any] | None) -> Ags | None:
     if claim is None:
         return None
-    return Ags(claim.get("lineitem") or None, claim.get("lineitems") or None, tuple(claim.get("scope") or ()))
+    return Ags(
+        line_item_url=claim.get("lineitem") or None,
+        line_items_url=claim.get("lineitems") or None,
+        scopes=tuple(each for each in claim.get("scope") or () if each),
+        is_unreadable=claim.get("is_unreadable", False),
+    )
 
 
 def _notices(claim: Mapping[str, Any]) -> NoticeService | None:
@@ -281,7 +298,7 @@ class _LaunchClaims(Claims):
     name = shown()
     given_name = shown()
     family_name = shown()
-    email = plain_text(LONGEST_SHOWN)
+    email = shown(whole=True)
     message_type = plain_text(required=True, claim=LTI + "message_type")
     deployment_id = plain_text(required=True, claim=LTI + "deployment_id")
     target_link_uri = plain_text(LONGEST_URL, claim=LTI + "target_link_uri")
@@ -289,12 +306,12 @@ class _LaunchClaims(Claims):
     resource_link = Section(_ResourceLink, LTI + "resource_link")
     context = Section(_Context, LTI + "context")
     custom = fields.Raw(allow_none=True, data_key=LTI + "custom")
-    ags = Section(_Endpoint, AGS)
-    nrps = Section(_NamesAndRoles, NRPS)
-    groups = Section(_Groups, GROUPS)
-    notices = Section(_Notices, NOTICES)
+    ags = Offer(_Endpoint, AGS)
+    nrps = Offer(_NamesAndRoles, NRPS)
+    groups = Offer(_Groups, GROUPS)
+    notices = Offer(_Notices, NOTICES)
     deep_linking = Section(_DeepLinking, DL + "deep_linking_settings")
-    for_user = Section(_ForUser, LTI + "for_user")
+    for_user = Offer(_ForUser, LTI + "for_user")
 
 
 _schema = _LaunchClaims()

@@ -78,7 +78,7 @@ class Configuration:
 
     @property
     def profile(self) -> str:
-        """The profile of this product (quirks.PROFILES); "generic" for one nobody has looked at."""
+        """The profile of this product (quirks.PROFILES); "generic" for one without a profile here."""
         return self.product_family if self.product_family in PROFILES else "generic"
 
 
@@ -115,7 +115,12 @@ def read_configuration(body: bytes, url: str) -> Configuration:
     Raises BadInput: `configuration_unreadable`, `configuration_incomplete`, `configuration_unfit`, `issuer_foreign`
     (lti.md DR-2: a site may speak only for itself), `audience_foreign`.
     """
-    document = _object(body)
+    try:
+        document = _parsed(body)
+    except ValueError as error:
+        message = "The learning platform's description of itself cannot be read."
+        next_step = "Open its address in a browser: it must show JSON."
+        raise BadInput("configuration_unreadable", message, next_step) from error
     for name in ("issuer", *ENDPOINTS):
         if not _is_address(document.get(name), LONGEST_TEXT if name == "issuer" else LONGEST_ADDRESS):
             raise _incomplete(name)
@@ -188,14 +193,18 @@ def new_registration(platform: Configuration, client_id: str) -> NewRegistration
 
 
 def _configuration(document: Mapping[str, Any], described: Mapping[str, Any]) -> Configuration:
-    family = described.get("product_family_code")
+    family, listed = described.get("product_family_code"), described.get("messages_supported")
+    # Message type → its placements; what is not in the specification's form is passed over.
+    messages = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     return Configuration(
         issuer=document["issuer"],
         **{name: document[name] for name in ENDPOINTS},
         token_audience=_audience(document),
         product_family=family.lower() if isinstance(family, str) else "",
         scopes=_texts(document.get("scopes_supported")),
-        messages=_messages_supported(described.get("messages_supported")),
+        messages={
+            each["type"]: _texts(each.get("placements")) for each in messages if isinstance(each.get("type"), str)
+        },
     )
 
 
@@ -212,12 +221,6 @@ def _audience(document: Mapping[str, Any]) -> str | None:
     return audience
 
 
-def _messages_supported(listed: Any) -> dict[str, frozenset[str]]:
-    """Message type → its placements; what is not in the specification's form is passed over."""
-    rows = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    return {each["type"]: _texts(each.get("placements")) for each in rows if isinstance(each.get("type"), str)}
-
-
 def _messages(launch_url: str, platform: Configuration) -> list[dict[str, Any]]:
     """The messages we take; a review only where the platform has it, a placement only where it is listed."""
     picking: dict[str, Any] = {
@@ -232,16 +235,6 @@ def _messages(launch_url: str, platform: Configuration) -> list[dict[str, Any]]:
     if SUBMISSION_REVIEW in platform.messages:
         messages.append({"type": SUBMISSION_REVIEW, "target_link_uri": launch_url, "label": "Attendance"})
     return messages
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        return _parsed(body)
-    except ValueError as error:
-        message = "The learning platform's description of itself cannot be read."
-        raise BadInput(
-            "configuration_unreadable", message, "Open its address in a browser: it must show JSON."
-        ) from error
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

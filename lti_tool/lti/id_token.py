@@ -153,10 +153,12 @@ def has_settings(it: Candidate) -> bool:
 
 
 def is_return_url_safe(it: Candidate) -> bool:
-    """lti.md DL-3: an absolute https address; http only on the platform's own hosts, where it was registered with http,
-    which takes the setting for private addresses."""
+    """lti.md DL-3: an absolute https address in plain spelling, without user and password; http only on the platform's
+    own hosts, where it was registered with http, which takes the setting for private addresses."""
     url = it[DEEP_LINKING_SETTINGS].get("deep_link_return_url")
-    if not isinstance(url, str) or not _is_address(url):
+    if not isinstance(url, str) or not (url.isascii() and url.isprintable()) or NOT_IN_ADDRESS.intersection(url):
+        return False
+    if origin(url) is None or "@" in urlsplit(url).netloc:
         return False
     return url.lower().startswith("https:") or origin(url) in it.registration.hosts
 
@@ -169,13 +171,6 @@ def is_type_list(it: Candidate) -> bool:
 def is_learner_named(it: Candidate) -> bool:
     learner = it.lti("for_user")
     return isinstance(learner, dict) and bool(learner.get("user_id")) and is_plain_text(learner["user_id"], LONGEST_ID)
-
-
-def _is_address(url: str) -> bool:
-    """Whether it is an absolute web address in plain spelling, without user and password."""
-    if not (url.isascii() and url.isprintable()) or NOT_IN_ADDRESS.intersection(url):
-        return False
-    return origin(url) is not None and "@" not in urlsplit(url).netloc
 
 
 def _is_number(value: object) -> bool:

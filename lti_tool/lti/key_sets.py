@@ -17,7 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 from jwt.exceptions import InvalidKeyError
 
 from lti_tool.errors import OutboundError, PlatformRefused, RefusedLaunch
-from lti_tool.http import Http
+from lti_tool.http import Http, Pauses
 from lti_tool.lti.registration import Registration
 
 log = logging.getLogger(__name__)
@@ -62,11 +62,12 @@ class KeySets:
         self._http = http
         self._clock = clock
         self._note = note or (lambda *_: None)
+        self._pauses: Pauses[tuple[int, str]] = Pauses(clock)
         self._sets: dict[tuple[int, str], _KeySet] = {}
 
     def key(self, registration: Registration, kid: str) -> RSAPublicKey:
         """The registration's key of this kid. Raises RefusedLaunch `key_unknown` or `key_set_unreachable`."""
-        known = self._sets.setdefault((registration.id, registration.key_set_url), _KeySet())
+        known = self._sets.setdefault(_place(registration), _KeySet())
         now = self._clock()
         if kid not in known.keys or known.age(now) > FRESH:
             self._refresh(known, registration, kid)
@@ -75,7 +76,14 @@ class KeySets:
         try:
             return known.keys[kid]
         except KeyError:
-            raise _unknown(kid) from None
+            shown = kid if len(kid) <= 64 and kid.isprintable() else "(unreadable)"
+            raise RefusedLaunch(
+                "key_unknown",
+                f"The launch was signed with the key {shown}, which is not in the learning platform's key set.",
+                "Try again in a minute. If it stays, tell the people who run the platform: launch and key set "
+                "disagree.",
+                status=401,
+            ) from None
 
     def _refresh(self, known: _KeySet, registration: Registration, kid: str) -> None:
         """Fetch once per window. Threads whose key is at hand do not wait for the one that fetches, the others only a
@@ -86,7 +94,8 @@ class KeySets:
                 return
             raise _unreachable()
         try:
-            if known.may_ask(self._clock()):
+            is_paused = self._pauses.end(_place(registration)) is not None
+            if known.may_ask(self._clock()) and not is_paused:
                 self._ask(known, registration)
         finally:
             known.lock.release()
@@ -94,19 +103,19 @@ class KeySets:
     def _ask(self, known: _KeySet, registration: Registration) -> None:
         """The window begins when the answer is there, or when there was none."""
         try:
-            known.keys = self._fetch(registration.key_set_url)
+            known.keys = self._fetch(registration)
         except OutboundError as error:
             log.warning("key set not read", extra={"registration": registration.id, "code": error.code})
             known.asked_at = self._clock()
-            status = error.answered if isinstance(error, PlatformRefused) else 0
-            self._note(registration.id, "key_set", registration.key_set_url, status, error.code)
+            self._note(registration.id, "key_set", registration.key_set_url, error.answered, error.code)
         else:
             known.asked_at = known.fetched_at = self._clock()
             self._note(registration.id, "key_set", registration.key_set_url, 200, "")
 
-    def _fetch(self, url: str) -> dict[str, RSAPublicKey]:
+    def _fetch(self, registration: Registration) -> dict[str, RSAPublicKey]:
         """Raises OutboundError: PlatformRefused `key_set_unreadable` when the answer is no key set."""
-        reply = self._http.request("GET", url, headers={"Accept": "application/json"})
+        reply = self._http.request("GET", registration.key_set_url, headers={"Accept": "application/json"})
+        self._pauses.heed(_place(registration), reply)
         try:
             return parse_key_set(json.loads(reply.body) if reply.is_ok else None)
         except (ValueError, RecursionError):
@@ -115,24 +124,26 @@ class KeySets:
             ) from None
 
 
+def _place(registration: Registration) -> tuple[int, str]:
+    return registration.id, registration.key_set_url
+
+
 def parse_key_set(document: Any) -> dict[str, RSAPublicKey]:
     """The RSA signature keys of a key set by their kid; keys without `alg` or `use` count (Open edX), others are
     skipped. Raises ValueError when the document has no list of keys."""
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise ValueError("no list of keys")
-    parsed = ((jwk["kid"], _public_key(jwk)) for jwk in listed[:MOST_KEYS] if _is_usable(jwk))
-    return {kid: key for kid, key in parsed if key is not None}
-
-
-def _is_usable(jwk: Any) -> bool:
-    return (
-        isinstance(jwk, dict)
-        and jwk.get("kty") == "RSA"
-        and jwk.get("use", "sig") == "sig"
-        and jwk.get("alg", "RS256") == "RS256"
+    of_rsa = {"kty": "RSA", "use": "sig", "alg": "RS256"}
+    usable = [
+        jwk
+        for jwk in listed[:MOST_KEYS]
+        if isinstance(jwk, dict)
+        and "kty" in jwk
+        and all(jwk.get(name, value) == value for name, value in of_rsa.items())
         and isinstance(jwk.get("kid"), str)
-    )
+    ]
+    return {jwk["kid"]: key for jwk in usable if (key := _public_key(jwk)) is not None}
 
 
 def _public_key(jwk: Mapping[str, Any]) -> RSAPublicKey | None:
@@ -150,14 +161,5 @@ def _unreachable() -> RefusedLaunch:
         "The learning platform's keys could not be read, so this launch cannot be checked.",
         "Try again in a few minutes. If it stays, tell the people who run the course: the platform's key set URL does "
         "not answer.",
-    )
-
-
-def _unknown(kid: str) -> RefusedLaunch:
-    shown = kid if len(kid) <= 64 and kid.isprintable() else "(unreadable)"
-    return RefusedLaunch(
-        "key_unknown",
-        f"The launch was signed with the key {shown}, which is not in the learning platform's key set.",
-        "Try again in a minute. If it stays, tell the people who run the platform: launch and key set disagree.",
-        status=401,
+        status=503,
     )

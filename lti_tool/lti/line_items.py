@@ -4,7 +4,8 @@ A line item is a column of a platform's gradebook; a result is what the platform
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -12,7 +13,17 @@ from typing import Any
 from lti_tool.errors import BadInput, PlatformRefused
 from lti_tool.http import Reply
 from lti_tool.lti.claims import LONGEST_URL
-from lti_tool.lti.paging import UnreadableError, pages, read_id, read_json, read_list, read_number, read_optional_id
+from lti_tool.lti.paging import (
+    UnreadableError,
+    answered,
+    pages,
+    read_id,
+    read_json,
+    read_list,
+    read_number,
+    read_object,
+    read_optional_id,
+)
 from lti_tool.lti.platform_api import PlatformApi, Question, below, with_query
 from lti_tool.text import clean
 
@@ -48,11 +59,11 @@ class LineItem:
 
 @dataclass(frozen=True, slots=True)
 class NewLineItem:
-    """A line item to be made. `maximum` is a whole number above 0 and `resource_id` a text, or a platform refuses it
-    (lti.md AG-6); `resource_link_id` binds it to that link."""
+    """A line item to be made. `maximum` is above 0, on Open edX a whole number, and `resource_id` a text, or a platform
+    refuses it (lti.md AG-6, openedx.md §5); `resource_link_id` binds it to that link."""
 
     label: str
-    maximum: int
+    maximum: int | float
     resource_id: str
     tag: str
     resource_link_id: str | None = None
@@ -70,7 +81,8 @@ def find_line_items(
 ) -> list[LineItem]:
     """The line items of a course that have these values, all pages of them; None asks for any value.
 
-    The platform is asked for them, and what it answers is filtered again. `offered` are the scopes of the launch, from
+    The platform is asked for them, and what it answers is filtered again; one that cannot be read is skipped, for other
+    tools have theirs in the same list. `offered` are the scopes of the launch, from
     which the one is chosen (lti.md TK-3). Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused
     `line_items_refused` or `line_items_unreadable`.
     """
@@ -86,14 +98,21 @@ def find_line_items(
     )
 
     def read(reply: Reply) -> list[LineItem]:
-        _verify_answered(reply)
-        try:
-            return [_item(each) for each in read_list(read_json(reply))]
-        except UnreadableError as error:
-            raise _unreadable(reply) from error
+        with _answered(reply):
+            return list(_readable(read_json(reply)))
 
     listed = chain.from_iterable(pages(api, question, read))
     return [item for item in listed if all(getattr(item, name) == value for name, value in filters.items())]
+
+
+def _readable(document: Any) -> Iterator[LineItem]:
+    """The line items of a list; one that cannot be read is not ours. Raises UnreadableError if it is no list."""
+    if not isinstance(document, list):
+        raise UnreadableError
+    for each in document:
+        with suppress(UnreadableError):
+            if isinstance(each, dict):
+                yield _item(each)
 
 
 def load_line_item(api: PlatformApi, registration_id: int, url: str, *, offered: Collection[str] = ()) -> LineItem:
@@ -126,7 +145,7 @@ def change_line_item(
     item: LineItem,
     *,
     label: str | None = None,
-    maximum: int | None = None,
+    maximum: int | float | None = None,
     resource_id: str | None = None,
     tag: str | None = None,
 ) -> LineItem:
@@ -182,28 +201,23 @@ def _read_item(reply: Reply) -> LineItem:
 
 
 def _read_new(reply: Reply) -> LineItem:
-    _verify_answered(reply)
-    try:
-        (document,) = read_list([read_json(reply)])
-        return _item(document)
-    except UnreadableError as error:
-        raise _unreadable(reply) from error
+    with _answered(reply):
+        return _item(read_object(reply))
 
 
-def _verify_answered(reply: Reply) -> None:
-    if not reply.is_ok:
-        raise PlatformRefused(
+def _answered(reply: Reply) -> AbstractContextManager[None]:
+    return answered(
+        reply,
+        refused=PlatformRefused(
             "line_items_refused",
             "The platform does not let the tool read or make grade columns here.",
             answered=reply.status,
-        )
-
-
-def _unreadable(reply: Reply) -> PlatformRefused:
-    return PlatformRefused(
-        "line_items_unreadable",
-        "The platform's grade columns are not as AGS 2.0 describes them.",
-        answered=reply.status,
+        ),
+        unreadable=PlatformRefused(
+            "line_items_unreadable",
+            "The platform's grade columns are not as AGS 2.0 describes them.",
+            answered=reply.status,
+        ),
     )
 
 
@@ -226,9 +240,9 @@ def _label(label: str) -> str:
     return cut
 
 
-def _maximum(maximum: int) -> int:
-    if isinstance(maximum, bool) or not isinstance(maximum, int) or maximum <= 0:
-        raise _wrong("The maximum of a grade column must be a whole number above 0.")
+def _maximum(maximum: int | float) -> int | float:
+    if isinstance(maximum, bool) or not isinstance(maximum, int | float) or not 0 < maximum <= LARGEST:
+        raise _wrong("The maximum of a grade column must be a number above 0.")
     return maximum
 
 
@@ -285,17 +299,17 @@ def results_url(line_item_url: str, user_id: str, results_by: str) -> str:
 
 def _read_page(reply: Reply) -> list[Result]:
     """A list of results; a platform that is asked for one person may answer with that one alone."""
-    if not reply.is_ok:
-        raise PlatformRefused(
+    with answered(
+        reply,
+        refused=PlatformRefused(
             "results_refused", "The platform does not let the tool read grades here.", answered=reply.status
-        )
-    try:
+        ),
+        unreadable=PlatformRefused(
+            "results_unreadable", "The platform's grades are not as AGS 2.0 describes them.", answered=reply.status
+        ),
+    ):
         document = read_json(reply)
         return [_result(each) for each in read_list([document] if isinstance(document, dict) else document)]
-    except UnreadableError as error:
-        raise PlatformRefused(
-            "results_unreadable", "The platform's grades are not as AGS 2.0 describes them.", answered=reply.status
-        ) from error
 
 
 def _result(entry: Mapping[str, Any]) -> Result:

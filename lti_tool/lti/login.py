@@ -8,7 +8,8 @@ Where the browser keeps no cookie in the frame, the launch goes on by a ladder o
 the login's partitioned cookie; a value that the platform keeps for us in its own page, if it offered that at the login;
 the same login once more in a new tab, where cookies are first-party. `next_step` decides on which rung a launch stands.
 
-Nonces are consumed once, by a unique insert in the launch's own transaction (lti.md LA-1, LA-7).
+A nonce is consumed once, by a unique insert: of the browser session that its launch begins (web/session.py), or of the
+nonce alone for a message that begins none (lti.md LA-1, LA-7).
 """
 
 import hmac
@@ -38,6 +39,7 @@ PURPOSE = "state"
 
 REOPEN = "Go back to your course and open this unit again."
 CONTINUE = "Continue in a new tab."
+ALLOW_COOKIES = "Allow cookies for this site, or use another browser. Then open this unit again from your course."
 
 # No address of ours holds a blank, a control character or a backslash.
 TRICKS = re.compile(r"[\x00-\x20\\\x7f]")
@@ -45,6 +47,9 @@ TRICKS = re.compile(r"[\x00-\x20\\\x7f]")
 # Parameter → its longest value.
 REQUIRED = {"iss": 255, "login_hint": 2048, "target_link_uri": 2048}
 OPTIONAL = {"client_id": 255, "lti_message_hint": 4096}
+
+# Apache refuses a longer request line than 8,190 bytes, nginx one of 8 KiB (lti.md FR-5).
+LONGEST_REDIRECT = 8000
 
 # The frame that keeps things for tools: "_parent", or the name of a frame beside ours.
 STORAGE_TARGET = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -62,7 +67,7 @@ class Cookie(Enum):
 
 
 class Stored(Enum):
-    """What the platform's storage gave back: nobody has asked yet, it gave nothing (no answer in time, an error, no
+    """What the platform's storage gave back: it was not asked yet, it gave nothing (no answer in time, an error, no
     value), a value that is not ours, or the very value that the login left there."""
 
     UNASKED = "unasked"
@@ -99,7 +104,7 @@ def next_step(cookie: Cookie, *, others: bool, offered: bool, stored: Stored) ->
         return Step.ENTER
     if cookie is Cookie.WRONG or others:
         return Step.REFUSE_FOREIGN
-    # What is said to come from a storage that nobody offered counts for nothing.
+    # What is said to come from a storage that was not offered counts for nothing.
     return _BY_STORAGE[stored] if offered else Step.OFFER_TAB
 
 
@@ -124,7 +129,8 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a login hands to its launch through the platform."""
+    """What a login hands to its launch through the platform. A hint that would make the redirect too long is left out;
+    then the login cannot be begun again from here."""
 
     registration_id: int
     login_hint: str
@@ -133,6 +139,7 @@ class State:
     nonce: str
     expires_at: datetime
     storage_target: str | None = None
+    is_hint_left_out: bool = False
 
     @property
     def cookie(self) -> str:
@@ -174,6 +181,7 @@ def begin_login(registrations: Registrations, site: Site, given: Mapping[str, st
         raise target_foreign()
     registration = registrations.find(given["iss"], given.get("client_id"), now)
     expires_at = datetime.fromtimestamp(int((now + LIFETIME).timestamp()), UTC)
+    target = given.get("lti_storage_target", "")
     state = State(
         registration_id=registration.id,
         login_hint=given["login_hint"],
@@ -181,7 +189,8 @@ def begin_login(registrations: Registrations, site: Site, given: Mapping[str, st
         target_link_uri=given["target_link_uri"],
         nonce=secrets.token_urlsafe(24),
         expires_at=expires_at,
-        storage_target=_storage_target(given),
+        # A name that we cannot use counts as none, since cookies may well do.
+        storage_target=target if STORAGE_TARGET.fullmatch(target) else None,
     )
     stored_value = _stored_value(site, state) if state.storage_target else ""
     return Login(state, _auth_url(site, registration, state), _cookie_value(site, state), stored_value)
@@ -196,7 +205,16 @@ def load_state(site: Site, signed: str, now: datetime) -> State:
     except SignatureWrong:
         raise RefusedLaunch("state_wrong", "This launch was not started here.", REOPEN, status=401) from None
     expires_at = datetime.fromtimestamp(values["exp"], UTC)
-    return State(values["r"], values["h"], values["m"], values["t"], values["n"], expires_at, values.get("s"))
+    return State(
+        registration_id=values["r"],
+        login_hint=values["h"],
+        message_hint=values["m"],
+        target_link_uri=values["t"],
+        nonce=values["n"],
+        expires_at=expires_at,
+        storage_target=values.get("s"),
+        is_hint_left_out=values.get("x", False),
+    )
 
 
 def climb(
@@ -227,7 +245,7 @@ def climb(
     )
     if step is Step.ENTER or step is Step.ENTER_WITHOUT_COOKIES or step is Step.ASK_PLATFORM:
         return step
-    raise _refusal(step, _again_url(state, registration))
+    raise _refusal(step, None if state.is_hint_left_out else _again_url(state, registration))
 
 
 def target_foreign() -> RefusedLaunch:
@@ -251,24 +269,25 @@ def _is_same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
-def _refusal(step: Step, again_url: str) -> RefusedLaunch:
+def _refusal(step: Step, again_url: str | None) -> RefusedLaunch:
     if step is Step.OFFER_TAB:
         message = "Your browser does not let this page keep you signed in inside the course page."
-        return NewTab("cookie_missing", message, CONTINUE, again_url)
+        return _in_new_tab("cookie_missing", message, CONTINUE, again_url)
     if step is Step.OFFER_TAB_SILENT:
         message = "Your browser does not let this page keep you signed in, and the course page gave no answer in time."
-        return NewTab("storage_silent", message, CONTINUE, again_url)
+        return _in_new_tab("storage_silent", message, CONTINUE, again_url)
     if step is Step.REFUSE_STORED:
         message = "What the course page kept for this launch is not what we left there, so nothing was opened."
-        return NewTab("storage_wrong", message, CONTINUE, again_url, status=401)
+        return _in_new_tab("storage_wrong", message, CONTINUE, again_url, status=401)
     message = "This launch was started in another browser, or has been used already."
     return RefusedLaunch("state_foreign", message, REOPEN, status=401)
 
 
-def _storage_target(given: Mapping[str, str]) -> str | None:
-    """Where the platform keeps things for us; a name that we cannot use counts as none, since cookies may well do."""
-    target = given.get("lti_storage_target", "")
-    return target if STORAGE_TARGET.fullmatch(target) else None
+def _in_new_tab(code: str, message: str, next_step: str, again_url: str | None, *, status: int = 403) -> RefusedLaunch:
+    """The offer of a new tab. `again_url` None: the login cannot be begun again from here, so cookies are the way."""
+    if again_url is None:
+        return RefusedLaunch(code, message, ALLOW_COOKIES, status=status)
+    return NewTab(code, message, next_step, again_url, status=status)
 
 
 def _verify_parameters(given: Mapping[str, str]) -> None:
@@ -289,7 +308,8 @@ def _verify_parameters(given: Mapping[str, str]) -> None:
 
 
 def _auth_url(site: Site, registration: Registration, state: State) -> str:
-    """The redirect of lti.md OIDC-3; both hints byte for byte."""
+    """The redirect of lti.md OIDC-3; both hints byte for byte. The state repeats the message hint only as far as a web
+    server takes the whole address (lti.md FR-5)."""
     values: dict[str, Any] = {
         "r": state.registration_id,
         "h": state.login_hint,
@@ -313,7 +333,12 @@ def _auth_url(site: Site, registration: Registration, state: State) -> str:
     if state.message_hint is not None:
         parameters["lti_message_hint"] = state.message_hint
     joint = "&" if "?" in registration.auth_login_url else "?"
-    return registration.auth_login_url + joint + urlencode(parameters)
+    url = registration.auth_login_url + joint + urlencode(parameters)
+    if len(url) > LONGEST_REDIRECT and state.message_hint is not None:
+        values |= {"m": None, "x": True}
+        parameters["state"] = sign(site.secret_key, PURPOSE, values, expires_at=state.expires_at)
+        url = registration.auth_login_url + joint + urlencode(parameters)
+    return url
 
 
 def _again_url(state: State, registration: Registration) -> str:
@@ -338,11 +363,16 @@ def _stored_value(site: Site, state: State) -> str:
 
 
 def use(connection: Connection, nonce: str, expires_at: datetime) -> None:
-    """Consume a nonce; of two launches at once one wins. Raises RefusedLaunch `nonce_used`."""
+    """Consume the nonce of a message that begins no session; of two at once one wins. Raises RefusedLaunch
+    `nonce_used`."""
     row = {"nonce": nonce, "expires_at": expires_at}
     result = connection.execute(insert_ignoring(connection, used_nonces), row)
     if not result.rowcount:
-        raise RefusedLaunch("nonce_used", "This launch was used already.", REOPEN, status=401)
+        raise nonce_used()
+
+
+def nonce_used() -> RefusedLaunch:
+    return RefusedLaunch("nonce_used", "This launch was used already.", REOPEN, status=401)
 
 
 def forget_nonces(database: Database, now: datetime) -> bool:

@@ -197,16 +197,13 @@ def is_notice_named(it: _Candidate) -> bool:
 def are_contexts_named(it: _Candidate) -> bool:
     """Both may be missing; a notice of a copy names the copy."""
     context, origins = it[CONTEXT_CLAIM], it[ORIGIN_CONTEXTS_CLAIM]
-    if origins is not None and not _are_ids(origins):
-        return False
+    if origins is not None:
+        is_list = isinstance(origins, list) and len(origins) <= MOST_ORIGINS
+        if not is_list or not all(bool(each) and is_plain_text(each, LONGEST_ID) for each in origins):
+            return False
     if context is None:
         return it.notice.get("type") != CONTEXT_COPY
     return isinstance(context, dict) and bool(context.get("id")) and is_plain_text(context["id"], LONGEST_ID)
-
-
-def _are_ids(values: Any) -> bool:
-    is_list = isinstance(values, list) and len(values) <= MOST_ORIGINS
-    return is_list and all(bool(each) and is_plain_text(each, LONGEST_ID) for each in values)
 
 
 def _is_instant(value: object) -> bool:

@@ -4,6 +4,7 @@ With it Course Groups Service 1.0: the names of a course's groups. The roster sa
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -12,7 +13,17 @@ from typing import Any, Literal
 from lti_tool.errors import PlatformRefused
 from lti_tool.http import Reply
 from lti_tool.lti.claims import LONGEST_ID, LONGEST_SHOWN, is_plain_text
-from lti_tool.lti.paging import UnreadableError, is_same_origin, link, pages, read_id, read_json, read_list, shown
+from lti_tool.lti.paging import (
+    UnreadableError,
+    answered,
+    is_same_origin,
+    link,
+    pages,
+    read_id,
+    read_list,
+    read_object,
+    shown,
+)
 from lti_tool.lti.platform_api import PlatformApi, Question, with_query
 from lti_tool.text import email_address
 
@@ -45,10 +56,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class RosterPage:
-    """One page; `differences_url` is opaque and leads to what changes from now on, where the platform offers it."""
+    """One page; `differences_url` is opaque and leads to what changes from now on, where the platform offers it.
+    `skipped` is how many entries do not say who the person is."""
 
     members: tuple[Member, ...]
     differences_url: str | None
+    skipped: int = 0
 
 
 def fetch_roster(
@@ -64,8 +77,8 @@ def fetch_roster(
 
     `limit` is a hint. Each page is asked for when it is wanted; a roster is whole only once the iterator has ended.
     Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused `above_response_limit` (the course is
-    larger than the platform tells), `roster_refused` or `roster_unreadable`: one member that cannot be told from others
-    makes the whole page unreadable.
+    larger than the platform tells), `roster_refused` or `roster_unreadable`. A member who cannot be told from others is
+    skipped and counted.
     """
     wanted = {
         "limit": str(limit),
@@ -96,22 +109,29 @@ def _read_page(asked_url: str, reply: Reply) -> RosterPage:
             "The course has more members than the platform lists at once, and it does not list them in parts.",
             answered=reply.status,
         )
-    if not reply.is_ok:
-        raise PlatformRefused(
+    with answered(
+        reply,
+        refused=PlatformRefused(
             "roster_refused", "The platform does not give this course's roster to the tool.", answered=reply.status
-        )
-    try:
-        document = read_json(reply)
-        if not isinstance(document, dict):
-            raise UnreadableError
-        members = tuple(_member(each) for each in read_list(document.get("members")))
-    except UnreadableError as error:
-        raise PlatformRefused(
+        ),
+        unreadable=PlatformRefused(
             "roster_unreadable", "The platform's roster is not as NRPS 2.0 describes it.", answered=reply.status
-        ) from error
+        ),
+    ):
+        listed = read_object(reply).get("members")
+        if not isinstance(listed, list):
+            raise UnreadableError
     differences_url = link(reply, "differences", asked_url)
     is_theirs = differences_url is not None and is_same_origin(differences_url, asked_url)
-    return RosterPage(members, differences_url if is_theirs else None)
+    members = tuple(_readable_members(listed))
+    return RosterPage(members, differences_url if is_theirs else None, skipped=len(listed) - len(members))
+
+
+def _readable_members(listed: list[Any]) -> Iterator[Member]:
+    for each in listed:
+        with suppress(UnreadableError):
+            if isinstance(each, dict):
+                yield _member(each)
 
 
 def _member(entry: dict[str, Any]) -> Member:
@@ -162,19 +182,17 @@ def fetch_groups(api: PlatformApi, registration_id: int, groups_url: str) -> lis
 
 
 def _read_group_page(reply: Reply) -> Iterable[Group]:
-    if not reply.is_ok:
-        raise PlatformRefused(
+    with answered(
+        reply,
+        refused=PlatformRefused(
             "groups_refused", "The platform does not give this course's groups to the tool.", answered=reply.status
-        )
-    try:
-        document = read_json(reply)
-        if not isinstance(document, dict):
-            raise UnreadableError
-        listed = [(read_id(each.get("id")), shown(each.get("name"))) for each in read_list(document.get("groups"))]
-        return [Group(group_id, name or group_id) for group_id, name in listed]
-    except UnreadableError as error:
-        raise PlatformRefused(
+        ),
+        unreadable=PlatformRefused(
             "groups_unreadable",
             "The platform's groups are not as the Course Groups Service describes them.",
             answered=reply.status,
-        ) from error
+        ),
+    ):
+        listed = read_list(read_object(reply).get("groups"))
+        named = [(read_id(each.get("id")), shown(each.get("name"))) for each in listed]
+    return [Group(group_id, name or group_id) for group_id, name in named]

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -88,6 +88,18 @@ class UnreadableError(Exception):
     """The body is not what the specification says."""
 
 
+@contextmanager
+def answered(reply: Reply, *, refused: PlatformRefused, unreadable: PlatformRefused) -> Iterator[None]:
+    """For a block that reads this answer: raises `refused` if it is no success, and `unreadable` where the block raises
+    UnreadableError."""
+    if not reply.is_ok:
+        raise refused
+    try:
+        yield
+    except UnreadableError as error:
+        raise unreadable from error
+
+
 def read_json(reply: Reply) -> Any:
     """The body as JSON, whatever its media type says. Raises UnreadableError; NaN and Infinity are no JSON."""
 
@@ -98,6 +110,14 @@ def read_json(reply: Reply) -> Any:
         return json.loads(reply.body, parse_constant=refuse)
     except (ValueError, RecursionError):
         raise UnreadableError from None
+
+
+def read_object(reply: Reply) -> dict[str, Any]:
+    """The body as a JSON object. Raises UnreadableError."""
+    document = read_json(reply)
+    if not isinstance(document, dict):
+        raise UnreadableError
+    return document
 
 
 def read_list(value: Any) -> list[dict[str, Any]]:

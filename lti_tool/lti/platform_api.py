@@ -17,7 +17,7 @@ import jwt
 
 from lti_tool.db import Database
 from lti_tool.errors import AddressRefused, NoAnswer, OutboundError, PlatformRefused
-from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS, Http, Reply
+from lti_tool.http import CONNECT_SECONDS, READ_SECONDS, WHOLE_ANSWER_SECONDS, Http, Pauses, Reply
 from lti_tool.lti.claims import LTI
 from lti_tool.lti.keys import ToolKeys
 from lti_tool.lti.registration import Registration, load, origin
@@ -95,13 +95,15 @@ class Tokens:
         self._keys = keys
         self._clock = clock
         self._answers = answers
+        self._pauses: Pauses[int] = Pauses(clock)
         self._cache: TokenCache[TokenKey, AccessToken] = TokenCache(clock, wait_seconds=wait_seconds)
 
     def token(self, registration: Registration, scopes: Collection[str]) -> str:
         """A token for exactly these scopes (whole URIs), kept until a minute before it expires.
 
         Raises PlatformRefused `token_refused`, `scope_refused`, `tool_keys_unreadable`, `assertion_expired` or
-        `token_url_wrong`, NoAnswer (`token_awaited` when another thread's request takes too long), AddressRefused.
+        `token_url_wrong`, or `asked_to_wait` while the token service wants a pause; NoAnswer (`token_awaited` when
+        another thread's request takes too long), AddressRefused.
         """
         key = _token_key(registration, scopes)
         try:
@@ -117,6 +119,7 @@ class Tokens:
 
     def _fetch(self, registration: Registration, scopes: tuple[str, ...]) -> AccessToken:
         """lti.md TK-1. An assertion is used once, so the request is repeated only by asking for a token again."""
+        self._pauses.verify_over(registration.id)
         note = partial(self._answers.note, registration.id, "token", " ".join(scopes))
         form = {
             "grant_type": "client_credentials",
@@ -127,13 +130,16 @@ class Tokens:
         try:
             accept = {"Accept": "application/json"}
             reply = self._http.request("POST", registration.token_url, headers=accept, data=form)
-            document = _document(reply)
+            document = reply.json_object  # lti.md TK-4
+            until = self._pauses.heed(registration.id, reply)
             if not reply.is_ok or not _is_bearer(document):
-                raise _refused(reply, document)
+                refused = _refused(reply, document)
+                refused.retry_at = until
+                raise refused
             if not set(scopes) <= _granted(document, scopes):
                 raise PlatformRefused(SCOPE_REFUSED.code, SCOPE_REFUSED.message, answered=reply.status)
         except OutboundError as error:
-            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
+            note(error.answered, error.code)
             raise
         note(reply.status, "")
         return AccessToken(document["access_token"], self._clock() + usable_for(document, LONGEST_LIFE))
@@ -156,15 +162,6 @@ class Tokens:
 
 def _token_key(registration: Registration, scopes: Collection[str]) -> TokenKey:
     return registration.id, registration.client_id, tuple(sorted(set(scopes)))
-
-
-def _document(reply: Reply) -> dict[str, Any]:
-    """The answer as JSON whatever its media type says (lti.md TK-4); empty when it is none."""
-    try:
-        document = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _refused(reply: Reply, document: Mapping[str, Any]) -> PlatformRefused:
@@ -231,10 +228,12 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a platform said to a score: the HTTP status, whatever it is, and the first characters of its body."""
+    """What a platform said to a score: the HTTP status, whatever it is, the first characters of its body, and when it
+    may be asked again, if it said so."""
 
     status: int
     body_start: str
+    retry_at: datetime | None = None
 
     @property
     def is_ok(self) -> bool:
@@ -283,6 +282,7 @@ class PlatformApi:
         self._database = database
         self._http = http
         self._answers = answers or AnswerBook(database, clock)
+        self._pauses: Pauses[tuple[int, str]] = Pauses(clock)
         self._tokens = Tokens(http, keys, clock, self._answers)
 
     def token(self, registration_id: int, scopes: Collection[str]) -> str:
@@ -296,18 +296,23 @@ class PlatformApi:
         """What `read` makes of the answer to a question. What came of it is noted (service_answers).
 
         A 401 or 403 is asked once more with a new token. Raises AddressRefused `service_foreign` when the address is
-        not on one of the platform's own hosts, PlatformRefused when the platform is not in use here or no token is to
-        be had, NoAnswer when nothing came back (the request may then have arrived), and what `read` raises.
+        not on one of the platform's own hosts, PlatformRefused when the platform is not in use here, no token is to be
+        had, or the service wants a pause (`asked_to_wait`), NoAnswer when nothing came back (the request may then have
+        arrived), and what `read` raises. A refusal has the end of the pause that it asks for (`retry_at`).
         """
+        service = question.registration_id, question.service
+        self._pauses.verify_over(service)
         note = partial(self._answers.note, question.registration_id, question.service, question.subject)
         try:
             reply = self._ask(question)
         except OutboundError as error:
-            note(error.answered if isinstance(error, PlatformRefused) else 0, error.code)
+            note(error.answered, error.code)
             raise
+        until = self._pauses.heed(service, reply)
         try:
             found = read(reply)
         except PlatformRefused as error:
+            error.retry_at = until
             note(reply.status, error.code)
             raise
         note(reply.status, "" if reply.is_ok else "service_refused")
@@ -327,7 +332,7 @@ class PlatformApi:
             body=json.dumps(score).encode(),
         )
         reply = self.fetch(question, lambda reply: reply)
-        return Answer(reply.status, reply.body_start)
+        return Answer(reply.status, reply.body_start, self._pauses.heed((registration_id, question.service), reply))
 
     def registration(self, registration_id: int) -> Registration:
         """The registration of this id. Raises NotFound `platform_missing`."""
@@ -340,7 +345,12 @@ class PlatformApi:
             raise PlatformRefused(
                 "platform_not_in_use", "This platform waits for approval here, or is switched off.", answered=0
             )
-        _verify_own(registration, question.url)
+        if origin(question.url) not in registration.hosts:
+            raise AddressRefused(
+                "service_foreign",
+                "The service is not on one of the platform's own hosts, so no access token is sent there.",
+                "Check the platform's addresses with `gatehouse platform show`.",
+            )
         token = self._tokens.token(registration, question.scopes)
         reply = self._send(question, token)
         if question.is_about_the_token(reply):
@@ -356,12 +366,3 @@ class PlatformApi:
 def scores_url(line_item_url: str) -> str:
     """The line item's path with `/scores` after it; its query stays (lti.md AG-3: Moodle's carry `?type_id=`)."""
     return below(line_item_url, "scores")
-
-
-def _verify_own(registration: Registration, url: str) -> None:
-    if origin(url) not in registration.hosts:
-        raise AddressRefused(
-            "service_foreign",
-            "The service is not on one of the platform's own hosts, so no access token is sent there.",
-            "Check the platform's addresses with `gatehouse platform show`.",
-        )

@@ -12,11 +12,11 @@ ProfileName = Literal["openedx", "moodle", "canvas", "generic"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How one kind of platform behaves. The defaults are what the specifications allow us to expect of anybody."""
+    """How one kind of platform behaves. The defaults are what the specifications allow us to expect of any platform."""
 
     name: ProfileName
     sub_is_login_hint: bool = False
-    """The launch's `sub` equals the login's `login_hint` (LA-8): a token for somebody else is refused."""
+    """The launch's `sub` equals the login's `login_hint` (LA-8): a token for another person is refused."""
     already_exists_status: int | None = None
     """The status that answers a score with the timestamp of the last one: after a lost answer it means delivered."""
     already_exists_text: str = ""
@@ -28,7 +28,7 @@ class Profile:
     refusal_needs_a_look: bool = True
     """An older-timestamp answer does not tell a score that arrived from a later edit by a teacher: results decide."""
     not_a_participant_status: int | None = None
-    """The status that also answers a score for somebody who takes no grades there: sending again does not help."""
+    """The status that also answers a score for a person who takes no grades there: sending again does not help."""
     results_by: Literal["path", "query"] = "query"
     """How results are asked for one person: by `/results/<user>` or by `?user_id=` (the other one is ignored)."""
     results_show_gradebook: bool = True
@@ -36,6 +36,8 @@ class Profile:
     grade_needs_bound_line_item: bool = False
     """Only a line item whose resourceLinkId is the unit's own reaches the gradebook; others are taken, and nothing
     appears (openedx.md §5)."""
+    whole_number_maximum: bool = False
+    """The maximum of a line item must be a whole number (openedx.md §5)."""
     one_grade_per_link: bool = False
     """A unit has one cell in the gradebook, which every line item bound to it writes: so one line item a unit."""
     clears_unless_fully_graded: bool = False
@@ -64,6 +66,7 @@ PROFILES: Mapping[str, Profile] = {
             results_by="path",
             results_show_gradebook=False,
             grade_needs_bound_line_item=True,
+            whole_number_maximum=True,
             one_grade_per_link=True,
             deep_link_answer_replaces=True,
             deep_link_needs_lms_login=True,

@@ -6,8 +6,8 @@ What a registration is made of, and whether it can be one: given by an administr
 
 What speaks against letting a platform that registered itself launch: that it would speak for another one.
 
-People are known by issuer and user id, so whoever holds the keys of one registration signs in as anybody of its issuer.
-An access token goes to any host of its registration, so one that names another platform's hosts could have that
+People are known by issuer and user id, so whoever holds the keys of one registration can sign in as every person of its
+issuer. An access token goes to any host of its registration, so one that names another platform's hosts could have that
 platform's tokens fetched and sent to itself.
 
 Registrations as logins and launches see them: read from the database at most once in two seconds each.
@@ -16,7 +16,7 @@ Only what stands is remembered. So a new registration counts at once, and a chan
 deployments, `platform disable`) within two seconds. The sessions of a disabled one end at once: they ask the database.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -110,7 +110,9 @@ def origins_of(addresses: Collection[str]) -> list[str]:
 def verify(new: NewRegistration, deployment_ids: Collection[str], *, may_lack_deployment: bool = False) -> None:
     """Raises BadInput `platform_wrong` naming what cannot be taken. Whether the addresses may be called at all is
     another question (`Http.check_url`)."""
-    for name, text in _texts(new, deployment_ids):
+    audience = [] if new.token_audience is None else [("audience", new.token_audience)]
+    named = [("issuer", new.issuer), ("client id", new.client_id), *audience]
+    for name, text in (*named, *(("deployment id", each) for each in deployment_ids)):
         if not text.strip() or not _is_readable(text, LONGEST_TEXT):
             raise _wrong(f"The {name} must have 1 to {LONGEST_TEXT} characters that can be printed.")
     if not deployment_ids and not may_lack_deployment:
@@ -121,15 +123,6 @@ def verify(new: NewRegistration, deployment_ids: Collection[str], *, may_lack_de
         url = getattr(new, name)
         if origin(url) is None or not _is_readable(url, LONGEST_ADDRESS):
             raise _wrong(f"The {name.replace('_', ' ')} must be an absolute web address.")
-
-
-def _texts(new: NewRegistration, deployment_ids: Collection[str]) -> Iterator[tuple[str, str]]:
-    yield "issuer", new.issuer
-    yield "client id", new.client_id
-    if new.token_audience is not None:
-        yield "audience", new.token_audience
-    for each in deployment_ids:
-        yield "deployment id", each
 
 
 def _is_readable(text: str, longest: int) -> bool:
@@ -143,33 +136,26 @@ def _wrong(message: str) -> BadInput:
 def doubts(registration: Registration, known: Iterable[Registration]) -> list[str]:
     """Why this registration would gain what belongs to one of those known; in words, none for most.
 
-    What still waits for a decision counts for nothing; what was switched off counts, for its people are still known.
+    Every registration of an issuer must have the same keys, and an issuer's hosts are its own: one that was declined
+    vouches for no other. What still waits for a decision counts for nothing; what was switched off counts, for its
+    people are still known.
     """
     others = [each for each in known if each.id != registration.id and each.status != "pending"]
-    return [*_about_issuer(registration, others), *_about_hosts(registration, others)]
-
-
-def _about_issuer(registration: Registration, others: Iterable[Registration]) -> Iterator[str]:
-    """Every registration of the issuer must have these very keys: one that was declined vouches for no other."""
-    elsewhere = [
-        each for each in others if each.issuer == registration.issuer and each.key_set_url != registration.key_set_url
-    ]
-    if elsewhere:
-        yield (
+    found = []
+    of_issuer = [each for each in others if each.issuer == registration.issuer]
+    if elsewhere := [each for each in of_issuer if each.key_set_url != registration.key_set_url]:
+        found.append(
             f"The issuer {registration.issuer} is registered here already ({_named(elsewhere)}) with keys at another "
             f"address. Whoever holds the keys at {registration.key_set_url} could sign in as any of its people, "
             "teachers too."
         )
-
-
-def _about_hosts(registration: Registration, others: Iterable[Registration]) -> Iterator[str]:
-    owners = [each for each in others if each.issuer != registration.issuer and each.hosts & registration.hosts]
-    if owners:
+    if owners := [each for each in others if each not in of_issuer and each.hosts & registration.hosts]:
         shared = registration.hosts & frozenset().union(*(each.hosts for each in owners))
-        yield (
+        found.append(
             f"Addresses that it names belong to {_named(owners)}: {', '.join(sorted(shared))}. Whoever sent it could "
             "be given access tokens that are good there."
         )
+    return found
 
 
 def _named(platforms: Iterable[Registration]) -> str:
@@ -202,7 +188,11 @@ def add(
     if is_new:
         audit.record(connection, actor=actor, act="platform_added", subject=f"platform:{found.id}", at=now)
     elif status == "pending" or given(found) != new or found.service_origins != set(origins):
-        raise _exists(found.id)
+        raise Conflict(
+            "platform_exists",
+            f"This issuer and client id are registered already (platform {found.id}).",
+            f"`gatehouse platform change {found.id}` corrects its values.",
+        )
     _add_deployments(connection, found.id, deployment_ids)
     return found.id
 
@@ -367,14 +357,6 @@ def _add_deployments(connection: Connection, registration_id: int, deployment_id
         connection.execute(
             insert_ignoring(connection, deployments).values(registration_id=registration_id, deployment_id=each)
         )
-
-
-def _exists(registration_id: int) -> Conflict:
-    return Conflict(
-        "platform_exists",
-        f"This issuer and client id are registered already (platform {registration_id}).",
-        f"`gatehouse platform change {registration_id}` corrects its values.",
-    )
 
 
 def _inactive(found: Iterable[Registration]) -> RefusedLaunch:

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["trainee", "staff"]
-Meaning = Literal["teacher", "teacher by old roles", "assistant", "learner"]
+# "other": opens and sees what a trainee does, but is neither scored nor missed.
+CourseRole = Literal["trainee", "staff", "other"]
+Meaning = Literal["teacher", "teacher by old roles", "assistant", "learner", "not a learner", "test user"]
 
 VOCABULARY = "http://purl.imsglobal.org/vocab/lis/v2/"
 MEMBERSHIP = f"{VOCABULARY}membership#"
 SUB_ROLE = f"{VOCABULARY}membership/"
 INSTITUTION = f"{VOCABULARY}institution/person#"
 SYSTEM = f"{VOCABULARY}system/person#"
+LTI_SYSTEM = "http://purl.imsglobal.org/vocab/lti/system/person#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,20 @@ class Right:
 def role_of(roles: Iterable[str], *, old_roles: bool = False) -> Role:
     """The one role that a launch's roles come to. `old_roles`: this registration's switch (lti.md RO-3)."""
     return "staff" if is_teacher(roles, old_roles=old_roles) else "trainee"
+
+
+def course_role_of(roles: Iterable[str], *, old_roles: bool = False) -> CourseRole:
+    """What a person is in a course: only a trainee is scored and missed (lti.md FR-4).
+
+    Whoever holds a role of the course other than Learner is none, unless they hold Learner too; a test user never is.
+    Who holds no known role of the course is a learner (lti.md RO-4).
+    """
+    held = frozenset(roles)
+    if is_teacher(held, old_roles=old_roles):
+        return "staff"
+    in_course = {each for each in held if each in OF_THE_COURSE or each.startswith(SUB_ROLE)}
+    is_learner = not in_course or any(each in LEARNERS or each.startswith(LEARNER_SUB_ROLE) for each in in_course)
+    return "trainee" if is_learner and held.isdisjoint(TEST_USERS) else "other"
 
 
 def is_teacher(roles: Iterable[str], *, old_roles: bool = False) -> bool:
@@ -82,15 +99,29 @@ FORMS: tuple[RoleForm, ...] = (
     ),
     RoleForm(
         "Context role, full",
-        _named(MEMBERSHIP, "Learner", "ContentDeveloper", "Mentor", "Manager", "Member", "Officer"),
+        _named(MEMBERSHIP, "Learner"),
         "learner",
-        "A membership that teaches nobody. Beside a teacher's role it takes nothing away.",
+        "Takes part in the course. Beside a teacher's role it takes nothing away.",
+    ),
+    RoleForm("Context role, short", ("Learner",), "learner", "The same without the vocabulary."),
+    RoleForm(
+        "Context role, full",
+        _named(MEMBERSHIP, "ContentDeveloper", "Mentor", "Manager", "Member", "Officer"),
+        "not a learner",
+        "A membership that teaches nobody and takes no grades: Canvas sends Mentor for observers. Beside a teacher's "
+        "or a learner's role it takes nothing away.",
     ),
     RoleForm(
         "Context role, short",
-        ("Learner", "ContentDeveloper", "Mentor", "Manager", "Member", "Officer"),
-        "learner",
+        ("ContentDeveloper", "Mentor", "Manager", "Member", "Officer"),
+        "not a learner",
         "The same without the vocabulary.",
+    ),
+    RoleForm(
+        "Test user",
+        (*_named(LTI_SYSTEM, "TestUser"), *_named(SYSTEM, "TestUser")),
+        "test user",
+        "The platform's own account for trying things out. Canvas sends it beside Learner.",
     ),
     RoleForm(
         "Sub-role of a teaching assistant",
@@ -147,10 +178,12 @@ FORMS: tuple[RoleForm, ...] = (
     ),
 )
 
-TEACHERS, TEACHERS_BY_OLD_ROLES, ASSISTANTS = (
+TEACHERS, TEACHERS_BY_OLD_ROLES, ASSISTANTS, TEST_USERS = (
     frozenset(value for each in FORMS if each.meaning == meaning for value in each.values)
-    for meaning in ("teacher", "teacher by old roles", "assistant")
+    for meaning in ("teacher", "teacher by old roles", "assistant", "test user")
 )
+LEARNERS = frozenset({f"{MEMBERSHIP}Learner", "Learner"})
+LEARNER_SUB_ROLE = f"{SUB_ROLE}Learner#"
 
 OF_THE_COURSE = frozenset(
     value for each in FORMS if each.form.startswith(("Context role", "Sub-role")) for value in each.values
@@ -168,9 +201,17 @@ RIGHTS: tuple[Right, ...] = (
     Right("ask_for_equivalency", "Ask for earlier training to be accepted", EVERYBODY, ""),
     Right("see_retreats", "See the retreats and what they take", EVERYBODY, ""),
     Right(
-        "be_scored", "Get scores in the gradebook", TRAINEES, "Where the latest launch in that course was a learner's."
+        "be_scored",
+        "Get scores in the gradebook",
+        TRAINEES,
+        "Where the latest launch in that course was a learner's; never a test user.",
     ),
-    Right("be_missed", "Be listed as missing from a live session", TRAINEES, "By the latest launch, else the roster."),
+    Right(
+        "be_missed",
+        "Be listed as missing from a live session",
+        TRAINEES,
+        "By the latest launch, else the roster; learners only, never a test user.",
+    ),
     Right("use_desk", "Use the desk: requests, sessions, everybody's minutes, scores", STAFF, ""),
     Right("see_person", "See why a person is locked out", STAFF, "Looking is noted."),
     Right(

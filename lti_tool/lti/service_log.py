@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lti_tool.db import Database, upsert
 from lti_tool.signing import fingerprint
+from lti_tool.tables.operations import launch_refusals
 from lti_tool.tables.platforms import service_answers
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,13 @@ def record(
         connection.execute(written.on_conflict_do_update(index_elements=list(key), set_=values))
 
 
+def count_refused_launch(connection: Connection, code: str, now: datetime) -> None:
+    """Count a launch that could not be checked because a platform's service failed, by day (UTC)."""
+    new = upsert(connection, launch_refusals).values(day=now.date(), code=code, count=1)
+    more = {"count": launch_refusals.c.count + 1}
+    connection.execute(new.on_conflict_do_update(index_elements=["day", "code"], set_=more))
+
+
 def of_registration(connection: Connection, registration_id: int) -> list[ServiceAnswer]:
     """The last answers of one platform's services; a subject is known by its digest."""
     rows = connection.execute(
@@ -89,7 +97,7 @@ class AnswerBook:
 
     def note(self, registration_id: int, service: str, subject: str, status: int, code: str) -> None:
         """Record in a transaction of its own, unless this process has just done so. Never raises: what could not be
-        written is missed by nobody but who looks."""
+        written is missed only on the page that shows it."""
         key, now = (registration_id, service, subject), self._clock()
         known = self._noted.get(key)
         if known is not None and known[:2] == (status, code) and not _is_old(known[2], now):

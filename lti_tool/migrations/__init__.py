@@ -13,6 +13,8 @@ from lti_tool.db import Database
 from lti_tool.errors import Conflict
 
 SCRIPTS = Path(__file__).parent
+# Where Alembic keeps the revision.
+VERSION_TABLE = "alembic_version"
 
 # PostgreSQL: whoever holds this lock migrates; others wait, then find nothing to do. (SQLite has one writer anyway.)
 ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(1301)")
@@ -27,13 +29,35 @@ def migrate(database: Database) -> str:
         if not database.is_sqlite:
             connection.execute(ONE_AT_A_TIME)
         _refuse_newer(present_revision(connection))
-        command.upgrade(config(connection), "head")
+        upgrade(connection)
     return head()
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the database of this transaction up to a revision."""
+    command.upgrade(config(connection), revision)
 
 
 def present_revision(connection: Connection) -> str | None:
     """The revision the database is at; None for an empty database."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def refuse_other_revision(connection: Connection) -> str:
+    """The revision, if it is this release's. Raises Conflict "database_not_migrated" if it is not."""
+    revision = present_revision(connection)
+    if revision != head():
+        raise Conflict(
+            "database_not_migrated",
+            "The database is not at the revision that this release expects.",
+            "Run `gatehouse migrate` once, then start again.",
+        )
+    return revision
+
+
+def knows(revision: str) -> bool:
+    """Whether this release can bring a database of this revision to its own."""
+    return revision in {script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions()}
 
 
 @cache
@@ -53,8 +77,7 @@ def config(connection: Connection) -> Config:
 
 
 def _refuse_newer(revision: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and not knows(revision):
         raise Conflict(
             "database_newer",
             f"The database is at revision {revision}, which this release does not know.",

@@ -10,7 +10,7 @@ from operator import attrgetter
 from sqlalchemy import Connection, select
 
 from lti_tool.db import Database, insert_ignoring
-from lti_tool.errors import OutboundError, PlatformRefused
+from lti_tool.errors import OutboundError
 from lti_tool.lti import login, service_log
 from lti_tool.lti.notices import CONTEXT_COPY, Notice, ask_for_notices
 from lti_tool.lti.platform_api import PlatformApi
@@ -96,7 +96,7 @@ class NoticeAsker:
             try:
                 ask_for_notices(self._api, offer.registration_id, offer.service_url, self._handler_url, [CONTEXT_COPY])
             except OutboundError as error:
-                status, code = error.answered if isinstance(error, PlatformRefused) else 0, error.code
+                status, code = error.answered, error.code
                 log.warning("notices not asked for", extra={"registration": offer.registration_id, "code": code})
             subject = offer.subject(self._handler_url)
             with self._database.write() as connection:

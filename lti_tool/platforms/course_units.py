@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, func, or_, select, update
 
 from lti_tool import audit
 from lti_tool.errors import BadInput, Conflict, NotFound
@@ -80,7 +80,8 @@ def courses(connection: Connection, now: datetime) -> list[Course]:
     query = (
         select(placements, registrations.c.issuer, registrations.c.client_id, is_replaced(now).label("is_replaced"))
         .join(registrations)
-        .where(registrations.c.status == "active")
+        # What the programme does not have opens nothing; the set-up doctor lists it.
+        .where(registrations.c.status == "active", placements.c.refused_trainee_id.is_(None))
         .order_by(placements.c.registration_id, placements.c.context_id, placements.c.resource_link_id, placements.c.id)
     )
     found = []
@@ -148,8 +149,9 @@ def unconfirmed(now: datetime) -> Subquery:
 
 
 def is_replaced(now: datetime) -> ColumnElement[bool]:
-    """Placements whose link opens something else by now: this content was not opened for two weeks, while another
-    content of the link was. No platform reports this, and a link may well have several contents (Open edX)."""
+    """Placements whose link opens something else by now: this content was not opened for two weeks, or never opened
+    because the programme does not have it, while another content of the link was. No platform reports this, and a link
+    may well have several contents (Open edX)."""
     other = placements.alias()
     of_link = (
         other.c.registration_id == placements.c.registration_id,
@@ -157,7 +159,8 @@ def is_replaced(now: datetime) -> ColumnElement[bool]:
         other.c.resource_link_id == placements.c.resource_link_id,
         other.c.launched_at > placements.c.launched_at,
     )
-    return and_(placements.c.launched_at < now - REPLACED_AFTER, select(other.c.id).where(*of_link).exists())
+    is_over = or_(placements.c.launched_at < now - REPLACED_AFTER, placements.c.refused_trainee_id.is_not(None))
+    return and_(is_over, select(other.c.id).where(*of_link).exists())
 
 
 def confirm(

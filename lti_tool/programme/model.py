@@ -43,11 +43,13 @@ class CompletionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ScorePolicy:
-    """What a platform's single line item means (`completion` or `ce`), and whether awards may rest on webhooks alone
-    (`provisional`) or need the reconciled report (`reconciled`, ce.md T9)."""
+    """What a platform's single line item means (`completion` or `ce`), whether awards may rest on webhooks alone
+    (`provisional`) or need the reconciled report (`reconciled`, ce.md T9), and whether a course gets a column for
+    credit beside its columns for attendance (`ce_column`)."""
 
     single_line_item: Literal["completion", "ce"]
     award_evidence: Literal["provisional", "reconciled"]
+    ce_column: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from lti_tool import audit, people
-from lti_tool.audit import refuse_alone, refuse_own
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict
+from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.programme.model import Programme
 from lti_tool.retreats.applications import may_become
 from lti_tool.retreats.eligibility import date_of, retreat_of
@@ -66,7 +66,7 @@ def mark_no_show(
         raise Conflict("roster_too_early", "The first day of the retreat is not over.", "Mark absence on a later day.")
     attended = _entry(connection, trainee_id, retreat_id, starts_on)
     if attended is not None and attended.outcome == "attended":
-        refuse_alone(actor, confirmed_by, trainee_id)
+        refuse_alone(connection, actor, confirmed_by, trainee_id)
         why = reason_given(reason, "Say how you know that this person was not there.")
         in_force = (roster.c.id == attended.id, roster.c.ended_at.is_(None))
         connection.execute(update(roster).where(*in_force).values(ended_at=now))
@@ -93,7 +93,7 @@ def _verify(
 ) -> None:
     people.trainee(connection, trainee_id)
     date_of(retreat_of(programme, retreat_id), starts_on)
-    refuse_own(actor, trainee_id)
+    refuse_own(connection, actor, trainee_id)
 
 
 def _mark(

@@ -42,7 +42,8 @@ NOT_OFFERED = "The units of this course no longer offer a roster. People are kno
 @dataclass(frozen=True, slots=True)
 class CourseRoster:
     """The roster of one course. `members` is how many people belong to it, `read_at` the time for which that is true;
-    both are None before the first read."""
+    both are None before the first read. `skipped` is how many entries the platform listed without saying who they are.
+    """
 
     key: CourseKey
     title: str
@@ -53,6 +54,7 @@ class CourseRoster:
     code: str
     is_offered: bool
     is_due: bool
+    skipped: int
 
     @property
     def trouble(self) -> str:
@@ -150,6 +152,7 @@ def _courses(connection: Connection, now: datetime, *conditions: ColumnElement[b
             code=row.code,
             is_offered=row.offers > 0,
             is_due=row.lease_owner is not None or row.next_at <= now,
+            skipped=row.skipped,
         )
         for row in connection.execute(query)
     ]

@@ -7,7 +7,8 @@ launch said about a person is never replaced by a roster, and no records change 
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -21,12 +22,12 @@ from lti_tool.db import Database, upsert
 from lti_tool.errors import NoAnswer, OutboundError, PlatformRefused
 from lti_tool.lti.nrps import Member, RosterPage, fetch_differences, fetch_groups, fetch_roster
 from lti_tool.lti.platform_api import PlatformApi
-from lti_tool.lti.roles import role_of
+from lti_tool.lti.roles import course_role_of
 from lti_tool.people import Profile
 from lti_tool.rosters import schedule
-from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, DueRoster, is_of
+from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, CourseKey, DueRoster, is_of
 from lti_tool.tables.courses import enrolments, roster_members, rosters
-from lti_tool.tasks import Clock, JobPool
+from lti_tool.tasks import Clock, JobPool, next_try
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +41,22 @@ IDS_IN_ONE_QUERY = 500
 SMALL_ROSTER = 10
 SHRANK = "roster_shrank"
 READ_FAILED = "roster_not_read"
+# How often a command looks whether another reader has finished.
+WAIT_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a platform answered: the members by user id, all of them (`is_whole`) or those who changed since the last
-    read. `group_names` is by group id, None if the platform was not asked or did not answer."""
+    read. `group_names` is by group id, None if the platform was not asked or did not answer; `skipped` is how many
+    entries could not be told from others."""
 
     members: Mapping[str, Member]
     is_whole: bool
     differences_url: str | None = None
     resource_link_id: str | None = None
     group_names: Mapping[str, str] | None = None
+    skipped: int = 0
 
     @property
     def active(self) -> dict[str, Member]:
@@ -122,7 +127,8 @@ def _reading(answered: Iterator[RosterPage], *, is_whole: bool) -> Reading:
                 email=member.email or first.email,
                 group_ids=tuple(dict.fromkeys(first.group_ids + member.group_ids)),
             )
-    return Reading(members, is_whole, next((page.differences_url for page in pages if page.differences_url), None))
+    differences_url = next((page.differences_url for page in pages if page.differences_url), None)
+    return Reading(members, is_whole, differences_url, skipped=sum(page.skipped for page in pages))
 
 
 def _is_nameless(reading: Reading) -> bool:
@@ -187,6 +193,8 @@ def record(database: Database, due: DueRoster, reading: Reading, now: datetime, 
         }
         if reading.is_whole:
             values |= {"read_at": due.taken_at, "resource_link_id": reading.resource_link_id}
+        if reading.is_whole or reading.skipped:
+            values["skipped"] = reading.skipped
         if not due.lease.finish(connection, values):
             return False
         _record_members(connection, due, reading, _record_people(connection, due, reading.active, now), now)
@@ -217,7 +225,7 @@ def _record_people(
             have_launched = enrolments.c.trainee_id.in_(some) & enrolments.c.last_launch_at.is_not(None)
             launched |= set(connection.scalars(select(enrolments.c.trainee_id).where(have_launched)))
         changes = {row.id: _changed(profiles[sub], row, is_launched=row.id in launched) for sub, row in current.items()}
-        people.change(connection, {trainee_id: each for trainee_id, each in changes.items() if each is not None})
+        people.change(connection, {trainee_id: each for trainee_id, each in changes.items() if each is not None}, now)
     return {user_id: int(row.id) for user_id, row in known.items()}
 
 
@@ -247,7 +255,7 @@ def _record_members(
             **due.key._asdict(),
             "user_id": user_id,
             "trainee_id": trainee_ids[user_id],
-            "role": role_of(member.roles, old_roles=due.registration.old_roles),
+            "role": course_role_of(member.roles, old_roles=due.registration.old_roles),
             "groups": groups,
         }
         if before is None or before.left_at is not None or any(getattr(before, name) != row[name] for name in row):
@@ -296,7 +304,11 @@ class RosterReader:
         self._api = api
         self._clock = clock
         self._every = every
-        self._pool = JobPool("roster", READERS, self._claim, self._read_one)
+
+        def claim(limit: int) -> list[DueRoster]:
+            return list(islice(iter(lambda: schedule.claim(database, clock()), None), limit))
+
+        self._pool = JobPool("roster", READERS, claim, self._read_one)
 
     def read_due(self) -> bool:
         """Start reading what is due, as far as threads are free; False if nothing is being read."""
@@ -306,8 +318,22 @@ class RosterReader:
         """Read until nothing is due."""
         self._pool.run()
 
-    def _claim(self, limit: int) -> list[DueRoster]:
-        return list(islice(iter(lambda: schedule.claim(self._database, self._clock()), None), limit))
+    def read_now(self, keys: Sequence[CourseKey], *, wait: Callable[[float], object] = time.sleep) -> None:
+        """Read these rosters, and return once each has been read since this call: here, or by another reader that took
+        it first. A reading that had begun before does not count. Raises NotFound `roster_unknown`."""
+        since = self._clock()
+        left = list(keys)
+        while left:
+            with self._database.write() as connection:
+                for key in left:
+                    schedule.ask_now(connection, key, self._clock())
+            self.read_all()
+            with self._database.read() as connection:
+                left = schedule.unread(connection, left, since)
+            if left:
+                if self._clock() >= since + LEASE:
+                    return
+                wait(WAIT_SECONDS)
 
     def _read_one(self, due: DueRoster) -> None:
         ids = {"registration": due.key.registration_id}
@@ -315,7 +341,7 @@ class RosterReader:
         try:
             reading = read(self._api, due, self._clock)
         except OutboundError as error:
-            self._fail(due, error.code, self._pause_after(error))
+            self._fail(due, error.code, self._pause_after(error), error)
             return
         except Exception as error:
             log.error("roster could not be read", extra={**ids, "error": type(error).__name__})
@@ -327,18 +353,19 @@ class RosterReader:
         now = self._clock()
         if record(self._database, due, reading, now, now + self._every):
             log.info("roster read", extra={**ids, "count": len(reading.members)})
+            if reading.skipped:
+                log.warning("members of a roster skipped", extra={**ids, "count": reading.skipped})
         else:
             log.warning("roster took too long, another reader has it", extra=ids)
 
-    def _fail(self, due: DueRoster, code: str, pause: timedelta) -> None:
+    def _fail(self, due: DueRoster, code: str, pause: timedelta, error: OutboundError | None = None) -> None:
         with self._database.write() as connection:
-            fail(connection, due, code, self._clock() + pause)
+            fail(connection, due, code, next_try(self._clock(), pause, error))
         log.warning("roster not read", extra={"registration": due.key.registration_id, "code": code})
 
     def _pause_after(self, error: OutboundError) -> timedelta:
         """Short after a temporary failure; a day if the platform said that the course is too large."""
         if error.code == schedule.TOO_LARGE:
             return max(WHOLE_EVERY, self._every)
-        answered = error.answered if isinstance(error, PlatformRefused) else 0
-        is_temporary = isinstance(error, NoAnswer) or answered == 429 or answered >= 500
+        is_temporary = isinstance(error, NoAnswer) or error.answered == 429 or error.answered >= 500
         return min(RETRY, self._every) if is_temporary else self._every

@@ -79,6 +79,14 @@ def ask_now(connection: Connection, key: CourseKey, now: datetime) -> None:
         raise unknown()
 
 
+def unread(connection: Connection, keys: Collection[CourseKey], since: datetime) -> list[CourseKey]:
+    """The courses among these that are offered and that no reader has read since, or reads at the moment."""
+    these = tuple_(rosters.c.registration_id, rosters.c.context_id).in_(keys)
+    is_unread = or_(rosters.c.tried_at.is_(None), rosters.c.tried_at < since, rosters.c.lease_owner.is_not(None))
+    query = select(rosters.c.registration_id, rosters.c.context_id).where(these, is_unread, is_offered())
+    return [CourseKey(*row) for row in connection.execute(query)]
+
+
 def claim(database: Database, now: datetime) -> DueRoster | None:
     """Lease the roster that has been due the longest; None if none is due."""
     with database.read() as connection:

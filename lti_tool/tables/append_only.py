@@ -5,7 +5,7 @@ the same is found by the seals (`gatehouse zoom verify`). A migration that build
 triggers anew.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Table, event
@@ -20,9 +20,11 @@ END $$"""
 def only_grows(table: Table, *, once: str = "") -> None:
     """Let the database refuse every DELETE and UPDATE of this table, and TRUNCATE where there is one. The column `once`
     may be set, one time, where it was empty."""
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{table.name} only grows'); END"
+    refused = tuple(_refused(table, once))
     statements = {
-        "sqlite": tuple(_on_sqlite(table, once)),
-        "postgresql": (REFUSE_ON_POSTGRESQL, *_on_postgresql(table, once)),
+        "sqlite": tuple(f"CREATE TRIGGER {table.name}_{name} BEFORE {when} {refuse}" for name, when in refused),
+        "postgresql": (REFUSE_ON_POSTGRESQL, *_on_postgresql(table, refused)),
     }
 
     @event.listens_for(table, "after_create")
@@ -31,14 +33,8 @@ def only_grows(table: Table, *, once: str = "") -> None:
             connection.exec_driver_sql(statement)
 
 
-def _on_sqlite(table: Table, once: str) -> Iterator[str]:
-    refuse = f"BEGIN SELECT RAISE(ABORT, '{table.name} only grows'); END"
-    for name, when in _refused(table, once):
-        yield f"CREATE TRIGGER {table.name}_{name} BEFORE {when} {refuse}"
-
-
-def _on_postgresql(table: Table, once: str) -> Iterator[str]:
-    for name, when in _refused(table, once):
+def _on_postgresql(table: Table, refused: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, when in refused:
         on, _, condition = when.partition(" WHEN ")
         condition = f" WHEN ({condition})" if condition else ""
         yield f"CREATE TRIGGER {table.name}_{name} BEFORE {on} FOR EACH ROW{condition} EXECUTE FUNCTION refuse_change()"

@@ -4,6 +4,7 @@ from sqlalchemy import JSON, Boolean, Column, ForeignKey, String, Table, Text
 
 from lti_tool.tables.types import Id, UtcDateTime, metadata
 
+# The nonces of messages that begin no session.
 used_nonces = Table(
     "used_nonces",
     metadata,
@@ -11,11 +12,14 @@ used_nonces = Table(
     Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
-# The browser's session inside the frame; the cookie holds a random token, this table only its SHA-256.
+# The browser's session inside the frame; the cookie holds a random token, this table only its SHA-256. The nonce of the
+# launch that began it is unique: a launch begins one session, once (lti.md LA-1). A session is kept for longer than its
+# launch could come back.
 web_sessions = Table(
     "web_sessions",
     metadata,
     Column("token_digest", String(64), primary_key=True),
+    Column("nonce", String(64), nullable=False, unique=True),
     Column("trainee_id", ForeignKey("trainees.id"), nullable=False),
     Column("registration_id", ForeignKey("registrations.id"), nullable=False),
     Column("context_id", String(255)),

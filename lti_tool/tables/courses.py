@@ -30,12 +30,14 @@ placements = Table(
     Column("context_id", String(255)),
     Column("context_title", String(255)),
     Column("module_id", String(64)),  # the module it opens: the launch's own, or for content "" the one staff chose
-    Column("score_meaning", String(16)),  # custom parameter `score`; None: what the programme says
+    Column("refused_trainee_id", ForeignKey("trainees.id")),  # who met it last, if the programme has no such offering
+    Column("score_meaning", String(16)),  # custom parameter `score`; None: as the programme says
     Column("confirmed_at", UtcDateTime),  # staff looked at what this link opens, in this course
     Column("confirmed_by", String(255)),
     Column("line_item_url", Text),
     Column("line_items_url", Text),
     Column("ags_scopes", JSON, nullable=False),
+    Column("is_ags_unreadable", Boolean),  # whether the latest launch's grade claim was not as AGS 2.0 describes it
     Column("memberships_url", Text),
     Column("groups_url", Text),
     Column("notices_url", Text),
@@ -44,13 +46,14 @@ placements = Table(
     Column("updated_at", UtcDateTime, nullable=False),  # when a launch or staff last changed any of this
     Column("launched_at", UtcDateTime, nullable=False),  # its latest launch, to the hour
     UniqueConstraint("registration_id", "deployment_id", "resource_link_id", "content"),
-    CheckConstraint("score_meaning in ('completion', 'ce')", name="score_meaning"),
+    CheckConstraint("score_meaning in ('completion', 'ce', 'both')", name="score_meaning"),
     Index(None, "module_id"),
     Index(None, "registration_id", "context_id"),
 )
 
 # Who belongs to which course, from launches and rosters; the platform's user id is what scores are addressed to. Once
-# somebody has launched, the launch's role holds (lti.md RO-6).
+# a person has launched, the launch's role holds (lti.md RO-6). Only trainees are scored and missed: "other" is a person
+# who is no learner in the course, or a test user (lti.md FR-4).
 enrolments = Table(
     "enrolments",
     metadata,
@@ -60,10 +63,10 @@ enrolments = Table(
     Column("user_id", String(255), nullable=False),
     Column("role", String(16), nullable=False),
     Column("last_launch_at", UtcDateTime),  # None: known from the roster only
-    Column("listed_at", UtcDateTime),  # when a roster first listed somebody who had not launched
+    Column("listed_at", UtcDateTime),  # when a roster first listed a person who had not launched
     Index(None, "trainee_id"),
     CheckConstraint("last_launch_at is not null or listed_at is not null", name="seen"),
-    CheckConstraint("role in ('trainee', 'staff')", name="role"),
+    CheckConstraint("role in ('trainee', 'staff', 'other')", name="role"),
 )
 
 # The roster of one course as last read from the platform (NRPS 2.0).
@@ -76,11 +79,12 @@ rosters = Table(
     Column("resource_link_id", String(255)),  # sent as `rlid` where names come only so (moodle.md §6)
     Column("differences_url", Text),  # opaque; where the platform offers it (lti.md NR-3)
     Column("members", Integer),
+    Column("skipped", Integer, nullable=False, server_default="0"),  # entries that could not be told from others
     Column("read_at", UtcDateTime),  # when it was last read whole
     Column("tried_at", UtcDateTime),
     Column("code", String(64), nullable=False),  # why the last try failed; "" when it did not
     Column("next_at", UtcDateTime, nullable=False),
-    Column("lease_owner", String(64)),  # who reads it at the moment, and until when nobody else does
+    Column("lease_owner", String(64)),  # who reads it at the moment, and until when no other worker does
     Column("leased_until", UtcDateTime),
     Index(None, "next_at"),
 )
@@ -98,7 +102,7 @@ roster_members = Table(
     Column("first_seen_at", UtcDateTime, nullable=False),
     Column("last_seen_at", UtcDateTime, nullable=False),
     Column("left_at", UtcDateTime),
-    CheckConstraint("role in ('trainee', 'staff')", name="role"),
+    CheckConstraint("role in ('trainee', 'staff', 'other')", name="role"),
 )
 
 # A platform's notice that one course was copied from another (LtiContextCopyNotice).

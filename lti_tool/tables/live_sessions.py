@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from lti_tool.tables.types import Id, UtcDateTime, metadata
+from lti_tool.tables.types import Encrypted, Id, UtcDateTime, metadata
 
 # `segments` is the agenda stamped in UTC at scheduling; `programme_version` decides this session for good.
 live_sessions = Table(
@@ -30,7 +30,7 @@ live_sessions = Table(
     Column("segments", JSON, nullable=False),
     Column("zoom_kind", String(8), nullable=False),
     Column("zoom_meeting_id", String(32), nullable=False),
-    Column("join_url", Text),
+    Column("join_url", Encrypted),  # it carries the passcode
     Column("state", String(16), nullable=False),
     Column("ended_at", UtcDateTime),  # when it ended as far as settlement knows: by Zoom, else by staff
     Column("ended_by_staff_at", UtcDateTime),  # holds while Zoom has said nothing

@@ -1,6 +1,6 @@
-"""The task queue and the audit log."""
+"""The task queue, the audit log, the launches that no key set could check, and the row that /readyz writes."""
 
-from sqlalchemy import JSON, CheckConstraint, Column, Index, Integer, String, Table, Text, text
+from sqlalchemy import JSON, CheckConstraint, Column, Date, Index, Integer, String, Table, Text, text
 
 from lti_tool.tables.types import Id, UtcDateTime, metadata
 
@@ -44,4 +44,22 @@ audit_log = Table(
     Column("reason", Text),
     Column("details", JSON, nullable=False),
     Index(None, "subject"),
+)
+
+# Launches that could not be checked because the platform's key set could not be read, by day (UTC) and code.
+launch_refusals = Table(
+    "launch_refusals",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("code", String(64), primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+# One row, written to see that the database takes writes (diagnostics.database).
+readiness = Table(
+    "readiness",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("written_at", UtcDateTime, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
 )

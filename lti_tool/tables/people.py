@@ -1,6 +1,6 @@
 """The people known from launches, their platform identities and their licences."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Date, ForeignKey, Index, String, Table
+from sqlalchemy import JSON, Boolean, CheckConstraint, Column, Date, ForeignKey, Index, String, Table, Text, text
 
 from lti_tool.tables.types import Encrypted, Id, UtcDateTime, metadata
 
@@ -25,6 +25,56 @@ identities = Table(
     Column("issuer", String(255), primary_key=True),
     Column("sub", String(255), primary_key=True),
     Column("trainee_id", ForeignKey("trainees.id"), nullable=False, index=True),
+)
+
+JOINED = "undone_at is null"
+
+# Since when, and until when, a platform named an address for a trainee. An address that changes hands means whoever had
+# it at the time. Only a person with several accounts has several addresses at once.
+trainee_addresses = Table(
+    "trainee_addresses",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("trainee_id", ForeignKey("trainees.id"), nullable=False),
+    Column("email", String(255), nullable=False),
+    Column("since_at", UtcDateTime, nullable=False),
+    Column("until_at", UtcDateTime),
+    Index(None, "email"),
+    Index(None, "trainee_id"),
+)
+
+# Staff said that two trainees are one person; everything of `joined_id` belongs to `kept_id` until it is undone.
+person_joins = Table(
+    "person_joins",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kept_id", ForeignKey("trainees.id"), nullable=False, index=True),
+    Column("joined_id", ForeignKey("trainees.id"), nullable=False),
+    Column("joined_email", String(255)),  # the address of the joined trainee, which finds the kept one meanwhile
+    Column("reason", Text, nullable=False),
+    Column("made_by", String(255), nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("undone_by", String(255)),
+    Column("undone_reason", Text),
+    Column("undone_at", UtcDateTime),
+    CheckConstraint("kept_id <> joined_id", name="two"),
+    Index(
+        "uq_person_joins_in_force",
+        "joined_id",
+        unique=True,
+        sqlite_where=text(JOINED),
+        postgresql_where=text(JOINED),
+    ),
+)
+
+# Which rows a join moved, so that its undoing gives back exactly these.
+person_join_rows = Table(
+    "person_join_rows",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("join_id", ForeignKey("person_joins.id"), nullable=False, index=True),
+    Column("table_name", String(64), nullable=False),
+    Column("row_key", JSON, nullable=False),
 )
 
 # A correction is a new row; `ended_at` closes the old one. `status` is what the board says.

@@ -20,7 +20,7 @@ from lti_tool.tables.types import Encrypted, Id, UtcDateTime, metadata
 
 LINK_IN_FORCE = "undone_at is null"
 
-# Staff said who somebody in Zoom is: an address (everywhere), a registrant id (in one meeting), or one connection.
+# Staff said who a person in Zoom is: an address (everywhere), a registrant id (in one meeting), or one connection.
 person_links = Table(
     "person_links",
     metadata,
@@ -46,6 +46,21 @@ person_links = Table(
         postgresql_where=text(LINK_IN_FORCE),
     ),
     Index(None, "trainee_id"),
+)
+
+# Who a registrant, an address or a connection was in one session, as it was settled first. It holds whatever evidence
+# comes later; only staff decide otherwise, by a link.
+settled_identities = Table(
+    "settled_identities",
+    metadata,
+    Column("live_session_id", ForeignKey("live_sessions.id"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("value", String(255), primary_key=True),
+    Column("trainee_id", ForeignKey("trainees.id"), nullable=False, index=True),
+    Column("known_by", String(16), nullable=False),
+    Column("settled_at", UtcDateTime, nullable=False),
+    CheckConstraint("kind in ('email', 'registrant', 'connection')", name="kind"),
+    CheckConstraint("known_by in ('place', 'address', 'settled')", name="known_by"),
 )
 
 # Presence that staff vouch for, or take away (`counts` false). In force once a second person confirmed it (ce.md T11).
@@ -177,7 +192,7 @@ presence_check_answers = Table(
     Column("answered_at", UtcDateTime, nullable=False),
 )
 
-# That somebody answered a poll, and when; never what.
+# That a person answered a poll, and when; never what.
 poll_answers = Table(
     "poll_answers",
     metadata,

@@ -31,6 +31,7 @@ line_items = Table(
     Column("origin", String(16), nullable=False),
     Column("is_bound", Boolean),  # its resourceLinkId is our resource link's id; None: not looked at yet
     Column("maximum", Float),  # as the platform has it; None: not looked at yet
+    Column("credits", Float),  # how many credits the maximum stands for; None: it means attendance
     Column("due_at", UtcDateTime),  # endDateTime, where the platform gives it
     Column("made_at", UtcDateTime, nullable=False),
     Column("checked_at", UtcDateTime),
@@ -96,7 +97,7 @@ scores = Table(
     Column("seen_given", Float),  # what the platform's results said, of delivered_maximum; None: none (lti.md AG-12)
     Column("seen_at", UtcDateTime),  # when they were last read
     Column("seen", String(16), nullable=False, server_default="unread"),
-    Column("look_at", UtcDateTime),  # when to read the results next
+    Column("results_due_at", UtcDateTime),  # when to read the results next
     Column("status", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("last_answer", Text),
@@ -109,5 +110,5 @@ scores = Table(
     CheckConstraint("seen in ('unread', 'same', 'differs', 'missing', 'unreadable')", name="seen"),
     CheckConstraint("delivered_version <= desired_version", name="versions"),
     Index(None, "status", "next_attempt_at"),
-    Index(None, "look_at"),
+    Index(None, "results_due_at"),
 )

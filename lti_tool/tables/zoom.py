@@ -93,7 +93,7 @@ zoom_seals = Table(
 )
 only_grows(zoom_seals)
 
-# What the webhook turned away, counted by day and reason: nobody knows who sent it, so nothing of it is kept.
+# What the webhook turned away, counted by day and reason: the sender is unknown, so nothing of it is kept.
 zoom_refusals = Table(
     "zoom_refusals",
     metadata,
@@ -142,7 +142,7 @@ zoom_log_reads = Table(
     Column("since", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),
     Column("row_count", Integer),  # none: it could not be read
-    Column("added", Integer),  # events that nobody had delivered
+    Column("added", Integer),  # events that had not been delivered
     Column("unreadable", Integer),  # bodies that are no JSON; kept as they came
     Column("code", String(64)),  # why it could not be read
     Column("read_at", UtcDateTime, nullable=False),

@@ -255,13 +255,14 @@ def _content_item(programme: Programme, asked: DeepLinkRequest, choice: Choice, 
     kind = deep_linking.offered_type(asked.settings)
     assert kind is not None
     module, meaning = programme.modules.get(choice.offering or ""), meaning_of(choice, score)
+    profile = load(connection(), asked.registration_id).profile
     return ContentItem(
         type=kind,
         url=context().settings.public_url + choice.path,
         title=choice.title,
         text=choice.says,
         custom=custom_of(choice, score),
-        score=line_items.new_column(module, meaning) if module else None,
+        score=line_items.new_column(module, profile, meaning) if module else None,
     )
 
 

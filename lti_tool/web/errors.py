@@ -85,9 +85,7 @@ def answer_database_away(error: Exception) -> Response:
     """The database does not answer or has no free connection: 503, and when to try again."""
     abandon()
     log.error("database away", exc_info=error)
-    response = _answer(503, "database_away", "Our database is not answering.", "Wait a moment, then try again.")
-    response.headers["Retry-After"] = str(TRY_AGAIN_SECONDS)
-    return response
+    return _answer(503, "database_away", "Our database is not answering.", "Wait a moment, then try again.")
 
 
 def answer_unexpected(error: Exception) -> Response:
@@ -116,6 +114,8 @@ def _answer(status: int, code: str, message: str, next_step: str, **more: str) -
         page = {"heading": heading, "code": code, "message": message, "next_step": next_step}
         response = make_response(render_template("shared/error.html", **page))
     response.status_code = status
+    if status == 503:
+        response.headers["Retry-After"] = str(TRY_AGAIN_SECONDS)
     return response
 
 

@@ -1,16 +1,15 @@
 """Health for machines: alive, ready to serve, and gauges read from the database."""
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, current_app, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import Connection, Select, func, select, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from lti_tool.attendance import evidence_gaps
-from lti_tool.migrations import head, present_revision
-from lti_tool.tables.operations import tasks
+from lti_tool.diagnostics.database import MEGABYTE, State
+from lti_tool.tables.operations import launch_refusals, tasks
 from lti_tool.tables.scores import scores
 from lti_tool.tables.zoom import UNTAKEN, zoom_inbox, zoom_refusals, zoom_seals
-from lti_tool.tasks import QUEUE_AGE_LIMIT_SECONDS, queue_age_seconds
+from lti_tool.tasks import queue_age_seconds
 from lti_tool.web.request import context, now
 from lti_tool.web.session import access
 
@@ -27,22 +26,23 @@ def alive() -> Response:
 @blueprint.get("/readyz")
 @access("public")
 def ready() -> tuple[Response, int]:
-    """200 if the database answers, its schema is this release's, and a worker empties the queue; otherwise 503 with
-    the check that failed."""
-    checks: dict[str, dict[str, object]] = {"database": {"ok": False}}
-    try:
-        with context().database.read() as connection:
-            revision = present_revision(connection)
-            age = queue_age_seconds(connection, now()) if revision else 0.0
-        checks = {
-            "database": {"ok": True},
-            "migrations": {"ok": revision == head(), "revision": revision},
-            "queue": {"ok": age < QUEUE_AGE_LIMIT_SECONDS, "oldest_due_seconds": round(age, 1)},
-        }
-    except SQLAlchemyError:
-        pass  # It stays "not ok".
-    fine = all(check["ok"] for check in checks.values())
-    return jsonify(status="ready" if fine else "not_ready", checks=checks), 200 if fine else 503
+    """200 if the database takes writes, has this release's tables and room on its disk, and a worker empties the queue;
+    otherwise 503 with the reason."""
+    state: State = current_app.extensions["gatehouse_readiness"].state()
+    trouble, free, age = state.trouble, state.free_bytes, state.queue_age_seconds
+    facts: dict[str, dict[str, object]] = {
+        "database": {},
+        "disk": {"free_megabytes": None if free is None else free // MEGABYTE},
+        "migrations": {"revision": state.revision},
+        "tables": {"missing": state.missing},
+        "queue": {"oldest_due_seconds": None if age is None else round(age, 1)},
+    }
+    if trouble is None:
+        return jsonify(status="ready", checks={name: {"ok": True, **each} for name, each in facts.items()}), 200
+    # Nothing else can be seen of a database that does not answer.
+    names = ["database"] if trouble.check == "database" else list(facts)
+    checks = {name: {"ok": name != trouble.check, **facts[name]} for name in names}
+    return jsonify(status="not_ready", code=trouble.code, reason=trouble.says, checks=checks), 503
 
 
 @blueprint.get("/metrics")
@@ -55,9 +55,12 @@ def metrics() -> Response:
             Gauge(f"gatehouse_{name}", says, registry=registry).set(value)
         today = select(zoom_refusals.c.code, zoom_refusals.c.count).where(zoom_refusals.c.day == now().date())
         refused = {row[0]: row[1] for row in connection.execute(today)}
+        launches = select(launch_refusals.c.code, launch_refusals.c.count).where(launch_refusals.c.day == now().date())
+        unchecked = {row[0]: row[1] for row in connection.execute(launches)}
         by_code = {
             "zoom_gaps": ("Possible gaps in attendance data, by kind", evidence_gaps.counts(connection)),
             "zoom_refused_today": ("Deliveries refused since midnight UTC, and duplicates", refused),
+            "launches_unchecked_today": ("Launches since midnight UTC that no key set could check", unchecked),
         }
     for name, (says, counts) in by_code.items():
         gauge = Gauge(f"gatehouse_{name}", says, ["code"], registry=registry)

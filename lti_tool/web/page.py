@@ -49,6 +49,8 @@ NOTICES = {
         "open", "Linked. The attendance it concerns is being recalculated. Reload in a few seconds."
     ),
     "person_unlinked": Notice("note", "Link removed. The attendance it concerned is being recalculated."),
+    "people_joined": Notice("open", "Joined. Everything they have earned belongs to one person now."),
+    "people_separated": Notice("note", "Separated. Each has again what was theirs before."),
     "person_left_alone": Notice("note", "Removed. The person is no longer on this list."),
     "day_let_stand": Notice("open", "Accepted. The day counts as it is, unless new attendance data arrives."),
     "correction_proposed": Notice("note", "Proposed. It counts once another member of staff confirms it."),

@@ -8,7 +8,7 @@ before a view or the database sees it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,11 +16,12 @@ from typing import Any, TypeVar, cast
 
 from flask import Flask, Response, current_app, g
 from flask import request as http_request
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 from werkzeug.routing import IntegerConverter, Map, UnicodeConverter
 
 from lti_tool.context import AppContext
 from lti_tool.errors import BadInput
+from lti_tool.group_commit import GroupWriter
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -36,6 +37,7 @@ class _Work:
     now: datetime
     open: ExitStack = field(default_factory=ExitStack)
     connection: Connection | None = None
+    is_writing: bool = False
 
 
 def context() -> AppContext:
@@ -57,7 +59,19 @@ def connection() -> Connection:
         is_writing = http_request.method not in READING_METHODS or getattr(view, "writes", False)
         database = context().database
         work.connection = work.open.enter_context(database.write() if is_writing else database.read())
+        work.is_writing = is_writing
     return work.connection
+
+
+def append(table: Table, row: Mapping[str, Any]) -> bool:
+    """Append a row in a commit of its own, shared with other requests; for views that otherwise only read.
+
+    Returns once the row is on disk: True, or False if its key was there before. Raises NotStored.
+    """
+    if _work().is_writing:  # the shared commit would wait for this one
+        raise RuntimeError("a request that writes appends in its own transaction")
+    writers: Mapping[str, GroupWriter] = current_app.extensions["gatehouse_writers"]
+    return writers[table.name].append(row)
 
 
 def writes(view: View) -> View:
@@ -107,7 +121,7 @@ def _end(*, keep: bool) -> None:
     work: _Work | None = g.get("work")
     if work is None or work.connection is None:
         return
-    held, work.connection = work.connection, None
+    held, work.connection, work.is_writing = work.connection, None, False
     try:
         if not keep:
             held.rollback()

@@ -12,19 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
-from typing import Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from flask import Flask, Response, g
 from flask import request as http_request
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, select
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from lti_tool import audit
 from lti_tool.db import Database
 from lti_tool.errors import AccessDenied, BadInput
 from lti_tool.signing import digest, fingerprint
 from lti_tool.tables.browser_sessions import web_sessions
+from lti_tool.tables.operations import audit_log
 from lti_tool.tables.platforms import registrations
-from lti_tool.web.request import READING_METHODS, abandon, connection, context, now
+from lti_tool.web.request import READING_METHODS, abandon, append, connection, context, now
 
 COOKIE = "__Host-gatehouse"
 # Where a browser without cookies goes next.
@@ -63,20 +65,29 @@ class Viewer:
         return f"{self.role}:{self.trainee_id}"
 
 
-def start(
-    connection: Connection,
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that a launch begins: the token that `set_cookie` puts into the browser, and the row to insert."""
+
+    token: str
+    row: dict[str, Any]
+
+
+def new_session(
     *,
+    nonce: str,
     trainee_id: int,
     registration_id: int,
     context_id: str | None,
     placement_id: int | None,
     role: Role,
     now: datetime,
-) -> str:
-    """Begin a session in the caller's transaction. Returns the token that `set_cookie` puts into the browser."""
+) -> NewSession:
+    """A session for one visit; whoever inserts its row first consumes the nonce."""
     token = secrets.token_urlsafe(32)
     row = {
         "token_digest": fingerprint(token),
+        "nonce": nonce,
         "trainee_id": trainee_id,
         "registration_id": registration_id,
         "context_id": context_id,
@@ -85,8 +96,7 @@ def start(
         "created_at": now,
         "expires_at": now + LIFETIME,
     }
-    connection.execute(_insert_session, row)
-    return token
+    return NewSession(token, row)
 
 
 def set_cookie(response: Response, name: str, value: str, lifetime: timedelta) -> None:
@@ -233,6 +243,11 @@ def csrf_token() -> str:
     return digest(context().settings.secret_key, "csrf", token) if token else ""
 
 
+def record_visit(act: str, subject: str, **details: Any) -> None:
+    """Record in the audit log that the viewer looked at something, for views that only read (gates.md A7.7)."""
+    append(audit_log, audit.row(viewer().actor, act, subject, now(), None, details))
+
+
 def forget_sessions(database: Database, now: datetime) -> bool:
     """Periodic job: delete expired sessions. Returns False: there is never more to do at once."""
     expired = web_sessions.c.expires_at < now
@@ -269,7 +284,6 @@ def _bearer() -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-_insert_session = insert(web_sessions)
 _viewer_of_session = (
     select(
         web_sessions.c.token_digest.label("visit"),

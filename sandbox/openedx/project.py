@@ -12,7 +12,7 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 
-from sandbox.openedx import stand_ins
+from sandbox.openedx import kept_keys, stand_ins
 from sandbox.openedx.options import Options
 
 HERE = Path(__file__).parent
@@ -50,6 +50,7 @@ def application(options: Options) -> Callable[..., Any]:
     """Make the WSGI application ready to serve: tables there, people and courses seeded."""
     options.data.mkdir(parents=True, exist_ok=True)
     stand_ins.install()  # before Django: the package asks for some of them while it is imported
+    kept_keys.install()
     settings.configure(**django_settings(options))
     django.setup()
     call_command("migrate", interactive=False, verbosity=0)

@@ -10,7 +10,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Frame, FrameLoca
 
 from sandbox.stage import Stage
 
-CHROMIUM = shutil.which("chromium")
+# What starts it, where it is installed.
+CHROMIUM = str(Path(__file__).with_name("chromium.sh")) if shutil.which("chromium") else None
 # No sandbox, because it refuses to run as root. Whatever chromium itself would like to reach is not there.
 ARGUMENTS = (
     "--no-sandbox",

@@ -138,9 +138,9 @@ def _registration(each: Mapping[str, Any]) -> NewRegistration:
     return NewRegistration(**addresses, profile="openedx")
 
 
-def _heard(told: Mapping[str, Any]) -> Heard:
-    values = {**told, "scopes": tuple(told["scopes"])}
-    return Heard(service=_service(urlsplit(told["path"]).path), authorized=told["status"] < 400, **values)
+def _heard(logged: Mapping[str, Any]) -> Heard:
+    values = {**logged, "scopes": tuple(logged["scopes"])}
+    return Heard(service=_service(urlsplit(logged["path"]).path), authorized=logged["status"] < 400, **values)
 
 
 def _service(path: str) -> Service:

@@ -235,9 +235,9 @@ def test_a_tool_that_takes_no_launches_fails_every_test_that_should_open_somethi
 
 
 def test_the_page_of_a_failed_run_names_what_does_not_hold(tmp_path: Path) -> None:
-    told: list[str] = []
-    shown = run_tests(site(tmp_path), lambda result: told.append(result.verdict), [WRONG[0][0], case_of(2)])
-    assert told == ["fail", "pass"]
+    verdicts: list[str] = []
+    shown = run_tests(site(tmp_path), lambda result: verdicts.append(result.verdict), [WRONG[0][0], case_of(2)])
+    assert verdicts == ["fail", "pass"]
     assert not shown.is_green
     page = as_page(shown)
     assert "1 of 2" in page

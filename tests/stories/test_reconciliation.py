@@ -55,18 +55,18 @@ def switch(stage: Stage, **fields: Any) -> None:
 
 def shown(story: Story) -> tuple[str, dict[str, dict[str, Any]]]:
     """The state of the session, and its people by address."""
-    told = story.stage.gatehouse_json("attendance", "show", str(story.stage.played_session))
-    return told["session"]["state"], {each["email"]: each for each in told["people"]}
+    answer = story.stage.gatehouse_json("attendance", "show", str(story.stage.played_session))
+    return answer["session"]["state"], {each["email"]: each for each in answer["people"]}
 
 
 def reconcile(story: Story) -> dict[str, Any]:
-    told: dict[str, Any] = story.stage.gatehouse_json("zoom", "reconcile", str(story.stage.played_session))
-    return told
+    answer: dict[str, Any] = story.stage.gatehouse_json("zoom", "reconcile", str(story.stage.played_session))
+    return answer
 
 
 def asked(story: Story) -> dict[str, Any]:
-    told: dict[str, Any] = story.stage.gatehouse_json("zoom", "reports", str(story.stage.played_session))
-    return told
+    answer: dict[str, Any] = story.stage.gatehouse_json("zoom", "reports", str(story.stage.played_session))
+    return answer
 
 
 def test_1_lost_messages_leave_the_day_in_doubt_and_its_end_unknown(story: Story) -> None:
@@ -83,10 +83,10 @@ def test_2_the_worker_asks_by_itself_and_half_a_report_is_none(story: Story) -> 
     """Whatever it met on its way: here every third page breaks."""
     until("a fetch by the worker", lambda: asked(story)["fetches"])
     story.stage.gatehouse("zoom", "reconcile", str(story.stage.played_session), check=False)
-    told = asked(story)
-    reports = [each for each in told["fetches"] if each["uuid"] and each["source"] == "report"]
+    answer = asked(story)
+    reports = [each for each in answer["fetches"] if each["uuid"] and each["source"] == "report"]
     assert (reports[-1]["code"], reports[-1]["rows"]) == ("zoom_unavailable", None)
-    assert told["next_at"]
+    assert answer["next_at"]
 
 
 def test_3_a_refusal_ends_with_one_and_says_what_staff_can_do(story: Story) -> None:
@@ -99,16 +99,16 @@ def test_3_a_refusal_ends_with_one_and_says_what_staff_can_do(story: Story) -> N
 
 def test_4_the_first_whole_report_changes_nothing_yet(story: Story) -> None:
     before = shown(story)
-    told = reconcile(story)
-    assert [each["settled"] for each in told["instances"]] == [False]
-    assert told["session"]["state"] != "reconciled"
+    answer = reconcile(story)
+    assert [each["settled"] for each in answer["instances"]] == [False]
+    assert answer["session"]["state"] != "reconciled"
     assert shown(story) == before
 
 
 def test_5_the_second_equal_one_reconciles_the_day(story: Story) -> None:
-    told = reconcile(story)
-    assert [(each["settled"], each["source"]) for each in told["instances"]] == [(True, "report")]
-    assert told["session"]["state"] == "reconciled"
+    answer = reconcile(story)
+    assert [(each["settled"], each["source"]) for each in answer["instances"]] == [(True, "report")]
+    assert answer["session"]["state"] == "reconciled"
     assert story.stage.gatehouse_json("session", "show", str(story.stage.played_session))["ended_at"]
     _, people = shown(story)
     minutes = {name: people[f"{name}@example.org"]["minutes_present"] for name in ("maya", "greta", "anneke", "priya")}
@@ -119,8 +119,8 @@ def test_5_the_second_equal_one_reconciles_the_day(story: Story) -> None:
 
 
 def test_6_everybody_sees_both_records_side_by_side(story: Story) -> None:
-    told = {each["name"]: each for each in reconcile(story)["people"] if each["trainee"]}
-    maya = next(each for name, each in told.items() if name.startswith("Maya"))
+    answer = {each["name"]: each for each in reconcile(story)["people"] if each["trainee"]}
+    maya = next(each for name, each in answer.items() if name.startswith("Maya"))
     assert maya["report_seconds"] - maya["webhook_seconds"] == maya["difference_seconds"] >= 0
     page = story.day_page("maya").words
     assert "Zoom's report" in page

@@ -4,8 +4,6 @@ Everybody's place at Zoom follows the gate: made when it opens, cancelled when t
 registers at Zoom itself is judged by the same gate.
 """
 
-import re
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -59,11 +57,13 @@ def join_links(story: Story, username: str, unit: str) -> list[str]:
 
 
 def click(story: Story, username: str, address: str) -> Page:
-    """Follow a join link as a new tab does: where it says "one moment", go on as the page goes on by itself."""
-    page = story.browsers[username].open(address)
-    while (again := re.fullmatch(r"(\d+); url=(.+)", page.headers.get("Refresh", ""))) is not None:
-        time.sleep(int(again[1]))
-        page = story.browsers[username].open(f"{story.stage.tool_url}{again[2]}")
+    """Follow a join link as a new tab does: while it says "one moment", follow it again."""
+
+    def led_on() -> Page | None:
+        page = story.browsers[username].open(address)
+        return None if "Refresh" in page.headers else page
+
+    page: Page = until("where the join link leads", led_on)
     return page
 
 

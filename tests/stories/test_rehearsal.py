@@ -30,9 +30,11 @@ def rehearsed(stage: Stage, folder: Path, policy: str) -> dict[str, tuple[str, s
     """By address: what would come out otherwise, and how."""
     file = folder / "policy.yaml"
     file.write_text(policy, encoding="utf-8")
-    told = stage.gatehouse_json("attendance", "rehearse", "--policy", str(file), "--session", str(stage.played_session))
+    output = stage.gatehouse_json(
+        "attendance", "rehearse", "--policy", str(file), "--session", str(stage.played_session)
+    )
     emails = {each["trainee"]: each["email"] for each in shown(stage)["people"]}
-    return {emails[each["trainee"]]: (each["about"], each["outcome"]) for each in told[0]["differences"]}
+    return {emails[each["trainee"]]: (each["about"], each["outcome"]) for each in output[0]["differences"]}
 
 
 def test_who_would_gain_and_who_would_lose_is_said_and_nothing_changes(story: Story, tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ def set_roster(story: Story, unit: str, *, enabled: bool) -> None:
 
 
 def enrolled(story: Story, course: str = COURSE) -> dict[str, dict]:
-    everybody = story.stage.lms_json("state.json")["people"]
-    return {each["username"]: each for each in everybody if course in each["courses"]}
+    listed = story.stage.lms_json("state.json")["people"]
+    return {each["username"]: each for each in listed if course in each["courses"]}
 
 
 def test_the_first_launch_of_a_course_makes_everybody_enrolled_known(story: Story) -> None:

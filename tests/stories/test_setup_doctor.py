@@ -21,8 +21,10 @@ def change(story: Story, unit: str, **settings: object) -> None:
 
 def examined(story: Story) -> dict[str, list[str]]:
     """Unit → codes of findings, as `gatehouse doctor` tells them."""
-    told = story.stage.gatehouse("doctor", "--units", "--json", check=False)
-    return {each["unit"].rpartition("@")[2]: [found["code"] for found in each["findings"]] for each in json.loads(told)}
+    output = story.stage.gatehouse("doctor", "--units", "--json", check=False)
+    return {
+        each["unit"].rpartition("@")[2]: [found["code"] for found in each["findings"]] for each in json.loads(output)
+    }
 
 
 def expect_findings(story: Story, unit: str, codes: Iterable[str]) -> None:

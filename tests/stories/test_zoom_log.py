@@ -41,7 +41,7 @@ class Tool:
         code, said, _ = run_gatehouse(self.environment, *words)
         return code, said
 
-    def told(self, *words: str) -> tuple[int, Any]:
+    def gatehouse_json(self, *words: str) -> tuple[int, Any]:
         code, output = self.gatehouse(*words, "--json")
         return code, json.loads(output)
 
@@ -72,21 +72,21 @@ def test_a_day_is_kept_sealed_and_verified_and_a_change_in_it_is_named(
         assert tool.deliver(b"x" * 10_000_000) == 413
         wait_for_all_work(environment)
 
-        code, verdict = tool.told("zoom", "verify")
+        code, verdict = tool.gatehouse_json("zoom", "verify")
         assert (code, verdict["sealed"], verdict["broken"], verdict["waiting"]) == (0, len(BODIES), 0, 0)
         assert verdict["signatures"] == {"valid": len(BODIES), "secret_gone": 0, "unsigned": 0}
         assert served.stop() == 0
 
-    _, health = tool.told("zoom", "health")
+    _, health = tool.gatehouse_json("zoom", "health")
     assert health["refused_today"] == {"duplicate": 3, "zoom_body_too_large": 1, "zoom_signature_wrong": 5}
     assert {"signatures_wrong"} <= {gap["code"] for gap in health["gaps"]}
 
     renamed = {**environment, "GATEHOUSE_ZOOM_SECRET_TOKENS": "another secret"}
-    code, verdict_later = Tool(served, renamed).told("zoom", "verify", "--noted", verdict["last"])
+    code, verdict_later = Tool(served, renamed).gatehouse_json("zoom", "verify", "--noted", verdict["last"])
     assert (code, verdict_later["signatures"]["secret_gone"]) == (0, len(BODIES)), "the seals still stand"
 
     tamper(database_url, "UPDATE zoom_inbox SET stale = true WHERE id = 7")
-    code, verdict = tool.told("zoom", "verify")
+    code, verdict = tool.gatehouse_json("zoom", "verify")
     assert (code, [(each["delivery"], each["code"]) for each in verdict["breaks"]]) == (1, [(7, "row_changed")])
     code, words = tool.gatehouse("zoom", "verify")
     assert (code, "BROKEN  delivery 7, position 7" in words) == (1, True)
@@ -96,13 +96,17 @@ def test_attendance_is_the_same_after_everything_is_computed_again(environment: 
     with serving(environment, tmp_path) as served:
         tool = Tool(served, environment)
         adding = ("session", "add", "--module", "F1", "--starts", "2024-12-01T09:00", "--zoom-meeting", MEETING)
-        session_id = str(tool.told(*adding)[1]["id"])
+        session_id = str(tool.gatehouse_json(*adding)[1]["id"])
         assert {tool.deliver(body) for body in reversed(BODIES)} == {204}
         wait_for_all_work(environment)
         shown = ("attendance", "show", session_id, "--json")
         assert served.stop() == 0
     before = tool.gatehouse(*shown)
     assert len(json.loads(before[1])["unmatched"]) == len(DAY.attendees)
-    assert tool.told("zoom", "replay", "--dry-run")[1][0]["result"] == "same"
-    assert tool.told("zoom", "replay")[1][0] == {"session": int(session_id), "result": "settled", "changed": 0}
+    assert tool.gatehouse_json("zoom", "replay", "--dry-run")[1][0]["result"] == "same"
+    assert tool.gatehouse_json("zoom", "replay")[1][0] == {
+        "session": int(session_id),
+        "result": "settled",
+        "changed": 0,
+    }
     assert tool.gatehouse(*shown) == before

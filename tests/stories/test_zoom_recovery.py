@@ -53,11 +53,11 @@ def test_1_what_was_lost_leaves_the_day_in_doubt(story: Story) -> None:
 
 def test_2_a_dry_run_says_what_is_missing_and_changes_nothing(story: Story) -> None:
     stage, before = story.stage, people_of(story)
-    told = stage.gatehouse_json("zoom", "recover", "--dry-run")
+    recovered = stage.gatehouse_json("zoom", "recover", "--dry-run")
     again = stage.gatehouse_json("zoom", "recover", "--dry-run")
-    assert told == again
-    assert told["missing"]["meeting.participant_joined"] + told["missing"]["meeting.participant_left"] > 10
-    assert (told["unreadable"], told["dry_run"]) == (0, True)
+    assert recovered == again
+    assert recovered["missing"]["meeting.participant_joined"] + recovered["missing"]["meeting.participant_left"] > 10
+    assert (recovered["unreadable"], recovered["dry_run"]) == (0, True)
     assert people_of(story) == before
 
 
@@ -65,20 +65,20 @@ def test_3_bodies_that_the_log_cut_short_are_counted(story: Story) -> None:
     """One try in five is cut short; the other tries of the same message are not."""
     whole_log = story.stage.gatehouse_json("zoom", "recover", "--dry-run")["missing"]
     switch(story.stage, "rest/garble-log?every=5")
-    told = story.stage.gatehouse_json("zoom", "recover", "--dry-run")
-    assert told["missing"] == {**whole_log, "unreadable": told["unreadable"]}
-    assert told["unreadable"] > 0
+    recovered = story.stage.gatehouse_json("zoom", "recover", "--dry-run")
+    assert recovered["missing"] == {**whole_log, "unreadable": recovered["unreadable"]}
+    assert recovered["unreadable"] > 0
 
 
 def test_4_what_zoom_had_in_its_log_makes_the_day_whole(story: Story) -> None:
     stage = story.stage
-    told = stage.gatehouse_json("zoom", "recover")
+    recovered = stage.gatehouse_json("zoom", "recover")
     stage.wait_for_all_work()
     people = people_of(story)
     assert not doubts_of(people) & {"estimated", "unconfirmed"}
     minutes = {name: people[f"{name}@example.org"]["minutes_present"] for name in ("maya", "greta", "anneke", "priya")}
     assert minutes == {"maya": 390, "greta": 390, "anneke": 390, "priya": 165}
-    assert stage.gatehouse_json("zoom", "health")["unreadable"] == told["unreadable"]
+    assert stage.gatehouse_json("zoom", "health")["unreadable"] == recovered["unreadable"]
     assert stage.gatehouse_json("zoom", "recover")["missing"] == {}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.source import ROOT
+from tests.source import PAGES, ROOT, WRITTEN_PAGES
 
 SHEETS = ROOT / "docs" / "facts"
 ROOMS = ("benchmarks", "config", "docs", "lti_tool", "sandbox", "tests", "zoom_adapter")
@@ -149,11 +149,36 @@ def test_no_code_stands_without_its_sheet() -> None:
     assert [f"{file.relative_to(ROOT)}: {each}" for file, each in found] == []
 
 
-def test_every_link_of_a_sheet_opens() -> None:
-    pages = [(page, page.read_text(encoding="utf-8")) for page in SHEETS.glob("*.md")]
-    links = [(page, link) for page, text in pages for link in re.findall(r"\]\(([^)#:]+)\)", text)]
-    assert links
-    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as they are shown on the web."""
+    headings = re.findall(r"(?m)^#+ (.+)$", page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w -]", "", each.lower()).strip().replace(" ", "-") for each in headings}
+
+
+def opens(page: Path, link: str) -> bool:
+    """Whether a relative link of a page leads to a file, and to a heading of it if it names one."""
+    name, _, anchor = link.partition("#")
+    target = page.parent / name if name else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def test_every_link_of_a_document_opens() -> None:
+    links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^):]+)\)", page.read_text(encoding="utf-8"))]
+    assert len(links) > 80
+    assert [f"{page.relative_to(ROOT)}: {link}" for page, link in links if not opens(page, link)] == []
+
+
+def test_every_file_that_a_document_names_exists() -> None:
+    """A path is given from the project's root, or from a package in docs/architecture.md, which names both."""
+    roots = (ROOT, ROOT / "lti_tool", ROOT / "zoom_adapter")
+    named = [
+        (page, name)
+        for page in WRITTEN_PAGES
+        for name in re.findall(r"`((?:\w+/)+\w+\.(?:py|js|md|yaml|env))`", page.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 40
+    wrong = [each for each in named if not any((root / each[1]).exists() for root in roots)]
+    assert [f"{page.relative_to(ROOT)}: {name}" for page, name in wrong] == []
 
 
 WRONG = ["ce.md E1.99", "zoom.md §3.3, §99", "lti.md TK-1 to TK-99", "absent.md §1", "moodle.md §5.99"]

@@ -1,15 +1,17 @@
 """Transactions, column types and constraints mean the same on SQLite and PostgreSQL."""
 
+import os
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import Connection, func, insert, literal, select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError, TimeoutError
 
-from lti_tool.db import Database, insert_ignoring, is_answering, upsert
+from lti_tool.db import Database, insert_ignoring, upsert
 from lti_tool.tables.browser_sessions import used_nonces
 from lti_tool.tables.operations import audit_log
 from lti_tool.tables.people import licences, trainees
@@ -206,5 +208,19 @@ def test_ids_count_up_by_themselves(database: Database, now: datetime) -> None:
         assert connection.execute(select(audit_log.c.details)).scalars().first() == {"a": [1]}
 
 
-def test_the_database_answers(database: Database) -> None:
-    assert is_answering(database)
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("mask", [0o000, 0o022])
+def test_a_new_sqlite_file_and_its_folder_are_for_their_owner_only(
+    tmp_path: Path, cipher: MultiFernet, mask: int
+) -> None:
+    path, before = tmp_path / "data" / "gatehouse.db", os.umask(mask)
+    try:
+        new = Database(f"sqlite:///{path}", cipher)
+        with new.write() as connection:
+            connection.execute(text("CREATE TABLE kept (id INTEGER)"))
+            files = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+        new.close()
+    assert files == dict.fromkeys(("gatehouse.db", "gatehouse.db-wal", "gatehouse.db-shm"), 0o600)
+    assert path.parent.stat().st_mode & 0o777 == 0o700

@@ -1,8 +1,10 @@
 """What a good launch leaves behind, and that each launch counts once."""
 
 import threading
+from datetime import timedelta
 
 import pytest
+import responses
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
@@ -11,15 +13,20 @@ from sqlalchemy import func, select
 from werkzeug.datastructures import MultiDict
 
 from lti_tool.db import Database
+from lti_tool.diagnostics.units import examine_units
+from lti_tool.launch import record_latest_launches
+from lti_tool.lti import login as oidc
 from lti_tool.lti.claims import AGS, GROUPS, LTI, NOTICES, NRPS
-from lti_tool.lti.login import forget_nonces
 from lti_tool.signing import fingerprint
-from lti_tool.tables.browser_sessions import used_nonces, web_sessions
+from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.people import trainees
+from lti_tool.web import session
+from lti_tool.web.session import forget_sessions
 from tests.clock import TestClock
-from tests.platform import ABSENT, INSTRUCTOR, SCOPE, Platform, code_of, parameters_of
+from tests.platform import ABSENT, INSTRUCTOR, LEARNER, SCOPE, Platform, code_of, parameters_of
 from tests.profiles import portion
+from tests.statements import listening
 
 OWN = "https://gatehouse.example.org"
 
@@ -42,7 +49,7 @@ WAYS: list[tuple[dict[str, object], str]] = [
 
 def counted(database: Database) -> list[int]:
     with database.read() as connection:
-        tables = (trainees, placements, enrolments, web_sessions, used_nonces)
+        tables = (trainees, placements, enrolments, web_sessions)
         return [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables]
 
 
@@ -57,14 +64,14 @@ class TestWhatALaunchRecords:
             place = connection.execute(select(placements)).one()
             person = connection.execute(select(trainees)).one()
             seen = connection.execute(select(enrolments)).one()
-            session = connection.execute(select(web_sessions)).one()
+            begun = connection.execute(select(web_sessions)).one()
         assert (person.name, person.email) == ("Maya Example", "maya@example.org")
         assert (place.registration_id, place.deployment_id, place.resource_link_id) == (1, "1", "unit-1")
         assert (place.context_id, place.context_title, place.module_id) == ("course-1", "A course", "F1")
         assert (place.line_item_url, place.ags_scopes) == (platform.line_item_url, [f"{SCOPE}score"])
         assert place.memberships_url == "https://lms.example.org/members"
         assert (seen.trainee_id, seen.user_id, seen.role) == (person.id, "user-1", "trainee")
-        assert (session.trainee_id, session.placement_id, session.role) == (person.id, place.id, "trainee")
+        assert (begun.trainee_id, begun.placement_id, begun.role) == (person.id, place.id, "trainee")
 
     def test_the_cookie_holds_what_the_database_does_not(
         self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
@@ -85,7 +92,7 @@ class TestWhatALaunchRecords:
         platform.launch(client, clock())
         later = clock.advance(hours=1)
         platform.launch(client, later, roles=[INSTRUCTOR], custom={"module_id": "F2"}, **{AGS: ABSENT, NRPS: ABSENT})
-        assert counted(database) == [1, 2, 1, 2, 2]
+        assert counted(database) == [1, 2, 1, 2]
         with database.read() as connection:
             place = connection.execute(select(placements).where(placements.c.module_id == "F2")).one()
             seen = connection.execute(select(enrolments)).one()
@@ -103,9 +110,65 @@ class TestWhatALaunchRecords:
     def test_a_refused_launch_leaves_nothing(
         self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
     ) -> None:
-        assert platform.launch(client, clock(), custom={"module_id": "none"}).status_code == 404
         assert platform.launch(client, clock(), target_link_uri="https://evil.example/").status_code == 400
-        assert counted(database) == [0, 0, 0, 0, 0]
+        assert platform.launch(client, clock(), custom={"module_id": "\x00"}).status_code == 404
+        assert counted(database) == [0, 0, 0, 0]
+
+    def test_a_launch_of_a_module_that_nobody_offers_is_refused_and_its_unit_is_listed_with_who_met_it(
+        self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        response = platform.launch(client, clock(), custom={"module_id": "f1"})
+        assert (response.status_code, code_of(response)) == (404, "module_unknown")
+        assert counted(database) == [1, 1, 1, 0]
+        with database.read() as connection:
+            (listed,) = examine_units(connection, clock())
+        (found,) = [each for each in listed.findings if each.code == "offering_unknown"]
+        assert found.state == "wrong"
+        assert "names f1, which the published programme does not have" in found.says
+        assert "Opened last by: Maya Example." in found.says
+        assert "Custom Parameters: module_id=F1." in found.next_step
+
+    def test_a_unit_whose_module_is_corrected_is_listed_no_more(
+        self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        platform.launch(client, clock(), custom={"module_id": "f1"})
+        later = clock.advance(minutes=1)
+        assert platform.launch(client, later, custom={"module_id": "F1"}).status_code == 303
+        with database.read() as connection:
+            codes = [finding.code for unit in examine_units(connection, clock()) for finding in unit.findings]
+        assert "offering_unknown" not in codes
+
+    def test_an_offer_of_grades_that_cannot_be_read_is_found_by_the_doctor(
+        self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        odd = {AGS: {"scope": f"{SCOPE}score", "lineitem": platform.line_item_url}}
+        assert platform.launch(client, clock(), context={"id": "course-1", "title": 7}, **odd).status_code == 303
+        with database.read() as connection:
+            (listed,) = examine_units(connection, clock())
+        assert [each.code for each in listed.findings if each.state == "wrong"] == ["grades_unreadable"]
+
+    @pytest.mark.parametrize(
+        ("roles", "kept"),
+        [
+            (["Mentor"], "other"),
+            (["ContentDeveloper"], "other"),
+            ([LEARNER, "http://purl.imsglobal.org/vocab/lti/system/person#TestUser"], "other"),
+            ([LEARNER], "trainee"),
+        ],
+    )
+    def test_who_is_no_learner_enters_as_a_trainee_does_and_is_enrolled_as_no_learner(
+        self,
+        client: FlaskClient,
+        platform: Platform,
+        database: Database,
+        clock: TestClock,
+        roles: list[str],
+        kept: str,
+    ) -> None:
+        assert platform.launch(client, clock(), roles=roles).status_code == 303
+        with database.read() as connection:
+            assert connection.scalar(select(enrolments.c.role)) == kept
+            assert connection.scalar(select(web_sessions.c.role)) == "trainee"
 
     def test_names_and_addresses_stay_out_of_the_log(
         self, client: FlaskClient, platform: Platform, clock: TestClock, caplog: pytest.LogCaptureFixture
@@ -197,14 +260,67 @@ class TestALaunchCountsOnce:
             thread.join()
         assert sorted(answers) == [303] + [401] * 7
 
-    def test_nonces_are_forgotten_only_when_their_state_cannot_come_back(
+    def test_a_nonce_is_forgotten_only_when_its_launch_cannot_come_back(
+        self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        """It is kept with the browser session, for longer than the login's state is accepted."""
+        platform.launch(client, clock())
+        forget_sessions(database, clock.advance(minutes=11))
+        assert counted(database)[3] == 1
+        assert oidc.LIFETIME < timedelta(minutes=11) < session.LIFETIME
+
+
+@pytest.mark.usefixtures("published")
+class TestALaunchThatChangesNothing:
+    """It is answered after a commit that it shares with others; nothing of it is lost or doubled."""
+
+    def test_it_writes_the_session_alone(
         self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
     ) -> None:
         platform.launch(client, clock())
-        assert forget_nonces(database, clock.advance(minutes=60)) is False
-        assert counted(database)[4] == 1
-        assert forget_nonces(database, clock.advance(minutes=11)) is False
-        assert counted(database)[4] == 0
+        with listening(database) as statements:
+            assert platform.launch(client, clock.advance(minutes=1)).status_code == 303
+        assert [each for each, _ in statements if not each.startswith(("SELECT", "BEGIN"))] == []
+        assert counted(database) == [1, 1, 1, 2]
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"name": "Maya Another"},
+            {"email": "another@example.org"},
+            {"roles": [INSTRUCTOR]},
+            {"resource_link": {"id": "unit-1", "title": "Another title"}},
+            {"context": {"id": "course-1", "title": "Another title"}},
+            {NRPS: ABSENT},
+            {AGS: ABSENT},
+        ],
+        ids=("name", "email", "role", "unit title", "course title", "no roster", "no grades"),
+    )
+    def test_whatever_has_changed_is_recorded(
+        self, changed: dict[str, object], client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        def rows() -> list[object]:
+            with database.read() as connection:
+                tables = (trainees, placements, enrolments)
+                return [connection.execute(select(table)).all() for table in tables]
+
+        platform.launch(client, clock())
+        before = rows()
+        platform.launch(client, clock.advance(minutes=1), **changed)
+        after = rows()
+        platform.launch(client, clock.advance(minutes=1), **changed)
+        assert before != after == rows()
+
+    def test_its_time_is_recorded_a_little_later(
+        self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
+    ) -> None:
+        platform.launch(client, clock())
+        later = clock.advance(hours=1)
+        platform.launch(client, later)
+        assert record_latest_launches(database) is False
+        with database.read() as connection:
+            assert connection.execute(select(enrolments.c.last_launch_at)).scalar_one() == later
+            assert connection.execute(select(placements.c.launched_at)).scalar_one() == later
 
 
 def test_the_key_set_is_public_and_may_be_cached_shorter_than_keys_overlap(client: FlaskClient) -> None:
@@ -213,6 +329,21 @@ def test_the_key_set_is_public_and_may_be_cached_shorter_than_keys_overlap(clien
     assert response.headers["Cache-Control"] == "public, max-age=3600"
     assert set(key) == {"kty", "n", "e", "kid", "alg", "use"}
     assert (key["kty"], key["alg"], key["use"]) == ("RSA", "RS256", "sig")
+
+
+@pytest.mark.parametrize("away", [{"status": 502}, {"json": None, "body": ConnectionError()}])
+def test_a_launch_whose_keys_cannot_be_read_is_to_be_tried_again_and_is_counted(
+    app: Flask, wire: responses.RequestsMock, database: Database, clock: TestClock, away: dict[str, object]
+) -> None:
+    platform, client = Platform().register(database, clock()), app.test_client()
+    platform.serve_keys(wire, **away)
+    for _ in range(2):
+        response = platform.launch(client, clock())
+        assert (response.status_code, code_of(response)) == (503, "key_set_unreachable")
+        assert response.headers["Retry-After"] == "5"
+        assert "Try again in a few minutes" in response.text
+    told = client.get("/metrics").text
+    assert 'gatehouse_launches_unchecked_today{code="key_set_unreachable"} 2.0' in told
 
 
 def test_a_launch_address_in_a_bookmark_is_told_without_a_trace(client: FlaskClient) -> None:

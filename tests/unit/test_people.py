@@ -4,13 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from lti_tool import people
 from lti_tool.db import Database
-from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.tables.people import trainees
-from tests.unit.people_of_tests import ISSUER, launched
+from lti_tool.errors import AccessDenied, BadInput, Conflict, NotFound
+from lti_tool.intervals import Interval
+from lti_tool.tables.people import trainee_addresses, trainees
+from tests.unit.people_of_tests import ISSUER, launched, licensed
 
 
 def test_a_person_stays_the_same_through_launches_from_many_units(database: Database, now: datetime) -> None:
@@ -134,3 +135,61 @@ def test_two_addresses_in_one_claim_are_no_address(database: Database, now: date
     with database.write() as connection:
         person = launched(connection, now, email="a@example.org, b@example.org")
         assert people.trainee(connection, person).email is None
+
+
+@pytest.mark.parametrize("shared", ["address", "former address", "licence number"])
+def test_no_one_decides_about_themselves_with_a_second_account(database: Database, now: datetime, shared: str) -> None:
+    with database.write() as connection:
+        trainee = launched(connection, now)
+        address = "other@example.org" if shared == "licence number" else "ada@example.org"
+        staff = launched(connection, now, name="Other Account", email=address)
+        if shared == "former address":
+            launched(connection, now + timedelta(days=1), name="Other Account", email="moved@example.org")
+        if shared == "licence number":
+            licensed(connection, trainee, now, number="LMFT 12345")
+            licensed(connection, staff, now, number="lmft-12345")
+        with pytest.raises(AccessDenied) as refused:
+            people.refuse_own(connection, f"staff:{staff}", trainee)
+        assert refused.value.code == "own_case"
+
+
+def test_a_second_account_of_the_first_person_is_no_second_person(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        trainee, first = launched(connection, now), launched(connection, now, name="First Staff")
+        again = launched(connection, now, name="Again Staff", email="first@example.org")
+        newer = launched(connection, now + timedelta(days=2), name="Newer Staff")
+        other = launched(connection, now, name="Other Staff")
+        opened_at = now + timedelta(days=1)
+        people.refuse_alone(connection, f"staff:{first}", f"staff:{other}", trainee, opened_at)
+        people.refuse_alone(connection, f"staff:{first}", "cli", trainee, opened_at)
+        for second in (first, again, newer, trainee):
+            with pytest.raises(AccessDenied) as refused:
+                people.refuse_alone(connection, f"staff:{first}", f"staff:{second}", trainee, opened_at)
+            assert refused.value.code == "second_person_needed"
+
+
+@pytest.mark.parametrize(
+    ("times", "who"),
+    [
+        ([(1, -10, None)], {1}),  # had it all the time
+        ([(1, -10, -5)], set()),  # gave it up before
+        ([(1, -10, 5)], {1}),  # gave it up afterwards
+        ([(1, 5, None)], {1}),  # the first owner came later
+        ([(1, -10, -5), (2, 5, None)], set()),  # another had it before
+        ([(1, -10, -5), (1, 5, None)], {1}),
+        ([(1, -10, 5), (2, 5, None)], {1}),  # it changed hands afterwards
+        ([(1, -10, None), (2, 5, None)], {1}),  # a second account afterwards
+        ([(1, -10, None), (2, -3, None)], {1, 2}),  # two people at the time
+        ([(1, 5, None), (2, 6, None)], {1, 2}),  # two people later
+        ([(1, 5, 6), (2, 6, None)], {1}),
+    ],
+)
+def test_an_address_is_whose_it_was_at_the_time(database: Database, now: datetime, times, who) -> None:
+    with database.write() as connection:
+        ids = {number: launched(connection, now, sub=str(number), email=None) for number in (1, 2)}
+        for number, since, until in times:
+            ended = until if until is None else now + timedelta(days=until)
+            row = {"trainee_id": ids[number], "email": "a@example.org", "since_at": now + timedelta(days=since)}
+            connection.execute(insert(trainee_addresses).values(**row, until_at=ended))
+        found = people.owners(connection, ["a@example.org"], Interval(now, now + timedelta(hours=8)))
+    assert found["a@example.org"].trainee_ids == {ids[each] for each in who}

@@ -210,8 +210,9 @@ def test_late_evidence_is_settled_again_and_the_session_stays_reconciled(
 ) -> None:
     deliver(context, DAY.registrations() + DAY.events())
     pass_time(worker, clock, 0, 5, 15, 92)
-    second = TrainingDay(MEETING, OPENS, CLOSES, (Attendee("Ada", "ada@example.org", "rg-ada", "all_day"),))
-    late = [event for event in second.events() if "participant_" in event["event"]]
+    second = whole_day(*CAST, Attendee("Ada", "ada@example.org", "rg-ada", "all_day"))
+    told = ((event["payload"]["object"].get("participant", {}), event) for event in second.events())
+    late = [event for participant, event in told if participant.get("user_name") == "Ada"]
     deliver(context, late)
     pass_time(worker, clock, 95)
     with context.database.read() as connection:
@@ -254,11 +255,11 @@ def test_what_is_odd_in_a_report_is_flagged_and_never_silent(
     """A missing person, somebody extra, the waiting room, one row twice, a name without anything, impossible times."""
     rows = [row for row in DAY.report_rows() if row["user_email"] != LATE]
     pattern = rows[0]
-    nobody = {**pattern, "user_email": "", "registrant_id": "", "user_id": "99", "name": "Person late"}
-    waiting = {**nobody, "user_id": "98", "status": "in_waiting_room"}
-    backwards = {**nobody, "user_id": "97", "join_time": pattern["leave_time"], "leave_time": pattern["join_time"]}
-    absurd = {**nobody, "user_id": "96", "join_time": "yesterday", "leave_time": None}
-    zoom.rows[DAY.uuid] = [*rows, rows[0], nobody, waiting, backwards, absurd]
+    stranger = {**pattern, "user_email": "", "registrant_id": "", "user_id": "99", "name": "Person late"}
+    waiting = {**stranger, "user_id": "98", "status": "in_waiting_room"}
+    backwards = {**stranger, "user_id": "97", "join_time": pattern["leave_time"], "leave_time": pattern["join_time"]}
+    absurd = {**stranger, "user_id": "96", "join_time": "yesterday", "leave_time": None}
+    zoom.rows[DAY.uuid] = [*rows, rows[0], stranger, waiting, backwards, absurd]
     deliver(context, DAY.registrations() + DAY.events())
     pass_time(worker, clock, 0, 5, 15, 92)
     assert state(context, session_id) == "reconciled"

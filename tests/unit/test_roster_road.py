@@ -7,14 +7,15 @@ import pytest
 from sqlalchemy import select
 
 from lti_tool import people
-from lti_tool.attendance import queries
+from lti_tool.attendance import live_sessions, queries
 from lti_tool.grades import scores
+from lti_tool.rosters import queries as rosters
 from lti_tool.tables.courses import enrolments, roster_members
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainees
 from lti_tool.worker import build_worker
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
-from tests.platform import Platform
+from tests.platform import MEMBERSHIP, Platform
 from tests.roster import MEMBERS_URL, person
 from tests.training_day import FIVE, MEETING, NINE, add_licence, add_place, add_session, add_trainee
 from zoom_adapter.events import read_event
@@ -117,6 +118,26 @@ def test_who_was_matched_before_is_scored_once_a_roster_lists_them_however_slowl
     wire.add_callback("GET", MEMBERS_URL, callback=slowly)
     work(worker, clock)
     assert b'"userId": "user-1"' in scored.calls[0].request.body
+
+
+def test_mentors_and_managers_of_the_course_are_neither_scored_nor_missing_whether_they_attend_or_not(
+    database, platform, wire, worker, clock, session_id
+):
+    play(database, clock, *(f"trainee{number}@example.org" for number in (1, 2, 3)))
+    mentor, manager = MEMBERSHIP + "Mentor", MEMBERSHIP + "Manager"
+    attending = (person(1), person(2, mentor), person(3, manager))
+    absent = (person(4, mentor), person(5, manager), person(6))
+    offer_roster(database, platform, wire, clock, *attending, *absent)
+    scored = wire.post(f"{platform.line_item_url}/scores", status=201, json={})
+    work(worker, clock)
+    assert [email for _, email, _ in attended(database, session_id)] == [each["email"] for each in attending]
+    assert {json.loads(call.request.body)["userId"] for call in scored.calls} == {"user-1"}
+    with database.read() as connection:
+        assert [each.user_id for each in scores.rows(connection)] == ["user-1"]
+        session = live_sessions.show(connection, session_id)
+        attendees = rosters.attendees_of(connection, session_id)
+        (course,) = rosters.of_session(connection, session, attendees, clock())
+    assert (course.listed, course.present, [each.user_id for each in course.missing]) == (2, 1, ["user-6"])
 
 
 def test_an_address_that_two_members_have_matches_neither(database, platform, wire, worker, clock, session_id):

@@ -1,4 +1,4 @@
-"""Pages and errors speak plain English: a short list of words that they must not contain."""
+"""Pages, errors and documents speak plain English: a short list of words that they must not contain."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.source import ROOT, Module, exception_names, modules
+from tests.source import ROOT, WRITTEN_PAGES, Module, exception_names, modules
 
 BANNED = re.compile(r"(?i)\b(nobody|somebody|mend|of\s+whom|tells\s+of|what\s+waits|whom\s+to\s+write)\b")
 TEMPLATES = sorted((ROOT / "lti_tool" / "templates").rglob("*.html"))
@@ -16,6 +16,7 @@ COMMENT = re.compile(r"(?s)\{#.*?#\}|<!--.*?-->")
 LOGIC = re.compile(r"(?s)\{[{%].*?[%}]\}")
 TAG = re.compile(r"</?[a-zA-Z][^>]*>")
 LITERAL = re.compile(r'"([^"]*)"' + r"|'([^']*)'")
+CODE = re.compile(r"(?ms)^```.*?^```|`[^`]*`")
 
 # Arguments and names that hold a text for people.
 TEXTS = {"message", "next_step", "title", "advice", "reason", "says", "text"}
@@ -63,3 +64,9 @@ def test_errors_findings_and_notices_speak_plain_english() -> None:
         for text in spoken_texts(module)
         for match in BANNED.finditer(text)
     } == set()
+
+
+@pytest.mark.parametrize("page", WRITTEN_PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_speak_plain_english(page: Path) -> None:
+    text = CODE.sub(" ", page.read_text(encoding="utf-8"))
+    assert {match.group() for match in BANNED.finditer(text)} == set()

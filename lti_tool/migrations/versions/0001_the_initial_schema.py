@@ -36,6 +36,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version", name=op.f("pk_programme_versions")),
     )
     op.create_table(
+        "readiness",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("written_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_readiness_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_readiness")),
+    )
+    op.create_table(
         "registrations",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issuer", sa.String(length=255), nullable=False),
@@ -182,6 +189,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_zoom_meetings_due_at"), "zoom_meetings", ["due_at"], unique=False)
     op.create_table(
+        "launch_refusals",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "code", name=op.f("pk_launch_refusals")),
+    )
+    op.create_table(
         "zoom_refusals",
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
@@ -275,7 +289,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("last_launch_at", types.UtcDateTime(), nullable=True),
         sa.Column("listed_at", types.UtcDateTime(), nullable=True),
-        sa.CheckConstraint("role in ('trainee', 'staff')", name=op.f("ck_enrolments_role")),
+        sa.CheckConstraint("role in ('trainee', 'staff', 'other')", name=op.f("ck_enrolments_role")),
         sa.CheckConstraint("last_launch_at is not null or listed_at is not null", name=op.f("ck_enrolments_seen")),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_enrolments_registration_id_registrations")
@@ -349,6 +363,56 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_identities_trainee_id"), "identities", ["trainee_id"], unique=False)
     op.create_table(
+        "trainee_addresses",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("email", sa.String(length=255), nullable=False),
+        sa.Column("since_at", types.UtcDateTime(), nullable=False),
+        sa.Column("until_at", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_trainee_addresses_trainee_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trainee_addresses")),
+    )
+    op.create_index(op.f("ix_trainee_addresses_email"), "trainee_addresses", ["email"], unique=False)
+    op.create_index(op.f("ix_trainee_addresses_trainee_id"), "trainee_addresses", ["trainee_id"], unique=False)
+    op.create_table(
+        "person_joins",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kept_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("joined_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("joined_email", sa.String(length=255), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.String(length=255), nullable=False),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.Column("undone_by", sa.String(length=255), nullable=True),
+        sa.Column("undone_reason", sa.Text(), nullable=True),
+        sa.Column("undone_at", types.UtcDateTime(), nullable=True),
+        sa.CheckConstraint("kept_id <> joined_id", name=op.f("ck_person_joins_two")),
+        sa.ForeignKeyConstraint(["joined_id"], ["trainees.id"], name=op.f("fk_person_joins_joined_id_trainees")),
+        sa.ForeignKeyConstraint(["kept_id"], ["trainees.id"], name=op.f("fk_person_joins_kept_id_trainees")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person_joins")),
+    )
+    op.create_index(op.f("ix_person_joins_kept_id"), "person_joins", ["kept_id"], unique=False)
+    op.create_index(
+        "uq_person_joins_in_force",
+        "person_joins",
+        ["joined_id"],
+        unique=True,
+        sqlite_where=sa.text("undone_at is null"),
+        postgresql_where=sa.text("undone_at is null"),
+    )
+    op.create_table(
+        "person_join_rows",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("join_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("table_name", sa.String(length=64), nullable=False),
+        sa.Column("row_key", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["join_id"], ["person_joins.id"], name=op.f("fk_person_join_rows_join_id_person_joins")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person_join_rows")),
+    )
+    op.create_index(op.f("ix_person_join_rows_join_id"), "person_join_rows", ["join_id"], unique=False)
+    op.create_table(
         "licences",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -380,7 +444,7 @@ def upgrade() -> None:
         sa.Column("segments", sa.JSON(), nullable=False),
         sa.Column("zoom_kind", sa.String(length=8), nullable=False),
         sa.Column("zoom_meeting_id", sa.String(length=32), nullable=False),
-        sa.Column("join_url", sa.Text(), nullable=True),
+        sa.Column("join_url", types.Encrypted(), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("ended_at", types.UtcDateTime(), nullable=True),
         sa.Column("ended_by_staff_at", types.UtcDateTime(), nullable=True),
@@ -444,12 +508,14 @@ def upgrade() -> None:
         sa.Column("context_id", sa.String(length=255), nullable=True),
         sa.Column("context_title", sa.String(length=255), nullable=True),
         sa.Column("module_id", sa.String(length=64), nullable=True),
+        sa.Column("refused_trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("score_meaning", sa.String(length=16), nullable=True),
         sa.Column("confirmed_at", types.UtcDateTime(), nullable=True),
         sa.Column("confirmed_by", sa.String(length=255), nullable=True),
         sa.Column("line_item_url", sa.Text(), nullable=True),
         sa.Column("line_items_url", sa.Text(), nullable=True),
         sa.Column("ags_scopes", sa.JSON(), nullable=False),
+        sa.Column("is_ags_unreadable", sa.Boolean(), nullable=True),
         sa.Column("memberships_url", sa.Text(), nullable=True),
         sa.Column("groups_url", sa.Text(), nullable=True),
         sa.Column("notices_url", sa.Text(), nullable=True),
@@ -457,7 +523,10 @@ def upgrade() -> None:
         sa.Column("shares_email", sa.Boolean(), nullable=True),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.Column("launched_at", types.UtcDateTime(), nullable=False),
-        sa.CheckConstraint("score_meaning in ('completion', 'ce')", name=op.f("ck_placements_score_meaning")),
+        sa.CheckConstraint("score_meaning in ('completion', 'ce', 'both')", name=op.f("ck_placements_score_meaning")),
+        sa.ForeignKeyConstraint(
+            ["refused_trainee_id"], ["trainees.id"], name=op.f("fk_placements_refused_trainee_id_trainees")
+        ),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_placements_registration_id_registrations")
         ),
@@ -577,7 +646,7 @@ def upgrade() -> None:
         sa.Column("first_seen_at", types.UtcDateTime(), nullable=False),
         sa.Column("last_seen_at", types.UtcDateTime(), nullable=False),
         sa.Column("left_at", types.UtcDateTime(), nullable=True),
-        sa.CheckConstraint("role in ('trainee', 'staff')", name=op.f("ck_roster_members_role")),
+        sa.CheckConstraint("role in ('trainee', 'staff', 'other')", name=op.f("ck_roster_members_role")),
         sa.ForeignKeyConstraint(
             ["registration_id"], ["registrations.id"], name=op.f("fk_roster_members_registration_id_registrations")
         ),
@@ -593,6 +662,7 @@ def upgrade() -> None:
         sa.Column("resource_link_id", sa.String(length=255), nullable=True),
         sa.Column("differences_url", sa.Text(), nullable=True),
         sa.Column("members", sa.Integer(), nullable=True),
+        sa.Column("skipped", sa.Integer(), server_default="0", nullable=False),
         sa.Column("read_at", types.UtcDateTime(), nullable=True),
         sa.Column("tried_at", types.UtcDateTime(), nullable=True),
         sa.Column("code", sa.String(length=64), nullable=False),
@@ -662,6 +732,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name=op.f("pk_zoom_seals")),
         sa.UniqueConstraint("inbox_id", name=op.f("uq_zoom_seals_inbox_id")),
     )
+    op.create_table(
+        "settled_identities",
+        sa.Column("live_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.String(length=255), nullable=False),
+        sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("known_by", sa.String(length=16), nullable=False),
+        sa.Column("settled_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("kind in ('email', 'registrant', 'connection')", name=op.f("ck_settled_identities_kind")),
+        sa.CheckConstraint("known_by in ('place', 'address', 'settled')", name=op.f("ck_settled_identities_known_by")),
+        sa.ForeignKeyConstraint(
+            ["live_session_id"], ["live_sessions.id"], name=op.f("fk_settled_identities_live_session_id_live_sessions")
+        ),
+        sa.ForeignKeyConstraint(
+            ["trainee_id"], ["trainees.id"], name=op.f("fk_settled_identities_trainee_id_trainees")
+        ),
+        sa.PrimaryKeyConstraint("live_session_id", "kind", "value", name=op.f("pk_settled_identities")),
+    )
+    op.create_index(op.f("ix_settled_identities_trainee_id"), "settled_identities", ["trainee_id"], unique=False)
     op.create_table(
         "attendance_corrections",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -882,6 +971,7 @@ def upgrade() -> None:
         sa.Column("origin", sa.String(length=16), nullable=False),
         sa.Column("is_bound", sa.Boolean(), nullable=True),
         sa.Column("maximum", sa.Float(), nullable=True),
+        sa.Column("credits", sa.Float(), nullable=True),
         sa.Column("due_at", types.UtcDateTime(), nullable=True),
         sa.Column("made_at", types.UtcDateTime(), nullable=False),
         sa.Column("checked_at", types.UtcDateTime(), nullable=True),
@@ -983,7 +1073,7 @@ def upgrade() -> None:
         sa.Column("seen_given", sa.Float(), nullable=True),
         sa.Column("seen_at", types.UtcDateTime(), nullable=True),
         sa.Column("seen", sa.String(length=16), server_default="unread", nullable=False),
-        sa.Column("look_at", types.UtcDateTime(), nullable=True),
+        sa.Column("results_due_at", types.UtcDateTime(), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_answer", sa.Text(), nullable=True),
@@ -1003,11 +1093,12 @@ def upgrade() -> None:
             "placement_id", "trainee_id", "meaning", name=op.f("uq_scores_placement_id_trainee_id_meaning")
         ),
     )
-    op.create_index(op.f("ix_scores_look_at"), "scores", ["look_at"], unique=False)
+    op.create_index(op.f("ix_scores_results_due_at"), "scores", ["results_due_at"], unique=False)
     op.create_index(op.f("ix_scores_status_next_attempt_at"), "scores", ["status", "next_attempt_at"], unique=False)
     op.create_table(
         "web_sessions",
         sa.Column("token_digest", sa.String(length=64), nullable=False),
+        sa.Column("nonce", sa.String(length=64), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("registration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("context_id", sa.String(length=255), nullable=True),
@@ -1023,6 +1114,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_web_sessions_trainee_id_trainees")),
         sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_web_sessions")),
+        sa.UniqueConstraint("nonce", name=op.f("uq_web_sessions_nonce")),
     )
     op.create_index(op.f("ix_web_sessions_expires_at"), "web_sessions", ["expires_at"], unique=False)
     op.create_table(

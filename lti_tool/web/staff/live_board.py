@@ -35,7 +35,7 @@ MAX_REASONS = 25
 PEOPLE_SHOWN = 50
 LISTS = ("shut", "waiting", "unmatched", "missing", "gone", "here")
 
-Look = Callable[[Connection, LiveSession, datetime], LiveBoard]
+BoardOf = Callable[[Connection, LiveSession, datetime], LiveBoard]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard
     )
 
 
-def blueprint(look: Look) -> Blueprint:
-    """The board's pages; `look(connection, session, now)` computes the board."""
+def blueprint(board_of: BoardOf) -> Blueprint:
+    """The board's pages; `board_of(connection, session, now)` computes the board."""
     pages = Blueprint("live", __name__, url_prefix="/desk/sessions/<int:session_id>/live")
     cache = EnrolledCache()
 
@@ -114,7 +114,7 @@ def blueprint(look: Look) -> Blueprint:
 
     def render(template: str, session_id: int) -> str:
         session = live_sessions.show(connection(), session_id)
-        board = look(connection(), session, now())
+        board = board_of(connection(), session, now())
         enrolled = cache.load(connection(), session, board, now())
         whole = http_request.args.get("all", "")
         return show(

@@ -10,7 +10,6 @@ from flask import Blueprint, Response
 from flask import request as http_request
 from werkzeug.wrappers import Response as AnyResponse
 
-from lti_tool import audit
 from lti_tool.attendance import live_sessions, locking, queries, timeline
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.progress import Progress, progress
@@ -22,7 +21,7 @@ from lti_tool.web.forms import field, sent
 from lti_tool.web.page import go, show
 from lti_tool.web.paging import asked_part
 from lti_tool.web.request import connection, context, now, writes
-from lti_tool.web.session import Limits, access, viewer
+from lti_tool.web.session import Limits, access, record_visit, viewer
 from lti_tool.web.staff import attendance, overview
 from lti_tool.web.staff.attendance import SORTS, SheetView
 from zoom_adapter import reports
@@ -73,16 +72,13 @@ def session(session_id: int) -> str:
 
 @blueprint.get("/<int:session_id>/people/<int:attendance_id>")
 @access("staff")
-@writes
 def person(session_id: int, attendance_id: int) -> str:
     """One version of one person's day, beside all its versions. The visit is logged."""
     found = live_sessions.show(connection(), session_id)
     shown, every = queries.show(connection(), session_id, attendance_id)
     who = shown.trainee_id
     subject = f"trainee:{who}" if who else f"attendance:{attendance_id}"
-    audit.record(
-        connection(), actor=viewer().actor, act="attendance_reviewed", subject=subject, at=now(), session=session_id
-    )
+    record_visit("attendance_reviewed", subject, session=session_id)
     programme = _programme_of(found)
     labels = live_sessions.labels(connection(), session_id)
     grace = programme.completion.grace_seconds if programme.completion else 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, String, case, cast, func, select, true
 
-from lti_tool.attendance import corrections, locking, matching, reviews
+from lti_tool.attendance import corrections, locking, matching, person_joins, reviews
 from lti_tool.attendance.evidence import STAFF_ROLE
 from lti_tool.audit import trainee_of
 from lti_tool.platforms import course_units
@@ -56,10 +56,12 @@ def waiting(connection: Connection, now: datetime) -> list[Waiting]:
         return Waiting(says, where, len(since), min(since, default=None))
 
     submitted, asked = equivalency_requests.c.state == "submitted", attendance_requests.c.state == "open"
+    shared = [each.since for each in person_joins.suggestions(connection)]
     due = [row.settled_at for row in reviews.due(connection)]
     return [
         counted("Requests to review", "/desk/equivalencies", equivalency_requests.c.submitted_at, submitted),
         listed("Unmatched people in sessions", "/desk/unmatched", matching.waiting_since(connection)),
+        listed("Addresses that two people share", "/desk/joins", shared),
         listed("Attendance to review", "/desk/reviews", due),
         counted("Requests about attendance", "/desk/attendance-requests", attendance_requests.c.created_at, asked),
         counted("Corrections waiting for a second person", "/desk/corrections", proposed_at, corrections.WAITING),

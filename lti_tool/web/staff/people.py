@@ -4,7 +4,7 @@ from functools import partial
 
 from flask import Blueprint
 
-from lti_tool import audit, people
+from lti_tool import people
 from lti_tool.attendance import live_sessions, queries
 from lti_tool.gates import decide, equivalency, wording
 from lti_tool.gates.decision import Decision
@@ -12,22 +12,21 @@ from lti_tool.programme import versions
 from lti_tool.programme.versions import Published
 from lti_tool.retreats.eligibility import eligibility
 from lti_tool.web.page import address_of, show
-from lti_tool.web.request import connection, now, writes
-from lti_tool.web.session import access, viewer
+from lti_tool.web.request import connection, now
+from lti_tool.web.session import access, record_visit
 
 blueprint = Blueprint("desk_people", __name__, url_prefix="/desk/people")
 
 
 @blueprint.get("/<int:trainee_id>")
 @access("staff")
-@writes
 def person(trainee_id: int) -> str:
     """Every decision about one person with its tree. The visit is logged (gates.md A7.7)."""
     published = versions.current(connection())
     who = people.trainee(connection(), trainee_id)
     offered = [each for each in published.programme.gates if published.programme.is_published(each)]
     decisions = [_decision_as_shown(published, trainee_id, each) for each in offered]
-    audit.record(connection(), actor=viewer().actor, act="decisions_viewed", subject=f"trainee:{trainee_id}", at=now())
+    record_visit("decisions_viewed", f"trainee:{trainee_id}")
     return show(
         "staff/person.html",
         published.programme,

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint
 from sqlalchemy import Connection, Row, and_, exists, select
 
-from lti_tool import audit, people
+from lti_tool import people
 from lti_tool.attendance import live_sessions, queries, timeline
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.timeline import Picture, Stretch
@@ -21,8 +21,8 @@ from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import line_items, scores
 from lti_tool.web.page import show
-from lti_tool.web.request import connection, now, writes
-from lti_tool.web.session import access, viewer
+from lti_tool.web.request import connection
+from lti_tool.web.session import access, record_visit
 
 blueprint = Blueprint("submission_review", __name__, url_prefix="/desk/review")
 
@@ -46,18 +46,10 @@ def unknown_person(module_id: str) -> str:
 
 @blueprint.get("/<module_id>/<int:trainee_id>")
 @access("staff")
-@writes
 def person(module_id: str, trainee_id: int) -> str:
     """One person's attendance of one module, with credit and scores. The visit is logged."""
     who = people.trainee(connection(), trainee_id)
-    audit.record(
-        connection(),
-        actor=viewer().actor,
-        act="attendance_reviewed",
-        subject=f"trainee:{trainee_id}",
-        at=now(),
-        module=module_id,
-    )
+    record_visit("attendance_reviewed", f"trainee:{trainee_id}", module=module_id)
     launched = (enrolments.c.trainee_id == trainee_id) & enrolments.c.last_launch_at.is_not(None)
     return show(
         "staff/review.html",

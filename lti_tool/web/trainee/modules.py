@@ -21,13 +21,15 @@ from lti_tool.errors import NotFound
 from lti_tool.gates import decide, equivalency, wording
 from lti_tool.gates.condition_checks import short_name
 from lti_tool.gates.decision import Decision, blocking, walk
+from lti_tool.grades import scores
 from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Module, PlannedSession
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
+from lti_tool.tables.gates import decisions
 from lti_tool.web.page import address_of, show
-from lti_tool.web.request import connection, context, now, read_id, writes
-from lti_tool.web.session import access, viewer
+from lti_tool.web.request import append, connection, context, now, read_id, writes
+from lti_tool.web.session import access, record_visit, viewer
 from lti_tool.web.trainee import join
 from lti_tool.web.trainee.join import Ticket
 from zoom_adapter import places
@@ -39,12 +41,14 @@ blueprint = Blueprint("modules", __name__, url_prefix="/modules")
 
 @blueprint.get("/<module_id>")
 @access("trainee")
-@writes
 def module(module_id: str) -> Page:
     """The module's page if its gate is open, or what is missing and how to get it. Always 200."""
     published = versions.current(connection())
     decision = _decide(published, viewer().trainee_id, module_id, viewer().is_staff)
-    _record(decision, "module", viewer().is_staff)
+    if viewer().is_staff:
+        record_visit("gate_bypassed", f"offering:{module_id}", route="module")  # gates.md A9
+    else:
+        append(decisions, decide.decision_row(decision, "module"))
     if not (decision.open or viewer().is_staff):
         return show("trainee/locked.html", published.programme, **locked_page(connection(), published, decision, now()))
     settings, who = context().settings, viewer()
@@ -67,10 +71,17 @@ def join_session(module_id: str) -> Page:
     else:
         ticket = Ticket(viewer().trainee_id, http_request.values.get("session", 0, read_id), viewer().is_staff)
     published = versions.current(connection())
-    session = _joinable(module_id, ticket, registers)
+    session = live_sessions.show(connection(), ticket.session_id)
+    has_link = join.can_join(session, registers=registers, is_staff=ticket.is_staff)
+    if session.module_id != module_id or session.state == "cancelled" or not has_link:
+        raise NotFound(
+            "join_link_missing",
+            "This session cannot be joined.",
+            "Open the page of the module in your course again. It shows the sessions that you can join.",
+        )
     decision = _decide(published, ticket.trainee_id, module_id, ticket.is_staff, session)
     if not (decision.open or ticket.is_staff):
-        _record(decision, "join", ticket.is_staff)
+        _record_join(decision, ticket.is_staff)
         return show("trainee/locked.html", published.programme, **locked_page(connection(), published, decision, now()))
     waited = http_request.args.get("waited", 0, read_id)
     if "general" in http_request.args and session.join_url:
@@ -79,7 +90,7 @@ def join_session(module_id: str) -> Page:
         way = join.way_in(connection(), ticket, session, now(), registers=registers, waited=waited)
     if way.url is None:
         return _waiting_page(published.programme, session, way, waited)
-    _record(decision, "join", ticket.is_staff)
+    _record_join(decision, ticket.is_staff)
     return redirect(way.url, 303)
 
 
@@ -94,25 +105,13 @@ def _decide(
     return decide.ask(connection(), published, trainee_id, module_id, now(), offering_start=start)
 
 
-def _record(decision: Decision, route: str, is_staff: bool) -> None:
-    """Record the decision behind this visit; for staff, record that they bypassed the gate (gates.md A9)."""
+def _record_join(decision: Decision, is_staff: bool) -> None:
+    """Record the decision behind joining; for staff, record that they bypassed the gate (gates.md A9)."""
     if is_staff:
         actor, subject = f"staff:{decision.trainee_id}", f"offering:{decision.offering}"
-        audit.record(connection(), actor=actor, act="gate_bypassed", subject=subject, at=now(), route=route)
+        audit.record(connection(), actor=actor, act="gate_bypassed", subject=subject, at=now(), route="join")
     else:
-        decide.record(connection(), decision, route)
-
-
-def _joinable(module_id: str, ticket: Ticket, registers: bool) -> LiveSession:
-    session = live_sessions.show(connection(), ticket.session_id)
-    has_link = join.can_join(session, registers=registers, is_staff=ticket.is_staff)
-    if session.module_id != module_id or session.state == "cancelled" or not has_link:
-        raise NotFound(
-            "join_link_missing",
-            "This session cannot be joined.",
-            "Open the page of the module in your course again. It shows the sessions that you can join.",
-        )
-    return session
+        decide.record(connection(), decision, "join")
 
 
 def _waiting_page(programme: Programme, session: LiveSession, way: join.Way, waited: int) -> Response:
@@ -172,6 +171,7 @@ def open_page(
         "series": next((each for each in programme.series if each.id == module.series), None),
         "attended": attended,
         "own_claims": [each for one in ended for each in claims.of_session(connection, programme, trainee_id, one)],
+        "gradebook_credit": scores.credits_of(connection, trainee_id, module.id),
         "upcoming": upcoming,
         "planned": announced(programme, module.id, times.day_of(now, programme.zone)),
         "agenda": agenda_of(programme, module, upcoming[0] if upcoming else None),

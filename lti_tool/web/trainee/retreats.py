@@ -16,10 +16,11 @@ from lti_tool.programme import versions
 from lti_tool.programme.versions import Published
 from lti_tool.retreats import applications
 from lti_tool.retreats.eligibility import Eligibility, eligibility, retreat_of, shown_dates, verify_offered
+from lti_tool.tables.gates import decisions
 from lti_tool.times import day_of
 from lti_tool.web.forms import Form, Problems, sent
 from lti_tool.web.page import go, show
-from lti_tool.web.request import connection, now, writes
+from lti_tool.web.request import append, connection, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.trainee import modules
 
@@ -56,13 +57,12 @@ def list_retreats() -> Page:
 
 @blueprint.get("/<retreat_id>")
 @access("trainee")
-@writes
 def retreat(retreat_id: str) -> Page:
     """One retreat: its dates and requirements, in the same words as the page of a locked module."""
     published = versions.current(connection())
     asked = _eligibility(published, retreat_id)
     if not viewer().is_staff:
-        decide.record(connection(), asked.decision, "retreat")
+        append(decisions, decide.decision_row(asked.decision, "retreat"))
     return show("trainee/retreat.html", published.programme, **_values(published, asked))
 
 

@@ -1,17 +1,18 @@
 """Presence by hand: reason, evidence, a second person; in force until taken back."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
 
+from lti_tool import people
 from lti_tool.attendance import corrections, preview, queries
 from lti_tool.attendance.settlement import settle
 from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.operations import audit_log, tasks
-from tests.training_day import DAY, FIVE, HALF_A_DAY, NINE, WHOLE_DAY, at, present
+from tests.training_day import DAY, FIVE, HALF_A_DAY, NINE, WHOLE_DAY, add_trainee, at, present
 
 GIVEN = {
     "from_at": NINE,
@@ -198,9 +199,9 @@ def test_lists_tell_what_waits_and_what_was_decided(database, session_id, traine
     confirm(database, done, now)
     with database.read() as connection:
         assert [row.id for row in corrections.waiting(connection)] == [waiting]
-        told = [(row.id, corrections.state_of(row)) for row in corrections.decided(connection)]
+        listed = [(row.id, corrections.state_of(row)) for row in corrections.decided(connection)]
         everything = [row.id for row in corrections.of_person(connection, session_id, trainee_id)]
-    assert told == [(done, "in_force"), (turned_down, "undone")]
+    assert listed == [(done, "in_force"), (turned_down, "undone")]
     assert everything == [done, turned_down, waiting]
 
 
@@ -219,3 +220,15 @@ def test_wall_times_are_those_of_the_sessions_zone():
 def test_a_wall_time_that_is_none_or_shown_twice_is_refused(text):
     with pytest.raises(BadInput, match="wall_time_wrong"):
         corrections.instant_on_wall(text, "America/Los_Angeles")
+
+
+@pytest.mark.parametrize("appears", ["before", "after"])
+def test_a_second_account_of_whoever_proposed_it_confirms_nothing(database, session_id, trainee_id, now, appears):
+    with database.write() as connection:
+        first = add_trainee(connection, 91, now)
+        address = "trainee91@example.org" if appears == "before" else "trainee92@example.org"
+        at = now if appears == "before" else now + timedelta(days=1)
+        again = people.find_or_add(connection, "https://moved.example.org", "u-91", name="S", email=address, now=at)
+    made = propose(database, session_id, trainee_id, now, actor=f"staff:{first}")
+    assert code_of(confirm, database, made, now, f"staff:{again}") == "second_person_needed"
+    assert in_force(database, session_id) == {}

@@ -33,6 +33,7 @@ def test_an_end_by_staff_is_kept_audited_and_settled(database, session_id):
     ("given", "code"),
     [
         ({"reason": " "}, "reason_missing"),
+        ({"reason": "x" * 2001}, "reason_missing"),
         ({"at": NINE}, "session_end_wrong"),
         ({"at": LATER + timedelta(minutes=1)}, "session_end_wrong"),
     ],

@@ -51,10 +51,10 @@ spans = some.lists(some.tuples(some.integers(0, 400), some.integers(1, 80)), max
 
 
 @given(some.lists(spans, max_size=8), some.integers(1, 480))
-def test_the_curve_counts_whoever_was_there_at_each_instant(everybody, minutes: int) -> None:
+def test_the_curve_counts_whoever_was_there_at_each_instant(spans_of_each, minutes: int) -> None:
     people = [
         person(f"p{number}", *((at(start), at(start + length)) for start, length in spans))
-        for number, spans in enumerate(everybody)
+        for number, spans in enumerate(spans_of_each)
     ]
     for instant, count in board(*people, now=at(minutes)).curve(NINE, FIVE):
         assert instant <= at(minutes)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from lti_tool.attendance import agenda, live_sessions
 from lti_tool.errors import BadInput, Conflict, NotFound
@@ -23,6 +24,16 @@ def test_a_plain_day_starts_when_the_agenda_does(database, published, now):
     with database.write() as connection:
         session_id = add_session(connection, published, now, starts=DAY)
         assert live_sessions.show(connection, session_id).starts_at == NINE
+
+
+def test_the_join_link_with_its_passcode_is_encrypted_in_the_database(database, published, now):
+    link = "https://example.zoom.us/j/85300001234?pwd=invented-passcode"
+    with database.write() as connection:
+        session_id = add_session(connection, published, now, join_url=link)
+        assert live_sessions.show(connection, session_id).join_url == link
+        stored = bytes(connection.execute(text("SELECT join_url FROM live_sessions")).scalar_one())
+    assert b"invented-passcode" not in stored
+    assert b"zoom.us" not in stored
 
 
 def test_another_start_moves_the_whole_agenda(database, published, now):
@@ -98,7 +109,13 @@ def test_a_cancelled_session_makes_room_and_raises_the_sequence(database, publis
 
 def test_a_session_is_cancelled_once_and_with_a_reason(database, now, session_id):
     with database.write() as connection:
-        for reason, code in ((" ", "reason_missing"), ("Ill.", None), ("Ill.", "session_cancelled")):
+        reasons = (
+            (" ", "reason_missing"),
+            ("x" * 2001, "reason_missing"),
+            ("Ill.", None),
+            ("Ill.", "session_cancelled"),
+        )
+        for reason, code in reasons:
             if code is None:
                 live_sessions.cancel(connection, session_id, reason=reason, actor="cli", now=now)
                 continue

@@ -17,7 +17,7 @@ SESSION = LiveSession(
 )  # fmt: skip
 
 
-def told(now: datetime, *, has_reports: bool = True, lock_days: int = 0, **changed) -> Progress:
+def progress_of(now: datetime, *, has_reports: bool = True, lock_days: int = 0, **changed) -> Progress:
     return progress(replace(SESSION, **changed), now, has_reports=has_reports, lock_days=lock_days)
 
 
@@ -41,18 +41,18 @@ ENDED = {"ended_at": FIVE}
 def test_each_state_says_what_holds_and_when_something_happens_next(
     state: str, minutes: int, given: dict, word: str, next_after: timedelta | None
 ) -> None:
-    found = told(FIVE + timedelta(minutes=minutes), state=state, **given)
+    found = progress_of(FIVE + timedelta(minutes=minutes), state=state, **given)
     assert found.word == word
     assert found.next_at == (None if next_after is None else FIVE + next_after)
     assert found.says.endswith(".")
 
 
 def test_a_reconciled_session_is_locked_by_itself_where_the_site_wants_it() -> None:
-    found = told(FIVE + timedelta(days=1), state="reconciled", lock_days=30, **ENDED)
+    found = progress_of(FIVE + timedelta(days=1), state="reconciled", lock_days=30, **ENDED)
     assert found.next_at == FIVE + timedelta(days=30)
 
 
 def test_without_credentials_no_report_is_promised() -> None:
-    found = told(FIVE + timedelta(minutes=5), state="provisional", has_reports=False, **ENDED)
+    found = progress_of(FIVE + timedelta(minutes=5), state="provisional", has_reports=False, **ENDED)
     assert "cannot be fetched here" in found.next_says
     assert found.next_at is None

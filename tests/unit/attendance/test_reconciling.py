@@ -110,9 +110,9 @@ def test_whoever_could_not_be_settled_is_not_reconciled_with_the_others(database
 
 def test_the_end_that_staff_corrected_while_it_was_settled_is_theirs(database, session_id, trainee):
     people = [present(trainee, *WHOLE_DAY)]
-    for told in (FIVE, FIVE - timedelta(minutes=20)):
+    for ended_at in (FIVE, FIVE - timedelta(minutes=20)):
         with database.write() as connection:
-            end(connection, session_id, at=told, reason="The trainer says so.", actor="cli", now=LATER)
+            end(connection, session_id, at=ended_at, reason="The trainer says so.", actor="cli", now=LATER)
     settle(database, session_id, people, None, LATER, Heard())
     assert show(database, session_id).ended_at == FIVE - timedelta(minutes=20)
 
@@ -192,12 +192,12 @@ class TestDoubt:
             )
 
     def test_a_flag_that_only_explains_leaves_the_day_final(self, database, session_id, trainee):
-        (told,), day = self.settled(database, session_id, trainee, "concurrent", "phone")
-        assert (told.is_in_doubt, day.needs_review, day.is_provisional) == (False, False, False)
+        (case,), day = self.settled(database, session_id, trainee, "concurrent", "phone")
+        assert (case.is_in_doubt, day.needs_review, day.is_provisional) == (False, False, False)
 
     def test_the_day_is_provisional_until_somebody_has_looked(self, database, session_id, trainee):
-        (told,), day = self.settled(database, session_id, trainee, "report_differs")
-        assert (told.is_in_doubt, day.needs_review, day.is_reviewed, day.is_provisional) == (True, True, False, True)
+        (case,), day = self.settled(database, session_id, trainee, "report_differs")
+        assert (case.is_in_doubt, day.needs_review, day.is_reviewed, day.is_provisional) == (True, True, False, True)
         self.review(database, day, day.input_digest)
         day = day_of(database, trainee, session_id)
         assert (day.needs_review, day.is_reviewed, day.is_provisional) == (True, True, False)
@@ -205,10 +205,10 @@ class TestDoubt:
     def test_a_review_holds_for_the_evidence_that_was_seen(self, database, session_id, trainee):
         _, day = self.settled(database, session_id, trainee, "report_differs")
         self.review(database, day, day.input_digest)
-        (told,), day = self.settled(database, session_id, trainee, "report_differs", "stale")
-        assert (told.is_in_doubt, day.is_reviewed, day.is_provisional) == (True, False, True)
-        (told,), day = self.settled(database, session_id, trainee, "report_differs")
-        assert (told.is_in_doubt, day.is_reviewed) == (False, True)
+        (case,), day = self.settled(database, session_id, trainee, "report_differs", "stale")
+        assert (case.is_in_doubt, day.is_reviewed, day.is_provisional) == (True, False, True)
+        (case,), day = self.settled(database, session_id, trainee, "report_differs")
+        assert (case.is_in_doubt, day.is_reviewed) == (False, True)
 
     def test_nobody_elses_review_counts(self, database, session_id, trainee):
         _, day = self.settled(database, session_id, trainee, "unconfirmed")

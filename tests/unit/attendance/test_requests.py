@@ -45,8 +45,13 @@ def test_a_request_waits_and_is_answered(database, session_id, trainee_id, now):
     with database.read() as connection:
         assert reviews.queue(connection) == []
         (own,) = reviews.of_trainee_in(connection, trainee_id, session_id)
-        (told,) = reviews.answered(connection)
-    assert (own.state, own.answer, own.answered_by, told.id) == ("answered", "Corrected. Thank you.", "staff:99", made)
+        (listed,) = reviews.answered(connection)
+    assert (own.state, own.answer, own.answered_by, listed.id) == (
+        "answered",
+        "Corrected. Thank you.",
+        "staff:99",
+        made,
+    )
 
 
 def test_the_text_is_in_no_audit_entry(database, session_id, trainee_id, now):

@@ -13,8 +13,8 @@ from tests.training_day import FIVE, WHOLE_DAY, present, stay
 DOUBTFUL = (stay(0, 480, "estimated"),)
 
 
-def settled(database, session_id, now, *everybody, ended_at=FIVE):
-    settle(database, session_id, list(everybody), ended_at, now, lambda *_: None)
+def settled(database, session_id, now, *people, ended_at=FIVE):
+    settle(database, session_id, list(people), ended_at, now, lambda *_: None)
 
 
 def day_of(database, session_id, trainee_id):

@@ -82,7 +82,7 @@ def test_evidence_that_is_gone_leaves_a_version_of_zero_and_comes_back_as_a_thir
     settle(database, session_id, [person], FIVE, now, heard)
     assert [(row.version, row.seconds_present, row.flags) for row in rows(database)] == [
         (1, 390 * 60, []),
-        (2, 0, ["evidence_withdrawn"]),
+        (2, 0, ["evidence_withdrawn", "identity_differs"]),
         (3, 390 * 60, []),
     ]
 

@@ -68,12 +68,12 @@ def shell(settings: Settings, database: Database, published: Published) -> Shell
 
 
 def test_explain_tells_the_decision_in_the_agreed_form(shell: Shell) -> None:
-    told = shell.read("gate", "explain", "--trainee", "ada@example.org", "--module", "F2")
-    assert (told["open"], told["programme_version"]) == (False, 1)
-    assert [node["reason"] for node in told["unmet"]] == ["module_not_taken", "equivalency_none"]
-    assert told["unmet"][0]["sentence"] == "You have not taken Module 1 yet."
-    assert told["decision"]["tree"]["op"] == "any"
-    assert told["decision"]["offering"] == "F2"
+    printed = shell.read("gate", "explain", "--trainee", "ada@example.org", "--module", "F2")
+    assert (printed["open"], printed["programme_version"]) == (False, 1)
+    assert [node["reason"] for node in printed["unmet"]] == ["module_not_taken", "equivalency_none"]
+    assert printed["unmet"][0]["sentence"] == "You have not taken Module 1 yet."
+    assert printed["decision"]["tree"]["op"] == "any"
+    assert printed["decision"]["offering"] == "F2"
 
 
 def test_explain_reads_well(shell: Shell) -> None:
@@ -154,9 +154,9 @@ def test_completions_are_previewed_committed_and_listed(shell: Shell, tmp_path: 
     assert (preview["committed"], preview["counts"]["new"], preview["counts"]["unknown_person"]) == (False, 1, 1)
     assert shell.read("completions", "list") == []
     assert f"--commit {preview['digest']}" in shell.run("completions", "import", file).stdout
-    told = shell.run("completions", "import", file, "--commit", preview["digest"]).stdout
-    assert "line 3, person_key: unknown_person" in told
-    assert "Imported." in told
+    printed = shell.run("completions", "import", file, "--commit", preview["digest"]).stdout
+    assert "line 3, person_key: unknown_person" in printed
+    assert "Imported." in printed
     [row] = shell.read("completions", "list", "--module", "F1")
     assert (row["trainee_id"], row["completed_on"], row["origin"]) == (1, "2024-07-13", "imported")
     assert shell.read("completions", "list", "--module", "F2") == []
@@ -173,9 +173,9 @@ def test_retreats_are_listed_with_their_gates_in_words(shell: Shell) -> None:
 
 def test_eligibility_lists_what_is_missing(shell: Shell) -> None:
     about = ("--trainee", 1, "--retreat", "RT_ADV", "--starts-on", "2024-10-03")
-    told = shell.read("retreat", "eligibility", *about)
-    assert (told["may_apply"], told["offered"], told["starts_on"]) == (False, True, "2024-10-03")
-    assert [node["reason"] for node in told["unmet"]] == ["retreat_not_attended", "equivalency_none"]
+    printed = shell.read("retreat", "eligibility", *about)
+    assert (printed["may_apply"], printed["offered"], printed["starts_on"]) == (False, True, "2024-10-03")
+    assert [node["reason"] for node in printed["unmet"]] == ["retreat_not_attended", "equivalency_none"]
     said = shell.run("retreat", "eligibility", "--trainee", 1, "--retreat", "RT_ADV").stdout
     assert "may apply: no" in said
 

@@ -35,13 +35,13 @@ def run(settings, database, published, now):
     return lambda *words: CliRunner().invoke(GATEHOUSE, ("match", *words), env=environment)
 
 
-def told(result):
+def json_of(result):
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 def test_who_waits_is_listed_with_what_they_are_known_by(run):
-    (waiting,) = told(run("list", "--waiting", "--json"))
+    (waiting,) = json_of(run("list", "--waiting", "--json"))
     assert (waiting["name"], waiting["minutes_present"]) == ("A guest", 390.0)
     assert waiting["known_by"] == ["registrant:rg-1", f"email:{GUEST}"]
     assert "A guest" in run("list", "--waiting").stdout
@@ -53,18 +53,18 @@ def test_who_waits_is_listed_with_what_they_are_known_by(run):
     ids=["address", "registrant"],
 )
 def test_a_link_is_made_listed_and_taken_back(run, named):
-    made = told(run("link", *TO, *named, *WHY, "--json"))
+    made = json_of(run("link", *TO, *named, *WHY, "--json"))
     assert (made["made_by"], made["settled_again"], made["locked"]) == ("cli", [1], [])
-    assert [row["id"] for row in told(run("list", "--json"))] == [made["id"]]
-    assert told(run("list", "--trainee", "trainee1@example.org", "--json")) == told(run("list", "--json"))
-    undone = told(run("undo", str(made["id"]), "--reason", "It was her sister.", "--json"))
+    assert [row["id"] for row in json_of(run("list", "--json"))] == [made["id"]]
+    assert json_of(run("list", "--trainee", "trainee1@example.org", "--json")) == json_of(run("list", "--json"))
+    undone = json_of(run("undo", str(made["id"]), "--reason", "It was her sister.", "--json"))
     assert undone["undone_reason"] == "It was her sister."
 
 
 def test_a_locked_session_is_named(run, database):
     with database.write() as connection:
         connection.execute(update(live_sessions).values(state="locked"))
-    made = told(run("link", *TO, "--address", GUEST, *WHY, "--json"))
+    made = json_of(run("link", *TO, "--address", GUEST, *WHY, "--json"))
     assert (made["settled_again"], made["locked"]) == ([], [1])
 
 

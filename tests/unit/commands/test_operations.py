@@ -34,7 +34,7 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str | None]:
 
 
 def run(environment: dict[str, str | None], *arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments, env=environment)
+    return CliRunner().invoke(main, arguments, env=environment, catch_exceptions=False)
 
 
 def states(result: Result) -> dict[str, str]:

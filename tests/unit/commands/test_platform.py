@@ -39,22 +39,24 @@ def run(environment: dict[str, str], *words: str) -> Result:
     return CliRunner(env=environment).invoke(main, words)
 
 
-def told(environment: dict[str, str], *words: str) -> Any:
+def run_json(environment: dict[str, str], *words: str) -> Any:
     result = run(environment, *words, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 def test_a_platform_is_added_listed_shown_changed_and_disabled(environment: dict[str, str]) -> None:
-    added = told(environment, *ADD, *ADDRESSES, *KEY_SET, "--profile", "openedx")
+    added = run_json(environment, *ADD, *ADDRESSES, *KEY_SET, "--profile", "openedx")
     assert added["tool_login_url"] == "https://gatehouse.example.org/lti/login"
     assert added["tool_launch_url"] == "https://gatehouse.example.org/lti/launch"
     assert added["tool_key_set_url"] == "https://gatehouse.example.org/lti/jwks.json"
     number = str(added["id"])
-    told(environment, *ADD, "--deployment-id", "2", *ADDRESSES, *KEY_SET, "--profile", "openedx")
-    told(environment, "platform", "change", number, "--token-url", "https://lms.example.org/t2", "--audience", "aud")
-    told(environment, "platform", "change", number, "--service-origin", "https://api.example.org/v1")
-    (listed,) = told(environment, "platform", "list")
+    run_json(environment, *ADD, "--deployment-id", "2", *ADDRESSES, *KEY_SET, "--profile", "openedx")
+    run_json(
+        environment, "platform", "change", number, "--token-url", "https://lms.example.org/t2", "--audience", "aud"
+    )
+    run_json(environment, "platform", "change", number, "--service-origin", "https://api.example.org/v1")
+    (listed,) = run_json(environment, "platform", "list")
     assert listed == {
         "id": added["id"],
         "issuer": "https://lms.example.org",
@@ -70,9 +72,9 @@ def test_a_platform_is_added_listed_shown_changed_and_disabled(environment: dict
         "came_by": "command",
         "status": "active",
     }
-    assert told(environment, "platform", "disable", number)["status"] == "disabled"
-    assert told(environment, "platform", "show", number)["status"] == "disabled"
-    assert told(environment, "platform", "enable", number)["status"] == "active"
+    assert run_json(environment, "platform", "disable", number)["status"] == "disabled"
+    assert run_json(environment, "platform", "show", number)["status"] == "disabled"
+    assert run_json(environment, "platform", "enable", number)["status"] == "active"
     assert "client-1" in run(environment, "platform", "list").stdout
 
 
@@ -88,12 +90,12 @@ def test_an_address_that_could_never_be_called_is_refused(url: str, environment:
 def test_another_unit_of_an_open_edx_takes_one_line(environment: dict[str, str]) -> None:
     base = "https://lms.example.org/api/lti_consumer/v1"
     addresses = ["--auth-login-url", f"{base}/launch/", "--token-url", f"{base}/token/1a"]
-    first = told(
+    first = run_json(
         environment, *ADD, *addresses, "--key-set-url", f"{base}/public_keysets/1a",
         "--profile", "openedx", "--service-origin", "https://api.example.org",
     )  # fmt: skip
     unit = ["--client-id", "client-2", "--key-set-url", f"{base}/public_keysets/2b"]
-    second = told(environment, "platform", "add-unit", str(first["id"]), *unit)
+    second = run_json(environment, "platform", "add-unit", str(first["id"]), *unit)
     own = {
         "id": 2,
         "client_id": "client-2",
@@ -109,7 +111,7 @@ def test_many_clients_of_one_issuer_are_listed_under_it(environment: dict[str, s
     assert run(environment, "platform", "list").stdout == "(none)\n"
     for issuer, client in (("b", "client-1"), ("a", "client-2"), ("b", "client-3")):
         given = ["--issuer", f"https://{issuer}.example.org", "--client-id", client, "--deployment-id", "1"]
-        told(environment, "platform", "add", *given, *ADDRESSES, *KEY_SET)
+        run_json(environment, "platform", "add", *given, *ADDRESSES, *KEY_SET)
     lines = run(environment, "platform", "list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
         "https://a.example.org", "id", "2", "https://b.example.org", "id", "1", "3",
@@ -118,7 +120,7 @@ def test_many_clients_of_one_issuer_are_listed_under_it(environment: dict[str, s
 
 
 def test_an_invitation_is_printed_as_a_link(environment: dict[str, str]) -> None:
-    printed = told(environment, "platform", "invite", "--hours", "2")
+    printed = run_json(environment, "platform", "invite", "--hours", "2")
     assert re.fullmatch(r"https://gatehouse\.example\.org/lti/register\?invitation=[\w-]{43}", printed["link"])
     assert "expires_at" in run(environment, "platform", "invite").stdout
     assert run(environment, "platform", "invite", "--hours", "0").exit_code == 2
@@ -132,10 +134,10 @@ def test_a_platform_that_registered_itself_is_approved(
     new = NewRegistration(address, "client-9", address, address, address)
     with database.write() as connection:
         registration.add(connection, new, [], actor="invitation:1", now=now, came_by="dynamic", status="pending")
-    assert told(environment, "platform", "list")[0]["status"] == "pending"
+    assert run_json(environment, "platform", "list")[0]["status"] == "pending"
     for refused in ("approve", "enable"):
         assert "(deployment_missing)" in run(environment, "platform", refused, "1").stderr
-    approved = told(environment, "platform", "approve", "1", "--deployment-id", "3")
+    approved = run_json(environment, "platform", "approve", "1", "--deployment-id", "3")
     assert (approved["status"], approved["deployment_ids"], approved["came_by"]) == ("active", ["3"], "dynamic")
     assert "(platform_not_pending)" in run(environment, "platform", "approve", "1").stderr
 
@@ -143,7 +145,7 @@ def test_a_platform_that_registered_itself_is_approved(
 def test_what_could_speak_for_a_known_platform_takes_a_word_more(
     environment: dict[str, str], database: Database, now: datetime
 ) -> None:
-    told(environment, *ADD, *ADDRESSES, *KEY_SET)
+    run_json(environment, *ADD, *ADDRESSES, *KEY_SET)
     elsewhere = "https://lms.example.org/~somebody/keys"
     new = NewRegistration("https://lms.example.org", "client-9", ADDRESSES[1], ADDRESSES[3], elsewhere)
     with database.write() as connection:
@@ -152,9 +154,9 @@ def test_what_could_speak_for_a_known_platform_takes_a_word_more(
         refused = run(environment, "platform", way, "2")
         assert "(platform_doubtful)" in refused.stderr
         assert elsewhere in refused.stderr
-    assert told(environment, "platform", "approve", "2", "--confirm")["status"] == "active"
-    told(environment, "platform", "disable", "2")
-    assert told(environment, "platform", "enable", "2", "--confirm")["status"] == "active"
+    assert run_json(environment, "platform", "approve", "2", "--confirm")["status"] == "active"
+    run_json(environment, "platform", "disable", "2")
+    assert run_json(environment, "platform", "enable", "2", "--confirm")["status"] == "active"
 
 
 def test_a_file_is_looked_at_first_and_then_imported(environment: dict[str, str], tmp_path: Path) -> None:
@@ -171,18 +173,18 @@ def test_a_file_is_looked_at_first_and_then_imported(environment: dict[str, str]
     bad.write_text(json.dumps([row, row | {"client_id": 7}]), encoding="utf-8")
     looked = run(environment, "platform", "import", str(good), "--dry-run")
     assert (looked.exit_code, looked.stdout.splitlines()[-1]) == (0, "Nothing was written: this was a dry run.")
-    assert told(environment, "platform", "list") == []
+    assert run_json(environment, "platform", "list") == []
     for options in ([], ["--dry-run"]):
         refused = run(environment, "platform", "import", str(bad), *options)
         assert (refused.exit_code, "(platform_rows_refused)" in refused.stderr) == (1, True)
         assert "client_id must be text: put it in quotes." in refused.stdout
-    assert told(environment, "platform", "list") == []
-    written = told(environment, "platform", "import", str(good))
+    assert run_json(environment, "platform", "list") == []
+    written = run_json(environment, "platform", "import", str(good))
     assert [(each["row"], each["outcome"], each["client_id"]) for each in written] == [
         (1, "new", "client-1"),
         (2, "new", "client-2"),
     ]
-    assert [each["came_by"] for each in told(environment, "platform", "list")] == ["file", "file"]
+    assert [each["came_by"] for each in run_json(environment, "platform", "list")] == ["file", "file"]
     assert "Imported." in run(environment, "platform", "import", str(good)).stdout
     assert run(environment, "platform", "import", str(tmp_path / "none.yaml")).exit_code == 2
 
@@ -216,10 +218,10 @@ def test_a_database_without_tables_is_told(environment: dict[str, str], tmp_path
 
 
 def test_keys_are_listed_and_rotated(environment: dict[str, str]) -> None:
-    (first,) = told(environment, "keys", "list")
+    (first,) = run_json(environment, "keys", "list")
     assert first["state"] == "signing"
-    rotated = told(environment, "keys", "rotate")
-    states = {key["kid"]: key["state"] for key in told(environment, "keys", "list")}
+    rotated = run_json(environment, "keys", "rotate")
+    states = {key["kid"]: key["state"] for key in run_json(environment, "keys", "list")}
     assert states == {first["kid"]: "signing", rotated["kid"]: "waiting"}
     assert "(rotation_under_way)" in run(environment, "keys", "rotate").stderr
     assert "signing" in run(environment, "keys", "list").stdout

@@ -56,9 +56,9 @@ def test_check_names_file_line_and_place_of_an_error_and_fails(document: Path) -
 
 def test_check_as_json_has_every_problem(document: Path) -> None:
     document.write_text(changed("share: 0.80", "share: UNSET"))
-    told = json.loads(run("check", document, "--json").stdout)
-    assert (told["publishable"], told["errors"], told["warnings"]) == (True, 0, 1)
-    assert told["problems"][0]["path"] == "completion.share"
+    printed = json.loads(run("check", document, "--json").stdout)
+    assert (printed["publishable"], printed["errors"], printed["warnings"]) == (True, 0, 1)
+    assert printed["problems"][0]["path"] == "completion.share"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"a: b\n" * 2_000_000, b"[" * 100_000, b"- !!python/none"])
@@ -97,8 +97,8 @@ def test_diff_shows_what_would_change(document: Path, environment: dict[str, str
         "~ retreats.R.capacity: 12 → 13",
         "+ retreats.R.partner: A clinic",
     ]
-    told = json.loads(run("diff", document, "--json", environment=environment).stdout)
-    assert told[0] == {"path": "retreats.R.capacity", "before": 12, "after": 13}
+    printed = json.loads(run("diff", document, "--json", environment=environment).stdout)
+    assert printed[0] == {"path": "retreats.R.capacity", "before": 12, "after": 13}
 
 
 def test_export_prints_the_document_as_it_was_published(document: Path, environment: dict[str, str]) -> None:
@@ -106,8 +106,8 @@ def test_export_prints_the_document_as_it_was_published(document: Path, environm
     document.write_text(changed("capacity: 12", "capacity: 13"))
     run("publish", document, environment=environment)
     assert run("export", "--version", "1", environment=environment).stdout == SMALL
-    told = json.loads(run("export", "--json", environment=environment).stdout)
-    assert (told["version"], told["programme"]["retreats"]["R"]["capacity"]) == (2, 13)
+    printed = json.loads(run("export", "--json", environment=environment).stdout)
+    assert (printed["version"], printed["programme"]["retreats"]["R"]["capacity"]) == (2, 13)
 
 
 def test_export_before_anything_is_published_says_what_to_do(environment: dict[str, str]) -> None:

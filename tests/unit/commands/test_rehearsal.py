@@ -40,16 +40,16 @@ def test_what_was_taught_is_judged_from_the_evidence(rehearse, database, publish
 
 
 def test_without_taught_sessions_there_is_nothing_to_judge(rehearse, published) -> None:
-    told = rehearse(GENTLE)
-    assert (told.exit_code, told.stdout) == (0, "0 sessions, 0 attendances: 0 decisions come out otherwise\n")
+    result = rehearse(GENTLE)
+    assert (result.exit_code, result.stdout) == (0, "0 sessions, 0 attendances: 0 decisions come out otherwise\n")
 
 
 @pytest.mark.parametrize("policy", ["completion: {share: 5}", "nonsense: 1", "[", ""])
 def test_a_policy_that_cannot_be_used_is_refused_with_its_place(rehearse, published, policy: str) -> None:
-    told = rehearse(policy)
-    assert told.exit_code == 1
-    assert "policy_wrong" in told.stderr
-    assert "policy.yaml:" in told.stderr
+    result = rehearse(policy)
+    assert result.exit_code == 1
+    assert "policy_wrong" in result.stderr
+    assert "policy.yaml:" in result.stderr
 
 
 def test_an_unknown_session_is_refused(rehearse, published) -> None:

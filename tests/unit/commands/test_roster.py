@@ -41,14 +41,14 @@ def run(settings: Settings):
     return lambda *words: CliRunner().invoke(GATEHOUSE, ["roster", *words], env=environment)
 
 
-def told(result: Result):
+def json_of(result: Result):
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 def test_a_roster_is_read_listed_and_shown(run, platform: Platform) -> None:
-    assert told(run("list", "--json")) == []
-    (row,) = told(run("read", "--json"))
+    assert json_of(run("list", "--json")) == []
+    (row,) = json_of(run("read", "--json"))
     known = ("platform", "course", "title", "members", "code", "offered")
     assert {name: row[name] for name in known} == {
         "platform": platform.registration_id,
@@ -58,8 +58,8 @@ def test_a_roster_is_read_listed_and_shown(run, platform: Platform) -> None:
         "code": "",
         "offered": True,
     }
-    assert told(run("list", "--json")) == [row]
-    shown = told(run("show", str(platform.registration_id), "course-1", "--json"))
+    assert json_of(run("list", "--json")) == [row]
+    shown = json_of(run("show", str(platform.registration_id), "course-1", "--json"))
     assert shown["course"] == row
     assert [(each["user_id"], each["role"], each["last_launch_at"]) for each in shown["members"]] == [
         ("user-1", "trainee", None),
@@ -68,14 +68,14 @@ def test_a_roster_is_read_listed_and_shown(run, platform: Platform) -> None:
 
 
 def test_one_roster_is_read_again_when_asked(run, platform: Platform, wire: responses.RequestsMock) -> None:
-    told(run("read", "--json"))
+    json_of(run("read", "--json"))
     wire.replace("GET", MEMBERS_URL, json={"members": [person(1), person(2), TEACHER]})
-    (row,) = told(run("read", str(platform.registration_id), "course-1", "--json"))
+    (row,) = json_of(run("read", str(platform.registration_id), "course-1", "--json"))
     assert row["members"] == 3
 
 
 def test_people_are_shown_as_a_table(run, platform: Platform) -> None:
-    told(run("read", "--json"))
+    json_of(run("read", "--json"))
     said = run("show", str(platform.registration_id), "course-1").stdout
     assert "Foundations" in said
     assert "trainee1@example.org" in said

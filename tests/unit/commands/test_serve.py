@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,27 @@ def headers() -> dict[str, str]:
     return {"x-zm-request-timestamp": timestamp, "x-zm-signature": sign(ZOOM_SECRET, timestamp, BODY)}
 
 
+# Path → what answers a body that broke off or did not come in time: Zoom shall send again, others made a mistake.
+UNFINISHED = {
+    "/zoom/webhook": (b"503",),
+    "/lti/launch": (b"400",),
+    "/lti/login": (b"400",),
+    "/healthz": (b"405",),
+}
+
+
+@contextmanager
+def begun(port: int, path: str, length: int | None, more: Mapping[str, str] | None = None) -> Iterator[socket.socket]:
+    """A POST whose head and first ten bytes have been sent; without a length, the head of one sent in chunks."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        signed = {"x-zm-request-timestamp": "1", "x-zm-signature": "v0=1"} | dict(more or {})
+        lines = [f"POST {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in signed.items())]
+        lines += ["Content-Type: application/x-www-form-urlencoded"]
+        lines += ["Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"]
+        connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if length is None else b"iss=tenxxx"))
+        yield connection
+
+
 def test_the_worker_inside_reads_what_zoom_delivers_and_sigterm_ends_both_with_zero(
     environment: dict[str, str], tmp_path: Path, database: Database
 ) -> None:
@@ -117,6 +140,44 @@ def test_sigterm_lets_a_request_in_flight_finish(environment: dict[str, str], tm
         browser.sendall(BODY)
         assert browser.recv(4096).startswith(b"HTTP/1.1 204")
         assert served.process.wait(STOP_SECONDS) == 0
+
+
+@pytest.mark.databases("sqlite")
+def test_64_bodies_that_never_arrive_keep_nobody_else_waiting(environment: dict[str, str], tmp_path: Path) -> None:
+    environment |= {"GATEHOUSE_BODY_SECONDS": "2"}
+    paths = ["/zoom/webhook", "/lti/launch", "/lti/login", "/healthz"]
+    with serving(environment, tmp_path) as served, ExitStack() as stack:
+        unfinished = [stack.enter_context(begun(served.port, paths[number % 4], 100)) for number in range(64)]
+        assert served.get("/healthz") == 200
+        assert served.get("/readyz") == 200
+        assert served.get("/lti/jwks.json") == 200
+        assert served.post("/zoom/webhook", BODY, headers()) == 204
+        for each, path in zip(unfinished, paths * 16, strict=True):
+            assert each.recv(4096).split(maxsplit=2)[1] in UNFINISHED[path]
+        assert served.stop() == 0
+
+
+@pytest.mark.databases("sqlite")
+def test_sigterm_ends_a_server_whose_requests_never_arrive_whole(environment: dict[str, str], tmp_path: Path) -> None:
+    environment |= {"GATEHOUSE_BODY_SECONDS": "1"}
+    with serving(environment, tmp_path) as served, begun(served.port, "/zoom/webhook", 100) as unfinished:
+        served.process.send_signal(signal.SIGTERM)
+        assert unfinished.recv(4096).startswith(b"HTTP/1.1 503")
+        assert served.process.wait(STOP_SECONDS) == 0
+
+
+@pytest.mark.databases("sqlite")
+def test_a_body_sent_in_chunks_is_read_like_any_other(environment: dict[str, str], tmp_path: Path) -> None:
+    chunks = b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (10, BODY[:10], len(BODY) - 10, BODY[10:])
+    with serving(environment, tmp_path) as served:
+        with begun(served.port, "/zoom/webhook", None, headers()) as request:
+            request.sendall(chunks)
+            assert request.recv(4096).startswith(b"HTTP/1.1 204")
+        with begun(served.port, "/zoom/webhook", None, headers()) as request:
+            with suppress(ConnectionError):  # it is refused before its end
+                for _ in range(64):
+                    request.sendall(b"%x\r\n%s\r\n" % (65536, bytes(65536)))
+            assert request.recv(4096).startswith(b"HTTP/1.1 413")
 
 
 @pytest.mark.databases("sqlite")

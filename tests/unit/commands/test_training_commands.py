@@ -63,23 +63,23 @@ def taught(database, published, now):
     return session_id, trainee_id
 
 
-def told(result):
+def json_of(result):
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 def test_a_session_is_added_shown_and_listed(run):
-    added = told(run(*ADD, "--join-url", "https://zoom.example.org/j/1", "--json"))
+    added = json_of(run(*ADD, "--join-url", "https://zoom.example.org/j/1", "--json"))
     assert added["starts_at"] == "2026-12-01T17:00:00Z"
     assert (added["zoom_meeting"], added["kind"], added["minutes_instructional"]) == ("85300001234", "meeting", 390)
-    assert told(run("session", "show", str(added["id"]), "--json")) == added
-    assert [each["id"] for each in told(run("session", "list", "--json"))] == [added["id"]]
-    assert told(run("session", "list", "--module", "F2", "--json")) == []
+    assert json_of(run("session", "show", str(added["id"]), "--json")) == added
+    assert [each["id"] for each in json_of(run("session", "list", "--json"))] == [added["id"]]
+    assert json_of(run("session", "list", "--module", "F2", "--json")) == []
 
 
 def test_a_day_without_a_time_and_a_past_date_are_taken(run):
     words = ("session", "add", "--module", "F1", "--starts", "2024-03-05", "--zoom-meeting", "1", "--json")
-    assert told(run(*words))["starts_at"] == "2024-03-05T17:00:00Z"
+    assert json_of(run(*words))["starts_at"] == "2024-03-05T17:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,16 @@ def test_wrong_usage_ends_with_2(run):
 
 
 def test_a_cancelled_session_is_not_settled(run):
-    session_id = str(told(run(*ADD, "--json"))["id"])
+    session_id = str(json_of(run(*ADD, "--json"))["id"])
     assert run("session", "cancel", session_id, "--reason", "The teacher is ill.").exit_code == 0
     assert "(session_cancelled)" in run("session", "settle", session_id).stderr
 
 
 def test_an_end_that_zoom_never_told_is_recorded_by_staff(run, database):
     session_id = str(
-        told(run("session", "add", "--module", "F1", "--starts", "2024-03-05", "--zoom-meeting", "1", "--json"))["id"]
+        json_of(run("session", "add", "--module", "F1", "--starts", "2024-03-05", "--zoom-meeting", "1", "--json"))[
+            "id"
+        ]
     )
     words = ("session", "end", session_id, "--at", "2024-03-06T01:00:00Z", "--reason")
     assert "(reason_missing)" in run(*words, " ").stderr
@@ -123,14 +125,14 @@ def test_an_end_that_zoom_never_told_is_recorded_by_staff(run, database):
         run(*words, "Zoom's message was lost.").stdout
         == f"live session {session_id} is over; its attendance is settled next\n"
     )
-    shown = told(run("session", "show", session_id, "--json"))
+    shown = json_of(run("session", "show", session_id, "--json"))
     assert (shown["ended_by_staff_at"], shown["ended_at"]) == ("2024-03-06T01:00:00Z", None)
     assert "provisional" in run("session", "settle", session_id).stdout
-    assert told(run("session", "show", session_id, "--json"))["ended_at"] == "2024-03-06T01:00:00Z"
+    assert json_of(run("session", "show", session_id, "--json"))["ended_at"] == "2024-03-06T01:00:00Z"
 
 
 def test_settling_a_session_without_evidence_leaves_it_scheduled(run, database):
-    session_id = told(run(*ADD, "--json"))["id"]
+    session_id = json_of(run(*ADD, "--json"))["id"]
     assert "scheduled" in run("session", "settle", str(session_id)).stdout
     with database.read() as connection:
         assert connection.scalar(select(sessions_table.c.state)) == "scheduled"
@@ -138,7 +140,7 @@ def test_settling_a_session_without_evidence_leaves_it_scheduled(run, database):
 
 def test_attendance_has_the_shape_that_scripts_lean_on(run, taught):
     session_id, trainee_id = taught
-    shown = told(run("attendance", "show", str(session_id), "--json"))
+    shown = json_of(run("attendance", "show", str(session_id), "--json"))
     assert shown["session"] == {"id": session_id, "module": "F1", "state": "provisional"}
     (person,) = shown["people"]
     assert person == {
@@ -172,39 +174,39 @@ def test_attendance_is_a_table_for_people(run, taught):
 
 
 def test_a_scheduled_session_has_provisional_numbers_of_nobody(run):
-    session_id = told(run(*ADD, "--json"))["id"]
-    shown = told(run("attendance", "show", str(session_id), "--json"))
+    session_id = json_of(run(*ADD, "--json"))["id"]
+    shown = json_of(run("attendance", "show", str(session_id), "--json"))
     assert (shown["session"]["state"], shown["people"], shown["unmatched"]) == ("provisional", [], [])
 
 
 def test_the_ledger_shows_desired_and_delivered(run, taught):
-    (row,) = told(run("grades", "ledger", "--json"))
+    (row,) = json_of(run("grades", "ledger", "--json"))
     assert row["line_item"] == "https://lms.example.org/lineitems/1"
     assert (row["trainee"], row["desired"], row["delivered"], row["status"]) == (taught[1], 100.0, None, "waiting")
     assert (row["attempts"], row["last_answer"]) == (0, None)
-    assert told(run("grades", "ledger", "--status", "parked", "--json")) == []
+    assert json_of(run("grades", "ledger", "--status", "parked", "--json")) == []
 
 
 def test_what_cannot_be_delivered_is_counted_and_kept(run, taught, database):
     with database.write() as connection:
         connection.execute(update(scores).values(desired_given=-1.0, next_attempt_at=FIVE))
-    assert told(run("grades", "deliver", "--json")) == {"delivered": 0, "waiting": 0, "parked": 1}
-    assert told(run("grades", "deliver", "--parked", "--json")) == {"delivered": 0, "waiting": 0, "parked": 1}
+    assert json_of(run("grades", "deliver", "--json")) == {"delivered": 0, "waiting": 0, "parked": 1}
+    assert json_of(run("grades", "deliver", "--parked", "--json")) == {"delivered": 0, "waiting": 0, "parked": 1}
 
 
 def test_what_gradebooks_show_is_counted_and_nothing_is_sent(run, taught, database):
     nothing = {"same": 0, "differs": 0, "missing": 0, "unreadable": 0, "unread": 1}
-    assert told(run("grades", "reconcile", "--json")) == nothing
+    assert json_of(run("grades", "reconcile", "--json")) == nothing
     with database.write() as connection:
         seen = {"status": "kept", "delivered_version": 1, "seen": "differs", "seen_given": 55.0}
         connection.execute(update(scores).values(seen))
-    assert told(run("grades", "reconcile", "--all", "--json")) == nothing | {"differs": 1, "unread": 0}
-    (row,) = told(run("grades", "ledger", "--status", "kept", "--json"))
+    assert json_of(run("grades", "reconcile", "--all", "--json")) == nothing | {"differs": 1, "unread": 0}
+    (row,) = json_of(run("grades", "ledger", "--status", "kept", "--json"))
     assert (row["seen"], row["seen_given"], row["status"]) == ("differs", 55.0, "kept")
 
 
 def test_credit_shows_every_line_of_the_checklist(run, taught):
-    shown = told(run("credit", "show", "--trainee", "trainee1@example.org", "--json"))
+    shown = json_of(run("credit", "show", "--trainee", "trainee1@example.org", "--json"))
     apa = next(each for each in shown if each["body"] == "apa")
     assert (apa["session"], apa["state"], apa["credits"]) == (taught[0], "awarded", "6.5")
     assert {line["name"]: line["satisfied"] for line in apa["checklist"]}["attendance"] is True

@@ -92,15 +92,15 @@ def test_an_inbox_that_is_as_it_came_is_told_so(
     database: Database, published: Published, environment: dict[str, str], now: datetime
 ) -> None:
     play(database, published, now)
-    told = json.loads(run(environment, "verify", "--json").stdout)
-    assert (told["sealed"], told["last"], told["broken"], told["waiting"] > 10) == (0, None, 0, True)
+    printed = json.loads(run(environment, "verify", "--json").stdout)
+    assert (printed["sealed"], printed["last"], printed["broken"], printed["waiting"] > 10) == (0, None, 0, True)
     take_inbox(database, now)
     result = run(environment, "verify", "--json")
-    told = json.loads(result.stdout)
-    assert (result.exit_code, told["broken"], told["waiting"], told["breaks"]) == (0, 0, 0, [])
-    assert told["last"].startswith(f"{told['sealed']}:")
-    assert told["signatures"] == {"valid": 0, "secret_gone": 0, "unsigned": told["sealed"]}
-    plain = run(environment, "verify", "--noted", told["last"])
+    printed = json.loads(result.stdout)
+    assert (result.exit_code, printed["broken"], printed["waiting"], printed["breaks"]) == (0, 0, 0, [])
+    assert printed["last"].startswith(f"{printed['sealed']}:")
+    assert printed["signatures"] == {"valid": 0, "secret_gone": 0, "unsigned": printed["sealed"]}
+    plain = run(environment, "verify", "--noted", printed["last"])
     assert (plain.exit_code, "Every delivery that was read is unchanged." in plain.stdout) == (0, True)
 
 
@@ -135,9 +135,9 @@ def test_a_noted_seal_that_does_not_stand_is_a_break(
 
 def test_health_of_an_empty_inbox_is_all_zero(database: Database, environment: dict[str, str]) -> None:
     result = run(environment, "health", "--json")
-    told = json.loads(result.stdout)
-    assert (result.exit_code, told["last_event_at"], told["refused_today"], told["gaps"]) == (0, None, {}, [])
-    assert (told["untaken"], told["challenge_overdue"], told["sealed"]) == (0, False, 0)
+    printed = json.loads(result.stdout)
+    assert (result.exit_code, printed["last_event_at"], printed["refused_today"], printed["gaps"]) == (0, None, {}, [])
+    assert (printed["untaken"], printed["challenge_overdue"], printed["sealed"]) == (0, False, 0)
     assert "No gap in the evidence is known." in run(environment, "health").stdout
 
 
@@ -147,11 +147,11 @@ def test_health_says_what_came_what_waits_and_what_to_do(
     long_ago = datetime.now(UTC) - timedelta(hours=81)
     play(database, published, long_ago)
     result = run(environment, "health", "--json")
-    told = json.loads(result.stdout)
-    assert told["untaken"] == told["deliveries"] > 10
-    assert told["last_event_at"].startswith(long_ago.date().isoformat())
-    assert told["challenge_overdue"] is True
-    assert (result.exit_code, [gap["code"] for gap in told["gaps"]][:2]) == (
+    printed = json.loads(result.stdout)
+    assert printed["untaken"] == printed["deliveries"] > 10
+    assert printed["last_event_at"].startswith(long_ago.date().isoformat())
+    assert printed["challenge_overdue"] is True
+    assert (result.exit_code, [gap["code"] for gap in printed["gaps"]][:2]) == (
         1,
         ["challenge_overdue", "deliveries_unread"],
     )

@@ -119,14 +119,14 @@ def test_an_unknown_session_is_refused(database: Database, environment: dict[str
 def test_reports_lists_every_asking_and_the_next(
     database: Database, environment: dict[str, str], zoom: ReportingZoom, session_id: int
 ) -> None:
-    told = json.loads(run(environment, "zoom", "reports", str(session_id), "--json").stdout)
-    assert (told["fetches"], told["next_at"] is not None) == ([], True)
+    printed = json.loads(run(environment, "zoom", "reports", str(session_id), "--json").stdout)
+    assert (printed["fetches"], printed["next_at"] is not None) == ([], True)
     reconcile(environment, session_id)
     reconcile(environment, session_id)
-    told = json.loads(run(environment, "zoom", "reports", str(session_id), "--json").stdout)
-    assert [each["settled"] for each in told["fetches"]] == [False, True]
-    assert len({each["report"] for each in told["fetches"]}) == 1
-    assert told["next_at"] is None
+    printed = json.loads(run(environment, "zoom", "reports", str(session_id), "--json").stdout)
+    assert [each["settled"] for each in printed["fetches"]] == [False, True]
+    assert len({each["report"] for each in printed["fetches"]}) == 1
+    assert printed["next_at"] is None
     assert "Zoom is not asked again." in run(environment, "zoom", "reports", str(session_id)).stdout
 
 

@@ -31,11 +31,11 @@ from tests.training_day import (
     HALF_A_DAY,
     MODULE,
     WHOLE_DAY,
+    OnePerson,
     add_licence,
     add_place,
     add_platform,
     add_session,
-    add_trainee,
     at,
     enrol,
     present,
@@ -45,16 +45,8 @@ from tests.training_day import (
 MOST_OF_IT = (stay(0, 440),)
 
 
-class Stage:
-    """One session of Module 1 and one person, to be settled again and again."""
-
-    def __init__(self, database, now, session_id, trainee_id):
-        self.database, self.now, self.session_id, self.trainee_id = database, now, session_id, trainee_id
-
-    def settle(self, *stays, session_id=None, ended_at=FIVE):
-        people = [present(self.trainee_id, *stays)] if stays else []
-        after = partial(follow_attendance, now=self.now)
-        return settle(self.database, session_id or self.session_id, people, ended_at, self.now, after)
+class Stage(OnePerson):
+    """What follows from the settlement of that person's session."""
 
     def read(self, query):
         with self.database.read() as connection:
@@ -83,7 +75,7 @@ class Stage:
 @pytest.fixture
 def stage(database, published, now):
     with database.write() as connection:
-        return Stage(database, now, add_session(connection, published, now), add_trainee(connection, 1, now))
+        return Stage(database, connection, published, now)
 
 
 def lines(claim):
@@ -265,10 +257,16 @@ def test_an_award_is_never_taken_back_silently(stage):
     assert "contested" not in lines(stage.claim())
 
 
-def test_evidence_that_is_withdrawn_ends_the_completion(stage):
+def test_minutes_that_are_corrected_to_none_end_the_completion(stage):
+    stage.settle(*WHOLE_DAY)
+    stage.settle(stay(185, 235))
+    assert stage.completions()[0].ended_at is not None
+
+
+def test_evidence_that_names_another_person_all_at_once_ends_no_completion(stage):
     stage.settle(*WHOLE_DAY)
     stage.settle()
-    assert stage.completions()[0].ended_at is not None
+    assert stage.completions()[0].ended_at is None
 
 
 def test_a_completion_recorded_by_staff_is_left_alone(stage):
@@ -326,7 +324,11 @@ def test_the_fee_that_staff_record_makes_the_claim_ready(database, now, stage):
         reconsider(connection, stage.trainee_id, stage.session_id, now)
         with pytest.raises(Conflict, match="fact_recorded"):
             claims.record_fact(connection, **fact, reason="Paid again.", actor="cli", now=now)
-        for wrong, code in (({"reason": " "}, "reason_missing"), ({"fact": "gift"}, "fact_unknown")):
+        for wrong, code in (
+            ({"reason": " "}, "reason_missing"),
+            ({"reason": "x" * 2001}, "reason_missing"),
+            ({"fact": "gift"}, "fact_unknown"),
+        ):
             with pytest.raises(BadInput, match=code):
                 claims.record_fact(connection, **{**fact, "reason": "Seen.", **wrong}, actor="cli", now=now)
     assert (stage.claim().state, len(stage.awards())) == ("awarded", 1)

@@ -19,6 +19,7 @@ WELL = Unit(
     content="module:F1",
     module_id="F1",
     ags_scopes=(f"{AGS}lineitem.readonly", f"{AGS}score"),
+    has_unreadable_grades=False,
     has_line_item=True,
     has_line_items=True,
     has_roster=True,
@@ -30,11 +31,16 @@ WELL = Unit(
     score_due_by=END,
     newer_client=False,
     holds_another_modules_grade=False,
+    unknown="",
+    to_type="",
+    refused_person="",
 )
 
 FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({}, []),
     ({"newer_client": True}, ["client_replaced"]),
+    ({"module_id": None, "unknown": "F9", "refused_person": "Trainee 1"}, ["offering_unknown"]),
+    ({"ags_scopes": (), "has_unreadable_grades": True}, ["grades_unreadable"]),
     ({"content": "", "module_id": None}, ["module_missing"]),
     ({"content": "", "module_id": "F2"}, []),  # staff chose its module
     ({"content": "page:retreats", "module_id": None, "ags_scopes": ()}, []),  # what brings no score needs no grades
@@ -98,7 +104,7 @@ def test_every_fault_has_advice_on_every_platform(profile: str) -> None:
 def test_advice_speaks_of_no_fault_that_nothing_shows() -> None:
     codes = {sign.code for sign in SIGNS}
     assert set(ANYWHERE) == codes
-    assert {code for told in ON_PLATFORM.values() for code in told} <= codes
+    assert {code for codes_of_one in ON_PLATFORM.values() for code in codes_of_one} <= codes
 
 
 def test_open_edx_is_told_in_the_words_of_studio() -> None:

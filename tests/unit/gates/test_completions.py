@@ -97,6 +97,7 @@ def test_a_completion_is_ended_with_a_reason_and_can_be_recorded_anew(
     ("changes", "code"),
     [
         ({"reason": " "}, "reason_missing"),
+        ({"reason": "x" * 2001}, "reason_missing"),
         ({"completion_id": 999}, "completion_unknown"),
         ({"confirmed_by": None}, "second_person_needed"),
         ({"confirmed_by": STAFF}, "second_person_needed"),

@@ -15,7 +15,7 @@ from lti_tool.programme.versions import Published
 from lti_tool.tables.gates import completions, equivalency_requests
 from lti_tool.tables.operations import audit_log
 from tests.unit.gates.people_and_programmes import demo
-from tests.unit.people_of_tests import launched
+from tests.unit.people_of_tests import launched, licensed
 
 STAFF = "staff:999"
 
@@ -163,10 +163,10 @@ def test_two_reviewers_at_once_decide_once(database: Database, now: datetime) ->
         return act
 
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(decide, ["approved", "declined"] * 4))
+        outcomes = list(pool.map(decide, ["approved", "declined"] * 4))
     with database.read() as connection:
         state = equivalency.load(connection, number).state
-    assert sorted(told) == sorted([state] + ["equivalency_state"] * 7)
+    assert sorted(outcomes) == sorted([state] + ["equivalency_state"] * 7)
 
 
 @pytest.mark.parametrize("act", ["more_info", "approved", "declined"])
@@ -263,3 +263,19 @@ def test_an_approval_ends_after_its_last_day(database: Database, published: Publ
         assert equivalency.expire_due(connection, today=after.date(), now=after) == 1
         assert equivalency.expire_due(connection, today=after.date(), now=after) == 0
         assert equivalency.load(connection, number).state == "expired"
+
+
+@pytest.mark.parametrize("second", ["same address", "same licence", "newer account"])
+def test_no_one_decides_about_their_own_request_with_a_second_account(database, now: datetime, second: str) -> None:
+    with database.write() as connection:
+        person = launched(connection, now)
+        licensed(connection, person, now)
+        number = submit(connection, person, now)
+        appeared_at = now + timedelta(minutes=1) if second == "newer account" else now
+        address = "ada@example.org" if second == "same address" else "staff@example.org"
+        staff = launched(connection, appeared_at, name="Staff", email=address)
+        if second == "same licence":
+            licensed(connection, staff, now)
+        with pytest.raises(AccessDenied) as caught:
+            equivalency.approve(connection, number, actor=f"staff:{staff}", now=now + timedelta(hours=1))
+    assert caught.value.code == "own_case"

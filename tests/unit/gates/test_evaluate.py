@@ -555,15 +555,20 @@ class TestSameInputs:
 
     def test_the_example_of_the_specification(self) -> None:
         decision = decide("RT_EXP", licence(), request("F1", "approved"))
-        told = decision.to_json()
-        assert (told["offering"], told["open"], told["status"], told["exception"]) == ("RT_EXP", False, "unmet", None)
-        held, training = told["tree"]["children"]
+        written = decision.to_json()
+        assert (written["offering"], written["open"], written["status"], written["exception"]) == (
+            "RT_EXP",
+            False,
+            "unmet",
+            None,
+        )
+        held, training = written["tree"]["children"]
         assert (held["condition"], held["evidence"], held["date"]) == ("licence_active", ["licence:12"], "2026-03-31")
         module, elsewhere = training["children"]
         assert module["next"] == {"label": "See Module 1 dates", "to": "dates:F1"}
         assert [child["status"] for child in elsewhere["children"]] == ["waived", "unmet"]
         assert elsewhere["children"][1]["progress"] == [0, 1]
-        assert told["recommended"][0]["progress"] == [0, 5]
+        assert written["recommended"][0]["progress"] == [0, 5]
 
 
 def test_everything_is_collected_and_nothing_stops_at_the_first_failure() -> None:

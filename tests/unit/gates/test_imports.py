@@ -62,7 +62,7 @@ EXPECTED = [
 
 
 @pytest.fixture
-def everybody(database: Database, now: datetime) -> None:
+def four_people(database: Database, now: datetime) -> None:
     with database.write() as connection:
         launched(connection, now)
         launched(connection, now, "Ben Example")
@@ -70,7 +70,7 @@ def everybody(database: Database, now: datetime) -> None:
         launched(connection, now, "Twin Two", email="twin@example.org", sub="twin-2")
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("four_people")
 def test_every_row_has_exactly_one_outcome_and_the_sums_add_up(database: Database, now: datetime) -> None:
     with database.read() as connection:
         report = run(connection, EVERYTHING, now)
@@ -83,7 +83,7 @@ def test_every_row_has_exactly_one_outcome_and_the_sums_add_up(database: Databas
     assert all(row.detail for row in report.rows if row.outcome not in ("new", "same"))
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("four_people")
 def test_a_commit_writes_what_the_preview_showed_and_a_second_one_changes_nothing(
     database: Database, published: Published, now: datetime
 ) -> None:
@@ -105,7 +105,7 @@ def test_a_commit_writes_what_the_preview_showed_and_a_second_one_changes_nothin
         assert decide.ask(connection, published, rows[0].trainee_id, "F2", now).open
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("four_people")
 def test_another_file_than_the_previewed_one_is_refused(database: Database, now: datetime) -> None:
     with database.write() as connection:
         digest = run(connection, EVERYTHING, now).digest
@@ -115,7 +115,7 @@ def test_another_file_than_the_previewed_one_is_refused(database: Database, now:
     assert caught.value.code == "import_file_differs"
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("four_people")
 def test_an_existing_record_is_never_overwritten(database: Database, now: datetime) -> None:
     content = a_file("email,ada@example.org,,,F1,2024-07-13,,")
     with database.write() as connection:
@@ -136,7 +136,7 @@ def with_earlier(**now: str) -> Programme:
     return replace(demo(), earlier_modules=earlier, legacy_to_current={"L1": "F1"})
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("four_people")
 def test_legacy_titles_resolve_inside_the_legacy_catalogue_and_count_through_confirmed_rows(
     database: Database, now: datetime
 ) -> None:
@@ -158,7 +158,7 @@ def test_legacy_titles_resolve_inside_the_legacy_catalogue_and_count_through_con
         assert recommended.progress == (1, 5), "L2 counts for nothing: nobody confirmed its row"
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("four_people")
 def test_two_modules_of_one_title_are_ambiguous(database: Database, now: datetime) -> None:
     modules = {**demo().modules, "F3": replace(demo().modules["F3"], also_called=(TITLE,))}
     content = a_file(f"email,ada@example.org,{TITLE},,,2024-07-13,,", f"email,ada@example.org,{TITLE},,F3,2024-07-13,,")
@@ -167,7 +167,7 @@ def test_two_modules_of_one_title_are_ambiguous(database: Database, now: datetim
     assert outcomes(report) == ["ambiguous_module", "new"]
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("four_people")
 def test_formulas_and_control_characters_are_kept_inert(database: Database, now: datetime) -> None:
     content = a_file('email,ada@example.org,,,F1,2024-07-13,,"=HYPERLINK(""http://example.org"")\x07\n+1"')
     with database.write() as connection:
@@ -176,7 +176,7 @@ def test_formulas_and_control_characters_are_kept_inert(database: Database, now:
     assert row.evidence.endswith('note: \'=HYPERLINK("http://example.org") +1')
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("four_people")
 def test_hostile_keys_are_only_keys(database: Database, now: datetime) -> None:
     content = a_file(
         "email,' OR 1=1 --,,,F1,2024-07-13,,",

@@ -52,7 +52,8 @@ class GradedCourse:
         """A unit as its launch leaves it: by default one given column, which the tool may read."""
         with self.database.write() as connection:
             values = {"line_item_url": None, "ags_scopes": DECLARATIVE_SCOPES, **given}
-            return add_place(connection, self.registration_id, self.clock(), **values)
+            registration_id = values.pop("registration_id", self.registration_id)
+            return add_place(connection, registration_id, self.clock(), **values)
 
     def add_given_unit(self, **given):
         """A unit with the column that its launch names; (placement id, address)."""

@@ -47,7 +47,11 @@ def test_a_score_whose_column_was_taken_over_while_it_travelled_is_not_sent_agai
         record(connection, due, verdict, taught.clock())
     taught.clock.advance(hours=2)
     assert claim_due(taught.course.database, taught.clock(), 8) == []
-    assert (taught.row.status, taught.row.last_answer, taught.row.look_at) == ("parked", "column_taken_over", None)
+    assert (taught.row.status, taught.row.last_answer, taught.row.results_due_at) == (
+        "parked",
+        "column_taken_over",
+        None,
+    )
 
 
 def test_what_was_sent_to_an_old_address_proves_nothing_about_the_new_one(taught):

@@ -12,7 +12,6 @@ from lti_tool.gates import completions, publication
 from lti_tool.gates.completions import complete
 from lti_tool.grades import line_items
 from lti_tool.grades import scores as ledger
-from lti_tool.grades import scores as regrades
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.programme import versions
 from lti_tool.tables.courses import placements
@@ -25,6 +24,7 @@ from tests.training_day import (
     HALF_A_DAY,
     MODULE,
     WHOLE_DAY,
+    OnePerson,
     add_licence,
     add_place,
     add_platform,
@@ -37,21 +37,14 @@ from tests.training_day import (
 )
 
 
-class Course:
-    """One course with one unit for the module, and one enrolled person."""
+class Course(OnePerson):
+    """One course with one unit for the module, in which that person is enrolled."""
 
     def __init__(self, database, connection, published, now):
-        self.database, self.now = database, now
-        self.session_id = add_session(connection, published, now)
-        self.trainee_id = add_trainee(connection, 1, now)
+        super().__init__(database, connection, published, now)
         self.registration_id = add_platform(connection, now)
         self.place_id = add_place(connection, self.registration_id, now)
         enrol(connection, self.registration_id, self.trainee_id, now)
-
-    def settle(self, *stays, session_id=None, ended_at=FIVE):
-        people = [present(self.trainee_id, *stays)] if stays else []
-        after = partial(follow_attendance, now=self.now)
-        settle(self.database, session_id or self.session_id, people, ended_at, self.now, after)
 
     def scores(self):
         with self.database.read() as connection:
@@ -170,11 +163,20 @@ def test_nobody_gets_a_zero_for_not_having_been_there(course):
     assert course.scores() == []
 
 
-def test_a_score_that_was_desired_once_falls_to_zero_when_the_evidence_is_withdrawn(course):
+def test_a_score_that_was_desired_once_falls_to_zero_when_the_minutes_are_corrected(course):
     course.settle(*WHOLE_DAY)
-    course.settle()
+    course.settle(stay(185, 235))
     (score,) = course.scores()
     assert (score.desired_given, score.desired_version, score.status) == (0.0, 2, "waiting")
+
+
+def test_a_score_stays_while_it_is_in_doubt_who_was_there(course):
+    course.settle(*WHOLE_DAY)
+    course.settle()
+    with course.database.write() as connection:
+        ledger.desire(connection, [course.trainee_id], MODULE, course.now)
+    (score,) = course.scores()
+    assert (score.desired_given, score.desired_version) == (100.0, 1)
 
 
 def test_the_same_result_is_not_desired_twice(course):
@@ -282,8 +284,8 @@ def test_a_ce_line_item_gets_the_credits_as_whole_numbers(ce_course):
         add_licence(connection, ce_course.trainee_id, ce_course.now)
     ce_course.settle(*WHOLE_DAY)
     (score,) = ce_course.scores()
-    assert (score.meaning, score.desired_given, score.desired_maximum) == ("ce", 65.0, 65.0)
-    assert "6.5 credits (APA)" in score.desired_comment
+    assert (score.meaning, score.desired_given, score.desired_maximum) == ("ce", 65.0, 78.0)
+    assert score.desired_comment.endswith("CE: 6.5 credits (APA). 65 of 78 means 6.5 of 7.8 credits.")
 
 
 def test_no_comment_holds_a_reason_or_a_licence(course):
@@ -298,7 +300,7 @@ def test_parked_scores_can_be_tried_again(course):
     course.settle(*WHOLE_DAY)
     with course.database.write() as connection:
         connection.execute(update(scores).values(status="parked", attempts=9))
-        assert regrades.try_parked_again(connection, course.now) == 1
+        assert ledger.try_parked_again(connection, course.now) == 1
         assert connection.execute(select(scores.c.status, scores.c.attempts)).one() == ("waiting", 0)
 
 

@@ -10,10 +10,11 @@ from lti_tool.gates.publication import publish
 from lti_tool.grades import line_item_search, line_items
 from lti_tool.grades.line_item_search import LineItemSearch
 from lti_tool.lti.platform_api import LONGEST_CALL
+from lti_tool.tables.courses import enrolments
 from lti_tool.tables.platforms import registrations
 from tests.conftest import DEMO_PROGRAMME
 from tests.simulated_platform import DECLARATIVE_SCOPES, EVERY_SCOPE, SCOPE
-from tests.training_day import WHOLE_DAY, add_licence
+from tests.training_day import WHOLE_DAY, add_licence, add_platform
 
 OTHER = {"content": "module:F2", "module_id": "F2"}
 
@@ -130,14 +131,15 @@ def test_a_unit_of_open_edx_for_credit_gets_the_credit_column_alone(course_on):
     course.add_free_unit(score_meaning="ce")
     course.search.search_all()
     (item,) = course.platform.items.values()
-    assert (item["label"][-11:], item["scoreMaximum"], item["resourceLinkId"]) == ("– CE credit", 78, "unit-1")
+    assert item["label"].endswith("– CE credit (78 = 7.8 credits)")
+    assert (item["scoreMaximum"], item["resourceLinkId"]) == (78, "unit-1")
     assert (item["resourceId"], item["tag"]) == ("F1:ce", "gatehouse-ce")
 
 
 @pytest.mark.parametrize("kind", ["moodle", "generic"])
 def test_elsewhere_both_columns_are_made_and_the_unit_s_own_is_for_attendance(course_on, kind):
     course = course_on(kind)
-    course.add_free_unit()
+    course.add_free_unit(score_meaning="both")
     course.search.search_all()
     assert [(each[1], each[3]) for each in course.columns()] == [("completion", "made"), ("ce", "made")]
     bound = [item.get("resourceLinkId") for item in course.platform.items.values()]
@@ -146,7 +148,8 @@ def test_elsewhere_both_columns_are_made_and_the_unit_s_own_is_for_attendance(co
 
 def test_the_column_that_a_launch_names_is_for_attendance_and_only_the_other_is_made(course_on):
     course = course_on("moodle")
-    _, url = course.add_given_unit(ags_scopes=EVERY_SCOPE, line_items_url=course.platform.line_items_url)
+    free = {"ags_scopes": EVERY_SCOPE, "line_items_url": course.platform.line_items_url}
+    _, url = course.add_given_unit(score_meaning="both", **free)
     course.search.search_all()
     assert [(each[1], each[3]) for each in course.columns()] == [("completion", "given"), ("ce", "made")]
     assert course.columns()[0][2] == url
@@ -154,7 +157,7 @@ def test_the_column_that_a_launch_names_is_for_attendance_and_only_the_other_is_
 
 def test_both_columns_get_their_score(course_on):
     course = course_on("moodle")
-    course.add_free_unit()
+    course.add_free_unit(score_meaning="both")
     with course.database.write() as connection:
         add_licence(connection, course.people[0], course.clock())
     course.search.search_all()
@@ -162,9 +165,9 @@ def test_both_columns_get_their_score(course_on):
     course.deliverer.deliver_all()
     assert [(each.meaning, each.status, each.desired_maximum) for each in course.scores()] == [
         ("completion", "delivered", 100.0),
-        ("ce", "delivered", 65.0),
+        ("ce", "delivered", 7.8),
     ]
-    assert [grade.share for grade in course.platform.grades.values()] == [1.0, 1.0]
+    assert sorted(grade.share for grade in course.platform.grades.values()) == [6.5 / 7.8, 1.0]
 
 
 def test_a_link_for_credit_gets_no_attendance_column(course_on):
@@ -174,11 +177,91 @@ def test_a_link_for_credit_gets_no_attendance_column(course_on):
     assert [each[1] for each in course.columns()] == ["ce"]
 
 
-def test_a_link_that_names_attendance_gets_the_credit_column_too(course_on):
-    course = course_on("generic")
-    course.add_free_unit(score_meaning="completion")
+@pytest.mark.parametrize("kind", ["moodle", "generic", "canvas"])
+def test_a_credit_column_is_made_only_where_someone_asks_for_it(course_on, kind):
+    course = course_on(kind)
+    course.platform.links = ("unit-1", "unit-2", "unit-3")
+    free = {"ags_scopes": EVERY_SCOPE, "line_items_url": course.platform.line_items_url}
+    course.add_given_unit(**free)
+    course.add_free_unit(resource_link_id="unit-2")
+    course.add_free_unit(resource_link_id="unit-3", score_meaning="completion")
+    course.search.search_all()
+    assert {each[1] for each in course.columns()} == {"completion"}
+
+
+@pytest.mark.parametrize("named", [None, "completion"])
+def test_the_programme_asks_for_a_credit_column_in_every_course(course_on, named):
+    course = course_on("moodle")
+    publish_changed(course, "single_line_item: completion", "single_line_item: completion\n  ce_column: true")
+    course.add_free_unit(score_meaning=named)
     course.search.search_all()
     assert [each[1] for each in course.columns()] == ["completion", "ce"]
+
+
+def test_a_course_has_one_credit_column_whatever_registrations_launch_from_it(course_on):
+    course = course_on("moodle")
+    course.platform.links = ("unit-1", "unit-2")
+    with course.database.write() as connection:
+        other = add_platform(connection, course.clock(), "moodle", client_id="client-2")
+        add_licence(connection, course.people[0], course.clock())
+        connection.execute(update(enrolments).values(registration_id=other))
+    course.add_free_unit(score_meaning="both")
+    course.add_free_unit(score_meaning="both", resource_link_id="unit-2", registration_id=other)
+    course.search.search_all()
+    assert [item["tag"] for item in course.platform.items.values()].count("gatehouse-ce") == 1
+    course.settle(*WHOLE_DAY)
+    course.deliverer.deliver_all()
+    credit = [(user, score) for _, user, score, _ in course.platform.taken if score["scoreMaximum"] == 7.8]
+    assert [(user, score["scoreGiven"]) for user, score in credit] == [(f"user-{course.people[0]}", 6.5)]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"resourceLinkId": "another-unit"},
+        {"resourceLinkId": None, "tag": "quiz", "resourceId": "another-tool-1"},
+        {"resourceLinkId": None, "resourceId": "another-tool-1"},
+        {"tag": "gatehouse-ce", "resourceId": "F1:ce"},
+    ],
+)
+@pytest.mark.parametrize("kind", ["moodle", "generic", "canvas"])
+def test_nothing_is_posted_into_a_column_that_is_not_the_unit_s_whatever_the_launch_names(course_on, kind, foreign):
+    course = course_on(kind)
+    _, url = course.add_given_unit()
+    course.platform.items[url] |= foreign
+    course.settle(*WHOLE_DAY)
+    course.deliverer.deliver_all()
+    assert course.platform.taken == []
+    assert [(each.status, each.last_answer) for each in course.scores()] == [("parked", "column_not_bound")]
+
+
+def test_a_unit_whose_launch_names_a_foreign_column_makes_its_own_where_it_may(course_on):
+    course = course_on("generic")
+    free = {"ags_scopes": EVERY_SCOPE, "line_items_url": course.platform.line_items_url}
+    _, foreign = course.add_given_unit(**free)
+    course.platform.items[foreign] |= {"resourceLinkId": None, "tag": "quiz", "resourceId": "another-tool-1"}
+    for _ in range(2):
+        course.search.search_all()
+        course.connect()
+    course.settle(*WHOLE_DAY)
+    course.deliverer.deliver_all()
+    assert [(each[1], each[3]) for each in course.columns()] == [("completion", "made")]
+    assert {url for url, *_ in course.platform.taken} == {course.columns()[0][2]} != {foreign}
+
+
+@pytest.mark.parametrize("kind", ["openedx", "moodle", "canvas", "generic"])
+def test_the_unit_s_own_column_is_made_and_scored_beside_odd_line_items_of_another_tool(course_on, kind):
+    course = course_on(kind)
+    theirs = {"id": "https://lms.example.org/lineitems/90", "label": "Quiz", "scoreMaximum": 10}
+    odd = [{"scoreMaximum": "10.00"}, {"scoreMaximum": None, "tag": 7.5}, {"id": None}, {"resourceId": {"a": 1}}]
+    course.platform.others = [*({**theirs, **each} for each in odd), {}, None, "not an item"]
+    course.add_free_unit()
+    course.search.search_all()
+    ((_, meaning, url, origin),) = course.columns()
+    assert (meaning, origin, course.trouble()) == ("completion", "made", [""])
+    course.settle(*WHOLE_DAY)
+    course.deliverer.deliver_all()
+    assert [(to, score["scoreGiven"]) for to, _, score, _ in course.platform.taken] == [(url, 100)]
 
 
 def test_a_link_for_credit_gives_its_attendance_column_up(course_on, clock):
@@ -266,7 +349,7 @@ def test_an_answer_that_is_lost_makes_no_second_column(course_on, clock):
 
 def test_a_platform_that_is_away_for_an_hour_is_asked_less_and_less_and_then_found(course_on, clock):
     course = course_on("generic")
-    course.add_free_unit()
+    course.add_free_unit(score_meaning="both")
     course.platform.down_until = clock() + timedelta(hours=1)
     for _ in range(90):
         course.search.search_all()
@@ -279,7 +362,7 @@ def test_two_workers_make_one_column_for_each_unit_and_one_for_the_credit(course
     course = course_on("generic")
     for number in range(1, 9):
         course.platform.links += (f"unit-{number}",)
-        course.add_free_unit(resource_link_id=f"unit-{number}")
+        course.add_free_unit(score_meaning="both", resource_link_id=f"unit-{number}")
     searches = [LineItemSearch(course.database, course.context.platform_api, course.clock) for _ in range(2)]
     threads = [threading.Thread(target=each.search_all) for each in searches]
     for thread in threads:
@@ -357,8 +440,8 @@ def test_a_column_that_lost_its_link_is_given_up_and_another_one_made_on_open_ed
 def test_two_units_of_one_module_share_a_credit_column(course_on):
     course = course_on("moodle")
     course.platform.links = ("unit-1", "unit-2")
-    course.add_free_unit()
-    course.add_free_unit(resource_link_id="unit-2")
+    course.add_free_unit(score_meaning="both")
+    course.add_free_unit(score_meaning="both", resource_link_id="unit-2")
     course.search.search_all()
     assert [each[1] for each in course.columns()] == ["completion", "ce", "completion"]
     assert course.trouble() == ["", ""]
@@ -381,9 +464,9 @@ def test_older_content_behind_a_link_does_not_take_a_found_column_back(course_on
 
 def test_other_content_behind_a_link_gets_columns_of_its_own_elsewhere(course_on, clock):
     course = course_on("generic")
-    course.add_free_unit()
+    course.add_free_unit(score_meaning="both")
     course.search.search_all()
-    course.add_free_unit(**OTHER)
+    course.add_free_unit(score_meaning="both", **OTHER)
     course.search.search_all()
     assert len(course.columns()) == 4
     assert len([each for each in labels(course) if each.startswith("Module 2")]) == 2

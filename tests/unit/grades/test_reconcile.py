@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.grades import line_items, reconcile
 from lti_tool.grades import scores as regrades
-from lti_tool.grades.ags import LOOKS, Value, compare, next_look
+from lti_tool.grades.ags import READINGS, Value, compare, next_reading
 from lti_tool.tables.courses import placements
 from lti_tool.tables.operations import audit_log
 from lti_tool.tables.scores import scores
@@ -26,7 +26,7 @@ def taught(course_on):
 
 def test_what_was_accepted_is_not_yet_seen(taught):
     assert taught.states() == ("delivered", "unread")
-    assert taught.row.look_at - taught.row.delivered_at == timedelta(minutes=5)
+    assert taught.row.results_due_at - taught.row.delivered_at == timedelta(minutes=5)
 
 
 def test_the_gradebook_is_read_some_minutes_after_the_delivery(taught):
@@ -40,15 +40,15 @@ def test_it_is_read_daily_for_a_month_and_then_no_more(taught):
     asked = len(taught.platform.asked)
     for _ in range(24 * 40):
         taught.look(hours=1)
-    assert len(taught.platform.asked) - asked == len(LOOKS) == 31
-    assert taught.row.look_at is None
+    assert len(taught.platform.asked) - asked == len(READINGS) == 31
+    assert taught.row.results_due_at is None
 
 
 def test_the_next_look_follows_from_the_delivery_alone():
-    assert next_look(NOON, NOON) == NOON + timedelta(minutes=5)
-    assert next_look(NOON, NOON + timedelta(minutes=5)) == NOON + timedelta(days=1)
-    assert next_look(NOON, NOON + timedelta(days=9, hours=1)) == NOON + timedelta(days=10)
-    assert next_look(NOON, NOON + timedelta(days=30)) is None
+    assert next_reading(NOON, NOON) == NOON + timedelta(minutes=5)
+    assert next_reading(NOON, NOON + timedelta(minutes=5)) == NOON + timedelta(days=1)
+    assert next_reading(NOON, NOON + timedelta(days=9, hours=1)) == NOON + timedelta(days=10)
+    assert next_reading(NOON, NOON + timedelta(days=30)) is None
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_a_column_of_another_maximum_shows_the_same_grade(course_on):
 def test_open_edx_s_results_are_not_its_gradebook_so_nothing_is_read(course_on):
     taught = Taught(course_on("openedx"))
     taught.look(days=1)
-    assert (taught.states(), taught.row.look_at) == (("delivered", "unread"), None)
-    assert [method for method, _ in taught.platform.asked] == ["POST"]
+    assert (taught.states(), taught.row.results_due_at) == (("delivered", "unread"), None)
+    assert [method for method, _ in taught.platform.asked] == ["GET", "POST"]
 
 
 def test_without_the_right_to_read_results_nothing_is_read(course_on):
@@ -97,7 +97,7 @@ def test_a_right_that_was_withdrawn_ends_the_reading(taught):
     with taught.course.database.write() as connection:
         connection.execute(update(placements).values(ags_scopes=[SCOPE + "score"]))
     taught.look(minutes=5)
-    assert (taught.row.seen, taught.row.look_at) == ("unread", None)
+    assert (taught.row.seen, taught.row.results_due_at) == ("unread", None)
 
 
 def test_a_platform_that_does_not_answer_is_unreadable_until_the_next_look(taught):
@@ -293,5 +293,5 @@ def test_kept_scores_are_left_out_when_all_are_read(taught):
     taught.decide(regrades.keep_theirs)
     with taught.course.database.write() as connection:
         assert reconcile.ask_for_all(connection, taught.clock()) == 0
-        assert connection.scalar(select(scores.c.look_at)) is None
+        assert connection.scalar(select(scores.c.results_due_at)) is None
         assert line_items.of_unit(connection, taught.place)

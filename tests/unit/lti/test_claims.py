@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lti_tool.errors import RefusedLaunch
-from lti_tool.lti.claims import AGS, GROUPS, LTI, NOTICES, NRPS, DeepLinkingSettings, Launch, load_launch
+from lti_tool.lti.claims import AGS, GROUPS, LTI, NOTICES, NRPS, Ags, DeepLinkingSettings, Launch, load_launch
 from lti_tool.lti.quirks import PROFILES
 from lti_tool.lti.registration import Registration
 from lti_tool.lti.roles import INSTITUTION, SYSTEM
@@ -173,11 +173,7 @@ def test_data_may_be_long() -> None:
         {"settings_accept_multiple": "perhaps"},
         {"settings_data": "d" * 65_537},
         {"settings_data": {"a": 1}},
-        {"settings_title": 7},
         {"settings_deep_link_return_url": "https://lms.example.org/" + "r" * 8192},
-        {LTI + "for_user": "user-2"},
-        {GROUPS: "https://lms.example.org/groups"},
-        {NOTICES: {"notice_types_supported": [None]}},
     ],
 )
 def test_what_cannot_be_read_is_refused(changed: dict[str, Any]) -> None:
@@ -205,3 +201,40 @@ def test_names_titles_and_custom_values_are_cleaned() -> None:
     }
     launch = loaded(sent)
     assert (launch.name, launch.context_title, launch.custom_value("module_id")) == ("Marie Lefevre", "Module 1", "F1")
+
+
+@pytest.mark.parametrize("odd", [7, ["a@example.org"], {"a": 1}, True, "\x00", "\ud800"])
+def test_what_is_only_shown_is_absent_when_it_is_no_text(odd: Any) -> None:
+    title = {"id": "course-1", "title": odd, "label": odd}
+    link = {"id": "unit-1", "title": odd}
+    launch = loaded({"name": odd, "given_name": odd, "email": odd, "context": title, "resource_link": link})
+    assert (launch.name, launch.email) == (None, None)
+    assert (launch.context_id, launch.context_title) == ("course-1", None)
+    assert (launch.resource_link_id, launch.resource_link_title) == ("unit-1", None)
+
+
+def test_an_address_that_is_too_long_is_absent_and_a_name_is_cut() -> None:
+    launch = loaded({"email": "x" * 256, "name": "n" * 256})
+    assert (launch.email, launch.name) == (None, "n" * 255)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"scope": "https://purl.imsglobal.org/spec/lti-ags/scope/score", "lineitem": "https://lms.example.org/1"},
+        {"scope": [7]},
+        {"lineitem": ["https://lms.example.org/1"]},
+        {"lineitems": "https://lms.example.org/" + "x" * 2048},
+        "https://lms.example.org/1",
+        [1],
+        7,
+    ],
+)
+def test_an_offer_of_grades_that_cannot_be_read_offers_none(odd: Any) -> None:
+    assert loaded({AGS: odd}).ags == Ags(None, None, (), is_unreadable=True)
+
+
+def test_other_services_that_cannot_be_read_are_not_offered() -> None:
+    odd = {NRPS: "here", GROUPS: [1], NOTICES: {"notice_types_supported": [None]}, LTI + "for_user": {}}
+    launch = loaded(odd)
+    assert (launch.memberships_url, launch.groups_url, launch.notices, launch.for_user) == (None, None, None, None)

@@ -219,12 +219,12 @@ def test_only_so_many_keys_are_read() -> None:
 
 def test_what_the_key_set_service_answered_is_noted(clock: TestClock, wire: responses.RequestsMock) -> None:
     noted: list[tuple[object, ...]] = []
-    key_sets = KeySets(Http(), clock, lambda *told: noted.append(told[1:]))
+    key_sets = KeySets(Http(), clock, lambda *results: noted.append(results[1:]))
     for answer in ({"status": 302}, {"status": 404}, {"json": []}, {}):
         served = PLATFORM.serve_keys(wire, **answer)
         with suppress(RefusedLaunch):
             key_sets.key(REGISTRATION, "key-1")
         wire.remove(served)
         clock.advance(seconds=5)
-    told = [(302, "redirect_refused"), (404, "key_set_unreadable"), (200, "key_set_unreadable"), (200, "")]
-    assert noted == [("key_set", PLATFORM.key_set_url, *each) for each in told]
+    results = [(302, "redirect_refused"), (404, "key_set_unreadable"), (200, "key_set_unreadable"), (200, "")]
+    assert noted == [("key_set", PLATFORM.key_set_url, *each) for each in results]

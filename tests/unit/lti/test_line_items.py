@@ -147,12 +147,19 @@ class TestFinding:
         generous.get(LIST, status=status)
         assert refused_code(lambda: find_line_items(api, platform.registration_id, LIST)) == "line_items_refused"
 
-    @pytest.mark.parametrize("answer", [{"items": []}, *([each] for each in HOSTILE), None, "text"])
+    @pytest.mark.parametrize("answer", [{"items": []}, None, "text"])
     def test_what_is_no_list_of_line_items_is_unreadable(
         self, answer: Any, api: PlatformApi, platform: Platform, generous: responses.RequestsMock
     ) -> None:
         generous.get(LIST, body=json.dumps(answer))
         assert refused_code(lambda: find_line_items(api, platform.registration_id, LIST)) == "line_items_unreadable"
+
+    @pytest.mark.parametrize("odd", HOSTILE)
+    def test_an_item_that_cannot_be_read_is_skipped(
+        self, odd: Any, api: PlatformApi, platform: Platform, generous: responses.RequestsMock
+    ) -> None:
+        generous.get(LIST, body=json.dumps([odd, {"id": f"{ANY_LIST}/9", "label": "Ours"}]))
+        assert [each.url for each in find_line_items(api, platform.registration_id, LIST)] == [f"{ANY_LIST}/9"]
 
 
 class TestReading:
@@ -214,7 +221,8 @@ class TestMaking:
             NewLineItem(" ", 1, "F1", "ce"),
             NewLineItem("F1", 0, "F1", "ce"),
             NewLineItem("F1", -1, "F1", "ce"),
-            NewLineItem("F1", 12.5, "F1", "ce"),  # type: ignore[arg-type]
+            NewLineItem("F1", float("inf"), "F1", "ce"),
+            NewLineItem("F1", float("nan"), "F1", "ce"),
             NewLineItem("F1", True, "F1", "ce"),
             NewLineItem("F1", 1, "F1", "c" * 51),
         ],
@@ -287,3 +295,12 @@ class TestChanging:
             == "line_item_gone"
         )
         assert put.call_count == 0
+
+
+@pytest.mark.parametrize("odd", [{"scoreMaximum": "10.00"}, {"id": None}, {"id": ""}, {"resourceId": {"a": 1}}])
+def test_an_item_of_another_tool_that_cannot_be_read_hides_none_of_ours(odd, api, platform, generous) -> None:
+    ours = {"id": "https://lms.example.org/lineitems/1", "label": "Ours", "scoreMaximum": 100}
+    theirs = {"id": "https://lms.example.org/lineitems/2", "label": "Theirs", "scoreMaximum": 10} | odd
+    generous.get("https://lms.example.org/lineitems", json=[theirs, ours, "not an item"])
+    found = find_line_items(api, platform.registration_id, "https://lms.example.org/lineitems")
+    assert [each.url for each in found] == [ours["id"]]

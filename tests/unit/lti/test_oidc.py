@@ -288,3 +288,34 @@ def test_the_redirect_address_never_carries_more_than_the_platform_knows(
     assert location.fragment == ""
     cookie_value = client._cookies[next(iter(client._cookies))].value  # type: ignore[attr-defined]
     assert cookie_value not in location.query
+
+
+@pytest.mark.parametrize("length", [1000, 2500, 3900, 4096])
+def test_a_long_message_hint_makes_no_redirect_that_a_web_server_refuses(
+    length: int, client: FlaskClient, platform: Platform
+) -> None:
+    response = platform.login(client, lti_message_hint="h" * length)
+    assert parameters_of(response)["lti_message_hint"] == "h" * length
+    assert len(response.headers["Location"]) < 8190
+
+
+@pytest.mark.usefixtures("published")
+def test_a_launch_with_a_long_message_hint_is_entered(
+    client: FlaskClient, platform: Platform, clock: TestClock
+) -> None:
+    begun = parameters_of(platform.login(client, lti_message_hint="h" * 3900))
+    token = platform.sign(platform.claims(begun["nonce"], clock()))
+    assert client.post("/lti/launch", data={"id_token": token, "state": begun["state"]}).status_code == 303
+
+
+def test_a_login_that_cannot_begin_again_offers_no_tab_and_says_what_to_do(
+    client: FlaskClient, platform: Platform, clock: TestClock
+) -> None:
+    begun = parameters_of(platform.login(client, lti_message_hint="h" * 3900))
+    token = platform.sign(platform.claims(begun["nonce"], clock()))
+    cookieless = client.application.test_client(use_cookies=False)
+    response = cookieless.post("/lti/launch", data={"id_token": token, "state": begun["state"]})
+    page = response.get_data(as_text=True)
+    assert (response.status_code, code_of(response)) == (403, "cookie_missing")
+    assert "Allow cookies for this site" in page
+    assert "/lti/login" not in page

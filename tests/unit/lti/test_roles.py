@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.lti.roles import EVERYBODY, FORMS, INSTITUTION, MEMBERSHIP, RIGHTS, SUB_ROLE, SYSTEM, is_teacher, role_of
+from lti_tool.lti.roles import (
+    EVERYBODY,
+    FORMS,
+    INSTITUTION,
+    MEMBERSHIP,
+    RIGHTS,
+    SUB_ROLE,
+    SYSTEM,
+    course_role_of,
+    is_teacher,
+    role_of,
+)
 
 ROWS = [(value, each.meaning) for each in FORMS for value in each.values]
 VALUES = [value for value, _ in ROWS]
@@ -107,3 +118,33 @@ def test_every_right_belongs_to_somebody() -> None:
     assert all(each.roles and each.roles <= EVERYBODY for each in RIGHTS)
     assert set(chain.from_iterable(each.roles for each in RIGHTS)) == EVERYBODY
     assert len({each.name for each in RIGHTS}) == len(RIGHTS)
+
+
+LTI_TEST_USER = "http://purl.imsglobal.org/vocab/lti/system/person#TestUser"
+LEARNER = MEMBERSHIP + "Learner"
+
+
+@pytest.mark.parametrize(
+    ("roles", "course_role"),
+    [
+        ([LEARNER], "trainee"),
+        (["Learner"], "trainee"),
+        ([f"{SUB_ROLE}Learner#GuestLearner"], "trainee"),
+        ([LEARNER, MEMBERSHIP + "Mentor"], "trainee"),
+        ([LEARNER, ASSISTANT, MEMBERSHIP + "Instructor"], "trainee"),
+        ([], "trainee"),
+        ([""], "trainee"),
+        ([INSTITUTION + "Student"], "trainee"),
+        ([MEMBERSHIP + "Mentor"], "other"),
+        (["Mentor"], "other"),
+        ([f"{SUB_ROLE}Mentor#Observer"], "other"),
+        ([MEMBERSHIP + "ContentDeveloper"], "other"),
+        ([MEMBERSHIP + "Manager", INSTITUTION + "Student"], "other"),
+        ([MEMBERSHIP + "Instructor", ASSISTANT], "other"),
+        ([LEARNER, LTI_TEST_USER], "other"),
+        ([LTI_TEST_USER], "other"),
+        ([LEARNER, MEMBERSHIP + "Instructor"], "staff"),
+    ],
+)
+def test_only_learners_are_trainees_of_a_course_and_test_users_never(roles: list[str], course_role: str) -> None:
+    assert course_role_of(roles) == course_role

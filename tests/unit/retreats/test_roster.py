@@ -56,6 +56,7 @@ def test_turning_presence_round_needs_a_reason_and_a_second_person_and_keeps_the
         for more, code in (
             ({"reason": "seen elsewhere"}, "second_person_needed"),
             ({"confirmed_by": "staff:98"}, "reason_missing"),
+            ({"confirmed_by": "staff:98", "reason": "x" * 2001}, "reason_missing"),
             ({"confirmed_by": "staff:99", "reason": "seen elsewhere"}, "second_person_needed"),
         ):
             with pytest.raises(GatehouseError) as caught:

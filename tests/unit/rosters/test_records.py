@@ -16,7 +16,7 @@ from lti_tool.rosters import schedule
 from lti_tool.rosters.reading import Reading
 from lti_tool.rosters.schedule import DueRoster
 from lti_tool.tables.people import identities, trainees
-from tests.roster import RosterCourse
+from tests.roster import RosterCourse, person
 from tests.statements import listening
 from tests.training_day import enrol
 from tests.waiting import until_somebody_waits
@@ -147,3 +147,13 @@ def test_an_address_in_other_letters_is_no_news(course: RosterCourse) -> None:
     written = [statement for statement, _ in statements]
     assert not [each for each in written if each.startswith(("UPDATE trainees", "INSERT INTO trainees"))]
     assert [each for each in written if each.startswith("UPDATE rosters")]
+
+
+@pytest.mark.parametrize("odd", [{"user_id": None}, {"user_id": ["a"]}, {"roles": "Learner"}])
+def test_a_member_who_cannot_be_told_from_others_is_skipped_and_reported(course: RosterCourse, odd) -> None:
+    course.answer(person(1), person(2, **odd), person(3))
+    stands = course.read()
+    assert (stands.code, stands.members, stands.skipped) == ("", 2, 1)
+    assert course.present() == ["user-1", "user-3"]
+    course.answer(person(1), person(3))
+    assert course.read_later().skipped == 0

@@ -9,11 +9,13 @@ from sqlalchemy import select, update
 
 from lti_tool import people
 from lti_tool.lti import registration
+from lti_tool.lti.nrps import Member
 from lti_tool.rosters import schedule
 from lti_tool.rosters.reading import Reading, RosterReader, has_shrunk, record
 from lti_tool.tables.courses import enrolments, placements, rosters
 from lti_tool.tables.people import trainees
 from lti_tool.tables.platforms import registrations
+from tests.clock import TestClock
 from tests.platform import LEARNER
 from tests.roster import MEMBERS_URL, TEACHER, RosterCourse, person
 from tests.training_day import add_trainee, enrol
@@ -381,9 +383,9 @@ def test_the_log_names_nobody(course: RosterCourse, caplog: pytest.LogCaptureFix
     caplog.set_level("INFO")
     course.answer(person(1))
     course.read()
-    told = " ".join(str(vars(record)) for record in caplog.records)
-    assert "roster read" in told
-    assert [word for word in ("Trainee 1", "example.org/members", "trainee1", "token-1") if word in told] == []
+    logged = " ".join(str(vars(record)) for record in caplog.records)
+    assert "roster read" in logged
+    assert [word for word in ("Trainee 1", "example.org/members", "trainee1", "token-1") if word in logged] == []
 
 
 def test_a_person_of_the_same_number_on_another_platform_is_somebody_else(course: RosterCourse) -> None:
@@ -402,3 +404,38 @@ def test_a_trainee_known_from_a_launch_is_not_made_twice(course: RosterCourse) -
     course.answer(person(1))
     course.read()
     assert [each.trainee_id for each in course.people()] == [trainee_id]
+
+
+def test_who_asks_for_a_reading_gets_that_reading_though_another_reader_is_at_an_older_one(
+    course: RosterCourse, clock: TestClock
+) -> None:
+    course.answer(person(1))
+    course.read()
+    clock.advance(minutes=1)
+    with course.database.write() as connection:
+        schedule.ask_now(connection, course.key, clock())
+    older = schedule.claim(course.database, clock())
+    assert older is not None
+    before = Reading({"user-1": Member("user-1", (LEARNER,), "Active")}, is_whole=True)
+    course.answer(person(1), person(2))
+    waited: list[float] = []
+
+    def other_reader_finishes(seconds: float) -> None:
+        """What the server's reader does while the command waits."""
+        waited.append(seconds)
+        clock.advance(seconds=1)
+        record(course.database, older, before, clock(), clock() + timedelta(hours=6))
+
+    clock.advance(seconds=1)
+    course.reader.read_now([course.key], wait=other_reader_finishes)
+    assert len(waited) == 1
+    assert course.stands().members == 2
+
+
+def test_a_roster_that_is_no_longer_offered_is_not_waited_for(course: RosterCourse, clock: TestClock) -> None:
+    course.answer(person(1))
+    course.read()
+    with course.database.write() as connection:
+        connection.execute(update(placements).values(memberships_url=None))
+    course.reader.read_now([course.key], wait=lambda _seconds: pytest.fail("it waits"))
+    assert course.stands().members == 1

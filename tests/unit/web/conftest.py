@@ -17,7 +17,8 @@ from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.programme.versions import Published
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.programme import programme_versions
-from lti_tool.web.session import COOKIE, start
+from lti_tool.web.session import COOKIE
+from tests.browser_session import start
 from tests.kept import KeptRows, rows_of
 from tests.training_day import (
     FIVE,
@@ -81,7 +82,9 @@ def happen(database: Database, published: Published, now: datetime) -> TrainingD
     with database.write() as connection:
         platform = add_platform(connection, now)
         place = add_place(connection, platform, now)
-        whole, half, elsewhere, new, staff = (add_trainee(connection, number, now) for number in range(1, 6))
+        whole, half, elsewhere, new, staff = (
+            add_trainee(connection, number, now - timedelta(days=3)) for number in range(1, 6)
+        )
         for each in (whole, half, elsewhere, new):
             enrol(connection, platform, each, now)
         add_licence(connection, whole, now - timedelta(days=30))
@@ -90,12 +93,12 @@ def happen(database: Database, published: Published, now: datetime) -> TrainingD
         next_day = add(module_id="F1", starts=date(2026, 12, 15), zoom_meeting_id="85300000002", join_url=NEXT_JOIN_URL)
         second = add(module_id="F2", starts=date(2026, 12, 16), zoom_meeting_id="85300000003", join_url=SECOND_JOIN_URL)
         request_elsewhere(connection, published, elsewhere, now - timedelta(days=2))
-    everybody = [
+    people = [
         present(whole, *WHOLE_DAY),
         present(half, stay(14, 60), stay(72.5, 200)),
         present(None, stay(0, 100), key="email:guest@example.org", display_name="A guest", email="guest@example.org"),
     ]
-    settle(database, day, everybody, FIVE, now, partial(follow_attendance, now=now))
+    settle(database, day, people, FIVE, now, partial(follow_attendance, now=now))
     return TrainingDay(whole, half, elsewhere, new, staff, day, next_day, second, platform, place)
 
 

@@ -121,8 +121,8 @@ def asked(database, happened, now) -> int:
             check_id = connection.scalar(insert(presence_checks).values(check).returning(presence_checks.c.id))
             mine = {"check_id": check_id, "trainee_id": happened.whole, "answered_at": at(opens + 1)}
             connection.execute(insert(presence_check_answers).values(mine))
-    everybody = [present(happened.whole, *WHOLE_DAY), present(happened.half, stay(14, 60))]
-    settle(database, happened.day, everybody, FIVE, now, lambda *_: None)
+    people = [present(happened.whole, *WHOLE_DAY), present(happened.half, stay(14, 60))]
+    settle(database, happened.day, people, FIVE, now, lambda *_: None)
     return happened.day
 
 

@@ -79,8 +79,8 @@ def test_a_day_without_an_agenda_has_no_picture() -> None:
 
 def test_counted_time_is_told_apart_by_the_record_it_is_known_from() -> None:
     day = day_of(stay(0, 30), stay(30, 60, "report"), stay(60, 70, "estimated"), stay(70, 90, "manual"))
-    told = [(row.evidence, row.seconds // 60) for row in stretches(day) if row.kind == "counted"]
-    assert told == [("webhook", 30), ("report", 30), ("estimated", 10), ("manual", 20)]
+    counted = [(row.evidence, row.seconds // 60) for row in stretches(day) if row.kind == "counted"]
+    assert counted == [("webhook", 30), ("report", 30), ("estimated", 10), ("manual", 20)]
     assert grades(day) == ("webhook", "report", "estimated", "manual")
     picture = draw(day, PACIFIC)
     assert picture is not None

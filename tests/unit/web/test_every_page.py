@@ -15,7 +15,7 @@ STAFF = (
     "/desk/rosters", "/desk/rosters/missing/1", "/desk/sessions/2/zoom",
     "/desk/review/F1", "/desk/review/F1/1",
     "/desk/unmatched/3", "/desk/unmatched/3?trainee=4", "/desk/links", "/desk/reviews", "/desk/corrections",
-    "/desk/sessions/1/corrections/2", "/desk/attendance-requests",
+    "/desk/sessions/1/corrections/2", "/desk/attendance-requests", "/desk/joins", "/desk/joins/1/2",
 )  # fmt: skip
 pytestmark = pytest.mark.databases("sqlite")
 

@@ -24,11 +24,11 @@ def gauges(client) -> dict[str, dict[str, float]]:
 
 
 def test_an_empty_house_counts_nothing(client):
-    told = gauges(client)
-    assert (told["zoom_deliveries"], told["zoom_deliveries_sealed"]) == ({"": 0}, {"": 0})
-    assert told["zoom_last_delivery_seconds"] == {"": -1}
-    assert told["zoom_gaps"] == dict.fromkeys(GAPS, 0)
-    assert told["zoom_refused_today"] == {}
+    metrics = gauges(client)
+    assert (metrics["zoom_deliveries"], metrics["zoom_deliveries_sealed"]) == ({"": 0}, {"": 0})
+    assert metrics["zoom_last_delivery_seconds"] == {"": -1}
+    assert metrics["zoom_gaps"] == dict.fromkeys(GAPS, 0)
+    assert metrics["zoom_refused_today"] == {}
 
 
 def test_deliveries_seals_gaps_and_refusals_are_told(client, database, clock, now):
@@ -44,8 +44,8 @@ def test_deliveries_seals_gaps_and_refusals_are_told(client, database, clock, no
             row = {"day": day, "code": "zoom_signature_wrong", "count": count, "last_at": now}
             connection.execute(insert(zoom_refusals).values(row))
     clock.at += timedelta(minutes=2)
-    told = gauges(client)
-    assert (told["zoom_deliveries"], told["zoom_deliveries_sealed"]) == ({"": 3}, {"": 3})
-    assert told["zoom_last_delivery_seconds"] == {"": 120}
-    assert {code: value for code, value in told["zoom_gaps"].items() if value} == {"quiet": 2}
-    assert told["zoom_refused_today"] == {"zoom_signature_wrong": 4}
+    metrics = gauges(client)
+    assert (metrics["zoom_deliveries"], metrics["zoom_deliveries_sealed"]) == ({"": 3}, {"": 3})
+    assert metrics["zoom_last_delivery_seconds"] == {"": 120}
+    assert {code: value for code, value in metrics["zoom_gaps"].items() if value} == {"quiet": 2}
+    assert metrics["zoom_refused_today"] == {"zoom_signature_wrong": 4}

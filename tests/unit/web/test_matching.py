@@ -6,13 +6,15 @@ from functools import partial
 import pytest
 from sqlalchemy import func, select, update
 
+from lti_tool import people
 from lti_tool.attendance import corrections, matching, queries, reviews
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.operations import audit_log
 from lti_tool.tables.presence import attendance_corrections, attendance_requests, attendance_reviews, person_links
-from lti_tool.web.session import COOKIE, start
+from lti_tool.web.session import COOKIE
+from tests.browser_session import start
 from tests.training_day import FIVE, NINE, WHOLE_DAY, add_licence, add_trainee, present, stay
 from tests.unit.web.browser import Browser
 
@@ -61,8 +63,8 @@ class TestMatching:
     def test_somebody_unmatched_is_shown_with_all_that_zoom_gave(self, staff):
         page = staff.open(guest_page(staff))
         assert page.heading == "Who is this?"
-        for told in ("A guest", "guest@example.org", "9:00 am – 10:40 am", "By phone no", "Gatehouse suggests no one"):
-            assert told in page.text
+        for shown in ("A guest", "guest@example.org", "9:00 am – 10:40 am", "By phone no", "Gatehouse suggests no one"):
+            assert shown in page.text
 
     def test_nobody_is_suggested_before_a_search(self, staff):
         assert "Trainee 4" not in staff.open(guest_page(staff)).text
@@ -87,8 +89,8 @@ class TestMatching:
         assert "This person is on record too" in page.text
 
     def test_the_choice_shows_the_credit_that_hangs_on_it(self, staff, happened, database, now):
-        everybody = [present(None, *WHOLE_DAY, key="email:guest@example.org", email="guest@example.org")]
-        settle(database, happened.day, everybody, FIVE, now, lambda *_: None)
+        people = [present(None, *WHOLE_DAY, key="email:guest@example.org", email="guest@example.org")]
+        settle(database, happened.day, people, FIVE, now, lambda *_: None)
         assert "stays open" in staff.open(f"{guest_page(staff)}?trainee={happened.new}").text
         with database.write() as connection:
             add_licence(connection, happened.new, now)
@@ -189,8 +191,8 @@ class TestMatching:
 @pytest.fixture
 def doubtful(database, happened, now):
     """The day of `half` rests on an estimate."""
-    everybody = [present(happened.whole, *WHOLE_DAY), present(happened.half, stay(0, 400, "estimated"))]
-    settle(database, happened.day, everybody, FIVE, now, partial(follow_attendance, now=now))
+    people = [present(happened.whole, *WHOLE_DAY), present(happened.half, stay(0, 400, "estimated"))]
+    settle(database, happened.day, people, FIVE, now, partial(follow_attendance, now=now))
     with database.read() as connection:
         return queries.of_trainee_in(connection, happened.half, happened.day)
 
@@ -384,8 +386,8 @@ def test_an_empty_page_says_so_helpfully(staff, where):
 def thirty(database, happened, now):
     """People who are linked, ask about the day, and of whom a correction waits."""
     with database.write() as connection:
-        everybody = [add_trainee(connection, number, now) for number in range(100, 130)]
-        for each in everybody:
+        people = [add_trainee(connection, number, now) for number in range(100, 130)]
+        for each in people:
             about = {"trainee_id": each, "now": now}
             alias = f"alias{each}@example.org"
             matching.link(connection, kind="email", value=alias, meeting_id="", reason=WHY, actor="cli", **about)
@@ -429,3 +431,23 @@ def test_requests_are_read_in_the_order_in_which_they_came(database, happened, n
             for each in (happened.half, happened.whole)
         )
         assert [row.id for row in reviews.queue(connection)] == [first, then]
+
+
+def test_two_accounts_with_one_address_are_compared_joined_and_separated(staff, happened, database, now):
+    with database.write() as connection:
+        address = people.trainee(connection, happened.whole).email
+        second = people.find_or_add(
+            connection, "https://moved.example.org", "again", name="Again", email=address, now=now
+        )
+    assert "Addresses that two people share" in staff.open("/desk").html
+    page = staff.open("/desk/joins")
+    assert address in page.html
+    compared = staff.open(f"/desk/joins/{happened.whole}/{second}")
+    assert "https://moved.example.org" in compared.html
+    sent = staff.send(compared, "/desk/joins", kept=str(happened.whole), joined=str(second), reason="She told us.")
+    assert sent.status == 303
+    page = staff.open("/desk/joins")
+    assert "She told us." in page.html
+    sent = staff.send(page, "/desk/joins/1/undo", reason="Two sisters.")
+    assert sent.status == 303
+    assert "Two sisters." in staff.open("/desk/joins").html

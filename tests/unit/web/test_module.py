@@ -3,10 +3,12 @@
 import re
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from lti_tool.gates.publication import publish
+from lti_tool.grades import scores
 from lti_tool.lti import registration
+from lti_tool.tables.courses import placements
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
 from tests.conftest import DEMO_PROGRAMME
@@ -189,3 +191,16 @@ def test_a_recommendation_is_named_on_the_open_page_and_keeps_nobody_out(browse,
     page = browse(happened.new).open("/modules/ST_MUS")
     assert page.heading == "Music for Ketamine-Assisted Psychotherapy"
     assert "Recommended before this module, not required" in page.text
+
+
+def test_the_number_of_the_gradebook_is_explained_where_it_shows_credit(browse, happened, database, now) -> None:
+    with database.write() as connection:
+        connection.execute(update(placements).values(score_meaning="ce"))
+        scores.desire(connection, [happened.whole, happened.half], "F1", now)
+    page = browse(happened.whole).open("/modules/F1")
+    assert "In your course's gradebook, 65 of 78 (83%) means 6.5 of 7.8 credits" in page.text
+    assert "gradebook" not in browse(happened.half).open("/modules/F1").text
+
+
+def test_a_gradebook_that_shows_no_credit_needs_no_explanation(browse, happened) -> None:
+    assert "gradebook" not in browse(happened.whole).open("/modules/F1").text

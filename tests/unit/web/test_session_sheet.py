@@ -138,8 +138,8 @@ def test_a_day_that_is_not_there_is_not_found(staff, happened, place: str) -> No
 
 def test_the_two_records_are_told_side_by_side(staff, browse, happened, database, now) -> None:
     report = ReportComparison(23_400, 23_460, 60, ("completed_by_report",))
-    told = present(happened.whole, stay(0, 480), report=report, rooms=(RoomInterval(at(30), at(60), ROOM),))
-    settle_again(database, happened, now, told)
+    changed = present(happened.whole, stay(0, 480), report=report, rooms=(RoomInterval(at(30), at(60), ROOM),))
+    settle_again(database, happened, now, changed)
     page = sheet_of(staff, happened)
     assert "+1 min" in page.text
     own = browse(happened.whole).open(f"/sessions/{happened.day}")

@@ -58,7 +58,7 @@ def one(events: Iterable[ZoomEvent], rows: Iterable[ReportRow] | None) -> Person
     return person
 
 
-def told(person: PersonPresence, *, counts: bool = True) -> list[tuple[str, str, str]]:
+def intervals_of(person: PersonPresence, *, counts: bool = True) -> list[tuple[str, str, str]]:
     """What counts, by evidence."""
     return [
         (f"{each.from_at:%H:%M:%S}", f"{each.to_at:%H:%M:%S}", each.evidence)
@@ -77,33 +77,33 @@ WHOLE = (join("09:00"), left("12:00"))
 
 def test_where_both_agree_the_evidence_is_both() -> None:
     person = one(WHOLE, [row("09:00", "12:00")])
-    assert told(person) == [("09:00:00", "12:00:00", "both")]
+    assert intervals_of(person) == [("09:00:00", "12:00:00", "both")]
     assert (person.flags, differs(person)) == ((), (0, ()))
     assert [(each.from_evidence, each.to_evidence) for each in person.intervals] == [("both", "both")]
 
 
 def test_without_a_settled_report_there_is_nothing_to_compare() -> None:
     person = one(WHOLE, None)
-    assert (told(person), person.report) == ([("09:00:00", "12:00:00", "webhook")], None)
+    assert (intervals_of(person), person.report) == ([("09:00:00", "12:00:00", "webhook")], None)
 
 
 @pytest.mark.parametrize(("start", "end"), [("09:00:02", "11:59:58"), ("08:59:58", "12:00:02")])
 def test_two_seconds_are_rounding(start: str, end: str) -> None:
     person = one(WHOLE, [row(start, end)])
-    assert told(person) == [("09:00:00", "12:00:00", "both")]
+    assert intervals_of(person) == [("09:00:00", "12:00:00", "both")]
     assert person.flags == ()
     assert differs(person)[1] == ("rounding",)
 
 
 def test_what_webhooks_prove_counts_though_the_report_lacks_it() -> None:
     person = one(WHOLE, [row("09:00", "11:00")])
-    assert told(person) == [("09:00:00", "11:00:00", "both"), ("11:00:00", "12:00:00", "webhook")]
+    assert intervals_of(person) == [("09:00:00", "11:00:00", "both"), ("11:00:00", "12:00:00", "webhook")]
     assert (person.flags, differs(person)) == (("report_differs",), (-3600, ("report_lacks",)))
 
 
 def test_what_only_the_report_shows_counts_as_report_and_is_looked_at() -> None:
     person = one(WHOLE, [row("09:00", "12:00"), row("13:00", "14:00", user="2")])
-    assert told(person) == [("09:00:00", "12:00:00", "both"), ("13:00:00", "14:00:00", "report")]
+    assert intervals_of(person) == [("09:00:00", "12:00:00", "both"), ("13:00:00", "14:00:00", "report")]
     assert (person.flags, differs(person)) == (("report_differs",), (3600, ("webhooks_lack",)))
 
 
@@ -125,48 +125,48 @@ def test_rows_may_be_merged_or_split() -> None:
 
 def test_an_estimate_that_the_report_confirms_is_of_the_report() -> None:
     person = one([join("09:00", "1"), left("12:00", "2")], [row("09:00", "10:30"), row("10:30", "12:00", user="2")])
-    assert told(person) == [("09:00:00", "12:00:00", "report")]
+    assert intervals_of(person) == [("09:00:00", "12:00:00", "report")]
     assert (person.flags, differs(person)) == ((), (0, ("completed_by_report",)))
 
 
 def test_an_estimate_that_the_report_does_not_confirm_counts_nothing() -> None:
     person = one([join("09:00"), ended("17:00")], [row("09:00", "12:00")])
-    assert told(person) == [("09:00:00", "12:00:00", "report")]
-    assert told(person, counts=False) == [("12:00:00", "17:00:00", "estimated")]
+    assert intervals_of(person) == [("09:00:00", "12:00:00", "report")]
+    assert intervals_of(person, counts=False) == [("12:00:00", "17:00:00", "estimated")]
     assert person.flags == ("estimated", "unconfirmed")
     assert differs(person) == (-5 * 3600, ("completed_by_report", "estimate_unconfirmed"))
 
 
 def test_a_start_that_nobody_knew_is_known_by_the_report() -> None:
     person = one([left("12:00", instance_start=at("08:00"))], [row("09:00", "12:00")])
-    assert (told(person), told(person, counts=False)) == ([("09:00:00", "12:00:00", "report")], [])
+    assert (intervals_of(person), intervals_of(person, counts=False)) == ([("09:00:00", "12:00:00", "report")], [])
     assert person.flags == ()
 
 
 def test_an_open_end_is_closed_by_the_report() -> None:
     person = one([join("09:00")], [row("09:00", "12:00")])
-    assert (told(person), person.flags) == ([("09:00:00", "12:00:00", "report")], ())
+    assert (intervals_of(person), person.flags) == ([("09:00:00", "12:00:00", "report")], ())
     assert one([join("09:00")], []).flags == ("open",)
 
 
 def test_a_stale_edge_counts_where_the_report_agrees() -> None:
     late = (join("09:00"), left("12:00", stale=True))
-    assert (told(one(late, None)), one(late, None).flags) == ([], ("stale",))
+    assert (intervals_of(one(late, None)), one(late, None).flags) == ([], ("stale",))
     person = one(late, [row("09:00", "12:00")])
-    assert (told(person), person.flags) == ([("09:00:00", "12:00:00", "report")], ())
+    assert (intervals_of(person), person.flags) == ([("09:00:00", "12:00:00", "report")], ())
     assert "stale" in one(late, [row("09:00", "10:00")]).flags
 
 
 def test_time_in_the_waiting_room_is_none_in_the_meeting_whatever_the_report_says() -> None:
     waited = (event("waiting", "08:30"), event("waited", "09:00"), *WHOLE)
     person = one(waited, [row("08:30", "12:00")])
-    assert told(person) == [("09:00:00", "12:00:00", "both")]
+    assert intervals_of(person) == [("09:00:00", "12:00:00", "both")]
     assert (person.flags, differs(person)[1]) == (("report_differs",), ("waiting_room_in_report",))
 
 
 def test_of_whom_the_report_knows_nothing_somebody_is_asked_to_look() -> None:
     person = one(WHOLE, [])
-    assert told(person) == [("09:00:00", "12:00:00", "webhook")]
+    assert intervals_of(person) == [("09:00:00", "12:00:00", "webhook")]
     assert (person.flags, differs(person)) == (("report_missing",), (-3 * 3600, ("report_lacks",)))
 
 
@@ -177,7 +177,7 @@ def test_whom_only_the_report_knows_becomes_a_person() -> None:
         f"registrant:{QUILL}",
         f"report:{UUID}:8",
     ]
-    assert [(told(each), each.flags) for each in found if each.person_key != f"registrant:{QUILL}"] == [
+    assert [(intervals_of(each), each.flags) for each in found if each.person_key != f"registrant:{QUILL}"] == [
         ([("10:00:00", "11:00:00", "report")], ("report_only",))
     ] * 2
 
@@ -199,7 +199,7 @@ def test_half_a_match_names_nobody() -> None:
 def test_half_a_match_names_nobody_by_an_address_either() -> None:
     nameless = {"registrant_id": ""}
     found = seen((join("09:00", **nameless), left("12:00", **nameless)), [row("09:00", "10:00", "1", "", ADA)])
-    assert [(each.person_key, told(each)) for each in found] == [
+    assert [(each.person_key, intervals_of(each)) for each in found] == [
         ("connection:P1", [("09:00:00", "12:00:00", "webhook")]),
         (f"email:{ADA}", [("09:00:00", "10:00:00", "report")]),
     ]
@@ -238,7 +238,7 @@ def test_a_row_that_fits_two_appearances_is_of_neither() -> None:
 def test_two_rows_that_exclude_each_other_are_of_no_appearance() -> None:
     guest = [left("12:00", "5", registrant_id="", instance_start=at("08:00"))]
     found = seen(guest, [row("09:00", "12:00", "5", ""), row("09:40", "12:00", "5", "")])
-    assert [told(each) for each in found if each.person_key == "connection:P1"] == [[]]
+    assert [intervals_of(each) for each in found if each.person_key == "connection:P1"] == [[]]
 
 
 def test_another_registrants_row_is_never_taken_for_the_own() -> None:
@@ -260,7 +260,7 @@ def test_only_instances_with_a_settled_report_are_compared() -> None:
     other = {"meeting_uuid": "another-uuid=="}
     second = (join("13:00", "9", "P9", **other), left("14:00", "9", "P9", **other))
     person = one([*WHOLE, *second], [row("09:00", "12:00")])
-    assert told(person) == [("09:00:00", "12:00:00", "both"), ("13:00:00", "14:00:00", "webhook")]
+    assert intervals_of(person) == [("09:00:00", "12:00:00", "both"), ("13:00:00", "14:00:00", "webhook")]
     assert (person.report.webhook_seconds, person.flags) == (3 * 3600, ())
 
 
@@ -328,7 +328,7 @@ def test_waiting_that_zoom_itself_ended_earns_nothing_whatever_the_report_says()
     admitted = event("waited", "10:00", "2")
     events = [join("09:00"), left("09:40"), event("put_waiting", "09:40"), admitted, join("10:00", "2")]
     person = one([*events, left("11:00", "2")], [row("09:00", "09:40"), row("09:43", "11:00", "2")])
-    assert told(person) == [("09:00:00", "09:40:00", "both"), ("10:00:00", "11:00:00", "both")]
+    assert intervals_of(person) == [("09:00:00", "09:40:00", "both"), ("10:00:00", "11:00:00", "both")]
     assert needs_review(person.flags)
 
 

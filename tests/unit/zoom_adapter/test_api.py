@@ -13,7 +13,7 @@ import responses
 
 from lti_tool import log
 from lti_tool.context import AppContext
-from lti_tool.errors import NoAnswer
+from lti_tool.errors import NoAnswer, OutboundError
 from lti_tool.http import Http
 from lti_tool.settings import Settings
 from lti_tool.worker import zoom_api
@@ -277,6 +277,21 @@ class TestPatience:
         wire.get(self.PATH, status=429, headers={"Retry-After": "600"})
         assert refused_by(lambda: api.instances("meeting", MEETING)).code == "zoom_rate_limited"
         assert slept == []
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_zoom_is_not_asked_before_the_time_that_it_names(
+        self, api: ZoomApi, wire, clock: TestClock, status: int
+    ) -> None:
+        wire.get(self.PATH, status=status, headers={"Retry-After": "600"})
+        with pytest.raises(OutboundError):
+            api.instances("meeting", MEETING)
+        clock.advance(seconds=599)
+        assert refused_by(lambda: api.instances("meeting", MEETING)).retry_at == clock() + timedelta(seconds=1)
+        assert len(asked(wire)) == 1
+        clock.advance(seconds=1)
+        with pytest.raises(OutboundError):
+            api.instances("meeting", MEETING)
+        assert len(asked(wire)) == 2
 
     @pytest.mark.parametrize(
         "shown",

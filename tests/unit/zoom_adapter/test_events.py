@@ -245,8 +245,8 @@ def test_a_registration_stands_as_its_last_event_says(name: str, status: str, re
 
 def test_the_host_is_known_by_the_account_that_scheduled_the_meeting() -> None:
     person = PERSON | {"join_time": AT}
-    told = [read_event(delivery("meeting.participant_joined", participant=person, host_id=host)) for host in HOSTS]
-    assert [each.is_host for each in told] == [True, False, False]
+    events = [read_event(delivery("meeting.participant_joined", participant=person, host_id=host)) for host in HOSTS]
+    assert [each.is_host for each in events] == [True, False, False]
     nameless = delivery("meeting.participant_joined", participant=person | {"id": ""}, host_id="")
     assert not read_event(nameless).is_host
 

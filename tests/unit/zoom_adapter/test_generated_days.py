@@ -29,9 +29,9 @@ def spans_by_registrant(day: TrainingDay, *, merged: bool) -> dict[str, list[Spa
 @pytest.mark.parametrize("merged", [False, True])
 def test_the_report_shows_the_truth_in_rows_of_stays_and_of_connections(merged: bool) -> None:
     day = whole_day(*people_of("breakouts", "reconnects", "two_devices", "put_back", "rooms_closed", "late"))
-    told = spans_by_registrant(day, merged=merged)
+    found = spans_by_registrant(day, merged=merged)
     for attendee, truth in zip(day.attendees, day.truth(), strict=True):
-        assert told[attendee.registrant_id] == list(truth), attendee.behaviour
+        assert found[attendee.registrant_id] == list(truth), attendee.behaviour
 
 
 def test_a_restart_makes_another_instance_and_nobody_is_there_in_between() -> None:
@@ -40,7 +40,7 @@ def test_a_restart_makes_another_instance_and_nobody_is_there_in_between() -> No
         day.meeting_id, day.opens_at, day.closes_at, day.attendees, restarts=((2 * HOUR, 2 * HOUR + 300),)
     )
     assert len(set(broken.uuids)) == 2
-    assert Counter(told.kind for told in broken.told() if told.kind in ("started", "ended")) == {
+    assert Counter(found.kind for found in broken.told() if found.kind in ("started", "ended")) == {
         "started": 2,
         "ended": 2,
     }
@@ -52,7 +52,7 @@ def test_a_restart_makes_another_instance_and_nobody_is_there_in_between() -> No
 def test_rooms_that_the_host_closes_in_silence_leave_half_stays() -> None:
     day = whole_day(Attendee("Ada", visits=(Visit(0, 3 * HOUR, (HOUR,), unseen=(2 * HOUR,)),)))
     assert [(stay.joins, stay.leaves) for stay in day.stays()] == [(True, True), (True, False), (False, True)]
-    assert Counter(told.kind for told in day.told()) == {
+    assert Counter(found.kind for found in day.told()) == {
         "started": 1,
         "joined": 2,
         "left": 2,

@@ -212,7 +212,7 @@ def test_the_log_is_told_the_end_of_the_chain_when_it_has_grown(
 ) -> None:
     witness = HeadLogger(database)
     with caplog.at_level("INFO", "zoom_adapter.hash_chain"):
-        assert (witness.tell(), witness.tell()) == (False, False)
+        assert (witness.log_head(), witness.log_head()) == (False, False)
     (line,) = caplog.records
     assert f"{line.position}:{line.seal}" == str(verdict(database).head)
 

@@ -14,12 +14,13 @@ from cryptography.fernet import MultiFernet
 from sqlalchemy import func, select
 
 from lti_tool.db import Database
+from lti_tool.group_commit import GroupInsert
 from lti_tool.tables.zoom import zoom_inbox
 from sandbox.zoom.training_day import encode
 from tests.waiting import until
 from tests.zoom_day import people_of, whole_day
 from zoom_adapter.events import read_event
-from zoom_adapter.inbox import Delivery, Inbox, InboxTable, InboxUnavailable
+from zoom_adapter.inbox import Delivery, Inbox, InboxUnavailable
 
 NOW = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)
 BODIES = [encode(event) for event in whole_day(*people_of("breakouts", "reconnects", "late")).events()]
@@ -89,10 +90,10 @@ def test_processes_that_get_the_same_events_in_different_orders_never_wait_for_e
 ) -> None:
     """Two overlapping subscriptions on PostgreSQL: a deadlock would answer 503 to a whole group."""
     databases = [Database(database_url, cipher) for _ in range(2)]
-    tables = [InboxTable(each) for each in databases]
+    tables = [GroupInsert(each, zoom_inbox, "dedupe_key", ("id", "taken_at")) for each in databases]
     together = threading.Barrier(2)
 
-    def insert(table: InboxTable, bodies: Sequence[bytes]) -> set[str]:
+    def insert(table: GroupInsert, bodies: Sequence[bytes]) -> set[str]:
         rows = [delivery(body).row() for body in bodies]
         together.wait(timeout=10)
         return table.insert(rows)
@@ -136,7 +137,7 @@ def test_close_writes_what_waits_and_refuses_what_comes_later(database: Database
     inbox = Inbox(database)
     with ThreadPoolExecutor(16) as pool:
         answers = [pool.submit(inbox.append, delivery(body)) for body in BODIES]
-        until(lambda: inbox._writer is not None)
+        until(lambda: inbox._rows._thread is not None)
         inbox.close()
     stored = sum(each.exception() is None for each in answers)
     assert kept(database) == stored

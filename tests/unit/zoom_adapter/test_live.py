@@ -12,7 +12,7 @@ from sandbox.zoom.training_day import TrainingDay
 from tests.statements import listening
 from tests.training_day import add_session
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
-from tests.zoom_inbox import keep, keep_rows, told
+from tests.zoom_inbox import keep, keep_rows, rows_between
 from zoom_adapter.live import FRESH, KNOWN_FOR, Boards
 
 LUNCH = OPENS + timedelta(hours=3, minutes=15)
@@ -28,7 +28,7 @@ def session(database: Database, published: Published, now):
 
 def look(database: Database, boards: Boards, session, at):
     with database.read() as connection:
-        return boards.look(connection, session, at)
+        return boards.board_of(connection, session, at)
 
 
 BEGINNING = OPENS - timedelta(days=1)
@@ -88,7 +88,7 @@ def test_another_meeting_and_another_day_are_not_on_the_board(database: Database
 
 def test_a_row_that_becomes_visible_late_is_still_read(database: Database, session) -> None:
     """On PostgreSQL two writers may commit in another order than their ids."""
-    rows, boards = told(whole_day(*people_of("all_day", "guest")), BEGINNING, LUNCH), Boards()
+    rows, boards = rows_between(whole_day(*people_of("all_day", "guest")), BEGINNING, LUNCH), Boards()
     numbered = [{**row, "id": number} for number, row in enumerate(rows, 1)]
     late = [row for row in numbered if "guest" in row["body"].decode() and "joined" in row["event"]]
     keep_rows(database, [row for row in numbered if row not in late])

@@ -29,8 +29,8 @@ def client() -> FlaskClient:
 
 def until_ended(client: FlaskClient) -> dict:
     def report() -> dict | None:
-        told = client.get("/status.json").json
-        return told if told["state"] == "ended" else None
+        status = client.get("/status.json").json
+        return status if status["state"] == "ended" else None
 
     return until(report)
 

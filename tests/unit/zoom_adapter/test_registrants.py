@@ -3,7 +3,8 @@
 import pytest
 
 from lti_tool.attendance.matching import Links
-from zoom_adapter.bound_connections import Identity
+from lti_tool.people import AddressOwners
+from zoom_adapter.bound_connections import Identity, Recognition
 from zoom_adapter.registrants import Directory, Registrant
 
 ADA, BO, CLEO = 1, 2, 3
@@ -13,7 +14,11 @@ REGISTERED = {
     "rg-unknown": Registrant(None, "alias@example.org"),
     "rg-bare": Registrant(None, ""),
 }
-BY_EMAIL = {"ada@example.org": {ADA}, "bo@example.org": {BO}, "shared@example.org": {BO, CLEO}}
+BY_EMAIL = {
+    "ada@example.org": AddressOwners(frozenset({ADA})),
+    "bo@example.org": AddressOwners(frozenset({BO})),
+    "shared@example.org": AddressOwners(frozenset({BO, CLEO})),
+}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +63,23 @@ def test_a_place_is_not_shaken_by_the_link_of_an_address() -> None:
 def test_an_address_that_several_have_is_not_the_linked_ones() -> None:
     directory = Directory(REGISTERED, BY_EMAIL, Links({}, {"shared@example.org": ADA}, {}))
     assert directory.identify(Identity("", "shared@example.org")) is None
+
+
+def test_who_comes_by_an_address_after_the_session_does_not_shake_its_link() -> None:
+    came_later = {"ada@example.org": AddressOwners(frozenset({ADA}), came_later=True)}
+    directory = Directory({}, came_later, Links({}, {"ada@example.org": CLEO}, {}))
+    assert directory.identify(Identity("", "ada@example.org")) == CLEO
+
+
+def test_whoever_was_settled_stays_but_for_a_link_of_staff() -> None:
+    settled = Links({"rg-email": ADA}, {"bo@example.org": ADA}, {"P1": CLEO})
+    directory = Directory(REGISTERED, BY_EMAIL, settled=settled)
+    assert directory.recognise(Identity("rg-email", "")) == Recognition(ADA, "settled", differs=True)
+    assert directory.recognise(Identity("", "bo@example.org")) == Recognition(ADA, "settled", differs=True)
+    assert directory.recognise(Identity("rg-email", "", ("P1",))) == Recognition(CLEO, "settled", differs=True)
+    assert directory.recognise(Identity("", "", ("P1",))) == Recognition(CLEO, "settled")
+    linked = Directory(REGISTERED, BY_EMAIL, Links({"rg-email": BO}, {}, {}), settled)
+    assert linked.recognise(Identity("rg-email", "", ("P1",))) == Recognition(BO, "link")
 
 
 def test_what_staff_said_of_a_registration_comes_first_what_they_said_of_a_connection_last() -> None:

@@ -86,8 +86,8 @@ def test_the_report_names_a_room_where_no_event_did() -> None:
     row = ReportRow("2", "rgQuill-0001", "", "", at("10:00"), at("11:00"), OTHER)
     plain = [row._replace(user_id=user, room="", join_at=at(start), leave_at=at(end)) for user, start, end in STAYS]
     assert rooms(one(*MOVES, rows=sorted([*plain, row]))) == [("10:00", "11:00", OTHER)]
-    told = (in_room("joined", "10:00", "2"), in_room("left", "11:00", "2"))
-    assert one(*MOVES, *told, rows=sorted([*plain, row])).rooms == (RoomInterval(at("10:00"), at("11:00"), ROOM),)
+    further = (in_room("joined", "10:00", "2"), in_room("left", "11:00", "2"))
+    assert one(*MOVES, *further, rows=sorted([*plain, row])).rooms == (RoomInterval(at("10:00"), at("11:00"), ROOM),)
 
 
 STAYS = (("1", "09:00", "10:00"), ("3", "11:00", "12:00"))
@@ -110,7 +110,7 @@ def test_whoever_scheduled_the_meeting_runs_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "further",
     [
         (THERE[0],),
         (THERE[1],),
@@ -118,9 +118,9 @@ def test_whoever_scheduled_the_meeting_runs_it() -> None:
         (*THERE[:1], event("left", "11:00")),
     ],
 )
-def test_whoever_runs_the_meeting_attends_no_second_that_only_the_report_shows(told: tuple[ZoomEvent, ...]) -> None:
+def test_whoever_runs_the_meeting_attends_no_second_that_only_the_report_shows(further: tuple[ZoomEvent, ...]) -> None:
     row = ReportRow("1", "rgQuill-0001", "", "", at("09:00"), at("12:00"), "")
-    host = one(*(each._replace(is_host=each.kind != "ended") for each in told), rows=[row])
+    host = one(*(each._replace(is_host=each.kind != "ended") for each in further), rows=[row])
     assert hours(host) <= 1, "only after the last thing known of the host"
     assert "staff_role" in host.flags
 

@@ -216,8 +216,8 @@ def test_two_moves_to_the_waiting_room_each_say_of_their_own_whether_they_end_a_
 
 @pytest.mark.parametrize("user", ["", "9"])
 def test_a_move_to_the_waiting_room_that_names_no_known_stay_is_the_left_of_that_moment(user: str) -> None:
-    told = (admitted("10:00", user), join("10:00", user="2"), left("11:00", user="2"))
-    person = one(join("09:00"), left("09:40"), put("09:40", user), *told)
+    further = (admitted("10:00", user), join("10:00", user="2"), left("11:00", user="2"))
+    person = one(join("09:00"), left("09:40"), put("09:40", user), *further)
     assert (spans(person), person.flags) == ([("09:00:00", "09:40:00"), ("10:00:00", "11:00:00")], ())
 
 
@@ -351,8 +351,8 @@ def test_a_phone_leg_belongs_to_the_computer_it_is_bound_to() -> None:
 def test_a_phone_is_bound_by_a_stay_where_connections_have_no_id() -> None:
     phone = {"registrant_id": "", "phone": "15550100142"}
     bind = event("bind", "09:06", "", "7", bind_user_id="1", **phone)
-    told = (left("10:00", ""), join("09:05", "", "7", **phone), left("10:30", "", "7", **phone), bind)
-    assert spans(one(join("09:00", ""), *told)) == [("09:00:00", "10:30:00")]
+    further = (left("10:00", ""), join("09:05", "", "7", **phone), left("10:30", "", "7", **phone), bind)
+    assert spans(one(join("09:00", ""), *further)) == [("09:00:00", "10:30:00")]
 
 
 @pytest.mark.parametrize("named", ["P1", ""])
@@ -385,13 +385,13 @@ def test_a_bind_that_names_nobody_binds_nothing() -> None:
 
 
 def test_a_registrant_of_whom_two_addresses_were_told_has_none() -> None:
-    told = (
+    further = (
         join("09:00", email="a@x"),
         left("10:00", email="b@x"),
         join("11:00", "P2", email="a@x"),
         left("12:00", "P2"),
     )
-    found = people(gather(told), lambda identity: {"a@x": 7, "b@x": 8}.get(identity.email))
+    found = people(gather(further), lambda identity: {"a@x": 7, "b@x": 8}.get(identity.email))
     assert {person.trainee_id: spans(person) for person in found} == {
         7: [("11:00:00", "12:00:00")],
         None: [("09:00:00", "10:00:00")],
@@ -492,8 +492,8 @@ def test_of_two_joins_with_one_number_a_left_takes_the_last_one_before_it(leave,
 
 def test_each_left_takes_another_one_of_the_joins_that_are_free() -> None:
     person = one(join("09:00"), join("09:10"), join("09:20"), left("09:30"), left("10:00"), ended("11:00"))
-    told = [(f"{each.from_at:%H:%M}", f"{each.to_at:%H:%M}", each.evidence) for each in person.intervals]
-    assert told == [("09:00", "09:10", "estimated"), ("09:10", "10:00", "webhook"), ("09:20", "09:30", "webhook")]
+    further = [(f"{each.from_at:%H:%M}", f"{each.to_at:%H:%M}", each.evidence) for each in person.intervals]
+    assert further == [("09:00", "09:10", "estimated"), ("09:10", "10:00", "webhook"), ("09:20", "09:30", "webhook")]
 
 
 def test_a_connection_without_its_id_is_paired_by_its_stay() -> None:

@@ -16,12 +16,12 @@ from zoom_adapter.participants import people
 from zoom_adapter.segments import union
 
 
-def nobody(_identity: object) -> None:
+def no_trainee(_identity: object) -> None:
     return None
 
 
 def seen(bodies: list[bytes]) -> tuple[PersonPresence, ...]:
-    return people(gather(map(read_event, bodies)), nobody)
+    return people(gather(map(read_event, bodies)), no_trainee)
 
 
 def spans(person: PersonPresence) -> tuple:
@@ -39,8 +39,8 @@ def expected(day: TrainingDay) -> Counter:
             visits = day.visits_of(attendee)
             for number, visit in enumerate(visits):
                 if visit.bound_to is None:
-                    legs = (visit, *(each for each in visits if each.bound_to == number))
-                    alone = Attendee(attendee.name, visits=legs)
+                    own_visits = (visit, *(each for each in visits if each.bound_to == number))
+                    alone = Attendee(attendee.name, visits=own_visits)
                     truth[TrainingDay(day.meeting_id, day.opens_at, day.closes_at, (alone,)).truth()[0]] += 1
     return +truth
 

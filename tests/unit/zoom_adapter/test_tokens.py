@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -152,7 +153,15 @@ class TestRefusals:
         wire.post(TOKEN_URL, status=429, headers={"Retry-After": "90"})
         with pytest.raises(ZoomRefused) as refused:
             tokens_of().token()
-        assert (refused.value.code, refused.value.retry_at) == ("zoom_rate_limited", clock.advance(seconds=90))
+        assert (refused.value.code, refused.value.retry_at) == ("zoom_rate_limited", clock() + timedelta(seconds=90))
+
+    def test_no_token_is_asked_for_before_the_time_that_zoom_names(self, tokens_of, wire, clock: TestClock) -> None:
+        refused, tokens = wire.post(TOKEN_URL, status=429, headers={"Retry-After": "90"}), tokens_of()
+        for seconds in (0, 89, 1):
+            clock.advance(seconds=seconds)
+            with pytest.raises(ZoomRefused):
+                tokens.token()
+        assert refused.call_count == 2
 
     def test_neither_token_nor_secret_shows_itself(self, tokens_of, wire) -> None:
         wire.post(TOKEN_URL, json=ANSWER)

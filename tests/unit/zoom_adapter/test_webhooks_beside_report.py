@@ -22,7 +22,7 @@ from zoom_adapter.segments import union
 HOUR = 3600
 
 
-def somebody(*visits: Visit, name: str = "ada", registered: bool = True) -> Attendee:
+def attendee(*visits: Visit, name: str = "ada", registered: bool = True) -> Attendee:
     return Attendee(name, f"{name}@example.org", f"rg-{name}" if registered else "", visits=visits)
 
 
@@ -36,13 +36,13 @@ def found(
 ) -> dict[str | None, PersonPresence]:
     """Everybody by registrant id or address, when some deliveries are lost and the report is settled (None: it is
     not)."""
-    return {each.registrant_id or each.email: each for each in everybody(day, is_lost, rows)}
+    return {each.registrant_id or each.email: each for each in all_found(day, is_lost, rows)}
 
 
-def everybody(
+def all_found(
     day: TrainingDay, is_lost: Callable[[Told], bool], rows: Iterable[dict] | None = None
 ) -> tuple[PersonPresence, ...]:
-    left = [read_event(encode(told.event)) for told in day.told() if not is_lost(told)]
+    left = [read_event(encode(sent.event)) for sent in day.told() if not is_lost(sent)]
     reports = {} if rows is None else {day.uuid: read_rows(rows)[0]}
     return people(gather(left), lambda _identity: None, reports)
 
@@ -54,40 +54,40 @@ def counted(person: PersonPresence) -> int:
 def edge(kind: str, person: int, stay: int) -> Callable[[Told], bool]:
     """The notice of this event of the person's interval with this number."""
 
-    def is_it(told: Told) -> bool:
-        return told.kind == kind and told.person == person and told.stay is not None and _number(told) == stay
+    def is_it(sent: Told) -> bool:
+        return sent.kind == kind and sent.person == person and sent.stay is not None and _number(sent) == stay
 
     return is_it
 
 
-def _number(told: Told) -> int:
-    assert told.stay is not None
-    return int(told.stay.user_id) % 1024 + 10 * told.stay.visit
+def _number(sent: Told) -> int:
+    assert sent.stay is not None
+    return int(sent.stay.user_id) % 1024 + 10 * sent.stay.visit
 
 
 def either(*tests: Callable[[Told], bool]) -> Callable[[Told], bool]:
-    return lambda told: any(test(told) for test in tests)
+    return lambda sent: any(test(sent) for test in tests)
 
 
-def nothing(_told: Told) -> bool:
+def nothing(_sent: Told) -> bool:
     return False
 
 
 def test_waiting_with_one_device_takes_nothing_from_the_report_of_another() -> None:
-    day = day_of(somebody(Visit(0, 4 * HOUR, unseen=(2 * HOUR,)), Visit(3 * HOUR, 5 * HOUR, waits=900)))
+    day = day_of(attendee(Visit(0, 4 * HOUR, unseen=(2 * HOUR,)), Visit(3 * HOUR, 5 * HOUR, waits=900)))
     ada = found(day, nothing, day.report_rows())["rg-ada"]
     assert counted(ada) == 5 * HOUR
     assert not needs_review(ada.flags)
 
 
 def test_a_stay_of_which_nothing_came_is_not_cut_by_the_waiting_room_of_another() -> None:
-    day = day_of(somebody(Visit(0, 4 * HOUR), Visit(3 * HOUR, 5 * HOUR, waits=900)))
+    day = day_of(attendee(Visit(0, 4 * HOUR), Visit(3 * HOUR, 5 * HOUR, waits=900)))
     ada = found(day, either(edge("joined", 0, 0), edge("left", 0, 0)), day.report_rows())["rg-ada"]
     assert counted(ada) == 5 * HOUR
 
 
 def test_a_left_at_which_the_report_only_begins_leaves_the_time_before_it_in_doubt() -> None:
-    day = day_of(somebody(Visit(0, 4 * HOUR, (HOUR,))))
+    day = day_of(attendee(Visit(0, 4 * HOUR, (HOUR,))))
     rows = [row for row in day.report_rows() if row["bo_mtg_id"]]
     ada = found(day, edge("joined", 0, 0), rows)["rg-ada"]
     assert counted(ada) == 3 * HOUR
@@ -98,7 +98,7 @@ def test_a_left_at_which_the_report_only_begins_leaves_the_time_before_it_in_dou
 
 def test_of_two_with_one_user_id_the_row_is_of_the_one_whose_edge_came_then() -> None:
     first, second = Visit(0, 4 * HOUR), Visit(HOUR, 5 * HOUR)
-    day = day_of(somebody(first, registered=False), somebody(second, name="bo", registered=False), shared_user_ids=1)
+    day = day_of(attendee(first, registered=False), attendee(second, name="bo", registered=False), shared_user_ids=1)
     rows = [{**row, "user_email": ""} for row in day.report_rows()]
     people_found = found(day, edge("left", 0, 0), rows)
     assert counted(people_found["ada@example.org"]) == 4 * HOUR
@@ -107,19 +107,19 @@ def test_of_two_with_one_user_id_the_row_is_of_the_one_whose_edge_came_then() ->
 
 def test_of_two_stays_that_fit_within_rounding_the_one_that_fits_exactly_has_the_row() -> None:
     first, second = Visit(0, 4 * HOUR), Visit(1, 4 * HOUR + 1)
-    day = day_of(somebody(first, registered=False), somebody(second, name="bo", registered=False), shared_user_ids=1)
+    day = day_of(attendee(first, registered=False), attendee(second, name="bo", registered=False), shared_user_ids=1)
     rows = [{**row, "user_email": ""} for row in day.report_rows()]
     assert {each.flags for each in found(day, nothing, rows).values()} == {()}
 
 
 def test_of_two_rows_that_fit_one_stay_exactly_it_has_that_of_its_own_registrant() -> None:
     """Two people with one user_id move at once; the join event of the unknown one was lost."""
-    ada = somebody(Visit(0, 4 * HOUR, (2 * HOUR,)))
-    guest = replace(somebody(Visit(0, 4 * HOUR, (2 * HOUR,)), name="guest", registered=False), email="")
+    ada = attendee(Visit(0, 4 * HOUR, (2 * HOUR,)))
+    guest = replace(attendee(Visit(0, 4 * HOUR, (2 * HOUR,)), name="guest", registered=False), email="")
     day = day_of(ada, guest, shared_user_ids=True)
     for rows in (day.report_rows(), day.report_rows()[::-1]):
         reported = {"rg-ada": 0, None: 0}
-        for each in everybody(day, edge("joined", 1, 1), rows):
+        for each in all_found(day, edge("joined", 1, 1), rows):
             assert each.report is not None
             reported[each.registrant_id] += each.report.report_seconds
         assert reported == {"rg-ada": 4 * HOUR, None: 4 * HOUR}
@@ -128,8 +128,8 @@ def test_of_two_rows_that_fit_one_stay_exactly_it_has_that_of_its_own_registrant
 @pytest.mark.parametrize("later", [0, 1])
 def test_a_stay_that_has_its_own_row_is_not_named_by_that_of_another_person(later: int) -> None:
     """Two people with one user_id move at once, or within a second; of the registered one's JOIN nothing came."""
-    ada = somebody(Visit(0, 4 * HOUR, (2 * HOUR,)))
-    guest = replace(somebody(Visit(0, 4 * HOUR, (2 * HOUR + later,)), name="guest", registered=False), email="")
+    ada = attendee(Visit(0, 4 * HOUR, (2 * HOUR,)))
+    guest = replace(attendee(Visit(0, 4 * HOUR, (2 * HOUR + later,)), name="guest", registered=False), email="")
     day = day_of(ada, guest, shared_user_ids=True)
     lost = either(edge("joined", 0, 1), edge("left", 0, 0))
     people_found = found(day, lost, day.report_rows())
@@ -140,8 +140,8 @@ def test_a_stay_that_has_its_own_row_is_not_named_by_that_of_another_person(late
 def test_a_row_with_an_address_that_is_known_of_one_person_is_of_no_other() -> None:
     """Two people with one user_id move at once; no event of this interval came for the one known by address. The report
     names no rooms."""
-    ada = somebody(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR)))
-    bo = somebody(Visit(0, 4 * HOUR, (HOUR + 1, 2 * HOUR + 9)), name="bo", registered=False)
+    ada = attendee(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR)))
+    bo = attendee(Visit(0, 4 * HOUR, (HOUR + 1, 2 * HOUR + 9)), name="bo", registered=False)
     day = day_of(ada, bo, shared_user_ids=True)
     rows = [{**row, "bo_mtg_id": ""} for row in day.report_rows()]
     people_found = found(day, either(edge("joined", 1, 1), edge("left", 1, 1)), rows)
@@ -154,8 +154,8 @@ def test_a_row_with_an_address_that_is_known_of_one_person_is_of_no_other() -> N
 
 def test_a_row_that_begins_with_the_stay_of_another_person_is_not_of_that_person() -> None:
     """Two people with one user_id join at once; no event of the unknown one came."""
-    ada = somebody(Visit(0, HOUR), Visit(2 * HOUR, 3 * HOUR))
-    guest = replace(somebody(Visit(0, 4 * HOUR), name="guest", registered=False), email="")
+    ada = attendee(Visit(0, HOUR), Visit(2 * HOUR, 3 * HOUR))
+    guest = replace(attendee(Visit(0, 4 * HOUR), name="guest", registered=False), email="")
     day = day_of(ada, guest, shared_user_ids=1)
     people_found = found(day, either(edge("joined", 1, 0), edge("left", 1, 0)), day.report_rows())
     assert {key: counted(each) for key, each in people_found.items()} == {"rg-ada": 2 * HOUR, None: 4 * HOUR}
@@ -163,24 +163,24 @@ def test_a_row_that_begins_with_the_stay_of_another_person_is_not_of_that_person
 
 def test_somebody_known_by_the_report_alone_is_one_person_in_every_room() -> None:
     """In a breakout room the report's address is not read (zoom.md §3.3); the registrant has it in the main room."""
-    day = day_of(somebody(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR))))
+    day = day_of(attendee(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR))))
     reports = {day.uuid: read_rows(day.report_rows())[0]}
     (ada,) = people({}, lambda identity: 7 if identity.email == "ada@example.org" else None, reports)
     assert (ada.trainee_id, counted(ada)) == (7, 4 * HOUR)
 
 
 def test_a_row_that_begins_in_the_waiting_room_tells_of_an_admission_that_got_lost() -> None:
-    day = day_of(somebody(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR), waits=900)))
-    lost = either(edge("joined", 0, 0), edge("joined", 0, 1), lambda told: told.kind == "admitted")
+    day = day_of(attendee(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR), waits=900)))
+    lost = either(edge("joined", 0, 0), edge("joined", 0, 1), lambda sent: sent.kind == "admitted")
     for is_merged in (False, True):
         ada = found(day, lost, day.report_rows(day.uuid, merged=is_merged))["rg-ada"]
         assert counted(ada) == 4 * HOUR
 
 
 def test_a_row_that_begins_before_an_admission_that_was_told_counts_from_then() -> None:
-    day = day_of(somebody(Visit(HOUR, 4 * HOUR, waits=900)))
+    day = day_of(attendee(Visit(HOUR, 4 * HOUR, waits=900)))
     rows = [{**row, "join_time": text(day.opens_at + timedelta(minutes=50))} for row in day.report_rows()]
-    assert counted(found(day, lambda told: told.kind == "admitted", rows)["rg-ada"]) == 3 * HOUR + 600
+    assert counted(found(day, lambda sent: sent.kind == "admitted", rows)["rg-ada"]) == 3 * HOUR + 600
     ada = found(day, nothing, rows)["rg-ada"]
     assert (counted(ada), needs_review(ada.flags)) == (3 * HOUR, True)
 
@@ -194,24 +194,24 @@ def test_the_report_of_one_device_does_not_say_when_somebody_came_or_went_with_a
     first, second = Visit(HOUR, 4 * HOUR), Visit(0, 2 * HOUR, phone=bound_to is not None, bound_to=bound_to)
     if lost == "joined":
         first, second = Visit(0, 3 * HOUR), replace(second, starts=2 * HOUR, ends=4 * HOUR)
-    day = day_of(somebody(first, second))
-    is_lost = either(edge(lost, 0, 0), lambda told: told.kind == "ended")
+    day = day_of(attendee(first, second))
+    is_lost = either(edge(lost, 0, 0), lambda sent: sent.kind == "ended")
     rows = [row for row in day.report_rows() if row["user_id"] == day.stays()[1].user_id]
     ada = found(day, is_lost, rows)["rg-ada"]
     assert (counted(ada), needs_review(ada.flags)) == (2 * HOUR, True)
-    told = found(day, is_lost, day.report_rows())["rg-ada"]
-    assert (counted(told), needs_review(told.flags)) == (4 * HOUR, False)
+    sent = found(day, is_lost, day.report_rows())["rg-ada"]
+    assert (counted(sent), needs_review(sent.flags)) == (4 * HOUR, False)
 
 
 def test_a_telephone_and_the_computer_it_is_bound_to_may_both_lack_an_edge() -> None:
-    day = day_of(somebody(Visit(0, 4 * HOUR), Visit(HOUR, 5 * HOUR, phone=True, bound_to=0), registered=False))
+    day = day_of(attendee(Visit(0, 4 * HOUR), Visit(HOUR, 5 * HOUR, phone=True, bound_to=0), registered=False))
     lost = either(edge("left", 0, 0), edge("left", 0, 10))
     rows = [{**row, "user_email": ""} for row in day.report_rows()]
     assert counted(found(day, lost, rows)["ada@example.org"]) == 5 * HOUR
 
 
 def test_an_address_in_a_breakout_room_credits_nobody_and_calls_for_a_look() -> None:
-    day = day_of(somebody(Visit(0, 4 * HOUR, (HOUR,)), registered=False))
+    day = day_of(attendee(Visit(0, 4 * HOUR, (HOUR,)), registered=False))
     lost = either(edge("joined", 0, 1), edge("left", 0, 1))
     ada = found(day, lost, day.report_rows())["ada@example.org"]
     assert counted(ada) == HOUR
@@ -222,18 +222,18 @@ def test_an_address_in_a_breakout_room_credits_nobody_and_calls_for_a_look() -> 
 
 def test_a_left_after_the_waiting_room_does_not_end_the_stay_before_it() -> None:
     pause = Pause(2 * HOUR, 2 * HOUR + 300, waits=True, tells=False)
-    day = day_of(somebody(Visit(0, 4 * HOUR, pauses=(pause,))))
+    day = day_of(attendee(Visit(0, 4 * HOUR, pauses=(pause,))))
     ada = found(day, edge("joined", 0, 1))["rg-ada"]
     assert counted(ada) == 2 * HOUR
     assert "unconfirmed" in ada.flags
 
 
 def test_a_connection_with_a_hole_is_looked_at_until_a_report_knows_of_it_too() -> None:
-    day = day_of(somebody(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR))))
+    day = day_of(attendee(Visit(0, 4 * HOUR, (HOUR, 2 * HOUR))))
     lost = either(edge("joined", 0, 1), edge("left", 0, 1))
     assert found(day, lost)["rg-ada"].flags == ("interrupted",)
-    told = found(day, lost, day.report_rows())["rg-ada"]
-    assert (counted(told), "interrupted" in told.flags) == (4 * HOUR, False)
-    dropped = day_of(somebody(Visit(0, 4 * HOUR, pauses=(Pause(HOUR, HOUR + 60),))))
+    sent = found(day, lost, day.report_rows())["rg-ada"]
+    assert (counted(sent), "interrupted" in sent.flags) == (4 * HOUR, False)
+    dropped = day_of(attendee(Visit(0, 4 * HOUR, pauses=(Pause(HOUR, HOUR + 60),))))
     assert found(dropped, nothing)["rg-ada"].flags == ("interrupted",)
     assert found(dropped, nothing, dropped.report_rows())["rg-ada"].flags == ()

@@ -79,7 +79,7 @@ class TestWhatGoesBack:
         assert item["custom"]["score"] == "ce"
         assert (item["lineItem"]["resourceId"], item["lineItem"]["tag"]) == ("F1:ce", "gatehouse-ce")
         assert item["lineItem"]["label"].endswith(" – CE credit")
-        assert item["lineItem"]["scoreMaximum"] == 78, "7.8 credits as a whole number"
+        assert item["lineItem"]["scoreMaximum"] == 7.8
 
     def test_without_a_choice_of_meaning_the_programme_decides(self, sender: Sender) -> None:
         (item,) = sender.items(sender.teacher().pick("module:F1"))

@@ -1,0 +1,208 @@
+"""Two trainees who are one person, as staff say after seeing both: joined with a reason, and separated again.
+
+A machine never joins (roles.md RL2); an address that two trainees share is a suggestion. A join moves every row of the
+joined trainee to the kept one and records which rows it moved, so that its undoing gives back exactly these. Where both
+have a row of which a person can have only one, such as a completion of the same module, each row stays where it is: one
+of them is enough. Sessions of both are settled again afterwards.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from lti_tool import audit, people
+from lti_tool.attendance import queries
+from lti_tool.attendance.live_sessions import request_settlement
+from lti_tool.attendance.queries import AttendedDay
+from lti_tool.errors import Conflict, NotFound
+from lti_tool.people import refuse_own
+from lti_tool.tables import metadata
+from lti_tool.tables.courses import enrolments, placements
+from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.people import identities, person_join_rows, person_joins, trainee_addresses, trainees
+from lti_tool.text import reason_given
+
+TRAINEE = "trainee_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What staff compare: the person, their accounts (issuers), courses and sessions."""
+
+    person: Row[Any]
+    issuers: list[str]
+    courses: list[str]
+    days: list[AttendedDay]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Trainees who have one address at once, since when."""
+
+    email: str
+    people: list[Row[Any]]
+    since: datetime
+
+
+def suggestions(connection: Connection) -> list[Suggestion]:
+    """Addresses that several trainees have at once, the longest shared first. They match no one new."""
+    present = trainee_addresses.c.until_at.is_(None)
+    shared = (
+        select(trainee_addresses.c.email)
+        .where(present)
+        .group_by(trainee_addresses.c.email)
+        .having(func.count(trainee_addresses.c.trainee_id.distinct()) > 1)
+    )
+    query = (
+        select(trainee_addresses.c.email, trainee_addresses.c.since_at, trainees.c.id, trainees.c.name)
+        .join_from(trainee_addresses, trainees)
+        .where(present, trainee_addresses.c.email.in_(shared))
+        .order_by(trainee_addresses.c.since_at, trainees.c.id)
+    )
+    found: dict[str, dict[int, Row[Any]]] = defaultdict(dict)
+    rows: list[Row[Any]] = list(connection.execute(query))
+    for row in rows:
+        found[row.email].setdefault(row.id, row)
+    some = [Suggestion(email, list(each.values()), list(each.values())[1].since_at) for email, each in found.items()]
+    return sorted(some, key=lambda each: (each.since, each.email))
+
+
+def known(connection: Connection, trainee_id: int) -> Known:
+    """What is known of a trainee, for staff to compare. Raises NotFound "trainee_unknown"."""
+    who = people.trainee(connection, trainee_id)
+    issuers = select(identities.c.issuer).where(identities.c.trainee_id == trainee_id).order_by(identities.c.issuer)
+    course = and_(
+        placements.c.registration_id == enrolments.c.registration_id, placements.c.context_id == enrolments.c.context_id
+    )
+    courses = select(placements.c.context_title).join(enrolments, course).where(enrolments.c.trainee_id == trainee_id)
+    titles = {title for title in connection.scalars(courses) if title}
+    days = queries.of_trainee(connection, trainee_id)
+    return Known(who, list(connection.scalars(issuers)), sorted(titles), days)
+
+
+def join(connection: Connection, *, kept_id: int, joined_id: int, reason: str, actor: str, now: datetime) -> int:
+    """Make two trainees one person: everything of the joined one belongs to the kept one. Returns the join's id.
+
+    Raises BadInput "reason_missing"; NotFound "trainee_unknown"; AccessDenied "own_case"; Conflict "join_self",
+    "join_made" (one of them has been joined to another trainee).
+    """
+    why = reason_given(reason)
+    if kept_id == joined_id:
+        raise Conflict("join_self", "These are the same trainee.", "Choose two different people.")
+    for each in (kept_id, joined_id):
+        people.trainee(connection, each)
+        refuse_own(connection, actor, each)
+    people.hold(connection, [kept_id, joined_id])
+    taken = person_joins.c.joined_id.in_((kept_id, joined_id)) | (person_joins.c.kept_id == joined_id)
+    if connection.execute(select(person_joins.c.id).where(taken, person_joins.c.undone_at.is_(None))).first():
+        raise Conflict(
+            "join_made",
+            "One of these trainees has been joined to another one already, or another one to the trainee to be joined.",
+            "Look at the list of joins again, and undo the wrong one first.",
+        )
+    joined = people.trainee(connection, joined_id)
+    row = {"kept_id": kept_id, "joined_id": joined_id, "joined_email": joined.email, "reason": why}
+    join_id: int = connection.execute(
+        insert(person_joins).values(**row, made_by=actor, made_at=now).returning(person_joins.c.id)
+    ).scalar_one()
+    _settle_again(connection, kept_id, joined_id, now=now)
+    moved = [
+        {"join_id": join_id, "table_name": table.name, "row_key": key}
+        for table in _tables()
+        for key in _move(connection, table, joined_id, kept_id)
+    ]
+    if moved:
+        connection.execute(insert(person_join_rows), moved)
+    # The kept trainee is found by the address that both have.
+    connection.execute(update(trainees).where(trainees.c.id == joined_id).values(email=None))
+    details = {"kept": kept_id, "joined": joined_id, "rows": len(moved)}
+    audit.record(connection, actor=actor, act="person_joined", subject=f"join:{join_id}", at=now, reason=why, **details)
+    return join_id
+
+
+def undo(connection: Connection, join_id: int, *, reason: str, actor: str, now: datetime) -> None:
+    """Separate two joined trainees: each has again what was theirs before.
+
+    Raises BadInput "reason_missing"; NotFound "join_unknown"; AccessDenied "own_case"; Conflict "join_undone".
+    """
+    why = reason_given(reason)
+    row = show(connection, join_id)
+    for each in (row.kept_id, row.joined_id):
+        refuse_own(connection, actor, each)
+    people.hold(connection, [row.kept_id, row.joined_id])
+    in_force = (person_joins.c.id == join_id) & person_joins.c.undone_at.is_(None)
+    values = {"undone_by": actor, "undone_reason": why, "undone_at": now}
+    if not connection.execute(update(person_joins).where(in_force).values(values)).rowcount:
+        raise Conflict("join_undone", "This join has been undone already.", "Look at the list of joins again.")
+    _settle_again(connection, row.kept_id, row.joined_id, now=now)
+    tables = {table.name: table for table in _tables()}
+    moved = select(person_join_rows).where(person_join_rows.c.join_id == join_id).order_by(person_join_rows.c.id)
+    for each in connection.execute(moved).all():
+        _change_owner(connection, tables[each.table_name], each.row_key, row.kept_id, row.joined_id)
+    connection.execute(update(trainees).where(trainees.c.id == row.joined_id).values(email=row.joined_email))
+    details = {"kept": row.kept_id, "joined": row.joined_id}
+    audit.record(
+        connection, actor=actor, act="person_separated", subject=f"join:{join_id}", at=now, reason=why, **details
+    )
+
+
+def show(connection: Connection, join_id: int) -> Row[Any]:
+    """One join. Raises NotFound "join_unknown"."""
+    row = connection.execute(select(person_joins).where(person_joins.c.id == join_id)).first()
+    if row is None:
+        raise NotFound("join_unknown", "There is no such join.", "Choose one from the list of joins.")
+    return row
+
+
+def listed(connection: Connection) -> list[Row[Any]]:
+    """All joins with the name of the kept trainee, those in force first, then the latest."""
+    query = select(person_joins, trainees.c.name).join(trainees, trainees.c.id == person_joins.c.kept_id)
+    return list(connection.execute(query.order_by(person_joins.c.undone_at.is_not(None), person_joins.c.id.desc())))
+
+
+def _tables() -> Iterator[Table]:
+    """Every table whose rows belong to a trainee."""
+    return (table for table in metadata.sorted_tables if TRAINEE in table.c and table.c[TRAINEE].foreign_keys)
+
+
+def _move(connection: Connection, table: Table, former: int, new: int) -> Iterator[dict[str, Any]]:
+    """Move the rows of one trainee to another; yields the keys of those moved, without the trainee."""
+    names = [column.name for column in table.primary_key if column.name != TRAINEE]
+    columns = [table.c[name] for name in names]
+    query = select(*columns).where(table.c[TRAINEE] == former).order_by(*columns)
+    if table is attendances:  # all versions of a session, or none
+        own = select(attendances.c.live_session_id).where(attendances.c.trainee_id == new)
+        query = query.where(attendances.c.live_session_id.not_in(own))
+    for row in connection.execute(query).all():
+        key = dict(zip(names, row, strict=True))
+        if _change_owner(connection, table, key, former, new):
+            yield key
+
+
+def _change_owner(connection: Connection, table: Table, key: dict[str, Any], former: int, new: int) -> bool:
+    """Give one row to another trainee; False if that one has a row of which there can be only one."""
+    this: ColumnElement[bool] = and_(table.c[TRAINEE] == former, *(table.c[name] == key[name] for name in key))
+    values: dict[str, Any] = {TRAINEE: new}
+    if table is attendances:
+        values["person_key"] = f"trainee:{new}"
+    try:
+        with connection.begin_nested():
+            return bool(connection.execute(update(table).where(this).values(values)).rowcount)
+    except IntegrityError:
+        return False
+
+
+def _settle_again(connection: Connection, *trainee_ids: int, now: datetime) -> None:
+    """Ask for the settlement of every session of these trainees that may still be settled."""
+    query = (
+        select(attendances.c.live_session_id)
+        .join(live_sessions)
+        .where(attendances.c.trainee_id.in_(trainee_ids), live_sessions.c.state.in_(("provisional", "reconciled")))
+    )
+    for session_id in connection.scalars(query.distinct()):
+        request_settlement(connection, session_id, now)

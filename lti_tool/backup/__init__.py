@@ -1,0 +1,1 @@
+"""Backups of the database in one file, and their restoring, on SQLite and PostgreSQL."""

@@ -1,0 +1,83 @@
+"""Accounts that may be one person: the list, two of them side by side, and the joins made so far."""
+
+from flask import Blueprint
+from marshmallow import fields, validate
+from werkzeug.wrappers import Response
+
+from lti_tool.attendance import person_joins
+from lti_tool.programme import versions
+from lti_tool.web.forms import MAX_ID, Form, field, read
+from lti_tool.web.page import go, show
+from lti_tool.web.request import connection, now
+from lti_tool.web.session import access, viewer
+from lti_tool.web.staff import overview
+
+QUEUE = "/desk/joins"
+
+
+def trainee_field() -> fields.Integer:
+    """The id of one of the two."""
+    wrong = "Choose two people."
+    within = validate.Range(1, MAX_ID, error=wrong)
+    return fields.Integer(required=True, validate=within, error_messages={"required": wrong, "invalid": wrong})
+
+
+class JoinForm(Form):
+    """Who is joined to whom, and why."""
+
+    kept = trainee_field()
+    joined = trainee_field()
+    reason = fields.String(load_default="")
+
+
+JOIN = JoinForm()
+
+blueprint = Blueprint("person_joins", __name__, url_prefix="/desk")
+
+
+@blueprint.get("/joins")
+@access("staff")
+def queue() -> str:
+    """The people who share an address, and the joins."""
+    rows = person_joins.listed(connection())
+    return show(
+        "staff/joins.html",
+        versions.current(connection()).programme,
+        suggested=person_joins.suggestions(connection()),
+        in_force=[each for each in rows if each.undone_at is None],
+        undone=[each for each in rows if each.undone_at is not None],
+        names=overview.names(connection(), {each for row in rows for each in (row.kept_id, row.joined_id)}),
+        acting=overview.acting(connection(), {actor for each in rows for actor in (each.made_by, each.undone_by)}),
+    )
+
+
+@blueprint.get("/joins/<int:kept>/<int:joined>")
+@access("staff")
+def pair(kept: int, joined: int) -> str:
+    """Two people side by side, and the form that joins them."""
+    both = [person_joins.known(connection(), each) for each in (kept, joined)]
+    return show("staff/join.html", versions.current(connection()).programme, both=both)
+
+
+@blueprint.post("/joins")
+@access("staff")
+def join() -> Response:
+    """Join two people."""
+    given = read(JOIN)
+    person_joins.join(
+        connection(),
+        kept_id=given["kept"],
+        joined_id=given["joined"],
+        reason=given["reason"],
+        actor=viewer().actor,
+        now=now(),
+    )
+    return go(QUEUE, "people_joined")
+
+
+@blueprint.post("/joins/<int:join_id>/undo")
+@access("staff")
+def undo(join_id: int) -> Response:
+    """Separate two joined people."""
+    person_joins.undo(connection(), join_id, reason=field("reason"), actor=viewer().actor, now=now())
+    return go(QUEUE, "people_separated")

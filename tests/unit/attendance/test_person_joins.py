@@ -1,0 +1,180 @@
+"""Two accounts of one person: joined by staff with a reason, and separated again."""
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import select
+
+from lti_tool import people
+from lti_tool.attendance import matching, person_joins, queries
+from lti_tool.attendance.settlement import settle
+from lti_tool.credit import awards
+from lti_tool.errors import GatehouseError
+from lti_tool.gates import completions
+from lti_tool.grades.outcomes import follow_attendance
+from lti_tool.tables import metadata
+from lti_tool.tables.operations import audit_log, tasks
+from lti_tool.tables.people import person_join_rows
+from lti_tool.tables.people import person_joins as joins
+from tests.training_day import FIVE, WHOLE_DAY, add_licence, add_session, add_trainee, present
+
+OTHER = "https://moved.example.org"
+
+
+@pytest.fixture
+def session_id(database, published, now):
+    with database.write() as connection:
+        return add_session(connection, published, now)
+
+
+@pytest.fixture
+def both(database, session_id, now):
+    """A person's new account, and the old one with a day, a completion and credit."""
+    with database.write() as connection:
+        old = add_trainee(connection, 1, now)
+        add_licence(connection, old, now, type="psychologist")
+    follow = partial(follow_attendance, now=now)
+    settle(database, session_id, [present(old, *WHOLE_DAY)], FIVE, now, follow)
+    with database.write() as connection:
+        new = people.find_or_add(connection, OTHER, "u-1", name="T", email="trainee1@example.org", now=now)
+    return new, old
+
+
+def join(database, kept, joined, now, **given):
+    with database.write() as connection:
+        values = {"reason": "She showed both accounts.", "actor": "cli", "now": now} | given
+        return person_joins.join(connection, kept_id=kept, joined_id=joined, **values)
+
+
+def undo(database, made, now):
+    with database.write() as connection:
+        person_joins.undo(connection, made, reason="Two sisters.", actor="cli", now=now)
+
+
+def earned(database, trainee_id, session_id):
+    with database.read() as connection:
+        day = queries.of_trainee_in(connection, trainee_id, session_id)
+        return (
+            day.seconds_present if day else None,
+            len(completions.of_trainee(connection, trainee_id)),
+            len(awards.in_force(connection, trainee_id, "F1")),
+        )
+
+
+def everything(database):
+    """All rows but those that say who did what, and when a session is to be settled."""
+    left_out = {audit_log, tasks, joins, person_join_rows}
+    with database.read() as connection:
+        return {
+            table.name: sorted(map(repr, connection.execute(select(table)).all()))
+            for table in metadata.sorted_tables
+            if table not in left_out
+        }
+
+
+def test_an_address_of_two_accounts_is_a_suggestion_and_nothing_more(database, both, session_id):
+    new, old = both
+    with database.read() as connection:
+        (found,) = person_joins.suggestions(connection)
+        assert person_joins.listed(connection) == []
+    assert (found.email, [row.id for row in found.people]) == ("trainee1@example.org", [old, new])
+    assert earned(database, new, session_id) == (None, 0, 0)
+
+
+def test_everything_earned_belongs_to_the_person(database, both, session_id, now):
+    new, old = both
+    join(database, new, old, now)
+    assert earned(database, new, session_id) == (390 * 60, 1, 1)
+    assert earned(database, old, session_id) == (None, 0, 0)
+    with database.write() as connection:
+        assert people.find(connection, "trainee1@example.org") == new
+        assert (
+            people.find_or_add(connection, "https://lms.example.org", "user-1", name=None, email=None, now=now) == new
+        )
+        assert person_joins.suggestions(connection) == []
+
+
+def test_the_joined_person_is_recognised_by_the_address_of_either_account(database, both, now):
+    new, old = both
+    with database.write() as connection:
+        people.find_or_add(connection, OTHER, "u-1", name=None, email="new@example.org", now=now)
+    join(database, new, old, now)
+    later = now + timedelta(days=1)
+    with database.write() as connection:
+        people.find_or_add(connection, OTHER, "u-1", name=None, email="new@example.org", now=later)
+        found = people.owners(
+            connection, ["trainee1@example.org", "new@example.org"], people.Interval(later, later + timedelta(hours=1))
+        )
+    assert {email: set(each.trainee_ids) for email, each in found.items()} == {
+        "trainee1@example.org": {new},
+        "new@example.org": {new},
+    }
+
+
+def test_undoing_restores_both_exactly(database, both, session_id, now):
+    new, old = both
+    before = everything(database)
+    undo(database, join(database, new, old, now), now)
+    assert everything(database) == before
+
+
+def test_the_same_evidence_after_a_join_gives_the_same_day_and_takes_nothing(database, both, session_id, now):
+    new, old = both
+    made = join(database, new, old, now)
+    follow = partial(follow_attendance, now=now)
+    settle(database, session_id, [present(new, *WHOLE_DAY)], FIVE, now, follow)
+    assert earned(database, new, session_id) == (390 * 60, 1, 1)
+    undo(database, made, now)
+    settle(database, session_id, [present(old, *WHOLE_DAY)], FIVE, now, follow)
+    assert earned(database, old, session_id) == (390 * 60, 1, 1)
+    assert earned(database, new, session_id)[1:] == (0, 0)
+
+
+def test_a_join_asks_for_the_settlement_of_the_sessions_and_is_audited(database, both, session_id, now):
+    made = join(database, *both, now)
+    with database.read() as connection:
+        assert f"session:{session_id}" in connection.scalars(select(tasks.c.key)).all()
+        acts = connection.scalars(select(audit_log.c.act).where(audit_log.c.subject == f"join:{made}")).all()
+    assert acts == ["person_joined"]
+
+
+@pytest.mark.parametrize("case", ["self", "unknown", "reason", "twice", "own", "chain"])
+def test_what_cannot_be_joined_is_refused(database, both, now, case):
+    new, old = both
+    with database.write() as connection:
+        third = add_trainee(connection, 3, now)
+    codes = {"self": "join_self", "unknown": "trainee_unknown", "reason": "reason_missing", "own": "own_case"}
+    given = {
+        "self": (new, new, {}),
+        "unknown": (new, 999, {}),
+        "reason": (new, old, {"reason": " "}),
+        "twice": (third, old, {}),
+        "own": (new, old, {"actor": f"staff:{old}"}),
+        "chain": (third, new, {}),
+    }
+    if case in ("twice", "chain"):
+        join(database, new, old, now)
+    kept, joined, values = given[case]
+    with pytest.raises(GatehouseError) as refused:
+        join(database, kept, joined, now, **values)
+    assert refused.value.code == codes.get(case, "join_made")
+
+
+def test_a_join_is_undone_once(database, both, now):
+    made = join(database, *both, now)
+    undo(database, made, now)
+    for join_id, code in ((made, "join_undone"), (999, "join_unknown")):
+        with pytest.raises(GatehouseError) as refused:
+            undo(database, join_id, now)
+        assert refused.value.code == code
+
+
+def test_links_of_both_lead_to_the_person(database, both, now):
+    new, old = both
+    with database.write() as connection:
+        given = {"kind": "email", "value": "guest@example.org", "meeting_id": "", "trainee_id": old, "reason": "Rang."}
+        matching.link(connection, **given, actor="cli", now=now)
+    join(database, new, old, now)
+    with database.read() as connection:
+        assert matching.in_force(connection, "1").email == {"guest@example.org": new}

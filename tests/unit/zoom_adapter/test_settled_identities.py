@@ -1,0 +1,272 @@
+"""What a person has earned stays theirs, whatever becomes of addresses and accounts afterwards."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from lti_tool import people
+from lti_tool.attendance import live_sessions, matching, queries, reviews
+from lti_tool.credit import awards
+from lti_tool.tables.gates import completions
+from lti_tool.tables.people import trainee_addresses
+from lti_tool.tables.presence import settled_identities
+from lti_tool.tables.scores import scores
+from lti_tool.tables.zoom import registrants
+from lti_tool.worker import build_worker
+from sandbox.zoom.training_day import Attendee, TrainingDay, encode
+from tests.training_day import FIVE, MEETING, NINE, add_licence, add_place, add_platform, add_session, enrol
+from zoom_adapter import reports
+from zoom_adapter.events import read_event
+from zoom_adapter.inbox import Delivery, Inbox
+
+ISSUER = "https://lms.example.org"
+ADA, BO = "ada@example.org", "bo@example.org"
+WEEK = timedelta(days=7)
+
+
+class Classroom:
+    """A session with Ada and Bo in it, a course with a grade column, and the tool's own worker."""
+
+    def __init__(self, context, published, clock):
+        self.database, self.clock, self.worker = context.database, clock, build_worker(context)
+        clock.at = NINE - WEEK
+        with self.database.write() as connection:
+            self.session_id = add_session(connection, published, clock())
+            self.platform = add_platform(connection, clock())
+            add_place(connection, self.platform, clock())
+        self.day = TrainingDay(
+            MEETING, NINE, FIVE, (Attendee("Ada", ADA, "", "all_day"), Attendee("Bo", BO, "", "all_day"))
+        )
+
+    def launch(self, sub, email, issuer=ISSUER):
+        """A launch of this account; enrolled in the course, with a licence, once it is new."""
+        with self.database.write() as connection:
+            is_new = not people.of_identities(connection, issuer, [sub])
+            trainee_id = people.find_or_add(connection, issuer, sub, name=sub, email=email, now=self.clock())
+            if is_new:
+                enrol(connection, self.platform, trainee_id, self.clock())
+                add_licence(connection, trainee_id, self.clock(), type="psychologist")
+        return trainee_id
+
+    def list_in_roster(self, sub, email):
+        with self.database.write() as connection:
+            known = people.add_missing(connection, ISSUER, {sub: people.profile(sub, email)}, self.clock())
+        return known[sub].id
+
+    def deliver(self, events):
+        inbox = Inbox(self.database)
+        for event in events:
+            inbox.append(Delivery(read_event(encode(event)), encode(event), {}, 0, self.clock()))
+        inbox.close()
+        self.work()
+
+    def hold(self):
+        self.clock.at = FIVE + timedelta(minutes=5)
+        self.deliver(self.day.events())
+
+    def work(self):
+        for _ in range(3):
+            self.worker.run_once()
+            self.clock.advance(seconds=20)
+
+    def settle_again(self):
+        """As a late delivery about anyone, a replay or a reconciliation does."""
+        with self.database.write() as connection:
+            live_sessions.request_settlement(connection, self.session_id, self.clock())
+        self.work()
+
+    def report(self):
+        for _ in range(2):
+            self.clock.advance(hours=2)
+            with self.database.write() as connection:
+                rows = self.day.report_rows()
+                reports.keep(connection, self.session_id, self.day.uuid, "report", rows, self.clock())
+        self.settle_again()
+
+    def earned(self, trainee_id):
+        """Minutes, whether a completion is in force, credits, and the desired score."""
+        with self.database.read() as connection:
+            day = queries.of_trainee_in(connection, trainee_id, self.session_id)
+            mine = (completions.c.trainee_id == trainee_id) & completions.c.ended_at.is_(None)
+            return (
+                day.seconds_present // 60 if day else None,
+                connection.scalar(select(completions.c.id).where(mine)) is not None,
+                len(awards.in_force(connection, trainee_id, "F1")),
+                connection.scalar(select(scores.c.desired_given).where(scores.c.trainee_id == trainee_id)),
+            )
+
+    def flags(self, trainee_id):
+        with self.database.read() as connection:
+            day = queries.of_trainee_in(connection, trainee_id, self.session_id)
+        return [] if day is None else list(day.flags)
+
+    def unmatched(self):
+        with self.database.read() as connection:
+            return [day.email for day in queries.unmatched(connection)]
+
+    def told(self, name):
+        """What Zoom says of this person when they leave."""
+        left = (each for each in self.day.events() if each["event"] == "meeting.participant_left")
+        return next(
+            each["payload"]["object"]["participant"]
+            for each in left
+            if each["payload"]["object"]["participant"]["user_name"] == name
+        )
+
+    def bind(self, name, **said):
+        """A late delivery about this person's connection."""
+        left = next(each for each in self.day.events() if each["event"] == "meeting.participant_left")
+        about = {
+            **left["payload"]["object"],
+            "participant": {**self.told(name), "date_time": "2026-11-10T20:00:00Z", **said},
+        }
+        payload = {**left["payload"], "object": about}
+        return {**left, "event": "meeting.participant_bind", "payload": payload}
+
+
+ALL = (390, True, 1, 100.0)
+NOTHING = (None, False, 0, None)
+
+
+@pytest.fixture
+def room(context, published, clock):
+    return Classroom(context, published, clock)
+
+
+@pytest.fixture
+def ada(room):
+    """Ada completed the module."""
+    trainee_id = room.launch("ada", ADA)
+    room.hold()
+    assert room.earned(trainee_id)[:2] == (390, True)
+    return trainee_id
+
+
+def test_a_launch_with_another_address_after_class_takes_nothing_away(room, ada):
+    before = room.earned(ada)
+    room.clock.advance(days=1)
+    room.launch("ada", "ada.new@example.org")
+    room.launch("bo", BO)  # Bo is matched late: the session is settled again
+    room.settle_again()
+    assert room.earned(ada) == before
+    assert room.flags(ada) == []
+
+
+@pytest.mark.parametrize("by", ["launch", "roster", "other platform"])
+def test_a_second_account_with_the_same_address_after_class_takes_nothing_and_gets_nothing(room, ada, by):
+    before = room.earned(ada)
+    room.clock.advance(days=1)
+    if by == "roster":
+        second = room.list_in_roster("ada-2", ADA)
+    else:
+        second = room.launch("ada-2", ADA, ISSUER if by == "launch" else "https://other.example.org")
+    room.settle_again()
+    assert (room.earned(ada), room.earned(second)) == (before, NOTHING)
+
+
+@pytest.mark.parametrize("again", ["settlement", "report"])
+def test_years_later_when_the_address_has_changed_hands_the_day_is_still_hers(room, ada, again):
+    before = room.earned(ada)
+    room.clock.advance(days=1)
+    room.launch("ada", "ada.new@example.org")
+    newcomer = room.launch("newcomer", ADA)
+    room.clock.advance(days=700)
+    room.report() if again == "report" else room.settle_again()
+    assert room.earned(ada)[:2] == before[:2]
+    assert room.earned(ada)[3] == before[3]
+    assert room.earned(newcomer) == NOTHING
+
+
+def test_an_address_means_whoever_had_it_at_the_time_even_if_nothing_was_settled_yet(room):
+    first = room.launch("ada", ADA)
+    room.clock.at = FIVE + timedelta(minutes=1)
+    room.launch("ada", "ada.new@example.org")
+    newcomer = room.launch("newcomer", ADA)
+    room.hold()
+    assert room.earned(first)[:2] == (390, True)
+    assert room.earned(newcomer) == NOTHING
+
+
+def test_an_address_that_another_gave_up_before_class_gives_a_later_owner_nothing(room):
+    former = room.launch("ada", ADA)
+    room.clock.advance(days=1)
+    room.launch("ada", "ada.new@example.org")
+    room.hold()
+    later = room.launch("newcomer", ADA)
+    room.settle_again()
+    assert (room.earned(former), room.earned(later)) == (NOTHING, NOTHING)
+    assert ADA in room.unmatched()
+
+
+def test_the_first_owner_who_launches_after_class_is_matched_late(room):
+    room.hold()
+    assert room.unmatched() == [ADA, BO]
+    room.clock.advance(days=1)
+    late = room.launch("bo", BO)
+    room.work()
+    assert room.earned(late)[:2] == (390, True)
+    room.launch("bo-2", BO)
+    room.settle_again()
+    assert room.earned(late)[:2] == (390, True)
+
+
+def test_two_people_with_one_address_at_the_time_are_matched_to_neither(room):
+    one, two = room.launch("one", ADA), room.launch("two", ADA)
+    room.hold()
+    assert (room.earned(one), room.earned(two)) == (NOTHING, NOTHING)
+    assert ADA in room.unmatched()
+
+
+def test_what_names_another_trainee_later_changes_nothing_and_is_put_before_staff(room, ada):
+    before = room.earned(ada)
+    other = room.launch("other", "other@example.org")
+    with room.database.write() as connection:
+        place = {"meeting_id": MEETING, "registrant_id": "rg-other", "trainee_id": other, "matched_by": "gate"}
+        connection.execute(registrants.insert().values(**place, recorded_at=room.clock()))
+    room.deliver([room.bind("Ada", registrant_id="rg-other")])
+    room.settle_again()
+    assert room.earned(ada) == before
+    assert "identity_differs" in room.flags(ada)
+    with room.database.read() as connection:
+        assert f"trainee:{ada}" in [row.person_key for row in reviews.due(connection)]
+
+
+def test_a_link_of_staff_decides_otherwise_and_its_undoing_restores(room):
+    room.hold()
+    ada, other = room.launch("ada", ADA), room.launch("other", "other@example.org")
+    room.work()
+    before = room.earned(ada)
+    room.launch("ada", "ada.new@example.org")
+    with room.database.write() as connection:
+        given = {"kind": "email", "value": ADA, "meeting_id": "", "trainee_id": other, "reason": "She rang."}
+        made = matching.link(connection, **given, actor="cli", now=room.clock())
+    room.work()
+    assert room.earned(other)[:2] == (390, True)
+    assert room.earned(ada) == (0, True, 1, 0.0)  # the completion stays while credit rests on it: staff void that
+    assert "identity_differs" not in room.flags(ada)
+    with room.database.write() as connection:
+        matching.undo(connection, made, reason="It was Ada.", actor="cli", now=room.clock())
+    room.work()
+    assert room.earned(ada)[:2] == before[:2]
+    assert room.earned(other)[0] == 0
+
+
+def test_evidence_that_vanishes_without_a_decision_of_staff_lowers_nothing(room, ada):
+    """Nothing known makes this happen; if it does, the score and the completion stay until staff decide."""
+    before = room.earned(ada)
+    with room.database.write() as connection:
+        connection.execute(settled_identities.delete())
+        connection.execute(trainee_addresses.delete())
+    room.settle_again()
+    assert room.earned(ada) == (0, *before[1:])
+    assert {"evidence_withdrawn", "identity_differs"} <= set(room.flags(ada))
+
+
+def test_connections_that_zoom_binds_after_they_were_settled_for_two_people_stay_with_both(room, ada):
+    bo = room.launch("bo", BO)
+    room.work()
+    assert room.earned(bo)[:2] == (390, True)
+    room.deliver([room.bind("Ada", bind_participant_uuid=room.told("Bo")["participant_uuid"])])
+    room.settle_again()
+    assert (room.earned(ada)[:2], room.earned(bo)[:2]) == ((390, True), (390, True))
