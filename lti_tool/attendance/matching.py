@@ -49,7 +49,8 @@ class Touched(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The links that apply in one meeting: registrant id, address (as `text.email_address` gives it) and connection → trainee id."""
+    """The links that apply in one meeting: registrant id, address (as `text.email_address` gives it) and connection →
+    trainee id."""
 
     registrant: Mapping[str, int]
     email: Mapping[str, int]
