@@ -137,6 +137,18 @@ def test_two_addresses_in_one_claim_are_no_address(database: Database, now: date
         assert people.trainee(connection, person).email is None
 
 
+def test_an_address_is_recorded_and_compared_in_one_form(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        trainee = launched(connection, now, email="Jose\u0301@example.org\u200b")
+        launched(connection, now + timedelta(days=1), email="JOSÉ@exam\u00adple.org\u00a0")
+        assert list(connection.scalars(select(trainee_addresses.c.email))) == ["josé@example.org"]
+        staff = launched(connection, now, name="Other Account", email="josé@EXAMPLE.org")
+        with pytest.raises(AccessDenied, match="own_case"):
+            people.refuse_own(connection, f"staff:{staff}", trainee)
+        found = people.owners(connection, ["josé@example.org"], Interval(now, now + timedelta(hours=8)))
+    assert found["josé@example.org"].trainee_ids == {trainee, staff}
+
+
 @pytest.mark.parametrize("shared", ["address", "former address", "licence number"])
 def test_no_one_decides_about_themselves_with_a_second_account(database: Database, now: datetime, shared: str) -> None:
     with database.write() as connection:
