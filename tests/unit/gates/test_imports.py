@@ -191,7 +191,7 @@ def test_hostile_keys_are_only_keys(database: Database, now: datetime) -> None:
     assert found == ["invalid", "invalid", "unknown_person", "invalid", "invalid", "invalid"]
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("four_people")
 @pytest.mark.parametrize(
     ("written", "precision", "outcome", "detail"),
     [
@@ -212,7 +212,7 @@ def test_a_date_is_written_as_its_precision_says(
     assert row.column == ("" if outcome == "new" else "completed_on")
 
 
-@pytest.mark.usefixtures("everybody")
+@pytest.mark.usefixtures("four_people")
 def test_a_row_that_cannot_be_taken_names_its_column(database: Database, now: datetime) -> None:
     with database.read() as connection:
         report = run(connection, EVERYTHING, now)
