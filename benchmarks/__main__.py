@@ -15,6 +15,7 @@ from benchmarks.report import (
     Figure,
     delivery_figures,
     gate_figures,
+    inbox_figures,
     launch_figures,
     nine_figures,
     settlement_figures,
@@ -25,7 +26,7 @@ from benchmarks.report import (
 )
 from benchmarks.servers import ROOT
 
-ROWS = ("start", "gates", "settle", "deliver", "webhook", "launch", "nine")
+ROWS = ("start", "gates", "inbox", "settle", "deliver", "webhook", "launch", "nine")
 
 
 @click.command()
@@ -48,6 +49,8 @@ def _figures(rows: tuple[str, ...], folder: Path) -> Iterator[Figure]:
         yield from start_figures(start.measure(folder, python))
     if "gates" in rows:
         yield from gate_figures(*gates.microseconds())
+    if "inbox" in rows:
+        yield from inbox_figures(settlements.readings(folder, python))
     if "settle" in rows:
         yield from settlement_figures(settlements.settlements(folder, python))
     if "deliver" in rows:

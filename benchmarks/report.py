@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.launches import Side
 from benchmarks.nine import NineOClock
 from benchmarks.primitives import Cost
-from benchmarks.settlements import Sent, Settled
+from benchmarks.settlements import Read, Sent, Settled
 from benchmarks.start import Start
 from benchmarks.webhooks import DURABLE, Row
 
@@ -83,6 +83,23 @@ def start_figures(start: Start) -> Iterator[Figure]:
 # Seconds for a day of so many people (a bound for 300 is nowhere set), and megabytes for any.
 SETTLED_WITHIN = {1000: 2.0, 10_000: 20.0}
 MEGABYTES = 300
+
+
+READ_WITHIN = {10_000: 15.0}
+
+
+def inbox_figures(days: Iterable[Read]) -> Iterator[Figure]:
+    """What it costs to read a day of so many people, in CPU seconds and memory."""
+    for day in days:
+        who = f"{day.database}, {day.people:,} people, {day.events:,} events"
+        bound = READ_WITHIN.get(day.people)
+        says = f"{who}: read (CPU)"
+        yield _at_most(bound, "inbox", says, day.reading, "s") if bound else Figure("inbox", says, day.reading, "s")
+        yield Figure("inbox", f"{who}: read, each delivery (CPU)", day.reading / day.events * 1e6, "µs")
+        yield Figure("inbox", f"{who}: seals verified (CPU)", day.verifying, "s")
+        yield _at_most(MEGABYTES, "inbox", f"{who}: peak memory", day.peak, "MB")
+        yield Figure("inbox", f"{who}: presence loaded (CPU)", day.loading, "s")
+        yield _at_most(MEGABYTES, "inbox", f"{who}: peak memory with the presence", day.loading_peak, "MB")
 
 
 def settlement_figures(days: Iterable[Settled]) -> Iterator[Figure]:

@@ -1,4 +1,4 @@
-"""The settlement and delivery rows: what a generated day costs after class, on both kinds of database."""
+"""The inbox, settlement and delivery rows: what a generated day costs after class, on both kinds of database."""
 
 import json
 import os
@@ -36,6 +36,21 @@ class Settled:
 
 
 @dataclass(frozen=True)
+class Read:
+    """CPU seconds for one day: reading the inbox, verifying its seals, loading the presence; peak megabytes after the
+    first two, and after all."""
+
+    database: str
+    people: int
+    events: int
+    reading: float
+    verifying: float
+    peak: float
+    loading: float
+    loading_peak: float
+
+
+@dataclass(frozen=True)
 class Sent:
     """Seconds from the end of the meeting until every score is written; and scores delivered in a second."""
 
@@ -61,6 +76,15 @@ class Place:
 def places(folder: Path) -> Iterator[list[Place]]:
     with running_postgres(durable=True) as postgres:
         yield [Place("SQLite", folder), Place("PostgreSQL", folder, postgres)]
+
+
+def readings(folder: Path, python: Path) -> Iterator[Read]:
+    """The larger sizes on every kind of database, each in a process of its own."""
+    with places(folder) as both, running_gradebook() as gradebook:
+        for people in SIZES[1:]:
+            for place in both:
+                environment, events = _lay_in(place, f"read_{people}", people, gradebook)
+                yield Read(place.name, people, events, **_run(python, environment, "read", people))
 
 
 def settlements(folder: Path, python: Path) -> Iterator[Settled]:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from benchmarks.days import after, big_day, deliver
+from lti_tool.attendance.live_sessions import show
 from lti_tool.context import AppContext, build_context
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.settings import load_settings
@@ -21,7 +22,8 @@ from lti_tool.tasks import set_aside_what_is_loaded
 from lti_tool.worker import build_worker, settle_now
 from sandbox.zoom.training_day import TrainingDay
 from zoom_adapter import reports
-from zoom_adapter.presence import take_inbox
+from zoom_adapter.hash_chain import verify
+from zoom_adapter.presence import load_presence, take_inbox
 
 PATIENCE_SECONDS = 120
 
@@ -54,6 +56,24 @@ def settle(people: int) -> Figures:
     clock.advance(timedelta(hours=3))
     again = _seconds(lambda: settle_now(context, session_id))
     return {"reading": reading, "settling": settling, "peak": peak, "with_report": again}
+
+
+def read(people: int) -> Figures:
+    """Read the inbox, and load the presence that settlement rests on. In CPU seconds: it competes with the webhook."""
+    context = build_context(load_settings(), Clock(_ended(people)))
+    session_id = _session(context)
+    set_aside_what_is_loaded()
+    reading = _cpu_seconds(lambda: _take_all(context))
+    verifying = _cpu_seconds(lambda: _in_one_view(context, verify))
+    peak = _peak_megabytes()
+    loading = _cpu_seconds(lambda: _in_one_view(context, lambda each: load_presence(each, show(each, session_id))))
+    return {
+        "reading": reading,
+        "verifying": verifying,
+        "peak": peak,
+        "loading": loading,
+        "loading_peak": _peak_megabytes(),
+    }
 
 
 def end(people: int) -> Figures:
@@ -125,6 +145,17 @@ def _seconds(act: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def _cpu_seconds(act: Callable[[], object]) -> float:
+    started = time.process_time()
+    act()
+    return time.process_time() - started
+
+
+def _in_one_view(context: AppContext, act: Callable[[Connection], object]) -> None:
+    with context.database.read() as connection:
+        act(connection)
+
+
 def _peak_megabytes() -> float:
     """What this process ever occupied; getrusage would also tell what its parent did before it."""
     status = Path("/proc/self/status").read_text()
@@ -132,5 +163,5 @@ def _peak_megabytes() -> float:
 
 
 if __name__ == "__main__":
-    acts = {"settle": settle, "end": end, "send": send}
+    acts = {"read": read, "settle": settle, "end": end, "send": send}
     json.dump(acts[sys.argv[1]](int(sys.argv[2])), sys.stdout)

@@ -157,12 +157,17 @@ def owners(connection: Connection, emails: Collection[str], during: Interval) ->
     If it was not anyone's then, it is its first owner's, who launched or was listed later; not if another had it
     before. Two people who share an address are both its owners.
     """
+    return {email: owners_during(rows, during) for email, rows in address_history(connection, emails).items()}
+
+
+def address_history(connection: Connection, emails: Collection[str]) -> dict[str, list[Row[Any]]]:
+    """By address (lower-cased, exact): its rows of `trainee_addresses` in order of time."""
     history: dict[str, list[Row[Any]]] = defaultdict(list)
     for some in _portions(sorted(emails)):
         query = select(trainee_addresses).where(trainee_addresses.c.email.in_(some))
         for row in connection.execute(query.order_by(trainee_addresses.c.since_at, trainee_addresses.c.id)):
             history[row.email].append(row)
-    return {email: _owners_during(rows, during) for email, rows in history.items()}
+    return history
 
 
 def owners_now(connection: Connection, emails: Collection[str]) -> dict[str, AddressOwners]:
@@ -175,8 +180,8 @@ def owners_now(connection: Connection, emails: Collection[str]) -> dict[str, Add
     return {email: AddressOwners(frozenset(ids)) for email, ids in found.items()}
 
 
-def _owners_during(rows: Sequence[Row[Any]], during: Interval) -> AddressOwners:
-    """`rows` are the times of one address in order."""
+def owners_during(rows: Sequence[Row[Any]], during: Interval) -> AddressOwners:
+    """As `owners`, from the history of one address."""
     then = [row for row in rows if row.since_at <= during.end and (row.until_at is None or row.until_at > during.start)]
     if then:
         return AddressOwners(frozenset(row.trainee_id for row in then))

@@ -42,6 +42,7 @@ class Settings:
     zoom_registration: str
     zoom_quiet_minutes: int
     lock_days: int
+    lease_seconds: int
     frame_origins: tuple[str, ...]
     roster_hours: int
     key_rotation_days: int
@@ -53,6 +54,11 @@ class Settings:
     def zoom_quiet(self) -> timedelta:
         """For how long nothing may come from Zoom while a session runs before it is a gap in the evidence."""
         return timedelta(minutes=self.zoom_quiet_minutes)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a worker's task is its own without a renewal."""
+        return timedelta(seconds=self.lease_seconds)
 
     @property
     def roster_every(self) -> timedelta:
@@ -214,6 +220,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Minutes without an event during a class before it is an alarm.",
     ),
     Setting("lock_days", _DAYS, "0", "Days after its end at which a reconciled session is locked; 0: by hand only."),
+    Setting(
+        "lease_seconds",
+        _whole("seconds", 10, 3600),
+        "60",
+        "Seconds after which another worker takes over the task of one that died; a live one renews its lease.",
+    ),
     Setting(
         "frame_origins",
         lambda raw: tuple(map(_origin, _list(raw))),

@@ -1,8 +1,8 @@
 """The task queue: one table, claimed by lease, at least once.
 
 A task is enqueued in the transaction that decides it, so it exists exactly if that decision does. A worker claims one
-by a conditional UPDATE with a lease; a worker that dies leaves a lease that runs out. Handlers are idempotent. The
-same SQL runs on SQLite and PostgreSQL.
+by a conditional UPDATE with a lease, which it renews while the task runs; a worker that dies leaves a lease that runs
+out. The same task never runs twice at once. Handlers are idempotent. The same SQL runs on SQLite and PostgreSQL.
 """
 
 import gc
@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, sele
 
 from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError, OutboundError
-from lti_tool.leases import Lease, claim_rows, is_held
+from lti_tool.leases import Lease, LeaseKeeper, claim_rows, is_held
 from lti_tool.tables.operations import UNCLAIMED, tasks
 
 log = logging.getLogger(__name__)
@@ -50,10 +50,16 @@ def enqueue(
     *,
     now: datetime,
     run_at: datetime | None = None,
+    unless_in_hand: bool = False,
 ) -> None:
     """Ask for one task in the caller's transaction. A ready, unclaimed task of the same (kind, key) is at most moved
-    forward, and held until this change is committed; one that a worker has in hand does not count, since it may have
-    read the state before this change."""
+    forward, and held until this change is committed. One that a worker has in hand may have read the state before this
+    change, so another one follows it; `unless_in_hand`: it does just as well, and nothing is asked for.
+    """
+    if unless_in_hand:
+        same = (tasks.c.kind == kind, tasks.c.key == key, is_held(tasks, now))
+        if connection.execute(select(tasks.c.id).where(*same).limit(1)).first() is not None:
+            return
     new = upsert(connection, tasks).values(
         kind=kind,
         key=key,
@@ -113,7 +119,8 @@ class Worker:
 
     `handlers` maps a task's kind to what does it; each handler opens its own transactions. `periodic` are jobs run at
     least `interval` apart (reading the inbox, delivering scores): they report whether there may be more to do. `these`
-    are the tasks that it takes; `claim` and `do` are made for a `JobPool`, where they wait for other machines.
+    are the tasks that it takes; `claim` and `do` are made for a `JobPool`, where they wait for other machines. `lease`
+    is how long a task waits for another worker after its own has died.
     """
 
     database: Database
@@ -123,7 +130,12 @@ class Worker:
     idle_seconds: float = 0.25
     stopping: threading.Event = field(default_factory=threading.Event)
     these: ColumnElement[bool] = field(default_factory=true)
+    lease: timedelta = LEASE
+    leases: LeaseKeeper = field(init=False)
     _resting: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.leases = LeaseKeeper(self.database, self.clock)
 
     def run_forever(self) -> None:
         """Work until `stopping` is set. A database that is away is logged once a second and tried again."""
@@ -173,7 +185,8 @@ class Worker:
         try:
             if claimed.lease.attempts > MAX_ATTEMPTS:
                 raise WorkersLostError
-            self.handlers[claimed.kind](claimed.payload)
+            with self.leases.keep(claimed.lease):
+                self.handlers[claimed.kind](claimed.payload)
         except Exception as error:
             self._put_back(claimed, error)
         else:
@@ -183,7 +196,9 @@ class Worker:
     def _claim(self) -> Claimed | None:
         now = self.clock()
         due = and_(self.these, tasks.c.state == "ready", tasks.c.run_at <= now)
-        free = and_(due, ~is_held(tasks, now))
+        twin = tasks.alias()
+        in_hand = select(twin.c.id).where(twin.c.kind == tasks.c.kind, twin.c.key == tasks.c.key, is_held(twin, now))
+        free = and_(due, ~in_hand.exists())
         with self.database.read() as connection:
             if connection.execute(select(tasks.c.id).where(free).limit(1)).first() is None:
                 return None
@@ -191,7 +206,7 @@ class Worker:
             row = connection.execute(select(tasks).where(free).order_by(tasks.c.run_at, tasks.c.id).limit(1)).first()
             if row is None:
                 return None
-            lease = claim_rows(connection, tasks, tasks.c.id == row.id, LEASE, now, due)
+            lease = claim_rows(connection, tasks, tasks.c.id == row.id, self.lease, now, due)
             return Claimed(row.id, row.kind, row.payload, lease) if lease else None
 
     def _put_back(self, claimed: Claimed, error: Exception) -> None:
@@ -218,11 +233,8 @@ class Worker:
             )
             if not replaced.rowcount:
                 state = "parked" if attempts >= MAX_ATTEMPTS else "ready"
-                again = {
-                    "state": state,
-                    "run_at": next_try(self.clock(), backoff(attempts), error),
-                    "last_error": label,
-                }
+                later = next_try(self.clock(), backoff(attempts), error)
+                again = {"state": state, "run_at": later, "attempts": attempts, "last_error": label}
                 claimed.lease.finish(connection, again)
 
 
@@ -238,10 +250,9 @@ def next_try(now: datetime, pause: timedelta, error: BaseException | None) -> da
 
 
 def queue_age_seconds(connection: Connection, now: datetime) -> float:
-    """How long the oldest due task has waited; 0 when none waits."""
-    oldest = connection.execute(
-        select(func.min(tasks.c.run_at)).where(tasks.c.state == "ready", tasks.c.run_at <= now)
-    ).scalar()
+    """How long the oldest due task has waited for a worker; 0 when none waits."""
+    waiting = (tasks.c.state == "ready", tasks.c.run_at <= now, ~is_held(tasks, now))
+    oldest = connection.execute(select(func.min(tasks.c.run_at)).where(*waiting)).scalar()
     return 0.0 if oldest is None else (now - oldest).total_seconds()
 
 

@@ -63,13 +63,13 @@ ZOOM_TASKS = (RECONCILE, POLLS, RECOVER)
 
 def build_worker(context: AppContext) -> Worker:
     """The worker with all its jobs, in the order in which a round runs them."""
-    database, clock, platform_api = context.database, context.clock, context.platform_api
+    database, clock, platform_api, lease = context.database, context.clock, context.platform_api, context.settings.lease
     zoom = zoom_api(context)
     reports = ReportReader(database, zoom, clock)
     polls = PollReader(database, zoom, clock)
     recovery = LogReader(database, zoom, clock)
     handlers = {RECONCILE: reports.read_due, POLLS: polls.read_due, RECOVER: recovery.read_due}
-    zoom_worker = Worker(database, handlers, clock=clock, these=tasks.c.kind.in_(ZOOM_TASKS))
+    zoom_worker = Worker(database, handlers, clock=clock, these=tasks.c.kind.in_(ZOOM_TASKS), lease=lease)
     late_changes = LateChanges(context)
     search = LineItemSearch(database, platform_api, clock, after=late_changes.run)
     notices = NoticeAsker(database, platform_api, clock, f"{context.settings.public_url}{NOTICES_PATH}")
@@ -103,6 +103,7 @@ def build_worker(context: AppContext) -> Worker:
         },
         clock=clock,
         these=tasks.c.kind.not_in(ZOOM_TASKS),
+        lease=lease,
     )
 
 

@@ -27,6 +27,7 @@ from lti_tool.oauth import WAIT_SECONDS, AccessToken, TokenCache, usable_for
 from lti_tool.settings import Settings
 from zoom_adapter.api_errors import (
     AUTOMATIC_RETRY,
+    INVALID_REQUEST,
     ZoomRefused,
     daily_limit,
     rate_limited,
@@ -59,6 +60,8 @@ ZOOM_DOMAINS = ("zoom.us", "zoomgov.com")
 PAGE_SIZE = 300
 # 10,000 people with fourteen connections each are 467 pages.
 MAX_PAGES = 2000
+# How often a list is begun again because its page token expired on the way.
+MAX_NEW_BEGINNINGS = 3
 # A page of 300 rows is 150 KB, and the polls of a large class several MB: the default cap of Http is too small.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
@@ -287,6 +290,10 @@ class Question:
     body: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
+class _PageTokenExpiredError(Exception):
+    """Zoom takes this page token no more. The first page needs none, so nothing else is wrong with the request."""
+
+
 class Calls:
     """Sends requests to Zoom. Safe to use from several threads; never call it inside a transaction."""
 
@@ -312,25 +319,31 @@ class Calls:
         return said
 
     def pages(self, question: Question, name: str) -> list[dict[str, Any]]:
-        """All rows of the list `name` from all pages; never a part of them.
+        """All rows of the list `name` from all pages; never a part of them. If a page token expires on the way, the
+        list is begun again: it may have changed meanwhile.
 
-        Raises what `ask` raises, and NoAnswer `zoom_pages_endless` if the pages repeat.
+        Raises what `ask` raises, and NoAnswer `zoom_pages_endless` if the pages repeat, `zoom_pages_expired` if the
+        tokens keep expiring.
         """
-        rows: list[dict[str, Any]] = []
-        for page in self._pages(question):
-            found = page.get(name)
-            if not isinstance(found, list):
-                raise unreadable()
-            rows += [each for each in found if isinstance(each, dict)]
-        return rows
+        for _ in range(1 + MAX_NEW_BEGINNINGS):
+            try:
+                return [row for page in self._pages(question) for row in _rows(page.get(name))]
+            except _PageTokenExpiredError:
+                log.info("Zoom's page token expired; the list is begun again")
+        raise NoAnswer("zoom_pages_expired", "Zoom's list takes longer than it allows for reading it.", AUTOMATIC_RETRY)
 
     def _pages(self, question: Question) -> Iterator[dict[str, Any]]:
-        """A page token lives 15 minutes and needs the same parameters again."""
+        """A page token lives 15 minutes and needs the same parameters again (zoom.md §6)."""
         used: set[str] = set()
         following: dict[str, str] = {}
         while len(used) < MAX_PAGES:
             parameters = {**question.parameters, "page_size": str(PAGE_SIZE), **following}
-            page = self.ask(Question(question.call, question.path, parameters=parameters))
+            try:
+                page = self.ask(Question(question.call, question.path, parameters=parameters))
+            except ZoomRefused as refused:
+                if following and refused.answered == 400 and refused.zoom_code == INVALID_REQUEST:
+                    raise _PageTokenExpiredError from refused
+                raise
             yield page
             token = page.get("next_page_token") or ""
             if token == "":
@@ -384,6 +397,13 @@ class Calls:
         query = f"?{urlencode(question.parameters, quote_via=quote)}" if question.parameters else ""
         url = f"{token.api_url}/{question.path}{query}"
         return self._http.request(question.method, url, headers=headers, data=body, most_bytes=MAX_ANSWER_BYTES)
+
+
+def _rows(found: object) -> list[dict[str, Any]]:
+    """The objects of one page; what else is in the list is left out."""
+    if not isinstance(found, list):
+        raise unreadable()
+    return [each for each in found if isinstance(each, dict)]
 
 
 def uuid_forms(uuid: str) -> tuple[str, str]:

@@ -16,6 +16,8 @@ from lti_tool.http import Reply
 SCOPE = re.compile(r"[a-z_]{2,40}(?::[a-z_]{2,60}){1,3}")
 MAX_SCOPES_NAMED = 4
 SCOPE_CODES = (4700, 4711)
+# An invalid request; with a page token it is the token that has expired.
+INVALID_REQUEST = 300
 NO_SCOPE = "does not contain scope"
 AUTOMATIC_RETRY = "Gatehouse tries again automatically."
 
@@ -65,7 +67,7 @@ REFUSALS = (
         "zoom_request_invalid",
         "Zoom rejected a field of the request as invalid.",
         "This is a bug in Gatehouse. Report it with this code.",
-        zoom_codes=(300,),
+        zoom_codes=(INVALID_REQUEST,),
     ),
     _Refusal(
         "zoom_is_webinar",

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select
 from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError
 from lti_tool.group_commit import GroupWriter, NotStored
+from lti_tool.intervals import Interval
 from lti_tool.tables.zoom import zoom_inbox, zoom_refusals
 from zoom_adapter.events import ZoomEvent, content_key
 
@@ -153,6 +154,23 @@ class Refusals:
                 self._timer = threading.Timer(self._flush_seconds, self.flush)
                 self._timer.daemon = True
                 self._timer.start()
+
+
+def instance_bounds(connection: Connection, meeting_id: str) -> dict[str, Interval]:
+    """From the first to the last event of each instance of a meeting id, by uuid; registrations have no time.
+
+    An id has the instances of many months, and each of them a day's events. So this goes in steps through the index:
+    from uuid to uuid, and to both ends of each.
+    """
+    uuid, at = zoom_inbox.c.meeting_uuid, zoom_inbox.c.happened_at
+    of_meeting = zoom_inbox.c.meeting_id == meeting_id
+    first = select(func.min(uuid).label("uuid")).where(of_meeting)
+    step = first.cte(recursive=True)
+    following = first.where(uuid > step.c.uuid).scalar_subquery()
+    found = step.union_all(select(following).where(step.c.uuid.is_not(None)))
+    ends = (select(end(at)).where(of_meeting, uuid == found.c.uuid).scalar_subquery() for end in (func.min, func.max))
+    rows = connection.execute(select(found.c.uuid, *ends).where(found.c.uuid.is_not(None)))
+    return {uuid: Interval(first_at, last_at) for uuid, first_at, last_at in rows if first_at is not None}
 
 
 def since(connection: Connection, day: date) -> dict[str, tuple[int, datetime]]:

@@ -20,8 +20,8 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.intervals import Interval, union
 from lti_tool.tables.zoom import zoom_inbox
 from zoom_adapter.bound_connections import Identity, identities_of, keys_of, with_emails
+from zoom_adapter.connections import FOREVER, Instance, gather, staff_roles_of
 from zoom_adapter.connections import Connection as ZoomConnection
-from zoom_adapter.connections import Instance, gather
 from zoom_adapter.events import ZoomEvent, read_event
 from zoom_adapter.participants import Identify
 from zoom_adapter.presence import AFTER_END, BEFORE_START
@@ -124,6 +124,7 @@ def _person(
         since=since,
         room=max((state.room for state in states if state.here_since), default=""),
         by_phone=all(connection.by_phone for connection, _ in connections),
+        runs_it=any(role.end == FOREVER for connection, _ in connections for role in staff_roles_of(connection)),
         intervals=tuple(intervals),
     )
 

@@ -16,7 +16,7 @@ from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import OutboundError
-from lti_tool.leases import Lease, claim_rows, is_held
+from lti_tool.leases import Lease, LeaseKeeper, claim_rows, is_held
 from lti_tool.programme.model import Programme
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.presence import zoom_meetings, zoom_places
@@ -132,7 +132,11 @@ class MeetingDecider:
     api: ZoomApi
     clock: Clock
     admits: Admits | None
+    leases: LeaseKeeper = field(init=False)
     _paused_until: dict[str, datetime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.leases = LeaseKeeper(self.database, self.clock)
 
     def plan(self) -> bool:
         """Periodic job: add new meetings, and bring forward those with registrants to decide about.
@@ -174,8 +178,9 @@ class MeetingDecider:
 
     def do(self, job: MeetingJob) -> None:
         """Decide about people who registered at Zoom, then read the settings. A refusal pauses the decisions."""
-        code = self._decide(job)
-        found, settings_code = self._read_settings(job)
+        with self.leases.keep(job.lease):
+            code = self._decide(job)
+            found, settings_code = self._read_settings(job)
         now = self.clock()
         if code:
             self._paused_until[job.meeting_id] = now + PAUSE

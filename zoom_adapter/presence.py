@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, func, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, select, text, tuple_, update
 
 from lti_tool.attendance import settled_identities
 from lti_tool.attendance.evidence import PersonPresence
@@ -19,14 +19,15 @@ from lti_tool.attendance.settlement import After, settle
 from lti_tool.db import Database
 from lti_tool.intervals import Interval
 from lti_tool.tables.live_sessions import attendances, live_sessions
-from lti_tool.tables.zoom import zoom_inbox
+from lti_tool.tables.zoom import ENDED, zoom_inbox
 from lti_tool.tasks import Clock
 from zoom_adapter import hash_chain, reports
 from zoom_adapter.bound_connections import Identity
 from zoom_adapter.connections import Instance, gather
 from zoom_adapter.events import NO_SECRET, ZoomEvent, read_event
+from zoom_adapter.inbox import instance_bounds
 from zoom_adapter.participants import Everybody
-from zoom_adapter.registrants import directory_of, record_registration
+from zoom_adapter.registrants import directory_of, record_registrations
 from zoom_adapter.report_rows import ReportRow, read_rows
 from zoom_adapter.reports import Session
 
@@ -34,8 +35,8 @@ BEFORE_START = timedelta(minutes=30)
 AFTER_END = timedelta(minutes=120)
 # About a fifth of a second, in which on SQLite no delivery is stored.
 MOST_IN_ONE_TAKE = 1000
-ENDS = ("meeting.ended", "webinar.ended")
 UNSETTLED = ("scheduled", "provisional", "reconciled")
+INSTANCE = (zoom_inbox.c.meeting_id, zoom_inbox.c.meeting_uuid)  # as in the index
 
 
 class Presence(NamedTuple):
@@ -67,9 +68,8 @@ def take_inbox(database: Database, now: datetime) -> bool:
     with database.write() as connection:
         rows = sorted(connection.execute(mark.returning(*zoom_inbox.c)), key=lambda row: row.id)
         hash_chain.seal(connection, rows, now)
-        for row in rows:
-            if ".registration_" in row.event:
-                record_registration(connection, read_event(row.body), now)
+        registrations = (read_event(row.body) for row in rows if ".registration_" in row.event)
+        record_registrations(connection, registrations, now)
         _request_settlements(connection, rows, now)
     return bool(rows)
 
@@ -78,8 +78,7 @@ def _request_settlements(connection: Connection, rows: Sequence[Row[Any]], now: 
     """A session that has ended is settled now. Every session is settled once more after its scheduled end: Zoom may
     never report the end, or the meeting ended early and was not started again."""
     intervals = _instance_intervals(connection, rows)
-    columns = (zoom_inbox.c.meeting_id, zoom_inbox.c.meeting_uuid)  # as in the index
-    ends = select(zoom_inbox.c.meeting_uuid).where(tuple_(*columns).in_(intervals), zoom_inbox.c.event.in_(ENDS))
+    ends = select(zoom_inbox.c.meeting_uuid).where(tuple_(*INSTANCE).in_(intervals), text(ENDED))
     ended = set(connection.execute(ends).scalars())
     registered = {row.meeting_id for row in rows if ".registration_" in row.event}
     meeting_ids = {row.meeting_id for row in rows if row.meeting_id}
@@ -100,12 +99,13 @@ def _request_settlements(connection: Connection, rows: Sequence[Row[Any]], now: 
 
 def _instance_intervals(connection: Connection, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], Interval]:
     """From the first to the last event of the instances of these rows, by meeting id and uuid."""
-    at = zoom_inbox.c.happened_at
-    columns = (zoom_inbox.c.meeting_id, zoom_inbox.c.meeting_uuid)
     instances = {(row.meeting_id, row.meeting_uuid) for row in rows if row.meeting_id and row.meeting_uuid}
-    in_these = and_(tuple_(*columns).in_(instances), at.is_not(None))  # a registration has no time
-    query = select(*columns, func.min(at), func.max(at)).where(in_these).group_by(*columns)
-    return {(meeting_id, uuid): Interval(first, last) for meeting_id, uuid, first, last in connection.execute(query)}
+    return {
+        (meeting_id, uuid): bounds
+        for meeting_id in sorted({meeting_id for meeting_id, _ in instances})
+        for uuid, bounds in instance_bounds(connection, meeting_id).items()
+        if (meeting_id, uuid) in instances
+    }
 
 
 def window(session: Session) -> Interval:
@@ -153,14 +153,10 @@ def _events(connection: Connection, session: Session) -> Iterator[ZoomEvent]:
     """The events of all instances that overlap the session's window."""
     opens, closes = window(session)
     of_meeting, at = zoom_inbox.c.meeting_id == session.zoom_meeting_id, zoom_inbox.c.happened_at
-    uuids = (
-        select(zoom_inbox.c.meeting_uuid)
-        .where(of_meeting, at.is_not(None))
-        .group_by(zoom_inbox.c.meeting_uuid)
-        .having(and_(func.min(at) <= closes, func.max(at) >= opens))
-    )
+    instances = instance_bounds(connection, session.zoom_meeting_id)
+    uuids = [uuid for uuid, (first, last) in instances.items() if first <= closes and last >= opens]
     columns = (zoom_inbox.c.body, zoom_inbox.c.stale, zoom_inbox.c.secret_position, at)
-    query = select(*columns).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids))
+    query = select(*columns).where(of_meeting, zoom_inbox.c.meeting_uuid.in_(uuids), at.is_not(None))
     for body, stale, secret_position, happened_at in connection.execution_options(yield_per=1000).execute(query):
         event = read_event(body, stale=stale)
         if event.at != happened_at:

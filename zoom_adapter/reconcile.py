@@ -46,9 +46,10 @@ class Outcome(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What one source gave: rows, or the reason for having none."""
+    """What one source gave when it was asked: rows, or the reason for having none."""
 
     source: reports.Source
+    asked_at: datetime
     rows: Sequence[Mapping[str, Any]]
     refusal: OutboundError | None = None
 
@@ -119,7 +120,7 @@ class ReportReader:
         return outcomes
 
     def _read_one(self, api: ZoomApi, session: Session, uuid: str) -> Outcome:
-        answers = list(_answers(api, session.zoom_kind, uuid))
+        answers = list(_answers(api, session.zoom_kind, uuid, self.clock))
         now = self.clock()
         with self.database.write() as connection:
             outcomes = [_keep(connection, session, uuid, answer, now) for answer in answers]
@@ -133,20 +134,20 @@ class ReportReader:
         return given[-1] if given else outcomes[0]
 
 
-def _answers(api: ZoomApi, kind: Kind, uuid: str) -> Iterator[Answer]:
+def _answers(api: ZoomApi, kind: Kind, uuid: str, clock: Callable[[], datetime]) -> Iterator[Answer]:
     """The report; for a meeting whose report is empty or refused, also the list of past participants."""
-    report = _ask("report", lambda: _participants(api, kind, uuid))
+    report = _ask("report", clock(), lambda: _participants(api, kind, uuid))
     yield report
     is_poor = report.refusal.code in FALLS_BACK if report.refusal else not report.rows
     if kind == "meeting" and is_poor:
-        yield _ask("past", lambda: api.past_participants(uuid))
+        yield _ask("past", clock(), lambda: api.past_participants(uuid))
 
 
-def _ask(source: reports.Source, ask: Callable[[], Sequence[Mapping[str, Any]]]) -> Answer:
+def _ask(source: reports.Source, now: datetime, ask: Callable[[], Sequence[Mapping[str, Any]]]) -> Answer:
     try:
-        return Answer(source, ask())
+        return Answer(source, now, ask())
     except OutboundError as refusal:
-        return Answer(source, (), refusal)
+        return Answer(source, now, (), refusal)
 
 
 def _participants(api: ZoomApi, kind: Kind, uuid: str) -> list[dict[str, Any]]:
@@ -163,8 +164,16 @@ def _keep(connection: Connection, session: Session, uuid: str, answer: Answer, n
     if answer.refusal is not None:
         reports.keep_failure(connection, session.id, uuid, answer.source, answer.refusal.code, now)
         return Outcome(uuid, answer.source, None, False, answer.refusal)
-    apart = reports.min_apart(over_at(session), now)
-    settled = reports.keep(connection, session.id, uuid, answer.source, answer.rows, now, apart=apart)
+    settled = reports.keep(
+        connection,
+        session.id,
+        uuid,
+        answer.source,
+        answer.rows,
+        now,
+        asked_at=answer.asked_at,
+        apart=reports.min_apart(over_at(session), now),
+    )
     return Outcome(uuid, answer.source, len(answer.rows), settled, None)
 
 

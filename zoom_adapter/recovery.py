@@ -82,7 +82,8 @@ class LogReader:
             with self.database.write() as connection:
                 for each in found:
                     payload = {"session_id": each.session_id}
-                    enqueue(connection, RECOVER, f"session:{each.session_id or 'none'}", payload, now=now)
+                    key = f"session:{each.session_id or 'none'}"
+                    enqueue(connection, RECOVER, key, payload, now=now, unless_in_hand=True)
         return False
 
     def read_due(self, payload: Mapping[str, Any]) -> None:

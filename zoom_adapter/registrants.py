@@ -5,12 +5,13 @@ place, to the trainee whom staff have matched, or to the only trainee who had th
 event ever changes the first two. Within a session, whoever it was settled for stays, whatever is known later.
 """
 
-from collections.abc import Collection, Mapping, Set
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, tuple_, update
 
 from lti_tool import people
 from lti_tool.attendance import matching
@@ -32,8 +33,16 @@ MAX_EVENT_TS = 4_102_444_800_000  # the year 2100: a later event has a wrong clo
 MAX_MEETING_ID_LENGTH, MAX_REGISTRANT_ID_LENGTH = 32, 128
 NO_LINKS = Links({}, {}, {})
 NO_OWNERS = AddressOwners(frozenset())
+AddressHistory = Mapping[str, Sequence[Row[Any]]]
 # The status of a registrant; of two events at the same moment, the one later in this list counts.
 STATUSES = ("pending", "approved", "denied", "cancelled")
+KEY = (registrants.c.meeting_id, registrants.c.registrant_id)
+# Writes whole rows; the values are named new_….
+_UPDATE = (
+    update(registrants)
+    .where(*(column == bindparam(f"new_{column.name}") for column in KEY))
+    .values({column.name: bindparam(f"new_{column.name}") for column in registrants.c if column not in KEY})
+)
 
 
 class Registrant(NamedTuple):
@@ -112,26 +121,32 @@ class Directory:
         return owners.trainee_ids if matched is None else {matched}
 
 
-def record_registration(connection: Connection, event: ZoomEvent, now: datetime) -> None:
-    """Store who registered and the status at Zoom.
+def record_registrations(connection: Connection, events: Iterable[ZoomEvent], now: datetime) -> None:
+    """Store who registered and the status at Zoom, with a few statements for all of these events.
 
     The newest event counts, in whatever order events arrive; one without an address removes none. The trainee of a
     place and staff's matches stay.
     """
-    if not (event.meeting_id and event.registrant_id):
-        return
-    key = {
-        "meeting_id": event.meeting_id[:MAX_MEETING_ID_LENGTH],
-        "registrant_id": event.registrant_id[:MAX_REGISTRANT_ID_LENGTH],
-    }
-    connection.execute(insert_ignoring(connection, registrants).values(**key, recorded_at=now))
-    known = connection.execute(select(registrants).filter_by(**key).with_for_update()).one()
-    given = {"email": event.email or None, "name": event.name or None, "event_ts": _milliseconds(event.event_ts)}
-    changes = _status(known, event)
-    if _rank(given) > _rank(known._asdict()):
-        changes |= given | _match(connection, known, event, now) | {"recorded_at": now}
-    if changes:
-        connection.execute(update(registrants).filter_by(**key).values(changes))
+    by_key: dict[tuple[str, str], list[ZoomEvent]] = defaultdict(list)
+    for event in events:
+        if event.meeting_id and event.registrant_id:
+            key = event.meeting_id[:MAX_MEETING_ID_LENGTH], event.registrant_id[:MAX_REGISTRANT_ID_LENGTH]
+            by_key[key].append(event)
+    history = people.address_history(connection, {each.email for some in by_key.values() for each in some} - {""})
+    for keys in chunks(sorted(by_key), MAX_IDS_PER_QUERY):
+        new = [{"meeting_id": meeting, "registrant_id": registrant, "recorded_at": now} for meeting, registrant in keys]
+        connection.execute(insert_ignoring(connection, registrants), new)
+        these = tuple_(registrants.c.meeting_id, registrants.c.registrant_id).in_(keys)
+        rows = connection.execute(select(registrants).where(these).order_by(*KEY).with_for_update()).all()
+        changed = []
+        for row in rows:
+            known = row._asdict()
+            for event in by_key[row.meeting_id, row.registrant_id]:
+                known |= _changes(known, event, history, now)
+            if known != row._asdict():
+                changed.append({f"new_{name}": value for name, value in known.items()})
+        if changed:
+            connection.execute(_UPDATE, changed)
 
 
 def record_place(
@@ -198,20 +213,16 @@ def directory(
         is_sure = row.trainee_id is not None and row.matched_by not in (None, BY_EMAIL)
         registered[row.registrant_id] = Registrant(row.trainee_id, row.email or "", is_sure)
     emails = {each.email for each in identities} | {each.email for each in registered.values()}
-    by_email = _owners(connection, emails - {""}, during)
+    known = emails - {""}
+    by_email = people.owners(connection, known, during) if during else people.owners_now(connection, known)
     return Directory(registered, by_email, matching.in_force(connection, meeting_id))
 
 
-def trainees_by_email(connection: Connection, emails: Collection[str], at: datetime | None = None) -> dict[str, int]:
-    """Trainees by e-mail (as `text.email_address` gives it), for addresses that exactly one trainee has, at that moment
-    or now."""
-    found = _owners(connection, emails, None if at is None else Interval(at, at))
+def trainees_by_email(connection: Connection, emails: Collection[str]) -> dict[str, int]:
+    """Trainees by e-mail (as `text.email_address` gives it), for addresses that exactly one trainee has now."""
+    found = people.owners_now(connection, emails)
     owners = {email: _only(each.trainee_ids) for email, each in found.items()}
     return {email: trainee_id for email, trainee_id in owners.items() if trainee_id is not None}
-
-
-def _owners(connection: Connection, emails: Collection[str], during: Interval | None) -> dict[str, AddressOwners]:
-    return people.owners_now(connection, emails) if during is None else people.owners(connection, emails, during)
 
 
 def _only(found: Set[int]) -> int | None:
@@ -219,13 +230,22 @@ def _only(found: Set[int]) -> int | None:
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _status(known: Row[Any], event: ZoomEvent) -> dict[str, Any]:
+def _changes(known: Mapping[str, Any], event: ZoomEvent, history: AddressHistory, now: datetime) -> dict[str, Any]:
+    """What this event changes about a registrant; `history` is who had which address when."""
+    given = {"email": event.email or None, "name": event.name or None, "event_ts": _milliseconds(event.event_ts)}
+    changes = _status(known, event)
+    if _rank(given) > _rank(known):
+        changes |= given | _match(known, event, history, now) | {"recorded_at": now}
+    return changes
+
+
+def _status(known: Mapping[str, Any], event: ZoomEvent) -> dict[str, Any]:
     """The new status, if this event is the newest about it; an event without a time changes nothing."""
     status = event.event_type.rpartition("registration_")[2]
     if status == "created":
         status = event.registrant_status if event.registrant_status in STATUSES else "pending"
     at = _milliseconds(event.event_ts)
-    newest = known.status_ts, STATUSES.index(known.status) if known.status_ts else -1
+    newest = known["status_ts"], STATUSES.index(known["status"]) if known["status_ts"] else -1
     if not at or status not in STATUSES or (at, STATUSES.index(status)) <= newest:
         return {}
     return {"status": status, "status_ts": at}
@@ -236,14 +256,16 @@ def _rank(given: Mapping[str, Any]) -> tuple[bool, int, str, str]:
     return bool(given["email"]), given["event_ts"], given["email"] or "", given["name"] or ""
 
 
-def _match(connection: Connection, known: Row[Any], event: ZoomEvent, now: datetime) -> dict[str, Any]:
+def _match(known: Mapping[str, Any], event: ZoomEvent, history: AddressHistory, now: datetime) -> dict[str, Any]:
     """The match of this address at the time of the event; empty if a place identifies the person, or this address has
     matched already."""
     email, at = event.email, _milliseconds(event.event_ts)
-    if known.matched_by not in (None, BY_EMAIL) or (known.trainee_id is not None and known.email == email):
+    is_matched = known["trainee_id"] is not None
+    if known["matched_by"] not in (None, BY_EMAIL) or (is_matched and known["email"] == email):
         return {}
     happened_at = datetime.fromtimestamp(at / 1000, UTC) if 0 < at < MAX_EVENT_TS else now
-    trainee_id = trainees_by_email(connection, [email], happened_at).get(email) if email else None
+    owners = people.owners_during(history.get(email, ()), Interval(happened_at, happened_at))
+    trainee_id = _only(owners.trainee_ids)
     return {"trainee_id": trainee_id, "matched_by": None if trainee_id is None else BY_EMAIL}
 
 

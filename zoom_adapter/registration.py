@@ -7,7 +7,7 @@ list of registrants at Zoom is read first.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -137,7 +137,8 @@ def put_off(
     used = zoom_places.c.adds if job.act == "register" else zoom_places.c.changes
     given_back = {} if was_asked and not is_lost else {used.name: case((used > 0, used - 1), else_=0)}
     state = {"state": "none"} if job.act == "register" and not (is_lost or place.is_unsure) else {}
-    _release(connection, job, place, {"last_code": code, **given_back, **state}, until, now)
+    changes = {"last_code": code, "attempts": place.attempts, **given_back, **state}
+    _release(connection, job, place, changes, until, now)
 
 
 def _release(
@@ -213,13 +214,15 @@ def _take(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> Jo
     lease = claim_rows(connection, zoom_places, candidates, LEASE, now, still_due, values=values)
     if lease is None:
         return None
-    ids = set(connection.scalars(select(zoom_places.c.id).where(lease.ours)))
-    mine = [row for row in rows if row.id in ids]
+    taken = connection.execute(select(zoom_places).where(lease.ours))
+    failed: dict[int, int] = {row.id: row.attempts for row in taken}
+    mine = [row for row in rows if row.id in failed]
     act: Act = "register" if first.wanted else "cancel"
-    return Job(lease, act, first.zoom_kind, first.meeting_id, tuple(_due(connection, mine)))
+    return Job(lease, act, first.zoom_kind, first.meeting_id, tuple(_due(connection, mine, failed)))
 
 
-def _due(connection: Connection, rows: Sequence[Row[Any]]) -> Iterable[DuePlace]:
+def _due(connection: Connection, rows: Sequence[Row[Any]], failed: Mapping[int, int]) -> Iterable[DuePlace]:
+    """The places as they are leased; `failed` counts the attempts before this one."""
     ids = [row.trainee_id for row in rows]
     query = select(trainees.c.id, trainees.c.name, trainees.c.email).where(trainees.c.id.in_(ids))
     people = {row.id: row for row in connection.execute(query)}
@@ -237,7 +240,7 @@ def _due(connection: Connection, rows: Sequence[Row[Any]]) -> Iterable[DuePlace]
             registrant_id=row.registrant_id or "",
             email=addresses.get(row.registrant_id) or person.email or "",
             name=person.name or "",
-            attempts=row.attempts + 1,
+            attempts=failed[row.id] + 1,
             is_unsure=row.state == "pending",
         )
 

@@ -18,7 +18,7 @@ from lti_tool.tables.presence import attendance_corrections, zoom_places
 from lti_tool.tables.zoom import registrants, zoom_inbox, zoom_report_fetches
 from zoom_adapter.events import read_event
 from zoom_adapter.presence import UNSETTLED, load_presence
-from zoom_adapter.registrants import record_place, record_registration, record_status
+from zoom_adapter.registrants import record_place, record_registrations, record_status
 
 # Small transactions, so a delivery that comes in the meantime hardly waits.
 IN_ONE_COMMIT = 100
@@ -82,8 +82,7 @@ def _reread(connection: Connection, ids: Collection[int], now: datetime) -> set[
     events = [read_event(body) for body in connection.execute(bodies).scalars()]
     keys = {(each.meeting_id[:32], each.registrant_id[:128]) for each in events}
     before = _recorded(connection, keys)
-    for event in events:
-        record_registration(connection, event, now)
+    record_registrations(connection, events, now)
     after = _recorded(connection, keys)
     return {key for key in keys if before.get(key) != after.get(key)}
 

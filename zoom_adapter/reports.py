@@ -17,7 +17,7 @@ from hashlib import sha256
 from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select
+from sqlalchemy import Connection, Row, func, insert, select, text
 
 from lti_tool import audit
 from lti_tool.attendance.live_sessions import LiveSession, request_settlement, show, verify_settleable
@@ -26,9 +26,10 @@ from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import Conflict
 from lti_tool.tables.live_sessions import live_sessions
-from lti_tool.tables.zoom import zoom_inbox, zoom_report_fetches, zoom_reports
+from lti_tool.tables.zoom import ENDED, zoom_inbox, zoom_report_fetches, zoom_reports
 from lti_tool.tasks import enqueue
 from lti_tool.text import reason_given
+from zoom_adapter.inbox import instance_bounds
 
 Source = Literal["report", "past", "polls"]
 Session = Row[*tuple[Any, ...]] | LiveSession
@@ -46,7 +47,8 @@ ASK_AFTER = tuple(timedelta(minutes=each) for each in (5, 15, 30, 60, 120, 24 * 
 CONFIRMATION = ASK_AFTER[-1]
 HOURLY = timedelta(hours=1)
 MAX_HOURLY_REQUESTS = 24
-# Two answers closer together than this prove nothing: two workers may ask at once, or a person may ask twice.
+# Two answers closer together than this prove nothing: two workers may ask at once, or a person may ask twice. It is
+# counted from the first answer to the second question.
 MIN_BETWEEN_ANSWERS = timedelta(minutes=5)
 # This long after the last request the plan has run out, unless no worker was running.
 PLAN_EXPIRES_AFTER = timedelta(days=7)
@@ -159,13 +161,14 @@ def candidates(connection: Connection, now: datetime) -> list[Session]:
 
 
 def request_tasks(database: Database, kind: str, candidates: Candidates, is_due: Due, now: datetime) -> None:
-    """Enqueue one task of this kind for each live session for which something is due."""
+    """Enqueue one task of this kind for each live session for which something is due, unless a worker is about it."""
     with database.read() as connection:
         found = [session.id for session in candidates(connection, now) if is_due(connection, session, now)]
     if found:
         with database.write() as connection:
             for session_id in found:
-                enqueue(connection, kind, f"session:{session_id}", {"session_id": session_id}, now=now)
+                payload = {"session_id": session_id}
+                enqueue(connection, kind, f"session:{session_id}", payload, now=now, unless_in_hand=True)
 
 
 def reconcilable(connection: Connection, session_id: int) -> Session | None:
@@ -182,17 +185,19 @@ def keep(
     rows: Sequence[Mapping[str, Any]],
     now: datetime,
     *,
+    asked_at: datetime | None = None,
     apart: timedelta = timedelta(),
 ) -> bool:
     """Record Zoom's answer, all rows of all pages; return whether it settles the report.
 
-    It does if Zoom has given the same answer, and no other, for at least `apart`. An empty answer settles nothing while
-    other evidence shows people in that instance: it came too early, or contradicts that evidence.
+    It does if Zoom had given the same answer, and no other, for at least `apart` when it was asked (`asked_at`; the
+    answer came at `now`). Questions that overlap prove no more than one. An empty answer settles nothing while other
+    evidence shows people in that instance: it came too early, or contradicts that evidence.
     """
     body = f"[{','.join(sorted(json.dumps(dict(row), sort_keys=True) for row in rows))}]".encode()
     digest = sha256(body).hexdigest()
     unchanged_since = _unchanged_since(connection, session_id, meeting_uuid, source, digest)
-    is_same = unchanged_since is not None and now - unchanged_since >= apart
+    is_same = unchanged_since is not None and (asked_at or now) - unchanged_since >= apart
     settled = is_same and (bool(rows) or not _has_people(connection, meeting_uuid))
     report_id = _store(connection, meeting_uuid, source, digest, body, len(rows), now)
     _record(connection, session_id, meeting_uuid, source, now, report_id=report_id, settled=settled)
@@ -252,18 +257,18 @@ def of_class(connection: Connection, session: Session) -> list[str]:
     An instance that ended before the class or began after it (the host's test, a click on the link in the evening) is
     no part of it, even inside the wider window in which presence is looked for.
     """
-    at, uuid = zoom_inbox.c.happened_at, zoom_inbox.c.meeting_uuid
-    ended_at = func.max(case((zoom_inbox.c.event.in_(ENDS), at)))
-    over_before = and_(ended_at.is_not(None), ended_at <= session.starts_at)
-    delivered = (
-        select(uuid)
-        .where(zoom_inbox.c.meeting_id == session.zoom_meeting_id, at.is_not(None), uuid.is_not(None))
-        .group_by(uuid)
-        .having(and_(func.min(at) < session.ends_at, func.max(at) >= session.starts_at - BEFORE_START))
-        .having(or_(ended_at.is_(None), ~over_before))
+    instances = instance_bounds(connection, session.zoom_meeting_id)
+    opens = session.starts_at - BEFORE_START
+    delivered = {uuid for uuid, (first, last) in instances.items() if first < session.ends_at and last >= opens}
+    ended = (
+        select(zoom_inbox.c.meeting_uuid)
+        .where(zoom_inbox.c.meeting_id == session.zoom_meeting_id, text(ENDED))
+        .group_by(zoom_inbox.c.meeting_uuid)
+        .having(func.max(zoom_inbox.c.happened_at) <= session.starts_at)
     )
+    over_before = set(connection.scalars(ended))
     asked = select(FETCH.meeting_uuid).where(FETCH.live_session_id == session.id, FETCH.source.in_(ATTENDANCE))
-    found = {*connection.execute(delivered).scalars(), *connection.execute(asked).scalars()}
+    found = {*(delivered - over_before), *connection.scalars(asked)}
     return sorted(found - {NO_UUID})
 
 

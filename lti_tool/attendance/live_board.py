@@ -4,7 +4,8 @@ PURE. The board decides nothing: attendance is settled from the whole evidence, 
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -28,8 +29,8 @@ AROUND = timedelta(minutes=30)
 class LivePerson:
     """One person of the board. `trainee_id` is None while the person is unmatched; `name` is what the conference system
     shows, maybe empty. `since` is when the person came, went, or began to wait; `room` is the id of a breakout room,
-    empty in the main room. `intervals` are the disjoint times in the meeting; the last one of a person who is here
-    ends at NO_END."""
+    empty in the main room. `runs_it`: by the conference system, this person runs the meeting. `intervals` are the
+    disjoint times in the meeting; the last one of a person who is here ends at NO_END."""
 
     key: str
     trainee_id: int | None
@@ -38,13 +39,14 @@ class LivePerson:
     since: datetime
     room: str
     by_phone: bool
+    runs_it: bool
     intervals: tuple[tuple[datetime, datetime], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveBoard:
-    """The board as of `at`. `last_event_at` is when the last message came in, None when none has; `ended_at` is set
-    once the meeting has ended and was not started again."""
+    """The board as of `at`: each person on it is here, in the waiting room, or gone. `last_event_at` is when the last
+    message came in, None when none has; `ended_at` is set once the meeting has ended and was not started again."""
 
     at: datetime
     people: tuple[LivePerson, ...]
@@ -62,8 +64,13 @@ class LiveBoard:
 
     @property
     def unmatched(self) -> list[LivePerson]:
-        """The unmatched people who are here or in the waiting room."""
-        return [each for each in self.people if each.trainee_id is None and each.where != "gone"]
+        """The unmatched people who came, wherever they are now."""
+        return [each for each in self.people if each.trainee_id is None]
+
+    def without_staff(self, staff: Set[int]) -> "LiveBoard":
+        """The board without these trainees and without unmatched people who run the meeting."""
+        people = (each for each in self.people if each.trainee_id not in staff)
+        return replace(self, people=tuple(each for each in people if each.trainee_id is not None or not each.runs_it))
 
     @property
     def quiet_for(self) -> timedelta | None:

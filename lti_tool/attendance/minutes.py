@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 from lti_tool.attendance.agenda import Segment, instructional_seconds, taught
 from lti_tool.attendance.evidence import (
     GRADES,
+    STAFF_ROLE,
     WAITING_ROOM,
     Evidence,
     Piece,
@@ -97,6 +98,11 @@ class Attendance:
     @property
     def missed(self) -> tuple[Missed, ...]:
         return tuple(gap for each in self.segments for gap in each.missed)
+
+    @property
+    def seconds_in_role(self) -> int:
+        """Seconds of instruction in which the person ran the meeting, and which therefore do not count."""
+        return sum(gap.seconds for gap in self.missed if gap.why == STAFF_ROLE)
 
     @property
     def missing_seconds(self) -> int:

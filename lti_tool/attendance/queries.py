@@ -17,6 +17,7 @@ from lti_tool.attendance.minutes import Attendance
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.errors import NotFound
 from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_reviews
 
 # The flag of values measured before the session has ended. Nothing rests on them, so they are replaced in place.
@@ -39,7 +40,9 @@ REVIEW_OF_THIS = and_(
 @dataclass(frozen=True, slots=True)
 class AttendedDay:
     """One row of `attendances` with its session. `is_reviewed`: staff looked at exactly this evidence (`input_digest`)
-    and let it stand. `former_seconds` and `former_flags` are those of the version before, where `show` compared them.
+    and let it stand. `display_name` and `email` are Zoom's, which hides both for some accounts; `trainee_name` and
+    `trainee_email` are the platform's. `former_seconds` and `former_flags` are those of the version before, where
+    `show` compared them.
     """
 
     id: int
@@ -55,6 +58,8 @@ class AttendedDay:
     trainee_id: int | None
     display_name: str | None
     email: str | None
+    trainee_name: str | None
+    trainee_email: str | None
     registrant_id: str | None
     seconds_present: int
     seconds_instructional: int
@@ -67,6 +72,22 @@ class AttendedDay:
     is_reviewed: bool
     former_seconds: int | None = None
     former_flags: Sequence[str] | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The trainee's own name; the one in Zoom while the person is unmatched."""
+        return self.display_name if self.trainee_id is None else self.trainee_name
+
+    @property
+    def address(self) -> str | None:
+        """The trainee's own e-mail; the one in Zoom while the person is unmatched."""
+        return self.email if self.trainee_id is None else self.trainee_email
+
+    @property
+    def in_zoom(self) -> str:
+        """Name and address in Zoom, as far as they are not the trainee's own."""
+        pairs = ((self.display_name, self.name), (self.email, self.address))
+        return ", ".join(each for each, own in pairs if each and each.casefold() != (own or "").casefold())
 
     @property
     def missing_seconds(self) -> int:
@@ -121,7 +142,7 @@ def of_trainee_in(connection: Connection, trainee_id: int, session_id: int) -> A
 def of_session(connection: Connection, session_id: int) -> list[AttendedDay]:
     """All people of one session, by name."""
     found = _current(connection, _PERSON.live_session_id == session_id)
-    return sorted(found, key=lambda each: ((each.display_name or each.person_key).casefold(), each.person_key))
+    return sorted(found, key=lambda each: ((each.name or each.person_key).casefold(), each.person_key))
 
 
 def unmatched(connection: Connection) -> list[AttendedDay]:
@@ -161,9 +182,12 @@ _DAYS = (
         *(_PERSON[name] for name in ("display_name", "email", "registrant_id", "settled_at", "input_digest")),
         *(_PERSON[name] for name in ("seconds_present", "seconds_instructional", "seconds_required", "completed")),
         *(_PERSON[name] for name in ("day", "flags")),
+        trainees.c.name.label("trainee_name"),
+        trainees.c.email.label("trainee_email"),
         attendance_reviews.c.id.is_not(None).label("is_reviewed"),
     )
     .join_from(attendances, live_sessions)
+    .outerjoin(trainees, trainees.c.id == _PERSON.trainee_id)
     .outerjoin(attendance_reviews, REVIEW_OF_THIS)
 )
 

@@ -39,8 +39,10 @@ INTERVAL: Columns = {
 }
 PERSON: Columns = {
     "trainee": "trainee_id",
-    "name": "display_name",
-    "email": "email",
+    "name": "name",
+    "email": "address",
+    "name_in_zoom": "display_name",
+    "email_in_zoom": "email",
     "registrant_id": "registrant_id",
     "minutes_present": lambda each: _minutes(each.seconds_present),
     "minutes_instructional": lambda each: _minutes(each.seconds_instructional),

@@ -66,10 +66,17 @@ def open_context(settings: Settings | None = None) -> Iterator[AppContext]:
         context.database.close()
 
 
+TIMES_DRAWN = 200
+
+
 @contextmanager
 def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr if it is a terminal; call what it yields with how much more is done."""
-    with click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+    """A bar on stderr if it is a terminal; call what it yields with how much more is done. It is drawn anew at most a
+    few hundred times, however many steps there are."""
+    steps, is_hidden = max(1, length // TIMES_DRAWN), not sys.stderr.isatty()
+    with click.progressbar(
+        length=length, label=label, file=sys.stderr, hidden=is_hidden, update_min_steps=steps
+    ) as bar:
         yield bar.update
 
 

@@ -44,7 +44,8 @@ def _compared(name: str) -> Any:
 
 COMPARED: Columns = {
     "trainee": "trainee_id",
-    "name": "display_name",
+    "name": "name",
+    "name_in_zoom": "display_name",
     "webhook_seconds": _compared("webhook_seconds"),
     "report_seconds": _compared("report_seconds"),
     "difference_seconds": _compared("difference_seconds"),
@@ -224,8 +225,8 @@ def reconcile(session_id: int, as_json: bool) -> None:
     """Ask Zoom now, outside the plan, who was in a session that is over, and settle the attendance with its answer.
 
     Shows for each person how many seconds the report differs from the webhooks, and why. Two equal answers settle a
-    report; on the day of the session they must be five minutes apart. Exit code 1 if Zoom gave no report of a part of
-    the session; its reports of the other parts are kept.
+    report if Zoom was asked for the second after it gave the first; on the day of the session five minutes must lie
+    between. Exit code 1 if Zoom gave no report of a part of the session; its reports of the other parts are kept.
     """
     with open_context() as context:
         outcomes = ReportReader(context.database, zoom_api(context), context.clock).read_now(session_id)

@@ -97,7 +97,7 @@ class LineItemSearch:
         except Exception as error:
             code = error.code if isinstance(error, GatehouseError) else FAILED
             pause = backoff(min(search.lease.attempts, LONGEST_BACKOFF)) if may_pass(error) else REFUSED_FOR
-            values = {"code": code, "next_at": next_try(now(), pause, error)}
+            values = {"code": code, "next_at": next_try(now(), pause, error), "attempts": search.lease.attempts}
             ids = {"placement": search.unit.placement_id, "registration": search.unit.registration_id}
             log.warning("grade columns not found", extra={**ids, "code": code, "error": type(error).__name__})
         with self._database.write() as connection:

@@ -27,6 +27,9 @@ UNTAKEN = "taken_at is null"
 # the index fits.)
 NOTABLE = "(event in ('', 'endpoint.url_validation') or stale)"
 
+# The end of an instance, which is looked up with every delivery about it.
+ENDED = "event in ('meeting.ended', 'webinar.ended')"
+
 # The raw bytes are the evidence, the headers prove them; the columns beside them are read from those bytes to find them
 # again. `taken_at` is the reader's bookmark, the only thing ever written to a row after its insert.
 zoom_inbox = Table(
@@ -53,6 +56,7 @@ zoom_inbox = Table(
         sqlite_where=text(UNTAKEN),
         postgresql_where=text(UNTAKEN),
     ),
+    Index("ix_zoom_inbox_ended", "meeting_id", "meeting_uuid", sqlite_where=text(ENDED), postgresql_where=text(ENDED)),
     Index(
         "ix_zoom_inbox_notable",
         "received_at",

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Row, insert, select, update
 
 from lti_tool.db import Database
-from lti_tool.leases import FARTHEST_AHEAD, Lease, LeaseLostError, claim_rows, is_held
+from lti_tool.leases import FARTHEST_AHEAD, Lease, LeaseKeeper, LeaseLostError, claim_rows, is_held
 from lti_tool.tables.operations import tasks
 from tests.clock import TestClock
 
@@ -121,6 +121,21 @@ class Rules:
         assert queue.finish(heir, "done")
         assert not queue.finish(heir, "done twice")
         assert (queue.held(), queue.rows()[0].last_error) == ([], "done")
+
+    def test_a_lost_lease_is_kept_no_longer_and_the_others_are(self, queue: Queue) -> None:
+        keeper = LeaseKeeper(queue.database, queue.clock)
+        lost, ours = queue.claim("a"), queue.claim("b")
+        assert lost is not None
+        assert ours is not None
+        with keeper.keep(lost), keeper.keep(ours):
+            queue.clock.at += SPAN + INSTANT
+            heir = queue.claim("a")
+            keeper.renew()
+            queue.clock.at += SPAN
+            keeper.renew()
+        assert heir is not None
+        assert [row.lease_owner for row in queue.rows()] == [heir.owner, ours.owner]
+        assert (queue.held(), queue.claim("b")) == (["a", "b"], None)
 
     def test_several_rows_are_claimed_as_far_as_they_are_free_and_given_back_one_by_one(self, queue: Queue) -> None:
         other, ours = queue.claim("a"), queue.claim("a", "b")

@@ -1,6 +1,8 @@
 """From the end of a class to reconciled, awarded and locked: the whole road, on the tool's own worker."""
 
+import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,6 +33,7 @@ from tests.waiting import until
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, whole_day
 from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
+from zoom_adapter.reconcile import RECONCILE
 
 CAST = people_of("breakouts", "late", "reconnects", "away_for_lunch")
 DAY = whole_day(*CAST)
@@ -282,6 +285,43 @@ def test_nothing_is_left_waiting_when_all_is_said(
     with context.database.read() as connection:
         kinds = connection.execute(select(tasks.c.kind)).scalars().all()
     assert [kind for kind in kinds if kind in ("settle", "reconcile")] == []
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("count", [1, 2], ids=["one worker", "two workers"])
+def test_a_report_that_takes_longer_than_its_lease_is_asked_for_once_however_many_work(
+    context: AppContext, clock: TestClock, zoom: ReportingZoom, session_id: int, count: int
+) -> None:
+    settings = replace(context.settings, lease_seconds=1)
+    others = [Database(settings.database_url, settings.cipher) for _ in range(count)]
+    workers = [build_worker(build_context(settings, clock, database=each)) for each in others]
+    answers, may_answer = [threading.Event() for _ in range(2)], threading.Event()
+    zoom.meanwhile += [lambda each=each: (each.set(), may_answer.wait(60)) for each in reversed(answers)]
+    deliver(context, DAY.registrations() + DAY.events())
+    states = []
+    for minutes, asked in zip((24 * 60, 26 * 60), answers, strict=True):
+        clock.at = CLOSES + timedelta(minutes=minutes)
+        may_answer.clear()
+        until(lambda asked=asked: [each.step() for each in workers] and asked.is_set())
+        for _ in range(3):  # each time the plan is made again
+            clock.advance(seconds=15)
+            until(lambda: is_renewed(context, clock()))
+            for each in workers:
+                each.step()
+        may_answer.set()
+        until(lambda: not [each for each in workers if each.step()])
+        states.append((zoom.questions(), state(context, session_id)))
+    assert states == [(1, "provisional"), (2, "reconciled")]
+    for database in others:
+        database.close()
+
+
+def is_renewed(context: AppContext, now: datetime) -> bool:
+    """Whether the lease of the report in hand reaches further than now."""
+    in_hand = select(tasks.c.leased_until).where(tasks.c.kind == RECONCILE, tasks.c.lease_owner.is_not(None))
+    with context.database.read() as connection:
+        until_then = connection.scalar(in_hand)
+    return until_then is not None and until_then > now
 
 
 def test_while_zoom_takes_its_time_over_a_report_the_inbox_is_read(

@@ -55,6 +55,7 @@ WRONG = {
     "GATEHOUSE_ZOOM_REGISTRATION": ["", "maybe"],
     "GATEHOUSE_ZOOM_QUIET_MINUTES": ["0", "481", "soon", ""],
     "GATEHOUSE_LOCK_DAYS": ["-1", "never"],
+    "GATEHOUSE_LEASE_SECONDS": ["9", "3601", "soon", "1.5", ""],
     "GATEHOUSE_ALLOW_PRIVATE_ADDRESSES": ["maybe"],
     "GATEHOUSE_LOG_LEVEL": ["LOUD"],
 }

@@ -15,6 +15,7 @@ from lti_tool.errors import Conflict
 from lti_tool.tables.operations import audit_log, tasks
 from lti_tool.tasks import LEASE, MAX_ATTEMPTS, JobPool, Worker, backoff, enqueue, queue_age_seconds
 from tests.clock import TestClock
+from tests.waiting import until
 
 
 class WorkerDied(BaseException):
@@ -240,6 +241,77 @@ def test_a_task_that_costs_every_worker_its_life_is_parked_too(
     assert (row.state, row.last_error, last.did) == ("parked", "WorkersLostError", [])
 
 
+def test_a_claim_alone_is_no_attempt_but_a_death_is(
+    database: Database, hire: Hire, clock: TestClock, now: datetime
+) -> None:
+    counts: list[int] = []
+    ask(database, now)
+    with pytest.raises(WorkerDied):
+        hire(Hands(raising(WorkerDied()))).step()
+    clock.at += LEASE + timedelta(seconds=1)
+    hire(Hands(lambda _payload: counts.append(waiting(database)[0].attempts))).step()
+    ask(database, now)
+    hire(Hands(lambda _payload: counts.append(waiting(database)[0].attempts))).step()
+    assert counts == [1, 0]
+
+
+def test_a_task_that_takes_many_leases_is_done_once_by_its_own_worker(
+    database: Database, hire: Hire, clock: TestClock, now: datetime
+) -> None:
+    ask(database, now)
+    other = Hands()
+
+    def take_long(_payload: Mapping[str, Any]) -> None:
+        for _ in range(3 * MAX_ATTEMPTS):
+            clock.at += LEASE * 0.9
+            worker.leases.renew()
+            assert not hire(other).step()
+
+    hands = Hands(take_long)
+    worker = hire(hands)
+    worker.step()
+    assert (hands.did, other.did, waiting(database)) == ([1], [], [])
+
+
+def test_a_worker_renews_the_lease_of_the_task_in_hand_by_itself(
+    database: Database, clock: TestClock, now: datetime
+) -> None:
+    def take_long(_payload: Mapping[str, Any]) -> None:
+        clock.advance(hours=1)
+        until(lambda: waiting(database)[0].leased_until > clock())
+
+    ask(database, now)
+    worker = Worker(database, {"settle": take_long}, clock=clock, lease=timedelta(seconds=0.03))
+    worker.step()
+    assert waiting(database) == []
+
+
+def test_the_same_task_is_never_in_two_hands(database: Database, hire: Hire, clock: TestClock, now: datetime) -> None:
+    other = Hands()
+
+    def ask_for_more(_payload: Mapping[str, Any]) -> None:
+        ask(database, now, n=2)
+        assert not hire(other).step()
+
+    ask(database, now, n=1)
+    hire(Hands(ask_for_more)).step()
+    hire(other).step()
+    assert (other.did, waiting(database)) == ([2], [])
+
+
+def test_a_task_in_hand_does_for_those_who_only_want_it_done(
+    database: Database, hire: Hire, clock: TestClock, now: datetime
+) -> None:
+    def ask_again(_payload: Mapping[str, Any]) -> None:
+        with database.write() as connection:
+            enqueue(connection, "settle", "session:1", {"n": 2}, now=clock(), unless_in_hand=True)
+            enqueue(connection, "settle", "session:2", {"n": 3}, now=clock(), unless_in_hand=True)
+
+    ask(database, now)
+    hire(Hands(ask_again)).step()
+    assert [row.key for row in waiting(database)] == ["session:2"]
+
+
 def test_a_worker_that_was_taken_for_dead_cannot_undo_its_heirs_work(
     database: Database, hire: Hire, clock: TestClock, now: datetime
 ) -> None:
@@ -345,6 +417,19 @@ def test_the_age_of_the_queue_is_that_of_its_oldest_due_task(
     with database.read() as connection:
         assert queue_age_seconds(connection, clock()) == 120
         assert queue_age_seconds(connection, now - timedelta(minutes=1)) == 0
+
+
+def test_a_task_in_hand_waits_for_no_worker(database: Database, hire: Hire, clock: TestClock, now: datetime) -> None:
+    ages: list[float] = []
+
+    def look(_payload: Mapping[str, Any]) -> None:
+        with database.read() as connection:
+            ages.append(queue_age_seconds(connection, clock()))
+
+    ask(database, now)
+    clock.advance(hours=1)
+    hire(Hands(look)).step()
+    assert ages == [0]
 
 
 def test_pauses_double_up_to_an_hour() -> None:

@@ -161,6 +161,14 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_zoom_inbox_ended",
+        "zoom_inbox",
+        ["meeting_id", "meeting_uuid"],
+        unique=False,
+        sqlite_where=sa.text("event in ('meeting.ended', 'webinar.ended')"),
+        postgresql_where=sa.text("event in ('meeting.ended', 'webinar.ended')"),
+    )
+    op.create_index(
         "ix_zoom_inbox_notable",
         "zoom_inbox",
         ["received_at"],

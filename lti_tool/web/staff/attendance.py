@@ -140,7 +140,7 @@ def rows(connection: Connection, session_id: int) -> list[Row]:
         Row(
             attendance_id=each.id,
             attended=each,
-            name=names.get(each.trainee_id or 0) or each.display_name or "No name",
+            name=names.get(each.trainee_id or 0) or each.name or "No name",
             credit=credit.get(each.trainee_id or 0, ()),
         )
         for each in days
@@ -158,6 +158,8 @@ class Line:
     trainee: int | None
     name: str
     email: str
+    name_in_zoom: str
+    email_in_zoom: str
     registrant: str
     minutes_present: str
     minutes_forgiven: str
@@ -234,7 +236,9 @@ def _line(row: Row, session_id: int, module_id: str, held_on: str) -> Line:
         state="provisional" if attended.is_provisional else attended.session_state,
         trainee=attended.trainee_id,
         name=row.name,
-        email=attended.email or "",
+        email=attended.address or "",
+        name_in_zoom=attended.display_name or "",
+        email_in_zoom=attended.email or "",
         registrant=attended.registrant_id or "",
         minutes_present=minutes(attended.seconds_present),
         minutes_forgiven=minutes(attended.day.seconds_forgiven),

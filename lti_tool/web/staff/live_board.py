@@ -5,7 +5,7 @@ answer serves every reader for some seconds.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -40,16 +40,18 @@ BoardOf = Callable[[Connection, LiveSession, datetime], LiveBoard]
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """The session's enrolled people beside its board.
+    """The session's enrolled people.
 
-    `enrolled` counts the learners of its courses (None if no roster is known), `missing` lists those who have not come,
-    `excused` counts those who have completed the module already. `shut` maps a trainee to the reason why their gate is
-    shut (possibly ""), for learners who came. `names` holds every known person who came.
+    `enrolled` counts the learners of its courses (None if no roster is known). `expected` lists them by name but for
+    those `excused`, who have completed the module already. `staff` are on the board in no list. `shut` maps a trainee
+    to the reason why their gate is shut (possibly ""), for learners who came. `names` holds every known person who came
+    or may come.
     """
 
     enrolled: int | None
-    missing: Sequence[ListedMember]
-    excused: int
+    expected: Sequence[ListedMember]
+    excused: Set[int]
+    staff: Set[int]
     shut: Mapping[int, str]
     names: Mapping[int, str]
 
@@ -62,10 +64,11 @@ class EnrolledCache:
         self._lock = threading.Lock()
 
     def load(self, connection: Connection, session: LiveSession, board: LiveBoard, now: datetime) -> Enrolled:
-        """The enrolled people as of `now` or some seconds earlier."""
+        """The enrolled people as of `now` or some seconds earlier, with the names of all who came."""
         with self._lock:
             known = self._held.get(session.id)
-        if known is not None and timedelta() <= now - known[0] < FRESH_FOR:
+        is_fresh = known is not None and timedelta() <= now - known[0] < FRESH_FOR
+        if known is not None and is_fresh and board.trainee_ids <= known[1].names.keys():
             return known[1]
         found = load_enrolled(connection, session, board, now)
         with self._lock:
@@ -77,9 +80,12 @@ class EnrolledCache:
 
 def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard, now: datetime) -> Enrolled:
     """The enrolled people as of `now`. Gates are evaluated as for joining: by the programme in force."""
-    courses = queries.of_session(connection, session, Attendees(board.trainee_ids, len(board.unmatched), now), now)
-    missing = {each.trainee_id: each for course in courses for each in course.missing}
-    learners = set(board.trainee_ids) - admission.enrolled(connection, [session], "staff")
+    courses = queries.of_session(connection, session, Attendees(frozenset(), 0, now), now)
+    expected = {each.trainee_id: each for course in courses for each in course.missing}
+    excused = {each.trainee_id for course in courses for each in course.done}
+    enrolled = admission.enrolled(connection, [session]).union(expected, excused)
+    staff = admission.enrolled(connection, [session], "staff") - enrolled
+    learners = set(board.trainee_ids) - staff
     shut = sorted(learners - admission.admits(connection, learners, [session], now))
     published = versions.current(connection)
     reasons = dict.fromkeys(shut, "")
@@ -88,10 +94,11 @@ def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard
         reasons[each] = heading(decision, published.programme)
     return Enrolled(
         enrolled=sum(course.listed for course in courses) if courses else None,
-        missing=sorted(missing.values(), key=lambda each: each.shown_name.casefold()),
-        excused=sum(len(course.done) for course in courses),
+        expected=sorted(expected.values(), key=lambda each: each.shown_name.casefold()),
+        excused=excused,
+        staff=staff,
         shut=reasons,
-        names=overview.names(connection, set(board.trainee_ids)),
+        names=overview.names(connection, {*board.trainee_ids, *expected}),
     )
 
 
@@ -116,6 +123,7 @@ def blueprint(board_of: BoardOf) -> Blueprint:
         session = live_sessions.show(connection(), session_id)
         board = board_of(connection(), session, now())
         enrolled = cache.load(connection(), session, board, now())
+        board = board.without_staff(enrolled.staff)
         whole = http_request.args.get("all", "")
         return show(
             template,
@@ -123,6 +131,8 @@ def blueprint(board_of: BoardOf) -> Blueprint:
             session=session,
             board=board,
             standing=enrolled,
+            missing=[each for each in enrolled.expected if each.trainee_id not in board.trainee_ids],
+            excused=len(enrolled.excused - board.trainee_ids),
             curve=draw(board, session, enrolled.enrolled),
             room_labels=live_sessions.labels(connection(), session_id),
             is_running=session.starts_at <= now() < session.ends_at and session.state != "cancelled",

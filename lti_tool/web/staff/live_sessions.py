@@ -90,7 +90,7 @@ def person(session_id: int, attendance_id: int) -> str:
         progress=_progress(found),
         shown=shown,
         versions=every,
-        name=names.get(who or 0) or shown.display_name or "a person without a name",
+        name=names.get(who or 0) or shown.name or "a person without a name",
         rows=timeline.stretches(shown.day, timeline.WHY_OF_ANOTHER, grace),
         whereabouts=timeline.whereabouts(shown.day),
         questions=shown.day.participation.questions,

@@ -10,7 +10,8 @@ from lti_tool.web.staff.attendance import COLUMNS, Line, minutes, table
 
 PLAIN = Line(
     session=1, module="F1", date="2026-11-10", state="provisional", trainee=7, name="Zoë Ødegård",
-    email="z@example.org", registrant="rg-1", minutes_present="390.00", minutes_forgiven="0.00",
+    email="z@example.org", name_in_zoom="iPhone", email_in_zoom="", registrant="rg-1",
+    minutes_present="390.00", minutes_forgiven="0.00",
     minutes_of_teaching="390.00", minutes_required="312.00",
     completed="yes", credit="apa: 6.5", evidence="webhook",
     notes="", needs_review="no",

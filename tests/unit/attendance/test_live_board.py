@@ -12,7 +12,7 @@ from tests.training_day import FIVE, NINE, at
 
 def person(key: str, *spans, where: str = "gone", room: str = "", trainee_id: int | None = None) -> LivePerson:
     since = spans[-1][0 if where == "here" else 1] if spans else NINE
-    return LivePerson(key, trainee_id, key, where, since, room, False, spans)
+    return LivePerson(key, trainee_id, key, where, since, room, False, False, spans)
 
 
 def board(*people: LivePerson, now: datetime = FIVE, last: datetime | None = None) -> LiveBoard:
@@ -31,7 +31,7 @@ def test_people_are_told_apart_by_where_they_are_whoever_is_there_longest_first(
     early = person("a", (at(0), NO_END), where="here", trainee_id=7)
     seen = board(late, early, person("c", (at(0), at(9))), person("d", where="waiting"))
     assert [each.key for each in seen.here] == ["a", "b"]
-    assert [each.key for each in seen.unmatched] == ["b", "d"]
+    assert [each.key for each in seen.unmatched] == ["b", "c", "d"]
     assert seen.trainee_ids == {7}
 
 

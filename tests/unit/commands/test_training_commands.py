@@ -145,8 +145,10 @@ def test_attendance_has_the_shape_that_scripts_lean_on(run, taught):
     (person,) = shown["people"]
     assert person == {
         "trainee": trainee_id,
-        "name": "Somebody",
+        "name": "Trainee 1",
         "email": "trainee1@example.org",
+        "name_in_zoom": "Somebody",
+        "email_in_zoom": "trainee1@example.org",
         "registrant_id": "r1",
         "minutes_present": 390.0,
         "minutes_instructional": 390.0,

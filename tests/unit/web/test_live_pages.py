@@ -8,10 +8,10 @@ from sqlalchemy import insert
 from lti_tool.tables.courses import roster_members, rosters
 from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode, registrant_id
-from tests.training_day import add_session
+from tests.training_day import add_session, enrol
 from tests.zoom_inbox import keep
 from zoom_adapter.events import read_event
-from zoom_adapter.registrants import record_registration
+from zoom_adapter.registrants import record_registrations
 
 MEETING = "85300009999"
 # The clock of the tests stands an hour after the beginning.
@@ -37,7 +37,7 @@ def tell(database, *attendees: Attendee, until) -> None:
     keep(database, day, OPENS - timedelta(days=1), until)
     with database.write() as connection:
         for each in day.registrations():
-            record_registration(connection, read_event(encode(each)), until)
+            record_registrations(connection, [read_event(encode(each))], until)
 
 
 def list_learners(database, happened, now, *trainee_ids: int) -> None:
@@ -75,10 +75,70 @@ def test_the_board_says_who_is_here_who_waits_who_left_and_who_is_missing(
     assert "2 of 4 Here now" in text or "Here now 2 of 4" in text
     assert "Not matched to a trainee" in text
     assert "A guest from elsewhere here since 9:00 am" in text
-    assert "In the waiting room Trainee 3 since 9:51 am" in text
-    assert "Left Trainee 2 since 9:30 am" in text
-    missing = text.partition("Enrolled, not here")[2].rpartition("Enrolled, not here")[2]
+    assert "In the waiting room Trainee 3 in Zoom: trainee3@example.org since 9:51 am" in text
+    assert "Left Trainee 2 in Zoom: trainee2@example.org since 9:30 am" in text
+    missing = text.rpartition("Enrolled, not come yet")[2]
     assert "Trainee 4 trainee4@example.org" in missing
+
+
+LISTS = ("In the waiting room", "Not matched to a trainee", "Enrolled, not come yet", "Left", "Here now")
+
+
+def lists_with(page, name: str) -> list[str]:
+    """The headings of the lists in which this name stands."""
+    parts = page.html.split('<h2 id="')[1:]
+    headings = [part.partition(">")[2].partition("<")[0] for part in parts]
+    return [heading for heading, part in zip(headings, parts, strict=True) if f">{name}<" in part]
+
+
+def test_a_person_is_in_one_list_from_the_first_moment_on(browse, happened, running, database, clock) -> None:
+    """Within the seconds for which rosters and names are kept, too."""
+    list_learners(database, happened, clock(), happened.whole, happened.half, happened.new)
+    cast = (
+        attendee("trainee1@example.org", THERE),
+        attendee("trainee2@example.org", Visit(HOURS + 1, HOURS + 3)),
+        attendee("trainee4@example.org", Visit(HOURS + 602, 8 * HOURS, waits=600)),
+    )
+    tell(database, *cast, until=clock())
+    page = board(browse, happened, running)
+    not_come = ["Enrolled, not come yet"]
+    assert [lists_with(page, f"Trainee {each}") for each in (1, 2, 4)] == [["Here now"], not_come, not_come]
+    tell(database, *cast, until=clock.advance(seconds=5))
+    page = board(browse, happened, running)
+    where = [["Here now"], ["Left"], ["In the waiting room"]]
+    assert [lists_with(page, f"Trainee {each}") for each in (1, 2, 4)] == where
+
+
+def test_a_matched_person_has_the_own_name_on_the_board_and_the_one_in_zoom_beside_it(
+    browse, happened, running, database, clock
+) -> None:
+    late = attendee("trainee2@example.org", Visit(HOURS + 1, 8 * HOURS), name="iPad")
+    cast = (attendee("trainee1@example.org", THERE, name="iPhone"), late)
+    tell(database, *cast, until=clock())
+    assert "Trainee 1 in Zoom: iPhone since 9:00 am" in board(browse, happened, running).text
+    tell(database, *cast, until=clock.advance(seconds=5))
+    assert "Trainee 2 in Zoom: iPad since 10:00 am" in board(browse, happened, running).text
+
+
+def test_staff_are_in_no_list_and_in_no_number(browse, happened, running, database, now) -> None:
+    list_learners(database, happened, now, happened.whole)
+    with database.write() as connection:
+        enrol(connection, happened.platform, happened.staff, now, role="staff")
+    runs_it = Visit(0, 8 * HOURS, roles=((1, "co-host"),))
+    host = Attendee("The trainer's laptop", "", "", "all_day", (runs_it,))
+    tell(database, attendee("trainee5@example.org", THERE), host, until=now)
+    page = board(browse, happened, running)
+    assert 'data-says="0 here of 1 enrolled, 0 waiting, 0 not matched, 0 with a shut gate."' in page.html
+    assert lists_with(page, "Trainee 5") == []
+    assert "laptop" not in page.text
+
+
+def test_an_unmatched_person_is_counted_whether_here_or_gone(browse, happened, running, database, now) -> None:
+    gone = attendee("guest@example.org", Visit(0, HOURS // 2), name="A guest from elsewhere")
+    tell(database, gone, attendee("other@example.org", THERE, name="Another guest"), until=now)
+    page = board(browse, happened, running)
+    assert 'data-says="1 here, 0 waiting, 2 not matched, 0 with a shut gate."' in page.html
+    assert "A guest from elsewhere left at 9:30 am" in page.text
 
 
 def test_somebody_here_with_a_shut_gate_is_named_with_what_is_missing(

@@ -58,8 +58,8 @@ def state_is(database, session_id: int, state: str, **values) -> None:
 def test_everybody_stands_on_the_sheet_with_minutes_credit_and_evidence(staff, happened) -> None:
     page = sheet_of(staff, happened)
     assert "312 min of 390 min are needed" in page.text
-    assert "Trainee 1 390 min Yes none yet" in page.text
-    assert "Trainee 2 138 min 30 s No, 173 min 30 s missing" in page.text
+    assert "Trainee 1 in Zoom: Somebody 390 min Yes none yet" in page.text
+    assert "Trainee 2 in Zoom: Somebody 138 min 30 s No, 173 min 30 s missing" in page.text
     assert "A guest Not matched 85 min" in page.text or "A guest Not matched 90 min" in page.text
     assert page.html.count('class="gh-day gh-strip"') == 3
 
@@ -175,6 +175,42 @@ def test_the_export_has_one_row_a_person_and_says_provisional_in_each(staff, hap
     (noted,) = acts(database, "attendance_exported")
     assert noted.details["rows"] == 3
     assert noted.details["digest"] == sha256(answer.data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "email", "beside"),
+    [("iPhone", None, "in Zoom: iPhone"), ("+1 555 0100", "", "in Zoom: +1 555 0100"), (None, None, "")],
+    ids=["a device", "a telephone", "nothing"],
+)
+def test_a_matched_person_has_the_own_name_and_address_whatever_zoom_shows(
+    staff, happened, database, now, name: str | None, email: str | None, beside: str
+) -> None:
+    hidden = present(happened.whole, *WHOLE_DAY, display_name=name, email=email, flags=("estimated",))
+    settle_again(database, happened, now, hidden)
+    sheet = sheet_of(staff, happened)
+    assert "Trainee 1 " + f"{beside} 390 min".strip() in sheet.text
+    link = re.search(r'href="(/desk/sessions/\d+/people/\d+)">Trainee 1<', sheet.html)
+    for page in (staff.open(link[1]), staff.open("/desk/reviews")):
+        assert "trainee1@example.org " + beside in page.text
+    answer = staff.open(f"/desk/sessions/{happened.day}/attendance.csv").response
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig")))}
+    own = rows["Trainee 1"]
+    assert own["email"] == "trainee1@example.org"
+    assert own["name_in_zoom"].removeprefix("'") == (name or "")
+    assert own["email_in_zoom"] == ""
+
+
+def test_a_trainee_who_was_panelist_for_a_while_is_reviewed_with_both_readings(staff, happened, database, now) -> None:
+    """312 of 390 minutes are needed."""
+    on_stage = replace(stay(10, 110), role="panelist")
+    settle_again(
+        database, happened, now, present(happened.half, stay(-5, 10), on_stage, stay(110, 420), flags=("staff_role",))
+    )
+    page = staff.open("/desk/reviews")
+    link = re.search(r'href="(/desk/sessions/\d+/people/\d+)">All versions', page.html)
+    for each in (page, staff.open(link[1])):
+        assert "Ran the session 85 min as host, co-host or panelist." in each.text
+        assert "Without them 245 min: Not completed With them 330 min: Completed" in each.text
 
 
 def test_what_others_wrote_is_no_formula_in_the_export(staff, happened, database, now) -> None:

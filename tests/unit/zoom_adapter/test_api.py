@@ -19,7 +19,7 @@ from lti_tool.settings import Settings
 from lti_tool.worker import zoom_api
 from tests.clock import TestClock
 from zoom_adapter.api import NewRegistrant, Registered, ZoomApi
-from zoom_adapter.api_calls import Limits
+from zoom_adapter.api_calls import MAX_NEW_BEGINNINGS, Limits
 from zoom_adapter.api_errors import ZoomRefused
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -85,6 +85,7 @@ def refused_by(ask: Callable[[], object]) -> ZoomRefused:
 
 class TestPages:
     PATH = f"{API}/report/meetings/{ONCE}/participants"
+    EXPIRED = {"code": 300, "message": "The next page token is invalid or expired."}  # noqa: RUF012
 
     def test_all_pages_are_asked_for_with_the_same_parameters(self, api: ZoomApi, wire) -> None:
         for token, row in (("second", {"n": 1}), ("th/i+rd=", {"n": 2}), ("", {"n": 3})):
@@ -121,6 +122,26 @@ class TestPages:
     def test_rows_that_are_no_objects_are_left_out(self, api: ZoomApi, wire) -> None:
         wire.get(self.PATH, json=page("", {"n": 1}, "row", None))
         assert api.participants("meeting", UUID) == [{"n": 1}]
+
+    def test_a_list_whose_page_token_expired_is_begun_again(self, api: ZoomApi, wire) -> None:
+        wire.get(self.PATH, json=page("second", {"n": 1}))
+        wire.get(self.PATH, status=400, json=self.EXPIRED)
+        wire.get(self.PATH, json=page("other", {"n": 1}))
+        wire.get(self.PATH, json=page("", {"n": 2}))
+        assert api.participants("meeting", UUID) == [{"n": 1}, {"n": 2}]
+        assert [each.get("next_page_token") for each in queries(wire)] == [None, "second", None, "other"]
+
+    def test_a_list_whose_page_tokens_keep_expiring_is_given_up_for_now(self, api: ZoomApi, wire) -> None:
+        for number in range(1 + MAX_NEW_BEGINNINGS):
+            wire.get(self.PATH, json=page(f"second-{number}", {"n": 1}))
+            wire.get(self.PATH, status=400, json=self.EXPIRED)
+        with pytest.raises(NoAnswer, match="zoom_pages_expired") as given_up:
+            api.participants("meeting", UUID)
+        assert "bug in Gatehouse" not in f"{given_up.value.message} {given_up.value.next_step}"
+
+    def test_a_first_page_that_zoom_calls_invalid_is_a_fault_of_ours(self, api: ZoomApi, wire) -> None:
+        wire.get(self.PATH, status=400, json={"code": 300, "message": "Invalid field."})
+        assert refused_by(lambda: api.participants("meeting", UUID)).code == "zoom_request_invalid"
 
     def test_a_page_of_several_megabytes_is_taken(self, api: ZoomApi, wire) -> None:
         rows = [{"name": "x" * 10_000} for _ in range(300)]

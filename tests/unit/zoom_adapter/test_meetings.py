@@ -15,7 +15,7 @@ from tests.zoom_registrants import Registrants, refusal
 from zoom_adapter import meetings, places
 from zoom_adapter.events import ZoomEvent
 from zoom_adapter.meetings import MeetingDecider
-from zoom_adapter.registrants import record_registration
+from zoom_adapter.registrants import record_registrations
 from zoom_adapter.registration import Registrar
 
 MEETING = "85300000001"
@@ -79,7 +79,7 @@ def register_at_zoom(database, zoom, number, status, now, change="created", regi
     event = ZoomEvent(f"meeting.registration_{change}", "registration", str(1000 + number), MEETING)
     with database.write() as connection:
         shown = event._replace(registrant_id=registrant_id, registrant_status=status, email=email)
-        record_registration(connection, shown, now)
+        record_registrations(connection, [shown], now)
 
 
 def statuses(database):
@@ -104,6 +104,29 @@ def test_a_decision_is_told_once(database, zoom, decider, people, now, clock):
     clock.advance(minutes=10)
     care(decider)
     assert zoom.calls.count("status") == 1
+
+
+def test_a_meeting_whose_many_decisions_take_longer_than_its_lease_stays_with_its_worker(
+    database, zoom, settings, decider, people, now, clock
+):
+    claimed = []
+
+    def take_long(_connection, trainee_ids, _meeting_id, _now):
+        if claimed:
+            clock.advance(minutes=2)
+            slow.leases.renew()
+            clock.advance(minutes=2)
+            assert decider.claim(9) == []
+        return set(trainee_ids)
+
+    slow = MeetingDecider(database, zoom.api(settings, clock), clock, take_long)
+    register_at_zoom(database, zoom, 1, "pending", now)
+    slow.plan()
+    claimed += slow.claim(9)
+    for each in claimed:
+        slow.do(each)
+    assert len(claimed) == 1
+    assert zoom.of("approved") == {"trainee1@example.org"}
 
 
 def test_who_is_nobody_we_know_is_left_waiting_for_staff(database, zoom, decider, people, now):
@@ -249,7 +272,7 @@ def test_the_newest_event_says_how_a_registration_stands(database, zoom, people,
         for change in (*order, *reversed(order)):
             at, status = shown[change]
             event = ZoomEvent(f"meeting.registration_{change}", "registration", at, MEETING, registrant_id="rg-1")
-            record_registration(connection, event._replace(registrant_status=status), now)
+            record_registrations(connection, [event._replace(registrant_status=status)], now)
     assert statuses(database) == ["cancelled"]
 
 

@@ -416,12 +416,19 @@ class TestAskingByHand:
         assert ("report", None, "zoom_scope_missing", False) in on_record(reader.database, session_id)
 
 
+@pytest.mark.parametrize("passed", [timedelta(minutes=5), timedelta(days=1)], ids=["on the day", "a day later"])
 def test_two_workers_at_once_do_not_agree_with_each_other(
-    reader: ReportReader, zoom: ReportingZoom, clock: TestClock, session_id: int
+    reader: ReportReader, zoom: ReportingZoom, clock: TestClock, session_id: int, passed: timedelta
 ) -> None:
-    """The second one finds the report due while the first one waits for Zoom's answer."""
-    clock.advance(minutes=5)
-    zoom.meanwhile.append(lambda: replace(reader).read_due({"session_id": session_id}))
+    """The second one finds the report due while the first one waits for Zoom's answer, and gets its own at once."""
+
+    def ask_too() -> None:
+        clock.advance(seconds=6)
+        replace(reader).read_due({"session_id": session_id})
+        clock.advance(seconds=6)
+
+    clock.at += passed
+    zoom.meanwhile.append(ask_too)
     reader.read_due({"session_id": session_id})
     assert [each[1] for each in on_record(reader.database, session_id)] == [len(DAY.report_rows())] * 2
     assert not is_settled(reader.database, session_id)

@@ -16,7 +16,7 @@ from tests.zoom_registrants import Registrants, refusal
 from zoom_adapter import places, registration
 from zoom_adapter.bound_connections import Identity
 from zoom_adapter.events import ZoomEvent
-from zoom_adapter.registrants import directory, record_registration
+from zoom_adapter.registrants import directory, record_registrations
 from zoom_adapter.registration import Registrar
 
 MIDNIGHT = datetime(2026, 12, 2, tzinfo=UTC)
@@ -393,7 +393,7 @@ def test_one_who_cannot_be_approved_again_keeps_nobody_else_waiting(database, re
     zoom.by_email["trainee1@example.org"] = {"id": "rg-trainee1", "join_url": link, "status": "denied"}
     denied = ZoomEvent("meeting.registration_denied", "registration", "5", MEETING, registrant_id="rg-trainee1")
     with database.write() as connection:
-        record_registration(connection, denied._replace(email="trainee1@example.org"), now)
+        record_registrations(connection, [denied._replace(email="trainee1@example.org")], now)
     zoom.trouble = lambda call, _body: refusal(400, 300) if call == "status" else None
     want(database, people, now)
     registrar.run()
@@ -539,7 +539,7 @@ def test_a_registration_that_was_denied_is_approved_when_the_gate_opens(database
     zoom.by_email["trainee1@example.org"] = {"id": "rg-trainee1", "join_url": link, "status": "denied"}
     denied = ZoomEvent("meeting.registration_denied", "registration", "5", MEETING, registrant_id="rg-trainee1")
     with database.write() as connection:
-        record_registration(connection, denied._replace(email="trainee1@example.org"), now)
+        record_registrations(connection, [denied._replace(email="trainee1@example.org")], now)
     want(database, people[:1], now)
     registrar.run()
     assert zoom.calls == ["register", "status"]

@@ -103,6 +103,19 @@ def test_equal_answers_too_close_to_each_other_are_one(database: Database, sessi
     assert keep(database, session_id, ROWS, 11, apart=five) is True
 
 
+@pytest.mark.parametrize(
+    ("asked_after", "answered_after", "apart", "settles"),
+    [(6, 18, 0, False), (12, 18, 0, True), (16, 18, 5, False), (17, 18, 5, True)],
+    ids=["asked while the first was open", "asked after it", "asked too soon after it", "asked long enough after it"],
+)
+def test_equal_answers_agree_only_if_the_second_was_asked_for_after_the_first_came(
+    database: Database, session_id: int, asked_after: int, answered_after: int, apart: int, settles: bool
+) -> None:
+    keep(database, session_id, ROWS, 12, asked_at=AFTER)
+    second = {"asked_at": AFTER + timedelta(minutes=asked_after), "apart": timedelta(minutes=apart)}
+    assert keep(database, session_id, ROWS, answered_after, **second) is settles
+
+
 def test_an_empty_report_of_an_instance_nobody_was_in_settles(database: Database, session_id: int) -> None:
     assert [keep(database, session_id, [], minutes) for minutes in (5, 15)] == [False, True]
 

@@ -9,6 +9,7 @@ import pytest
 from lti_tool.attendance.agenda import Segment
 from lti_tool.attendance.evidence import PersonPresence, RoomInterval
 from lti_tool.attendance.minutes import attend
+from lti_tool.attendance.reviews import needs_review
 from zoom_adapter.connections import gather
 from zoom_adapter.events import ZoomEvent
 from zoom_adapter.participants import people
@@ -135,6 +136,13 @@ def test_only_the_time_in_the_role_is_lost() -> None:
     ]
     attendance = attend(helper.intervals, TAUGHT, Decimal("0.80"))
     assert [(gap.seconds, gap.why) for gap in attendance.missed] == [(1800, "staff_role")]
+
+
+def test_a_trainee_on_stage_in_a_webinar_is_flagged_and_both_readings_are_known() -> None:
+    trainee = one(*THERE, role("10:00", "attendee", "panelist"), role("10:30", "panelist", "attendee"))
+    assert needs_review(trainee.flags)
+    attendance = attend(trainee.intervals, TAUGHT, Decimal("0.80"))
+    assert (attendance.seconds_present, attendance.seconds_in_role) == (2.5 * 3600, 1800)
 
 
 def test_a_role_from_before_the_first_change_and_one_that_never_ends() -> None:
