@@ -161,7 +161,7 @@ def owners(connection: Connection, emails: Collection[str], during: Interval) ->
 
 
 def address_history(connection: Connection, emails: Collection[str]) -> dict[str, list[Row[Any]]]:
-    """By address (lower-cased, exact): its rows of `trainee_addresses` in order of time."""
+    """By address (as `text.email_address` gives it): its rows of `trainee_addresses` in order of time."""
     history: dict[str, list[Row[Any]]] = defaultdict(list)
     for some in _portions(sorted(emails)):
         query = select(trainee_addresses).where(trainee_addresses.c.email.in_(some))
