@@ -44,9 +44,6 @@ from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.live import Boards
 
-# The largest form that a person sends. Zoom's deliveries and launches have their own, stricter limits.
-MAX_FORM_BYTES = 2 * 1024 * 1024
-
 # Tables to which requests that otherwise only read append: the column that tells whether a row is new, and the columns
 # that the database fills.
 APPENDED: tuple[tuple[Table, str | None, tuple[str, ...]], ...] = (
@@ -62,7 +59,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     """The Flask application for these settings; `context` is given by callers who share one (commands, tests)."""
     context = context or build_context(settings)
     app = Flask("lti_tool")
-    app.config.update(MAX_CONTENT_LENGTH=MAX_FORM_BYTES, BOOTSTRAP_SERVE_LOCAL=True)
+    app.config.update(MAX_CONTENT_LENGTH=session.FORM.max_bytes, BOOTSTRAP_SERVE_LOCAL=True)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gatehouse"] = context
     app.extensions["gatehouse_readiness"] = Readiness(context)

@@ -39,9 +39,11 @@ from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.people import identities, trainees
 from lti_tool.web.headers import allow
 from lti_tool.web.request import abandon, append, connection, context, now
-from lti_tool.web.session import COOKIE, LIFETIME, Role, access, drop_cookie, new_session, set_cookie
+from lti_tool.web.session import COOKIE, LIFETIME, Limits, Role, access, drop_cookie, new_session, set_cookie
 from lti_tool.web.staff import submission_review
 
+# A form with an id_token, whose own limit is lower (id_token.LONGEST_TOKEN), and a state.
+LAUNCH_LIMITS = Limits(max_bytes=256 * 1024)
 # Custom parameter `page` → the page it opens.
 PAGES = {"dashboard": "/", "retreats": "/retreats", "calendar": "/calendar", "desk": "/desk"}
 PAGE_OF_TARGET = {address: page for page, address in PAGES.items() if address != "/"}
@@ -100,7 +102,7 @@ def login() -> Response:
 
 
 @blueprint.post(oidc.LAUNCH_PATH)
-@access("public")
+@access("public", LAUNCH_LIMITS)
 def launch() -> Response:
     """Authentication response: verify it outside of any transaction, then enter.
 

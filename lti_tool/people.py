@@ -14,11 +14,12 @@ from sqlalchemy import Connection, Row, String, bindparam, delete, func, insert,
 
 from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
-from lti_tool.errors import AccessDenied, Conflict, NotFound
+from lti_tool.errors import AccessDenied, BadInput, Conflict, NotFound
 from lti_tool.intervals import Interval
 from lti_tool.tables.people import identities, licences, trainee_addresses, trainees
+from lti_tool.text import clean, email_address
 
-TOKEN_BYTES = 32
+SALT_BYTES = 32
 MAX_TEXT = 255
 MAX_ID_DIGITS = 18
 IDS_IN_ONE_QUERY = 500
@@ -32,8 +33,7 @@ class Profile(NamedTuple):
 
 
 def profile(name: str | None, email: str | None) -> Profile:
-    shown = _plain(name)[:MAX_TEXT] if name else ""
-    return Profile(shown or None, _address(email))
+    return Profile(clean(name or "")[:MAX_TEXT] or None, email_address(email or ""))
 
 
 def find_or_add(
@@ -115,15 +115,18 @@ def of_identities(connection: Connection, issuer: str, subs: Sequence[str]) -> d
 
 
 def find(connection: Connection, id_or_email: str) -> int:
-    """The trainee with this id or this exact e-mail address (upper and lower case are the same).
+    """The trainee with this id or this e-mail address (compared as `text.email_address` says).
 
-    Raises NotFound "trainee_unknown", Conflict "trainee_ambiguous" where several people launched with the address.
+    Raises NotFound "trainee_unknown", Conflict "trainee_ambiguous" where several people launched with the address, and
+    BadInput "address_wrong" for several addresses in one text.
     """
-    wanted = id_or_email.strip()
+    wanted = clean(id_or_email)
     if wanted.isascii() and wanted.isdigit():
         if len(wanted) > MAX_ID_DIGITS:
             raise _unknown()
         return int(trainee(connection, int(wanted)).id)
+    if "@" in wanted and email_address(wanted) is None:
+        raise BadInput("address_wrong", "This is not one e-mail address.", "Give one address, or the trainee's id.")
     found = with_email(connection, wanted)
     if not found:
         raise _unknown()
@@ -135,7 +138,7 @@ def find(connection: Connection, id_or_email: str) -> int:
 
 def with_email(connection: Connection, email: str) -> list[int]:
     """The ids of everybody who launched with this address, lowest first; none for an empty one."""
-    address = _address(email)
+    address = email_address(email)
     if address is None:
         return []
     return list(connection.scalars(select(trainees.c.id).where(trainees.c.email == address).order_by(trainees.c.id)))
@@ -149,7 +152,7 @@ class AddressOwners(NamedTuple):
 
 
 def owners(connection: Connection, emails: Collection[str], during: Interval) -> dict[str, AddressOwners]:
-    """By address (lower-cased, exact): whoever had it during this time.
+    """By address (as `text.email_address` gives it): whoever had it during this time.
 
     If it was not anyone's then, it is its first owner's, who launched or was listed later; not if another had it
     before. Two people who share an address are both its owners.
@@ -158,7 +161,7 @@ def owners(connection: Connection, emails: Collection[str], during: Interval) ->
 
 
 def address_history(connection: Connection, emails: Collection[str]) -> dict[str, list[Row[Any]]]:
-    """By address (lower-cased, exact): its rows of `trainee_addresses` in order of time."""
+    """By address (as `text.email_address` gives it): its rows of `trainee_addresses` in order of time."""
     history: dict[str, list[Row[Any]]] = defaultdict(list)
     for some in _portions(sorted(emails)):
         query = select(trainee_addresses).where(trainee_addresses.c.email.in_(some))
@@ -168,7 +171,7 @@ def address_history(connection: Connection, emails: Collection[str]) -> dict[str
 
 
 def owners_now(connection: Connection, emails: Collection[str]) -> dict[str, AddressOwners]:
-    """By address (lower-cased, exact): whoever has it now."""
+    """By address (as `text.email_address` gives it): whoever has it now."""
     found: dict[str, set[int]] = defaultdict(set)
     for some in _portions(sorted(emails)):
         query = select(trainees.c.email, trainees.c.id).where(trainees.c.email.in_(some))
@@ -200,7 +203,7 @@ def _is_over(until_at: datetime | None, at: datetime) -> bool:
 def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]:
     """Id, name and e-mail address of those whose name or address contains this text, by name. A look-up for a person's
     eyes: it proves no identity. None for a text of fewer than two letters."""
-    wanted = _plain(text)[:MAX_TEXT]
+    wanted = clean(text)[:MAX_TEXT]
     if len(wanted) < 2:
         return []
     # SQLite lowers ASCII letters only, so a name is tried as it is usually written too.
@@ -217,6 +220,12 @@ def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
     if row is None:
         raise _unknown()
     return row
+
+
+def renew_calendar_salt(connection: Connection, trainee_id: int) -> None:
+    """Make every calendar link of this person so far stop working."""
+    salt = secrets.token_urlsafe(SALT_BYTES)
+    connection.execute(update(trainees).where(trainees.c.id == trainee_id).values(calendar_salt=salt))
 
 
 def refuse_own(connection: Connection, actor: str, trainee_id: int, opened_at: datetime | None = None) -> None:
@@ -285,8 +294,7 @@ def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any,
 
 
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    return {"name": name, "email": email, "calendar_token": token, "created_at": now}
+    return {"name": name, "email": email, "calendar_salt": secrets.token_urlsafe(SALT_BYTES), "created_at": now}
 
 
 def _record_addresses(connection: Connection, addresses: Mapping[int, str | None], now: datetime) -> None:
@@ -297,17 +305,6 @@ def _record_addresses(connection: Connection, addresses: Mapping[int, str | None
     if rows:
         connection.execute(_end_other_addresses, rows)
         connection.execute(_add_address, rows)
-
-
-def _address(email: str | None) -> str | None:
-    """Lower-cased; an address too long to be one is none."""
-    address = _plain(email).lower() if email else ""
-    return address if address and len(address) <= MAX_TEXT else None
-
-
-def _plain(text: str) -> str:
-    """Without control characters, which PostgreSQL refuses or a page cannot show."""
-    return "".join(letter for letter in text if letter.isprintable()).strip()
 
 
 def _portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

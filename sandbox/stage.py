@@ -163,7 +163,8 @@ class Stage:
     """Everything the story needs, started in order and stopped in reverse.
 
     `folder` keeps databases and logs; `sandbox_python` is the interpreter of the sandbox LMS's own
-    virtual environment. With `database_url` empty the tool runs on SQLite.
+    virtual environment. With `database_url` empty the tool runs on SQLite. The played day was yesterday: it is over, so
+    Zoom's report of it is due, and the session can be reconciled.
     """
 
     folder: Path
@@ -171,7 +172,7 @@ class Stage:
     database_url: str = ""
     ports: tuple[int, int, int] = (0, 0, 0)
     split_worker: bool = False
-    played_on: date = field(default_factory=lambda: datetime.now(PACIFIC).date())
+    played_on: date = field(default_factory=lambda: datetime.now(PACIFIC).date() - timedelta(days=1))
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -234,7 +234,7 @@ class Story:
     def attendance(self) -> dict[str, dict[str, Any]]:
         """Address → what the played day says of this person."""
         shown = self.stage.gatehouse_json("attendance", "show", str(self.stage.played_session))
-        expect(shown["session"]["state"] == "provisional", f"the day is settled: {shown['session']}")
+        expect(shown["session"]["state"] in ("provisional", "reconciled"), f"the day is settled: {shown['session']}")
         return {each["email"]: each for each in shown["people"]}
 
     def ask_for_equivalency(self, username: str, provider: str, course: str) -> Page:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
+# They refuse a text with the code and the name of the field that they are given (`lti_tool.text`).
+READERS = ("read_line", "read_lines")
 UNKNOWN = "…"
 
 DOCS = ROOT / "docs"
@@ -77,7 +79,8 @@ def refusals() -> tuple[Refused, ...]:
     """Every place of the source that refuses with a code.
 
     A code stands where a refusal is made: in an exception's call or its `super().__init__`, where a function or table
-    row of the same module takes a `code`, or first in a tuple of code, message and next step.
+    row of the same module takes a `code`, where a text is read by `lti_tool.text`, or first in a tuple of code, message
+    and next step.
     """
     return tuple(found for module in modules() for found in _refusals(module))
 
@@ -88,6 +91,11 @@ def _refusals(module: Module) -> Iterator[Refused]:
         position = makers.get(_called(call))
         if position is not None:
             yield from _refused(module, call.args[position:], {each.arg: each.value for each in call.keywords})
+        if _called(call) in READERS and len(call.args) == 4:
+            _, code, field, longest = (_text(each) for each in call.args)
+            if CODE.fullmatch(code):
+                limit = f"Give 1 to {longest or UNKNOWN} characters."
+                yield Refused(code, module.name, f"{field or UNKNOWN} is missing or too long.", limit)
     for row in module.all(ast.Tuple):
         texts = [each.value for each in row.elts if isinstance(each, ast.Constant) and isinstance(each.value, str)]
         if len(row.elts) == len(texts) == 3 and " " in texts[1]:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from lti_tool.errors import BadInput
 from lti_tool.http import Http
 from lti_tool.settings import Settings
+from lti_tool.text import email_address
 from zoom_adapter.api_calls import Call, Calls, Limits, Question, ZoomTokens, chunks, number_path, uuid_forms
 from zoom_adapter.api_errors import ZoomRefused, text_of, unreadable
 from zoom_adapter.events import instant
@@ -36,7 +37,7 @@ class NewRegistrant(NamedTuple):
 
 
 class Registered(NamedTuple):
-    """A registration at Zoom; `email` lower-cased."""
+    """A registration at Zoom; `email` is as `text.email_address` gives it."""
 
     registrant_id: str
     join_url: str
@@ -218,7 +219,9 @@ def _registrants(of: str, meeting_id: str) -> str:
 
 
 def _registered(row: dict[str, Any]) -> Registered | None:
-    found = Registered(text_of(row, "registrant_id"), text_of(row, "join_url"), text_of(row, "email").lower())
+    found = Registered(
+        text_of(row, "registrant_id"), text_of(row, "join_url"), email_address(text_of(row, "email")) or ""
+    )
     return found if all(found) else None
 
 

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from lti_tool.text import clean, email_address
+
 LONGEST_TEXT = 200
 # A year outside comes from a clock that was never set, or is a placeholder such as the year 1.
 FIRST_YEAR, LAST_YEAR = 2000, 2199
@@ -130,9 +132,9 @@ def _details(name: str, subject: Mapping[str, Any]) -> dict[str, Any]:
             "participant_uuid": text(participant.get("participant_uuid")),
             "user_id": text(participant.get("user_id")),
             "registrant_id": text(participant.get("registrant_id")),
-            "email": _address(participant.get("email")),
-            "name": text(participant.get("user_name")),
-            "phone": text(participant.get("phone_number")),
+            "email": address(participant.get("email")),
+            "name": clean(text(participant.get("user_name"))),
+            "phone": clean(text(participant.get("phone_number"))),
             "room": text(subject.get("breakout_room_uuid")),
             "is_host": bool(account) and account == text(subject.get("host_id")),
             **{each: text(participant.get(each)) for each in _KIND_FIELDS.get(kind, ())},
@@ -147,8 +149,8 @@ def _details(name: str, subject: Mapping[str, Any]) -> dict[str, Any]:
             "kind": "registration",
             "registrant_id": text(registrant.get("id")),
             "registrant_status": _REGISTRATION_EVENTS[name] or text(registrant.get("status")),
-            "email": _address(registrant.get("email")),
-            "name": text(" ".join(filter(None, names))),
+            "email": address(registrant.get("email")),
+            "name": clean(text(" ".join(names))),
         }
     return {"kind": _MEETING_EVENTS.get(name, "")}
 
@@ -202,8 +204,9 @@ def instant(value: object) -> datetime | None:
     return at if FIRST_YEAR <= at.year <= LAST_YEAR else None
 
 
-def _address(value: object) -> str:
-    return text(value).lower()[:LONGEST_TEXT]
+def address(value: object) -> str:
+    """An e-mail address as it is compared; an empty text for anything that is not one address."""
+    return email_address(text(value)) or ""
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

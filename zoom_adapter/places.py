@@ -123,12 +123,6 @@ def of_trainee(connection: Connection, trainee_id: int) -> dict[str, Place]:
     return {row.meeting_id: _load(row) for row in rows}
 
 
-def own_links(connection: Connection, trainee_id: int) -> dict[str, str]:
-    """The person's personal join links by meeting id, of the places that are ready."""
-    every = of_trainee(connection, trainee_id)
-    return {meeting_id: each.join_url for meeting_id, each in every.items() if each.is_ready and each.join_url}
-
-
 def listed(connection: Connection, meeting_id: str) -> list[ListedPlace]:
     """All people who have or had a place in this meeting, by name."""
     query = PLACES.add_columns(trainees.c.name, trainees.c.email).join_from(zoom_places, trainees)

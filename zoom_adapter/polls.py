@@ -19,7 +19,7 @@ from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.presence import poll_answers
 from zoom_adapter import reports
 from zoom_adapter.api import ZoomApi
-from zoom_adapter.events import instant, text
+from zoom_adapter.events import address, instant, text
 from zoom_adapter.reports import RECONCILABLE, Session, reconcilable, request_tasks
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ ANSWER_KEY = ("live_session_id", "meeting_uuid", "poll", "email")
 
 
 class PollAnswer(NamedTuple):
-    """A person (by e-mail address, lower-cased) answered a poll; `answered_at` is None if Zoom gives no time."""
+    """A person (by e-mail address) answered a poll; `answered_at` is None if Zoom gives no time."""
 
     poll: str
     email: str
@@ -51,7 +51,7 @@ def read_answers(raw: Iterable[Mapping[str, Any]]) -> list[PollAnswer]:
     """
     found = []
     for person in raw:
-        email = text(person.get("email")).lower()
+        email = address(person.get("email"))
         details = person.get("question_details")
         for each in details if isinstance(details, list) else ():
             poll = text(each.get("polling_id"))[:MAX_POLL_ID_LENGTH] if isinstance(each, dict) else ""

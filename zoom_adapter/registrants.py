@@ -219,7 +219,7 @@ def directory(
 
 
 def trainees_by_email(connection: Connection, emails: Collection[str]) -> dict[str, int]:
-    """Trainees by e-mail (lower-cased, exact), for addresses that exactly one trainee has now."""
+    """Trainees by e-mail (as `text.email_address` gives it), for addresses that exactly one trainee has now."""
     found = people.owners_now(connection, emails)
     owners = {email: _only(each.trainee_ids) for email, each in found.items()}
     return {email: trainee_id for email, trainee_id in owners.items() if trainee_id is not None}

@@ -24,6 +24,7 @@ from lti_tool.tables.presence import zoom_places
 from lti_tool.tables.types import UtcDateTime
 from lti_tool.tables.zoom import registrants
 from lti_tool.tasks import Clock, backoff
+from lti_tool.text import email_address
 from zoom_adapter import places
 from zoom_adapter.api import MAX_REGISTRANTS_PER_CALL, Kind, NewRegistrant, Registered, ZoomApi
 from zoom_adapter.api_calls import next_day
@@ -317,7 +318,8 @@ class Registrar:
     def _registered_at_zoom(self, job: Job) -> list[Registered]:
         rows = self._api.registrants(job.kind, job.meeting_id, "approved")
         found = [
-            Registered(text_of(row, "id"), text_of(row, "join_url"), text_of(row, "email").lower()) for row in rows
+            Registered(text_of(row, "id"), text_of(row, "join_url"), email_address(text_of(row, "email")) or "")
+            for row in rows
         ]
         return [each for each in found if all(each)]
 

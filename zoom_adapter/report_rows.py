@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from zoom_adapter.events import instant, text
+from lti_tool.text import clean
+from zoom_adapter.events import address, instant, text
 
 WAITING_STATUS = "in_waiting_room"
 
@@ -61,8 +62,8 @@ def _row_or_reason(raw: object) -> ReportRow | str:
     return ReportRow(
         user_id=user_id,
         registrant_id=text(raw.get("registrant_id")),
-        email=text(raw.get("user_email")).lower(),
-        name=text(raw.get("name")),
+        email=address(raw.get("user_email")),
+        name=clean(text(raw.get("name"))),
         join_at=joined,
         leave_at=left,
         room="" if room == user_id else room,  # In Zoom's own sample both are equal, and there is no breakout room.

@@ -1,13 +1,13 @@
 """The calendar a trainee subscribes to: the live sessions to come, those attended, and cancelled ones.
 
-The same records give the same bytes: UID and DTSTAMP come from the session, never from the moment of the request.
+The same records give the same bytes: UID and DTSTAMP come from the session, never from the moment of the request. Times
+are UTC instants (RFC 5545, date with UTC time): every calendar program reads them alike and shows them in its own zone.
 """
 
-from collections.abc import Container, Mapping
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Container
+from datetime import datetime, timedelta
 
-from icalendar import Calendar, Event, Timezone
+from icalendar import Calendar, Event
 from sqlalchemy import Connection, select
 
 from lti_tool.attendance import live_sessions
@@ -20,7 +20,6 @@ from lti_tool.tables.platforms import registrations
 
 # How long a past session stays in the calendars of people who did not attend it.
 KEPT = timedelta(days=30)
-NO_LINKS: Mapping[str, str] = {}
 
 
 def feed(
@@ -31,12 +30,13 @@ def feed(
     open_modules: Container[str],
     *,
     host: str = "gatehouse",
-    own_links: Mapping[str, str] = NO_LINKS,
+    join_address: Callable[[LiveSession], str | None] = lambda _session: None,
 ) -> bytes:
     """An iCalendar document (RFC 5545) for one person. `host` makes the ids of the events unique in the world.
 
-    Only sessions of modules whose gate is open for the person have a join link: the person's own (`own_links` by
-    meeting id), else the general one. An unpublished module appears only with the sessions that the person attended.
+    Only sessions that have not ended, of modules whose gate is open for the person, have a join link, `join_address`.
+    It leads to Gatehouse, which evaluates the gate again; the feed never holds a link of Zoom's. An unpublished module
+    appears only with the sessions that the person attended.
     """
     theirs = (attendances.c.trainee_id == trainee_id) & attendances.c.is_current
     attended = set(connection.scalars(select(attendances.c.live_session_id).where(theirs)))
@@ -50,14 +50,10 @@ def feed(
     calendar.add("prodid", "-//Gatehouse//Live sessions//EN")
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", published.programme.title)
-    years = [session.held_on.year for session in shown] or [2000]
-    first, last = date(min(years) - 1, 1, 1), date(max(years) + 2, 1, 1)
-    for zone in sorted({session.zone for session in shown} or {published.programme.zone}):
-        calendar.add_component(Timezone.from_tzid(zone, first_date=first, last_date=last))
     for session in shown:
-        link = own_links.get(session.zoom_meeting_id) or session.join_url
         is_open = session.module_id in open_modules
-        calendar.add_component(_event(session, published.programme, link if is_open else None, host, is_open=is_open))
+        link = join_address(session) if is_open and session.ended_at is None else None
+        calendar.add_component(_event(session, published.programme, link, host, is_open=is_open))
     return bytes(calendar.to_ical())
 
 
@@ -69,21 +65,24 @@ def may_join(connection: Connection, trainee_id: int) -> bool:
 
 
 def _event(session: LiveSession, programme: Programme, link: str | None, host: str, *, is_open: bool) -> Event:
-    zone = ZoneInfo(session.zone)
+    title = programme.offering_title(session.module_id)
+    is_cancelled = session.state == "cancelled"
     event = Event()
     event.add("uid", f"session-{session.id}@{host}")
     event.add("dtstamp", session.updated_at)
     event.add("sequence", session.calendar_sequence)
-    event.add("dtstart", session.starts_at.astimezone(zone))
-    event.add("dtend", session.ends_at.astimezone(zone))
-    event.add("summary", programme.offering_title(session.module_id))
-    event.add("status", "CANCELLED" if session.state == "cancelled" else "CONFIRMED")
-    if session.state == "cancelled":
+    event.add("dtstart", session.starts_at)
+    event.add("dtend", session.ends_at)
+    # Some calendar programs show the title alone, so it says what STATUS says.
+    event.add("summary", f"Cancelled: {title}" if is_cancelled else title)
+    event.add("status", "CANCELLED" if is_cancelled else "CONFIRMED")
+    if is_cancelled:
         event.add("description", "This live session is cancelled.")
     elif is_open:
         event.add("description", "This session is live and is not recorded.")
     else:
         event.add("description", "This live session is not open for you yet. Once it is, you find the join link here.")
-    if link and session.state != "cancelled":
+    if link and not is_cancelled:
         event.add("location", link)
+        event.add("url", link)
     return event

@@ -22,7 +22,7 @@ from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_corrections as corrections
-from lti_tool.text import read_text, reason_given
+from lti_tool.text import MAX_STATEMENT, clean, read_lines, reason_given
 
 State = Literal["waiting", "in_force", "undone"]
 
@@ -136,14 +136,7 @@ def propose(
         )
     completion_policy(connection, session)  # a session without a policy cannot be settled, so it takes no correction
     why = reason_given(reason)
-    shown_by = read_text(
-        evidence,
-        BadInput(
-            "evidence_missing",
-            "Presence by hand needs evidence; it is missing, unreadable or longer than 2000 characters.",
-            "Name the evidence, and where it is kept.",
-        ),
-    )
+    shown_by = read_lines(evidence, "evidence_missing", "The evidence", MAX_STATEMENT)
     row = {
         "live_session_id": session_id,
         "trainee_id": trainee_id,
@@ -165,7 +158,7 @@ def instant_on_wall(text: str, zone: str) -> datetime:
     """The instant (aware UTC) of a wall time such as 2026-12-01T09:00:05 in this zone. Raises BadInput
     "wall_time_wrong"."""
     try:
-        wall = datetime.fromisoformat(text.strip())
+        wall = datetime.fromisoformat(clean(text))
     except ValueError as error:
         raise BadInput(
             "wall_time_wrong",

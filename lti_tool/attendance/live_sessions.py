@@ -24,7 +24,7 @@ from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.zoom import room_labels, zoom_inbox
 from lti_tool.tasks import enqueue
-from lti_tool.text import reason_given
+from lti_tool.text import clean, meeting_number, reason_given
 
 SETTLE = "settle"
 # A session is settled this long after its scheduled end, even if Zoom has not reported the end.
@@ -112,7 +112,7 @@ def add(
     segments = _segments(published.programme, module_id, starts, zone)
     if zoom_kind not in KINDS:
         raise BadInput("zoom_kind_wrong", "A session is held in a meeting or in a webinar.", "Use meeting or webinar.")
-    meeting_id = zoom_meeting_id.replace(" ", "").replace("-", "")
+    meeting_id = meeting_number(zoom_meeting_id)
     if not (meeting_id.isascii() and meeting_id.isdigit() and len(meeting_id) <= 20):
         raise BadInput("meeting_id_wrong", "A Zoom meeting id is a number.", "Copy it from Zoom, like 853 0000 1234.")
     row: dict[str, Any] = {
@@ -167,7 +167,7 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
 
     Raises NotFound "session_unknown", BadInput "reason_missing", Conflict "session_cancelled" or "session_taught".
     """
-    why = reason_given(reason)
+    why = reason_given(reason, "Say why the session does not take place.")
     cancelled = connection.execute(
         update(live_sessions)
         .where(live_sessions.c.id == session_id, live_sessions.c.state == "scheduled")
@@ -263,15 +263,16 @@ def _wrong_wall_time(what: str) -> BadInput:
 
 
 def _join_url(raw: str | None) -> str | None:
-    if raw is None or not raw.strip():
+    link = clean(raw or "")
+    if not link:
         return None
     try:
-        url = urlsplit(raw.strip())
+        url = urlsplit(link)
     except ValueError:
         url = urlsplit("")
     if url.scheme not in ("https", "http") or not url.hostname:
         raise BadInput("join_url_wrong", "The join link is not a web address.", "Copy the join link from Zoom.")
-    return raw.strip()
+    return link
 
 
 def _refuse_overlap(connection: Connection, meeting_id: str, starts_at: datetime, ends_at: datetime) -> None:
@@ -310,11 +311,9 @@ def name_rooms(connection: Connection, session_id: int, given: Mapping[str, str]
     """
     show(connection, session_id)
     known = labels(connection, session_id)
-    wanted = {room: " ".join(text.split()) for room, text in given.items()}
-    if any(len(label) > LONGEST_LABEL or not label.isprintable() for label in wanted.values()):
-        raise BadInput(
-            "room_label_wrong", "This name of a room cannot be used.", f"Use up to {LONGEST_LABEL} printable letters."
-        )
+    wanted = {room: clean(text) for room, text in given.items()}
+    if any(len(label) > LONGEST_LABEL for label in wanted.values()):
+        raise BadInput("room_label_wrong", "The name of a room is too long.", f"Use up to {LONGEST_LABEL} characters.")
     if not wanted.keys() <= {*known, *rooms_entered(connection, session_id)}:
         raise BadInput("room_unknown", "The session has no such breakout room.", "Open the page again for its rooms.")
     changed = {room: label for room, label in wanted.items() if label != known.get(room, "")}

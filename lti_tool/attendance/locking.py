@@ -124,7 +124,7 @@ def end(connection: Connection, session_id: int, *, at: datetime, reason: str, a
     """
     session = live_sessions.show(connection, session_id)
     verify_settleable(session)
-    why = reason_given(reason)
+    why = reason_given(reason, "Say how you know when the session ended.")
     if session.ended_at not in (None, session.ended_by_staff_at):
         raise Conflict("session_ended", f"Zoom has reported when live session {session.id} ended.")
     if not session.starts_at < at <= now:

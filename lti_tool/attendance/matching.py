@@ -26,7 +26,7 @@ from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.people import person_joins, trainees
 from lti_tool.tables.presence import person_links, settled_identities, zoom_places
 from lti_tool.tables.zoom import registrants
-from lti_tool.text import reason_given
+from lti_tool.text import email_address, meeting_number, reason_given
 
 KINDS: Final = ("email", "registrant", "connection")
 LONGEST_VALUE = 200
@@ -49,7 +49,8 @@ class Touched(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The links that apply in one meeting: registrant id, address (lower-cased) and connection → trainee id."""
+    """The links that apply in one meeting: registrant id, address (as `text.email_address` gives it) and connection →
+    trainee id."""
 
     registrant: Mapping[str, int]
     email: Mapping[str, int]
@@ -182,9 +183,9 @@ def claim_of(row: Row[Any]) -> Claim:
 
 def read_claim(kind: str, value: str, meeting_id: str) -> Claim:
     """The claim as it is stored. Raises BadInput "link_wrong", Conflict "link_numbered"."""
-    text = value.strip().lower() if kind == "email" else value.strip()
-    where = "" if kind == "email" else meeting_id.strip()
-    is_sound = text.isprintable() and 0 < len(text) <= LONGEST_VALUE and (kind != "email" or "@" in text)
+    text = (email_address(value) or "") if kind == "email" else value.strip()
+    where = "" if kind == "email" else meeting_number(meeting_id)
+    is_sound = text.isprintable() and 0 < len(text) <= LONGEST_VALUE
     if kind not in KINDS or not is_sound or (kind != "email" and not (where.isascii() and where.isdigit())):
         raise BadInput(
             "link_wrong",

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, insert, or_, select, update
 
-from lti_tool.attendance.evidence import PersonPresence
+from lti_tool.attendance.evidence import STAFF_ROLE, PersonPresence
 from lti_tool.attendance.minutes import Attendance
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.errors import NotFound
@@ -98,6 +98,11 @@ class AttendedDay:
     def is_running(self) -> bool:
         """Whether these are values measured before Zoom reported the end of the session."""
         return IN_PROGRESS in self.flags
+
+    @property
+    def only_ran_session(self) -> bool:
+        """Whether the person ran the meeting all the time, and so is no attendee."""
+        return STAFF_ROLE in self.flags and not self.seconds_present
 
     @property
     def needs_review(self) -> bool:

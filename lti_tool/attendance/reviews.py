@@ -13,14 +13,14 @@ from sqlalchemy import ColumnElement, Connection, Row, Text, cast, exists, selec
 from lti_tool import audit
 from lti_tool.attendance import live_sessions
 from lti_tool.db import insert_ignoring
-from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.errors import Conflict, NotFound
 from lti_tool.people import refuse_own
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_requests as requests
 from lti_tool.tables.presence import attendance_reviews as reviews
-from lti_tool.text import read_text, reason_given
+from lti_tool.text import MAX_STATEMENT, read_lines, reason_given
 
 # The flags that staff must look at before a day is final. Other flags only explain (two devices, a telephone): they
 # leave no doubt about the seconds.
@@ -211,14 +211,7 @@ def _listed(connection: Connection, which: ColumnElement[bool], order: Any, limi
 
 
 def _text(text: str) -> str:
-    return read_text(
-        text,
-        BadInput(
-            "request_text_missing",
-            "The text is missing, unreadable or longer than 2000 characters.",
-            "Go back, write what you want to say in a few sentences, and send it again.",
-        ),
-    )
+    return read_lines(text, "request_text_missing", "The text", MAX_STATEMENT)
 
 
 def _close(connection: Connection, request_id: int, values: dict[str, Any]) -> None:

@@ -55,8 +55,10 @@ IN_SHORT: Columns = ("trainee", "name", "minutes_present", "minutes_required", "
 DIFFERENCE: Columns = {
     "session": "session_id",
     "trainee": "trainee_id",
+    "name": "name",
     "about": "about",
     "outcome": "outcome",
+    "because": lambda each: list(each.because),
     "before": "before",
     "after": "after",
     "minutes_present": lambda each: _minutes(each.seconds_present),
@@ -125,9 +127,9 @@ def export(session_id: int, out: Path | None, purpose: str) -> None:
 def rehearse(file: Path, session_ids: tuple[int, ...], as_json: bool) -> None:
     """Show who would gain or lose completion or credit if the taught sessions were judged by another policy.
 
-    Nothing is changed. FILE is a programme document, or only its sections `completion` and `credit_bodies` with the
-    policies to try. A session that was taught is never decided again by a later policy: this shows what one would mean
-    for sessions to come.
+    Nothing is changed. A claim is judged as a whole: licence, fee, evaluation and attendance. FILE is a programme
+    document, or only its sections `completion` and `credit_bodies` with the policies to try. A session that was taught
+    is never decided again by a later policy: this shows what one would mean for sessions to come.
     """
     trial, problems = read_trial_policy(read_document(file), file.name)
     if problems:

@@ -45,7 +45,7 @@ def list_completions(trainee: str | None, module: str | None, as_json: bool) -> 
 @click.option("--commit", metavar="DIGEST", help="Write what the preview of this very file showed.")
 @json_option
 def import_completions(file: BinaryIO, commit: str | None, as_json: bool) -> None:
-    """Import past completions from a CSV file in UTF-8.
+    """Import past completions from a CSV file, as a spreadsheet saves it.
 
     Without --commit it only shows what would happen and prints the file's digest; with --commit DIGEST it happens, in
     one transaction. Importing a file twice changes nothing.
@@ -64,7 +64,7 @@ def import_completions(file: BinaryIO, commit: str | None, as_json: bool) -> Non
         return
     for row in report.rows:
         if row.outcome not in ("new", "same"):
-            click.echo(f"line {row.line}: {row.outcome}: {row.detail}")
+            click.echo(f"line {row.line}, {row.column}: {row.outcome}: {row.detail}")
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in report.counts.items() if count) or "no rows")
     if report.committed:
         click.echo("Imported.")

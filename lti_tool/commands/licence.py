@@ -9,6 +9,7 @@ from lti_tool.commands.console import DAY, Columns, json_option, open_context, p
 from lti_tool.credit import licences
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
+from lti_tool.text import clean
 
 SHOWN: Columns = {
     "id": "id",
@@ -49,7 +50,7 @@ def add(trainee: str, type_: str, as_json: bool, **given: Any) -> None:
     """Record a licence, or a correction of one with --replaces."""
     with open_context() as context, context.database.write() as connection:
         known = licences.known_types(versions.current(connection).programme)
-        kind = known.get(type_.strip().lower())
+        kind = known.get(clean(type_).lower())
         if kind is None:  # a misspelt one would silently earn and open nothing
             names = ", ".join(sorted(known.values(), key=str.lower))
             raise BadInput("licence_type_unknown", "The programme knows no such licence.", f"It knows: {names}.")

@@ -77,7 +77,7 @@ def make_link(
             "A link names one thing.",
             "Give one of --address, --registrant and --connection; the latter two with --meeting.",
         )
-    claim = matching.read_claim(*named[0], meeting.replace(" ", "").replace("-", ""))
+    claim = matching.read_claim(*named[0], meeting)
     with open_context() as context, context.database.write() as connection:
         trainee_id, touched = people.find(connection, trainee), matching.touched(connection, claim)
         made = matching.link(

@@ -139,13 +139,13 @@ def decide_claim(programme: Programme, case: ClaimCase) -> Checklist:
     lines = (
         offering(body, policy, credits, case),
         matrix(programme, held, case),
-        licence(held, case.attended.held_on),
-        identity(held),
+        licence(programme, held, case.attended.held_on),
+        identity(programme, held),
         fee(programme, policy, case.fee),
         attendance(policy, case.attended),
         participation(policy, case.attended),
         evidence(programme, case.attended),
-        evaluation(policy, case.evaluation),
+        evaluation(programme, policy, case.evaluation),
         duplicate(case.credited_in),
     )
     return Checklist(tuple(each for each in lines if each is not None), credits, held)
@@ -197,7 +197,7 @@ def offering(body: CreditBody | None, policy: CreditPolicy | None, credits: Deci
 def matrix(programme: Programme, held: Licence | None, case: ClaimCase) -> Line:
     if held is None:
         says = "Which document you can get depends on your licence, and none is recorded."
-        return Line("matrix", None, says, "No licence is recorded.", "Record your licence.")
+        return Line("matrix", None, says, "No licence is recorded.", _by_staff(programme, "records your licence"))
     row = document_row(programme.document_matrix, held.type, held.jurisdiction)
     notice = programme.notices.get(row.notice, "") if row is not None and row.notice else ""
     evidence = {"licence": held.id, "type": held.type, "jurisdiction": held.jurisdiction}
@@ -206,18 +206,18 @@ def matrix(programme: Programme, held: Licence | None, case: ClaimCase) -> Line:
         staff = f"The row {held.type}/{held.jurisdiction} of the document table is undecided and awards nothing."
         return Line("matrix", None, says, staff, notice, evidence)
     if row is None or row.body != case.body_id:
-        says = "Your licence does not earn this body's credit. You can get a certificate of attendance."
+        says = "Your licence does not earn this body's credit."
         staff = f"The document table does not name {case.body_id} for {held.type}/{held.jurisdiction}."
         return Line("matrix", False, says, staff, notice, evidence)
     says = f"Your licence ({held.type}, {held.jurisdiction}) earns this body's credit."
     return Line("matrix", True, says, says, notice, evidence)
 
 
-def licence(held: Licence | None, held_on: date) -> Line:
-    correct = "Correct the licence data if they are wrong."
+def licence(programme: Programme, held: Licence | None, held_on: date) -> Line:
+    correct = _by_staff(programme, "corrects the licence data if they are wrong")
     if held is None:
-        says, staff = "You have not recorded a licence.", "No licence is recorded."
-        return Line("licence", False, says, staff, "Record your licence.")
+        says, staff = "No licence of yours is recorded.", "No licence is recorded."
+        return Line("licence", False, says, staff, _by_staff(programme, "records your licence"))
     day = times.day(held_on)
     evidence = {"licence": held.id, "issued_on": str(held.issued_on), "expires_on": str(held.expires_on)}
     evidence |= {"status": held.status, "verified": str(held.verified).lower()}
@@ -236,9 +236,10 @@ def licence(held: Licence | None, held_on: date) -> Line:
     return Line("licence", True, f"Your licence was in force on {day} ({how}).", f"In force; {how}.", "", evidence)
 
 
-def identity(held: Licence | None) -> Line:
+def identity(programme: Programme, held: Licence | None) -> Line:
     if held is None:
-        return Line("identity", None, "Your licence data are missing.", "No licence data.", "Record your licence.")
+        says, staff = "Your licence data are missing.", "No licence data."
+        return Line("identity", None, says, staff, _by_staff(programme, "records your licence"))
     given = {
         "type": held.type,
         "number": held.number,
@@ -248,7 +249,7 @@ def identity(held: Licence | None) -> Line:
     missing = ", ".join(name for name, value in given.items() if not value.strip())
     if missing:
         says = f"Your licence data lack: {missing}."
-        return Line("identity", False, says, f"Missing: {missing}.", "Complete the licence data.")
+        return Line("identity", False, says, f"Missing: {missing}.", _by_staff(programme, "completes the data"))
     return Line("identity", True, "Your licence data are complete.", "Type, number, state and name are recorded.")
 
 
@@ -256,20 +257,27 @@ def fee(programme: Programme, policy: CreditPolicy | None, paid: StaffFact | Non
     if policy is not None and not policy.fee_required:
         return Line("fee", True, "This credit has no fee.", "The policy asks for no fee.")
     if paid is None:
-        contact = programme.contacts.get("credits")
-        ask = f" Write to {contact.address}." if contact is not None and contact.address else ""
         says, staff = "The fee for this credit is open.", "No payment or waiver is recorded."
-        return Line("fee", None, says, staff, f"Pay the fee.{ask}")
+        return Line("fee", None, says, staff, _by_staff(programme, "explains how to pay and records the payment"))
     return Line("fee", True, "The fee is settled.", "Paid or waived.", evidence=_recorded(paid))
 
 
-def evaluation(policy: CreditPolicy | None, handed_in: StaffFact | None) -> Line:
+def evaluation(programme: Programme, policy: CreditPolicy | None, handed_in: StaffFact | None) -> Line:
     if policy is not None and not policy.evaluation_required:
         return Line("evaluation", True, "This credit needs no evaluation.", "The policy asks for no evaluation.")
     if handed_in is None:
-        says = "Your evaluation of the session is missing."
-        return Line("evaluation", None, says, "No evaluation is recorded.", "Hand in the evaluation.")
+        says = "No evaluation of the session by you is recorded."
+        return Line(
+            "evaluation", None, says, "No evaluation is recorded.", _by_staff(programme, "records your evaluation")
+        )
     return Line("evaluation", True, "You have handed in the evaluation.", "Handed in.", evidence=_recorded(handed_in))
+
+
+def _by_staff(programme: Programme, does: str) -> str:
+    """What the training team does about a line, and where to write."""
+    contact = programme.contacts.get("credits")
+    ask = f" Write to {contact.address}." if contact is not None and contact.address else ""
+    return f"The training team {does}.{ask}"
 
 
 def _recorded(fact: StaffFact) -> dict[str, str]:
@@ -333,14 +341,17 @@ def evidence(programme: Programme, attended: SettledDay) -> Line:
         says = "Zoom's records of your day are unclear. Staff check them before anything is awarded."
         return Line("evidence", None, says, "The day needs a review: correct it, or let it stand.")
     staff = f"The session is {attended.session_state}; awards rest on {needed} evidence."
-    return Line("evidence", True, "The attendance of the session is settled.", staff)
+    if attended.session_state in ("reconciled", "locked"):
+        return Line("evidence", True, "Your minutes have been compared with the platform's report.", staff)
+    says = "Your minutes are provisional. This programme gives credit on them and does not wait for the report."
+    return Line("evidence", True, says, staff)
 
 
 def duplicate(credited_in: int | None) -> Line:
     if credited_in is not None:
         says = "You have this credit already, from another session of the same module."
         staff = f"Credited already for live session {credited_in}."
-        return Line("duplicate", False, says, staff, "See your earlier certificate.", {"session": credited_in})
+        return Line("duplicate", False, says, staff, "The page of that session shows it.", {"session": credited_in})
     return Line("duplicate", True, "You have not received this credit before.", "No earlier award.")
 
 

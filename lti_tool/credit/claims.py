@@ -40,7 +40,7 @@ CONTESTED = Line(
     "contested",
     None,
     "The evidence under this credit has changed since it was awarded. Staff decide; until then you keep the credit.",
-    "The claim would not be awarded on the present evidence. Keep the award or void it, with a reason.",
+    "The claim would not be awarded on the present evidence. It stays awarded while staff look into it.",
 )
 
 
@@ -167,7 +167,7 @@ def record_fact(
 
     Raises BadInput "reason_missing", "fact_unknown"; Conflict "fact_recorded".
     """
-    why = reason_given(reason)
+    why = reason_given(reason, "Say how you know that this is settled.")
     if fact not in FACTS:
         raise BadInput(
             "fact_unknown", "Only the fee or the evaluation of a claim can be recorded.", "Use fee or evaluation."

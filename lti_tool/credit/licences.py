@@ -10,7 +10,7 @@ from lti_tool import audit, people
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme.model import Programme
 from lti_tool.tables.people import licences
-from lti_tool.text import reason_given
+from lti_tool.text import read_line, reason_given
 
 STATUSES = ("active", "probation", "inactive")
 LENGTHS = {"type": 32, "jurisdiction": 16, "number": 64, "name_on_licence": 255}
@@ -38,16 +38,11 @@ def record_licence(
     "licence_status_unknown", Conflict "licence_ended" for a row that was corrected or ended before.
     """
     people.trainee(connection, trainee_id)
+    given = {"type": type, "jurisdiction": jurisdiction.upper(), "number": number, "name_on_licence": name_on_licence}
     texts = {
-        "type": type.strip(),
-        "jurisdiction": jurisdiction.strip().upper(),
-        "number": number.strip(),
-        "name_on_licence": name_on_licence.strip(),
+        name: read_line(text, "licence_incomplete", f"The {name.replace('_', ' ')}", LENGTHS[name])
+        for name, text in given.items()
     }
-    for name, text in texts.items():
-        if not text or len(text) > LENGTHS[name] or not text.isprintable():
-            message = f"The {name.replace('_', ' ')} is missing, too long or unreadable."
-            raise BadInput("licence_incomplete", message, f"Use 1 to {LENGTHS[name]} characters.")
     if issued_on > expires_on:
         raise BadInput("licence_dates_wrong", "The licence ends before it begins.", "Check both dates.")
     if status not in STATUSES:
@@ -79,7 +74,7 @@ def end_licence(connection: Connection, licence_id: int, *, reason: str, actor: 
 
     Raises BadInput "reason_missing", NotFound "licence_unknown", Conflict "licence_ended".
     """
-    why = reason_given(reason)
+    why = reason_given(reason, "Say why the licence ends.")
     _end(connection, licence_id, now=now)
     audit.record(connection, actor=actor, act="licence_ended", subject=f"licence:{licence_id}", at=now, reason=why)
 

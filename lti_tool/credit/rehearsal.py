@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.attendance.live_sessions import LiveSession
@@ -17,9 +17,13 @@ from lti_tool.credit.settled_attendance import settled_day
 from lti_tool.programme import versions
 from lti_tool.programme.loader import TrialPolicy
 from lti_tool.programme.model import Programme
+from lti_tool.tables.people import trainees
 
-# The lines of a claim that an attendance policy decides.
-LINES = ("attendance", "participation")
+# How final the session's evidence is, is the same under both policies and comes with time.
+LEFT_OUT = ("evidence",)
+
+# By the name of a line of the claim, or "completion": whether it is met (None: not known yet).
+Answers = Mapping[str, bool | None]
 
 Outcome = Literal["gains", "loses", "opens"]
 
@@ -27,18 +31,21 @@ Outcome = Literal["gains", "loses", "opens"]
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One decision about one person that changes. `about` is "completion" or the id of a credit body; `before` and
-    `after` say whether the limit is met (None: not proven yet)."""
+    `after` say whether it comes out for the person (None: not known yet). `because` names the lines of the claim that
+    change."""
 
     session_id: int
     trainee_id: int
+    name: str | None
     about: str
+    because: tuple[str, ...]
     before: bool | None
     after: bool | None
     seconds_present: int
 
     @property
     def outcome(self) -> Outcome:
-        """ "opens": it depends on evidence that is not proven yet."""
+        """ "opens": it depends on what is not proven or recorded yet, such as a fee."""
         if self.after is None:
             return "opens"
         return "gains" if self.after else "loses"
@@ -56,8 +63,8 @@ class Rehearsed:
 def rehearse(
     connection: Connection, session: LiveSession, people: Sequence[PersonPresence], trial: TrialPolicy
 ) -> Rehearsed:
-    """Judge everybody known in one session under the present policy and under the trial policy. `people` is the
-    evidence as the adapter loads it.
+    """Judge everybody known in one session under the present policy and under the trial policy: completion, and every
+    claim as a whole, with the person's licence, fee and evaluation. `people` is the evidence as the adapter loads it.
 
     Raises Conflict "completion_unset" where the session's own policy does not say what completes a module.
     """
@@ -67,21 +74,27 @@ def rehearse(
     present = open_round(connection, session, ended=session.ended_at is not None)
     before = _judge(connection, programme, present, known)
     after = _judge(connection, tried, replace(present, policy=tried.completion or present.policy, digests={}), known)
+    columns = select(trainees.c.id, trainees.c.name).where(trainees.c.id.in_({trainee_id for trainee_id, _ in after}))
+    names = {row.id: row.name for row in connection.execute(columns)}
     differences = [
-        Difference(session.id, trainee_id, about, before[trainee_id, about][0], met, seconds)
-        for (trainee_id, about), (met, seconds) in sorted(after.items(), key=lambda each: each[0])
-        if before[trainee_id, about][0] is not met
-    ]
+        Difference(
+            session.id, trainee_id, names.get(trainee_id), about,
+            tuple(line for line, met in lines.items() if before[trainee_id, about][0].get(line) is not met),
+            _met(before[trainee_id, about][0]), _met(lines), seconds,
+        )
+        for (trainee_id, about), (lines, seconds) in sorted(after.items(), key=lambda each: each[0])
+        if _met(before[trainee_id, about][0]) is not _met(lines)
+    ]  # fmt: skip
     return Rehearsed(session.id, len(known), tuple(differences))
 
 
 def _judge(
     connection: Connection, programme: Programme, this: Round, people: Sequence[PersonPresence]
-) -> Mapping[tuple[int, str], tuple[bool | None, int]]:
-    """By (trainee id, "completion" or body id): whether the limit is met, and the seconds present."""
+) -> Mapping[tuple[int, str], tuple[Answers, int]]:
+    """By (trainee id, "completion" or body id): the answers, and the seconds present."""
     measured = {each.trainee_id: this.measure(each) for each in people if each.trainee_id is not None}
-    found: dict[tuple[int, str], tuple[bool | None, int]] = {
-        (trainee_id, "completion"): (each.attendance.completed, each.attendance.seconds_present)
+    found: dict[tuple[int, str], tuple[Answers, int]] = {
+        (trainee_id, "completion"): ({"completion": each.attendance.completed}, each.attendance.seconds_present)
         for trainee_id, each in measured.items()
     }
     days = [
@@ -89,7 +102,12 @@ def _judge(
         for trainee_id, each in measured.items()
     ]
     for (trainee_id, body_id), checklist in claims.try_out(connection, programme, days).items():
-        answers = [line.satisfied for line in checklist.lines if line.name in LINES]
-        met = False if False in answers else (None if None in answers else True)
-        found[trainee_id, body_id] = (met, measured[trainee_id].attendance.seconds_present)
+        answers = {line.name: line.satisfied for line in checklist.lines if line.name not in LEFT_OUT}
+        found[trainee_id, body_id] = (answers, measured[trainee_id].attendance.seconds_present)
     return found
+
+
+def _met(answers: Answers) -> bool | None:
+    """Whether all are met; None if only unknown ones stand against it."""
+    values = answers.values()
+    return False if False in values else (None if None in values else True)

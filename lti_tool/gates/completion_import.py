@@ -1,15 +1,13 @@
 """Bulk import of past completions: a preview, then a commit of the same file (gates.md A10).
 
 An import makes completions and nothing else. A person is never matched by name, a title never by likeness, and an
-existing record is never changed. The file is untrusted: it may have a wrong encoding, ragged rows, unknown columns,
-formulas and huge cells.
+existing record is never changed. `csv_rows` reads the file.
 """
 
-import csv
-import io
+import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
@@ -18,23 +16,28 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, select
 
 from lti_tool import audit, people
-from lti_tool.errors import BadInput, Conflict
+from lti_tool.csv_rows import Columns, CsvRow, read_rows
+from lti_tool.errors import Conflict
 from lti_tool.gates.completions import complete
 from lti_tool.programme.model import Programme
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import identities
+from lti_tool.text import clean, email_address
 from lti_tool.times import day_of
 
-NEEDED = ("person_key_type", "person_key", "completed_on")
 DESCRIBING = ("title_as_taken", "catalogue", "date_precision", "origin", "evidence_ref", "note")
-COLUMNS = ("person_key_type", "person_key", "family_name", "given_name", "title_as_taken", "catalogue", "module",
-           "completed_on", "date_precision", "origin", "evidence_ref", "note")  # fmt: skip
+COLUMNS = Columns(
+    ("person_key_type", "person_key", "family_name", "given_name", "title_as_taken", "catalogue", "module",
+     "completed_on", "date_precision", "origin", "evidence_ref", "note"),
+    needed=("person_key_type", "person_key", "completed_on"),
+    needed_one_of=("title_as_taken", "module"),
+    verbatim=("person_key",),
+)  # fmt: skip
+MAX_BYTES = COLUMNS.max_bytes
 KEY_TYPES = ("email", "platform_user", "external_id")
-# What completes a date of this precision: a month or a year counts from its first day.
-PRECISIONS = {"day": "", "month": "-01", "year": "-01-01"}
-MAX_BYTES = 5_000_000
-MAX_ROWS = 20_000
-MAX_CELL = 2_000
+# How a date of this precision is written, and what completes it: a month or a year counts from its first day.
+PRECISIONS = {"day": ("2024-07-13", ""), "month": ("2024-07", "-01"), "year": ("2024", "-01-01")}
+DATE = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
 
 Outcome = Literal[
     "new", "same", "conflict", "unknown_module", "ambiguous_module", "unknown_person", "ambiguous_person", "invalid"
@@ -45,31 +48,20 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 class Unfit(Exception):
     """Why a row cannot become a completion."""
 
-    def __init__(self, outcome: Outcome, detail: str) -> None:
+    def __init__(self, outcome: Outcome, column: str, detail: str) -> None:
         super().__init__(detail)
         self.outcome = outcome
+        self.column = column
         self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One data row: its line in the file and its trimmed cells by column. `whole` is false if cells are missing, too
-    many or unfit."""
-
-    number: int
-    cells: Mapping[str, str]
-    whole: bool
-
-    def __getitem__(self, column: str) -> str:
-        return self.cells.get(column, "")
-
-
-@dataclass(frozen=True, slots=True)
 class ImportedRow:
-    """The one outcome of one row. `detail` says why and never quotes the file."""
+    """The one outcome of one row. `column` and `detail` say where and why; neither quotes the file."""
 
     line: int
     outcome: Outcome
+    column: str = ""
     detail: str = ""
     trainee_id: int | None = None
     module: str | None = None
@@ -109,7 +101,7 @@ def import_csv(
         message = "This is not the file that was previewed."
         raise Conflict("import_file_differs", message, "Preview this file first, then commit it with its own digest.")
     importing = _Import(connection, programme, day_of(now, programme.zone))
-    lines = read_lines(content)
+    lines = read_rows(content, COLUMNS)
     rows = tuple(importing.judge(line) for line in lines)
     if commit is None:
         return ImportReport(digest, False, rows)
@@ -125,59 +117,24 @@ def digest_of(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
-def read_lines(content: bytes) -> list[Line]:
-    """The data rows of a file. Raises BadInput "import_unreadable", "import_columns_wrong" or "import_too_large"."""
-    columns = ", ".join(COLUMNS)
-    try:
-        rows = list(_rows(content))
-    except (UnicodeDecodeError, csv.Error) as error:
-        message = "The file is not a CSV file in UTF-8."
-        raise BadInput("import_unreadable", message, "Save it as CSV with the encoding UTF-8.") from error
-    if not rows:
-        raise BadInput("import_columns_wrong", "The file is empty.", f"Its first row names the columns: {columns}.")
-    header = [name.strip() for name in rows[0][1]]
-    names = set(header)
-    is_agreed = names.issubset(COLUMNS) and names.issuperset(NEEDED) and len(names) == len(header)
-    if not is_agreed or not {"title_as_taken", "module"} & names:
-        message = "The first row does not have the expected column names."
-        raise BadInput("import_columns_wrong", message, f"Columns, each once: {columns}.")
-    lines = []
-    for number, cells in rows[1:]:
-        whole = len(cells) == len(header) and all(len(cell) <= MAX_CELL and "\0" not in cell for cell in cells)
-        lines.append(Line(number, {name: cell.strip() for name, cell in zip(header, cells, strict=False)}, whole))
-    return lines
-
-
-def _rows(content: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Every row that is not blank, with the line on which it begins."""
-    too_large = BadInput(
-        "import_too_large",
-        "The file is too large.",
-        f"Use at most {MAX_ROWS:,} rows and {MAX_BYTES // 1_000_000} MB per file.",
-    )
-    if len(content) > MAX_BYTES:
-        raise too_large
-    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-    before = 0
-    for count, row in enumerate(reader):
-        if count > MAX_ROWS:
-            raise too_large
-        if any(cell.strip() for cell in row):
-            yield before + 1, row
-        before = reader.line_num
-
-
-def completion_day(line: Line, today: date) -> date:
+def completion_day(line: CsvRow, today: date) -> date:
     """The day of completion. Raises Unfit."""
-    precision, written = line["date_precision"] or "day", line["completed_on"]
+    precision, written = line["date_precision"].lower() or "day", line["completed_on"]
     if precision not in PRECISIONS:
-        raise Unfit("invalid", "A completion needs at least the year in which it was taken.")
+        raise Unfit("invalid", "date_precision", "A completion needs at least the year in which it was taken.")
+    like, rest = PRECISIONS[precision]
+    found = DATE.fullmatch(written)
+    if found is None:
+        raise Unfit("invalid", "completed_on", f"This is not a date like {like}.")
+    if len(written) != len(like):
+        message = f"date_precision is {precision}, but completed_on is not written like {like}."
+        raise Unfit("conflict", "completed_on", message)
     try:
-        day = date.fromisoformat(written if len(written) == 10 else written + PRECISIONS[precision])
+        day = date.fromisoformat(written + rest)
     except ValueError as error:
-        raise Unfit("invalid", "completed_on is not a date like 2024-07-13.") from error
+        raise Unfit("invalid", "completed_on", f"This is not a date like {like}.") from error
     if day > today:
-        raise Unfit("invalid", "completed_on is in the future.")
+        raise Unfit("invalid", "completed_on", "The date is in the future.")
     return day
 
 
@@ -198,36 +155,36 @@ class Titles:
         for title in filter(None, (module, *titles)):
             self._titles[catalogue][normal(title)].add(module)
 
-    def module_of(self, line: Line) -> str:
+    def module_of(self, line: CsvRow) -> str:
         """The module of a row: its id if one is written, and the title must not contradict it. Nothing is guessed.
 
         Raises Unfit "unknown_module", "ambiguous_module" or "invalid".
         """
         catalogue = line["catalogue"] or "current"
         if catalogue not in self._ids:
-            raise Unfit("invalid", "catalogue is neither current nor legacy.")
+            raise Unfit("invalid", "catalogue", "A catalogue is current or legacy.")
         titled = self._titles[catalogue].get(normal(line["title_as_taken"]), set())
         written = line["module"]
         if written and written not in self._ids[catalogue]:
-            raise Unfit("unknown_module", "This catalogue has no module with this id.")
+            raise Unfit("unknown_module", "module", "This catalogue has no module with this id.")
         if written and titled and written not in titled:
-            raise Unfit("ambiguous_module", "The id and the title belong to different modules.")
+            raise Unfit("ambiguous_module", "module", "The id and the title belong to different modules.")
         if not written and not titled:
-            raise Unfit("unknown_module", "This catalogue has no module with this title.")
+            raise Unfit("unknown_module", "title_as_taken", "This catalogue has no module with this title.")
         if not written and len(titled) > 1:
-            raise Unfit("ambiguous_module", "Several modules have this title. Write the id.")
+            raise Unfit("ambiguous_module", "title_as_taken", "Several modules have this title. Write the id.")
         return written or next(iter(titled))
 
 
 def normal(text: str) -> str:
     """A title as it is compared: one Unicode form, trimmed, single spaces; nothing fuzzier (gates.md A10.4)."""
-    return " ".join(unicodedata.normalize("NFKC", text).split())
+    return clean(unicodedata.normalize("NFKC", text))
 
 
 def inert(text: str) -> str:
     """The text in a form that no spreadsheet takes for a formula, for everything from such a file that is kept or
     shown."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    plain = clean(text)
     return f"'{plain}" if plain.startswith(("=", "+", "-", "@")) else plain
 
 
@@ -241,23 +198,26 @@ class _Import:
         self._people: dict[tuple[str, str], list[int]] = {}
         self._planned: dict[tuple[int, str], date] = {}
 
-    def judge(self, line: Line) -> ImportedRow:
+    def judge(self, line: CsvRow) -> ImportedRow:
         try:
-            if not line.whole:
-                raise Unfit("invalid", "The row has too few or too many cells, or one that is too long.")
+            if line.problem is not None:
+                raise Unfit("invalid", *line.problem)
             completed_on = completion_day(line, self._today)
             module = self._titles.module_of(line)
             trainee_id = self.trainee_of(line)
         except Unfit as unfit:
-            return ImportedRow(line.number, unfit.outcome, unfit.detail)
+            return ImportedRow(line.line, unfit.outcome, unfit.column, unfit.detail)
         outcome, detail = self.compare(trainee_id, module, completed_on)
-        return ImportedRow(line.number, outcome, detail, trainee_id, module, completed_on)
+        column = "completed_on" if outcome == "conflict" else ""
+        return ImportedRow(line.line, outcome, column, detail, trainee_id, module, completed_on)
 
-    def trainee_of(self, line: Line) -> int:
+    def trainee_of(self, line: CsvRow) -> int:
         """The trainee with this key. Keys of other systems are known only as a platform's user id. Raises Unfit."""
-        kind, key = line["person_key_type"], line["person_key"]
-        if kind not in KEY_TYPES or not key:
-            raise Unfit("invalid", f"person_key_type is one of {', '.join(KEY_TYPES)}, and person_key is not empty.")
+        kind, key = line["person_key_type"].lower(), line["person_key"]
+        if kind not in KEY_TYPES:
+            raise Unfit("invalid", "person_key_type", f"This is none of {', '.join(KEY_TYPES)}.")
+        if not key or (kind == "email" and email_address(key) is None):
+            raise Unfit("invalid", "person_key", "This is not one key of one person.")
         found = self._people.get((kind, key), [])
         if (kind, key) not in self._people:
             if kind == "email":
@@ -267,9 +227,13 @@ class _Import:
                 found = list(self._connection.scalars(wanted))
             self._people[kind, key] = found
         if not found:
-            raise Unfit("unknown_person", "No trainee with this key has launched yet. Import the row again afterwards.")
+            raise Unfit(
+                "unknown_person",
+                "person_key",
+                "No trainee with this key has launched yet. Import the row again afterwards.",
+            )
         if len(found) > 1:
-            raise Unfit("ambiguous_person", "Several people have this key.")
+            raise Unfit("ambiguous_person", "person_key", "Several people have this key.")
         return found[0]
 
     def compare(self, trainee_id: int, module: str, completed_on: date) -> tuple[Outcome, str]:
@@ -297,12 +261,14 @@ def _recorded(connection: Connection, trainee_id: int, module: str) -> list[tupl
     return sorted(((day, ended_at is not None) for day, ended_at in rows), key=lambda each: each[1])
 
 
-def _write(connection: Connection, row: ImportedRow, line: Line, digest: str, actor: str, now: datetime) -> ImportedRow:
+def _write(
+    connection: Connection, row: ImportedRow, line: CsvRow, digest: str, actor: str, now: datetime
+) -> ImportedRow:
     """Record a new completion with its source: the file, the line, and how the row describes it."""
     if row.outcome != "new" or row.trainee_id is None or row.module is None or row.completed_on is None:
         return row
     described = [f"{name}: {inert(line[name])}" for name in DESCRIBING if line[name]]
-    evidence = "; ".join([f"import {digest[:12]} line {line.number}", *described])
+    evidence = "; ".join([f"import {digest[:12]} line {line.line}", *described])
     made = complete(
         connection, row.trainee_id, row.module, row.completed_on, "imported", evidence=evidence, actor=actor, now=now
     )
@@ -311,4 +277,4 @@ def _write(connection: Connection, row: ImportedRow, line: Line, digest: str, ac
     # Another transaction recorded it since this one compared: compare again.
     recorded_on, _is_ended = _recorded(connection, row.trainee_id, row.module)[0]
     outcome, detail = _compared(recorded_on, row.completed_on, "the record")
-    return replace(row, outcome=outcome, detail=detail)
+    return replace(row, outcome=outcome, column="completed_on" if detail else "", detail=detail)

@@ -66,7 +66,7 @@ def end_completion(
     Raises BadInput "reason_missing", NotFound "completion_unknown", Conflict "completion_ended",
     AccessDenied "second_person_needed" or "own_case".
     """
-    why = reason_given(reason)
+    why = reason_given(reason, "Say why the completion ends.")
     row = connection.execute(select(completions).where(completions.c.id == completion_id)).first()
     if row is None:
         raise NotFound("completion_unknown", "There is no such completion.")

@@ -18,6 +18,7 @@ from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
 from lti_tool.tables.gates import equivalency_requests as requests
 from lti_tool.tables.people import trainees
+from lti_tool.text import clean_lines, read_line, read_lines
 from lti_tool.times import day_of
 
 State = Literal["draft", "submitted", "more_info", "approved", "declined", "withdrawn", "expired", "revoked"]
@@ -74,10 +75,12 @@ def submit(
         "trainee_id": trainee_id,
         "target": target,
         "provider_id": provider_id,
-        "provider_name": _text(provider_name or provider.name, MAX_TITLE),
-        "course_title": _text(course_title, MAX_TITLE),
+        "provider_name": read_line(
+            provider_name or provider.name, "equivalency_incomplete", "The name of the provider", MAX_TITLE
+        ),
+        "course_title": read_line(course_title, "equivalency_incomplete", "The title of the course", MAX_TITLE),
         "completed_on": completed_on,
-        "evidence_note": _text(evidence_note, MAX_NOTE, lines=True),
+        "evidence_note": _note(evidence_note, "What shows that you took it"),
         "state": "submitted",
         "submitted_at": now,
         "created_at": now,
@@ -96,13 +99,14 @@ def submit(
 
 def ask_more(connection: Connection, request_id: int, *, question: str, actor: str, now: datetime) -> None:
     """Ask the learner a question; the gate stays pending."""
-    _review(connection, request_id, "more_info", actor, now, question=_text(question, MAX_NOTE, lines=True))
+    _review(connection, request_id, "more_info", actor, now, question=_note(question, "The question"))
 
 
 def answer(connection: Connection, request_id: int, *, text: str, actor: str, now: datetime) -> None:
     """Add the learner's answer; the request returns to its old place in the queue."""
     request = _own(connection, request_id, actor)
-    note = _text(f"{request.evidence_note}\n\n{_text(text, MAX_NOTE, lines=True)}", 4 * MAX_NOTE, lines=True)
+    whole = f"{request.evidence_note}\n\n{_note(text, 'The answer')}"
+    note = read_lines(whole, "equivalency_incomplete", "What you told us, with all answers,", 4 * MAX_NOTE)
     _move(connection, request, "submitted", actor=actor, now=now, evidence_note=note)
 
 
@@ -133,7 +137,7 @@ def decline(
     now: datetime,
 ) -> None:
     """Decline, with a text that tells the learner what to do instead."""
-    decided = _decided(reason_code, DECLINE_REASONS, _text(text, MAX_NOTE, lines=True), actor, now)
+    decided = _decided(reason_code, DECLINE_REASONS, _note(text, "The text for the learner"), actor, now)
     _review(connection, request_id, "declined", actor, now, **decided)
 
 
@@ -148,7 +152,7 @@ def revoke(
     """Revoke an approval, confirmed by a second person. Completions and credit stay as they are."""
     request = load(connection, request_id)
     refuse_alone(connection, actor, confirmed_by, request.trainee_id)
-    text = _text(reason, MAX_NOTE, lines=True)
+    text = _note(reason, "The reason")
     _move(connection, request, "revoked", actor=actor, now=now, reason=text, confirmed_by=confirmed_by)
 
 
@@ -214,19 +218,14 @@ def _accepted_provider(
     return provider
 
 
-def _text(text: str, longest: int, *, lines: bool = False) -> str:
-    """The trimmed text. Raises BadInput if it is empty, too long or not printable; `lines` allows line breaks."""
-    plain = text.replace("\r\n", "\n").strip()
-    printable = all(letter.isprintable() or (lines and letter in "\n\t") for letter in plain)
-    if not plain or len(plain) > longest or not printable:
-        raise BadInput("equivalency_incomplete", f"A text is missing, unreadable or longer than {longest} characters.")
-    return plain
+def _note(text: str, field: str) -> str:
+    return read_lines(text, "equivalency_incomplete", field, MAX_NOTE)
 
 
 def _decided(code: str, known: tuple[str, ...], text: str, actor: str, now: datetime) -> dict[str, Any]:
     if code not in known:
         raise BadInput("equivalency_reason_unknown", "There is no such reason code.", f"Use one of {', '.join(known)}.")
-    return {"reason_code": code, "decision_text": text.strip() or None, "decided_by": actor, "decided_at": now}
+    return {"reason_code": code, "decision_text": clean_lines(text) or None, "decided_by": actor, "decided_at": now}
 
 
 def _own(connection: Connection, request_id: int, actor: str) -> Row[Any]:

@@ -14,7 +14,7 @@ from lti_tool.people import refuse_own
 from lti_tool.programme.model import Programme
 from lti_tool.tables.gates import exceptions
 from lti_tool.tables.people import trainees
-from lti_tool.text import reason_given
+from lti_tool.text import clean_lines, reason_given
 from lti_tool.times import day_of
 
 MIN_REASON_LETTERS = 10
@@ -43,7 +43,8 @@ def grant(
     last = expires_on or today + DEFAULT_DURATION
     if offering_id not in programme.modules and offering_id not in programme.retreats:
         raise NotFound("offering_unknown", "The programme has no such module or retreat.")
-    if len(reason.strip()) < MIN_REASON_LETTERS:
+    why = clean_lines(reason)
+    if len(why) < MIN_REASON_LETTERS:
         raise BadInput(
             "exception_reason_short", f"An exception needs a reason of {MIN_REASON_LETTERS} characters or more."
         )
@@ -52,7 +53,7 @@ def grant(
     row = {
         "trainee_id": trainee_id,
         "offering_id": offering_id,
-        "reason": reason.strip(),
+        "reason": why,
         "granted_by": actor,
         "granted_at": now,
         "expires_on": last,
@@ -68,7 +69,7 @@ def grant(
 def end(connection: Connection, exception_id: int, *, reason: str, actor: str, now: datetime) -> None:
     """End an exception early. Raises BadInput "reason_missing", NotFound "exception_unknown", Conflict
     "exception_ended"."""
-    why = reason_given(reason)
+    why = reason_given(reason, "Say why the exception ends.")
     in_force = update(exceptions).where(exceptions.c.id == exception_id, exceptions.c.ended_at.is_(None))
     if not connection.execute(in_force.values(ended_at=now, ended_reason=why)).rowcount:
         if connection.scalar(select(exceptions.c.id).where(exceptions.c.id == exception_id)) is None:

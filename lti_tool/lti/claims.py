@@ -16,6 +16,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from lti_tool.errors import RefusedLaunch
 from lti_tool.lti.registration import Registration
 from lti_tool.lti.roles import CourseRole, course_role_of
+from lti_tool.text import clean
 
 LONGEST_ID = 255
 LONGEST_URL = 2048
@@ -49,7 +50,7 @@ def shown(*, whole: bool = False) -> fields.Function:
     def read(value: Any) -> str | None:
         if not isinstance(value, str) or (whole and len(value) > LONGEST_SHOWN):
             return None
-        return value[:LONGEST_SHOWN] if is_plain_text(value[:LONGEST_SHOWN], LONGEST_SHOWN) else None
+        return clean(value[:LONGEST_SHOWN])[:LONGEST_SHOWN] or None
 
     return fields.Function(deserialize=read, allow_none=True)
 
@@ -162,7 +163,7 @@ class Launch:
 
     def custom_value(self, name: str) -> str | None:
         """A custom parameter; None when it is missing, empty, or an unresolved `$Some.Variable`."""
-        value = self.custom.get(name, "").strip()
+        value = clean(self.custom.get(name, ""))
         return None if not value or value.startswith("$") else value
 
 

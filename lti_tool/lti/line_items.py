@@ -25,6 +25,7 @@ from lti_tool.lti.paging import (
     read_optional_id,
 )
 from lti_tool.lti.platform_api import PlatformApi, Question, below, with_query
+from lti_tool.text import clean
 
 LINE_ITEM_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem"
 READ_SCOPE = "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem.readonly"
@@ -233,7 +234,7 @@ def _item(document: Mapping[str, Any]) -> LineItem:
 
 
 def _label(label: str) -> str:
-    cut = label.strip()[:LONGEST_LABEL].strip()
+    cut = clean(label)[:LONGEST_LABEL].strip()
     if not cut:
         raise _wrong("A grade column needs a label.")
     return cut

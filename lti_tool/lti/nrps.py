@@ -25,6 +25,7 @@ from lti_tool.lti.paging import (
     shown,
 )
 from lti_tool.lti.platform_api import PlatformApi, Question, with_query
+from lti_tool.text import email_address
 
 ROSTER_SCOPE = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"
 ROSTER_TYPE = "application/vnd.ims.lti-nrps.v2.membershipcontainer+json"
@@ -148,7 +149,7 @@ def _member(entry: dict[str, Any]) -> Member:
         roles=tuple(each for each in roles if is_plain_text(each, LONGEST_ID)),
         status=STATUSES.get(str(status).lower(), "Inactive") if status else "Active",
         name=shown(entry.get("name")) or shown(" ".join(part for part in parts if part)),
-        email=email.strip() or None if isinstance(email, str) and is_plain_text(email, LONGEST_SHOWN) else None,
+        email=email_address(email) if isinstance(email, str) and len(email) <= LONGEST_SHOWN else None,
         group_ids=_group_ids(entry.get(GROUPS_FIELD)),
     )
 

@@ -17,6 +17,7 @@ from lti_tool.http import Reply
 from lti_tool.lti.claims import LONGEST_ID, LONGEST_SHOWN, is_plain_text
 from lti_tool.lti.platform_api import PlatformApi, Question
 from lti_tool.lti.registration import origin
+from lti_tool.text import clean
 
 # Far more than any course has; a platform that goes on is refused, never cut off in silence.
 MOST_PAGES = 1000
@@ -157,6 +158,4 @@ def read_number(value: Any) -> float | None:
 
 def shown(value: Any) -> str | None:
     """A text that is only shown, cut at a length; None for anything that is no such text."""
-    if not isinstance(value, str) or not is_plain_text(value[:LONGEST_SHOWN], LONGEST_SHOWN):
-        return None
-    return value[:LONGEST_SHOWN].strip() or None
+    return clean(value[:LONGEST_SHOWN]) or None if isinstance(value, str) else None

@@ -18,7 +18,7 @@ from lti_tool.retreats.eligibility import date_of, retreat_of
 from lti_tool.tables.people import trainees
 from lti_tool.tables.retreats import retreat_applications as applications
 from lti_tool.tables.retreats import retreat_attendances as roster
-from lti_tool.text import reason_given
+from lti_tool.text import clean_lines, reason_given
 from lti_tool.times import day_of
 
 Outcome = Literal["attended", "no_show"]
@@ -67,14 +67,14 @@ def mark_no_show(
     attended = _entry(connection, trainee_id, retreat_id, starts_on)
     if attended is not None and attended.outcome == "attended":
         refuse_alone(connection, actor, confirmed_by, trainee_id)
-        why = reason_given(reason)
+        why = reason_given(reason, "Say how you know that this person was not there.")
         in_force = (roster.c.id == attended.id, roster.c.ended_at.is_(None))
         connection.execute(update(roster).where(*in_force).values(ended_at=now))
         audit.record(
             connection, actor=actor, act="retreat_attended_ended", subject=f"roster:{attended.id}", at=now,
             reason=why, confirmed_by=confirmed_by,
         )  # fmt: skip
-    return _mark(connection, trainee_id, retreat_id, starts_on, "no_show", actor, now, reason.strip() or None)
+    return _mark(connection, trainee_id, retreat_id, starts_on, "no_show", actor, now, clean_lines(reason) or None)
 
 
 def entries(connection: Connection, retreat_id: str | None = None) -> list[Row[Any]]:

@@ -9,9 +9,10 @@ trainees = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("name", String(255)),  # display only; a platform may send none
-    Column("email", String(255)),  # lower-cased; never proof of identity
+    Column("email", String(255)),  # as text.email_address gives it; never proof of identity
     Column("profession", String(64)),
-    Column("calendar_token", String(64), nullable=False, unique=True),
+    # The token of the calendar feed is derived from it with the installation's secret, and is stored nowhere.
+    Column("calendar_salt", String(64), nullable=False, unique=True),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "email"),
 )

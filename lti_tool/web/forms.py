@@ -3,13 +3,13 @@
 Texts that a record judges itself, such as a reason, are read by name. A schema says what the other forms may hold.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import request as http_request
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
 
 from lti_tool.errors import BadInput
+from lti_tool.text import clean_lines
 
 # 18 digits are below the largest id of either database.
 MAX_ID = 10**18 - 1
@@ -32,32 +32,29 @@ class Form(Schema):
         return {name: value for name, value in data.items() if not isinstance(value, str) or value.strip()}
 
 
-def required_text(error: str, longest: int = MAX_TEXT) -> fields.String:
-    """A text that must be there and has at most `longest` characters."""
-    return fields.String(required=True, validate=_at_most(longest), error_messages={"required": error})
+def required_text(error: str, label: str, longest: int = MAX_TEXT) -> fields.String:
+    """A text that must be there and has at most `longest` characters. `label` is what the page calls it."""
+    return fields.String(required=True, validate=_at_most(longest, label), error_messages={"required": error})
 
 
-def optional_text(longest: int = MAX_TEXT, *, default: str | None = "") -> fields.String:
-    """A text that may be left out and has at most `longest` characters."""
-    return fields.String(load_default=default, validate=_at_most(longest))
+def optional_text(label: str, longest: int = MAX_TEXT, *, default: str | None = "") -> fields.String:
+    """A text that may be left out and has at most `longest` characters. `label` is what the page calls it."""
+    return fields.String(load_default=default, validate=_at_most(longest, label))
 
 
-def _at_most(longest: int) -> Callable[[str], None]:
-    def verify_length(text: str) -> None:
-        if len(text) > longest:
-            raise ValidationError(f"Please use at most {longest} characters.")
-
-    return verify_length
+def _at_most(longest: int, label: str) -> validate.Length:
+    return validate.Length(max=longest, error=f"{label}: please use at most {longest} characters.")
 
 
 def field(name: str) -> str:
-    """One field of the form that was sent; "" if it is missing."""
-    return http_request.form.get(name, "")
+    """One field of the form that was sent, cleaned; "" if it is missing."""
+    return clean_lines(http_request.form.get(name, ""))
 
 
 def sent(*lists: str) -> dict[str, Any]:
-    """All fields of the form that was sent. Those named in `lists` may occur several times."""
-    return http_request.form.to_dict() | {name: http_request.form.getlist(name) for name in lists}
+    """All fields of the form that was sent, cleaned. Those named in `lists` may occur several times."""
+    given = {name: clean_lines(value) for name, value in http_request.form.items()}
+    return given | {name: [clean_lines(each) for each in http_request.form.getlist(name)] for name in lists}
 
 
 def read(form: Form, *lists: str, refusal: tuple[str, str, str] | None = None) -> dict[str, Any]:

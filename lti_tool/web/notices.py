@@ -7,13 +7,13 @@ from lti_tool.lti.notices import load_notices
 from lti_tool.lti.registration import Registration
 from lti_tool.platforms import course_copies
 from lti_tool.web.request import connection, context, now
-from lti_tool.web.session import access
+from lti_tool.web.session import Limits, access
 
 blueprint = Blueprint("notices", __name__)
 
 
 @blueprint.post(course_copies.NOTICES_PATH)
-@access("public")
+@access("public", Limits(max_bytes=2 * 1024 * 1024))
 def take() -> Response:
     """Verify the notices, each signed by its platform, outside of any transaction. Then record all of them or none."""
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from flask import Flask, Response, g
 from flask import request as http_request
 from sqlalchemy import Connection, bindparam, delete, select
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from lti_tool import audit
 from lti_tool.db import Database
@@ -31,6 +32,7 @@ COOKIE = "__Host-gatehouse"
 # Where a browser without cookies goes next.
 GO_ON = "Gatehouse-Location"
 CSRF_FIELD = "csrf"
+URLENCODED = "application/x-www-form-urlencoded"
 # A training day and the evening after it.
 LIFETIME = timedelta(hours=12)
 
@@ -116,12 +118,25 @@ def drop_cookie(response: Response, name: str) -> None:
     set_cookie(response, name, "", timedelta())
 
 
-def access(level: Level) -> Callable[[Callable[P, R]], Callable[P, R]]:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest body that a view takes, and the most fields of a form in it. Both are checked before anything parses
+    the body."""
+
+    max_bytes: int = 64 * 1024
+    max_fields: int = 200
+
+
+FORM = Limits()
+
+
+def access(level: Level, limits: Limits = FORM) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare who may call a view. Every view of the tool carries this decorator.
 
     "public": anyone. "trainee": anyone with a session. "staff": a session that a teacher's launch started. For the
     latter two, a request that changes something must carry the session's CSRF token. The form is read completely before
-    a connection is taken, so that a slow upload holds none. Raises AccessDenied, or BadInput `form_unreadable`.
+    a connection is taken, so that a slow upload holds none. A view that takes files or long messages declares its own
+    `limits`. Raises AccessDenied, or BadInput `form_unreadable`, `form_too_large` or `form_too_many_fields` (both 413).
     """
 
     def declare(view: Callable[P, R]) -> Callable[P, R]:
@@ -129,7 +144,7 @@ def access(level: Level) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def guarded(*args: P.args, **named: P.kwargs) -> R:
             try:
                 if http_request.method not in READING_METHODS:
-                    _verify_form()
+                    _verify_form(limits)
                 if level != "public":
                     _verify_access(level)
                 return view(*args, **named)
@@ -143,8 +158,31 @@ def access(level: Level) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return declare
 
 
-def _verify_form() -> None:
-    """People type no NUL, and PostgreSQL stores none."""
+def _verify_form(limits: Limits) -> None:
+    """The body is within the limits; of a form, only then the fields are parsed. People type no NUL, and PostgreSQL
+    stores none."""
+    http_request.max_content_length = limits.max_bytes
+    http_request.max_form_parts = limits.max_fields
+    try:
+        body = http_request.get_data() if http_request.mimetype == URLENCODED else b""
+        # A body of unknown length is cut at the limit without an error.
+        if http_request.content_length is None and len(body) >= limits.max_bytes:
+            raise RequestEntityTooLarge
+        if body.count(b"&") >= limits.max_fields:
+            raise BadInput(
+                "form_too_many_fields",
+                f"This form has more than {limits.max_fields} fields.",
+                "Open the page again and send the form from there.",
+                status=413,
+            )
+        http_request.form  # noqa: B018 (parses the form)
+    except RequestEntityTooLarge as error:
+        raise BadInput(
+            "form_too_large",
+            f"What was sent is larger than {limits.max_bytes // 1024} KB, or has more than {limits.max_fields} fields.",
+            "Send a shorter text.",
+            status=413,
+        ) from error
     if any("\0" in text for field in http_request.form.items(multi=True) for text in field):
         raise BadInput("form_unreadable", "The form contains a character that cannot be stored.", "Go back and fix it.")
 

@@ -63,8 +63,9 @@ def test_the_calendar_of_a_trainee_keeps_the_link_of_a_locked_module_to_itself(s
     token = re.search(r"/calendar/([\w-]+)\.ics", page.html)
     assert token
     feed = story.browsers["priya"].open(f"{story.stage.tool_url}/calendar/{token[1]}.ics").html
-    assert "BEGIN:VTIMEZONE" in feed
-    assert "/join/86400002001" not in feed.replace("\r\n ", "")
+    assert "BEGIN:VEVENT" in feed
+    assert "/join/864" not in feed.replace("\r\n ", ""), "no link of Zoom's"
+    assert "/modules/F2/join" not in feed.replace("\r\n ", "")
 
 
 def test_no_log_line_names_anybody(story: Story) -> None:

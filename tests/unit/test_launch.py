@@ -111,7 +111,8 @@ class TestWhatALaunchRecords:
         self, client: FlaskClient, platform: Platform, database: Database, clock: TestClock
     ) -> None:
         assert platform.launch(client, clock(), target_link_uri="https://evil.example/").status_code == 400
-        assert platform.launch(client, clock(), custom={"module_id": "\x00"}).status_code == 404
+        unstorable = "https://gatehouse.example.org/modules/%00"
+        assert platform.launch(client, clock(), target_link_uri=unstorable, custom={}).status_code == 404
         assert counted(database) == [0, 0, 0, 0]
 
     def test_a_launch_of_a_module_that_nobody_offers_is_refused_and_its_unit_is_listed_with_who_met_it(

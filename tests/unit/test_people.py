@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select
 
 from lti_tool import people
 from lti_tool.db import Database
-from lti_tool.errors import AccessDenied, Conflict, NotFound
+from lti_tool.errors import AccessDenied, BadInput, Conflict, NotFound
 from lti_tool.intervals import Interval
 from lti_tool.tables.people import trainee_addresses, trainees
 from tests.unit.people_of_tests import ISSUER, launched, licensed
@@ -62,11 +62,13 @@ def test_two_first_launches_at_once_make_one_person(database: Database, now: dat
         assert connection.scalar(select(func.count()).select_from(trainees)) == 1
 
 
-def test_every_person_has_a_calendar_token_of_their_own(database: Database, now: datetime) -> None:
+def test_every_person_has_a_calendar_salt_of_their_own(database: Database, now: datetime) -> None:
     with database.write() as connection:
         rows = [people.trainee(connection, launched(connection, now, name)) for name in ("Ada E", "Ben E")]
-        assert len({row.calendar_token for row in rows}) == 2
-        assert all(len(row.calendar_token) >= 40 for row in rows)
+        people.renew_calendar_salt(connection, rows[0].id)
+        rows.append(people.trainee(connection, rows[0].id))
+        assert len({row.calendar_salt for row in rows}) == 3
+        assert all(len(row.calendar_salt) >= 40 for row in rows)
 
 
 def test_a_person_is_found_by_id_or_address(database: Database, now: datetime) -> None:
@@ -109,6 +111,42 @@ def test_many_identities_are_looked_up_at_once(database: Database, now: datetime
         subs = ["user-bo", *(f"user-{number}" for number in range(1200)), "user-ada"]
         found = people.of_identities(connection, ISSUER, subs)
     assert {sub: (row.id, row.email) for sub, row in found.items()} == {"user-ada": (ada, "ada@example.org")}
+
+
+def test_a_name_keeps_its_blanks_and_joiners(database: Database, now: datetime) -> None:
+    sent = {"1": "Marie\u00a0Lefevre", "2": "佐藤\u3000花子", "3": "می\u200cخواهم", "4": "ශ්\u200dරී", "5": "Ann\tBo"}
+    with database.write() as connection:
+        kept = {
+            sub: people.trainee(connection, launched(connection, now, name, sub=sub)).name for sub, name in sent.items()
+        }
+    assert kept == {"1": "Marie Lefevre", "2": "佐藤 花子", "3": "می\u200cخواهم", "4": "ශ්\u200dරී", "5": "Ann Bo"}
+
+
+def test_one_person_is_found_by_an_address_in_any_of_its_forms(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        person = launched(connection, now, email="Jose\u0301@example.org\u200b")
+        for written in ("josé@example.org", "JOSÉ@example.org\u00a0", "jose\u0301@exam\u00adple.org"):
+            assert people.find(connection, written) == person
+        with pytest.raises(BadInput, match="address_wrong"):
+            people.find(connection, "josé@example.org, ada@example.org")
+
+
+def test_two_addresses_in_one_claim_are_no_address(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        person = launched(connection, now, email="a@example.org, b@example.org")
+        assert people.trainee(connection, person).email is None
+
+
+def test_an_address_is_recorded_and_compared_in_one_form(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        trainee = launched(connection, now, email="Jose\u0301@example.org\u200b")
+        launched(connection, now + timedelta(days=1), email="JOSÉ@exam\u00adple.org\u00a0")
+        assert list(connection.scalars(select(trainee_addresses.c.email))) == ["josé@example.org"]
+        staff = launched(connection, now, name="Other Account", email="josé@EXAMPLE.org")
+        with pytest.raises(AccessDenied, match="own_case"):
+            people.refuse_own(connection, f"staff:{staff}", trainee)
+        found = people.owners(connection, ["josé@example.org"], Interval(now, now + timedelta(hours=8)))
+    assert found["josé@example.org"].trainee_ids == {trainee, staff}
 
 
 @pytest.mark.parametrize("shared", ["address", "former address", "licence number"])

@@ -113,10 +113,10 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=True),
         sa.Column("email", sa.String(length=255), nullable=True),
         sa.Column("profession", sa.String(length=64), nullable=True),
-        sa.Column("calendar_token", sa.String(length=64), nullable=False),
+        sa.Column("calendar_salt", sa.String(length=64), nullable=False),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_trainees")),
-        sa.UniqueConstraint("calendar_token", name=op.f("uq_trainees_calendar_token")),
+        sa.UniqueConstraint("calendar_salt", name=op.f("uq_trainees_calendar_salt")),
     )
     op.create_index(op.f("ix_trainees_email"), "trainees", ["email"], unique=False)
     op.create_table(

@@ -91,10 +91,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One part of the rows that were asked for, and the totals of the whole session."""
+    """One part of the rows that were asked for, and the totals of the whole session. Those who only ran it are `staff`;
+    all other `people` are attendees."""
 
     part: Part[Row]
     people: int
+    staff: int
     completed: int
     unmatched: int
     open: int
@@ -116,11 +118,13 @@ SORTS: Mapping[str, Callable[[Row], Any]] = {
 def sheet(connection: Connection, session_id: int, view: SheetView) -> Sheet:
     """The rows of this view; the last part if there are fewer parts."""
     every = rows(connection, session_id)
+    staff = sum(row.attended.only_ran_session for row in every)
     wanted = [row for row in every if row.is_open] if view.only == "review" else every
     ordered = sorted(sorted(wanted, key=_name), key=SORTS[view.sort], reverse=view.downwards)
     return Sheet(
         part=part(ordered, ROWS_ON_A_PAGE, view.number),
-        people=len(every),
+        people=len(every) - staff,
+        staff=staff,
         completed=sum(row.attended.completed for row in every),
         unmatched=sum(row.attended.trainee_id is None for row in every),
         open=sum(row.is_open for row in every),

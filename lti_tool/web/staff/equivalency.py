@@ -32,20 +32,20 @@ class ApprovalForm(Form):
     """The reason for an approval."""
 
     reason_code = fields.String(load_default=APPROVAL_REASONS[0], validate=validate.OneOf(APPROVAL_REASONS))
-    text = optional_text()
+    text = optional_text("Your text")
 
 
 class DeclineForm(Form):
     """The reason for a refusal, and the text that the trainee reads."""
 
     reason_code = fields.String(load_default=DECLINE_REASONS[0], validate=validate.OneOf(DECLINE_REASONS))
-    text = required_text("Tell the person why, and what to do instead.")
+    text = required_text("Tell the person why, and what to do instead.", "Your text")
 
 
 class QuestionForm(Form):
     """A question to the trainee."""
 
-    question = required_text("Write the question.")
+    question = required_text("Write the question.", "Your question")
 
 
 APPROVAL, DECLINE, QUESTION = ApprovalForm(), DeclineForm(), QuestionForm()

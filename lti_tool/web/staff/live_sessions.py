@@ -21,7 +21,7 @@ from lti_tool.web.forms import field, sent
 from lti_tool.web.page import go, show
 from lti_tool.web.paging import asked_part
 from lti_tool.web.request import connection, context, now, writes
-from lti_tool.web.session import access, record_visit, viewer
+from lti_tool.web.session import Limits, access, record_visit, viewer
 from lti_tool.web.staff import attendance, overview
 from lti_tool.web.staff.attendance import SORTS, SheetView
 from zoom_adapter import reports
@@ -166,7 +166,7 @@ def reopen(session_id: int) -> AnyResponse:
 
 
 @blueprint.post("/<int:session_id>/rooms")
-@access("staff")
+@access("staff", Limits(max_fields=1000))
 def name_rooms(session_id: int) -> AnyResponse:
     """Name the breakout rooms; the form gives each room before its label."""
     given = sent("room", "label")
@@ -186,7 +186,7 @@ def _progress(session: LiveSession) -> Progress:
 
 def _wall_time(name: str) -> datetime:
     """A date and time without an offset, in a plausible year. Raises BadInput "wall_time_wrong"."""
-    text = field(name).strip()
+    text = field(name)
     wrong = BadInput(
         "wall_time_wrong",
         "This is not a date with a time.",

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select, true
+from sqlalchemy import ColumnElement, Connection, Row, String, case, cast, func, select, true
 
 from lti_tool.attendance import corrections, locking, matching, person_joins, reviews
+from lti_tool.attendance.evidence import STAFF_ROLE
 from lti_tool.audit import trainee_of
 from lti_tool.platforms import course_units
 from lti_tool.rosters import queries
@@ -81,9 +82,11 @@ def parked_tasks(connection: Connection) -> list[Row[Any]]:
 
 
 def people_by_session(connection: Connection) -> dict[int, tuple[int, int]]:
-    """Session id → how many known people are on record, and how many of them completed."""
+    """Session id → how many known attendees are on record, and how many of them completed. Who only ran the session is
+    no attendee."""
     completed = func.count(case((attendances.c.completed, 1)))
-    known = attendances.c.is_current & attendances.c.trainee_id.is_not(None)
+    only_ran = cast(attendances.c.flags, String).contains(STAFF_ROLE) & (attendances.c.seconds_present == 0)
+    known = attendances.c.is_current & attendances.c.trainee_id.is_not(None) & ~only_ran
     query = select(attendances.c.live_session_id, func.count(), completed).where(known)
     grouped = connection.execute(query.group_by(attendances.c.live_session_id))
     return {session_id: (people, done) for session_id, people, done in grouped}

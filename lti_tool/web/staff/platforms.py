@@ -81,7 +81,7 @@ def invite() -> str:
 @access("staff")
 def approve(registration_id: int) -> Response:
     """Let a self-registered platform launch, with the deployment id if it named none."""
-    given = field("deployment_id").strip()
+    given = field("deployment_id")
     registration.approve(connection(), registration_id, [given] if given else [], actor=viewer().actor, now=now())
     return go(DESK_PATH, "platform_approved")
 

@@ -28,13 +28,15 @@ class RequestForm(Form):
     """A request: where, what and when, what proves it, and a statement."""
 
     provider = fields.String(required=True, error_messages={"required": "Choose where you trained."})
-    provider_name = optional_text(MAX_TITLE, default=None)
-    course_title = required_text("Give the title of the course.", MAX_TITLE)
+    provider_name = optional_text("Name of the provider", MAX_TITLE, default=None)
+    course_title = required_text("Give the title of the course.", "Title of the course", MAX_TITLE)
     completed_on = fields.Date(
         required=True,
         error_messages={"required": "Give the day on which it ended.", "invalid": "Give the day as year-month-day."},
     )
-    evidence_note = required_text("Say what shows that you took it, for example a certificate and who issued it.")
+    evidence_note = required_text(
+        "Say what shows that you took it, for example a certificate and who issued it.", "What shows that you took it"
+    )
     statement = fields.String(
         required=True,
         validate=validate.Equal("yes", error=CONFIRM_TRUTH),
@@ -46,7 +48,7 @@ class RequestForm(Form):
 class AnswerForm(Form):
     """An answer to a reviewer's question."""
 
-    answer = required_text("Write your answer.")
+    answer = required_text("Write your answer.", "Your answer")
 
 
 REQUEST, ANSWER = RequestForm(), AnswerForm()

@@ -2,25 +2,31 @@
 
 Zoom cannot be shown inside the course page, and a new tab does not get the frame's cookie (it is partitioned). So the
 link carries a signed ticket that names the browser session and the live session. It expires with the browser session.
-No page contains a Zoom link. If Zoom registers people, everyone goes to their personal join link, by which Zoom
-identifies them. The general link is the second choice.
+The link in a calendar has a ticket that names the calendar instead; it ends with the live session, or when its owner
+makes a new calendar address. No page and no calendar contains a Zoom link. If Zoom registers people, everyone goes to
+their personal join link, by which Zoom identifies them. The general link is the second choice.
 """
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from lti_tool import people
+from lti_tool.attendance import calendar_feed
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.errors import AccessDenied
-from lti_tool.signing import SignatureExpired, SignatureWrong, load, sign
+from lti_tool.errors import AccessDenied, NotFound
+from lti_tool.signing import SignatureExpired, SignatureWrong, digest, fingerprint, load, sign
+from lti_tool.web.request import read_id
 from lti_tool.web.session import LIFETIME, Viewer, viewer_of
 from zoom_adapter import places
 
 PURPOSE = "join"
+CALENDAR = "calendar"
 # How often the waiting page reloads, once a second, before it offers the general link.
 PATIENCE = 8
 
@@ -57,13 +63,47 @@ def address(secret: str, viewer: Viewer, session: LiveSession, now: datetime, *,
     if not can_join(session, registers=registers, is_staff=viewer.is_staff):
         return None
     payload = {"visit": viewer.visit, "session": session.id}
-    ticket = sign(secret, PURPOSE, payload, expires_at=now + LIFETIME)
+    return _address(session, sign(secret, PURPOSE, payload, expires_at=now + LIFETIME))
+
+
+def _address(session: LiveSession, ticket: str) -> str:
     return f"/modules/{quote(session.module_id, safe='')}/join?{urlencode({'session': session.id, 'ticket': ticket})}"
+
+
+def address_in_calendar(
+    secret: str, trainee_id: int, calendar_token: str, session: LiveSession, *, registers: bool
+) -> str | None:
+    """The address of the join link in this person's calendar. None if there is no way to join."""
+    if not can_join(session, registers=registers, is_staff=False):
+        return None
+    payload = {"trainee": trainee_id, "calendar": fingerprint(calendar_token), "session": session.id}
+    return _address(session, sign(secret, PURPOSE, payload, expires_at=session.ends_at + LIFETIME))
 
 
 def can_join(session: LiveSession, *, registers: bool, is_staff: bool) -> bool:
     """Whether there is any join link. Staff are never registered: they teach with their own Zoom account."""
     return bool(session.join_url) or (registers and not is_staff)
+
+
+def calendar_token(secret: str, trainee: Row[Any]) -> str:
+    """The token in the address of this person's calendar feed. It changes with the person's `calendar_salt`."""
+    return f"{trainee.id}-{digest(secret, CALENDAR, trainee.calendar_salt)}"
+
+
+def trainee_of_calendar(connection: Connection, secret: str, token: str) -> int:
+    """The person whose calendar feed has this token. Raises NotFound `calendar_unknown`."""
+    unknown = NotFound(
+        "calendar_unknown",
+        "There is no calendar at this address.",
+        "Copy the address again from the calendar page in your course.",
+    )
+    try:
+        trainee = people.trainee(connection, read_id(token.partition("-")[0]))
+    except (ValueError, NotFound) as error:
+        raise unknown from error
+    if not hmac.compare_digest(calendar_token(secret, trainee).encode(), token.encode("utf-8", "replace")):
+        raise unknown
+    return int(trainee.id)
 
 
 def way_in(
@@ -87,7 +127,7 @@ def way_in(
 
 def read_ticket(connection: Connection, secret: str, ticket: str, now: datetime) -> Ticket:
     """The ticket of a join link. Raises AccessDenied `join_link_wrong`, or `join_link_expired` if the ticket or its
-    browser session has expired or the platform was disabled."""
+    browser session has expired, its calendar link was replaced, or the platform was disabled."""
     again = "Open the page of the module in your course again and join from there."
     expired = AccessDenied("join_link_expired", "This join link has expired.", again)
     try:
@@ -96,6 +136,12 @@ def read_ticket(connection: Connection, secret: str, ticket: str, now: datetime)
         raise expired from error
     except SignatureWrong as error:
         raise AccessDenied("join_link_wrong", "This join link is not complete.", again) from error
+    if "calendar" in payload:
+        trainee_id = payload["trainee"]
+        token = calendar_token(secret, people.trainee(connection, trainee_id))
+        if fingerprint(token) != payload["calendar"] or not calendar_feed.may_join(connection, trainee_id):
+            raise expired
+        return Ticket(trainee_id, payload["session"], is_staff=False)
     viewer = viewer_of(connection, payload["visit"], now)
     if viewer is None:
         raise expired

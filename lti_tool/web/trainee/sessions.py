@@ -3,10 +3,9 @@
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response
-from sqlalchemy import select
 from werkzeug.wrappers import Response as AnyResponse
 
-from lti_tool import people
+from lti_tool import audit, people
 from lti_tool.attendance import calendar_feed, live_sessions, presence_checks, queries, reviews, timeline
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.progress import progress
@@ -14,13 +13,11 @@ from lti_tool.attendance.queries import AttendedDay
 from lti_tool.credit import claims
 from lti_tool.errors import NotFound
 from lti_tool.programme import versions
-from lti_tool.tables.people import trainees
 from lti_tool.web.forms import field
 from lti_tool.web.page import go, show
 from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access, viewer
-from lti_tool.web.trainee import home
-from zoom_adapter import places
+from lti_tool.web.trainee import home, join
 
 blueprint = Blueprint("sessions", __name__)
 
@@ -126,29 +123,41 @@ def _presence_page(template: str) -> str:
 @access("trainee")
 def calendar() -> str:
     """The viewer's personal calendar address."""
+    settings = context().settings
+    token = join.calendar_token(settings.secret_key, people.trainee(connection(), viewer().trainee_id))
+    address = f"{settings.public_url}/calendar/{token}.ics"
+    webcal = "webcal://" + address.partition("://")[2]
     programme = versions.current(connection()).programme
-    token = people.trainee(connection(), viewer().trainee_id).calendar_token
-    address = f"{context().settings.public_url}/calendar/{token}.ics"
-    return show("trainee/calendar.html", programme, address=address, webcal="webcal://" + address.partition("://")[2])
+    return show("trainee/calendar.html", programme, address=address, webcal=webcal)
+
+
+@blueprint.post("/calendar/renew")
+@access("trainee")
+def renew_calendar() -> AnyResponse:
+    """Give the viewer a new calendar address. The old one and the join links in it stop working."""
+    people.renew_calendar_salt(connection(), viewer().trainee_id)
+    subject = f"trainee:{viewer().trainee_id}"
+    audit.record(connection(), actor=viewer().actor, act="calendar_renewed", subject=subject, at=now())
+    return go("/calendar", "calendar_renewed")
 
 
 @blueprint.get("/calendar/<token>.ics")
 @access("public")
 def feed(token: str) -> Response:
     """The feed for calendar programs, which have no browser session: the token says who asks."""
-    trainee_id = connection().scalar(select(trainees.c.id).where(trainees.c.calendar_token == token))
-    if trainee_id is None:
-        raise NotFound(
-            "calendar_unknown",
-            "There is no calendar at this address.",
-            "Copy the address again from the calendar page in your course.",
-        )
+    settings = context().settings
+    trainee_id = join.trainee_of_calendar(connection(), settings.secret_key, token)
     published = versions.current(connection())
     may_join = calendar_feed.may_join(connection(), trainee_id)
     is_open = home.open_modules(connection(), published, trainee_id, now()) if may_join else ()
-    host = urlsplit(context().settings.public_url).hostname or "gatehouse"
-    links = places.own_links(connection(), trainee_id) if may_join else {}
-    body = calendar_feed.feed(connection(), trainee_id, published, now(), is_open, host=host, own_links=links)
+    host = urlsplit(settings.public_url).hostname or "gatehouse"
+
+    def join_address(session: LiveSession) -> str | None:
+        secret, registers = settings.secret_key, settings.has_zoom_api
+        path = join.address_in_calendar(secret, trainee_id, token, session, registers=registers)
+        return f"{settings.public_url}{path}" if path else None
+
+    body = calendar_feed.feed(connection(), trainee_id, published, now(), is_open, host=host, join_address=join_address)
     response = Response(body, content_type="text/calendar; charset=utf-8")
     response.headers["Cache-Control"] = "private, max-age=300"
     return response

@@ -51,6 +51,13 @@ def test_the_wall_time_of_another_zone_is_meant_there(database, published, now):
         assert live_sessions.show(connection, session_id).starts_at == datetime(2026, 11, 10, 8, 0, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("pasted", ["853 0000 1234", "853\u00a00000\u20091234\u2060", "853\u20110000-1234"])
+def test_a_meeting_number_is_taken_as_it_is_pasted(database, published, now, pasted):
+    with database.write() as connection:
+        made = add_session(connection, published, now, zoom_meeting_id=pasted)
+        assert live_sessions.show(connection, made).zoom_meeting_id == "85300001234"
+
+
 @pytest.mark.parametrize(
     ("given", "error", "code"),
     [

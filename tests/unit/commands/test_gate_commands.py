@@ -155,7 +155,7 @@ def test_completions_are_previewed_committed_and_listed(shell: Shell, tmp_path: 
     assert shell.read("completions", "list") == []
     assert f"--commit {preview['digest']}" in shell.run("completions", "import", file).stdout
     printed = shell.run("completions", "import", file, "--commit", preview["digest"]).stdout
-    assert "line 3: unknown_person" in printed
+    assert "line 3, person_key: unknown_person" in printed
     assert "Imported." in printed
     [row] = shell.read("completions", "list", "--module", "F1")
     assert (row["trainee_id"], row["completed_on"], row["origin"]) == (1, "2024-07-13", "imported")

@@ -186,7 +186,8 @@ def test_a_self_declared_licence_is_shown_as_such():
 def test_without_a_licence_there_is_no_credit_and_the_list_says_why():
     checklist = decide_claim(PROGRAMME, case(licences=()))
     assert unmet(checklist) == {"matrix": None, "licence": False, "identity": None}
-    assert line(checklist, "licence").next_step == "Record your licence."
+    step = "The training team records your licence. Write to ce@polarisinsight.com."
+    assert {line(checklist, each).next_step for each in ("matrix", "licence", "identity")} == {step}
 
 
 def test_the_licence_that_was_in_force_is_taken_among_several():
@@ -234,6 +235,42 @@ def test_another_state_gets_the_notice_to_ask_its_own_board():
     licence = replace(LMFT, jurisdiction="OR")
     matrix = line(decide_claim(PROGRAMME, case(licences=(licence,))), "matrix")
     assert matrix.next_step == PROGRAMME.notices["check_own_board"]
+
+
+@pytest.mark.parametrize(("place", "notice"), [("CA", "ask_staff"), ("OR", "check_own_board")])
+def test_a_physician_gets_the_notice_of_their_own_state(place, notice):
+    licence = replace(LMFT, type="MD", jurisdiction=place)
+    matrix = line(decide_claim(PROGRAMME, case(licences=(licence,))), "matrix")
+    assert (matrix.satisfied, matrix.next_step) == (None, PROGRAMME.notices[notice])
+
+
+def test_no_line_names_a_step_that_nobody_can_take():
+    poor = replace(LMFT, number="", expires_on=date(2021, 1, 1))
+    policies = with_policy(fee_required=True, evaluation_required=True)
+    lists = [decide_claim(policies, case(licences=each, fee=None, evaluation=None)) for each in ((), (poor,))]
+    lists.append(decide_claim(policies, case(licences=(replace(LMFT, type="chaplain"),))))
+    steps = {each.next_step for checklist in lists for each in checklist.lines} | {
+        each.says for checklist in lists for each in checklist.lines
+    }
+    lead_nowhere = ("Record your", "Hand in", "Complete the", "Correct the", "Pay the fee", "certificate of attendance")
+    assert [step for step in steps if step.startswith(lead_nowhere[:5]) or lead_nowhere[5] in step] == []
+    assert "The training team records your evaluation. Write to ce@polarisinsight.com." in steps
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("provisional", "Your minutes are provisional."),
+        ("reconciled", "Your minutes have been compared"),
+        ("locked", "Your minutes have been compared"),
+    ],
+)
+def test_a_provisional_day_is_never_called_settled(state, says):
+    scores = replace(PROGRAMME.scores, award_evidence="provisional")
+    shown = line(decide_claim(replace(PROGRAMME, scores=scores), case(session_state=state)), "evidence")
+    assert shown.satisfied
+    assert shown.says.startswith(says)
+    assert "settled" not in shown.says
 
 
 def test_an_empty_table_names_no_body():

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.settlement import settle
+from lti_tool.credit import claims, licences
 from lti_tool.credit.rehearsal import rehearse
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.programme.loader import TrialPolicy
@@ -89,6 +90,34 @@ def test_nothing_at_all_is_written(database, class_of_three) -> None:
     before = contents(database)
     asked(database, class_of_three, TrialPolicy(CompletionPolicy(Decimal("0.1")), {}))
     assert contents(database) == before
+
+
+def test_a_licence_that_the_body_does_not_credit_gains_nothing(database, class_of_three, published, now) -> None:
+    """The second person is a social worker in Oregon: no easier rule for nurses gives them a nurse's credit."""
+    with database.write() as connection:
+        for each in licences.of_trainee(connection, 2):
+            licences.end_licence(connection, each.id, reason="Another licence.", actor="cli", now=now)
+        add_licence(connection, 2, now, type="LCSW", jurisdiction="OR")
+    limits = {f"max_missed_{which}_minutes": 20 for which in ("total", "consecutive")}
+    policies = {body: published.programme.bodies[body].policy for body in ("apa", "scrc_brn")}
+    easy = {body: replace(policy, late_arrival_minutes=20, **limits) for body, policy in policies.items()}
+    found = asked(database, class_of_three, TrialPolicy(None, easy)).differences
+    assert [(each.trainee_id, each.about, each.outcome) for each in found] == [(2, "apa", "gains")]
+    assert (found[0].name, found[0].because) == ("Trainee 2", ("attendance",))
+
+
+@pytest.mark.parametrize("fact", ["fee", "evaluation"])
+def test_a_fact_that_becomes_required_opens_a_claim_until_it_is_recorded(
+    database, class_of_three, published, now, fact
+) -> None:
+    trial = apa(published, **{f"{fact}_required": True})
+    (found,) = asked(database, class_of_three, trial).differences
+    assert (found.trainee_id, found.name, found.about, found.outcome) == (1, "Trainee 1", "apa", "opens")
+    assert (found.before, found.after, found.because) == (True, None, (fact,))
+    with database.write() as connection:
+        given = {"trainee_id": 1, "session_id": class_of_three[0], "body_id": "apa", "actor": "cli", "now": now}
+        claims.record_fact(connection, fact=fact, reason="Seen.", **given)
+    assert asked(database, class_of_three, trial).differences == ()
 
 
 def contents(database) -> dict[str, list]:

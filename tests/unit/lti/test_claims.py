@@ -193,6 +193,21 @@ def test_a_deep_linking_request_needs_neither_link_nor_target() -> None:
     assert launch.deep_linking is not None
 
 
+def test_names_titles_and_custom_values_are_cleaned() -> None:
+    sent = {
+        "name": "Marie\u00a0Lefevre\u200b",
+        "context": {"id": "c", "title": "Mod\u00adule\u30001"},
+        "custom": {"module_id": "F1\u200b\u00a0"},
+    }
+    launch = loaded(sent)
+    assert (launch.name, launch.context_title, launch.custom_value("module_id")) == ("Marie Lefevre", "Module 1", "F1")
+
+
+def test_a_title_stays_within_its_length_when_its_letters_are_two_each_in_nfc() -> None:
+    launch = loaded({"context": {"id": "c", "title": "\u0958" * 255}})
+    assert launch.context_title == ("\u0915\u093c" * 128)[:255]
+
+
 @pytest.mark.parametrize("odd", [7, ["a@example.org"], {"a": 1}, True, "\x00", "\ud800"])
 def test_what_is_only_shown_is_absent_when_it_is_no_text(odd: Any) -> None:
     title = {"id": "course-1", "title": odd, "label": odd}

@@ -113,7 +113,7 @@ WRONG_CLAIMS: list[tuple[dict[str, Any], str]] = [
     ({"context": "course-1"}, "claims_wrong"),
     ({"roles": ["x" * 300]}, "claims_wrong"),
     ({"custom": {"module_id": "no-such-module"}}, "module_unknown"),
-    ({"custom": {"module_id": "\x00"}}, "module_unknown"),
+    ({"custom": {"module_id": "F\x0099"}}, "module_unknown"),
 ]
 
 

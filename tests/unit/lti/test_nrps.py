@@ -155,7 +155,15 @@ class TestMembers:
                 Member("1", (), "Active", "x" * 255),
             ),
             ({"user_id": "1", "roles": [], "name": " ", "email": " "}, Member("1", (), "Active")),
-            ({"user_id": "1", "roles": [], "name": "a\x00b", "email": "a\x00@b"}, Member("1", (), "Active")),
+            (
+                {"user_id": "1", "roles": [], "name": "a\x00b", "email": "a\x00@b"},
+                Member("1", (), "Active", "ab", "a@b"),
+            ),
+            (
+                {"user_id": "1", "roles": [], "name": "Marie\u00a0Lefevre", "email": "Jose\u0301@example.org\u200b"},
+                Member("1", (), "Active", "Marie Lefevre", "josé@example.org"),
+            ),
+            ({"user_id": "1", "roles": [], "email": "a@example.org, b@example.org"}, Member("1", (), "Active")),
         ],
     )
     def test_a_member_is_read(

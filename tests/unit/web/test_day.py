@@ -30,7 +30,7 @@ def test_the_picture_has_a_name_and_a_description(browse, happened) -> None:
 
 def test_the_credit_checklist_stands_under_the_day(browse, happened) -> None:
     assert "APA · Awarded: 6.5 credits" in browse(happened.whole).open(f"/sessions/{happened.day}").text
-    assert "You have not recorded a licence." in browse(happened.half).open(f"/sessions/{happened.day}").text
+    assert "No licence of yours is recorded." in browse(happened.half).open(f"/sessions/{happened.day}").text
 
 
 def test_somebody_without_a_record_is_told_whom_to_write_to(browse, happened) -> None:

@@ -118,3 +118,26 @@ def test_learners_do_not_decide(browse, happened, database) -> None:
     request_id = latest(database, happened.elsewhere).id
     assert reader.send(reader.open(FORM), f"/desk/equivalencies/{request_id}/approve").status == 403
     assert latest(database, happened.elsewhere).state == "submitted"
+
+
+def test_pasted_text_is_cleaned_before_it_is_kept(browse, happened, database) -> None:
+    reader = browse(happened.new)
+    pasted = "Intro\u00a0to\u3000K\u00adA\u200bP 👩\u200d⚕️ می\u200cخواهم"
+    assert reader.send(reader.open(FORM), FORM, **(GIVEN | {"course_title": pasted})).status == 303
+    assert latest(database, happened.new).course_title == "Intro to KAP 👩\u200d⚕️ می\u200cخواهم"
+
+
+@pytest.mark.parametrize(
+    ("field", "label"),
+    [
+        ("provider_name", "Name of the provider"),
+        ("course_title", "Title of the course"),
+        ("evidence_note", "What shows that you took it"),
+    ],
+)
+def test_a_text_that_is_too_long_is_named_by_its_label(browse, happened, field: str, label: str) -> None:
+    reader = browse(happened.new)
+    page = reader.send(reader.open(FORM), FORM, **(GIVEN | {field: "x" * 4001}))
+    assert page.status == 422
+    assert f"{label}: please use at most" in page.text
+    assert f'href="#{field}"' in page.html

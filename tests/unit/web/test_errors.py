@@ -105,7 +105,8 @@ def test_an_unknown_address_and_a_wrong_method_are_pages_too(client: FlaskClient
 def test_a_form_that_is_too_large_is_refused_in_words(app: Flask, client: FlaskClient) -> None:
     answer = client.post("/lti/launch", data={"id_token": "x" * (3 * 1024 * 1024)})
     assert answer.status_code == 413
-    assert "larger than we accept" in answer.get_data(as_text=True)
+    assert "form_too_large" in answer.get_data(as_text=True)
+    assert "larger than 256 KB" in answer.get_data(as_text=True)
 
 
 @pytest.mark.parametrize("host", [".", "a..b"])

@@ -5,10 +5,12 @@ from dataclasses import replace
 from html import unescape
 
 import pytest
+from icalendar import Calendar
 from sqlalchemy import select, update
 
 from lti_tool.app import close_app, create_app
 from lti_tool.context import build_context
+from lti_tool.gates import completions
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.people import trainees
@@ -157,14 +159,63 @@ def test_a_session_without_a_general_link_can_be_joined_by_the_own_one(browse, h
     assert at(client, join_link(browse(happened.new).open("/modules/F1"))).sent_to == OWN_LINK
 
 
-def test_the_calendar_holds_the_own_link_as_long_as_the_place_is_good(browse, happened, client, database, now):
+def calendar_of(browser, client):
+    """The address of the person's feed, and the join links in it."""
+    (address,) = set(re.findall(r"/calendar/[\w-]+\.ics", browser.open("/calendar").html))
+    feed = Calendar.from_ical(client.get(address).data)
+    return address, [str(each["URL"]) for each in feed.walk("VEVENT") if "URL" in each]
+
+
+def test_the_link_in_the_calendar_asks_the_gate_and_leads_to_the_own_link(browse, happened, client, database, now):
     place(database, happened.new, now, **REGISTERED)
-    (address,) = set(re.findall(r"/calendar/[\w-]+\.ics", browse(happened.new).open("/calendar").html))
-    with_own = client.get(address).get_data(as_text=True).replace("\r\n ", "")
-    change(database, happened.new, wanted=False)
-    without = client.get(address).get_data(as_text=True).replace("\r\n ", "")
-    assert (OWN_LINK in with_own, NEXT_JOIN_URL in with_own) == (True, False)
-    assert (OWN_LINK in without, NEXT_JOIN_URL in without) == (False, True)
+    address, (link,) = calendar_of(browse(happened.new), client)
+    feed = client.get(address).get_data(as_text=True).replace("\r\n ", "")
+    assert "zoom.example.org" not in feed
+    assert link.startswith("https://gatehouse.example.org/modules/F1/join?")
+    assert at(client, link.removeprefix("https://gatehouse.example.org")).sent_to == OWN_LINK
+    change(database, happened.new, wanted=False, state="cancelled", join_url=None)
+    later = client.get(link.removeprefix("https://gatehouse.example.org"), base_url=BASE)
+    assert (later.status_code, "Location" in later.headers) == (200, False), "the waiting page"
+
+
+def test_the_link_in_a_calendar_is_shut_with_the_gate(browse, happened, client, database, clock):
+    _, links = calendar_of(browse(happened.whole), client)
+    (link,) = [each.removeprefix("https://gatehouse.example.org") for each in links if "/F2/" in each]
+    assert at(client, link).status == 200, "the waiting page"
+    with database.write() as connection:
+        mine = completions.of_trainee(connection, happened.whole)
+        for each in mine:
+            completions.end_completion(connection, each.id, reason="A mistake.", actor="cli", now=clock())
+    shut = at(client, link)
+    assert (shut.status, "zoom.example.org" in shut.html) == (200, False)
+    assert "is locked" in shut.heading
+
+
+def test_a_new_calendar_address_ends_the_old_one_and_its_links(browse, happened, client, database):
+    reader = browse(happened.new)
+    old, (link,) = calendar_of(reader, client)
+    answer = reader.send(reader.open("/calendar"), "/calendar/renew")
+    assert (answer.status, answer.sent_to) == (303, "/calendar?done=calendar_renewed")
+    new, (new_link,) = calendar_of(reader, client)
+    assert (client.get(old).status_code, client.get(new).status_code, old != new) == (404, 200, True)
+    stopped = at(client, link.removeprefix("https://gatehouse.example.org"))
+    assert (stopped.status, "join_link_expired" in stopped.html) == (403, True)
+    assert at(client, new_link.removeprefix("https://gatehouse.example.org")).status == 200
+
+
+def test_no_token_of_a_calendar_is_stored(browse, happened, client, database):
+    address, _ = calendar_of(browse(happened.new), client)
+    token = address.removeprefix("/calendar/").removesuffix(".ics")
+    with database.read() as connection:
+        row = connection.execute(select(trainees).where(trainees.c.id == happened.new)).one()
+    assert not [each for each in row if isinstance(each, str) and each in token]
+
+
+@pytest.mark.parametrize("change_token", [lambda it: it[:-1], lambda it: "9" + it, lambda it: it.partition("-")[0]])
+def test_a_changed_token_opens_no_calendar(browse, happened, client, change_token):
+    address, _ = calendar_of(browse(happened.new), client)
+    token = address.removeprefix("/calendar/").removesuffix(".ics")
+    assert client.get(f"/calendar/{change_token(token)}.ics").status_code == 404
 
 
 def test_without_any_link_the_page_says_so_and_offers_another_try(browse, happened, client, database, now):

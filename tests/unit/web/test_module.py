@@ -153,7 +153,7 @@ def test_the_calendar_of_a_disabled_platforms_person_has_no_join_link(browse, ha
     with_link = client.get(address).get_data(as_text=True)
     disable_the_platform(database, now)
     without = client.get(address).get_data(as_text=True)
-    assert ("zoom.example.org" in with_link, "zoom.example.org" in without) == (True, False)
+    assert ("/join?" in with_link.replace("\r\n ", ""), "/join?" in without.replace("\r\n ", "")) == (True, False)
     assert with_link.count("BEGIN:VEVENT") == without.count("BEGIN:VEVENT") > 0
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, render_template_string
+from flask import request as http_request
 from flask.testing import FlaskClient
 from sqlalchemy import func, insert, select
 
@@ -80,6 +81,11 @@ def app(app: Flask) -> Flask:
         abandon()
         leave_a_mark("second")
         return "written"
+
+    @app.post("/t/fields")
+    @access("public")
+    def fields() -> str:
+        return str(len(http_request.form.getlist("a")))
 
     @app.get("/t/now")
     @access("public")
@@ -201,6 +207,54 @@ class TestForms:
         refused = client.post("/t/write/ok", data={"csrf": client.get("/t/form").text, "text": "a\0b"})
         assert (refused.status_code, code_of(refused)) == (422, "form_unreadable")
         assert marks(database) == []
+
+
+class TestLimits:
+    """Before a body is parsed, its size and the number of its fields are checked."""
+
+    KIND = "application/x-www-form-urlencoded"
+
+    @pytest.mark.parametrize("path", ["/t/write/ok", "/t/abandoned", "/lti/login", "/lti/launch", "/equivalency/F1"])
+    @pytest.mark.parametrize("pairs", [b"a&" * 240_000, b"a&" * 30_000, b"a&" * 200])
+    def test_a_form_of_many_fields_is_refused(self, client: FlaskClient, path: str, pairs: bytes) -> None:
+        refused = client.post(path, data=pairs, content_type=self.KIND)
+        assert refused.status_code == 413
+        assert code_of(refused) in ("form_too_many_fields", "form_too_large")
+
+    def test_the_page_says_how_much_a_form_may_hold(self, client: FlaskClient) -> None:
+        large = client.post("/t/abandoned", data=b"a=" + b"x" * 64 * 1024, content_type=self.KIND)
+        assert (large.status_code, code_of(large)) == (413, "form_too_large")
+        assert "larger than 64 KB" in large.text
+        many = client.post("/t/abandoned", data=b"a&" * 200, content_type=self.KIND)
+        assert (many.status_code, code_of(many)) == (413, "form_too_many_fields")
+        assert "more than 200 fields" in many.text
+
+    def test_a_form_within_the_limits_is_taken(self, client: FlaskClient) -> None:
+        body = b"&".join(b"a=1" for _ in range(200))
+        assert client.post("/t/fields", data=body, content_type=self.KIND).text == "200"
+        assert client.post("/t/fields", data=b"a=" + b"x" * 65_000, content_type=self.KIND).text == "1"
+
+    def test_a_form_in_parts_has_the_same_limits(self, client: FlaskClient) -> None:
+        parts = {f"field-{number}": "1" for number in range(201)}
+        refused = client.post("/t/fields", data=parts, content_type="multipart/form-data")
+        assert (refused.status_code, code_of(refused)) == (413, "form_too_large")
+
+    def test_a_body_without_a_length_is_not_read_past_the_limit(self, client: FlaskClient) -> None:
+        endless = BytesIO(b"a=" + b"x" * 10_000_000)
+        chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+        refused = client.post("/t/fields", input_stream=endless, content_type=self.KIND, environ_overrides=chunked)
+        assert refused.status_code == 413
+        assert endless.tell() < 1_000_000
+
+    def test_a_view_may_declare_limits_of_its_own(self, app: Flask, client: FlaskClient) -> None:
+        @app.post("/t/large")
+        @access("public", session.Limits(max_bytes=1_000_000, max_fields=1000))
+        def large() -> str:
+            return "taken"
+
+        assert client.post("/t/large", data=b"a=" + b"x" * 500_000, content_type=self.KIND).status_code == 200
+        assert client.post("/t/large", data=b"a&" * 999, content_type=self.KIND).status_code == 200
+        assert client.post("/t/large", data=b"a&" * 1000, content_type=self.KIND).status_code == 413
 
 
 class TestOneTransactionForEachRequest:

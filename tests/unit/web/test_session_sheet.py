@@ -13,12 +13,13 @@ from sqlalchemy import select, update
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance import live_sessions as rooms
-from lti_tool.attendance.evidence import ReportComparison, RoomInterval
+from lti_tool.attendance.evidence import STAFF_ROLE, ReportComparison, RoomInterval
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
 from lti_tool.tables.operations import audit_log
+from lti_tool.web.staff import overview
 from tests.training_day import FIVE, WHOLE_DAY, at, present, stay
 
 ROOM = "Zm9vYmFy/8Q=="
@@ -76,6 +77,23 @@ def test_everybody_stands_on_the_sheet_with_minutes_credit_and_evidence(staff, h
 )
 def test_the_sheet_is_sorted_and_filtered_by_plain_links(staff, happened, query: str, names: list[str]) -> None:
     assert order(sheet_of(staff, happened, query)) == names
+
+
+def test_who_only_ran_the_session_is_listed_and_not_counted_as_an_attendee(staff, happened, database, now) -> None:
+    def known_attendees() -> int:
+        with database.read() as connection:
+            return overview.people_by_session(connection)[happened.day][0]
+
+    (people,) = re.findall(r"\d+ attendees on record, \d+ completed\.", sheet_of(staff, happened).text)
+    counted = known_attendees()
+    guest = {"key": "email:guest@example.org", "display_name": "A guest", "email": "guest@example.org"}
+    half = present(happened.half, stay(14, 60), stay(72.5, 200))
+    before = (present(happened.whole, *WHOLE_DAY), half, present(None, stay(0, 100), **guest))
+    ran = present(happened.staff, replace(stay(0, 480), role="host"), flags=(STAFF_ROLE,))
+    settle_again(database, happened, now, *before, ran)
+    shown = sheet_of(staff, happened).text
+    assert f"{people} 1 who ran the session is listed too and not counted." in shown
+    assert known_attendees() == counted
 
 
 def test_the_sorted_column_says_so_and_turns_round(staff, happened) -> None:

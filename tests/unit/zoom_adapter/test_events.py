@@ -266,3 +266,15 @@ def test_what_only_some_events_say() -> None:
     assert (role.old_role, role.new_role) == ("attendee", "co-host")
     assert (bind.bind_user_id, bind.bind_participant_uuid) == ("16778999", "P9")
     assert (read_event(entered).room, read_event(entered).parent_user_id) == ("FkQbpP2UR028==", "16778240")
+
+
+def test_a_participant_is_named_and_addressed_in_clean_text() -> None:
+    participant = {
+        "user_name": "佐藤\u3000花子",
+        "email": "Jose\u0301@example.org\u200b",
+        "participant_uuid": "a\u00a0b",
+    }
+    body = {"event": "meeting.participant_joined", "payload": {"object": {"participant": participant}}}
+    event = read_event(json.dumps(body).encode())
+    assert (event.name, event.email) == ("佐藤 花子", "josé@example.org")
+    assert event.participant_uuid == "a\u00a0b", "an id is never changed"

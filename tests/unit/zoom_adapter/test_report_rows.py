@@ -74,3 +74,8 @@ def test_any_values_can_be_read_in_any_order(some: list[dict[str, Any]], random)
     assert len(rows) + sum(dropped.values()) == len(raw)
     random.shuffle(raw)
     assert read_rows(raw) == (rows, dropped)
+
+
+def test_a_name_and_an_address_are_cleaned() -> None:
+    ((row,), _) = read_rows([{**ROW, "name": "Ada\u00a0\u200bLindholm", "user_email": "Ada@Example.org\u200b"}])
+    assert (row.name, row.email) == ("Ada Lindholm", "ada@example.org")
