@@ -74,6 +74,7 @@ def test_1_a_click_registers_and_leads_to_the_own_link(story: Story) -> None:
 
 
 def test_2_everybody_of_the_course_is_registered_without_a_click(story: Story) -> None:
+    story.visit("ida", "dashboard")
     for username in PEOPLE:
         story.visit(username, "module1")
     until("everybody's place", lambda: set(PEOPLE) <= registered(story.stage, MODULE_1))
