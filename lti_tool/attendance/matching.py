@@ -23,7 +23,7 @@ from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.people import refuse_own
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
-from lti_tool.tables.people import person_joins, trainees
+from lti_tool.tables.people import person_join_rows, person_joins, trainees
 from lti_tool.tables.presence import person_links, settled_identities, zoom_places
 from lti_tool.tables.zoom import registrants
 from lti_tool.text import reason_given
@@ -123,9 +123,11 @@ def in_force(connection: Connection, meeting_id: str) -> Links:
     return Links(**found)
 
 
-def unlinked_by_staff(connection: Connection, meeting_id: str, versions: Collection[Version]) -> set[str]:
-    """The person keys of those of these versions from which staff took evidence since they were settled: by taking a
-    link of the trainee back, or by linking the address or registration to another trainee."""
+def unlinked_by_staff(
+    connection: Connection, session_id: int, meeting_id: str, versions: Collection[Version]
+) -> set[str]:
+    """The person keys of those of these versions from which staff took evidence since they were settled: by taking back
+    a link that they rested on, or by linking their address or registration to another trainee."""
     here = person_links.c.meeting_id.in_((meeting_id, ""))
     links = connection.execute(select(person_links).where(here)).all()
     registered = select(registrants.c.registrant_id, registrants.c.email).where(
@@ -133,31 +135,66 @@ def unlinked_by_staff(connection: Connection, meeting_id: str, versions: Collect
         registrants.c.registrant_id.in_({each.registrant_id for each in versions} - {None}),
     )
     emails = {row.registrant_id: row.email for row in connection.execute(registered)}
-    return {
-        each.person_key
-        for each in versions
-        for link in links
-        if (
-            link.undone_at is not None and link.undone_at >= each.settled_at
-            if link.trainee_id == each.trainee_id
-            else link.made_at >= each.settled_at
-            and link.value in (each.email, each.registrant_id, emails.get(each.registrant_id))
-        )
-    }
+    # Whom a link identified was in this session under a key that names what was linked.
+    named = {f"{link.kind}:{link.value}" for link in links}
+    keys = select(attendances.c.person_key).where(
+        attendances.c.live_session_id == session_id, attendances.c.person_key.in_(named)
+    )
+    unmatched_before = set(connection.scalars(keys))
+    explained = set()
+    for each in versions:
+        own = {each.email, each.registrant_id, emails.get(each.registrant_id)}
+        for link in links:
+            if link.trainee_id != each.trainee_id:
+                is_lost = link.undone_at is None and link.made_at >= each.settled_at and link.value in own
+            else:
+                is_named = link.value in own or f"{link.kind}:{link.value}" in unmatched_before
+                is_lost = is_named and was_in_force(each.settled_at, link.made_at, link.undone_at)
+            if is_lost:
+                explained.add(each.person_key)
+    return explained
 
 
-def joined_by_staff(connection: Connection, versions: Collection[Version]) -> set[str]:
-    """The person keys of those of these versions whose trainee was joined with another, or separated again, since they
-    were settled."""
+def joined_by_staff(connection: Connection, session_id: int, versions: Collection[Version]) -> set[str]:
+    """The person keys of those of these versions whose evidence in this session a join, or its undoing, gave to another
+    trainee since they were settled."""
     ids = {each.trainee_id for each in versions}
     about = person_joins.c.kept_id.in_(ids) | person_joins.c.joined_id.in_(ids)
-    joins = connection.execute(select(person_joins).where(about)).all()
-    return {
-        each.person_key
-        for each in versions
-        for row in joins
-        if each.trainee_id in (row.kept_id, row.joined_id) and (row.undone_at or row.made_at) >= each.settled_at
-    }
+    joins = [
+        row
+        for row in connection.execute(select(person_joins).where(about))
+        if _moved_here(connection, row.id, session_id)
+    ]
+    explained = set()
+    for each in versions:
+        for row in joins:
+            if row.undone_at is None:
+                is_lost = each.trainee_id == row.joined_id and row.made_at >= each.settled_at
+            else:
+                is_lost = each.trainee_id == row.kept_id and was_in_force(each.settled_at, row.made_at, row.undone_at)
+            if is_lost:
+                explained.add(each.person_key)
+    return explained
+
+
+def _moved_here(connection: Connection, join_id: int, session_id: int) -> bool:
+    """Whether a join moved attendance of this session, or who was settled in it."""
+    moved: dict[str, list[Any]] = {settled_identities.name: [], attendances.name: []}
+    of_join = person_join_rows.c.join_id == join_id, person_join_rows.c.table_name.in_(moved)
+    for name, key in connection.execute(
+        select(person_join_rows.c.table_name, person_join_rows.c.row_key).where(*of_join)
+    ):
+        moved[name].append(key)
+    if any(key["live_session_id"] == session_id for key in moved[settled_identities.name]):
+        return True
+    here = select(attendances.c.id).where(attendances.c.live_session_id == session_id)
+    return not {key["id"] for key in moved[attendances.name]}.isdisjoint(connection.scalars(here))
+
+
+def was_in_force(at: datetime, made_at: datetime | None, undone_at: datetime | None) -> bool:
+    """Whether an act of staff was in force at this time and was taken back later. Only then can a result of that time
+    have rested on it."""
+    return made_at is not None and undone_at is not None and made_at <= at <= undone_at
 
 
 def show(connection: Connection, link_id: int) -> Row[Any]:

@@ -259,8 +259,8 @@ def _compare_with_record(connection: Connection, session: LiveSession, people: S
         corrected(connection, session.id, people),
         current,
         lambda gone: (
-            matching.unlinked_by_staff(connection, session.zoom_meeting_id, gone)
-            | matching.joined_by_staff(connection, gone)
+            matching.unlinked_by_staff(connection, session.id, session.zoom_meeting_id, gone)
+            | matching.joined_by_staff(connection, session.id, gone)
             | corrections.undone_for(connection, session.id, gone)
         ),
     )
