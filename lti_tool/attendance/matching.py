@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, select, tuple_, update
 
 from lti_tool import audit, people
 from lti_tool.attendance import live_sessions, queries
@@ -45,6 +45,16 @@ class Touched(NamedTuple):
 
     session_id: int
     is_locked: bool
+
+
+class Decisions(NamedTuple):
+    """How often staff have said who a person is, and have taken it back. Evidence that was read under other numbers may
+    name the wrong trainee."""
+
+    links: int
+    links_undone: int
+    joins: int
+    joins_undone: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +131,23 @@ def in_force(connection: Connection, meeting_id: str) -> Links:
     for row in connection.execute(query.where(here, person_links.c.undone_at.is_(None))):
         found[row.kind][row.value] = row.trainee_id
     return Links(**found)
+
+
+def decisions(connection: Connection) -> Decisions:
+    """All links and joins so far. Read them before the evidence that rests on them."""
+    links = connection.execute(select(func.count(), func.count(person_links.c.undone_at))).one()
+    joins = connection.execute(select(func.count(), func.count(person_joins.c.undone_at))).one()
+    return Decisions(*links, *joins)
+
+
+def verify_decisions(connection: Connection, known: Decisions) -> None:
+    """No link or join was made or undone since these were read. Raises Conflict "identities_changed"."""
+    if decisions(connection) != known:
+        raise Conflict(
+            "identities_changed",
+            "Staff linked, joined or separated people while the session was being settled.",
+            "Settle the session again.",
+        )
 
 
 def unlinked_by_staff(

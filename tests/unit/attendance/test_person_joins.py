@@ -8,16 +8,16 @@ from sqlalchemy import select
 
 from lti_tool import people
 from lti_tool.attendance import corrections, matching, person_joins, queries
-from lti_tool.attendance.settlement import settle
+from lti_tool.attendance.settlement import PEOPLE_PER_COMMIT, settle
 from lti_tool.credit import awards
-from lti_tool.errors import GatehouseError
+from lti_tool.errors import Conflict, GatehouseError
 from lti_tool.gates import completions
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables import metadata
 from lti_tool.tables.operations import audit_log, tasks
 from lti_tool.tables.people import person_join_rows
 from lti_tool.tables.people import person_joins as joins
-from tests.training_day import FIVE, NINE, WHOLE_DAY, add_licence, add_session, add_trainee, present
+from tests.training_day import FIVE, HALF_A_DAY, NINE, WHOLE_DAY, add_licence, add_session, add_trainee, present
 
 OTHER = "https://moved.example.org"
 
@@ -217,3 +217,18 @@ def test_an_unrelated_decision_of_staff_explains_no_loss_of_evidence(database, b
 def flags_of(database, trainee_id, session_id):
     with database.read() as connection:
         return queries.of_trainee_in(connection, trainee_id, session_id).flags
+
+
+def test_a_join_between_two_groups_of_one_settlement_stops_the_second(database, both, session_id, now):
+    new, old = both
+    with database.write() as connection:
+        others = [add_trainee(connection, number, now) for number in range(10, 10 + PEOPLE_PER_COMMIT)]
+    people_present = [present(each, *HALF_A_DAY) for each in [*others, old]]
+
+    def join_meanwhile(connection, settled):
+        person_joins.join(connection, kept_id=new, joined_id=old, reason="One person.", actor="cli", now=now)
+
+    with pytest.raises(Conflict, match="identities_changed"):
+        settle(database, session_id, people_present, FIVE, now, join_meanwhile)
+    assert earned(database, new, session_id) == (390 * 60, 1, 1)
+    assert earned(database, old, session_id) == (None, 0, 0)

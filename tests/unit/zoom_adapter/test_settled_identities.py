@@ -1,13 +1,16 @@
 """What a person has earned stays theirs, whatever becomes of addresses and accounts afterwards."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import select
 
 from lti_tool import people
-from lti_tool.attendance import live_sessions, matching, queries, reviews
+from lti_tool.attendance import live_sessions, matching, person_joins, queries, reviews
 from lti_tool.credit import awards
+from lti_tool.errors import Conflict
+from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainee_addresses
 from lti_tool.tables.presence import settled_identities
@@ -19,6 +22,7 @@ from tests.training_day import FIVE, MEETING, NINE, add_licence, add_place, add_
 from zoom_adapter import reports
 from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
+from zoom_adapter.presence import settle_presence
 
 ISSUER = "https://lms.example.org"
 ADA, BO = "ada@example.org", "bo@example.org"
@@ -270,3 +274,30 @@ def test_connections_that_zoom_binds_after_they_were_settled_for_two_people_stay
     room.deliver([room.bind("Ada", bind_participant_uuid=room.told("Bo")["participant_uuid"])])
     room.settle_again()
     assert (room.earned(ada)[:2], room.earned(bo)[:2]) == ((390, True), (390, True))
+
+
+@pytest.mark.parametrize("act", ["join", "undo"])
+def test_a_settlement_that_read_its_evidence_before_a_join_or_its_undoing_writes_nothing(room, ada, act):
+    before = room.earned(ada)
+    other = room.launch("ada-2", ADA, "https://other.example.org")
+    given = {"reason": "One person.", "actor": "cli", "now": room.clock()}
+
+    def join(connection):
+        return person_joins.join(connection, kept_id=other, joined_id=ada, **given)
+
+    if act == "undo":
+        with room.database.write() as connection:
+            made = join(connection)
+        room.work()
+
+    def clock():
+        """Is asked once the evidence is read and nothing is written yet."""
+        with room.database.write() as connection:
+            join(connection) if act == "join" else person_joins.undo(connection, made, **given)
+        return room.clock()
+
+    follow = partial(follow_attendance, now=room.clock())
+    with pytest.raises(Conflict, match="identities_changed"):
+        settle_presence(room.database, room.session_id, follow, clock)
+    room.work()
+    assert room.earned(other if act == "join" else ada) == before
