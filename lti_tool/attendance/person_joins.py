@@ -3,7 +3,7 @@
 A machine never joins (roles.md RL2); an address that two trainees share is a suggestion. A join moves every row of the
 joined trainee to the kept one and records which rows it moved, so that its undoing gives back exactly these. Where both
 have a row of which a person can have only one, such as a completion of the same module, each row stays where it is: one
-of them is enough. Sessions of both are settled again afterwards.
+of them is enough. Sessions of both are settled again afterwards, and their browsers' sessions end.
 """
 
 from collections import defaultdict
@@ -22,6 +22,7 @@ from lti_tool.attendance.queries import AttendedDay
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.people import refuse_own
 from lti_tool.tables import metadata
+from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import identities, person_join_rows, person_joins, trainee_addresses, trainees
@@ -111,6 +112,7 @@ def join(connection: Connection, *, kept_id: int, joined_id: int, reason: str, a
         insert(person_joins).values(**row, made_by=actor, made_at=now).returning(person_joins.c.id)
     ).scalar_one()
     _settle_again(connection, kept_id, joined_id, now=now)
+    _end_sessions(connection, kept_id, joined_id, now=now)
     moved = [
         {"join_id": join_id, "table_name": table.name, "row_key": key}
         for table in _tables()
@@ -140,6 +142,7 @@ def undo(connection: Connection, join_id: int, *, reason: str, actor: str, now: 
     if not connection.execute(update(person_joins).where(in_force).values(values)).rowcount:
         raise Conflict("join_undone", "This join has been undone already.", "Look at the list of joins again.")
     _settle_again(connection, row.kept_id, row.joined_id, now=now)
+    _end_sessions(connection, row.kept_id, row.joined_id, now=now)
     tables = {table.name: table for table in _tables()}
     moved = select(person_join_rows).where(person_join_rows.c.join_id == join_id).order_by(person_join_rows.c.id)
     for each in connection.execute(moved).all():
@@ -206,3 +209,10 @@ def _settle_again(connection: Connection, *trainee_ids: int, now: datetime) -> N
     )
     for session_id in connection.scalars(query.distinct()):
         request_settlement(connection, session_id, now)
+
+
+def _end_sessions(connection: Connection, *trainee_ids: int, now: datetime) -> None:
+    """End the browser sessions of these trainees: each was begun by one account, and would show the other's pages. The
+    rows stay for a while, because a nonce that began a session begins no other."""
+    open_now = web_sessions.c.trainee_id.in_(trainee_ids) & (web_sessions.c.expires_at > now)
+    connection.execute(update(web_sessions).where(open_now).values(expires_at=now))
