@@ -182,26 +182,24 @@ def unlinked_by_staff(
     return explained
 
 
-def joined_by_staff(connection: Connection, session_id: int, versions: Collection[Version]) -> set[str]:
-    """The person keys of those of these versions whose evidence in this session a join, or its undoing, gave to another
-    trainee since they were settled."""
-    ids = {each.trainee_id for each in versions}
-    about = person_joins.c.kept_id.in_(ids) | person_joins.c.joined_id.in_(ids)
-    joins = [
-        row
-        for row in connection.execute(select(person_joins).where(about))
-        if _moved_here(connection, row.id, session_id)
-    ]
-    explained = set()
-    for each in versions:
-        for row in joins:
-            if row.undone_at is None:
-                is_lost = each.trainee_id == row.joined_id and row.made_at >= each.settled_at
-            else:
-                is_lost = each.trainee_id == row.kept_id and was_in_force(each.settled_at, row.made_at, row.undone_at)
-            if is_lost:
-                explained.add(each.person_key)
-    return explained
+def joined(connection: Connection) -> dict[int, int]:
+    """The trainees who are joined to another one now, each with the trainee kept for both."""
+    in_force = select(person_joins.c.joined_id, person_joins.c.kept_id).where(person_joins.c.undone_at.is_(None))
+    return {row.joined_id: row.kept_id for row in connection.execute(in_force)}
+
+
+def separated_by_staff(connection: Connection, session_id: int, versions: Collection[Version]) -> set[str]:
+    """The person keys of those of these versions whose evidence in this session the undoing of a join gave back to
+    another trainee since they were settled."""
+    about = person_joins.c.kept_id.in_({each.trainee_id for each in versions}) & person_joins.c.undone_at.is_not(None)
+    joins = connection.execute(select(person_joins).where(about)).all()
+    here = [row for row in joins if _moved_here(connection, row.id, session_id)]
+    return {
+        each.person_key
+        for each in versions
+        for row in here
+        if each.trainee_id == row.kept_id and was_in_force(each.settled_at, row.made_at, row.undone_at)
+    }
 
 
 def _moved_here(connection: Connection, join_id: int, session_id: int) -> bool:

@@ -258,14 +258,20 @@ class Compared:
 
 
 def _compare_with_record(connection: Connection, session: LiveSession, people: Sequence[PersonPresence]) -> Compared:
-    """These people, with the corrections of staff, beside the current versions."""
-    current = queries.current(connection, session.id)
+    """These people, with the corrections of staff, beside the current versions. A final day of a trainee who is joined
+    to another one stays as it is: the evidence names the kept trainee, and a join takes nothing away."""
+    joined = matching.joined(connection)
+    current = {
+        key: version
+        for key, version in queries.current(connection, session.id).items()
+        if version.trainee_id not in joined or IN_PROGRESS in version.flags
+    }
     return compare(
         corrected(connection, session.id, people),
         current,
         lambda gone: (
             matching.unlinked_by_staff(connection, session.id, session.zoom_meeting_id, gone)
-            | matching.joined_by_staff(connection, session.id, gone)
+            | matching.separated_by_staff(connection, session.id, gone)
             | corrections.undone_for(connection, session.id, gone)
         ),
     )

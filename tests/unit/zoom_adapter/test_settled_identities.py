@@ -301,3 +301,38 @@ def test_a_settlement_that_read_its_evidence_before_a_join_or_its_undoing_writes
         settle_presence(room.database, room.session_id, follow, clock)
     room.work()
     assert room.earned(other if act == "join" else ada) == before
+
+
+@pytest.mark.parametrize("kept", ["ada", "bo"])
+def test_a_join_of_two_people_of_one_course_lowers_no_score_and_its_undoing_none_either(room, ada, kept):
+    """Both were there all day, on two devices."""
+    bo = room.launch("bo", BO)
+    room.work()
+    before = [room.earned(each) for each in (ada, bo)]
+    assert before == [ALL, ALL]
+    pair = {"kept_id": ada, "joined_id": bo} if kept == "ada" else {"kept_id": bo, "joined_id": ada}
+    given = {"reason": "One person.", "actor": "cli", "now": room.clock()}
+    with room.database.write() as connection:
+        made = person_joins.join(connection, **pair, **given)
+    room.work()
+    room.report()
+    assert [room.earned(each)[3] for each in (ada, bo)] == [100.0, 100.0]
+    assert room.earned(pair["kept_id"])[:2] == (390, True)
+    with room.database.write() as connection:
+        person_joins.undo(connection, made, **given)
+    room.work()
+    assert [room.earned(each) for each in (ada, bo)] == before
+
+
+def test_a_kept_account_without_a_day_lifts_the_score_of_both(room, ada):
+    """The column of a person with two accounts in one course shows the person's day in both rows."""
+    half = room.launch("half", "half@example.org")
+    assert room.earned(half)[3] is None
+    with room.database.write() as connection:
+        given = {"reason": "One person.", "actor": "cli", "now": room.clock()}
+        person_joins.join(connection, kept_id=half, joined_id=ada, **given)
+    room.work()
+    room.settle_again()
+    with room.database.read() as connection:
+        shown = connection.execute(select(scores.c.user_id, scores.c.desired_given)).all()
+    assert sorted(map(tuple, shown)) == sorted([(f"user-{ada}", 100.0), (f"user-{half}", 100.0)])
