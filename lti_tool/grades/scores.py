@@ -16,7 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
 
 from lti_tool import audit
 from lti_tool.attendance import matching
@@ -38,13 +38,14 @@ from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.credit import awards as credit_awards
 from lti_tool.tables.gates import completions
 from lti_tool.tables.live_sessions import attendances, live_sessions
-from lti_tool.tables.people import trainees
+from lti_tool.tables.people import identities, trainees
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import line_items as columns
 from lti_tool.tables.scores import scores
 
 # The full score says "completed"; minutes alone, however many, stay below it.
 MOST_HUNDREDTHS = 9_999
+NOT_THEIRS = "This score was another person's."
 # A column that a score has not been sent to yet: nothing is known of what it holds.
 ELSEWHERE = {
     "delivered_version": 0,
@@ -139,6 +140,48 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
             connection.execute(update(scores).where(scores.c.id == place.score_id).values(values))
             changes += 1
     return changes
+
+
+def separate(connection: Connection, one: int, other: int, now: datetime) -> None:
+    """Decide the scores of two people anew whom staff have just separated. A score that went to the other's account
+    while they were joined becomes the other's; one that the other never attended the module for is sent as zero, or not
+    at all if it was never sent."""
+    modules = set()
+    for owner, new in ((one, other), (other, one)):
+        of_new = and_(
+            identities.c.issuer == registrations.c.issuer,
+            identities.c.sub == scores.c.user_id,
+            identities.c.trainee_id == new,
+        )
+        query = (
+            select(scores, placements.c.module_id)
+            .join(placements, placements.c.id == scores.c.placement_id)
+            .join(registrations, registrations.c.id == placements.c.registration_id)
+            .join(identities, of_new)
+            .where(scores.c.trainee_id == owner)
+            .order_by(scores.c.id)
+        )
+        for row in connection.execute(query).all():
+            modules.add(row.module_id)
+            key = {"placement_id": row.placement_id, "meaning": row.meaning, "trainee_id": new}
+            has_own = connection.scalar(select(scores.c.id).filter_by(**key)) is not None
+            attended = _attended(connection, new, row.module_id)
+            if has_own or not (attended or row.delivered_version or row.sent_version):
+                connection.execute(delete(scores).where(scores.c.id == row.id))
+                continue
+            values: dict[str, Any] = {"trainee_id": new}
+            if not attended:
+                nothing = {"desired_given": 0.0, "desired_comment": NOT_THEIRS}
+                values |= {"desired_version": scores.c.desired_version + 1, **nothing, **_due(now)}
+            connection.execute(update(scores).where(scores.c.id == row.id).values(values))
+    for module_id in sorted(modules):
+        desire(connection, [one, other], module_id, now)
+
+
+def _attended(connection: Connection, trainee_id: int, module_id: str) -> bool:
+    """Whether any attendance of this module was ever recorded for this person: then settlement decides the score."""
+    query = select(attendances.c.id).join(live_sessions).where(attendances.c.trainee_id == trainee_id)
+    return connection.scalar(query.where(live_sessions.c.module_id == module_id).limit(1)) is not None
 
 
 def without_score(connection: Connection, since: datetime) -> list[tuple[str, int]]:

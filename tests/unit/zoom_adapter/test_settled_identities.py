@@ -9,10 +9,13 @@ from sqlalchemy import select
 from lti_tool import people
 from lti_tool.attendance import live_sessions, matching, person_joins, queries, reviews
 from lti_tool.credit import awards
+from lti_tool.db import upsert
 from lti_tool.errors import Conflict
-from lti_tool.grades.outcomes import follow_attendance
+from lti_tool.grades.outcomes import follow_attendance, separate
+from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainee_addresses
+from lti_tool.tables.platforms import registrations
 from lti_tool.tables.presence import settled_identities
 from lti_tool.tables.scores import scores
 from lti_tool.tables.zoom import registrants
@@ -336,3 +339,81 @@ def test_a_kept_account_without_a_day_lifts_the_score_of_both(room, ada):
     with room.database.read() as connection:
         shown = connection.execute(select(scores.c.user_id, scores.c.desired_given)).all()
     assert sorted(map(tuple, shown)) == sorted([(f"user-{ada}", 100.0), (f"user-{half}", 100.0)])
+
+
+def launch_in(room, platform, context_id, sub):
+    """A launch of this account in a course, as the launch endpoint records it."""
+    with room.database.write() as connection:
+        issuer = connection.scalar(select(registrations.c.issuer).where(registrations.c.id == platform))
+        who = people.find_or_add(connection, issuer, sub, name=sub, email=f"{sub}@example.org", now=room.clock())
+        key = {"registration_id": platform, "context_id": context_id, "trainee_id": who}
+        given = {"user_id": sub, "role": "trainee", "last_launch_at": room.clock()}
+        row = upsert(connection, enrolments).values(key | given)
+        connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=given))
+    return who
+
+
+def shown(room, trainee_id):
+    """The user ids and values of this person's desired scores."""
+    query = select(scores.c.user_id, scores.c.desired_given).where(scores.c.trainee_id == trainee_id)
+    with room.database.read() as connection:
+        return sorted(map(tuple, connection.execute(query)))
+
+
+def courses(room, trainee_id):
+    query = select(enrolments.c.context_id, enrolments.c.user_id).where(enrolments.c.trainee_id == trainee_id)
+    with room.database.read() as connection:
+        return sorted(map(tuple, connection.execute(query)))
+
+
+@pytest.fixture
+def pair(room):
+    """Ada was there all day, and has an account in the course. Another account has a day of its own in none."""
+    ada, other = launch_in(room, room.platform, "course-1", "ada"), launch_in(room, room.platform, "course-9", "sis")
+    room.hold()
+    with room.database.write() as connection:
+        given = {"reason": "One person.", "actor": "cli", "now": room.clock()}
+        made = person_joins.join(connection, kept_id=ada, joined_id=other, **given)
+    room.work()
+    return ada, other, made
+
+
+def separate_again(room, made):
+    with room.database.write() as connection:
+        separate(connection, made, reason="Two sisters.", actor="cli", now=room.clock())
+    room.work()
+    room.settle_again()
+
+
+def test_a_course_that_an_account_entered_during_a_join_goes_back_with_it(room, pair):
+    ada, other, made = pair
+    with room.database.write() as connection:
+        add_place(
+            connection,
+            room.platform,
+            room.clock(),
+            context_id="course-2",
+            resource_link_id="unit-2",
+            line_item_url="https://lms.example.org/lineitems/2",
+        )
+    assert launch_in(room, room.platform, "course-2", "sis") == ada
+    room.work()
+    assert shown(room, ada) == [("ada", 100.0), ("sis", 100.0)]
+    separate_again(room, made)
+    assert courses(room, ada) == [("course-1", "ada")]
+    assert courses(room, other) == [("course-2", "sis"), ("course-9", "sis")]
+    assert shown(room, ada) == [("ada", 100.0)]
+    assert shown(room, other) in ([], [("sis", 0.0)])  # zero, if the 100 was sent meanwhile
+
+
+def test_in_a_course_of_both_each_has_their_own_user_id_after_a_join(room, pair):
+    """The joined account launches in a course of the kept one, and the other way round."""
+    ada, other, made = pair
+    launch_in(room, room.platform, "course-1", "sis")
+    launch_in(room, room.platform, "course-9", "ada")
+    room.work()
+    separate_again(room, made)
+    assert courses(room, ada) == [("course-1", "ada"), ("course-9", "ada")]
+    assert courses(room, other) == [("course-1", "sis"), ("course-9", "sis")]
+    assert shown(room, ada) == [("ada", 100.0)]
+    assert shown(room, other) in ([], [("sis", 0.0)])
