@@ -110,7 +110,13 @@ def join(connection: Connection, *, kept_id: int, joined_id: int, reason: str, a
         )
     joined = people.trainee(connection, joined_id)
     courses = select(enrolments.c.registration_id, enrolments.c.context_id).filter_by(trainee_id=kept_id)
-    before = {"courses": [list(each) for each in connection.execute(courses.order_by(*courses.selected_columns))]}
+    kept = people.trainee(connection, kept_id)
+    before = {
+        "name": kept.name,
+        "email": kept.email,
+        "last_address": connection.scalar(select(func.max(trainee_addresses.c.id))) or 0,
+        "courses": [list(each) for each in connection.execute(courses.order_by(*courses.selected_columns))],
+    }
     row = {
         "kept_id": kept_id,
         "joined_id": joined_id,
@@ -158,6 +164,7 @@ def undo(connection: Connection, join_id: int, *, reason: str, actor: str, now: 
     for each in connection.execute(moved).all():
         _change_owner(connection, tables[each.table_name], each.row_key, row.kept_id, row.joined_id)
     _return_courses(connection, row)
+    _restore_profile(connection, row)
     connection.execute(update(trainees).where(trainees.c.id == row.joined_id).values(email=row.joined_email))
     details = {"kept": row.kept_id, "joined": row.joined_id}
     audit.record(
@@ -260,3 +267,25 @@ def _return_courses(connection: Connection, join_row: Row[Any]) -> None:
                 connection.execute(delete(enrolments).filter_by(**key))
             else:
                 connection.execute(update(enrolments).filter_by(**key).values(user_id=user_id))
+
+
+def _restore_profile(connection: Connection, join_row: Row[Any]) -> None:
+    """Give the kept trainee the name and addresses of before the join. Which account brought an address meanwhile is
+    not recorded, so it is neither's until an account launches with it again."""
+    before = join_row.kept_before
+    restored = {"name": before["name"], "email": before["email"]}
+    connection.execute(update(trainees).where(trainees.c.id == join_row.kept_id).values(restored))
+    others = select(person_joins.c.id).where(
+        person_joins.c.kept_id == join_row.kept_id, person_joins.c.undone_at.is_(None)
+    )
+    moved = select(person_join_rows.c.row_key).where(
+        person_join_rows.c.join_id.in_(others), person_join_rows.c.table_name == trainee_addresses.name
+    )
+    of_others = [key["id"] for key in connection.scalars(moved)]
+    connection.execute(
+        delete(trainee_addresses).where(
+            trainee_addresses.c.trainee_id == join_row.kept_id,
+            trainee_addresses.c.id > before["last_address"],
+            trainee_addresses.c.id.not_in(of_others),
+        )
+    )

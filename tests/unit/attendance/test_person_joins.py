@@ -232,3 +232,26 @@ def test_a_join_between_two_groups_of_one_settlement_stops_the_second(database, 
         settle(database, session_id, people_present, FIVE, now, join_meanwhile)
     assert earned(database, new, session_id) == (390 * 60, 1, 1)
     assert earned(database, old, session_id) == (None, 0, 0)
+
+
+def test_after_an_undoing_neither_has_the_name_or_an_address_of_the_other(database, both, now):
+    """The joined account launches during the join, at first as before and then with a new address."""
+    new, old = both
+    with database.write() as connection:
+        people.find_or_add(connection, OTHER, "u-1", name="Sis", email="sis@example.org", now=now)
+    before = everything(database)
+    made = join(database, new, old, now)
+    with database.write() as connection:
+        for email in ("trainee1@example.org", "changed@example.org"):
+            given = {"name": "Trainee 1", "email": email, "now": now}
+            assert people.find_or_add(connection, "https://lms.example.org", "user-1", **given) == new
+    undo(database, made, now)
+    assert everything(database) == before
+    later = people.Interval(now, now + timedelta(days=1))
+    with database.write() as connection:
+        assert people.owners(connection, ["changed@example.org"], later) == {}
+        people.find_or_add(
+            connection, "https://lms.example.org", "user-1", name=None, email="changed@example.org", now=now
+        )
+        found = people.owners(connection, ["changed@example.org"], later)["changed@example.org"]
+    assert found.trainee_ids == {old}
