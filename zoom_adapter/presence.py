@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, select, text, tuple_, update
 
-from lti_tool.attendance import settled_identities
+from lti_tool.attendance import matching, settled_identities
 from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.attendance.live_sessions import request_settlement, request_settlement_when_over, show, verify_settleable
 from lti_tool.attendance.settlement import After, settle
@@ -185,6 +185,7 @@ def settle_presence(database: Database, session_id: int, after: After, clock: Cl
     with database.read() as connection:
         session = show(connection, session_id)
         verify_settleable(session)
+        decisions = matching.decisions(connection)
         present = load_presence(connection, session)
     settle(
         database,
@@ -195,6 +196,7 @@ def settle_presence(database: Database, session_id: int, after: After, clock: Cl
         clock(),
         after,
         reports_settled=present.reports_settled,
+        decisions=decisions,
     )
 
 

@@ -16,6 +16,7 @@ from lti_tool import audit, people
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.evidence import PresenceInterval
 from lti_tool.attendance.live_sessions import completion_policy, real_wall_time, request_settlement, verify_settleable
+from lti_tool.attendance.matching import was_in_force
 from lti_tool.attendance.queries import Version
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.people import refuse_alone, refuse_own
@@ -92,15 +93,14 @@ def _listed(connection: Connection, which: ColumnElement[bool], order: Any, limi
 
 
 def undone_for(connection: Connection, session_id: int, versions: Collection[Version]) -> set[str]:
-    """The person keys of those of these versions whose trainee has lost a correction since they were settled."""
-    query = select(corrections.c.trainee_id, corrections.c.undone_at).where(
-        corrections.c.live_session_id == session_id, corrections.c.undone_at.is_not(None)
-    )
-    rows = connection.execute(query).all()
+    """The person keys of those of these versions that rested on presence added by hand which staff took back since."""
+    added = select(corrections).where(corrections.c.live_session_id == session_id, corrections.c.counts)
+    rows = connection.execute(added).all()
     return {
         each.person_key
         for each in versions
-        if any(row.trainee_id == each.trainee_id and row.undone_at >= each.settled_at for row in rows)
+        for row in rows
+        if row.trainee_id == each.trainee_id and was_in_force(each.settled_at, row.confirmed_at, row.undone_at)
     }
 
 

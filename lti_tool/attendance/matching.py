@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, select, tuple_, update
 
 from lti_tool import audit, people
 from lti_tool.attendance import live_sessions, queries
@@ -23,7 +23,7 @@ from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.people import refuse_own
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
-from lti_tool.tables.people import person_joins, trainees
+from lti_tool.tables.people import person_join_rows, person_joins, trainees
 from lti_tool.tables.presence import person_links, settled_identities, zoom_places
 from lti_tool.tables.zoom import registrants
 from lti_tool.text import email_address, meeting_number, reason_given
@@ -45,6 +45,16 @@ class Touched(NamedTuple):
 
     session_id: int
     is_locked: bool
+
+
+class Decisions(NamedTuple):
+    """How often staff have said who a person is, and have taken it back. Evidence that was read under other numbers may
+    name the wrong trainee."""
+
+    links: int
+    links_undone: int
+    joins: int
+    joins_undone: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +134,28 @@ def in_force(connection: Connection, meeting_id: str) -> Links:
     return Links(**found)
 
 
-def unlinked_by_staff(connection: Connection, meeting_id: str, versions: Collection[Version]) -> set[str]:
-    """The person keys of those of these versions from which staff took evidence since they were settled: by taking a
-    link of the trainee back, or by linking the address or registration to another trainee."""
+def decisions(connection: Connection) -> Decisions:
+    """All links and joins so far. Read them before the evidence that rests on them."""
+    links = connection.execute(select(func.count(), func.count(person_links.c.undone_at))).one()
+    joins = connection.execute(select(func.count(), func.count(person_joins.c.undone_at))).one()
+    return Decisions(*links, *joins)
+
+
+def verify_decisions(connection: Connection, known: Decisions) -> None:
+    """No link or join was made or undone since these were read. Raises Conflict "identities_changed"."""
+    if decisions(connection) != known:
+        raise Conflict(
+            "identities_changed",
+            "Staff linked, joined or separated people while the session was being settled.",
+            "Settle the session again.",
+        )
+
+
+def unlinked_by_staff(
+    connection: Connection, session_id: int, meeting_id: str, versions: Collection[Version]
+) -> set[str]:
+    """The person keys of those of these versions from which staff took evidence since they were settled: by taking back
+    a link that they rested on, or by linking their address or registration to another trainee."""
     here = person_links.c.meeting_id.in_((meeting_id, ""))
     links = connection.execute(select(person_links).where(here)).all()
     registered = select(registrants.c.registrant_id, registrants.c.email).where(
@@ -134,31 +163,64 @@ def unlinked_by_staff(connection: Connection, meeting_id: str, versions: Collect
         registrants.c.registrant_id.in_({each.registrant_id for each in versions} - {None}),
     )
     emails = {row.registrant_id: row.email for row in connection.execute(registered)}
-    return {
-        each.person_key
-        for each in versions
-        for link in links
-        if (
-            link.undone_at is not None and link.undone_at >= each.settled_at
-            if link.trainee_id == each.trainee_id
-            else link.made_at >= each.settled_at
-            and link.value in (each.email, each.registrant_id, emails.get(each.registrant_id))
-        )
-    }
+    # Whom a link identified was in this session under a key that names what was linked.
+    named = {f"{link.kind}:{link.value}" for link in links}
+    keys = select(attendances.c.person_key).where(
+        attendances.c.live_session_id == session_id, attendances.c.person_key.in_(named)
+    )
+    unmatched_before = set(connection.scalars(keys))
+    explained = set()
+    for each in versions:
+        own = {each.email, each.registrant_id, emails.get(each.registrant_id)}
+        for link in links:
+            if link.trainee_id != each.trainee_id:
+                is_lost = link.undone_at is None and link.made_at >= each.settled_at and link.value in own
+            else:
+                is_named = link.value in own or f"{link.kind}:{link.value}" in unmatched_before
+                is_lost = is_named and was_in_force(each.settled_at, link.made_at, link.undone_at)
+            if is_lost:
+                explained.add(each.person_key)
+    return explained
 
 
-def joined_by_staff(connection: Connection, versions: Collection[Version]) -> set[str]:
-    """The person keys of those of these versions whose trainee was joined with another, or separated again, since they
-    were settled."""
-    ids = {each.trainee_id for each in versions}
-    about = person_joins.c.kept_id.in_(ids) | person_joins.c.joined_id.in_(ids)
+def joined(connection: Connection) -> dict[int, int]:
+    """The trainees who are joined to another one now, each with the trainee kept for both."""
+    in_force = select(person_joins.c.joined_id, person_joins.c.kept_id).where(person_joins.c.undone_at.is_(None))
+    return {row.joined_id: row.kept_id for row in connection.execute(in_force)}
+
+
+def separated_by_staff(connection: Connection, session_id: int, versions: Collection[Version]) -> set[str]:
+    """The person keys of those of these versions whose evidence in this session the undoing of a join gave back to
+    another trainee since they were settled."""
+    about = person_joins.c.kept_id.in_({each.trainee_id for each in versions}) & person_joins.c.undone_at.is_not(None)
     joins = connection.execute(select(person_joins).where(about)).all()
+    here = [row for row in joins if _moved_here(connection, row.id, session_id)]
     return {
         each.person_key
         for each in versions
-        for row in joins
-        if each.trainee_id in (row.kept_id, row.joined_id) and (row.undone_at or row.made_at) >= each.settled_at
+        for row in here
+        if each.trainee_id == row.kept_id and was_in_force(each.settled_at, row.made_at, row.undone_at)
     }
+
+
+def _moved_here(connection: Connection, join_id: int, session_id: int) -> bool:
+    """Whether a join moved attendance of this session, or who was settled in it."""
+    moved: dict[str, list[Any]] = {settled_identities.name: [], attendances.name: []}
+    of_join = person_join_rows.c.join_id == join_id, person_join_rows.c.table_name.in_(moved)
+    for name, key in connection.execute(
+        select(person_join_rows.c.table_name, person_join_rows.c.row_key).where(*of_join)
+    ):
+        moved[name].append(key)
+    if any(key["live_session_id"] == session_id for key in moved[settled_identities.name]):
+        return True
+    here = select(attendances.c.id).where(attendances.c.live_session_id == session_id)
+    return not {key["id"] for key in moved[attendances.name]}.isdisjoint(connection.scalars(here))
+
+
+def was_in_force(at: datetime, made_at: datetime | None, undone_at: datetime | None) -> bool:
+    """Whether an act of staff was in force at this time and was taken back later. Only then can a result of that time
+    have rested on it."""
+    return made_at is not None and undone_at is not None and made_at <= at <= undone_at
 
 
 def show(connection: Connection, link_id: int) -> Row[Any]:

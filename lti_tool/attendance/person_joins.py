@@ -3,7 +3,7 @@
 A machine never joins (roles.md RL2); an address that two trainees share is a suggestion. A join moves every row of the
 joined trainee to the kept one and records which rows it moved, so that its undoing gives back exactly these. Where both
 have a row of which a person can have only one, such as a completion of the same module, each row stays where it is: one
-of them is enough. Sessions of both are settled again afterwards.
+of them is enough. Sessions of both are settled again afterwards, and their browsers' sessions end.
 """
 
 from collections import defaultdict
@@ -12,19 +12,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from lti_tool import audit, people
 from lti_tool.attendance import queries
 from lti_tool.attendance.live_sessions import request_settlement
 from lti_tool.attendance.queries import AttendedDay
+from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.people import refuse_own
 from lti_tool.tables import metadata
-from lti_tool.tables.courses import enrolments, placements
+from lti_tool.tables.browser_sessions import web_sessions
+from lti_tool.tables.courses import enrolments, placements, roster_members
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import identities, person_join_rows, person_joins, trainee_addresses, trainees
+from lti_tool.tables.platforms import registrations
 from lti_tool.text import reason_given
 
 TRAINEE = "trainee_id"
@@ -106,11 +109,26 @@ def join(connection: Connection, *, kept_id: int, joined_id: int, reason: str, a
             "Look at the list of joins again, and undo the wrong one first.",
         )
     joined = people.trainee(connection, joined_id)
-    row = {"kept_id": kept_id, "joined_id": joined_id, "joined_email": joined.email, "reason": why}
+    courses = select(enrolments.c.registration_id, enrolments.c.context_id).filter_by(trainee_id=kept_id)
+    kept = people.trainee(connection, kept_id)
+    before = {
+        "name": kept.name,
+        "email": kept.email,
+        "last_address": connection.scalar(select(func.max(trainee_addresses.c.id))) or 0,
+        "courses": [list(each) for each in connection.execute(courses.order_by(*courses.selected_columns))],
+    }
+    row = {
+        "kept_id": kept_id,
+        "joined_id": joined_id,
+        "kept_before": before,
+        "joined_email": joined.email,
+        "reason": why,
+    }
     join_id: int = connection.execute(
         insert(person_joins).values(**row, made_by=actor, made_at=now).returning(person_joins.c.id)
     ).scalar_one()
     _settle_again(connection, kept_id, joined_id, now=now)
+    _end_sessions(connection, kept_id, joined_id, now=now)
     moved = [
         {"join_id": join_id, "table_name": table.name, "row_key": key}
         for table in _tables()
@@ -140,10 +158,13 @@ def undo(connection: Connection, join_id: int, *, reason: str, actor: str, now: 
     if not connection.execute(update(person_joins).where(in_force).values(values)).rowcount:
         raise Conflict("join_undone", "This join has been undone already.", "Look at the list of joins again.")
     _settle_again(connection, row.kept_id, row.joined_id, now=now)
+    _end_sessions(connection, row.kept_id, row.joined_id, now=now)
     tables = {table.name: table for table in _tables()}
     moved = select(person_join_rows).where(person_join_rows.c.join_id == join_id).order_by(person_join_rows.c.id)
     for each in connection.execute(moved).all():
         _change_owner(connection, tables[each.table_name], each.row_key, row.kept_id, row.joined_id)
+    _return_courses(connection, row)
+    _restore_profile(connection, row)
     connection.execute(update(trainees).where(trainees.c.id == row.joined_id).values(email=row.joined_email))
     details = {"kept": row.kept_id, "joined": row.joined_id}
     audit.record(
@@ -206,3 +227,65 @@ def _settle_again(connection: Connection, *trainee_ids: int, now: datetime) -> N
     )
     for session_id in connection.scalars(query.distinct()):
         request_settlement(connection, session_id, now)
+
+
+def _end_sessions(connection: Connection, *trainee_ids: int, now: datetime) -> None:
+    """End the browser sessions of these trainees: each was begun by one account, and would show the other's pages. The
+    rows stay for a while, because a nonce that began a session begins no other."""
+    open_now = web_sessions.c.trainee_id.in_(trainee_ids) & (web_sessions.c.expires_at > now)
+    connection.execute(update(web_sessions).where(open_now).values(expires_at=now))
+
+
+def _return_courses(connection: Connection, join_row: Row[Any]) -> None:
+    """Give each of two separated trainees the courses that their own accounts entered while they were joined. Whoever
+    was enrolled before stays so, under their own user id again."""
+    courses_before = join_row.kept_before["courses"]
+    for owner, other in ((join_row.kept_id, join_row.joined_id), (join_row.joined_id, join_row.kept_id)):
+        theirs = and_(identities.c.issuer == registrations.c.issuer, identities.c.trainee_id == other)
+        listed = (
+            select(roster_members.c.registration_id, roster_members.c.context_id, roster_members.c.user_id)
+            .join(registrations, registrations.c.id == roster_members.c.registration_id)
+            .join(identities, theirs & (identities.c.sub == roster_members.c.user_id))
+            .where(roster_members.c.trainee_id == owner)
+        )
+        for member in connection.execute(listed).all():
+            _change_owner(connection, roster_members, member._asdict(), owner, other)
+        launched = (
+            select(enrolments, registrations.c.issuer)
+            .join(registrations, registrations.c.id == enrolments.c.registration_id)
+            .join(identities, theirs & (identities.c.sub == enrolments.c.user_id))
+            .where(enrolments.c.trainee_id == owner)
+        )
+        for row in connection.execute(launched).all():
+            values = {column.name: row._mapping[column.name] for column in enrolments.c} | {TRAINEE: other}
+            connection.execute(insert_ignoring(connection, enrolments).values(values))
+            own = select(identities.c.sub).filter_by(issuer=row.issuer, trainee_id=owner).order_by(identities.c.sub)
+            user_id = connection.scalar(own.limit(1))
+            key = {"registration_id": row.registration_id, "context_id": row.context_id, TRAINEE: owner}
+            was_enrolled = owner == join_row.joined_id or [row.registration_id, row.context_id] in courses_before
+            if user_id is None or not was_enrolled:
+                connection.execute(delete(enrolments).filter_by(**key))
+            else:
+                connection.execute(update(enrolments).filter_by(**key).values(user_id=user_id))
+
+
+def _restore_profile(connection: Connection, join_row: Row[Any]) -> None:
+    """Give the kept trainee the name and addresses of before the join. Which account brought an address meanwhile is
+    not recorded, so it is neither's until an account launches with it again."""
+    before = join_row.kept_before
+    restored = {"name": before["name"], "email": before["email"]}
+    connection.execute(update(trainees).where(trainees.c.id == join_row.kept_id).values(restored))
+    others = select(person_joins.c.id).where(
+        person_joins.c.kept_id == join_row.kept_id, person_joins.c.undone_at.is_(None)
+    )
+    moved = select(person_join_rows.c.row_key).where(
+        person_join_rows.c.join_id.in_(others), person_join_rows.c.table_name == trainee_addresses.name
+    )
+    of_others = [key["id"] for key in connection.scalars(moved)]
+    connection.execute(
+        delete(trainee_addresses).where(
+            trainee_addresses.c.trainee_id == join_row.kept_id,
+            trainee_addresses.c.id > before["last_address"],
+            trainee_addresses.c.id.not_in(of_others),
+        )
+    )

@@ -25,6 +25,7 @@ from lti_tool.attendance.queries import IN_PROGRESS, Measured, Version
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
+from lti_tool.people import hold
 from lti_tool.programme.model import CompletionPolicy
 from lti_tool.tables.live_sessions import live_sessions as table
 from lti_tool.tables.people import trainees
@@ -76,25 +77,29 @@ def settle(
     after: After,
     *,
     reports_settled: bool = False,
+    decisions: matching.Decisions | None = None,
 ) -> SettleResult:
     """Bring the attendance rows of a session in line with the evidence and with the corrections of staff.
 
     Safe to repeat and to run twice at once. `ended_at` is when the conference system reported the end of the session,
     None while it has not; an end recorded by staff is read here, for it may change meanwhile. `reports_settled`: the
-    reports of all parts of the session are final. `after` is called with the matched people of a group whose result
-    changed, in the transaction that writes it. A person whose settlement fails keeps the former version, and the
-    others are settled all the same.
+    reports of all parts of the session are final. `decisions`: what staff had said of identities before `people` were
+    read; None means now. Once it has changed, nothing more is written. `after` is called with the matched people of a
+    group whose result changed, in the transaction that writes it. A person whose settlement fails keeps the former
+    version, and the others are settled all the same.
 
     Raises NotFound "session_unknown"; Conflict "session_locked", "session_cancelled", "completion_unset",
-    "settlement_incomplete".
+    "settlement_incomplete", "identities_changed".
     """
     with database.write() as connection:
         this = _begin(connection, session_id, ended_at, now, reports_settled)
+        known_then = decisions or matching.decisions(connection)
+        matching.verify_decisions(connection, known_then)
         known = _compare_with_record(connection, this.session, people)
         withdrawn = queries.retire(connection, session_id, known.unmatched_gone)
     changed = known.changed(this)
     result = SettleResult(this.ended, unchanged=len(known.people) - len(changed), withdrawn=withdrawn)
-    settlement = _Settlement(this, known.aliases, now, after, result)
+    settlement = _Settlement(this, known_then, known.aliases, now, after, result)
     for start in range(0, len(changed), PEOPLE_PER_COMMIT):
         measured = [this.measure(each) for each in changed[start : start + PEOPLE_PER_COMMIT]]
         with database.write() as connection:
@@ -253,14 +258,20 @@ class Compared:
 
 
 def _compare_with_record(connection: Connection, session: LiveSession, people: Sequence[PersonPresence]) -> Compared:
-    """These people, with the corrections of staff, beside the current versions."""
-    current = queries.current(connection, session.id)
+    """These people, with the corrections of staff, beside the current versions. A final day of a trainee who is joined
+    to another one stays as it is: the evidence names the kept trainee, and a join takes nothing away."""
+    joined = matching.joined(connection)
+    current = {
+        key: version
+        for key, version in queries.current(connection, session.id).items()
+        if version.trainee_id not in joined or IN_PROGRESS in version.flags
+    }
     return compare(
         corrected(connection, session.id, people),
         current,
         lambda gone: (
-            matching.unlinked_by_staff(connection, session.zoom_meeting_id, gone)
-            | matching.joined_by_staff(connection, gone)
+            matching.unlinked_by_staff(connection, session.id, session.zoom_meeting_id, gone)
+            | matching.separated_by_staff(connection, session.id, gone)
             | corrections.undone_for(connection, session.id, gone)
         ),
     )
@@ -353,6 +364,7 @@ class _Settlement:
     """The writing of one round, group by group."""
 
     round: Round
+    decisions: matching.Decisions
     aliases: Mapping[str, list[str]]
     now: datetime
     after: After
@@ -363,6 +375,9 @@ class _Settlement:
         """Settle a group as a whole, and where that fails one by one, so that a failure concerns one person only."""
         session_id = self.round.session.id
         verify_settleable(_lock(connection, session_id))
+        # A join holds both of its trainees, so it is either recorded by now or waits for this transaction to end.
+        hold(connection, [each.trainee_id for each in group if each.trainee_id is not None])
+        matching.verify_decisions(connection, self.decisions)
         try:
             with connection.begin_nested():
                 written, retired = self._write(connection, group)

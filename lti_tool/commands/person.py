@@ -5,6 +5,7 @@ import click
 from lti_tool import people
 from lti_tool.attendance import person_joins
 from lti_tool.commands.console import json_option, listed, open_context, print_fields, print_rows
+from lti_tool.grades import outcomes
 
 SHOWN = ("id", "kept_id", "joined_id", "reason", "made_by", "made_at", "undone_by", "undone_reason", "undone_at")
 
@@ -61,6 +62,6 @@ def join(kept: str, joined: str, reason: str, as_json: bool) -> None:
 def separate(join_id: int, reason: str, as_json: bool) -> None:
     """Undo a join. Each trainee has again what was theirs before."""
     with open_context() as context, context.database.write() as connection:
-        person_joins.undo(connection, join_id, reason=reason, actor="cli", now=context.clock())
+        outcomes.separate(connection, join_id, reason=reason, actor="cli", now=context.clock())
         row = listed(person_joins.show(connection, join_id), SHOWN)
     print_fields(row, as_json)

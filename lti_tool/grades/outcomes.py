@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from lti_tool.attendance import person_joins
 from lti_tool.attendance.evidence import IDENTITY_DIFFERS
 from lti_tool.attendance.settlement import SettledPerson
 from lti_tool.credit import awards, claims
@@ -59,6 +60,13 @@ def reconsider(connection: Connection, trainee_id: int, session_id: int, now: da
         return
     claims.decide(connection, version(connection, day.programme_version).programme, [day], now)
     scores.desire(connection, [trainee_id], day.module_id, now)
+
+
+def separate(connection: Connection, join_id: int, *, reason: str, actor: str, now: datetime) -> None:
+    """Separate two joined people, and give the scores of each to their own accounts. Raises as `person_joins.undo`."""
+    person_joins.undo(connection, join_id, reason=reason, actor=actor, now=now)
+    row = person_joins.show(connection, join_id)
+    scores.separate(connection, row.kept_id, row.joined_id, now)
 
 
 def complete(connection: Connection, days: Sequence[SettledDay], now: datetime) -> None:

@@ -9,15 +9,17 @@ score is delivered, or parked with a newer value. "waiting" means that staff cho
 the platform's grade stand until they decide otherwise.
 """
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
 
 from lti_tool import audit
+from lti_tool.attendance import matching
 from lti_tool.credit import awards
 from lti_tool.credit.checklist import body_name
 from lti_tool.credit.settled_attendance import FINAL, in_doubt_about_identity, lock_trainees
@@ -36,13 +38,14 @@ from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.credit import awards as credit_awards
 from lti_tool.tables.gates import completions
 from lti_tool.tables.live_sessions import attendances, live_sessions
-from lti_tool.tables.people import trainees
+from lti_tool.tables.people import identities, trainees
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import line_items as columns
 from lti_tool.tables.scores import scores
 
 # The full score says "completed"; minutes alone, however many, stay below it.
 MOST_HUNDREDTHS = 9_999
+NOT_THEIRS = "This score was another person's."
 # A column that a score has not been sent to yet: nothing is known of what it holds.
 ELSEWHERE = {
     "delivered_version": 0,
@@ -92,11 +95,16 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     """Bring the desired scores of these people for one module up to date, in every course where they are enrolled.
 
     Nothing is desired before a session has ended, and no CE score before an award (ce.md G3): no score is not zero. A
-    score never falls because it is in doubt who someone was: staff decide. Returns the number of scores that changed.
+    score never falls because it is in doubt who someone was: staff decide. Two accounts that staff joined have one
+    score, in the courses of both. Returns the number of scores that changed.
     """
-    lock_trainees(connection, trainee_ids)
+    joined = matching.joined(connection)
+    people = {joined.get(each, each) for each in trainee_ids}
+    # By account, whose it is. Whoever decides on a person holds the kept account.
+    owners = {each: each for each in people} | {each: kept for each, kept in joined.items() if kept in people}
+    lock_trainees(connection, people)
     line_items.connect(connection, now, module_id)
-    wanted = _wanted(connection, trainee_ids, module_id)
+    wanted = _wanted(connection, owners, module_id)
     added = [
         {
             "placement_id": place.placement_id,
@@ -114,10 +122,10 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     insert = insert_ignoring(connection, scores).returning(scores.c.id)
     changes = len(connection.execute(insert, added).all()) if added else 0
     # In the order in which delivery locks them too.
-    doubted = in_doubt_about_identity(connection, trainee_ids, module_id)
+    doubted = {owners[each] for each in in_doubt_about_identity(connection, owners, module_id)}
     for place, score in sorted((each for each in wanted if each[0].score_id), key=lambda each: each[0].score_id):
         values = _values(place, score)
-        if score.given < place.desired_given and place.trainee_id in doubted:
+        if score.given < place.desired_given and owners[place.trainee_id] in doubted:
             kept = ("desired_given", "desired_maximum", "desired_comment")
             values |= {name: getattr(place, name) for name in kept}
         known = (
@@ -132,6 +140,48 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
             connection.execute(update(scores).where(scores.c.id == place.score_id).values(values))
             changes += 1
     return changes
+
+
+def separate(connection: Connection, one: int, other: int, now: datetime) -> None:
+    """Decide the scores of two people anew whom staff have just separated. A score that went to the other's account
+    while they were joined becomes the other's; one that the other never attended the module for is sent as zero, or not
+    at all if it was never sent."""
+    modules = set()
+    for owner, new in ((one, other), (other, one)):
+        of_new = and_(
+            identities.c.issuer == registrations.c.issuer,
+            identities.c.sub == scores.c.user_id,
+            identities.c.trainee_id == new,
+        )
+        query = (
+            select(scores, placements.c.module_id)
+            .join(placements, placements.c.id == scores.c.placement_id)
+            .join(registrations, registrations.c.id == placements.c.registration_id)
+            .join(identities, of_new)
+            .where(scores.c.trainee_id == owner)
+            .order_by(scores.c.id)
+        )
+        for row in connection.execute(query).all():
+            modules.add(row.module_id)
+            key = {"placement_id": row.placement_id, "meaning": row.meaning, "trainee_id": new}
+            has_own = connection.scalar(select(scores.c.id).filter_by(**key)) is not None
+            attended = _attended(connection, new, row.module_id)
+            if has_own or not (attended or row.delivered_version or row.sent_version):
+                connection.execute(delete(scores).where(scores.c.id == row.id))
+                continue
+            values: dict[str, Any] = {"trainee_id": new}
+            if not attended:
+                nothing = {"desired_given": 0.0, "desired_comment": NOT_THEIRS}
+                values |= {"desired_version": scores.c.desired_version + 1, **nothing, **_due(now)}
+            connection.execute(update(scores).where(scores.c.id == row.id).values(values))
+    for module_id in sorted(modules):
+        desire(connection, [one, other], module_id, now)
+
+
+def _attended(connection: Connection, trainee_id: int, module_id: str) -> bool:
+    """Whether any attendance of this module was ever recorded for this person: then settlement decides the score."""
+    query = select(attendances.c.id).join(live_sessions).where(attendances.c.trainee_id == trainee_id)
+    return connection.scalar(query.where(live_sessions.c.module_id == module_id).limit(1)) is not None
 
 
 def without_score(connection: Connection, since: datetime) -> list[tuple[str, int]]:
@@ -213,20 +263,22 @@ def credits_of(connection: Connection, trainee_id: int, module_id: str) -> list[
     return list(dict.fromkeys(said))
 
 
-def _wanted(connection: Connection, trainee_ids: Collection[int], module_id: str) -> list[tuple[Row[Any], Score]]:
-    """Every column where a score of these people belongs, with that score."""
-    best = _best_attendances(connection, trainee_ids, module_id)
-    awarded = awards.in_force_of(connection, list(best), module_id)
+def _wanted(connection: Connection, owners: Mapping[int, int], module_id: str) -> list[tuple[Row[Any], Score]]:
+    """Every column where a score of these accounts (each with its person) belongs, with that score."""
+    best = _best_attendances(connection, owners, module_id)
+    awarded: dict[int, list[Row[Any]]] = defaultdict(list)
+    for trainee_id, some in sorted(awards.in_force_of(connection, list(owners), module_id).items()):
+        awarded[owners[trainee_id]] += some
     numbers = {each.programme_version for each in best.values()}
     programmes = {number: versions.version(connection, number).programme for number in sorted(numbers)}
     return [
-        (place, score_of(programmes[attended.programme_version], attended, awarded.get(place.trainee_id, []), place))
-        for place in _places(connection, list(best), module_id)
-        for attended in [best[place.trainee_id]]
+        (place, score_of(programmes[attended.programme_version], attended, awarded[owners[place.trainee_id]], place))
+        for place in _places(connection, [each for each, person in owners.items() if person in best], module_id)
+        for attended in [best[owners[place.trainee_id]]]
     ]
 
 
-def _best_attendances(connection: Connection, trainee_ids: Collection[int], module_id: str) -> dict[int, Row[Any]]:
+def _best_attendances(connection: Connection, owners: Mapping[int, int], module_id: str) -> dict[int, Row[Any]]:
     """By person: of several sessions of a module, the completed one, else the one with the most minutes. `in_full` says
     that it is completed and that a completion of the module is in force."""
     in_force = and_(
@@ -244,10 +296,10 @@ def _best_attendances(connection: Connection, trainee_ids: Collection[int], modu
         )
         .join(live_sessions, live_sessions.c.id == attendances.c.live_session_id)
         .outerjoin(completions, in_force)
-        .where(FINAL, attendances.c.trainee_id.in_(trainee_ids), live_sessions.c.module_id == module_id)
+        .where(FINAL, attendances.c.trainee_id.in_(owners), live_sessions.c.module_id == module_id)
         .order_by(attendances.c.completed, attendances.c.seconds_present, live_sessions.c.id.desc())
     )
-    return {row.trainee_id: row for row in connection.execute(query)}
+    return {owners[row.trainee_id]: row for row in connection.execute(query)}
 
 
 def _places(connection: Connection, trainee_ids: Collection[int], module_id: str) -> list[Any]:

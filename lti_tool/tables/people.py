@@ -50,6 +50,7 @@ person_joins = Table(
     Column("id", Id, primary_key=True),
     Column("kept_id", ForeignKey("trainees.id"), nullable=False, index=True),
     Column("joined_id", ForeignKey("trainees.id"), nullable=False),
+    Column("kept_before", JSON, nullable=False),  # name, email, last_address and courses of the kept one
     Column("joined_email", String(255)),  # the address of the joined trainee, which finds the kept one meanwhile
     Column("reason", Text, nullable=False),
     Column("made_by", String(255), nullable=False),

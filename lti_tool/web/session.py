@@ -16,7 +16,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from flask import Flask, Response, g
 from flask import request as http_request
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, and_, bindparam, delete, select
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from lti_tool import audit
@@ -249,8 +249,9 @@ def record_visit(act: str, subject: str, **details: Any) -> None:
 
 
 def forget_sessions(database: Database, now: datetime) -> bool:
-    """Periodic job: delete expired sessions. Returns False: there is never more to do at once."""
-    expired = web_sessions.c.expires_at < now
+    """Periodic job: delete expired sessions. Returns False: there is never more to do at once. One that was ended early
+    is kept as long as any other, for its nonce is used."""
+    expired = and_(web_sessions.c.expires_at < now, web_sessions.c.created_at < now - LIFETIME)
     with database.read() as connection:
         if connection.execute(select(web_sessions.c.token_digest).where(expired).limit(1)).first() is None:
             return False

@@ -5,6 +5,7 @@ from marshmallow import fields, validate
 from werkzeug.wrappers import Response
 
 from lti_tool.attendance import person_joins
+from lti_tool.grades.outcomes import separate
 from lti_tool.programme import versions
 from lti_tool.web.forms import MAX_ID, Form, field, read
 from lti_tool.web.page import go, show
@@ -79,5 +80,5 @@ def join() -> Response:
 @access("staff")
 def undo(join_id: int) -> Response:
     """Separate two joined people."""
-    person_joins.undo(connection(), join_id, reason=field("reason"), actor=viewer().actor, now=now())
+    separate(connection(), join_id, reason=field("reason"), actor=viewer().actor, now=now())
     return go(QUEUE, "people_separated")

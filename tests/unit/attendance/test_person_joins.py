@@ -7,17 +7,17 @@ import pytest
 from sqlalchemy import select
 
 from lti_tool import people
-from lti_tool.attendance import matching, person_joins, queries
-from lti_tool.attendance.settlement import settle
+from lti_tool.attendance import corrections, matching, person_joins, queries
+from lti_tool.attendance.settlement import PEOPLE_PER_COMMIT, settle
 from lti_tool.credit import awards
-from lti_tool.errors import GatehouseError
+from lti_tool.errors import Conflict, GatehouseError
 from lti_tool.gates import completions
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables import metadata
 from lti_tool.tables.operations import audit_log, tasks
 from lti_tool.tables.people import person_join_rows
 from lti_tool.tables.people import person_joins as joins
-from tests.training_day import FIVE, WHOLE_DAY, add_licence, add_session, add_trainee, present
+from tests.training_day import FIVE, HALF_A_DAY, NINE, WHOLE_DAY, add_licence, add_session, add_trainee, present
 
 OTHER = "https://moved.example.org"
 
@@ -178,3 +178,80 @@ def test_links_of_both_lead_to_the_person(database, both, now):
     join(database, new, old, now)
     with database.read() as connection:
         assert matching.in_force(connection, "1").email == {"guest@example.org": new}
+
+
+@pytest.mark.parametrize("act", ["link", "link in force", "join", "join in force", "correction"])
+def test_an_unrelated_decision_of_staff_explains_no_loss_of_evidence(database, both, session_id, now, act):
+    """A mistyped address, an account without a day and a correction never confirmed have nothing to do with the day."""
+    new, old = both
+    later = now + timedelta(hours=1)
+    if act.startswith("link"):
+        with database.write() as connection:
+            given = {
+                "kind": "email",
+                "value": "typo@example.org",
+                "meeting_id": "",
+                "trainee_id": old,
+                "reason": "Rang.",
+            }
+            made = matching.link(connection, **given, actor="cli", now=later)
+            if act == "link":
+                matching.undo(connection, made, reason="Mistyped.", actor="cli", now=later)
+    elif act == "correction":
+        with database.write() as connection:
+            times = {"from_at": NINE, "to_at": NINE + timedelta(hours=1), "counts": True}
+            why = {"reason": "Rang.", "evidence": "A note.", "actor": "cli", "now": later}
+            made = corrections.propose(connection, session_id=session_id, trainee_id=old, **times, **why)
+            corrections.undo(connection, made, reason="No proof.", actor="cli", now=later)
+    else:
+        made = join(database, old, new, later)
+        if act == "join":
+            undo(database, made, later)
+    follow = partial(follow_attendance, now=later)
+    settle(database, session_id, [present(old, *WHOLE_DAY)], FIVE, later, follow)
+    settle(database, session_id, [], FIVE, later + timedelta(days=30), follow)
+    assert earned(database, old, session_id) == (0, 1, 1)
+    assert "identity_differs" in flags_of(database, old, session_id)
+
+
+def flags_of(database, trainee_id, session_id):
+    with database.read() as connection:
+        return queries.of_trainee_in(connection, trainee_id, session_id).flags
+
+
+def test_a_join_between_two_groups_of_one_settlement_stops_the_second(database, both, session_id, now):
+    new, old = both
+    with database.write() as connection:
+        others = [add_trainee(connection, number, now) for number in range(10, 10 + PEOPLE_PER_COMMIT)]
+    people_present = [present(each, *HALF_A_DAY) for each in [*others, old]]
+
+    def join_meanwhile(connection, settled):
+        person_joins.join(connection, kept_id=new, joined_id=old, reason="One person.", actor="cli", now=now)
+
+    with pytest.raises(Conflict, match="identities_changed"):
+        settle(database, session_id, people_present, FIVE, now, join_meanwhile)
+    assert earned(database, new, session_id) == (390 * 60, 1, 1)
+    assert earned(database, old, session_id) == (None, 0, 0)
+
+
+def test_after_an_undoing_neither_has_the_name_or_an_address_of_the_other(database, both, now):
+    """The joined account launches during the join, at first as before and then with a new address."""
+    new, old = both
+    with database.write() as connection:
+        people.find_or_add(connection, OTHER, "u-1", name="Sis", email="sis@example.org", now=now)
+    before = everything(database)
+    made = join(database, new, old, now)
+    with database.write() as connection:
+        for email in ("trainee1@example.org", "changed@example.org"):
+            given = {"name": "Trainee 1", "email": email, "now": now}
+            assert people.find_or_add(connection, "https://lms.example.org", "user-1", **given) == new
+    undo(database, made, now)
+    assert everything(database) == before
+    later = people.Interval(now, now + timedelta(days=1))
+    with database.write() as connection:
+        assert people.owners(connection, ["changed@example.org"], later) == {}
+        people.find_or_add(
+            connection, "https://lms.example.org", "user-1", name=None, email="changed@example.org", now=now
+        )
+        found = people.owners(connection, ["changed@example.org"], later)["changed@example.org"]
+    assert found.trainee_ids == {old}

@@ -10,6 +10,7 @@ from flask import request as http_request
 from flask.testing import FlaskClient
 from sqlalchemy import func, insert, select
 
+from lti_tool.attendance import person_joins
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
 from lti_tool.lti import registration
@@ -299,3 +300,30 @@ class TestOneTransactionForEachRequest:
 
     def test_a_request_has_one_instant(self, client: FlaskClient) -> None:
         assert client.get("/t/now").text == "True"
+
+
+@pytest.mark.parametrize("act", ["join", "undo"])
+def test_a_join_and_its_undoing_end_the_sessions_of_both_people(
+    client: FlaskClient, platform: Platform, clock: TestClock, database: Database, app: Flask, act: str
+) -> None:
+    other = app.test_client()
+    given = {"reason": "One person.", "actor": "cli"}
+
+    def join() -> int:
+        with database.write() as writing:
+            return person_joins.join(writing, kept_id=1, joined_id=2, now=clock(), **given)
+
+    for each, user in ((client, "user-1"), (other, "user-2")):
+        platform.launch(each, clock(), user=user)
+        clock.advance(seconds=1)
+    made = join()
+    if act == "undo":
+        platform.launch(client, clock(), user="user-1")
+        platform.launch(other, clock(), user="user-2")
+        assert other.get("/t/who").text == "trainee:1 in course-1"
+        with database.write() as writing:
+            person_joins.undo(writing, made, now=clock.advance(seconds=1), **given)
+    assert [code_of(each.get("/t/who")) for each in (client, other)] == ["session_missing"] * 2
+    forget_sessions(database, clock.advance(minutes=1))
+    with database.read() as reading:
+        assert reading.scalar(select(func.count()).select_from(web_sessions)) == (4 if act == "undo" else 2)

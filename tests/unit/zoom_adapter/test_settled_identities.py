@@ -1,15 +1,21 @@
 """What a person has earned stays theirs, whatever becomes of addresses and accounts afterwards."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import select
 
 from lti_tool import people
-from lti_tool.attendance import live_sessions, matching, queries, reviews
+from lti_tool.attendance import live_sessions, matching, person_joins, queries, reviews
 from lti_tool.credit import awards
+from lti_tool.db import upsert
+from lti_tool.errors import Conflict
+from lti_tool.grades.outcomes import follow_attendance, separate
+from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainee_addresses
+from lti_tool.tables.platforms import registrations
 from lti_tool.tables.presence import settled_identities
 from lti_tool.tables.scores import scores
 from lti_tool.tables.zoom import registrants
@@ -19,6 +25,7 @@ from tests.training_day import FIVE, MEETING, NINE, add_licence, add_place, add_
 from zoom_adapter import reports
 from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
+from zoom_adapter.presence import settle_presence
 
 ISSUER = "https://lms.example.org"
 ADA, BO = "ada@example.org", "bo@example.org"
@@ -270,3 +277,143 @@ def test_connections_that_zoom_binds_after_they_were_settled_for_two_people_stay
     room.deliver([room.bind("Ada", bind_participant_uuid=room.told("Bo")["participant_uuid"])])
     room.settle_again()
     assert (room.earned(ada)[:2], room.earned(bo)[:2]) == ((390, True), (390, True))
+
+
+@pytest.mark.parametrize("act", ["join", "undo"])
+def test_a_settlement_that_read_its_evidence_before_a_join_or_its_undoing_writes_nothing(room, ada, act):
+    before = room.earned(ada)
+    other = room.launch("ada-2", ADA, "https://other.example.org")
+    given = {"reason": "One person.", "actor": "cli", "now": room.clock()}
+
+    def join(connection):
+        return person_joins.join(connection, kept_id=other, joined_id=ada, **given)
+
+    if act == "undo":
+        with room.database.write() as connection:
+            made = join(connection)
+        room.work()
+
+    def clock():
+        """Is asked once the evidence is read and nothing is written yet."""
+        with room.database.write() as connection:
+            join(connection) if act == "join" else person_joins.undo(connection, made, **given)
+        return room.clock()
+
+    follow = partial(follow_attendance, now=room.clock())
+    with pytest.raises(Conflict, match="identities_changed"):
+        settle_presence(room.database, room.session_id, follow, clock)
+    room.work()
+    assert room.earned(other if act == "join" else ada) == before
+
+
+@pytest.mark.parametrize("kept", ["ada", "bo"])
+def test_a_join_of_two_people_of_one_course_lowers_no_score_and_its_undoing_none_either(room, ada, kept):
+    """Both were there all day, on two devices."""
+    bo = room.launch("bo", BO)
+    room.work()
+    before = [room.earned(each) for each in (ada, bo)]
+    assert before == [ALL, ALL]
+    pair = {"kept_id": ada, "joined_id": bo} if kept == "ada" else {"kept_id": bo, "joined_id": ada}
+    given = {"reason": "One person.", "actor": "cli", "now": room.clock()}
+    with room.database.write() as connection:
+        made = person_joins.join(connection, **pair, **given)
+    room.work()
+    room.report()
+    assert [room.earned(each)[3] for each in (ada, bo)] == [100.0, 100.0]
+    assert room.earned(pair["kept_id"])[:2] == (390, True)
+    with room.database.write() as connection:
+        person_joins.undo(connection, made, **given)
+    room.work()
+    assert [room.earned(each) for each in (ada, bo)] == before
+
+
+def test_a_kept_account_without_a_day_lifts_the_score_of_both(room, ada):
+    """The column of a person with two accounts in one course shows the person's day in both rows."""
+    half = room.launch("half", "half@example.org")
+    assert room.earned(half)[3] is None
+    with room.database.write() as connection:
+        given = {"reason": "One person.", "actor": "cli", "now": room.clock()}
+        person_joins.join(connection, kept_id=half, joined_id=ada, **given)
+    room.work()
+    room.settle_again()
+    with room.database.read() as connection:
+        shown = connection.execute(select(scores.c.user_id, scores.c.desired_given)).all()
+    assert sorted(map(tuple, shown)) == sorted([(f"user-{ada}", 100.0), (f"user-{half}", 100.0)])
+
+
+def launch_in(room, platform, context_id, sub):
+    """A launch of this account in a course, as the launch endpoint records it."""
+    with room.database.write() as connection:
+        issuer = connection.scalar(select(registrations.c.issuer).where(registrations.c.id == platform))
+        who = people.find_or_add(connection, issuer, sub, name=sub, email=f"{sub}@example.org", now=room.clock())
+        key = {"registration_id": platform, "context_id": context_id, "trainee_id": who}
+        given = {"user_id": sub, "role": "trainee", "last_launch_at": room.clock()}
+        row = upsert(connection, enrolments).values(key | given)
+        connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=given))
+    return who
+
+
+def shown(room, trainee_id):
+    """The user ids and values of this person's desired scores."""
+    query = select(scores.c.user_id, scores.c.desired_given).where(scores.c.trainee_id == trainee_id)
+    with room.database.read() as connection:
+        return sorted(map(tuple, connection.execute(query)))
+
+
+def courses(room, trainee_id):
+    query = select(enrolments.c.context_id, enrolments.c.user_id).where(enrolments.c.trainee_id == trainee_id)
+    with room.database.read() as connection:
+        return sorted(map(tuple, connection.execute(query)))
+
+
+@pytest.fixture
+def pair(room):
+    """Ada was there all day, and has an account in the course. Another account has a day of its own in none."""
+    ada, other = launch_in(room, room.platform, "course-1", "ada"), launch_in(room, room.platform, "course-9", "sis")
+    room.hold()
+    with room.database.write() as connection:
+        given = {"reason": "One person.", "actor": "cli", "now": room.clock()}
+        made = person_joins.join(connection, kept_id=ada, joined_id=other, **given)
+    room.work()
+    return ada, other, made
+
+
+def separate_again(room, made):
+    with room.database.write() as connection:
+        separate(connection, made, reason="Two sisters.", actor="cli", now=room.clock())
+    room.work()
+    room.settle_again()
+
+
+def test_a_course_that_an_account_entered_during_a_join_goes_back_with_it(room, pair):
+    ada, other, made = pair
+    with room.database.write() as connection:
+        add_place(
+            connection,
+            room.platform,
+            room.clock(),
+            context_id="course-2",
+            resource_link_id="unit-2",
+            line_item_url="https://lms.example.org/lineitems/2",
+        )
+    assert launch_in(room, room.platform, "course-2", "sis") == ada
+    room.work()
+    assert shown(room, ada) == [("ada", 100.0), ("sis", 100.0)]
+    separate_again(room, made)
+    assert courses(room, ada) == [("course-1", "ada")]
+    assert courses(room, other) == [("course-2", "sis"), ("course-9", "sis")]
+    assert shown(room, ada) == [("ada", 100.0)]
+    assert shown(room, other) in ([], [("sis", 0.0)])  # zero, if the 100 was sent meanwhile
+
+
+def test_in_a_course_of_both_each_has_their_own_user_id_after_a_join(room, pair):
+    """The joined account launches in a course of the kept one, and the other way round."""
+    ada, other, made = pair
+    launch_in(room, room.platform, "course-1", "sis")
+    launch_in(room, room.platform, "course-9", "ada")
+    room.work()
+    separate_again(room, made)
+    assert courses(room, ada) == [("course-1", "ada"), ("course-9", "ada")]
+    assert courses(room, other) == [("course-1", "sis"), ("course-9", "sis")]
+    assert shown(room, ada) == [("ada", 100.0)]
+    assert shown(room, other) in ([], [("sis", 0.0)])
