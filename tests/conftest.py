@@ -48,6 +48,7 @@ ZOOM_SECRET = "the-secret-token-of-the-tests"
 # The order in which test files that take long begin: first those that wait for a minute at a time, then those that keep
 # a core busy, so that one worker computes while another one waits.
 LONG = (
+    "tests/unit/zoom_adapter/test_nothing_earned_is_lost.py",
     *(f"tests/{room}/" for room in ("chaos", "browser", "stories", "conformance")),
     "tests/unit/commands/test_serve.py",
     "tests/unit/zoom_adapter/test_random_days.py",

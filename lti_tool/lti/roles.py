@@ -108,7 +108,7 @@ FORMS: tuple[RoleForm, ...] = (
         "Context role, full",
         _named(MEMBERSHIP, "ContentDeveloper", "Mentor", "Manager", "Member", "Officer"),
         "not a learner",
-        "A membership that teaches nobody and takes no grades: Canvas sends Mentor for observers. Beside a teacher's "
+        "A membership that neither teaches nor is graded: Canvas sends Mentor for observers. Beside a teacher's "
         "or a learner's role it takes nothing away.",
     ),
     RoleForm(
@@ -147,14 +147,14 @@ FORMS: tuple[RoleForm, ...] = (
         "Institution role",
         _named(INSTITUTION, "Instructor", "Faculty", "Administrator"),
         "teacher by old roles",
-        "Says what somebody is in the institution, not in this course. Open edX before 11.1.0 sent nothing else, so a "
+        "Describes a person in the institution, not in this course. Open edX before 11.1.0 sent nothing else, so a "
         "registration can be told to accept it (`gatehouse platform add --old-roles`) where no context role is sent.",
     ),
     RoleForm(
         "System role",
         _named(SYSTEM, "Administrator"),
         "teacher by old roles",
-        "Says what somebody is on the platform, not in this course; the same switch for Open edX before 11.1.0.",
+        "Describes a person on the platform, not in this course; the same switch for Open edX before 11.1.0.",
     ),
     RoleForm(
         "Institution role",
@@ -215,7 +215,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("use_desk", "Use the desk: requests, sessions, everybody's minutes, scores", STAFF, ""),
     Right("see_person", "See why a person is locked out", STAFF, "Looking is noted."),
     Right(
-        "match_people", "Say who somebody was whom nobody has matched", STAFF, "Never for oneself; it can be undone."
+        "match_people", "Match an unmatched participant to a trainee", STAFF, "Never for oneself; it can be undone."
     ),
     Right("correct_presence", "Propose presence by hand", STAFF, "Never for oneself; a second person confirms."),
     Right("pick_content", "Pick what a link opens (deep linking)", STAFF, ""),
