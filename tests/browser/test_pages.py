@@ -38,6 +38,8 @@ READERS = {
             "/sessions/add",
             "/unmatched",
             "/links",
+            "/joins",
+            "/joins/1/2",
             "/reviews",
             "/corrections",
             "/attendance-requests",
