@@ -214,9 +214,7 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right("use_desk", "Use the desk: requests, sessions, everybody's minutes, scores", STAFF, ""),
     Right("see_person", "See why a person is locked out", STAFF, "Looking is noted."),
-    Right(
-        "match_people", "Match an unmatched participant to a trainee", STAFF, "Never for oneself; it can be undone."
-    ),
+    Right("match_people", "Match an unmatched participant to a trainee", STAFF, "Never for oneself; it can be undone."),
     Right("correct_presence", "Propose presence by hand", STAFF, "Never for oneself; a second person confirms."),
     Right("pick_content", "Pick what a link opens (deep linking)", STAFF, ""),
     Right("review_submission", "Open a person's attendance from the gradebook", STAFF, "Looking is noted."),
