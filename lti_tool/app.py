@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from flask import Flask
-from flask_bootstrap import Bootstrap5
 from sqlalchemy import Table
 
 from lti_tool import launch, log, times
@@ -20,7 +19,7 @@ from lti_tool.settings import Settings
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
-from lti_tool.web import deep_linking, errors, headers, health, notices, request, session
+from lti_tool.web import assets, deep_linking, errors, headers, health, notices, request, session
 from lti_tool.web.staff import (
     corrections,
     courses,
@@ -58,13 +57,12 @@ logger = logging.getLogger(__name__)
 def create_app(settings: Settings, *, context: AppContext | None = None) -> Flask:
     """The Flask application for these settings; `context` is given by callers who share one (commands, tests)."""
     context = context or build_context(settings)
-    app = Flask("lti_tool")
-    app.config.update(MAX_CONTENT_LENGTH=session.FORM.max_bytes, BOOTSTRAP_SERVE_LOCAL=True)
+    app = Flask("lti_tool", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=session.FORM.max_bytes)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gatehouse"] = context
     app.extensions["gatehouse_readiness"] = Readiness(context)
     request.register_converters(app)
-    Bootstrap5(app)
     ancestors = headers.FrameAncestors(context.database, context.settings.frame_origins)
     headers.register(app, ancestors, https=settings.public_url.startswith("https:"))
     log.register(app)
@@ -72,6 +70,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     session.register(app)
     errors.register(app)
     times.register(app)
+    assets.register(app)
     app.jinja_env.globals.update(day_words=timeline)
     inbox, refusals = Inbox(context.database), Refusals(context.database)
     writers = {table.name: GroupWriter(context.database, table, key=key, without=left) for table, key, left in APPENDED}

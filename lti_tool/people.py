@@ -214,6 +214,17 @@ def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]
     return list(connection.execute(query.order_by(func.lower(trainees.c.name), trainees.c.id).limit(limit)))
 
 
+def by_name(connection: Connection, size: int, part: int) -> Sequence[Row[Any]]:
+    """Part `part` (from 1) of all people in the order of their names, `size` at a time."""
+    order = func.lower(func.coalesce(trainees.c.name, trainees.c.email, "")), trainees.c.id
+    return connection.execute(select(trainees).order_by(*order).limit(size).offset((part - 1) * size)).all()
+
+
+def count(connection: Connection) -> int:
+    """How many people there are."""
+    return int(connection.execute(select(func.count()).select_from(trainees)).scalar_one())
+
+
 def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
     """The whole row. Raises NotFound "trainee_unknown"."""
     row = connection.execute(select(trainees).where(trainees.c.id == trainee_id)).first()

@@ -12,6 +12,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+_ZONE_WORDS = {
+    "America/Los_Angeles": "Pacific",
+    "America/Denver": "Mountain",
+    "America/Chicago": "Central",
+    "America/New_York": "Eastern",
+}
+
 
 def day(value: date) -> str:
     """'1 Dec 2026'."""
@@ -87,6 +94,27 @@ def wall(at: datetime, zone: str) -> str:
     return _wall(at, zone).strftime("%Y-%m-%dT%H:%M")
 
 
+def short_day(at: datetime, zone: str, now: datetime) -> str:
+    """'Mon 30 Nov', or 'Mon 30 Nov 2025' if that is not the year of `now`."""
+    wall = _wall(at, zone)
+    short = f"{_WEEKDAYS[wall.weekday()]} {wall.day} {_MONTHS[wall.month - 1]}"
+    return short if wall.year == _wall(now, zone).year else f"{short} {wall.year}"
+
+
+def clocks(starts_at: datetime, ends_at: datetime, zone: str) -> str:
+    """'9:00–11:30 am Pacific', '9:00 am–5:00 pm Pacific'; names the second day where the end lies on another one."""
+    first, last = _wall(starts_at, zone), _wall(ends_at, zone)
+    end = f"{_clock(last)} {zone_word(ends_at, zone)}"
+    if first.date() != last.date():
+        return f"{_clock(first)} – {weekday(last)}, {end}"
+    return f"{_hours(first) if _half(first) == _half(last) else _clock(first)}–{end}"
+
+
+def zone_word(at: datetime, zone: str) -> str:
+    """'Pacific' for a zone that people call by a name, else its letters or its offset."""
+    return _ZONE_WORDS.get(zone) or abbreviation(at, zone)
+
+
 def machine(at: datetime) -> str:
     """'2026-12-01T17:00:00Z', for the `datetime` attribute."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -150,6 +178,9 @@ def register(app: HasTemplates) -> None:
         utc_offset,
         machine,
         wall,
+        short_day,
+        clocks,
+        zone_word,
     ):
         app.jinja_env.filters[words.__name__] = words
     app.jinja_env.filters.update(minutes=minutes, age=age, ago=ago, ago_exactly=ago_exactly)
@@ -162,7 +193,11 @@ def _wall(at: datetime, zone: str) -> datetime:
 
 
 def _clock(wall: datetime) -> str:
-    return f"{_hour(wall)}:{wall.minute:02} {_half(wall)}"
+    return f"{_hours(wall)} {_half(wall)}"
+
+
+def _hours(wall: datetime) -> str:
+    return f"{_hour(wall)}:{wall.minute:02}"
 
 
 def _hour(wall: datetime) -> int:

@@ -232,16 +232,16 @@ def standing(place: Place, email: str | None) -> Standing:
     """How a place stands, for staff."""
     is_held_back = place.last_code is not None
     if place.state == "refused":
-        return Standing("shut", "Refused", reason(place.last_code), can_try=True)
+        return Standing("stop", "Refused", reason(place.last_code), can_try=True)
     if not place.wanted:
         if place.state in ("registered", "pending"):
             says = reason(place.last_code) if is_held_back else IN_PROGRESS
             return Standing("wait", "Being cancelled", says, can_try=is_held_back)
-        return Standing("note", "No place", "The gate is shut, the person left the course, or the class is cancelled.")
+        return Standing("info", "No place", "The gate is shut, the person left the course, or the class is cancelled.")
     if place.state == "registered":
-        return Standing("open", "Registered", "Joins with a personal link.")
+        return Standing("ok", "Registered", "Joins with a personal link.")
     if not email:
-        return Standing("shut", "No address", NO_ADDRESS)
+        return Standing("stop", "No address", NO_ADDRESS)
     if is_held_back:
         return Standing("wait", "Not registered yet", reason(place.last_code), can_try=True)
     return Standing("wait", "Being registered", IN_PROGRESS)

@@ -27,16 +27,16 @@ def progress(session: LiveSession, now: datetime, *, has_reports: bool, lock_day
     """How far the session is. `has_reports`: the tool may ask Zoom for reports; `lock_days`: how long after its end a
     reconciled session is locked automatically, 0 for never."""
     if session.state == "cancelled":
-        return Progress("shut", "Cancelled", "This session does not take place.", "")
+        return Progress("stop", "Cancelled", "This session does not take place.", "")
     if session.state == "locked":
         says = "These numbers are final. They change only if the training team reopens the session, with a reason."
-        return Progress("open", "Locked", says, "Locked since", session.locked_at)
+        return Progress("ok", "Locked", says, "Locked since", session.locked_at)
     if session.state == "reconciled":
         says = "These numbers have been compared with Zoom's report."
         if not lock_days or session.ended_at is None:
-            return Progress("open", "Reconciled", says, "The training team locks the session when no case is open.")
+            return Progress("ok", "Reconciled", says, "The training team locks the session when no case is open.")
         locked_at = session.ended_at + timedelta(days=lock_days)
-        return Progress("open", "Reconciled", says, "Corrections are possible until the session is locked:", locked_at)
+        return Progress("ok", "Reconciled", says, "Corrections are possible until the session is locked:", locked_at)
     if session.state == "provisional":
         says = "These numbers rest on Zoom's live messages."
         final_at = (session.ended_at or session.ends_at) + LAST_WORD
@@ -49,10 +49,10 @@ def progress(session: LiveSession, now: datetime, *, has_reports: bool, lock_day
         follows = "They become final when Zoom gives the same report twice in a row."
         return Progress("wait", "Provisional", says, follows)
     if now < session.starts_at:
-        return Progress("note", "Scheduled", "The session has not begun.", "Starts at", session.starts_at)
+        return Progress("info", "Scheduled", "The session has not begun.", "Starts at", session.starts_at)
     if now < session.ends_at:
         says = "Numbers may change until the session ends."
-        return Progress("note", "Live now", says, "Ends at", session.ends_at)
+        return Progress("info", "Live now", says, "Ends at", session.ends_at)
     overdue = session.ends_at + LAST_WORD
     says = "The scheduled end is past, but Zoom has not reported the end yet."
     if now < overdue:

@@ -136,7 +136,7 @@ def _number(value: float) -> int | float:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`kind` and `icon` are those of signs.html; `says` stands beside the sign and names the filter."""
+    """`kind` and `icon` are those of a state on a page (shared/ui.html); `says` is its word and names the filter."""
 
     id: str
     says: str
@@ -146,13 +146,13 @@ class State:
 
 # States that need a person come first.
 STATES = (
-    State("regraded", "Regraded", "shut", "warn"),
-    State("refused", "Refused", "shut", "warn"),
-    State("missing", "Accepted, but not in the gradebook", "note", "warn"),
-    State("waiting", "On its way", "wait", "wait"),
-    State("accepted", "Accepted", "open", "missing"),
-    State("seen", "Seen in the gradebook", "open", "open"),
-    State("kept", "Their grade kept", "note", "note"),
+    State("regraded", "Regraded", "stop", "warn"),
+    State("refused", "Refused", "stop", "warn"),
+    State("missing", "Accepted, but not in the gradebook", "info", "warn"),
+    State("waiting", "On its way", "wait", "clock"),
+    State("accepted", "Accepted", "ok", "clock"),
+    State("seen", "Seen in the gradebook", "ok", "check"),
+    State("kept", "Their grade kept", "info", "info"),
 )
 BY_ID = {state.id: state for state in STATES}
 ORDER = {state.id: number for number, state in enumerate(STATES)}

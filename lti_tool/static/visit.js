@@ -12,7 +12,7 @@ let underWay = null;
 
 // Speaks to screen readers; it stays in place while pages come and go.
 const voice = document.createElement("div");
-voice.className = "visually-hidden";
+voice.className = "vh";
 voice.setAttribute("role", "status");
 document.body.append(voice);
 
@@ -144,7 +144,7 @@ function wait(own) {
 
 function apologise() {
   const box = document.createElement("p");
-  box.className = "gh-box gh-shut";
+  box.className = "note stop";
   box.setAttribute("role", "alert");
   box.textContent = AWAY;
   document.querySelectorAll("main > [role=alert]").forEach((old) => old.remove());

@@ -97,7 +97,6 @@ def register(app: Flask, ancestors: FrameAncestors, *, https: bool) -> None:
         allowed = g.pop("allowed", _Allowed())
         if response.mimetype == "text/html":
             form_action = _joined("'self'", allowed.form_to)
-            # img-src data: is for Bootstrap's own icons inside its style sheet.
             headers["Content-Security-Policy"] = (
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
                 f"connect-src 'self'; base-uri 'none'; form-action {form_action}; "

@@ -195,8 +195,7 @@ def _verify_access(level: Level) -> None:
             "This page is for the people who run the course.",
             "If you teach this course, open it from the course with your teaching role.",
         )
-    given = http_request.form.get(CSRF_FIELD, "").encode("utf-8", "replace")
-    if http_request.method not in READING_METHODS and not hmac.compare_digest(given, csrf_token().encode()):
+    if http_request.method not in READING_METHODS and not is_own_form(http_request.form.get(CSRF_FIELD, "")):
         raise AccessDenied(
             "form_not_ours",
             "This form does not belong to your current session. Nothing was changed.",
@@ -238,9 +237,25 @@ def viewer_of(connection: Connection, visit: str, now: datetime) -> Viewer | Non
 
 
 def csrf_token() -> str:
-    """The value of the field `csrf` in this session's forms. It is derived from the token and stored nowhere."""
+    """The value of the field `csrf` in this session's forms: a salt, and a digest of it and of the session's token.
+
+    The salt is new for each request. So a page may be compressed: nothing secret on it stays the same while somebody
+    else varies what the page repeats of its address.
+    """
+    if "csrf" not in g:
+        g.csrf = _csrf_token(secrets.token_urlsafe(9))
+    return str(g.csrf)
+
+
+def is_own_form(given: str) -> bool:
+    """Whether this is a value that `csrf_token` gave for this session."""
+    expected = _csrf_token(given.partition(".")[0])
+    return bool(expected) and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode("utf-8", "replace"))
+
+
+def _csrf_token(salt: str) -> str:
     token = session_token()
-    return digest(context().settings.secret_key, "csrf", token) if token else ""
+    return f"{salt}.{digest(context().settings.secret_key, 'csrf', f'{salt}.{token}')}" if token else ""
 
 
 def record_visit(act: str, subject: str, **details: Any) -> None:
@@ -274,6 +289,7 @@ def register(app: Flask) -> None:
 
     def forget_viewer(_error: BaseException | None = None) -> None:
         g.pop("viewer", None)
+        g.pop("csrf", None)
 
     app.jinja_env.globals.update(csrf_token=csrf_token, viewer_or_none=viewer_or_none)
     app.after_request(redirect_by_header)

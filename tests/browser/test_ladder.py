@@ -259,10 +259,10 @@ def test_second_rung_what_is_refused_shows_the_tools_own_page(
     window.tool.get_by_role("link", name="Calendar").click()
     expect(window.tool.get_by_role("alert")).to_contain_text("could not be loaded")
     assert len(watcher.found()) == 1
-    window.page.route("**/sessions", lambda route: route.continue_(headers={}))
+    window.page.route("**/record", lambda route: route.continue_(headers={}))
     window.tool.get_by_role("link", name="My sessions").click()
     expect(window.tool.locator("main")).to_contain_text("session_missing")
-    assert watcher.refused("/sessions", 403) == 1
+    assert watcher.refused("/record", 403) == 1
 
 
 def test_second_rung_a_reloaded_frame_says_how_to_come_back(

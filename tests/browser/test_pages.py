@@ -18,7 +18,7 @@ READERS = {
     "a trainee who has completed": (
         "maya",
         "module1",
-        ("/", "/modules/F1", "/modules/F2", "/sessions", "/sessions/1", "/equivalency", "/calendar", "/contact"),
+        ("/", "/modules/F1", "/modules/F2", "/record", "/sessions/1", "/equivalency", "/calendar", "/help"),
     ),
     "a trainee who may apply": ("greta", "retreats", ("/retreats", "/retreats/RT_EXP", "/retreats/RT_EXP/apply")),
     "a trainee who left at lunch": ("priya", "module2", ("/modules/F2", "/sessions/1", "/retreats/RT_EXP")),
@@ -29,7 +29,7 @@ READERS = {
         "dashboard",
         (
             "",
-            "/modules",
+            "/programme",
             "/equivalencies",
             "/sessions",
             "/sessions/1",

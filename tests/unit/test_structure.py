@@ -33,6 +33,7 @@ CODE_AND_PAGES = [
 
 # Who may enter without a session: platforms, Zoom, machines that watch, and who follows a link that is a secret itself.
 PUBLIC = {
+    "assets.static_file",
     "health.alive",
     "health.metrics",
     "health.ready",

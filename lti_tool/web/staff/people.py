@@ -1,8 +1,14 @@
-"""One person for staff: what is open to them and why, the sessions they attended, and their requests."""
+"""The people of the training for staff, and one person: what is open to them and why, their sessions and requests.
 
+A search is sent as a form, so that no name stands in an address.
+"""
+
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from flask import Blueprint
+from sqlalchemy import Row
 
 from lti_tool import people
 from lti_tool.attendance import live_sessions, queries
@@ -11,14 +17,38 @@ from lti_tool.gates.decision import Decision
 from lti_tool.programme import versions
 from lti_tool.programme.versions import Published
 from lti_tool.retreats.eligibility import eligibility
+from lti_tool.web.forms import field
 from lti_tool.web.page import address_of, show
+from lti_tool.web.paging import asked_part
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, record_visit
 
-blueprint = Blueprint("desk_people", __name__, url_prefix="/desk/people")
+blueprint = Blueprint("desk_people", __name__, url_prefix="/desk")
+MOST_FOUND = 50
 
 
-@blueprint.get("/<int:trainee_id>")
+@blueprint.get("/people")
+@access("staff")
+def all_people() -> str:
+    """The people of the training, by name."""
+    return _listed(None, people.by_name(connection(), MOST_FOUND, asked_part()))
+
+
+@blueprint.post("/search")
+@access("staff")
+def search() -> str:
+    """The people whose name or address holds what was typed into the bar."""
+    wanted = field("q")
+    return _listed(wanted, people.search(connection(), wanted, MOST_FOUND))
+
+
+def _listed(wanted: str | None, found: Sequence[Row[Any]]) -> str:
+    total = people.count(connection())
+    page = {"wanted": wanted, "found": found, "total": total, "most": MOST_FOUND, "number": asked_part()}
+    return show("staff/people.html", versions.current(connection()).programme, **page)
+
+
+@blueprint.get("/people/<int:trainee_id>")
 @access("staff")
 def person(trainee_id: int) -> str:
     """Every decision about one person with its tree. The visit is logged (gates.md A7.7)."""

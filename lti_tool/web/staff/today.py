@@ -28,7 +28,7 @@ def desk() -> str:
     )
 
 
-@blueprint.get("/modules")
+@blueprint.get("/programme")
 @access("staff")
 def modules() -> str:
     """Every module and retreat with its gate in words."""

@@ -22,7 +22,7 @@ def session_at_zoom(session_id: int) -> str:
     programme = versions.version(connection(), session.programme_version).programme
     listed = places.listed(connection(), session.zoom_meeting_id)
     rows = [(each, places.standing(each.place, each.email)) for each in listed]
-    troubled = [row for row in rows if row[1].kind in ("shut", "wait")]
+    troubled = [row for row in rows if row[1].kind in ("stop", "wait")]
     return show(
         "staff/places.html",
         programme,

@@ -49,7 +49,7 @@ def dashboard() -> str | Response:
     return show("trainee/dashboard.html", published.programme, **shown)
 
 
-@blueprint.get("/contact")
+@blueprint.get("/help")
 @access("trainee")
 def contacts() -> str:
     """The addresses of the programme. Nothing is stored about a visit here."""

@@ -22,7 +22,7 @@ from lti_tool.web.trainee import home, join
 blueprint = Blueprint("sessions", __name__)
 
 
-@blueprint.get("/sessions")
+@blueprint.get("/record")
 @access("trainee")
 def own_sessions() -> str:
     """Upcoming sessions of the modules that are open, and those attended."""

@@ -38,8 +38,8 @@ def test_staff_are_led_to_the_desk(browse, happened) -> None:
 
 
 def test_sessions_of_locked_modules_are_not_among_the_own_ones(browse, happened) -> None:
-    assert "16 Dec 2026" not in browse(happened.new).open("/sessions").text
-    assert "16 Dec 2026" in browse(happened.whole).open("/sessions").text
+    assert "Wed 16 Dec" not in browse(happened.new).open("/record").text
+    assert "Wed 16 Dec" in browse(happened.whole).open("/record").text
 
 
 def test_the_calendar_page_gives_an_address_to_subscribe_to(browse, happened) -> None:

@@ -9,7 +9,7 @@ from lti_tool.tables.operations import audit_log, tasks
 from lti_tool.tables.scores import scores
 from tests.training_day import FIVE
 
-PLACES = ("", "/modules", "/equivalencies", "/sessions", "/sessions/1", "/unmatched", "/scores", "/people/1")
+PLACES = ("", "/programme", "/equivalencies", "/sessions", "/sessions/1", "/unmatched", "/scores", "/people/1")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -52,7 +52,7 @@ def test_a_task_that_failed_too_often_is_shown(browse, happened, database, now) 
 
 
 def test_gates_are_told_in_words(browse, happened) -> None:
-    text = browse(happened.staff).open("/desk/modules").text
+    text = browse(happened.staff).open("/desk/programme").text
     assert "Module 1, or an accepted equivalency" in text
     assert "Open to everyone" in text
     assert "not decided, so the gate is shut" in text

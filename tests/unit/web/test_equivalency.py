@@ -62,7 +62,7 @@ def test_choosing_it_shows_reason_and_dates_before_anything_is_sent(browse, happ
     reader = browse(happened.new)
     page = reader.send(reader.open(FORM), FORM, **(GIVEN | {"provider": "maps"}))
     assert page.status == 409
-    assert "Nothing has been sent. The next dates of Module 1: Tue 15 Dec 2026" in page.text
+    assert "Nothing has been sent. The next dates of Module 1: Tue 15 Dec ·" in page.text
     assert latest(database, happened.new) is None
     assert reader.send(page, FORM, **(GIVEN | {"provider": "maps", "full_review": "yes"})).status == 303
 

@@ -19,7 +19,7 @@ SENT = {
     "resource_link": {"id": MARKUP, "title": MARKUP},
     "custom": {"module_id": "F1", "page": MARKUP, MARKUP: MARKUP},
 }
-OF_LEARNERS = ("/", "/modules/F1", "/modules/F2", "/sessions", "/equivalency", "/retreats", "/calendar")
+OF_LEARNERS = ("/", "/modules/F1", "/modules/F2", "/record", "/equivalency", "/retreats", "/calendar")
 OF_STAFF = (
     "/desk", "/desk/people/1", "/desk/setup", "/desk/courses", "/desk/platforms", "/desk/rosters", "/desk/scores",
     "/desk/review/F1/1",

@@ -20,7 +20,7 @@ def test_an_open_module_shows_agenda_dates_and_that_nothing_is_recorded(browse, 
     assert page.status == 200
     assert page.heading == "Module 1: Introduction to Ketamine-Assisted Psychotherapy"
     assert "Live, not recorded" in page.text
-    assert "Tue 15 Dec 2026, 9:00 am – 5:00 pm PST (UTC−8)" in page.text
+    assert "Tue 15 Dec · 9:00 am–5:00 pm Pacific" in page.text
     assert "9:00 am – 10:30 am" in page.text
     assert "312 min of the 390 min" in page.text
 
@@ -30,7 +30,7 @@ def test_a_locked_module_says_what_is_missing_and_how_to_get_it(browse, happened
     assert page.status == 200
     assert page.heading.endswith("is locked until you have taken Module 1")
     assert "You have not taken Module 1 yet." in page.text
-    assert "Tue 15 Dec 2026, 9:00 am – 5:00 pm PST (UTC−8)" in page.text
+    assert "Tue 15 Dec · 9:00 am–5:00 pm Pacific" in page.text
     assert {"/equivalency/F1", "#dates-F1", "mailto:training@polarisinsight.com"} <= set(page.links)
     assert "Checked at 10:00 am PST, 1 Dec 2026" in page.text
 

@@ -62,7 +62,7 @@ def test_a_launch_is_shown_where_there_was_one(browse, happened, database, now) 
 def test_our_own_addresses_can_be_copied(browse, happened) -> None:
     page = browse(happened.staff).open(LIST)
     for path in ("/lti/login", "/lti/launch", "/lti/jwks.json"):
-        assert f'<code class="gh-address">https://gatehouse.example.org{path}</code>' in page.html
+        assert f'<code class="address">https://gatehouse.example.org{path}</code>' in page.html
 
 
 def test_one_that_waits_comes_first_and_is_approved(browse, happened, database, now) -> None:
@@ -159,7 +159,7 @@ def test_only_staff_with_a_form_of_ours_decide(path: str, browse, happened, data
     staff, trainee = browse(happened.staff), browse(happened.whole)
     forged = staff.client.post(f"{LIST}/{path}", base_url="https://localhost", data={"csrf": "forged"})
     assert (forged.status_code, code_of(forged)) == (403, "form_not_ours")
-    page = trainee.open("/contact")
+    page = trainee.open("/help")
     refused = trainee.client.post(f"{LIST}/{path}", base_url="https://localhost", data={"csrf": "x"})
     assert (page.status, refused.status_code, code_of(refused)) == (200, 403, "role_not_allowed")
     assert status(database, happened.platform) == "active"

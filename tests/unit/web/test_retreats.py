@@ -85,9 +85,9 @@ def test_being_unsure_is_a_plain_link_that_stores_nothing(browse, happened, data
     reader = browse(happened.whole)
     page = reader.open(f"{RETREAT}/apply")
     before = rows(database)
-    assert page.links.count("/contact") == 2
-    assert "/contact" in reader.open("/sessions").links, "a visit there says nothing about health"
-    answer = reader.open("/contact")
+    assert page.links.count("/help") == 2
+    assert "/help" in reader.open("/record").links, "a visit there says nothing about health"
+    answer = reader.open("/help")
     assert "The clinic decides whether a retreat is right for you" in answer.text
     assert rows(database) == before
 

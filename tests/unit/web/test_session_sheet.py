@@ -61,7 +61,7 @@ def test_everybody_stands_on_the_sheet_with_minutes_credit_and_evidence(staff, h
     assert "Trainee 1 in Zoom: Somebody 390 min Yes none yet" in page.text
     assert "Trainee 2 in Zoom: Somebody 138 min 30 s No, 173 min 30 s missing" in page.text
     assert "A guest Not matched 85 min" in page.text or "A guest Not matched 90 min" in page.text
-    assert page.html.count('class="gh-day gh-strip"') == 3
+    assert page.html.count('class="timeline slim"') == 3
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_one_persons_day_opens_with_its_picture_and_the_look_is_noted(staff, hap
     page = staff.open(link)
     assert page.heading == "Attendance of A guest"
     assert "This person is not matched to a trainee." in page.text
-    assert '<svg class="gh-day"' in page.html
+    assert '<svg class="timeline"' in page.html
     (noted,) = acts(database, "attendance_reviewed")
     assert noted.subject.startswith("attendance:")
 

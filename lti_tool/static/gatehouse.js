@@ -1,0 +1,191 @@
+// What every page has: the reader's own times, focus on a heading, the height of the frame, and parts that are read anew.
+// Each part is complete in itself. Nothing here is needed: without script every page works.
+
+// Puts the reader's own time first and keeps the programme's beside it: "12:00 – 8:00 pm your time (9:00 am – 5:00 pm
+// Pacific)". Without script the page is complete: it shows the programme's time.
+(function () {
+  "use strict";
+  var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone) return;
+
+  function parts(at, inZone) {
+    var found = {};
+    new Intl.DateTimeFormat("en-US", {
+      weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "numeric", minute: "2-digit",
+      hour12: true, timeZone: inZone
+    }).formatToParts(at).forEach(function (part) { found[part.type] = part.value; });
+    found.half = found.dayPeriod.toLowerCase();
+    found.hours = found.hour + ":" + found.minute;
+    found.clock = found.hours + " " + found.half;
+    found.date = found.weekday + " " + found.day + " " + found.month;
+    return found;
+  }
+
+  function clocks(first, last) {
+    if (!last) return first.clock;
+    if (last.date !== first.date) return first.clock + " – " + last.date + ", " + last.clock;
+    return (first.half === last.half ? first.hours : first.clock) + "–" + last.clock;
+  }
+
+  // Where the reader's clock shows the same as the page's there is nothing to add.
+  function differs(at, pageZone) {
+    var here = parts(at, zone), there = parts(at, pageZone);
+    return here.date !== there.date || here.clock !== there.clock;
+  }
+
+  document.querySelectorAll("[data-from]").forEach(function (element) {
+    var from = new Date(element.dataset.from);
+    if (isNaN(from) || !differs(from, element.dataset.zone)) return;
+    var first = parts(from, zone);
+    var last = element.dataset.to ? parts(new Date(element.dataset.to), zone) : null;
+    var date = element.querySelector("[data-date]"), own = element.querySelector("[data-own]");
+    var kept = element.querySelector("[data-kept]"), there = parts(from, element.dataset.zone);
+    if (kept) {
+      kept.textContent = "(" + (date && there.date !== first.date ? there.date + ", " : "") + kept.textContent + ")";
+      kept.classList.add("muted");
+    }
+    if (date) date.textContent = date.textContent.replace(there.date, first.date);
+    own.textContent = clocks(first, last) + (kept ? " your time " : "");
+    own.hidden = false;
+  });
+  document.querySelectorAll("[data-own-zone]").forEach(function (element) {
+    element.textContent = zone.split("/").pop().replace(/_/g, " ");
+    element.parentElement.hidden = false;
+  });
+  document.querySelectorAll("[data-own-column]").forEach(function (element) {
+    element.hidden = !element.closest("table").querySelector("[data-own]:not([hidden])");
+  });
+})();
+
+// Some pages are read from their heading on, so the focus goes there. Browsers refuse the attribute autofocus inside
+// another site's frame, and a frame that does not hold the focus must not take it from the course page around it.
+(function () {
+  "use strict";
+  var heading = document.querySelector("h1[data-focus]");
+  if (heading && document.hasFocus() && !location.hash) heading.focus({ preventScroll: true });
+})();
+
+// Tells the page around the frame how tall this one is, so that it need not scroll inside (Canvas and Moodle listen;
+// Open edX's consumer gives the frame the height set in the unit). The message holds a number and nothing else, and the
+// platform frames us from a host that is not known here, so it goes to any parent.
+(function () {
+  "use strict";
+  if (window.parent === window || document.body.dataset.measured) return;
+  document.body.dataset.measured = "yes";
+  var sent = 0;
+  function tell() {
+    var height = Math.ceil(document.body.getBoundingClientRect().height);
+    if (height === sent) return;
+    sent = height;
+    window.parent.postMessage(JSON.stringify({ subject: "lti.frameResize", height: height }), "*");
+  }
+  new ResizeObserver(tell).observe(document.body);
+})();
+
+// Renews a part of a page every few seconds: data-renew is where it is read, data-every how many seconds lie between.
+// Without this script the page is complete and has a link to look again. What has not changed is left alone; nothing
+// happens while nobody looks. Where the page has them: a button pauses it (#live-pause), a line says how it goes
+// (#live-manner), and a voice for screen readers (#live-voice) tells what is in data-says, once a minute at most.
+(function () {
+  "use strict";
+  var OVER_EVERY = 60000, SAY_EVERY = 60000;
+  var board = document.querySelector("[data-renew]");
+  var button = document.getElementById("live-pause");
+  var manner = document.getElementById("live-manner");
+  var voice = document.getElementById("live-voice");
+  if (!board || board.dataset.running) return;
+  board.dataset.running = "yes";
+
+  var every = board.dataset.every * 1000;
+  var paused = false, said = words(board), saidAt = Date.now(), timer = null;
+  if (button) {
+    button.hidden = false;
+    button.addEventListener("click", function () {
+      paused = !paused;
+      button.setAttribute("aria-pressed", String(paused));
+      tell();
+      if (paused) clearTimeout(timer);
+      else renew();
+    });
+  }
+  document.addEventListener("visibilitychange", function () {
+    if (!document.hidden && !paused && board.isConnected) renew();
+  });
+  tell();
+  wait();
+
+  function tell(trouble) {
+    if (!manner) return;
+    manner.textContent = trouble || (paused ? "Paused: this page stands still." : "This page renews itself.");
+    manner.classList.toggle("problem", Boolean(trouble));
+  }
+
+  function wait() {
+    clearTimeout(timer);
+    timer = setTimeout(renew, board.querySelector("[data-over]") ? OVER_EVERY : every);
+  }
+
+  function renew() {
+    clearTimeout(timer);
+    // The page may have been left while the script waited; a board that is gone is not renewed.
+    if (!board.isConnected || paused) return;
+    if (document.hidden) return wait();
+    read(board.dataset.renew).then(put).catch(function () {
+      tell("This page could not be renewed. It is tried again.");
+    }).then(wait);
+  }
+
+  // A visit without cookies keeps its token in the memory of its own script, which answers this event.
+  function read(address) {
+    var wanted = new CustomEvent("gatehouse-read", { detail: { address: address, answer: null } });
+    document.dispatchEvent(wanted);
+    var answer = wanted.detail.answer || fetch(address, { credentials: "same-origin", cache: "no-store" });
+    return answer.then(function (response) {
+      if (!response.ok) throw new Error("refused");
+      return response.text();
+    });
+  }
+
+  function put(text) {
+    if (!board.isConnected || paused) return;
+    tell();
+    var fresh = new DOMParser().parseFromString(text, "text/html").body;
+    if (seen(fresh) === seen(board)) return;
+    var open = {};
+    board.querySelectorAll("details[id]").forEach(function (each) { open[each.id] = each.open; });
+    fresh.querySelectorAll("details[id]").forEach(function (each) {
+      if (each.id in open) each.open = open[each.id];
+    });
+    var held = place(board.contains(document.activeElement) ? document.activeElement : null);
+    board.replaceChildren.apply(board, Array.from(fresh.childNodes));
+    var again = held && board.querySelectorAll(held.which)[held.number];
+    if (again) again.focus({ preventScroll: true });
+    speak();
+  }
+
+  // The token of a form is another one each time.
+  function seen(part) {
+    return part.innerHTML.trim().replace(/ name="csrf" value="[^"]*"/g, "");
+  }
+
+  // Where the reader was: the same link, summary or picture in the renewed board.
+  function place(element) {
+    if (!element) return null;
+    var href = element.getAttribute("href");
+    var which = href ? 'a[href="' + CSS.escape(href) + '"]' : element.localName + (element.hasAttribute("tabindex") ? "[tabindex]" : "");
+    return { which: which, number: Array.from(board.querySelectorAll(which)).indexOf(element) };
+  }
+
+  function speak() {
+    var now = words(board);
+    if (!voice || now === said || Date.now() - saidAt < SAY_EVERY) return;
+    said = now;
+    saidAt = Date.now();
+    voice.textContent = now;
+  }
+
+  function words(part) {
+    var told = part.querySelector("[data-says]");
+    return told ? told.dataset.says : "";
+  }
+})();
