@@ -26,7 +26,7 @@ def lock(connection: Connection, session_id: int, *, actor: str, reason: str, no
     "session_lock_early" (Zoom may still deliver something), "session_has_open_cases".
     """
     why = reason_given(reason)
-    _verify_lockable(connection, _held(connection, session_id), now)
+    _verify_lockable(connection, live_sessions.hold(connection, session_id), now)
     _set(connection, session_id, now, state="locked", locked_at=now)
     audit.record(connection, actor=actor, act="session_locked", subject=f"session:{session_id}", at=now, reason=why)
 
@@ -38,7 +38,7 @@ def reopen(connection: Connection, session_id: int, *, actor: str, reason: str, 
     Raises NotFound "session_unknown"; BadInput "reason_missing"; Conflict "session_not_locked".
     """
     why = reason_given(reason)
-    session = _held(connection, session_id)
+    session = live_sessions.hold(connection, session_id)
     if session.state != "locked":
         raise Conflict("session_not_locked", f"Live session {session_id} is not locked, so there is nothing to reopen.")
     _set(connection, session_id, now, state="reconciled" if session.reconciled_at else "provisional", locked_at=None)
@@ -61,12 +61,6 @@ def lock_due(connection: Connection, now: datetime, days: int) -> list[int]:
             continue  # a case is open, which the desk lists
         locked.append(session_id)
     return locked
-
-
-def _held(connection: Connection, session_id: int) -> LiveSession:
-    """The session, locked against a settlement until the end of the transaction."""
-    connection.execute(select(table.c.id).where(table.c.id == session_id).with_for_update())
-    return live_sessions.show(connection, session_id)
 
 
 def _verify_lockable(connection: Connection, session: LiveSession, now: datetime) -> None:

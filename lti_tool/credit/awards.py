@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from lti_tool import audit
-from lti_tool.credit.checklist import Checklist, SettledDay
+from lti_tool.attendance.minutes import SettledDay
+from lti_tool.credit.checklist import Checklist
 from lti_tool.db import insert_ignoring
 from lti_tool.programme.model import CreditBody
 from lti_tool.tables.credit import awards

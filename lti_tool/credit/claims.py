@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, String, and_, bindparam, cast, literal, or_, select, union, update
 
 from lti_tool import audit
+from lti_tool.attendance.minutes import SettledDay
 from lti_tool.credit import awards
 from lti_tool.credit.awards import DecidedClaim
 from lti_tool.credit.checklist import (
@@ -21,7 +22,6 @@ from lti_tool.credit.checklist import (
     ClaimCase,
     Licence,
     Line,
-    SettledDay,
     StaffFact,
     body_name,
     decide_claim,

@@ -20,9 +20,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select
 
 from lti_tool import audit
 from lti_tool.attendance import matching
+from lti_tool.attendance.queries import FINAL, in_doubt_about_identity
 from lti_tool.credit import awards
 from lti_tool.credit.checklist import body_name
-from lti_tool.credit.settled_attendance import FINAL, in_doubt_about_identity, lock_trainees
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.grades import line_items
@@ -32,6 +32,7 @@ from lti_tool.grades.line_items import largest_credit, own_maximum
 from lti_tool.grades.wording import credit_in_words
 from lti_tool.leases import RELEASED
 from lti_tool.lti.quirks import PROFILES
+from lti_tool.people import hold
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.tables.courses import enrolments, placements
@@ -102,7 +103,7 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     people = {joined.get(each, each) for each in trainee_ids}
     # By account, whose it is. Whoever decides on a person holds the kept account.
     owners = {each: each for each in people} | {each: kept for each, kept in joined.items() if kept in people}
-    lock_trainees(connection, people)
+    hold(connection, sorted(people))
     line_items.connect(connection, now, module_id)
     wanted = _wanted(connection, owners, module_id)
     added = [
