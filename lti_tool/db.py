@@ -183,7 +183,7 @@ def _make_private(_dialect: Any, _record: Any, arguments: list[str], _given: Any
 
 
 def _set_pragmas(raw: Any, _record: Any) -> None:
-    # Without recursive_triggers a REPLACE drops a row and asks no trigger (tables.append_only).
+    # Without recursive_triggers a REPLACE drops a row and asks no trigger (tables.types).
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
         raw.execute(f"PRAGMA {pragma}").close()
 

@@ -9,7 +9,7 @@ from lti_tool import people
 from lti_tool.attendance import live_sessions, person_joins, queries
 from lti_tool.attendance.evidence import IDENTITY_DIFFERS
 from lti_tool.attendance.minutes import SettledDay
-from lti_tool.credit import awards, claims
+from lti_tool.credit import claims
 from lti_tool.gates.completions import complete_by_attendance, end_completion
 from lti_tool.grades import scores
 from lti_tool.programme.versions import version
@@ -69,7 +69,7 @@ def end_completions(connection: Connection, days: Sequence[SettledDay], now: dat
     )
     for trainee_id, completion_id in connection.execute(resting).all():
         day = by_trainee[trainee_id]
-        awarded = awards.in_force(connection, trainee_id, day.module_id)
+        awarded = claims.awards_in_force(connection, trainee_id, day.module_id)
         if any(row.live_session_id == day.session_id for row in awarded):
             continue
         end_completion(connection, completion_id, reason=NO_LONGER_COMPLETE, actor="system", now=now)

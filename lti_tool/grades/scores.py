@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select
 from lti_tool import audit
 from lti_tool.attendance import matching
 from lti_tool.attendance.queries import FINAL, in_doubt_about_identity
-from lti_tool.credit import awards
+from lti_tool.credit import claims
 from lti_tool.credit.checklist import body_name
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
@@ -268,7 +268,7 @@ def _wanted(connection: Connection, owners: Mapping[int, int], module_id: str) -
     """Every column where a score of these accounts (each with its person) belongs, with that score."""
     best = _best_attendances(connection, owners, module_id)
     awarded: dict[int, list[Row[Any]]] = defaultdict(list)
-    for trainee_id, some in sorted(awards.in_force_of(connection, list(owners), module_id).items()):
+    for trainee_id, some in sorted(claims.awards_in_force_of(connection, list(owners), module_id).items()):
         awarded[owners[trainee_id]] += some
     numbers = {each.programme_version for each in best.values()}
     programmes = {number: versions.version(connection, number).programme for number in sorted(numbers)}

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from lti_tool.attendance import live_sessions, locking, queries, timeline
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.attendance.progress import Progress, progress
+from lti_tool.attendance.locking import Progress, progress
 from lti_tool.credit import claims
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
