@@ -22,7 +22,7 @@ from lti_tool.attendance.live_sessions import LiveSession, completion_policy, ve
 from lti_tool.attendance.minutes import SettledDay, attend
 from lti_tool.attendance.presence_checks import Questions
 from lti_tool.attendance.queries import IN_PROGRESS, Measured, Version
-from lti_tool.db import Database
+from lti_tool.db import Database, chunks
 from lti_tool.errors import Conflict
 from lti_tool.people import hold
 from lti_tool.programme.model import CompletionPolicy
@@ -85,8 +85,8 @@ def settle(
     changed = known.changed(this)
     result = SettleResult(this.ended, unchanged=len(known.people) - len(changed), withdrawn=withdrawn)
     settlement = _Settlement(this, known_then, known.aliases, now, after, result)
-    for start in range(0, len(changed), PEOPLE_PER_COMMIT):
-        measured = [this.measure(each) for each in changed[start : start + PEOPLE_PER_COMMIT]]
+    for some in chunks(changed, PEOPLE_PER_COMMIT):
+        measured = [this.measure(each) for each in some]
         with database.write() as connection:
             settlement.settle_group(connection, measured)
     if settlement.failures:
@@ -276,7 +276,11 @@ def compare(
     gone = current.keys() - present - {old for olds in aliases.values() for old in olds}
     lost = [current[key] for key in sorted(gone) if current[key].trainee_id is not None]
     # A result in progress was not earned yet, and what staff decided once stays decided.
-    final = [each for each in lost if IN_PROGRESS not in each.flags and not _was_withdrawn_by_staff(each)]
+    final = [
+        each
+        for each in lost
+        if IN_PROGRESS not in each.flags and (EVIDENCE_WITHDRAWN not in each.flags or IDENTITY_DIFFERS in each.flags)
+    ]
     explained = decided_by_staff(final) if final else ()
     doubted = {each.person_key for each in final} - set(explained)
     withdrawn = [
@@ -293,10 +297,6 @@ def compare(
     ]
     unmatched_gone = sorted(key for key in gone if current[key].trainee_id is None)
     return Compared([*people, *withdrawn], current, aliases, unmatched_gone)
-
-
-def _was_withdrawn_by_staff(version: Version) -> bool:
-    return EVIDENCE_WITHDRAWN in version.flags and IDENTITY_DIFFERS not in version.flags
 
 
 def _begin(

@@ -300,6 +300,9 @@ def add(
     connection: Connection, unit: Unit, meaning: Meaning, url: str, origin: Origin, now: datetime, **known: Any
 ) -> bool:
     """Record that the unit writes this column; False when another unit has it."""
+    credits = None
+    if meaning == "ce":
+        credits = largest_credit(versions.current(connection).programme.modules.get(unit.module_id))
     row = {
         "registration_id": unit.registration_id,
         "placement_id": unit.placement_id,
@@ -307,15 +310,10 @@ def add(
         "url": url,
         "origin": origin,
         "made_at": now,
-        "credits": _stands_for(connection, unit) if meaning == "ce" else None,
+        "credits": float(credits) if credits else None,
         **known,
     }
     return bool(connection.execute(insert_ignoring(connection, line_items), row).rowcount)
-
-
-def _stands_for(connection: Connection, unit: Unit) -> float | None:
-    credits = largest_credit(versions.current(connection).programme.modules.get(unit.module_id))
-    return float(credits) if credits else None
 
 
 def retire(connection: Connection, column: Row[Any], because: Reason, now: datetime) -> bool:

@@ -166,7 +166,10 @@ def separate(connection: Connection, one: int, other: int, now: datetime) -> Non
             modules.add(row.module_id)
             key = {"placement_id": row.placement_id, "meaning": row.meaning, "trainee_id": new}
             has_own = connection.scalar(select(scores.c.id).filter_by(**key)) is not None
-            attended = _attended(connection, new, row.module_id)
+            # Settlement decides the score of whoever attended the module at all.
+            of_module = live_sessions.c.module_id == row.module_id
+            ever = select(attendances.c.id).join(live_sessions).where(attendances.c.trainee_id == new, of_module)
+            attended = connection.scalar(ever.limit(1)) is not None
             if has_own or not (attended or row.delivered_version or row.sent_version):
                 connection.execute(delete(scores).where(scores.c.id == row.id))
                 continue
@@ -177,12 +180,6 @@ def separate(connection: Connection, one: int, other: int, now: datetime) -> Non
             connection.execute(update(scores).where(scores.c.id == row.id).values(values))
     for module_id in sorted(modules):
         desire(connection, [one, other], module_id, now)
-
-
-def _attended(connection: Connection, trainee_id: int, module_id: str) -> bool:
-    """Whether any attendance of this module was ever recorded for this person: then settlement decides the score."""
-    query = select(attendances.c.id).join(live_sessions).where(attendances.c.trainee_id == trainee_id)
-    return connection.scalar(query.where(live_sessions.c.module_id == module_id).limit(1)) is not None
 
 
 def without_score(connection: Connection, since: datetime) -> list[tuple[str, int]]:

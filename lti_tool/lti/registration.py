@@ -1,19 +1,8 @@
-"""Registrations: the platforms this tool trusts, keyed by (issuer, client_id), each with its deployments.
-
-See lti.md OIDC-2.
-
-What a registration is made of, and whether it can be one: given by an administrator, a file or a platform.
-
-What speaks against letting a platform that registered itself launch: that it would speak for another one.
+"""Registrations: the platforms this tool trusts, keyed by (issuer, client_id), with their deployments (lti.md OIDC-2).
 
 People are known by issuer and user id, so whoever holds the keys of one registration can sign in as every person of its
 issuer. An access token goes to any host of its registration, so one that names another platform's hosts could have that
-platform's tokens fetched and sent to itself.
-
-Registrations as logins and launches see them: read from the database at most once in two seconds each.
-
-Only what stands is remembered. So a new registration counts at once, and a change of a known one (its addresses, its
-deployments, `platform disable`) within two seconds. The sessions of a disabled one end at once: they ask the database.
+platform's tokens fetched and sent to itself: `doubts` says so of one that registered itself.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -383,27 +372,18 @@ def _rows(connection: Connection, query: Select[Any], wanted: Mapping[str, Any])
         _, ids = gathered.setdefault(row.id, (row, set()))
         if row.deployment_id is not None:
             ids.add(row.deployment_id)
-    return [_registration(row, ids) for row, ids in gathered.values()]
+    return [
+        Registration(
+            **{name: getattr(row, name) for name in _AS_STORED},
+            profile=PROFILES[row.profile],
+            deployment_ids=frozenset(ids),
+            service_origins=frozenset(row.service_origins),
+        )
+        for row, ids in gathered.values()
+    ]
 
 
-def _registration(row: Row[Any], deployment_ids: Iterable[str]) -> Registration:
-    return Registration(
-        id=row.id,
-        issuer=row.issuer,
-        client_id=row.client_id,
-        auth_login_url=row.auth_login_url,
-        token_url=row.token_url,
-        key_set_url=row.key_set_url,
-        token_audience=row.token_audience,
-        profile=PROFILES[row.profile],
-        old_roles=row.old_roles,
-        status=row.status,
-        deployment_ids=frozenset(deployment_ids),
-        came_by=row.came_by,
-        service_origins=frozenset(row.service_origins),
-    )
-
-
+_AS_STORED = Registration.__dataclass_fields__.keys() - {"profile", "deployment_ids", "service_origins"}
 _all = (
     select(registrations, deployments.c.deployment_id)
     .select_from(registrations.outerjoin(deployments))
@@ -421,7 +401,12 @@ Key = int | tuple[str, str | None]
 
 
 class Registrations:
-    """The active registrations. Safe to use from several threads; `now` is the instant of the request that asks."""
+    """The active registrations as logins and launches see them, each read at most once in two seconds. Safe to use from
+    several threads; `now` is the instant of the request that asks.
+
+    Only what stands is remembered: a new registration counts at once, a change of a known one within two seconds. The
+    sessions of a disabled one end at once: they ask the database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
