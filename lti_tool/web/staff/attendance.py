@@ -20,7 +20,7 @@ from lti_tool.attendance import live_sessions, queries, timeline
 from lti_tool.attendance.evidence import ReportComparison
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.timeline import Shape, evidence_in_words, flags_in_words
-from lti_tool.web.paging import Part, part
+from lti_tool.web.page import Part, part
 from lti_tool.web.staff import overview
 from lti_tool.web.staff.overview import Credit
 

@@ -23,8 +23,7 @@ from lti_tool.credit import claims
 from lti_tool.credit.checklist import body_name
 from lti_tool.programme import versions
 from lti_tool.web.forms import Form, field, read
-from lti_tool.web.page import go, show
-from lti_tool.web.paging import part
+from lti_tool.web.page import go, part, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import overview
