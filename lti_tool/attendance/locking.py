@@ -28,7 +28,27 @@ def lock(connection: Connection, session_id: int, *, actor: str, reason: str, no
     "session_lock_early" (Zoom may still deliver something), "session_has_open_cases".
     """
     why = reason_given(reason)
-    _verify_lockable(connection, live_sessions.hold(connection, session_id), now)
+    session = live_sessions.hold(connection, session_id)
+    if session.state == "locked":
+        raise Conflict("session_locked", f"Live session {session.id} is locked already.")
+    if session.state != "reconciled":
+        raise Conflict(
+            "session_not_reconciled",
+            f"Live session {session.id} has not been reconciled with Zoom's report.",
+            "`gatehouse zoom reports` shows what Zoom was asked and answered.",
+        )
+    if session.ended_at is None or now < session.ended_at + LAST_WORD:
+        raise Conflict(
+            "session_lock_early",
+            f"Zoom may still deliver something about live session {session.id}.",
+            "Lock it 90 minutes after its end at the earliest.",
+        )
+    if cases := _open_cases(connection, session.id):
+        raise Conflict(
+            "session_has_open_cases",
+            f"Live session {session.id} has open cases: {', '.join(cases)}.",
+            "Close these first: after a lock, staff and trainees can change nothing.",
+        )
     _set(connection, session_id, now, state="locked", locked_at=now)
     audit.record(connection, actor=actor, act="session_locked", subject=f"session:{session_id}", at=now, reason=why)
 
@@ -63,29 +83,6 @@ def lock_due(connection: Connection, now: datetime, days: int) -> list[int]:
             continue  # a case is open, which the desk lists
         locked.append(session_id)
     return locked
-
-
-def _verify_lockable(connection: Connection, session: LiveSession, now: datetime) -> None:
-    if session.state == "locked":
-        raise Conflict("session_locked", f"Live session {session.id} is locked already.")
-    if session.state != "reconciled":
-        raise Conflict(
-            "session_not_reconciled",
-            f"Live session {session.id} has not been reconciled with Zoom's report.",
-            "`gatehouse zoom reports` shows what Zoom was asked and answered.",
-        )
-    if session.ended_at is None or now < session.ended_at + LAST_WORD:
-        raise Conflict(
-            "session_lock_early",
-            f"Zoom may still deliver something about live session {session.id}.",
-            "Lock it 90 minutes after its end at the earliest.",
-        )
-    if cases := _open_cases(connection, session.id):
-        raise Conflict(
-            "session_has_open_cases",
-            f"Live session {session.id} has open cases: {', '.join(cases)}.",
-            "Close these first: after a lock, staff and trainees can change nothing.",
-        )
 
 
 def _open_cases(connection: Connection, session_id: int) -> list[str]:

@@ -16,7 +16,6 @@ from lti_tool.gates.conditions import (
     AttestationOf,
     Completed,
     CompletedAny,
-    Condition,
     DateWindow,
     EquivalencyOf,
     Group,
@@ -296,7 +295,7 @@ def gate_in_words(programme: Programme, offering_id: str) -> str:
 
 def rule_in_words(rule: Rule, programme: Programme) -> str:
     """The rule as people would say it: "Module 1, or an accepted equivalency"."""
-    text = _rule(rule, programme, named=_named(rule))
+    text = _phrase(rule, programme, named=_named(rule))
     return text[:1].upper() + text[1:]
 
 
@@ -359,24 +358,22 @@ def _named(rule: Rule) -> frozenset[str]:
             return frozenset()
 
 
-def _rule(rule: Rule, programme: Programme, named: frozenset[str]) -> str:
-    if not isinstance(rule, Group):
-        return _condition(rule, programme, named)
-    parts = [_rule(child, programme, named) for child in rule.children]
-    if rule.op == "not":
-        return f"not: {parts[0]}"
-    if len(parts) > 1:
-        several = [isinstance(each, Group) and each.op != "not" and len(each.children) > 1 for each in rule.children]
-        parts = [f"({part})" if bracketed else part for part, bracketed in zip(parts, several, strict=True)]
-    if rule.n == len(parts):
-        return _joined(parts, "and")
-    if rule.n == 1:
-        return f"{', '.join(parts[:-1])}, or {parts[-1]}"
-    return f"at least {rule.n} of: {'; '.join(parts)}"
-
-
-def _condition(rule: Condition, programme: Programme, named: frozenset[str]) -> str:
+def _phrase(rule: Rule, programme: Programme, named: frozenset[str]) -> str:
     match rule:
+        case Group():
+            parts = [_phrase(child, programme, named) for child in rule.children]
+            if rule.op == "not":
+                return f"not: {parts[0]}"
+            if len(parts) > 1:
+                inner = [
+                    isinstance(each, Group) and each.op != "not" and len(each.children) > 1 for each in rule.children
+                ]
+                parts = [f"({part})" if is_group else part for part, is_group in zip(parts, inner, strict=True)]
+            if rule.n == len(parts):
+                return _joined(parts, "and")
+            if rule.n == 1:
+                return f"{', '.join(parts[:-1])}, or {parts[-1]}"
+            return f"at least {rule.n} of: {'; '.join(parts)}"
         case Completed():
             return short_name(programme, rule.module)
         case CompletedAny():

@@ -194,18 +194,14 @@ def _insert(connection: Connection, private_key: RSAPrivateKey, *, signs_from: d
     pem = private_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    jwk = _public_jwk(private_key)
-    connection.execute(
-        insert(tool_keys).values(
-            kid=jwk["kid"], private_pem=pem.decode(), public_jwk=jwk, created_at=now, signs_from=signs_from
-        )
-    )
-    return str(jwk["kid"])
-
-
-def _public_jwk(private_key: RSAPrivateKey) -> dict[str, Any]:
-    """The public half as a JWK; its kid is the thumbprint of RFC 7638."""
+    # The public half as a JWK; its kid is the thumbprint of RFC 7638.
     numbers = RSAAlgorithm.to_jwk(private_key.public_key(), as_dict=True)
     bare = {"e": numbers["e"], "kty": "RSA", "n": numbers["n"]}
-    thumbprint = base64url(sha256(json.dumps(bare, separators=(",", ":")).encode()).digest())
-    return {**bare, "kid": thumbprint, "alg": "RS256", "use": "sig"}
+    kid = base64url(sha256(json.dumps(bare, separators=(",", ":")).encode()).digest())
+    jwk = {**bare, "kid": kid, "alg": "RS256", "use": "sig"}
+    connection.execute(
+        insert(tool_keys).values(
+            kid=kid, private_pem=pem.decode(), public_jwk=jwk, created_at=now, signs_from=signs_from
+        )
+    )
+    return kid

@@ -308,8 +308,23 @@ def given(registration: Registration) -> NewRegistration:
 def _switch(
     connection: Connection, before: Registration, status: str, actor: str, now: datetime, confirmed: bool
 ) -> None:
-    if status == "active":
-        _verify_fit(connection, before, confirmed)
+    if status == "active" and not before.deployment_ids:
+        raise Conflict(
+            "deployment_missing",
+            "This platform named no deployment id, so its launches could not be told from anybody else's.",
+            "Read the deployment id in the platform's settings of this tool and give it with the approval.",
+        )
+    if status == "active" and before.came_by == "dynamic" and not confirmed:
+        # Of two that are approved at once, the later one sees what the earlier one has become.
+        connection.execute(_locked)
+        if found := doubts(before, list_registrations(connection)):
+            verb = "approve" if before.status == "pending" else "enable"
+            raise Conflict(
+                "platform_doubtful",
+                " ".join(found),
+                "If that is meant, let whoever runs the server decide it: "
+                f"`gatehouse platform {verb} {before.id} --confirm`.",
+            )
     of_this_status = (registrations.c.id == before.id) & (registrations.c.status == before.status)
     if not connection.execute(update(registrations).where(of_this_status).values(status=status)).rowcount:
         raise Conflict(
@@ -317,28 +332,6 @@ def _switch(
         )
     act = "platform_approved" if (before.status, status) == ("pending", "active") else f"platform_{status}"
     audit.record(connection, actor=actor, act=act, subject=f"platform:{before.id}", at=now)
-
-
-def _verify_fit(connection: Connection, registration: Registration, confirmed: bool) -> None:
-    if not registration.deployment_ids:
-        raise Conflict(
-            "deployment_missing",
-            "This platform named no deployment id, so its launches could not be told from anybody else's.",
-            "Read the deployment id in the platform's settings of this tool and give it with the approval.",
-        )
-    if registration.came_by != "dynamic" or confirmed:
-        return
-    # Of two that are approved at once, the later one sees what the earlier one has become.
-    connection.execute(_locked)
-    found = doubts(registration, list_registrations(connection))
-    if found:
-        verb = "approve" if registration.status == "pending" else "enable"
-        raise Conflict(
-            "platform_doubtful",
-            " ".join(found),
-            "If that is meant, let whoever runs the server decide it: "
-            f"`gatehouse platform {verb} {registration.id} --confirm`.",
-        )
 
 
 def _add_deployments(connection: Connection, registration_id: int, deployment_ids: Iterable[str]) -> None:

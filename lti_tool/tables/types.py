@@ -97,7 +97,11 @@ def only_grows(table: Table, *, once: str = "") -> None:
     """Let the database refuse every DELETE and UPDATE of this table, and TRUNCATE where there is one. The column `once`
     may be set, one time, where it was empty."""
     refuse = f"BEGIN SELECT RAISE(ABORT, '{table.name} only grows'); END"
-    refused = tuple(_refused(table, once))
+    fixed = ", ".join(column.name for column in table.c if column.name != once)
+    # Name of the trigger, and what it refuses: `DELETE ON table`, `UPDATE OF … ON table WHEN …`.
+    refused = [("never_deleted", f"DELETE ON {table.name}"), ("never_changed", f"UPDATE OF {fixed} ON {table.name}")]
+    if once:
+        refused.append((f"{once}_once", f"UPDATE OF {once} ON {table.name} WHEN OLD.{once} IS NOT NULL"))
     statements = {
         "sqlite": tuple(f"CREATE TRIGGER {table.name}_{name} BEFORE {when} {refuse}" for name, when in refused),
         "postgresql": (REFUSE_ON_POSTGRESQL, *_on_postgresql(table, refused)),
@@ -118,12 +122,3 @@ def _on_postgresql(table: Table, refused: Iterable[tuple[str, str]]) -> Iterator
         f"CREATE TRIGGER {table.name}_never_emptied BEFORE TRUNCATE ON {table.name}"
         " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
     )
-
-
-def _refused(table: Table, once: str) -> Iterator[tuple[str, str]]:
-    """Name of the trigger, and what it refuses: `DELETE ON table`, `UPDATE OF … ON table WHEN …`."""
-    fixed = ", ".join(column.name for column in table.c if column.name != once)
-    yield "never_deleted", f"DELETE ON {table.name}"
-    yield "never_changed", f"UPDATE OF {fixed} ON {table.name}"
-    if once:
-        yield f"{once}_once", f"UPDATE OF {once} ON {table.name} WHEN OLD.{once} IS NOT NULL"
