@@ -10,23 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, assert_never
 
+from lti_tool.gates import conditions
 from lti_tool.gates.condition_checks import short_name
-from lti_tool.gates.conditions import (
-    AttendedRetreat,
-    AttestationOf,
-    Completed,
-    CompletedAny,
-    DateWindow,
-    EquivalencyOf,
-    Group,
-    HealthClearance,
-    InvitationTo,
-    LicenceActive,
-    Members,
-    ProfessionIn,
-    RetreatEquivalencyOf,
-    Rule,
-)
+from lti_tool.gates.conditions import Group, Members, Rule
 from lti_tool.gates.decision import Decision, Node, blocking
 from lti_tool.gates.evaluate import rules_of
 from lti_tool.programme.model import Programme
@@ -350,9 +336,9 @@ def _named(rule: Rule) -> frozenset[str]:
     match rule:
         case Group():
             return frozenset().union(*map(_named, rule.children))
-        case AttendedRetreat():
+        case conditions.AttendedRetreat():
             return frozenset({rule.retreat})
-        case Completed():
+        case conditions.Completed():
             return frozenset({rule.module})
         case _:
             return frozenset()
@@ -374,33 +360,33 @@ def _phrase(rule: Rule, programme: Programme, named: frozenset[str]) -> str:
             if rule.n == 1:
                 return f"{', '.join(parts[:-1])}, or {parts[-1]}"
             return f"at least {rule.n} of: {'; '.join(parts)}"
-        case Completed():
+        case conditions.Completed():
             return short_name(programme, rule.module)
-        case CompletedAny():
+        case conditions.CompletedAny():
             return f"{'one' if rule.n == 1 else rule.n} of {_members(rule.members, programme)}"
-        case EquivalencyOf() | RetreatEquivalencyOf():
-            is_retreat = isinstance(rule, RetreatEquivalencyOf)
+        case conditions.EquivalencyOf() | conditions.RetreatEquivalencyOf():
+            is_retreat = isinstance(rule, conditions.RetreatEquivalencyOf)
             words = "an accepted equivalent elsewhere" if is_retreat else "an accepted equivalency"
             return words if rule.target in named else f"{words} of {short_name(programme, rule.target)}"
-        case AttendedRetreat():
+        case conditions.AttendedRetreat():
             return f"having attended {short_name(programme, rule.retreat)}"
-        case LicenceActive():
+        case conditions.LicenceActive():
             days = {"now": "", "live_session": " on the day", "offering_start": " on the first day"}
             day = days[rule.at] if isinstance(rule.at, str) else f" on {day_in_words(rule.at.isoformat())}"
             return f"an active clinical licence{day}"
-        case ProfessionIn():
+        case conditions.ProfessionIn():
             set_name = rule.members.set_name
             codes = programme.set_title(set_name) if set_name else ", ".join(rule.members.names)
             return f"one of these professions: {codes}"
-        case DateWindow():
+        case conditions.DateWindow():
             first = f"from {day_in_words(rule.opens.isoformat())}" if rule.opens else ""
             last = f"until {day_in_words(rule.closes.isoformat())}" if rule.closes else ""
             return f"{first} {last}".strip()
-        case HealthClearance():
+        case conditions.HealthClearance():
             return "screening by the clinic"
-        case AttestationOf():
+        case conditions.AttestationOf():
             return "the statement about the list of conditions"
-        case InvitationTo():
+        case conditions.InvitationTo():
             return "an invitation"
     assert_never(rule)
 
