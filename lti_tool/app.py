@@ -1,7 +1,6 @@
 """The web application, put together in one place, and what is ensured before it starts: the schema and a programme."""
 
 import logging
-from pathlib import Path
 
 from flask import Flask
 from sqlalchemy import Table
@@ -28,14 +27,11 @@ from lti_tool.web.staff import (
     live_sessions,
     matching,
     people,
-    person_joins,
     platforms,
-    presence_checks,
     rosters,
     scores,
     submission_review,
     today,
-    zoom_places,
 )
 from lti_tool.web.staff import equivalency as equivalency_desk
 from lti_tool.web.trainee import equivalency, home, modules, retreats, sessions
@@ -91,10 +87,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         people.blueprint,
         live_sessions.blueprint,
         live_board.blueprint(Boards().board_of),
-        presence_checks.blueprint,
-        zoom_places.blueprint,
         matching.blueprint,
-        person_joins.blueprint,
         corrections.blueprint,
         equivalency_desk.blueprint,
         submission_review.blueprint,
@@ -131,17 +124,13 @@ def prepare(context: AppContext) -> None:
         try:
             versions.current(connection)
         except NotFound:
-            document = _read_programme(path)
+            try:
+                document = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise BadInput(
+                    "programme_unreadable",
+                    "The file that GATEHOUSE_PROGRAMME names cannot be read.",
+                    "Check its path and rights.",
+                ) from error
             version = publication.publish(connection, document, path.name, actor="system", now=context.clock())
             logger.info("first programme published", extra={"version": version})
-
-
-def _read_programme(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            "programme_unreadable",
-            "The file that GATEHOUSE_PROGRAMME names cannot be read.",
-            "Check its path and rights.",
-        ) from error

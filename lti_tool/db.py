@@ -6,12 +6,12 @@ used.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,6 +20,8 @@ from sqlalchemy.exc import TimeoutError
 from sqlalchemy.schema import Table
 
 from lti_tool.tables.types import FieldCipher
+
+Value = TypeVar("Value")
 
 # Seconds a connection may wait for a lock or a server before it is an error (a webhook must be answered within 3 s).
 BUSY_SECONDS = 2
@@ -183,7 +185,7 @@ def _make_private(_dialect: Any, _record: Any, arguments: list[str], _given: Any
 
 
 def _set_pragmas(raw: Any, _record: Any) -> None:
-    # Without recursive_triggers a REPLACE drops a row and asks no trigger (tables.append_only).
+    # Without recursive_triggers a REPLACE drops a row and asks no trigger (tables.types).
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
         raw.execute(f"PRAGMA {pragma}").close()
 
@@ -196,3 +198,8 @@ def _raw_cursors(psycopg: Any) -> Callable[[Any, Any], None]:
         raw.cursor_factory, raw.server_cursor_factory = psycopg.RawCursor, psycopg.RawServerCursor
 
     return set_cursors
+
+
+def chunks(values: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
+    """The values in portions of at most `size`: a statement takes only so many, and a long transaction stops others."""
+    return (values[start : start + size] for start in range(0, len(values), size))

@@ -19,6 +19,7 @@ from lti_tool.attendance import live_sessions, locking
 from lti_tool.attendance.settlement import PEOPLE_PER_COMMIT
 from lti_tool.context import AppContext
 from lti_tool.credit import claims
+from lti_tool.db import chunks
 from lti_tool.gates import equivalency
 from lti_tool.grades import line_items, scores
 from lti_tool.grades.delivery import Deliverer
@@ -192,8 +193,8 @@ class LateChanges:
             self._try(reconsider, trainee_id, session_id)
         for module_id, pairs in groupby(unscored, key=itemgetter(0)):
             people = [trainee_id for _, trainee_id in pairs]
-            for first in range(0, len(people), PEOPLE_PER_COMMIT):
-                self._try(scores.desire, people[first : first + PEOPLE_PER_COMMIT], module_id)
+            for some in chunks(people, PEOPLE_PER_COMMIT):
+                self._try(scores.desire, some, module_id)
         # A launch that is being committed now may carry an earlier moment.
         self.since = started - timedelta(minutes=1)
         return False

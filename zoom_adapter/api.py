@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from lti_tool.db import chunks
 from lti_tool.errors import BadInput
 from lti_tool.http import Http
 from lti_tool.settings import Settings
 from lti_tool.text import email_address
-from zoom_adapter.api_calls import Call, Calls, Limits, Question, ZoomTokens, chunks, number_path, uuid_forms
+from zoom_adapter.api_calls import Call, Calls, Limits, Question, ZoomTokens, number_path, uuid_forms
 from zoom_adapter.api_errors import ZoomRefused, text_of, unreadable
 from zoom_adapter.events import instant
 

@@ -13,11 +13,11 @@ import re
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from logging import getLogger
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from lti_tool import http
@@ -41,7 +41,6 @@ from zoom_adapter.api_errors import (
 log = getLogger(__name__)
 
 Weight = Literal["light", "medium", "heavy"]
-Value = TypeVar("Value")
 
 SHARE_OF_LIMIT = 0.5
 # After a 429 that names no time: one second, then two, four, each with a random part on top.
@@ -420,8 +419,3 @@ def uuid_forms(uuid: str) -> tuple[str, str]:
 def number_path(meeting_id: str) -> str:
     """A meeting's number as a path segment."""
     return quote(meeting_id, safe="")
-
-
-def chunks(values: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
-    """The values in portions of at most `size`."""
-    return (values[start : start + size] for start in range(0, len(values), size))

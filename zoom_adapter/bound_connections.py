@@ -7,21 +7,29 @@ the interval in the meeting bounds the time in the room.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple
 
 from lti_tool.attendance.evidence import RoomInterval
-from lti_tool.intervals import common, union, without
-from zoom_adapter.connections import ALWAYS, FOREVER, Connection, Instance, StaffRole, staff_roles_of
-from zoom_adapter.report_rows import ReportRow
-from zoom_adapter.segments import ConnectionHistory, ConnectionInterval, history_of
+from lti_tool.intervals import union, without
+from zoom_adapter.connections import (
+    ALWAYS,
+    FOREVER,
+    Connection,
+    ConnectionHistory,
+    ConnectionInterval,
+    Instance,
+    StaffRole,
+    history_of,
+    staff_roles_of,
+)
 
 UNKNOWN = ""
 NOTHING_SETTLED: Mapping[str, int] = {}
-_room_order = attrgetter("from_at", "to_at", "room")
+room_order = attrgetter("from_at", "to_at", "room")
 
 
 class Identity(NamedTuple):
@@ -219,15 +227,4 @@ def rooms_of(connection: Connection, intervals: Sequence[ConnectionInterval]) ->
         if each.estimated and each.counts and each.start_by == each.end_by == "webhook"
     )
     unknown = without(union(bridges), union((each.from_at, each.to_at) for each in known))
-    return sorted([*known, *(RoomInterval(*each, UNKNOWN) for each in unknown)], key=_room_order)
-
-
-def with_reported_rooms(rooms: Iterable[RoomInterval], rows: Iterable[ReportRow]) -> tuple[RoomInterval, ...]:
-    """These rooms, and those of the report at times when no event named a room. The report has other room ids."""
-    found = set(rooms)
-    for row in rows:
-        named = union((each.from_at, each.to_at) for each in found if each.room)
-        if row.room and not common([row.bounds], named):
-            found = {each for each in found if each.room or each.from_at >= row.leave_at or row.join_at >= each.to_at}
-            found.add(RoomInterval(*row.bounds, row.room))
-    return tuple(sorted(found, key=_room_order))
+    return sorted([*known, *(RoomInterval(*each, UNKNOWN) for each in unknown)], key=room_order)

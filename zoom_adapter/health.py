@@ -5,7 +5,6 @@ so what is read often is read from indexes only.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,10 +13,10 @@ from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, func
 from lti_tool.attendance import evidence_gaps, locking
 from lti_tool.attendance.evidence_gaps import Gap, in_order, of_session
 from lti_tool.attendance.live_sessions import SETTLE
+from lti_tool.attendance.reviews import REVIEWED
 from lti_tool.db import Database
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.operations import tasks
-from lti_tool.tables.presence import attendance_reviews
 from lti_tool.tables.zoom import NOTABLE, UNTAKEN, zoom_gaps, zoom_inbox, zoom_log_reads, zoom_report_fetches
 from zoom_adapter import hash_chain, inbox, reports
 from zoom_adapter.events import URL_VALIDATION
@@ -56,22 +55,6 @@ FOR_STAFF = frozenset({"zoom_scope_missing", "zoom_not_permitted", "zoom_token_r
 FETCH = zoom_report_fetches.c
 INBOX = zoom_inbox.c
 SESSION = live_sessions.c
-
-
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """One problem of one live session that staff must look at; `details` holds ids, codes and numbers only.
-
-    `code`: `reports_unsettled` (a day after class, Zoom has not given equal answers about every instance),
-    `reports_refused` (Zoom refuses for a reason that staff can remove), `locked_evidence` (evidence came after the
-    session was locked).
-    """
-
-    code: str
-    session_id: int
-    since: datetime
-    count: int
-    details: dict[str, Any]
 
 
 class DeliveryTimes(NamedTuple):
@@ -150,7 +133,7 @@ def delivery_times(connection: Connection) -> DeliveryTimes:
     )
 
 
-def reports_unsettled(connection: Connection, now: datetime) -> list[Attention]:
+def reports_unsettled(connection: Connection, now: datetime) -> list[Gap]:
     """Sessions whose reports have not settled a day after class, or have changed since they settled."""
     found = []
     for session in _asked_about(connection, now):
@@ -159,21 +142,21 @@ def reports_unsettled(connection: Connection, now: datetime) -> list[Attention]:
             made = reports.history(connection, session.id)
             last_codes = {each.meeting_uuid: each.code for each in made}.values()
             codes = sorted({code for code in last_codes if code})
-            found.append(Attention("reports_unsettled", session.id, since, len(made), {"codes": codes}))
+            found.append(of_session("reports_unsettled", session.id, since, len(made), {"codes": codes}))
     return found
 
 
-def reports_refused(connection: Connection, now: datetime) -> list[Attention]:
+def reports_refused(connection: Connection, now: datetime) -> list[Gap]:
     """Sessions whose last request was refused for a reason that only staff can remove."""
     found = []
     for session in _asked_about(connection, now):
         last = reports.history(connection, session.id)[-1]
         if last.code in FOR_STAFF:
-            found.append(Attention("reports_refused", session.id, last.fetched_at, 1, {"code": last.code}))
+            found.append(of_session("reports_refused", session.id, last.fetched_at, details={"code": last.code}))
     return found
 
 
-def locked_evidence(connection: Connection, now: datetime) -> list[Attention]:
+def locked_evidence(connection: Connection, now: datetime) -> list[Gap]:
     """Locked sessions of the last month about which Zoom sent evidence after the lock.
 
     It counts only if staff reopen the session.
@@ -194,7 +177,7 @@ def locked_evidence(connection: Connection, now: datetime) -> list[Attention]:
         .order_by(SESSION.id)
     )
     rows = connection.execute(query)
-    return [Attention("locked_evidence", row.id, row.since, row.deliveries, {}) for row in rows]
+    return [of_session("locked_evidence", row.id, row.since, row.deliveries) for row in rows]
 
 
 def _asked_about(connection: Connection, now: datetime) -> Sequence[Session]:
@@ -297,20 +280,13 @@ def _after_the_end(connection: Connection, now: datetime) -> Iterator[Gap]:
 
 def _in_results(connection: Connection, now: datetime) -> Iterator[Gap]:
     """Attendance with an uncertain join or leave, or known from one source only, that staff have not reviewed."""
-    reviews = attendance_reviews.c
-    same_evidence = and_(
-        reviews.live_session_id == attendances.c.live_session_id,
-        reviews.person_key == attendances.c.person_key,
-        reviews.input_digest == attendances.c.input_digest,
-    )
-    is_reviewed = select(reviews.id).where(same_evidence).exists()
     sums = [func.sum(case((_has(flag), 1), else_=0)).label(flag) for flag in UNCERTAIN + ONE_SIDED]
     totals = [func.sum(case((or_(*map(_has, some)), 1), else_=0)) for some in (UNCERTAIN, ONE_SIDED)]
     recent = (SESSION.state.in_(("provisional", "reconciled")), SESSION.ends_at > now - RESULTS_SHOWN_FOR)
     query = (
         select(SESSION.id, totals[0].label("uncertain"), totals[1].label("one_sided"), *sums)
         .join_from(live_sessions, attendances)
-        .where(*recent, attendances.c.is_current, ~is_reviewed)
+        .where(*recent, attendances.c.is_current, ~REVIEWED)
         .group_by(SESSION.id)
         .order_by(SESSION.id)
     )
@@ -328,8 +304,7 @@ def _has(flag: str) -> ColumnElement[bool]:
 
 def _in_reports(connection: Connection, now: datetime) -> Iterator[Gap]:
     refused = reports_refused(connection, now)
-    for each in (*refused, *reports_unsettled(connection, now), *locked_evidence(connection, now)):
-        yield of_session(each.code, each.session_id, each.since, each.count, each.details)
+    yield from (*refused, *reports_unsettled(connection, now), *locked_evidence(connection, now))
     last = select(func.max(FETCH.id)).group_by(FETCH.live_session_id)
     query = (
         select(FETCH.live_session_id, FETCH.code, FETCH.fetched_at)

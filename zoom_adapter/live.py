@@ -20,13 +20,12 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.intervals import Interval, union
 from lti_tool.tables.zoom import zoom_inbox
 from zoom_adapter.bound_connections import Identity, identities_of, keys_of, with_emails
-from zoom_adapter.connections import FOREVER, Instance, gather, staff_roles_of
+from zoom_adapter.connections import FOREVER, Instance, gather, history_of, staff_roles_of
 from zoom_adapter.connections import Connection as ZoomConnection
 from zoom_adapter.events import ZoomEvent, read_event
 from zoom_adapter.participants import Identify
 from zoom_adapter.presence import AFTER_END, BEFORE_START
 from zoom_adapter.registrants import Directory, directory_of
-from zoom_adapter.segments import history_of
 
 # A room event may come a few seconds before the meeting's event that belongs to it.
 ROOM_SKEW = timedelta(seconds=5)

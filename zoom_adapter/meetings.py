@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, 
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.db import Database, insert_ignoring
+from lti_tool.db import Database, chunks, insert_ignoring
 from lti_tool.errors import OutboundError
 from lti_tool.leases import Lease, LeaseKeeper, claim_rows, is_held
 from lti_tool.programme.model import Programme
@@ -23,7 +23,6 @@ from lti_tool.tables.presence import zoom_meetings, zoom_places
 from lti_tool.tables.zoom import registrants
 from lti_tool.tasks import Clock
 from zoom_adapter.api import MAX_REGISTRANTS_PER_CALL, Action, Kind, ZoomApi
-from zoom_adapter.api_calls import chunks
 from zoom_adapter.api_errors import ZoomRefused
 from zoom_adapter.bound_connections import Identity
 from zoom_adapter.registrants import directory, record_status

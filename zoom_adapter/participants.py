@@ -27,7 +27,6 @@ from zoom_adapter.bound_connections import (
     Recognition,
     participants_of,
     with_emails,
-    with_reported_rooms,
 )
 from zoom_adapter.connections import Instance
 from zoom_adapter.report_matching import (
@@ -35,6 +34,7 @@ from zoom_adapter.report_matching import (
     ROOM_UNCLEAR,
     UNCONFIRMED,
     Compared,
+    ReportRow,
     WebhookRecord,
     compare,
     completed,
@@ -42,8 +42,8 @@ from zoom_adapter.report_matching import (
     match_rows,
     reported_presence,
     row_keys,
+    with_reported_rooms,
 )
-from zoom_adapter.report_rows import ReportRow
 
 # Zoom notices a dead connection after up to a minute and a half, while its owner is back on a new one (zoom.md §1, §4).
 # Only a longer overlap means two devices at once.

@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, or_, select, update
 
 from lti_tool import audit
-from lti_tool.db import insert_ignoring, upsert
+from lti_tool.db import chunks, insert_ignoring, upsert
 from lti_tool.errors import NotFound
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import zoom_places
 from lti_tool.tables.types import UtcDateTime
 from lti_tool.tables.zoom import registrants
-from zoom_adapter.api_calls import chunks
 
 MAX_IDS_PER_QUERY = 500
 

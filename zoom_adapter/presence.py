@@ -28,7 +28,7 @@ from zoom_adapter.events import NO_SECRET, ZoomEvent, read_event
 from zoom_adapter.inbox import instance_bounds
 from zoom_adapter.participants import Everybody
 from zoom_adapter.registrants import directory_of, record_registrations
-from zoom_adapter.report_rows import ReportRow, read_rows
+from zoom_adapter.report_matching import ReportRow, read_rows
 from zoom_adapter.reports import Session
 
 BEFORE_START = timedelta(minutes=30)

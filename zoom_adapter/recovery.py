@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, insert, select
 
 from lti_tool.attendance.settlement import LAST_WORD
-from lti_tool.db import Database
+from lti_tool.db import Database, chunks
 from lti_tool.errors import GatehouseError
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.zoom import zoom_inbox, zoom_log_reads
 from lti_tool.tasks import enqueue
 from zoom_adapter.api import ZoomApi, verify_configured
-from zoom_adapter.api_calls import chunks
 from zoom_adapter.events import NO_SECRET, VIA, Logged, LogReading, content_key, read_log
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.reports import BEFORE_START, RECONCILABLE, over_at

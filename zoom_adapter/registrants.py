@@ -16,11 +16,10 @@ from sqlalchemy import Connection, Row, bindparam, select, tuple_, update
 from lti_tool import people
 from lti_tool.attendance import matching
 from lti_tool.attendance.matching import Links
-from lti_tool.db import insert_ignoring
+from lti_tool.db import chunks, insert_ignoring
 from lti_tool.intervals import Interval
 from lti_tool.people import AddressOwners
 from lti_tool.tables.zoom import registrants
-from zoom_adapter.api_calls import chunks
 from zoom_adapter.bound_connections import Identity, Recognition
 from zoom_adapter.events import ZoomEvent
 from zoom_adapter.reports import Session

@@ -283,7 +283,12 @@ class Registrar:
             places = self._adopt(job, places)
         if len(places) > 1 and all(each.attempts <= MAX_BATCH_ATTEMPTS for each in places):
             places = self._register_many(job, places)
-        self._one_by_one(job, places, self._register)
+
+        def register(job: Job, place: DuePlace) -> None:
+            done = self._api.register(job.kind, job.meeting_id, _person(place))
+            self._keep(job, [place], [done._replace(email=place.email)])
+
+        self._one_by_one(job, places, register)
 
     def run(self) -> None:
         """Do jobs until nothing is due."""
@@ -334,10 +339,6 @@ class Registrar:
             log.info("a batch was refused", extra={"meeting": job.meeting_id, "code": error.code})
             return list(places)
         return self._keep(job, places, done)
-
-    def _register(self, job: Job, place: DuePlace) -> None:
-        done = self._api.register(job.kind, job.meeting_id, _person(place))
-        self._keep(job, [place], [done._replace(email=place.email)])
 
     def _keep(self, job: Job, places: Sequence[DuePlace], there: Iterable[Registered]) -> list[DuePlace]:
         """Record the registrations of these people; return those who have none."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, or_, select, tuple_
 
 from lti_tool.attendance.live_sessions import show
 from lti_tool.attendance.settlement import preview
-from lti_tool.db import Database
+from lti_tool.db import Database, chunks
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_corrections, zoom_places
@@ -44,7 +44,7 @@ def rebuild_registrants(
     `dry_run` nothing is changed."""
     changed: set[Key] = set()
     # Places first: what Zoom reports about a registration overrides what we knew when we made it.
-    for some in ([], *(ids[start : start + IN_ONE_COMMIT] for start in range(0, len(ids), IN_ONE_COMMIT))):
+    for some in ([], *chunks(ids, IN_ONE_COMMIT)):
         with database.write() as connection, connection.begin_nested() as savepoint:
             changed |= _reread(connection, some, now) if some else _restore_places(connection, now)
             if dry_run:

@@ -1,7 +1,9 @@
-"""Matches the rows of a report to participants, and compares the report with the webhooks of one person.
+"""Reads the rows of Zoom's participant report, matches them to participants, and compares them with the webhooks.
 
-PURE. A row belongs to a participant of the same instance by its registrant, or by its `user_id` and its times (zoom.md
-§6). `user_id`s repeat between people, so a row that fits two participants belongs to neither. Names are never read.
+PURE. A row is one or several intervals of one connection and doesn't name the connection (zoom.md §6). Its `duration`
+is ignored, because Zoom's own sample contradicts its times. Time in the waiting room is not presence. A row belongs to
+a participant of the same instance by its registrant, or by its `user_id` and its times (zoom.md §6). `user_id`s repeat
+between people, so a row that fits two participants belongs to neither. Names are never read.
 
 In the comparison neither record silently wins (zoom.md §6). What webhooks prove counts, with evidence `both` where the
 report agrees; what only the report has counts as `report`; an estimate counts where the report confirms it and stays
@@ -9,18 +11,76 @@ unconfirmed elsewhere. The unions of the two records are compared, since a repor
 of up to two seconds are rounding.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
-from lti_tool.attendance.evidence import WAITING_ROOM, Evidence, PresenceInterval
+from lti_tool.attendance.evidence import WAITING_ROOM, Evidence, PresenceInterval, RoomInterval
 from lti_tool.intervals import Interval, common, longer, union, without
-from zoom_adapter.bound_connections import Identity, Participant, keys_of, only
-from zoom_adapter.connections import ConnectionEvent, StaffRole
-from zoom_adapter.report_rows import ReportRow
-from zoom_adapter.segments import ConnectionInterval
+from lti_tool.text import clean
+from zoom_adapter.bound_connections import Identity, Participant, keys_of, only, room_order
+from zoom_adapter.connections import ConnectionEvent, ConnectionInterval, StaffRole
+from zoom_adapter.events import address, instant, text
+
+WAITING_STATUS = "in_waiting_room"
+
+
+class ReportRow(NamedTuple):
+    """One usable row. Texts are never None; the instants are aware UTC, in whole seconds."""
+
+    user_id: str
+    registrant_id: str
+    email: str
+    name: str
+    join_at: datetime
+    leave_at: datetime
+    room: str
+
+    @property
+    def bounds(self) -> tuple[datetime, datetime]:
+        return self.join_at, self.leave_at
+
+
+def read_rows(raw: Iterable[Mapping[str, Any]]) -> tuple[list[ReportRow], Counter[str]]:
+    """The usable rows, each once and in order, and how many were left out by reason: `waiting_room`, `no_times`,
+    `no_length`, `repeated`, `not_a_row`."""
+    rows: set[ReportRow] = set()
+    dropped: Counter[str] = Counter()
+    for each in raw:
+        row = _row_or_reason(each)
+        if isinstance(row, str):
+            dropped[row] += 1
+        elif row in rows:
+            dropped["repeated"] += 1
+        else:
+            rows.add(row)
+    return sorted(rows), dropped
+
+
+def _row_or_reason(raw: object) -> ReportRow | str:
+    if not isinstance(raw, Mapping):
+        return "not_a_row"
+    if text(raw.get("status")) == WAITING_STATUS:
+        return "waiting_room"
+    joined, left = instant(raw.get("join_time")), instant(raw.get("leave_time"))
+    if joined is None or left is None:
+        return "no_times"
+    joined, left = joined.replace(microsecond=0), left.replace(microsecond=0)
+    if left <= joined:
+        return "no_length"
+    user_id, room = text(raw.get("user_id")), text(raw.get("bo_mtg_id"))
+    return ReportRow(
+        user_id=user_id,
+        registrant_id=text(raw.get("registrant_id")),
+        email=address(raw.get("user_email")),
+        name=clean(text(raw.get("name"))),
+        join_at=joined,
+        leave_at=left,
+        room="" if room == user_id else room,  # In Zoom's own sample both are equal, and there is no breakout room.
+    )
+
 
 # The times of report and webhooks for one moment may differ by this much (zoom.md §6).
 TOLERANCE = timedelta(seconds=2)
@@ -354,3 +414,14 @@ def _presence(
         to_evidence=grades[1] if grades else end_by,
         role=interval.role if counts else "",
     )
+
+
+def with_reported_rooms(rooms: Iterable[RoomInterval], rows: Iterable[ReportRow]) -> tuple[RoomInterval, ...]:
+    """These rooms, and those of the report at times when no event named a room. The report has other room ids."""
+    found = set(rooms)
+    for row in rows:
+        named = union((each.from_at, each.to_at) for each in found if each.room)
+        if row.room and not common([row.bounds], named):
+            found = {each for each in found if each.room or each.from_at >= row.leave_at or row.join_at >= each.to_at}
+            found.add(RoomInterval(*row.bounds, row.room))
+    return tuple(sorted(found, key=room_order))

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Row, func, insert, select, text
 
 from lti_tool import audit
 from lti_tool.attendance.live_sessions import LiveSession, request_settlement, show, verify_settleable
-from lti_tool.attendance.progress import Asked, ReportProgress
+from lti_tool.attendance.locking import Asked, ReportProgress
 from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import Conflict

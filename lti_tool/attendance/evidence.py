@@ -36,6 +36,33 @@ _STRENGTH = (*GRADES, WAITING_ROOM, UNCONFIRMED)
 _BEHIND: Mapping[str, Evidence] = {CORRECTED: "manual", STAFF_ROLE: "webhook"}
 
 
+# The flags that staff must look at before a day is final. Other flags only explain (two devices, a telephone): they
+# leave no doubt about the seconds.
+REVIEW_FLAGS = frozenset(
+    {
+        "conflict",  # two registrants on one connection, or webhook and report name different people
+        "estimated",  # seconds rest on inferred edges
+        "evidence_withdrawn",  # there was evidence once, which names another person now
+        "identity_differs",  # settled for this trainee, though the evidence names another person now
+        "interrupted",  # a connection dropped for a while, or its messages were lost
+        "open",  # a connection without a known end
+        "repeated",  # one connection with several joins or leaves at once
+        "report_differs",  # webhooks and report contradict each other by more than rounding
+        "report_missing",  # in the webhooks, not in the report
+        "report_only",  # in the report, not in the webhooks
+        "reversed",  # left before joining
+        "staff_role",  # ran the meeting for a while, which is not attendance
+        "stale",  # a delivery came outside the time in which it is trusted
+        "unconfirmed",  # presence without proof
+    }
+)
+
+
+def needs_review(flags: Iterable[str]) -> bool:
+    """Whether staff must look at this day."""
+    return not REVIEW_FLAGS.isdisjoint(flags)
+
+
 @dataclass(frozen=True, slots=True)
 class PresenceInterval:
     """The person was in the meeting from `from_at` to `to_at` (aware UTC).

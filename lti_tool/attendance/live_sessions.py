@@ -147,6 +147,13 @@ def show(connection: Connection, session_id: int) -> LiveSession:
     return found[0]
 
 
+def hold(connection: Connection, session_id: int) -> LiveSession:
+    """The session, locked until the transaction ends (SQLite has one writer anyway). Raises NotFound
+    "session_unknown"."""
+    connection.execute(select(live_sessions.c.id).where(live_sessions.c.id == session_id).with_for_update())
+    return show(connection, session_id)
+
+
 def list_sessions(connection: Connection, *, module_id: str | None = None) -> list[LiveSession]:
     """All sessions, or those of one module, cancelled ones included; in order of time."""
     return _select(connection, *([live_sessions.c.module_id == module_id] if module_id else []))

@@ -1,9 +1,11 @@
-"""Locking makes a live session's attendance final, reopening takes the lock back; staff record an end that Zoom lost.
+"""How final a live session's attendance is, and the acts of staff that change it: lock, reopen, record a lost end.
 
-A locked session is not settled again (ce.md T9): later evidence is shown to staff, who may reopen the session with a
-reason. Only a session that agrees with the conference system's report and has no open cases is locked.
+Attendance is provisional, then reconciled with the conference system's report, then locked (ce.md T9). Every page that
+shows minutes says which. A locked session is not settled again: later evidence is shown to staff, who may reopen the
+session with a reason. Only a session that agrees with the conference system's report and has no open cases is locked.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, exists, select, update
@@ -26,7 +28,27 @@ def lock(connection: Connection, session_id: int, *, actor: str, reason: str, no
     "session_lock_early" (Zoom may still deliver something), "session_has_open_cases".
     """
     why = reason_given(reason)
-    _verify_lockable(connection, _held(connection, session_id), now)
+    session = live_sessions.hold(connection, session_id)
+    if session.state == "locked":
+        raise Conflict("session_locked", f"Live session {session.id} is locked already.")
+    if session.state != "reconciled":
+        raise Conflict(
+            "session_not_reconciled",
+            f"Live session {session.id} has not been reconciled with Zoom's report.",
+            "`gatehouse zoom reports` shows what Zoom was asked and answered.",
+        )
+    if session.ended_at is None or now < session.ended_at + LAST_WORD:
+        raise Conflict(
+            "session_lock_early",
+            f"Zoom may still deliver something about live session {session.id}.",
+            "Lock it 90 minutes after its end at the earliest.",
+        )
+    if cases := _open_cases(connection, session.id):
+        raise Conflict(
+            "session_has_open_cases",
+            f"Live session {session.id} has open cases: {', '.join(cases)}.",
+            "Close these first: after a lock, staff and trainees can change nothing.",
+        )
     _set(connection, session_id, now, state="locked", locked_at=now)
     audit.record(connection, actor=actor, act="session_locked", subject=f"session:{session_id}", at=now, reason=why)
 
@@ -38,7 +60,7 @@ def reopen(connection: Connection, session_id: int, *, actor: str, reason: str, 
     Raises NotFound "session_unknown"; BadInput "reason_missing"; Conflict "session_not_locked".
     """
     why = reason_given(reason)
-    session = _held(connection, session_id)
+    session = live_sessions.hold(connection, session_id)
     if session.state != "locked":
         raise Conflict("session_not_locked", f"Live session {session_id} is not locked, so there is nothing to reopen.")
     _set(connection, session_id, now, state="reconciled" if session.reconciled_at else "provisional", locked_at=None)
@@ -61,35 +83,6 @@ def lock_due(connection: Connection, now: datetime, days: int) -> list[int]:
             continue  # a case is open, which the desk lists
         locked.append(session_id)
     return locked
-
-
-def _held(connection: Connection, session_id: int) -> LiveSession:
-    """The session, locked against a settlement until the end of the transaction."""
-    connection.execute(select(table.c.id).where(table.c.id == session_id).with_for_update())
-    return live_sessions.show(connection, session_id)
-
-
-def _verify_lockable(connection: Connection, session: LiveSession, now: datetime) -> None:
-    if session.state == "locked":
-        raise Conflict("session_locked", f"Live session {session.id} is locked already.")
-    if session.state != "reconciled":
-        raise Conflict(
-            "session_not_reconciled",
-            f"Live session {session.id} has not been reconciled with Zoom's report.",
-            "`gatehouse zoom reports` shows what Zoom was asked and answered.",
-        )
-    if session.ended_at is None or now < session.ended_at + LAST_WORD:
-        raise Conflict(
-            "session_lock_early",
-            f"Zoom may still deliver something about live session {session.id}.",
-            "Lock it 90 minutes after its end at the earliest.",
-        )
-    if cases := _open_cases(connection, session.id):
-        raise Conflict(
-            "session_has_open_cases",
-            f"Live session {session.id} has open cases: {', '.join(cases)}.",
-            "Close these first: after a lock, staff and trainees can change nothing.",
-        )
 
 
 def _open_cases(connection: Connection, session_id: int) -> list[str]:
@@ -151,3 +144,73 @@ def missing(connection: Connection, now: datetime) -> list[LiveSession]:
     """These sessions, in order of time."""
     ids = set(connection.scalars(select(table.c.id).where(is_missing(now))))
     return [each for each in live_sessions.list_sessions(connection) if each.id in ids]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`kind` and `word` are the sign, `says` is what holds now, `next_says` what happens next; `next_at` (aware UTC) is
+    when it happens at the earliest, None where nothing is due or the moment is unknown."""
+
+    kind: str
+    word: str
+    says: str
+    next_says: str
+    next_at: datetime | None = None
+
+
+def progress(session: LiveSession, now: datetime, *, has_reports: bool, lock_days: int) -> Progress:
+    """How far the session is. `has_reports`: the tool may ask Zoom for reports; `lock_days`: how long after its end a
+    reconciled session is locked automatically, 0 for never."""
+    if session.state == "cancelled":
+        return Progress("stop", "Cancelled", "This session does not take place.", "")
+    if session.state == "locked":
+        says = "These numbers are final. They change only if the training team reopens the session, with a reason."
+        return Progress("ok", "Locked", says, "Locked since", session.locked_at)
+    if session.state == "reconciled":
+        says = "These numbers have been compared with Zoom's report."
+        if not lock_days or session.ended_at is None:
+            return Progress("ok", "Reconciled", says, "The training team locks the session when no case is open.")
+        locked_at = session.ended_at + timedelta(days=lock_days)
+        return Progress("ok", "Reconciled", says, "Corrections are possible until the session is locked:", locked_at)
+    if session.state == "provisional":
+        says = "These numbers rest on Zoom's live messages."
+        final_at = (session.ended_at or session.ends_at) + LAST_WORD
+        if not has_reports:
+            follows = "Zoom's report cannot be fetched here, so the numbers stay provisional."
+            return Progress("wait", "Provisional", says, follows)
+        if now < final_at:
+            follows = "They are compared with Zoom's report and become final at the earliest on"
+            return Progress("wait", "Provisional", says, follows, final_at)
+        follows = "They become final when Zoom gives the same report twice in a row."
+        return Progress("wait", "Provisional", says, follows)
+    if now < session.starts_at:
+        return Progress("info", "Scheduled", "The session has not begun.", "Starts at", session.starts_at)
+    if now < session.ends_at:
+        says = "Numbers may change until the session ends."
+        return Progress("info", "Live now", says, "Ends at", session.ends_at)
+    overdue = session.ends_at + LAST_WORD
+    says = "The scheduled end is past, but Zoom has not reported the end yet."
+    if now < overdue:
+        return Progress("wait", "Over", says, "Zoom's message about the end can arrive until", overdue)
+    return Progress("wait", "Over", says, "The training team records when it ended.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request for the report of one instance of the session (`instance` is Zoom's id of it, empty where none was
+    known). It returned so many `rows`, or none and the `code` of the reason; `settled`: the request before returned the
+    same."""
+
+    instance: str
+    rows: int | None
+    code: str | None
+    settled: bool
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportProgress:
+    """All requests for reports, the latest first; `next_at` is None when no further one is planned."""
+
+    asked: tuple[Asked, ...] = ()
+    next_at: datetime | None = None

@@ -2,14 +2,17 @@
 
 PURE, in whole seconds (ce.md T7). Presence is the union of all intervals of the person: what overlaps counts once
 (ce.md T6). Only seconds inside instructional segments count (ce.md T3). An interval that does not count (the waiting
-room, a connection with an unknown start) only explains a gap. `Attendance` is the value from settlement to page;
-`to_json` and `from_json` are the one way into the row and out of it.
+room, a connection with an unknown start) only explains a gap.
+
+Participation is how many of the questions put to the person were answered. A question (a presence check or a poll)
+counts as put to a person whose counted presence covers, during instruction, the whole time in which it could be
+answered: a person who was away has lost those seconds already. Other answers are shown and do not count.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -25,8 +28,87 @@ from lti_tool.attendance.evidence import (
     RoomInterval,
     pieces_of,
 )
-from lti_tool.attendance.participation import NO_QUESTIONS, Participation, Question, participate
 from lti_tool.intervals import Interval, common, union
+
+Kind = Literal["check", "poll"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A presence check or poll that could be answered from `from_at` to `to_at` (aware UTC). `answered_at` is when
+    this person answered, None without an answer; `put` says whether it counts as put to the person."""
+
+    kind: Kind
+    from_at: datetime
+    to_at: datetime
+    answered_at: datetime | None = None
+    put: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Participation:
+    """The questions of one session as they stand for one person, in order of time."""
+
+    questions: tuple[Question, ...] = ()
+
+    @property
+    def put(self) -> int:
+        return sum(each.put for each in self.questions)
+
+    @property
+    def answered(self) -> int:
+        """How many of the questions put to the person were answered."""
+        return sum(each.put and each.answered_at is not None for each in self.questions)
+
+    def is_enough(self, share: Decimal | None) -> bool:
+        """Whether the answered share reaches the policy's (None: the policy asks for none). Without questions nothing
+        is missing."""
+        return share is None or self.answered >= math.ceil(share * self.put)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON column; instants as ISO 8601 in UTC."""
+        questions = [
+            {
+                "kind": each.kind,
+                "from": each.from_at.astimezone(UTC).isoformat(),
+                "to": each.to_at.astimezone(UTC).isoformat(),
+                "put": each.put,
+                "answered_at": None if each.answered_at is None else each.answered_at.astimezone(UTC).isoformat(),
+            }
+            for each in self.questions
+        ]
+        return {"put": self.put, "answered": self.answered, "questions": questions}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> "Participation":
+        """What `to_json` wrote."""
+        return cls(
+            tuple(
+                Question(
+                    each["kind"],
+                    datetime.fromisoformat(each["from"]),
+                    datetime.fromisoformat(each["to"]),
+                    datetime.fromisoformat(each["answered_at"]) if each["answered_at"] else None,
+                    each["put"],
+                )
+                for each in raw.get("questions", ())
+            )
+        )
+
+
+NO_QUESTIONS = Participation()
+
+
+def participate(questions: Iterable[Question], present: Sequence[Interval]) -> Participation:
+    """Which questions count as put to a person; `present` are the disjoint intervals of counted presence during
+    instruction."""
+    return Participation(
+        tuple(
+            replace(each, put=any(start <= each.from_at and each.to_at <= end for start, end in present))
+            for each in sorted(questions, key=lambda each: (each.from_at, each.to_at, each.kind))
+        )
+    )
+
 
 Absence = Literal["absent", "before_arrival", "away", "left_early"]
 # Why instruction was missed: an absence, or "waiting_room", "unconfirmed", "staff_role" or "corrected".
@@ -194,6 +276,27 @@ class Attendance:
             report=report and ReportComparison(**{**report, "reasons": tuple(report["reasons"])}),
             participation=Participation.from_json(raw.get("participation", {})),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SettledDay:
+    """One person's settled attendance of one live session.
+
+    `held_on` is the session's date in its own zone; `day` is the attendance. Nothing is awarded before the session
+    has `ended`. `is_in_doubt` says that the evidence is odd and staff have not reviewed it.
+    """
+
+    trainee_id: int
+    session_id: int
+    module_id: str
+    programme_version: int
+    held_on: date
+    session_state: str
+    ended: bool
+    attendance_id: int
+    day: Attendance
+    flags: tuple[str, ...]
+    is_in_doubt: bool = False
 
 
 def _times(start: datetime, end: datetime) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from lti_tool import audit, people
 from lti_tool.attendance import live_sessions, settled_identities
 from lti_tool.attendance.live_sessions import request_settlement_when_over
 from lti_tool.attendance.matching import in_force
-from lti_tool.attendance.participation import Question
+from lti_tool.attendance.minutes import Question
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.intervals import Interval

@@ -4,17 +4,31 @@ Pages read the current version with its session; every earlier version stays rea
 versions without their days, and writes new ones.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from lti_tool.attendance.evidence import STAFF_ROLE, PersonPresence
-from lti_tool.attendance.minutes import Attendance
-from lti_tool.attendance.reviews import needs_review
+from lti_tool.attendance.evidence import IDENTITY_DIFFERS, STAFF_ROLE, PersonPresence, needs_review
+from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.attendance.minutes import Attendance, SettledDay
 from lti_tool.errors import NotFound
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.people import trainees
@@ -34,6 +48,12 @@ REVIEW_OF_THIS = and_(
     attendance_reviews.c.live_session_id == _PERSON.live_session_id,
     attendance_reviews.c.person_key == _PERSON.person_key,
     attendance_reviews.c.input_digest == _PERSON.input_digest,
+)
+# A session may have ended before everybody in it is settled. Until then, values from before the end are not final.
+FINAL = and_(
+    _PERSON.is_current,
+    _SESSION.ended_at.is_not(None),
+    ~cast(_PERSON.flags, Text).contains(f'"{IN_PROGRESS}"', autoescape=True),
 )
 
 
@@ -206,6 +226,63 @@ def _load(connection: Connection, query: Select[Any], values: Mapping[str, Any] 
     return [AttendedDay(**{**row._mapping, "day": Attendance.from_json(row.day)}) for row in rows]
 
 
+def attended_day(connection: Connection, trainee_id: int, session_id: int) -> SettledDay | None:
+    """The current attendance of a person in a session as credit and scores use it, or None."""
+    return next(_settled(connection, trainee_id, _SESSION.id == session_id), None)
+
+
+def completed_day(connection: Connection, trainee_id: int, module_id: str) -> SettledDay | None:
+    """The first session of a module whose final attendance completes it for this person, or None."""
+    return next(_settled(connection, trainee_id, FINAL, _PERSON.completed, _SESSION.module_id == module_id), None)
+
+
+def _settled(connection: Connection, trainee_id: int, *conditions: ColumnElement[bool]) -> Iterator[SettledDay]:
+    """Current attendances of a person, the earliest session first."""
+    query = (
+        select(
+            live_sessions,
+            _PERSON.id.label("attendance_id"),
+            *(_PERSON[name] for name in ("trainee_id", "day", "flags")),
+            STATE_OF_DAY.label("state_of_day"),
+            attendance_reviews.c.id.is_not(None).label("is_reviewed"),
+        )
+        .join_from(attendances, live_sessions)
+        .outerjoin(attendance_reviews, REVIEW_OF_THIS)
+        .where(_PERSON.is_current, _PERSON.trainee_id == trainee_id, *conditions)
+        .order_by(_SESSION.starts_at, _SESSION.id)
+    )
+    for row in connection.execute(query):
+        yield SettledDay(
+            trainee_id=row.trainee_id,
+            session_id=row.id,
+            module_id=row.module_id,
+            programme_version=row.programme_version,
+            held_on=row.starts_at.astimezone(ZoneInfo(row.zone)).date(),
+            session_state=row.state_of_day,
+            ended=row.ended_at is not None and IN_PROGRESS not in row.flags,
+            attendance_id=row.attendance_id,
+            day=Attendance.from_json(row.day),
+            flags=tuple(row.flags),
+            is_in_doubt=needs_review(row.flags) and not row.is_reviewed,
+        )
+
+
+def in_doubt_about_identity(connection: Connection, trainee_ids: Collection[int], module_id: str) -> set[int]:
+    """Those of these people with a day of this module that is settled for them, though the evidence names another
+    person now, or no one."""
+    query = (
+        select(_PERSON.trainee_id)
+        .join_from(attendances, live_sessions)
+        .where(
+            _PERSON.is_current,
+            _PERSON.trainee_id.in_(trainee_ids),
+            _SESSION.module_id == module_id,
+            cast(_PERSON.flags, Text).contains(f'"{IDENTITY_DIFFERS}"', autoescape=True),
+        )
+    )
+    return {trainee_id for trainee_id in connection.scalars(query) if trainee_id is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """What settlement needs to know of a row."""
@@ -257,6 +334,23 @@ class Measured:
         latest = self.latest
         is_running = latest is not None and latest.is_current and IN_PROGRESS in latest.flags and not self.ended
         return latest if is_running else None
+
+    def settled_in(self, session: LiveSession, *, attendance_id: int = 0, is_in_doubt: bool = False) -> SettledDay:
+        """The day of this trainee, for all that rests on it. `attendance_id` is 0 where nothing is written."""
+        assert self.trainee_id is not None
+        return SettledDay(
+            trainee_id=self.trainee_id,
+            session_id=session.id,
+            module_id=session.module_id,
+            programme_version=session.programme_version,
+            held_on=session.held_on,
+            session_state=session.state,
+            ended=self.ended,
+            attendance_id=attendance_id,
+            day=self.attendance,
+            flags=self.flags,
+            is_in_doubt=is_in_doubt,
+        )
 
     def values(self, now: datetime) -> dict[str, Any]:
         """The columns of the row that do not say whose it is."""

@@ -4,7 +4,7 @@ A review holds for exactly the evidence that was looked at: any change puts the 
 trainee's question appears on its page only, never in a log line, an audit entry or an address.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Text, cast, exists, selec
 
 from lti_tool import audit
 from lti_tool.attendance import live_sessions
+from lti_tool.attendance.evidence import needs_review
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.people import refuse_own
@@ -21,33 +22,6 @@ from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_requests as requests
 from lti_tool.tables.presence import attendance_reviews as reviews
 from lti_tool.text import MAX_STATEMENT, read_lines, reason_given
-
-# The flags that staff must look at before a day is final. Other flags only explain (two devices, a telephone): they
-# leave no doubt about the seconds.
-REVIEW_FLAGS = frozenset(
-    {
-        "conflict",  # two registrants on one connection, or webhook and report name different people
-        "estimated",  # seconds rest on inferred edges
-        "evidence_withdrawn",  # there was evidence once, which names another person now
-        "identity_differs",  # settled for this trainee, though the evidence names another person now
-        "interrupted",  # a connection dropped for a while, or its messages were lost
-        "open",  # a connection without a known end
-        "repeated",  # one connection with several joins or leaves at once
-        "report_differs",  # webhooks and report contradict each other by more than rounding
-        "report_missing",  # in the webhooks, not in the report
-        "report_only",  # in the report, not in the webhooks
-        "reversed",  # left before joining
-        "staff_role",  # ran the meeting for a while, which is not attendance
-        "stale",  # a delivery came outside the time in which it is trusted
-        "unconfirmed",  # presence without proof
-    }
-)
-
-
-def needs_review(flags: Iterable[str]) -> bool:
-    """Whether staff must look at this day."""
-    return not REVIEW_FLAGS.isdisjoint(flags)
-
 
 ENDED = ("provisional", "reconciled")
 # Condition for rows of `attendances`: staff have looked at exactly this evidence.

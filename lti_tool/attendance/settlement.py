@@ -17,13 +17,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from lti_tool.attendance import corrections, live_sessions, matching, presence_checks, queries, settled_identities
 from lti_tool.attendance.agenda import to_json
-from lti_tool.attendance.evidence import EVIDENCE_WITHDRAWN, IDENTITY_DIFFERS, PersonPresence
+from lti_tool.attendance.evidence import EVIDENCE_WITHDRAWN, IDENTITY_DIFFERS, PersonPresence, needs_review
 from lti_tool.attendance.live_sessions import LiveSession, completion_policy, verify_settleable
-from lti_tool.attendance.minutes import Attendance, attend
+from lti_tool.attendance.minutes import SettledDay, attend
 from lti_tool.attendance.presence_checks import Questions
 from lti_tool.attendance.queries import IN_PROGRESS, Measured, Version
-from lti_tool.attendance.reviews import needs_review
-from lti_tool.db import Database
+from lti_tool.db import Database, chunks
 from lti_tool.errors import Conflict
 from lti_tool.people import hold
 from lti_tool.programme.model import CompletionPolicy
@@ -40,21 +39,7 @@ PEOPLE_PER_COMMIT = 100
 LAST_WORD = timedelta(minutes=90)
 
 
-@dataclass(frozen=True, slots=True)
-class SettledPerson:
-    """One matched person whose result is new. With `ended` false it is provisional and nothing may be awarded.
-    `is_in_doubt`: the evidence is odd, and staff have not looked at it yet."""
-
-    session: LiveSession
-    trainee_id: int
-    attendance_id: int
-    attendance: Attendance
-    flags: tuple[str, ...]
-    ended: bool
-    is_in_doubt: bool = False
-
-
-After = Callable[[Connection, Sequence[SettledPerson]], None]
+After = Callable[[Connection, Sequence[SettledDay]], None]
 
 
 @dataclass(slots=True)
@@ -84,9 +69,9 @@ def settle(
     Safe to repeat and to run twice at once. `ended_at` is when the conference system reported the end of the session,
     None while it has not; an end recorded by staff is read here, for it may change meanwhile. `reports_settled`: the
     reports of all parts of the session are final. `decisions`: what staff had said of identities before `people` were
-    read; None means now. Once it has changed, nothing more is written. `after` is called with the matched people of a
-    group whose result changed, in the transaction that writes it. A person whose settlement fails keeps the former
-    version, and the others are settled all the same.
+    read; None means now. Once it has changed, nothing more is written. `after` is called with the new days of the
+    matched people of a group, who are held, in the transaction that writes them. A person whose settlement fails keeps
+    the former version, and the others are settled all the same.
 
     Raises NotFound "session_unknown"; Conflict "session_locked", "session_cancelled", "completion_unset",
     "settlement_incomplete", "identities_changed".
@@ -100,8 +85,8 @@ def settle(
     changed = known.changed(this)
     result = SettleResult(this.ended, unchanged=len(known.people) - len(changed), withdrawn=withdrawn)
     settlement = _Settlement(this, known_then, known.aliases, now, after, result)
-    for start in range(0, len(changed), PEOPLE_PER_COMMIT):
-        measured = [this.measure(each) for each in changed[start : start + PEOPLE_PER_COMMIT]]
+    for some in chunks(changed, PEOPLE_PER_COMMIT):
+        measured = [this.measure(each) for each in some]
         with database.write() as connection:
             settlement.settle_group(connection, measured)
     if settlement.failures:
@@ -291,7 +276,11 @@ def compare(
     gone = current.keys() - present - {old for olds in aliases.values() for old in olds}
     lost = [current[key] for key in sorted(gone) if current[key].trainee_id is not None]
     # A result in progress was not earned yet, and what staff decided once stays decided.
-    final = [each for each in lost if IN_PROGRESS not in each.flags and not _was_withdrawn_by_staff(each)]
+    final = [
+        each
+        for each in lost
+        if IN_PROGRESS not in each.flags and (EVIDENCE_WITHDRAWN not in each.flags or IDENTITY_DIFFERS in each.flags)
+    ]
     explained = decided_by_staff(final) if final else ()
     doubted = {each.person_key for each in final} - set(explained)
     withdrawn = [
@@ -310,14 +299,10 @@ def compare(
     return Compared([*people, *withdrawn], current, aliases, unmatched_gone)
 
 
-def _was_withdrawn_by_staff(version: Version) -> bool:
-    return EVIDENCE_WITHDRAWN in version.flags and IDENTITY_DIFFERS not in version.flags
-
-
 def _begin(
     connection: Connection, session_id: int, ended_at: datetime | None, now: datetime, reports_settled: bool
 ) -> Round:
-    session = _lock(connection, session_id)
+    session = live_sessions.hold(connection, session_id)
     verify_settleable(session)
     over_at = ended_at or session.ended_by_staff_at
     # An end in the middle of the day may be followed by a new start, so it is believed once the day is over too.
@@ -325,12 +310,6 @@ def _begin(
     if ended:
         session = _mark_ended(connection, session, ended_at, now, reports_settled)
     return open_round(connection, session, ended=ended)
-
-
-def _lock(connection: Connection, session_id: int) -> LiveSession:
-    """The session, locked against other settlements until the transaction ends (SQLite has one writer anyway)."""
-    connection.execute(select(table.c.id).where(table.c.id == session_id).with_for_update())
-    return live_sessions.show(connection, session_id)
 
 
 def _mark_ended(
@@ -374,7 +353,7 @@ class _Settlement:
     def settle_group(self, connection: Connection, group: Sequence[Measured]) -> None:
         """Settle a group as a whole, and where that fails one by one, so that a failure concerns one person only."""
         session_id = self.round.session.id
-        verify_settleable(_lock(connection, session_id))
+        verify_settleable(live_sessions.hold(connection, session_id))
         # A join holds both of its trainees, so it is either recorded by now or waits for this transaction to end.
         hold(connection, [each.trainee_id for each in group if each.trainee_id is not None])
         matching.verify_decisions(connection, self.decisions)
@@ -409,13 +388,9 @@ class _Settlement:
         if this.ended:
             settled_identities.remember(connection, this.session.id, (each.person for each in written), self.now)
         settled = [
-            SettledPerson(
-                session=this.session,
-                trainee_id=each.trainee_id,
+            each.settled_in(
+                this.session,
                 attendance_id=row_id,
-                attendance=each.attendance,
-                flags=each.flags,
-                ended=this.ended,
                 is_in_doubt=needs_review(each.flags) and each.digest not in this.reviewed,
             )
             for each, row_id in zip(written, ids, strict=True)

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,7 +65,7 @@ def restore(context: AppContext, source: Path, *, replace: bool, progress: Progr
     Either everything has been verified and swapped in, or nothing has changed. Raises what `open_archive`,
     `sqlite.load` and `postgresql.load` do, and BadInput "backup_not_written".
     """
-    stamp = _stamp(context.clock())
+    stamp = f"{context.clock():%Y%m%dt%H%M%S}"
     with open_archive(source, engine_of(context)) as archive:
         if not context.database.is_sqlite:
             former = postgresql.load(archive, context.database, stamp, replace=replace, progress=progress)
@@ -82,10 +81,6 @@ def restore(context: AppContext, source: Path, *, replace: bool, progress: Progr
 
 def engine_of(context: AppContext) -> str:
     return context.database.url.get_backend_name()
-
-
-def _stamp(now: datetime) -> str:
-    return now.strftime("%Y%m%dt%H%M%S")
 
 
 def _not_written(folder: Path, error: Exception) -> GatehouseError:

@@ -9,8 +9,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, inspect, text
 
-from lti_tool.backup.archive import DAMAGED, Archive, ArchiveWriter, Contents, Progress
-from lti_tool.backup.contents import measure, verify
+from lti_tool.backup.archive import DAMAGED, Archive, ArchiveWriter, Contents, Progress, measure, verify
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
 from lti_tool.migrations import ONE_AT_A_TIME, VERSION_TABLE, upgrade

@@ -14,8 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from lti_tool.backup.archive import CHUNK_BYTES, DAMAGED, Archive, ArchiveWriter, Contents, Progress
-from lti_tool.backup.contents import measure, verify
+from lti_tool.backup.archive import CHUNK_BYTES, DAMAGED, Archive, ArchiveWriter, Contents, Progress, measure, verify
 from lti_tool.db import PRIVATE_FILE, PRIVATE_FOLDER, Database
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.tables.types import FieldCipher

@@ -1,4 +1,4 @@
-"""The `gatehouse` command line: one module for each noun, gathered here."""
+"""The `gatehouse` command line: one module for each noun (`backup` holds `restore` too), gathered here."""
 
 from importlib import import_module
 
@@ -43,7 +43,8 @@ class Nouns(RefusingGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in NOUNS:
             return None
-        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        module = "backup" if cmd_name == "restore" else cmd_name
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), cmd_name)
         return command
 
     def resolve_command(

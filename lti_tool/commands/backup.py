@@ -1,4 +1,4 @@
-"""`gatehouse backup`: the whole database in one file."""
+"""`gatehouse backup`: the whole database in one file. `gatehouse restore`: that file in the place of the database."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import click
 
 from lti_tool.backup.archive import Manifest
 from lti_tool.backup.backups import create
+from lti_tool.backup.backups import restore as put_back
 from lti_tool.commands.console import Columns, json_option, listed, open_context, print_fields, progress
 
 MANIFEST: Columns = {
@@ -40,3 +41,29 @@ def backup(file: Path, as_json: bool) -> None:
     with open_context() as context:
         manifest = create(context, file, progress)
     print_fields(listed(manifest, MANIFEST), as_json)
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--replace", is_flag=True, help="There is a database: put the backup in its place, and keep it aside.")
+@json_option
+def restore(file: Path, replace: bool, as_json: bool) -> None:
+    """Put the backup FILE in the place of the database. Stop the server first.
+
+    Everything is verified before: the parts of the file, the rows of each table, and each seal of the hash chain. If
+    anything differs, nothing is changed. The former database is kept: a SQLite file under another name, PostgreSQL's
+    tables in another schema.
+    """
+    with open_context() as context:
+        manifest, former = put_back(context, file, replace=replace, progress=progress)
+    print_fields({**listed(manifest, MANIFEST), "former": former}, as_json)
+    if not as_json:
+        contents = manifest.contents
+        rows = sum(contents.counts.values())
+        click.echo(
+            f"Verified: the SHA-256 of each part, {rows} rows in {len(contents.counts)} tables, and"
+            f" {contents.chain_position} seals of the hash chain."
+        )
+        if contents.chain_breaks:
+            breaks = contents.chain_breaks
+            click.echo(f"The chain's {breaks} breaks are older than the backup: `gatehouse zoom verify` lists them.")

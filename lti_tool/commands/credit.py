@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 from lti_tool import people
 from lti_tool.attendance import live_sessions
 from lti_tool.commands.console import json_option, open_context, print_json, trainee_option
-from lti_tool.credit import awards, claims
+from lti_tool.credit import claims
 from lti_tool.errors import NotFound
 from lti_tool.grades.outcomes import reconsider
 from lti_tool.programme import versions
@@ -73,7 +73,7 @@ def fact(trainee: str, session_id: int, body_id: str, fact: str, reason: str) ->
 
 def _claim(connection: Connection, row: Row[Any]) -> dict[str, Any]:
     """A claim with the credits that were awarded for it."""
-    awarded = awards.in_force(connection, row.trainee_id, row.module_id)
+    awarded = claims.awards_in_force(connection, row.trainee_id, row.module_id)
     here = (row.live_session_id, row.body_id)
     return {
         "session": row.live_session_id,

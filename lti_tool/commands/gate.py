@@ -22,7 +22,7 @@ from lti_tool.gates.decision import Decision, Node
 from lti_tool.gates.wording import gate_in_words, heading, learner_sentence, staff_sentence
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
-from lti_tool.retreats.eligibility import next_date
+from lti_tool.retreats.applications import next_date
 from lti_tool.times import day_of
 
 module_option = click.option("--module", "offering", required=True, help="The module's or retreat's id, such as F2.")

@@ -21,8 +21,8 @@ from lti_tool.commands.gate import explained
 from lti_tool.gates.wording import gate_in_words, heading, learner_sentence
 from lti_tool.programme import versions
 from lti_tool.retreats import applications, attendance
-from lti_tool.retreats.eligibility import eligibility as ask_eligibility
-from lti_tool.retreats.eligibility import is_offered, shown_dates
+from lti_tool.retreats.applications import eligibility as ask_eligibility
+from lti_tool.retreats.applications import is_offered, shown_dates
 
 retreat_option = click.option("--retreat", required=True, help="The retreat's id, such as RT_EXP.")
 

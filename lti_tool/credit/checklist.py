@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from lti_tool import times
-from lti_tool.attendance.minutes import Attendance
+from lti_tool.attendance.minutes import Attendance, SettledDay
 from lti_tool.programme.model import CreditBody, CreditPolicy, DocumentRow, Programme
 
 ClaimState = Literal["open", "ready"]
@@ -47,27 +47,6 @@ class StaffFact:
     recorded_by: str
     recorded_at: datetime
     reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SettledDay:
-    """One person's settled attendance of one live session.
-
-    `held_on` is the session's date in its own zone; `day` is the attendance. Nothing is awarded before the session
-    has `ended`. `is_in_doubt` says that the evidence is odd and staff have not reviewed it.
-    """
-
-    trainee_id: int
-    session_id: int
-    module_id: str
-    programme_version: int
-    held_on: date
-    session_state: str
-    ended: bool
-    attendance_id: int
-    day: Attendance
-    flags: tuple[str, ...]
-    is_in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
 """Credit claims: one per (learner, live session, body), decided again whenever something they rest on changes.
 
 A claim is open, and becomes awarded when every line of its checklist is met. An award never disappears: when the
-evidence under it changes, the claim is marked as contested and staff decide.
+evidence under it changes, the claim is marked as contested and staff decide. Credit is awarded once per (learner,
+module, body), with a copy of everything it rests on; it is voided, never deleted.
 """
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,22 +16,20 @@ from typing import Any
 from sqlalchemy import Connection, Row, String, and_, bindparam, cast, literal, or_, select, union, update
 
 from lti_tool import audit
-from lti_tool.credit import awards
-from lti_tool.credit.awards import DecidedClaim
+from lti_tool.attendance.minutes import SettledDay
 from lti_tool.credit.checklist import (
     Checklist,
     ClaimCase,
     Licence,
     Line,
-    SettledDay,
     StaffFact,
     body_name,
     decide_claim,
 )
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict
-from lti_tool.programme.model import Programme
-from lti_tool.tables.credit import claim_facts, claims
+from lti_tool.programme.model import CreditBody, Programme
+from lti_tool.tables.credit import awards, claim_facts, claims
 from lti_tool.tables.people import licences
 from lti_tool.tables.presence import attendance_reviews
 from lti_tool.text import reason_given
@@ -44,12 +44,31 @@ CONTESTED = Line(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class DecidedClaim:
+    """A claim with its checklist; `before` is the claim on record, if there is one."""
+
+    day: SettledDay
+    body_id: str
+    checklist: Checklist
+    before: Row[Any] | None
+
+    @property
+    def was(self) -> str:
+        return self.before.state if self.before is not None else "open"
+
+    @property
+    def is_due(self) -> bool:
+        """Whether credit is to be awarded now. Only staff reopen a claim that lapsed or was voided (ce.md E1.2)."""
+        return self.was == "open" and self.checklist.state == "ready"
+
+
 def decide(connection: Connection, programme: Programme, days: Sequence[SettledDay], now: datetime) -> None:
     """Decide the claims of several people in one session, for every body whose credit the module names, and award those
     that are ready."""
     decided = _decide_each(connection, programme, days)
     due = [each for each in decided if each.is_due]
-    awarded = awards.award_credits(connection, programme.bodies, due, now)
+    awarded = award_credits(connection, programme.bodies, due, now)
     overtaken = {each.day.trainee_id for each in due} - {trainee_id for trainee_id, _ in awarded}
     rows = [(each.before, _row(connection, each, now)) for each in decided if each.day.trainee_id not in overtaken]
     added = [row for before, row in rows if before is None]
@@ -101,7 +120,7 @@ def _decide_each(connection: Connection, programme: Programme, days: Sequence[Se
     }
     credited_in = {
         (trainee_id, row.body_id): row.live_session_id
-        for trainee_id, rows in awards.in_force_of(connection, people, days[0].module_id).items()
+        for trainee_id, rows in awards_in_force_of(connection, people, days[0].module_id).items()
         for row in rows
         if row.live_session_id != session_id
     }
@@ -141,6 +160,85 @@ def _row(connection: Connection, decided: DecidedClaim, now: datetime) -> dict[s
         "state": "awarded" if decided.is_due else decided.was,
         "checklist": lines,
         "updated_at": now,
+    }
+
+
+def awards_in_force(connection: Connection, trainee_id: int, module_id: str) -> Sequence[Row[Any]]:
+    """The awards of a person for a module that have not been voided."""
+    return awards_in_force_of(connection, [trainee_id], module_id).get(trainee_id, [])
+
+
+def awards_in_force_of(
+    connection: Connection, trainee_ids: Collection[int], module_id: str
+) -> dict[int, list[Row[Any]]]:
+    """The awards of several people for a module that have not been voided, by trainee id."""
+    query = select(awards).where(
+        awards.c.trainee_id.in_(trainee_ids), awards.c.module_id == module_id, awards.c.state == "awarded"
+    )
+    found: dict[int, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(query.order_by(awards.c.body_id)):
+        found[row.trainee_id].append(row)
+    return dict(found)
+
+
+def award_credits(
+    connection: Connection, bodies: Mapping[str, CreditBody], due: Sequence[DecidedClaim], now: datetime
+) -> set[tuple[int, str]]:
+    """Award claims that are due. Returns (trainee id, body id) of each credit awarded now; a credit that is in force
+    already is left out (the unique index decides)."""
+    if not due:
+        return set()
+    insert = insert_ignoring(connection, awards).returning(awards.c.trainee_id, awards.c.body_id)
+    written = connection.execute(insert, [award_row(each, bodies[each.body_id], now) for each in due])
+    awarded = {(row.trainee_id, row.body_id) for row in written}
+    acts = [
+        (
+            f"trainee:{each.day.trainee_id}",
+            {
+                "session": each.day.session_id,
+                "module": each.day.module_id,
+                "body": each.body_id,
+                "credits": str(each.checklist.credits),
+            },
+        )
+        for each in due
+        if (each.day.trainee_id, each.body_id) in awarded
+    ]
+    audit.record_all(connection, acts, actor="system", act="credit_awarded", at=now)
+    return awarded
+
+
+def award_row(claim: DecidedClaim, body: CreditBody, now: datetime) -> dict[str, Any]:
+    """An award with a copy of what it rests on: later edits of policy, statement or licence change nothing here."""
+    attended, licence, policy = claim.day, claim.checklist.licence, body.policy
+    assert claim.is_due
+    assert licence is not None
+    assert policy is not None
+    return {
+        "trainee_id": attended.trainee_id,
+        "module_id": attended.module_id,
+        "live_session_id": attended.session_id,
+        "body_id": claim.body_id,
+        "credits": claim.checklist.credits,
+        "seconds_present": attended.day.seconds_present,
+        "attendance_id": attended.attendance_id,
+        "licence_id": licence.id,
+        "programme_version": attended.programme_version,
+        "basis": {
+            "held_on": attended.held_on.isoformat(),
+            "evidence": attended.session_state,
+            "seconds_present": attended.day.seconds_present,
+            "seconds_instructional": attended.day.seconds_instructional,
+            "policy": {**asdict(policy), "credit_step": str(policy.credit_step)},
+            "statement": {
+                "programme_version": attended.programme_version,
+                "digest": hashlib.sha256((body.statement or "").encode()).hexdigest(),
+            },
+            "licence": {"id": licence.id, "type": licence.type, "state": licence.jurisdiction},
+            "checklist": claim.checklist.to_json(),
+        },
+        "state": "awarded",
+        "awarded_at": now,
     }
 
 
@@ -233,7 +331,7 @@ def of_session(connection: Connection, programme: Programme, trainee_id: int, se
     module_id = rows[0].module_id if rows else ""
     awarded = {
         row.body_id: row.credits
-        for row in awards.in_force(connection, trainee_id, module_id)
+        for row in awards_in_force(connection, trainee_id, module_id)
         if row.live_session_id == session_id
     }
     return [

@@ -13,7 +13,6 @@ from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.settlement import Round, corrected, open_round
 from lti_tool.credit import claims
-from lti_tool.credit.settled_attendance import settled_day
 from lti_tool.programme import versions
 from lti_tool.programme.loader import TrialPolicy
 from lti_tool.programme.model import Programme
@@ -97,10 +96,7 @@ def _judge(
         (trainee_id, "completion"): ({"completion": each.attendance.completed}, each.attendance.seconds_present)
         for trainee_id, each in measured.items()
     }
-    days = [
-        settled_day(this.session, trainee_id, day=each.attendance, flags=each.flags, ended=each.ended)
-        for trainee_id, each in measured.items()
-    ]
+    days = [each.settled_in(this.session) for each in measured.values()]
     for (trainee_id, body_id), checklist in claims.try_out(connection, programme, days).items():
         answers = {line.name: line.satisfied for line in checklist.lines if line.name not in LEFT_OUT}
         found[trainee_id, body_id] = (answers, measured[trainee_id].attendance.seconds_present)

@@ -6,6 +6,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -121,7 +122,8 @@ def examine(context: AppContext) -> State:
     state = State()
     folder = sqlite_folder(context.database)
     if folder is not None:
-        state.free_bytes = _free_bytes(folder)
+        with suppress(OSError):
+            state.free_bytes = shutil.disk_usage(folder).free
         least = context.settings.least_free_megabytes * MEGABYTE
         state.has_room = state.free_bytes is None or state.free_bytes >= least
     try:
@@ -156,13 +158,6 @@ def _look_and_write(database: Database, state: State, now: datetime) -> None:
 def sqlite_folder(database: Database) -> Path | None:
     """The folder of the SQLite file; None on PostgreSQL."""
     return Path(database.url.database).parent if database.is_sqlite and database.url.database else None
-
-
-def _free_bytes(folder: Path) -> int | None:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None
 
 
 def _trouble(error: SQLAlchemyError, folder: Path | None, free_bytes: int | None) -> Trouble:

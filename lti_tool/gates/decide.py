@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, literal, select
 
+from lti_tool.db import chunks
 from lti_tool.gates.condition_checks import facts_needed
 from lti_tool.gates.conditions import conditions_of
 from lti_tool.gates.decision import Decision, walk
@@ -106,11 +107,10 @@ def load_facts(
     for absent. Clearances and invitations have no tables yet: they are always empty.
     """
     found: _Found = {trainee_id: {} for trainee_id in trainee_ids}
-    ordered = sorted(found)
-    for first in range(0, len(ordered), IDS_PER_QUERY):
+    for some in chunks(sorted(found), IDS_PER_QUERY):
         for kind in kinds:
             if kind in _LOADERS:
-                _LOADERS[kind](connection, kind, ordered[first : first + IDS_PER_QUERY], found)
+                _LOADERS[kind](connection, kind, some, found)
     unavailable = KINDS.difference(kinds)
     return {each: Facts(each, **collected, unavailable=unavailable) for each, collected in found.items()}
 

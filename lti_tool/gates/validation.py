@@ -11,26 +11,8 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
-from lti_tool.gates.conditions import (
-    AttendedRetreat,
-    AttestationOf,
-    Completed,
-    CompletedAny,
-    Condition,
-    DateWindow,
-    EquivalencyOf,
-    Group,
-    HealthClearance,
-    InvitationTo,
-    LicenceActive,
-    Members,
-    ProfessionIn,
-    RetreatEquivalencyOf,
-    Rule,
-    UnreadableRule,
-    conditions_of,
-    parse_rule,
-)
+from lti_tool.gates import conditions
+from lti_tool.gates.conditions import Condition, Group, Members, Rule, UnreadableRule, conditions_of, parse_rule
 from lti_tool.programme.model import UNSET, Gate, Programme
 from lti_tool.programme.yaml_source import Problem
 
@@ -127,27 +109,27 @@ class _Lookup:
     def condition(self, rule: Condition) -> Iterator[Problem]:
         path = rule.path
         match rule:
-            case Completed():
+            case conditions.Completed():
                 yield from self.module(rule.module, f"{path}.module")
-            case CompletedAny():
+            case conditions.CompletedAny():
                 yield from self.completed_any(rule)
-            case EquivalencyOf():
+            case conditions.EquivalencyOf():
                 yield from self.module(rule.target, f"{path}.for")
                 yield from self.providers(rule.target, f"{path}.for")
-            case RetreatEquivalencyOf():
+            case conditions.RetreatEquivalencyOf():
                 yield from self.retreat(rule.target, f"{path}.for")
                 yield from self.providers(rule.target, f"{path}.for")
-            case AttendedRetreat():
+            case conditions.AttendedRetreat():
                 yield from self.retreat(rule.retreat, f"{path}.retreat")
-            case LicenceActive():
+            case conditions.LicenceActive():
                 yield from self.members(rule.types, f"{path}.types")
-            case ProfessionIn():
+            case conditions.ProfessionIn():
                 yield from self.members(rule.members, f"{path}.set")
-            case DateWindow():
+            case conditions.DateWindow():
                 yield from self.window(rule)
-            case HealthClearance() | InvitationTo():
+            case conditions.HealthClearance() | conditions.InvitationTo():
                 yield from self.offering(rule.offering, f"{path}.offering")
-            case AttestationOf():
+            case conditions.AttestationOf():
                 yield from self.statement(rule)
 
     def module(self, module: str, path: str) -> Iterator[Problem]:
@@ -181,7 +163,7 @@ class _Lookup:
         elif not self.programme.sets[members.set_name]:
             yield _error("rule_unsatisfiable", f"The set {members.set_name} is empty.", path)
 
-    def completed_any(self, rule: CompletedAny) -> Iterator[Problem]:
+    def completed_any(self, rule: conditions.CompletedAny) -> Iterator[Problem]:
         path = f"{rule.path}.{'set' if rule.members.set_name else 'list'}"
         yield from self.members(rule.members, path)
         named = _named(rule.members, self.programme)
@@ -192,14 +174,14 @@ class _Lookup:
         if named and len(set(named) - set(rule.excluding)) < rule.n:
             yield _error("rule_unsatisfiable", "There are fewer modules to take than n asks for.", f"{rule.path}.n")
 
-    def window(self, rule: DateWindow) -> Iterator[Problem]:
+    def window(self, rule: conditions.DateWindow) -> Iterator[Problem]:
         first, last = (bound.date() if isinstance(bound, datetime) else bound for bound in (rule.opens, rule.closes))
         if first and last and first > last:
             yield _error("rule_unsatisfiable", "The window closes before it opens.", rule.path)
         if last and self.today and last < self.today:
             yield _error("rule_unsatisfiable", "The window has already closed.", f"{rule.path}.to")
 
-    def statement(self, rule: AttestationOf) -> Iterator[Problem]:
+    def statement(self, rule: conditions.AttestationOf) -> Iterator[Problem]:
         shown = self.programme.contraindications
         if rule.list_name != STATEMENT_LIST or shown is None:
             yield _error("gate_target_missing", f"There is no list {rule.list_name}.", f"{rule.path}.list")
@@ -274,11 +256,11 @@ def _prerequisites(gate: Gate, programme: Programme) -> tuple[str, ...]:
     named: list[str] = []
     for condition in conditions_of(rule):
         match condition:
-            case Completed():
+            case conditions.Completed():
                 named.append(condition.module)
-            case AttendedRetreat():
+            case conditions.AttendedRetreat():
                 named.append(condition.retreat)
-            case CompletedAny():
+            case conditions.CompletedAny():
                 wanted = [each for each in _named(condition.members, programme) if each not in condition.excluding]
                 named += wanted if len(wanted) <= condition.n else []
     return tuple(dict.fromkeys(named))

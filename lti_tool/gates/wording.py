@@ -10,24 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, assert_never
 
+from lti_tool.gates import conditions
 from lti_tool.gates.condition_checks import short_name
-from lti_tool.gates.conditions import (
-    AttendedRetreat,
-    AttestationOf,
-    Completed,
-    CompletedAny,
-    Condition,
-    DateWindow,
-    EquivalencyOf,
-    Group,
-    HealthClearance,
-    InvitationTo,
-    LicenceActive,
-    Members,
-    ProfessionIn,
-    RetreatEquivalencyOf,
-    Rule,
-)
+from lti_tool.gates.conditions import Group, Members, Rule
 from lti_tool.gates.decision import Decision, Node, blocking
 from lti_tool.gates.evaluate import rules_of
 from lti_tool.programme.model import Programme
@@ -296,7 +281,7 @@ def gate_in_words(programme: Programme, offering_id: str) -> str:
 
 def rule_in_words(rule: Rule, programme: Programme) -> str:
     """The rule as people would say it: "Module 1, or an accepted equivalency"."""
-    text = _rule(rule, programme, named=_named(rule))
+    text = _phrase(rule, programme, named=_named(rule))
     return text[:1].upper() + text[1:]
 
 
@@ -351,59 +336,57 @@ def _named(rule: Rule) -> frozenset[str]:
     match rule:
         case Group():
             return frozenset().union(*map(_named, rule.children))
-        case AttendedRetreat():
+        case conditions.AttendedRetreat():
             return frozenset({rule.retreat})
-        case Completed():
+        case conditions.Completed():
             return frozenset({rule.module})
         case _:
             return frozenset()
 
 
-def _rule(rule: Rule, programme: Programme, named: frozenset[str]) -> str:
-    if not isinstance(rule, Group):
-        return _condition(rule, programme, named)
-    parts = [_rule(child, programme, named) for child in rule.children]
-    if rule.op == "not":
-        return f"not: {parts[0]}"
-    if len(parts) > 1:
-        several = [isinstance(each, Group) and each.op != "not" and len(each.children) > 1 for each in rule.children]
-        parts = [f"({part})" if bracketed else part for part, bracketed in zip(parts, several, strict=True)]
-    if rule.n == len(parts):
-        return _joined(parts, "and")
-    if rule.n == 1:
-        return f"{', '.join(parts[:-1])}, or {parts[-1]}"
-    return f"at least {rule.n} of: {'; '.join(parts)}"
-
-
-def _condition(rule: Condition, programme: Programme, named: frozenset[str]) -> str:
+def _phrase(rule: Rule, programme: Programme, named: frozenset[str]) -> str:
     match rule:
-        case Completed():
+        case Group():
+            parts = [_phrase(child, programme, named) for child in rule.children]
+            if rule.op == "not":
+                return f"not: {parts[0]}"
+            if len(parts) > 1:
+                inner = [
+                    isinstance(each, Group) and each.op != "not" and len(each.children) > 1 for each in rule.children
+                ]
+                parts = [f"({part})" if is_group else part for part, is_group in zip(parts, inner, strict=True)]
+            if rule.n == len(parts):
+                return _joined(parts, "and")
+            if rule.n == 1:
+                return f"{', '.join(parts[:-1])}, or {parts[-1]}"
+            return f"at least {rule.n} of: {'; '.join(parts)}"
+        case conditions.Completed():
             return short_name(programme, rule.module)
-        case CompletedAny():
+        case conditions.CompletedAny():
             return f"{'one' if rule.n == 1 else rule.n} of {_members(rule.members, programme)}"
-        case EquivalencyOf() | RetreatEquivalencyOf():
-            is_retreat = isinstance(rule, RetreatEquivalencyOf)
+        case conditions.EquivalencyOf() | conditions.RetreatEquivalencyOf():
+            is_retreat = isinstance(rule, conditions.RetreatEquivalencyOf)
             words = "an accepted equivalent elsewhere" if is_retreat else "an accepted equivalency"
             return words if rule.target in named else f"{words} of {short_name(programme, rule.target)}"
-        case AttendedRetreat():
+        case conditions.AttendedRetreat():
             return f"having attended {short_name(programme, rule.retreat)}"
-        case LicenceActive():
+        case conditions.LicenceActive():
             days = {"now": "", "live_session": " on the day", "offering_start": " on the first day"}
             day = days[rule.at] if isinstance(rule.at, str) else f" on {day_in_words(rule.at.isoformat())}"
             return f"an active clinical licence{day}"
-        case ProfessionIn():
+        case conditions.ProfessionIn():
             set_name = rule.members.set_name
             codes = programme.set_title(set_name) if set_name else ", ".join(rule.members.names)
             return f"one of these professions: {codes}"
-        case DateWindow():
+        case conditions.DateWindow():
             first = f"from {day_in_words(rule.opens.isoformat())}" if rule.opens else ""
             last = f"until {day_in_words(rule.closes.isoformat())}" if rule.closes else ""
             return f"{first} {last}".strip()
-        case HealthClearance():
+        case conditions.HealthClearance():
             return "screening by the clinic"
-        case AttestationOf():
+        case conditions.AttestationOf():
             return "the statement about the list of conditions"
-        case InvitationTo():
+        case conditions.InvitationTo():
             return "an invitation"
     assert_never(rule)
 

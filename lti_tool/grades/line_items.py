@@ -300,6 +300,9 @@ def add(
     connection: Connection, unit: Unit, meaning: Meaning, url: str, origin: Origin, now: datetime, **known: Any
 ) -> bool:
     """Record that the unit writes this column; False when another unit has it."""
+    credits = None
+    if meaning == "ce":
+        credits = largest_credit(versions.current(connection).programme.modules.get(unit.module_id))
     row = {
         "registration_id": unit.registration_id,
         "placement_id": unit.placement_id,
@@ -307,15 +310,10 @@ def add(
         "url": url,
         "origin": origin,
         "made_at": now,
-        "credits": _stands_for(connection, unit) if meaning == "ce" else None,
+        "credits": float(credits) if credits else None,
         **known,
     }
     return bool(connection.execute(insert_ignoring(connection, line_items), row).rowcount)
-
-
-def _stands_for(connection: Connection, unit: Unit) -> float | None:
-    credits = largest_credit(versions.current(connection).programme.modules.get(unit.module_id))
-    return float(credits) if credits else None
 
 
 def retire(connection: Connection, column: Row[Any], because: Reason, now: datetime) -> bool:
@@ -346,7 +344,14 @@ def _give(connection: Connection, programme: Programme, unit: Unit, in_use: list
     if url is None or not unit.trusts_given:
         return 0
     here = [each for each in in_use if (each.registration_id, each.url) == (unit.registration_id, url)]
-    if any(_keeps(each, unit, meaning) for each in here):
+    # This unit may have it already. Another one keeps it if it is newer and its latest launch named no column (lti.md
+    # AG-1: it has two by now), or if the tool found or made the column for it.
+    if any(
+        each.meaning == meaning
+        if each.placement_id == unit.placement_id
+        else each.placement_id > unit.placement_id or each.origin != "given"
+        for each in here
+    ):
         return 0
     for each in here:
         retire(connection, each, "meaning_changed" if each.placement_id == unit.placement_id else "taken_over", now)
@@ -355,11 +360,3 @@ def _give(connection: Connection, programme: Programme, unit: Unit, in_use: list
         retire(connection, each, "moved", now)
         in_use.remove(each)
     return add(connection, unit, meaning, url, "given", now)
-
-
-def _keeps(column: Row[Any], unit: Unit, meaning: Meaning) -> bool:
-    """Whether the unit that has this column keeps it: it is this unit itself; or a newer one whose latest launch named
-    no column (lti.md AG-1: it has two by now); or the tool found or made the column for it."""
-    if column.placement_id == unit.placement_id:
-        return bool(column.meaning == meaning)
-    return bool(column.placement_id > unit.placement_id or column.origin != "given")

@@ -5,18 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from lti_tool.attendance import person_joins
+from lti_tool import people
+from lti_tool.attendance import live_sessions, person_joins, queries
 from lti_tool.attendance.evidence import IDENTITY_DIFFERS
-from lti_tool.attendance.settlement import SettledPerson
-from lti_tool.credit import awards, claims
-from lti_tool.credit.checklist import SettledDay
-from lti_tool.credit.settled_attendance import (
-    attended_day,
-    completed_day,
-    lock_session,
-    lock_trainees,
-    settled_day,
-)
+from lti_tool.attendance.minutes import SettledDay
+from lti_tool.credit import claims
 from lti_tool.gates.completions import complete_by_attendance, end_completion
 from lti_tool.grades import scores
 from lti_tool.programme.versions import version
@@ -25,25 +18,13 @@ from lti_tool.tables.gates import completions
 NO_LONGER_COMPLETE = "The corrected attendance of this session no longer reaches the completion threshold."
 
 
-def follow_attendance(connection: Connection, people: Sequence[SettledPerson], now: datetime) -> None:
+def follow_attendance(connection: Connection, settled: Sequence[SettledDay], now: datetime) -> None:
     """Bring everything in line that rests on the settled attendance of these people of one session, in the transaction
-    that settled it. Nothing follows before the session has ended, and a doubt about who someone was ends nothing."""
-    days = [
-        settled_day(
-            each.session,
-            each.trainee_id,
-            day=each.attendance,
-            flags=each.flags,
-            ended=each.ended,
-            attendance_id=each.attendance_id,
-            is_in_doubt=each.is_in_doubt,
-        )
-        for each in people
-        if each.ended
-    ]
+    that settled it and holds them. Nothing follows before the session has ended, and a doubt about who someone was ends
+    nothing."""
+    days = [day for day in settled if day.ended]
     if not days:
         return
-    lock_trainees(connection, [day.trainee_id for day in days])
     complete(connection, [day for day in days if day.day.completed], now)
     end_completions(connection, [day for day in days if not (day.day.completed or IDENTITY_DIFFERS in day.flags)], now)
     claims.decide(connection, version(connection, days[0].programme_version).programme, days, now)
@@ -53,9 +34,9 @@ def follow_attendance(connection: Connection, people: Sequence[SettledPerson], n
 def reconsider(connection: Connection, trainee_id: int, session_id: int, now: datetime) -> None:
     """Decide a person's claims of one session again, after a licence, a fee, an evaluation or a review was recorded,
     and bring the scores in line."""
-    lock_session(connection, session_id)
-    lock_trainees(connection, [trainee_id])
-    day = attended_day(connection, trainee_id, session_id)
+    live_sessions.hold(connection, session_id)
+    people.hold(connection, [trainee_id])
+    day = queries.attended_day(connection, trainee_id, session_id)
     if day is None or not day.ended:
         return
     claims.decide(connection, version(connection, day.programme_version).programme, [day], now)
@@ -72,9 +53,9 @@ def separate(connection: Connection, join_id: int, *, reason: str, actor: str, n
 def complete(connection: Connection, days: Sequence[SettledDay], now: datetime) -> None:
     """Record that these people, all of one session, have completed its module. It is recorded once."""
     if days:
-        people = [day.trainee_id for day in days]
+        trainee_ids = [day.trainee_id for day in days]
         session_id, module_id, held_on = days[0].session_id, days[0].module_id, days[0].held_on
-        complete_by_attendance(connection, people, module_id, held_on, live_session_id=session_id, now=now)
+        complete_by_attendance(connection, trainee_ids, module_id, held_on, live_session_id=session_id, now=now)
 
 
 def end_completions(connection: Connection, days: Sequence[SettledDay], now: datetime) -> None:
@@ -88,10 +69,10 @@ def end_completions(connection: Connection, days: Sequence[SettledDay], now: dat
     )
     for trainee_id, completion_id in connection.execute(resting).all():
         day = by_trainee[trainee_id]
-        awarded = awards.in_force(connection, trainee_id, day.module_id)
+        awarded = claims.awards_in_force(connection, trainee_id, day.module_id)
         if any(row.live_session_id == day.session_id for row in awarded):
             continue
         end_completion(connection, completion_id, reason=NO_LONGER_COMPLETE, actor="system", now=now)
-        other = completed_day(connection, trainee_id, day.module_id)
+        other = queries.completed_day(connection, trainee_id, day.module_id)
         if other is not None:
             complete(connection, [other], now)

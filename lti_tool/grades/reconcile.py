@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, or_, select, update
 
-from lti_tool.credit import awards
+from lti_tool.credit import claims
 from lti_tool.db import Database
 from lti_tool.errors import OutboundError
 from lti_tool.grades import line_items
@@ -114,7 +114,7 @@ def _expected(connection: Connection, row: Row[Any]) -> Value:
     most = connection.scalar(select(columns.c.credits).where(of_column)) if row.meaning == "ce" else None
     if most is None or row.status != "delivered":
         return Value(row.delivered_given, row.delivered_maximum)
-    awarded = awards.in_force(connection, row.trainee_id, row.module_id)
+    awarded = claims.awards_in_force(connection, row.trainee_id, row.module_id)
     return Value(float(max((each.credits for each in awarded), default=0)), most)
 
 

@@ -20,9 +20,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select
 
 from lti_tool import audit
 from lti_tool.attendance import matching
-from lti_tool.credit import awards
+from lti_tool.attendance.queries import FINAL, in_doubt_about_identity
+from lti_tool.credit import claims
 from lti_tool.credit.checklist import body_name
-from lti_tool.credit.settled_attendance import FINAL, in_doubt_about_identity, lock_trainees
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.grades import line_items
@@ -32,6 +32,7 @@ from lti_tool.grades.line_items import largest_credit, own_maximum
 from lti_tool.grades.wording import credit_in_words
 from lti_tool.leases import RELEASED
 from lti_tool.lti.quirks import PROFILES
+from lti_tool.people import hold
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.tables.courses import enrolments, placements
@@ -102,7 +103,7 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     people = {joined.get(each, each) for each in trainee_ids}
     # By account, whose it is. Whoever decides on a person holds the kept account.
     owners = {each: each for each in people} | {each: kept for each, kept in joined.items() if kept in people}
-    lock_trainees(connection, people)
+    hold(connection, sorted(people))
     line_items.connect(connection, now, module_id)
     wanted = _wanted(connection, owners, module_id)
     added = [
@@ -165,7 +166,10 @@ def separate(connection: Connection, one: int, other: int, now: datetime) -> Non
             modules.add(row.module_id)
             key = {"placement_id": row.placement_id, "meaning": row.meaning, "trainee_id": new}
             has_own = connection.scalar(select(scores.c.id).filter_by(**key)) is not None
-            attended = _attended(connection, new, row.module_id)
+            # Settlement decides the score of whoever attended the module at all.
+            of_module = live_sessions.c.module_id == row.module_id
+            ever = select(attendances.c.id).join(live_sessions).where(attendances.c.trainee_id == new, of_module)
+            attended = connection.scalar(ever.limit(1)) is not None
             if has_own or not (attended or row.delivered_version or row.sent_version):
                 connection.execute(delete(scores).where(scores.c.id == row.id))
                 continue
@@ -176,12 +180,6 @@ def separate(connection: Connection, one: int, other: int, now: datetime) -> Non
             connection.execute(update(scores).where(scores.c.id == row.id).values(values))
     for module_id in sorted(modules):
         desire(connection, [one, other], module_id, now)
-
-
-def _attended(connection: Connection, trainee_id: int, module_id: str) -> bool:
-    """Whether any attendance of this module was ever recorded for this person: then settlement decides the score."""
-    query = select(attendances.c.id).join(live_sessions).where(attendances.c.trainee_id == trainee_id)
-    return connection.scalar(query.where(live_sessions.c.module_id == module_id).limit(1)) is not None
 
 
 def without_score(connection: Connection, since: datetime) -> list[tuple[str, int]]:
@@ -267,7 +265,7 @@ def _wanted(connection: Connection, owners: Mapping[int, int], module_id: str) -
     """Every column where a score of these accounts (each with its person) belongs, with that score."""
     best = _best_attendances(connection, owners, module_id)
     awarded: dict[int, list[Row[Any]]] = defaultdict(list)
-    for trainee_id, some in sorted(awards.in_force_of(connection, list(owners), module_id).items()):
+    for trainee_id, some in sorted(claims.awards_in_force_of(connection, list(owners), module_id).items()):
         awarded[owners[trainee_id]] += some
     numbers = {each.programme_version for each in best.values()}
     programmes = {number: versions.version(connection, number).programme for number in sorted(numbers)}

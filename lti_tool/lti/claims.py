@@ -179,6 +179,8 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
             "Tell the people who run the course: the platform sends something this tool cannot read.",
         ) from error
     context, link = known.get("context") or {}, known.get("resource_link") or {}
+    custom, notices = known.get("custom"), known.get("notices") or {}
+    notices_url = notices.get("platform_notification_service_url")
     name = known.get("name") or " ".join(filter(None, (known.get("given_name"), known.get("family_name"))))
     return Launch(
         registration_id=registration.id,
@@ -197,22 +199,17 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
         resource_link_id=link.get("id") or None,
         resource_link_title=link.get("title") or None,
         target_link_uri=known.get("target_link_uri") or None,
-        custom=_texts(known.get("custom")),
+        # A platform may send parameters of any kind, or an empty list for none (Moodle).
+        custom={key: str(value) for key, value in custom.items() if type(value) in (str, int)}
+        if isinstance(custom, dict)
+        else {},
         ags=_ags(known.get("ags")),
         memberships_url=(known.get("nrps") or {}).get("context_memberships_url") or None,
         groups_url=(known.get("groups") or {}).get("context_groups_url") or None,
-        notices=_notices(known.get("notices") or {}),
+        notices=NoticeService(notices_url, tuple(notices.get("notice_types_supported") or ())) if notices_url else None,
         deep_linking=_deep_linking(known.get("deep_linking")),
         for_user=(known.get("for_user") or {}).get("user_id"),
     )
-
-
-def _texts(custom: Any) -> dict[str, str]:
-    """The custom parameters that are text or a whole number, as text; a platform may send its own of any kind, or an
-    empty list for none (Moodle)."""
-    if not isinstance(custom, dict):
-        return {}
-    return {key: str(value) for key, value in custom.items() if type(value) in (str, int)}
 
 
 def _ags(claim: Mapping[str, Any] | None) -> Ags | None:
@@ -224,11 +221,6 @@ def _ags(claim: Mapping[str, Any] | None) -> Ags | None:
         scopes=tuple(each for each in claim.get("scope") or () if each),
         is_unreadable=claim.get("is_unreadable", False),
     )
-
-
-def _notices(claim: Mapping[str, Any]) -> NoticeService | None:
-    url = claim.get("platform_notification_service_url")
-    return NoticeService(url, tuple(claim.get("notice_types_supported") or ())) if url else None
 
 
 def _deep_linking(claim: Mapping[str, Any] | None) -> DeepLinkingSettings | None:

@@ -137,7 +137,19 @@ def read_configuration(body: bytes, url: str) -> Configuration:
     if origin(document["issuer"]) != origin(url):
         message = "The learning platform's description names an issuer that is not at the address it came from."
         raise BadInput("issuer_foreign", message, "Register the platform at its own address, or by its values.")
-    return _configuration(document, described)
+    family, listed = described.get("product_family_code"), described.get("messages_supported")
+    # Message type → its placements; what is not in the specification's form is passed over.
+    messages = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return Configuration(
+        issuer=document["issuer"],
+        **{name: document[name] for name in ENDPOINTS},
+        token_audience=_audience(document),
+        product_family=family.lower() if isinstance(family, str) else "",
+        scopes=_texts(document.get("scopes_supported")),
+        messages={
+            each["type"]: _texts(each.get("placements")) for each in messages if isinstance(each.get("type"), str)
+        },
+    )
 
 
 def registration_document(public_url: str, platform: Configuration, client_name: str = "Gatehouse") -> dict[str, Any]:
@@ -189,22 +201,6 @@ def new_registration(platform: Configuration, client_id: str) -> NewRegistration
         key_set_url=platform.jwks_uri,
         token_audience=platform.token_audience,
         profile=platform.profile,
-    )
-
-
-def _configuration(document: Mapping[str, Any], described: Mapping[str, Any]) -> Configuration:
-    family, listed = described.get("product_family_code"), described.get("messages_supported")
-    # Message type → its placements; what is not in the specification's form is passed over.
-    messages = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    return Configuration(
-        issuer=document["issuer"],
-        **{name: document[name] for name in ENDPOINTS},
-        token_audience=_audience(document),
-        product_family=family.lower() if isinstance(family, str) else "",
-        scopes=_texts(document.get("scopes_supported")),
-        messages={
-            each["type"]: _texts(each.get("placements")) for each in messages if isinstance(each.get("type"), str)
-        },
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
-from sqlalchemy import Connection, Row, func, insert, or_, select, text, update
+from sqlalchemy import Connection, func, insert, or_, select, text, update
 
 from lti_tool import audit
 from lti_tool.db import Database
@@ -101,7 +101,14 @@ class ToolKeys:
 def load_keys(connection: Connection, known: dict[str, RSAPrivateKey] | None = None) -> tuple[ToolKey, ...]:
     """All keys, newest first; those in `known` (by kid) are not parsed again."""
     rows = connection.execute(select(tool_keys).order_by(tool_keys.c.signs_from.desc(), tool_keys.c.kid))
-    return tuple(_key(row, (known or {}).get(row.kid)) for row in rows)
+    keys = []
+    for row in rows:
+        parsed = (known or {}).get(row.kid) or serialization.load_pem_private_key(
+            row.private_pem.encode(), password=None
+        )
+        assert isinstance(parsed, RSAPrivateKey)
+        keys.append(ToolKey(row.kid, parsed, row.public_jwk, row.created_at, row.signs_from, row.retired_at))
+    return tuple(keys)
 
 
 def signing(keys: tuple[ToolKey, ...], now: datetime) -> ToolKey:
@@ -187,24 +194,14 @@ def _insert(connection: Connection, private_key: RSAPrivateKey, *, signs_from: d
     pem = private_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    jwk = _public_jwk(private_key)
-    connection.execute(
-        insert(tool_keys).values(
-            kid=jwk["kid"], private_pem=pem.decode(), public_jwk=jwk, created_at=now, signs_from=signs_from
-        )
-    )
-    return str(jwk["kid"])
-
-
-def _public_jwk(private_key: RSAPrivateKey) -> dict[str, Any]:
-    """The public half as a JWK; its kid is the thumbprint of RFC 7638."""
+    # The public half as a JWK; its kid is the thumbprint of RFC 7638.
     numbers = RSAAlgorithm.to_jwk(private_key.public_key(), as_dict=True)
     bare = {"e": numbers["e"], "kty": "RSA", "n": numbers["n"]}
-    thumbprint = base64url(sha256(json.dumps(bare, separators=(",", ":")).encode()).digest())
-    return {**bare, "kid": thumbprint, "alg": "RS256", "use": "sig"}
-
-
-def _key(row: Row[Any], known: RSAPrivateKey | None) -> ToolKey:
-    private_key = known or serialization.load_pem_private_key(row.private_pem.encode(), password=None)
-    assert isinstance(private_key, RSAPrivateKey)
-    return ToolKey(row.kid, private_key, row.public_jwk, row.created_at, row.signs_from, row.retired_at)
+    kid = base64url(sha256(json.dumps(bare, separators=(",", ":")).encode()).digest())
+    jwk = {**bare, "kid": kid, "alg": "RS256", "use": "sig"}
+    connection.execute(
+        insert(tool_keys).values(
+            kid=kid, private_pem=pem.decode(), public_jwk=jwk, created_at=now, signs_from=signs_from
+        )
+    )
+    return kid

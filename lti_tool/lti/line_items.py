@@ -4,8 +4,8 @@ A line item is a column of a platform's gradebook; a result is what the platform
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -23,6 +23,7 @@ from lti_tool.lti.paging import (
     read_number,
     read_object,
     read_optional_id,
+    readable,
 )
 from lti_tool.lti.platform_api import PlatformApi, Question, below, with_query
 from lti_tool.text import clean
@@ -82,8 +83,8 @@ def find_line_items(
     """The line items of a course that have these values, all pages of them; None asks for any value.
 
     The platform is asked for them, and what it answers is filtered again; one that cannot be read is skipped, for other
-    tools have theirs in the same list. `offered` are the scopes of the launch, from
-    which the one is chosen (lti.md TK-3). Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused
+    tools have theirs in the same list. `offered` are the scopes of the launch, from which the one is chosen
+    (lti.md TK-3). Raises what `PlatformApi.fetch` and `paging.pages` do, and PlatformRefused
     `line_items_refused` or `line_items_unreadable`.
     """
     wanted = {"resource_link_id": resource_link_id, "resource_id": resource_id, "tag": tag}
@@ -99,20 +100,13 @@ def find_line_items(
 
     def read(reply: Reply) -> list[LineItem]:
         with _answered(reply):
-            return list(_readable(read_json(reply)))
+            document = read_json(reply)
+            if not isinstance(document, list):
+                raise UnreadableError
+            return list(readable(document, _item))
 
     listed = chain.from_iterable(pages(api, question, read))
     return [item for item in listed if all(getattr(item, name) == value for name, value in filters.items())]
-
-
-def _readable(document: Any) -> Iterator[LineItem]:
-    """The line items of a list; one that cannot be read is not ours. Raises UnreadableError if it is no list."""
-    if not isinstance(document, list):
-        raise UnreadableError
-    for each in document:
-        with suppress(UnreadableError):
-            if isinstance(each, dict):
-                yield _item(each)
 
 
 def load_line_item(api: PlatformApi, registration_id: int, url: str, *, offered: Collection[str] = ()) -> LineItem:

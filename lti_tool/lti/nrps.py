@@ -4,7 +4,6 @@ With it Course Groups Service 1.0: the names of a course's groups. The roster sa
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -22,6 +21,7 @@ from lti_tool.lti.paging import (
     read_id,
     read_list,
     read_object,
+    readable,
     shown,
 )
 from lti_tool.lti.platform_api import PlatformApi, Question, with_query
@@ -123,15 +123,8 @@ def _read_page(asked_url: str, reply: Reply) -> RosterPage:
             raise UnreadableError
     differences_url = link(reply, "differences", asked_url)
     is_theirs = differences_url is not None and is_same_origin(differences_url, asked_url)
-    members = tuple(_readable_members(listed))
+    members = tuple(readable(listed, _member))
     return RosterPage(members, differences_url if is_theirs else None, skipped=len(listed) - len(members))
-
-
-def _readable_members(listed: list[Any]) -> Iterator[Member]:
-    for each in listed:
-        with suppress(UnreadableError):
-            if isinstance(each, dict):
-                yield _member(each)
 
 
 def _member(entry: dict[str, Any]) -> Member:
@@ -141,6 +134,7 @@ def _member(entry: dict[str, Any]) -> Member:
     read are left out: none of these costs the course its roster.
     """
     status, roles, email = entry.get("status"), entry.get("roles") or [], entry.get("email")
+    groups = entry[GROUPS_FIELD] if isinstance(entry.get(GROUPS_FIELD), list) else []
     if not isinstance(roles, list):
         raise UnreadableError
     parts = (shown(entry.get("given_name")), shown(entry.get("family_name")))
@@ -150,18 +144,8 @@ def _member(entry: dict[str, Any]) -> Member:
         status=STATUSES.get(str(status).lower(), "Inactive") if status else "Active",
         name=shown(entry.get("name")) or shown(" ".join(part for part in parts if part)),
         email=email_address(email) if isinstance(email, str) and len(email) <= LONGEST_SHOWN else None,
-        group_ids=_group_ids(entry.get(GROUPS_FIELD)),
+        group_ids=tuple(readable(groups, lambda group: read_id(group.get(GROUP_ID_FIELD)))),
     )
-
-
-def _group_ids(value: Any) -> tuple[str, ...]:
-    found = []
-    for each in value if isinstance(value, list) else []:
-        try:
-            found.append(read_id(each.get(GROUP_ID_FIELD) if isinstance(each, dict) else None))
-        except UnreadableError:
-            continue
-    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

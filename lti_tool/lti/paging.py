@@ -6,7 +6,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -125,6 +125,14 @@ def read_list(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise UnreadableError
     return value
+
+
+def readable(listed: Iterable[Any], read: Callable[[dict[str, Any]], Page]) -> Iterator[Page]:
+    """What `read` makes of each object of a list; one that it cannot read (UnreadableError) is left out."""
+    for each in listed:
+        with suppress(UnreadableError):
+            if isinstance(each, dict):
+                yield read(each)
 
 
 def read_id(value: Any, longest: int = LONGEST_ID) -> str:

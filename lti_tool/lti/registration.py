@@ -1,19 +1,8 @@
-"""Registrations: the platforms this tool trusts, keyed by (issuer, client_id), each with its deployments.
-
-See lti.md OIDC-2.
-
-What a registration is made of, and whether it can be one: given by an administrator, a file or a platform.
-
-What speaks against letting a platform that registered itself launch: that it would speak for another one.
+"""Registrations: the platforms this tool trusts, keyed by (issuer, client_id), with their deployments (lti.md OIDC-2).
 
 People are known by issuer and user id, so whoever holds the keys of one registration can sign in as every person of its
 issuer. An access token goes to any host of its registration, so one that names another platform's hosts could have that
-platform's tokens fetched and sent to itself.
-
-Registrations as logins and launches see them: read from the database at most once in two seconds each.
-
-Only what stands is remembered. So a new registration counts at once, and a change of a known one (its addresses, its
-deployments, `platform disable`) within two seconds. The sessions of a disabled one end at once: they ask the database.
+platform's tokens fetched and sent to itself: `doubts` says so of one that registered itself.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -319,8 +308,23 @@ def given(registration: Registration) -> NewRegistration:
 def _switch(
     connection: Connection, before: Registration, status: str, actor: str, now: datetime, confirmed: bool
 ) -> None:
-    if status == "active":
-        _verify_fit(connection, before, confirmed)
+    if status == "active" and not before.deployment_ids:
+        raise Conflict(
+            "deployment_missing",
+            "This platform named no deployment id, so its launches could not be told from anybody else's.",
+            "Read the deployment id in the platform's settings of this tool and give it with the approval.",
+        )
+    if status == "active" and before.came_by == "dynamic" and not confirmed:
+        # Of two that are approved at once, the later one sees what the earlier one has become.
+        connection.execute(_locked)
+        if found := doubts(before, list_registrations(connection)):
+            verb = "approve" if before.status == "pending" else "enable"
+            raise Conflict(
+                "platform_doubtful",
+                " ".join(found),
+                "If that is meant, let whoever runs the server decide it: "
+                f"`gatehouse platform {verb} {before.id} --confirm`.",
+            )
     of_this_status = (registrations.c.id == before.id) & (registrations.c.status == before.status)
     if not connection.execute(update(registrations).where(of_this_status).values(status=status)).rowcount:
         raise Conflict(
@@ -328,28 +332,6 @@ def _switch(
         )
     act = "platform_approved" if (before.status, status) == ("pending", "active") else f"platform_{status}"
     audit.record(connection, actor=actor, act=act, subject=f"platform:{before.id}", at=now)
-
-
-def _verify_fit(connection: Connection, registration: Registration, confirmed: bool) -> None:
-    if not registration.deployment_ids:
-        raise Conflict(
-            "deployment_missing",
-            "This platform named no deployment id, so its launches could not be told from anybody else's.",
-            "Read the deployment id in the platform's settings of this tool and give it with the approval.",
-        )
-    if registration.came_by != "dynamic" or confirmed:
-        return
-    # Of two that are approved at once, the later one sees what the earlier one has become.
-    connection.execute(_locked)
-    found = doubts(registration, list_registrations(connection))
-    if found:
-        verb = "approve" if registration.status == "pending" else "enable"
-        raise Conflict(
-            "platform_doubtful",
-            " ".join(found),
-            "If that is meant, let whoever runs the server decide it: "
-            f"`gatehouse platform {verb} {registration.id} --confirm`.",
-        )
 
 
 def _add_deployments(connection: Connection, registration_id: int, deployment_ids: Iterable[str]) -> None:
@@ -383,27 +365,18 @@ def _rows(connection: Connection, query: Select[Any], wanted: Mapping[str, Any])
         _, ids = gathered.setdefault(row.id, (row, set()))
         if row.deployment_id is not None:
             ids.add(row.deployment_id)
-    return [_registration(row, ids) for row, ids in gathered.values()]
+    return [
+        Registration(
+            **{name: getattr(row, name) for name in _AS_STORED},
+            profile=PROFILES[row.profile],
+            deployment_ids=frozenset(ids),
+            service_origins=frozenset(row.service_origins),
+        )
+        for row, ids in gathered.values()
+    ]
 
 
-def _registration(row: Row[Any], deployment_ids: Iterable[str]) -> Registration:
-    return Registration(
-        id=row.id,
-        issuer=row.issuer,
-        client_id=row.client_id,
-        auth_login_url=row.auth_login_url,
-        token_url=row.token_url,
-        key_set_url=row.key_set_url,
-        token_audience=row.token_audience,
-        profile=PROFILES[row.profile],
-        old_roles=row.old_roles,
-        status=row.status,
-        deployment_ids=frozenset(deployment_ids),
-        came_by=row.came_by,
-        service_origins=frozenset(row.service_origins),
-    )
-
-
+_AS_STORED = Registration.__dataclass_fields__.keys() - {"profile", "deployment_ids", "service_origins"}
 _all = (
     select(registrations, deployments.c.deployment_id)
     .select_from(registrations.outerjoin(deployments))
@@ -421,7 +394,12 @@ Key = int | tuple[str, str | None]
 
 
 class Registrations:
-    """The active registrations. Safe to use from several threads; `now` is the instant of the request that asks."""
+    """The active registrations as logins and launches see them, each read at most once in two seconds. Safe to use from
+    several threads; `now` is the instant of the request that asks.
+
+    Only what stands is remembered: a new registration counts at once, a change of a known one within two seconds. The
+    sessions of a disabled one end at once: they ask the database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

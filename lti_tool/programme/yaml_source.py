@@ -71,8 +71,12 @@ class _Refused(Exception):
 def load_yaml(text: str | bytes) -> Source:
     """Read one YAML document of at most 1 MB. Never raises: `problems` says what is wrong."""
     try:
-        building = _Building(_decoded(text))
+        if len(text) > MAX_BYTES:
+            raise _Refused("yaml_too_large", f"The document is larger than {MAX_BYTES:,} bytes.", "", 0)
+        building = _Building((text if isinstance(text, bytes) else text.encode()).decode("utf-8-sig"))
         value = building.document()
+    except UnicodeError:
+        return Source(None, {}, (Problem("error", "yaml_not_utf8", "The document is not UTF-8 text.", ""),))
     except _Refused as refusal:
         return Source(None, {}, (refusal.problem,))
     except yaml.YAMLError as error:
@@ -83,15 +87,6 @@ def load_yaml(text: str | bytes) -> Source:
     if building.problems:
         return Source(None, building.lines, tuple(building.problems))
     return Source(value, building.lines, ())
-
-
-def _decoded(text: str | bytes) -> str:
-    if len(text) > MAX_BYTES:
-        raise _Refused("yaml_too_large", f"The document is larger than {MAX_BYTES:,} bytes.", "", 0)
-    try:
-        return text.decode("utf-8-sig") if isinstance(text, bytes) else text.encode().decode("utf-8-sig")
-    except UnicodeError as error:
-        raise _Refused("yaml_not_utf8", "The document is not UTF-8 text.", "", 0) from error
 
 
 class _Building:
@@ -154,7 +149,12 @@ class _Building:
     def _mapping(self, path: str, depth: int) -> dict[str, Any]:
         values: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key = _key(event, path)
+            if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
+                raise _Refused("yaml_key", "A name on the left of ':' must be a plain word.", path, _line(event))
+            key = event.value
+            if not 0 < len(key) <= MAX_KEY:
+                message = f"A name on the left of ':' has 1 to {MAX_KEY} characters."
+                raise _Refused("yaml_key", message, path, _line(event))
             place = f"{path}.{key}" if path else key
             if key in values:
                 message = f"'{key}' is written twice."
@@ -162,15 +162,6 @@ class _Building:
             self.lines.setdefault(place, _line(event))
             values[key] = self._value(next(self._events), place, depth + 1)
         return values
-
-
-def _key(event: Any, path: str) -> str:
-    if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
-        raise _Refused("yaml_key", "A name on the left of ':' must be a plain word.", path, _line(event))
-    key: str = event.value
-    if not 0 < len(key) <= MAX_KEY:
-        raise _Refused("yaml_key", f"A name on the left of ':' has 1 to {MAX_KEY} characters.", path, _line(event))
-    return key
 
 
 def _scalar(event: Any) -> Any:

@@ -13,8 +13,7 @@ from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict
 from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.programme.model import Programme
-from lti_tool.retreats.applications import may_become
-from lti_tool.retreats.eligibility import date_of, retreat_of
+from lti_tool.retreats.applications import date_of, may_become, retreat_of
 from lti_tool.tables.people import trainees
 from lti_tool.tables.retreats import retreat_applications as applications
 from lti_tool.tables.retreats import retreat_attendances as roster

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from lti_tool import people
-from lti_tool.db import Database, upsert
+from lti_tool.db import Database, chunks, upsert
 from lti_tool.errors import NoAnswer, OutboundError, PlatformRefused
 from lti_tool.lti.nrps import Member, RosterPage, fetch_differences, fetch_groups, fetch_roster
 from lti_tool.lti.platform_api import PlatformApi
@@ -221,7 +221,7 @@ def _record_people(
         people.hold(connection, [row.id for row in differing.values()])
         current = people.of_identities(connection, issuer, list(differing))
         launched: set[int] = set()
-        for some in _portions([row.id for row in current.values()]):
+        for some in chunks([row.id for row in current.values()], IDS_IN_ONE_QUERY):
             have_launched = enrolments.c.trainee_id.in_(some) & enrolments.c.last_launch_at.is_not(None)
             launched |= set(connection.scalars(select(enrolments.c.trainee_id).where(have_launched)))
         changes = {row.id: _changed(profiles[sub], row, is_launched=row.id in launched) for sub, row in current.items()}
@@ -263,7 +263,7 @@ def _record_members(
     _upsert_members(connection, changed, now)
     present = {user_id for user_id, row in known.items() if row.left_at is None}
     gone = present - set(reading.active) if reading.is_whole else present & (set(reading.members) - set(reading.active))
-    for some in _portions(sorted(gone)):
+    for some in chunks(sorted(gone), IDS_IN_ONE_QUERY):
         left = update(roster_members).where(ours, roster_members.c.user_id.in_(some))
         connection.execute(left.values(left_at=now))
     still = update(roster_members).where(ours, roster_members.c.left_at.is_(None))
@@ -289,11 +289,6 @@ def _upsert_members(connection: Connection, rows: list[dict[str, Any]], now: dat
     )
     names = ("registration_id", "context_id", "trainee_id", "user_id", "role")
     connection.execute(enrolled, [{**{name: row[name] for name in names}, "listed_at": now} for row in rows])
-
-
-def _portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for first in range(0, len(values), IDS_IN_ONE_QUERY):
-        yield values[first : first + IDS_IN_ONE_QUERY]
 
 
 class RosterReader:

@@ -1,10 +1,11 @@
-"""Column types and the one metadata with its naming convention, so that every constraint has a stable name."""
+"""Column types, tables that only grow, and the one metadata, whose naming convention gives every constraint a name."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol, cast
 
-from sqlalchemy import BigInteger, DateTime, Integer, LargeBinary, MetaData, String
+from sqlalchemy import BigInteger, Connection, DateTime, Integer, LargeBinary, MetaData, String, Table, event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -79,3 +80,45 @@ class Encrypted(TypeDecorator[str]):
 
 def _cipher(dialect: Any) -> FieldCipher:
     return cast(FieldCipher, dialect.field_cipher)
+
+
+REFUSE_ON_POSTGRESQL = """\
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' only grows', ERRCODE = 'restrict_violation';
+END $$"""
+
+
+# A trigger is no lock against whoever owns the database; it is one against mistakes. What was changed all the same is
+# found by the seals (`gatehouse zoom verify`). A migration that builds such a table anew must make the triggers anew.
+
+
+def only_grows(table: Table, *, once: str = "") -> None:
+    """Let the database refuse every DELETE and UPDATE of this table, and TRUNCATE where there is one. The column `once`
+    may be set, one time, where it was empty."""
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{table.name} only grows'); END"
+    fixed = ", ".join(column.name for column in table.c if column.name != once)
+    # Name of the trigger, and what it refuses: `DELETE ON table`, `UPDATE OF … ON table WHEN …`.
+    refused = [("never_deleted", f"DELETE ON {table.name}"), ("never_changed", f"UPDATE OF {fixed} ON {table.name}")]
+    if once:
+        refused.append((f"{once}_once", f"UPDATE OF {once} ON {table.name} WHEN OLD.{once} IS NOT NULL"))
+    statements = {
+        "sqlite": tuple(f"CREATE TRIGGER {table.name}_{name} BEFORE {when} {refuse}" for name, when in refused),
+        "postgresql": (REFUSE_ON_POSTGRESQL, *_on_postgresql(table, refused)),
+    }
+
+    @event.listens_for(table, "after_create")
+    def make_triggers(_table: Table, connection: Connection, **_given: Any) -> None:
+        for statement in statements[connection.dialect.name]:
+            connection.exec_driver_sql(statement)
+
+
+def _on_postgresql(table: Table, refused: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, when in refused:
+        on, _, condition = when.partition(" WHEN ")
+        condition = f" WHEN ({condition})" if condition else ""
+        yield f"CREATE TRIGGER {table.name}_{name} BEFORE {on} FOR EACH ROW{condition} EXECUTE FUNCTION refuse_change()"
+    yield (
+        f"CREATE TRIGGER {table.name}_never_emptied BEFORE TRUNCATE ON {table.name}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )

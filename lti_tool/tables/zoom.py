@@ -19,8 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from lti_tool.tables.append_only import only_grows
-from lti_tool.tables.types import Id, UtcDateTime, metadata
+from lti_tool.tables.types import Id, UtcDateTime, metadata, only_grows
 
 UNTAKEN = "taken_at is null"
 # What is watched: challenges, what could not be read, what was signed too long ago. (Literal, so that SQLite sees that

@@ -1,10 +1,11 @@
-"""What every page has in common: the programme, the contact address, the notice after a form, and links of next steps.
+"""What pages have in common: programme, contact address, the notice after a form, next steps, parts of a long list.
 
 A notice travels as a short code in the address (`?done=request_sent`), because a frame may keep no cookie for it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 from flask import redirect, render_template
@@ -12,7 +13,7 @@ from flask import request as http_request
 from werkzeug.wrappers import Response
 
 from lti_tool.programme.model import Programme
-from lti_tool.web.request import now
+from lti_tool.web.request import now, read_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +109,41 @@ def address_of(to: str) -> str:
         "catalogue": "/",
     }
     return places.get(kind, "/help")
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[T]):
+    """Part `number` (from 1) of a list of `total` rows; `firsts` holds the first row of every part."""
+
+    rows: Sequence[T]
+    number: int
+    total: int
+    firsts: Sequence[T]
+
+    @property
+    def count(self) -> int:
+        """The number of parts, at least 1."""
+        return max(len(self.firsts), 1)
+
+    @property
+    def left_out(self) -> int:
+        """The number of rows on other parts."""
+        return self.total - len(self.rows)
+
+
+def part(rows: Sequence[T], size: int, number: int = 1) -> Part[T]:
+    """Part `number` of these rows, `size` at a time; the last part if there are fewer."""
+    firsts = rows[::size]
+    number = min(max(number, 1), max(len(firsts), 1))
+    return Part(rows[(number - 1) * size : number * size], number, len(rows), firsts)
+
+
+def asked_part() -> int:
+    """The part that `?page=` asks for; 1 if it is missing or not a number."""
+    try:
+        return max(read_id(http_request.args.get("page", "")), 1)
+    except ValueError:
+        return 1

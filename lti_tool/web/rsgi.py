@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lti_tool.errors import BadInput, GatehouseError
+from lti_tool.errors import BadInput
 from lti_tool.web.request import REFUSED
 from zoom_adapter.webhook import ARRIVED_AT
 
@@ -75,7 +75,12 @@ class RsgiApplication:
         arrived in time, is shorter than its CONTENT_LENGTH, which is how Flask notices."""
         announced = environ.get("CONTENT_LENGTH", "")
         if not (announced.isascii() and announced.isdigit()):
-            environ[REFUSED] = _length_required()
+            environ[REFUSED] = BadInput(
+                "length_required",
+                "The request does not say how long its body is.",
+                "Send it with a Content-Length.",
+                status=411,
+            )
             return
         length, most = int(announced), MAX_BODY_BYTES
         if environ.get("CONTENT_TYPE", "").lower().startswith("multipart/"):
@@ -91,7 +96,12 @@ class RsgiApplication:
                     if len(body) >= length:
                         break
                     if self._bytes_in_hand > MAX_BYTES_IN_HAND:
-                        environ[REFUSED] = _too_busy()
+                        environ[REFUSED] = BadInput(
+                            "too_many_bodies",
+                            "Too much is being sent at the moment.",
+                            "Wait a moment, then try again.",
+                            status=503,
+                        )
                         break
         except TimeoutError:
             pass
@@ -146,18 +156,3 @@ def _environ(scope: Any) -> Environ:
         joint = "; " if name == "cookie" else ","
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = joint.join(values)
     return environ
-
-
-def _length_required() -> GatehouseError:
-    return BadInput(
-        "length_required",
-        "The request does not say how long its body is.",
-        "Send it with a Content-Length.",
-        status=411,
-    )
-
-
-def _too_busy() -> GatehouseError:
-    return BadInput(
-        "too_many_bodies", "Too much is being sent at the moment.", "Wait a moment, then try again.", status=503
-    )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from lti_tool.attendance.reviews import needs_review
+from lti_tool.attendance.evidence import needs_review
 from sandbox.stage import PACIFIC, Stage
 from sandbox.story import CAST, Story, until
 from tests.postgres import Postgres

@@ -15,7 +15,7 @@ from lti_tool import people
 from lti_tool.attendance import live_sessions, locking, queries, reviews
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.context import AppContext, build_context
-from lti_tool.credit import awards, claims
+from lti_tool.credit import claims
 from lti_tool.db import Database
 from lti_tool.gates.publication import publish
 from lti_tool.programme.versions import Published, current
@@ -120,7 +120,7 @@ def awarded(context: AppContext, session_id: int, email: str) -> list[tuple[str,
     trainee_id = day_of(context, session_id, email).trainee_id
     assert trainee_id
     with context.database.read() as connection:
-        return [(row.body_id, row.credits) for row in awards.in_force(connection, trainee_id, "F1")]
+        return [(row.body_id, row.credits) for row in claims.awards_in_force(connection, trainee_id, "F1")]
 
 
 def without(events: Iterable[dict[str, Any]], email: str, edge: str, number: int = 0) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from lti_tool.attendance import evidence_gaps, live_sessions, queries
 from lti_tool.context import build_context
-from lti_tool.credit import awards
+from lti_tool.credit import claims
 from lti_tool.grades import scores
 from lti_tool.http import Http
 from lti_tool.tables.operations import tasks
@@ -75,7 +75,7 @@ def test_a_day_in_the_inbox_becomes_a_completion_an_award_and_a_score_on_the_pla
         assert b'"scoreGiven": 100' in post.calls[0].request.body
     (score,) = read(database, scores.rows)
     assert (score.status, score.delivered_given) == ("delivered", 100.0)
-    assert [each.body_id for each in read(database, lambda c: awards.in_force(c, trainee_id, MODULE))] == ["apa"]
+    assert [each.body_id for each in read(database, lambda c: claims.awards_in_force(c, trainee_id, MODULE))] == ["apa"]
     assert read(database, lambda c: live_sessions.show(c, session_id)).state == "provisional"
     assert read(database, lambda c: c.execute(select(tasks.c.kind).where(tasks.c.run_at <= now)).all()) == []
 

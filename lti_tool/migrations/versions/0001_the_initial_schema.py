@@ -1220,7 +1220,7 @@ def upgrade() -> None:
 
 
 def make_triggers() -> None:
-    """The inbox and its hash chain only grow (lti_tool.tables.append_only)."""
+    """The inbox and its hash chain only grow (lti_tool.tables.types.only_grows)."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
             "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$\n"

@@ -20,7 +20,7 @@ from lti_tool.attendance import live_sessions, queries, timeline
 from lti_tool.attendance.evidence import ReportComparison
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.timeline import Shape, evidence_in_words, flags_in_words
-from lti_tool.web.paging import Part, part
+from lti_tool.web.page import Part, part
 from lti_tool.web.staff import overview
 from lti_tool.web.staff.overview import Credit
 
@@ -212,7 +212,9 @@ def table(lines: Iterable[Line]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_without_formula(value) for value in astuple(line)] for line in lines)
+    for line in lines:
+        cells = ("" if value is None else str(value) for value in astuple(line))
+        writer.writerow(f"'{cell}" if cell.lstrip(" \u00a0").startswith(FORMULA) else cell for cell in cells)
     return text.getvalue().encode("utf-8-sig")
 
 
@@ -220,11 +222,6 @@ def minutes(seconds: int) -> str:
     """Minutes with two decimals, rounded down: "311.98"."""
     hundredths = seconds * 100 // 60
     return f"{hundredths // 100}.{hundredths % 100:02}"
-
-
-def _without_formula(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.lstrip(" \u00a0").startswith(FORMULA) else text
 
 
 def _line(row: Row, session_id: int, module_id: str, held_on: str) -> Line:

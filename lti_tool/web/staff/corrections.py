@@ -4,7 +4,7 @@ Before anything is decided, staff see what it would change, with the credit that
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -15,17 +15,15 @@ from werkzeug.wrappers import Response
 
 from lti_tool import people
 from lti_tool.attendance import corrections, live_sessions, preview, queries, reviews, timeline
+from lti_tool.attendance.evidence import needs_review
 from lti_tool.attendance.preview import Effect
 from lti_tool.attendance.queries import AttendedDay
-from lti_tool.attendance.reviews import needs_review
 from lti_tool.attendance.timeline import Picture, Stretch
 from lti_tool.credit import claims
 from lti_tool.credit.checklist import body_name
-from lti_tool.credit.settled_attendance import settled_day
 from lti_tool.programme import versions
 from lti_tool.web.forms import Form, field, read
-from lti_tool.web.page import go, show
-from lti_tool.web.paging import part
+from lti_tool.web.page import go, part, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import overview
@@ -233,16 +231,9 @@ def with_credit(connection: Connection, effect: Effect) -> Change:
 
 def _credit_changes(connection: Connection, effect: Effect) -> Iterator[CreditChange]:
     session, after = effect.session, effect.after
-    assert after.trainee_id is not None
     programme = versions.version(connection, session.programme_version).programme
-    day = settled_day(
-        session,
-        after.trainee_id,
-        day=after.attendance,
-        flags=after.flags,
-        ended=session.ended_at is not None,
-        is_in_doubt=needs_review(after.flags),
-    )
+    day = after.settled_in(session, is_in_doubt=needs_review(after.flags))
+    day = replace(day, ended=session.ended_at is not None)
     states = {row.body_id: row.state for row in claims.of_trainee(connection, day.trainee_id, day.session_id)}
     for (_, body_id), checklist in claims.try_out(connection, programme, [day]).items():
         name, state = body_name(programme.bodies.get(body_id), body_id), states.get(body_id, "open")

@@ -1,33 +1,35 @@
 """Live sessions for staff: the list, one session's attendance, one person's day, the export, and what staff change.
 
-Staff add a session, record its end, name its breakout rooms, lock it and open it again.
+Staff add a session, record its end, name its breakout rooms, lock it and open it again. They ask everyone in it whether
+they are there (presence checks), and see who is registered at Zoom, who is not and why, and the meeting's settings.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response
 from flask import request as http_request
 from werkzeug.wrappers import Response as AnyResponse
 
-from lti_tool.attendance import live_sessions, locking, queries, timeline
+from lti_tool.attendance import live_sessions, locking, presence_checks, queries, timeline
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.attendance.progress import Progress, progress
+from lti_tool.attendance.locking import Progress, progress
 from lti_tool.credit import claims
-from lti_tool.errors import BadInput
+from lti_tool.errors import BadInput, Conflict
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.web.forms import field, sent
-from lti_tool.web.page import go, show
-from lti_tool.web.paging import asked_part
-from lti_tool.web.request import connection, context, now, writes
+from lti_tool.web.page import asked_part, go, show
+from lti_tool.web.request import connection, context, now, read_id, writes
 from lti_tool.web.session import Limits, access, record_visit, viewer
 from lti_tool.web.staff import attendance, overview
 from lti_tool.web.staff.attendance import SORTS, SheetView
-from zoom_adapter import reports
+from zoom_adapter import meetings, places, reports
 
 # A typing error in the year would make a session that no list and no calendar can show.
 YEARS = range(2000, 2200)
+# How long a presence check is open.
+LENGTHS = {60: "1 minute", 120: "2 minutes", 300: "5 minutes"}
 
 blueprint = Blueprint("desk_sessions", __name__, url_prefix="/desk/sessions")
 
@@ -173,6 +175,91 @@ def name_rooms(session_id: int) -> AnyResponse:
     labels = dict(zip(given["room"], given["label"], strict=False))
     live_sessions.name_rooms(connection(), session_id, labels, actor=viewer().actor, now=now())
     return go(f"/desk/sessions/{session_id}", "rooms_named")
+
+
+@blueprint.get("/<int:session_id>/checks")
+@access("staff")
+def checks(session_id: int) -> str:
+    """The checks of one session, and the form that asks."""
+    return _checks_page("staff/presence_checks.html", session_id)
+
+
+@blueprint.get("/<int:session_id>/checks/now")
+@access("staff")
+def checks_now(session_id: int) -> str:
+    """The part that changes, for the page's script."""
+    return _checks_page("staff/presence_checks_now.html", session_id)
+
+
+@blueprint.post("/<int:session_id>/checks")
+@access("staff")
+def ask_whether_there(session_id: int) -> AnyResponse:
+    """Ask everyone in the session whether they are there."""
+    open_for = timedelta(seconds=http_request.form.get("seconds", 120, read_id))
+    presence_checks.ask(connection(), session_id, open_for=open_for, actor=viewer().actor, now=now())
+    return go(f"/desk/sessions/{session_id}/checks", "presence_asked")
+
+
+def _checks_page(template: str, session_id: int) -> str:
+    session = live_sessions.show(connection(), session_id)
+    asked = presence_checks.of_session(connection(), session_id)
+    is_cancelled = session.state == "cancelled"
+    return show(
+        template,
+        _programme_of(session),
+        session=session,
+        asked=asked,
+        open_ids=[each.check.id for each in asked if not is_cancelled and each.check.is_open(now())],
+        lengths=LENGTHS,
+        running=not is_cancelled and session.starts_at <= now() < session.ends_at,
+    )
+
+
+@blueprint.get("/<int:session_id>/zoom")
+@access("staff")
+def session_at_zoom(session_id: int) -> str:
+    """The registrations of the session's meeting, those with a problem first, and the settings of the meeting."""
+    session = live_sessions.show(connection(), session_id)
+    programme = _programme_of(session)
+    listed = places.listed(connection(), session.zoom_meeting_id)
+    rows = [(each, places.standing(each.place, each.email)) for each in listed]
+    troubled = [row for row in rows if row[1].kind in ("stop", "wait")]
+    return show(
+        "staff/places.html",
+        programme,
+        session=session,
+        registers=context().settings.has_zoom_api,
+        by_gate=context().settings.zoom_registration == "gate",
+        troubled=troubled,
+        others=[row for row in rows if row not in troubled],
+        strangers=places.strangers(connection(), session.zoom_meeting_id),
+        checked=meetings.of_session(connection(), session, programme),
+        says=places.reason,
+    )
+
+
+@blueprint.post("/<int:session_id>/zoom/places/<int:place_id>")
+@access("staff")
+def try_place_again(session_id: int, place_id: int) -> AnyResponse:
+    """Ask the worker to try this registration again now."""
+    places.try_again(connection(), place_id, actor=viewer().actor, now=now())
+    return go(f"/desk/sessions/{session_id}/zoom", "place_again")
+
+
+@blueprint.post("/<int:session_id>/zoom/settings")
+@access("staff")
+def read_settings_again(session_id: int) -> AnyResponse:
+    """Read the meeting's settings again, after they were changed at Zoom. Raises Conflict `settings_not_read`."""
+    session = live_sessions.show(connection(), session_id)
+    if session.state == "cancelled" or session.ends_at <= now() or not context().settings.has_zoom_api:
+        raise Conflict(
+            "settings_not_read",
+            "Gatehouse does not read this meeting's settings: the session is over or cancelled, or Zoom's credentials "
+            "are not set.",
+            "Check the meeting at Zoom itself.",
+        )
+    meetings.reread_settings(connection(), session.zoom_meeting_id, now())
+    return go(f"/desk/sessions/{session_id}/zoom", "settings_again")
 
 
 def _programme_of(session: LiveSession) -> Programme:

@@ -18,8 +18,7 @@ from lti_tool.attendance.preview import Effect
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
 from lti_tool.web.forms import MAX_ID, Form, field, read
-from lti_tool.web.page import go, show
-from lti_tool.web.paging import asked_part, part
+from lti_tool.web.page import asked_part, go, part, show
 from lti_tool.web.request import connection, now, read_id
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import overview

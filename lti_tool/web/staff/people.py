@@ -1,4 +1,4 @@
-"""The people of the training for staff, and one person: what is open to them and why, their sessions and requests.
+"""People for staff: all of them, one person with what is open to them and why, and accounts that may be one person.
 
 A search is sent as a form, so that no name stands in an address.
 """
@@ -8,23 +8,46 @@ from functools import partial
 from typing import Any
 
 from flask import Blueprint
+from marshmallow import fields, validate
 from sqlalchemy import Row
+from werkzeug.wrappers import Response
 
 from lti_tool import people
-from lti_tool.attendance import live_sessions, queries
+from lti_tool.attendance import live_sessions, person_joins, queries
 from lti_tool.gates import decide, equivalency, wording
 from lti_tool.gates.decision import Decision
+from lti_tool.grades.outcomes import separate
 from lti_tool.programme import versions
 from lti_tool.programme.versions import Published
-from lti_tool.retreats.eligibility import eligibility
-from lti_tool.web.forms import field
-from lti_tool.web.page import address_of, show
-from lti_tool.web.paging import asked_part
+from lti_tool.retreats.applications import eligibility
+from lti_tool.web.forms import MAX_ID, Form, field, read
+from lti_tool.web.page import address_of, asked_part, go, show
 from lti_tool.web.request import connection, now
-from lti_tool.web.session import access, record_visit
+from lti_tool.web.session import access, record_visit, viewer
+from lti_tool.web.staff import overview
+
+MOST_FOUND = 50
+QUEUE = "/desk/joins"
+
+
+def trainee_field() -> fields.Integer:
+    """The id of one of the two."""
+    wrong = "Choose two people."
+    within = validate.Range(1, MAX_ID, error=wrong)
+    return fields.Integer(required=True, validate=within, error_messages={"required": wrong, "invalid": wrong})
+
+
+class JoinForm(Form):
+    """Who is joined to whom, and why."""
+
+    kept = trainee_field()
+    joined = trainee_field()
+    reason = fields.String(load_default="")
+
+
+JOIN = JoinForm()
 
 blueprint = Blueprint("desk_people", __name__, url_prefix="/desk")
-MOST_FOUND = 50
 
 
 @blueprint.get("/people")
@@ -77,3 +100,51 @@ def _decision_as_shown(published: Published, trainee_id: int, offering_id: str) 
     upcoming = live_sessions.upcoming(connection(), offering_id, now())
     start = upcoming[0].held_on if upcoming else None
     return decide.ask(connection(), published, trainee_id, offering_id, now(), offering_start=start)
+
+
+@blueprint.get("/joins")
+@access("staff")
+def queue() -> str:
+    """The people who share an address, and the joins."""
+    rows = person_joins.listed(connection())
+    return show(
+        "staff/joins.html",
+        versions.current(connection()).programme,
+        suggested=person_joins.suggestions(connection()),
+        in_force=[each for each in rows if each.undone_at is None],
+        undone=[each for each in rows if each.undone_at is not None],
+        names=overview.names(connection(), {each for row in rows for each in (row.kept_id, row.joined_id)}),
+        acting=overview.acting(connection(), {actor for each in rows for actor in (each.made_by, each.undone_by)}),
+    )
+
+
+@blueprint.get("/joins/<int:kept>/<int:joined>")
+@access("staff")
+def pair(kept: int, joined: int) -> str:
+    """Two people side by side, and the form that joins them."""
+    both = [person_joins.known(connection(), each) for each in (kept, joined)]
+    return show("staff/join.html", versions.current(connection()).programme, both=both)
+
+
+@blueprint.post("/joins")
+@access("staff")
+def join() -> Response:
+    """Join two people."""
+    given = read(JOIN)
+    person_joins.join(
+        connection(),
+        kept_id=given["kept"],
+        joined_id=given["joined"],
+        reason=given["reason"],
+        actor=viewer().actor,
+        now=now(),
+    )
+    return go(QUEUE, "people_joined")
+
+
+@blueprint.post("/joins/<int:join_id>/undo")
+@access("staff")
+def undo(join_id: int) -> Response:
+    """Separate two joined people."""
+    separate(connection(), join_id, reason=field("reason"), actor=viewer().actor, now=now())
+    return go(QUEUE, "people_separated")

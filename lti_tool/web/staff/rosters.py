@@ -17,8 +17,7 @@ from lti_tool.lti.claims import LONGEST_ID, is_plain_text
 from lti_tool.programme import versions
 from lti_tool.rosters import queries, schedule
 from lti_tool.rosters.schedule import CourseKey
-from lti_tool.web.page import go, show
-from lti_tool.web.paging import asked_part, part
+from lti_tool.web.page import asked_part, go, part, show
 from lti_tool.web.request import connection, now, read_id
 from lti_tool.web.session import access, viewer
 

@@ -7,8 +7,7 @@ from werkzeug.wrappers import Response
 from lti_tool.grades import ags, line_item_search, wording
 from lti_tool.grades import scores as ledger
 from lti_tool.programme import versions
-from lti_tool.web.page import go, show
-from lti_tool.web.paging import part
+from lti_tool.web.page import go, part, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 

@@ -15,7 +15,7 @@ from lti_tool.gates import decide
 from lti_tool.programme import versions
 from lti_tool.programme.versions import Published
 from lti_tool.retreats import applications
-from lti_tool.retreats.eligibility import Eligibility, eligibility, retreat_of, shown_dates, verify_offered
+from lti_tool.retreats.applications import Eligibility, eligibility, retreat_of, shown_dates, verify_offered
 from lti_tool.tables.gates import decisions
 from lti_tool.times import day_of
 from lti_tool.web.forms import Form, Problems, sent

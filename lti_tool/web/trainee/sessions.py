@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from lti_tool import audit, people
 from lti_tool.attendance import calendar_feed, live_sessions, presence_checks, queries, reviews, timeline
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.attendance.progress import progress
+from lti_tool.attendance.locking import progress
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.credit import claims
 from lti_tool.errors import NotFound

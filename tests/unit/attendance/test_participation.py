@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.attendance.participation import Participation, Question, participate
+from lti_tool.attendance.minutes import Participation, Question, participate
 from lti_tool.intervals import common
 from tests.training_day import at
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from lti_tool import people
 from lti_tool.attendance import corrections, matching, person_joins, queries
 from lti_tool.attendance.settlement import PEOPLE_PER_COMMIT, settle
-from lti_tool.credit import awards
+from lti_tool.credit import claims
 from lti_tool.errors import Conflict, GatehouseError
 from lti_tool.gates import completions
 from lti_tool.grades.outcomes import follow_attendance
@@ -58,7 +58,7 @@ def earned(database, trainee_id, session_id):
         return (
             day.seconds_present if day else None,
             len(completions.of_trainee(connection, trainee_id)),
-            len(awards.in_force(connection, trainee_id, "F1")),
+            len(claims.awards_in_force(connection, trainee_id, "F1")),
         )
 
 

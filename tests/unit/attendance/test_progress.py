@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.attendance.progress import Progress, progress
+from lti_tool.attendance.locking import Progress, progress
 from tests.training_day import FIVE, MEETING, NINE
 
 SESSION = LiveSession(

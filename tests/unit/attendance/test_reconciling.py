@@ -9,8 +9,8 @@ from sqlalchemy import insert, select, update
 from lti_tool.attendance import live_sessions, queries
 from lti_tool.attendance.evidence import ReportComparison, RoomInterval
 from lti_tool.attendance.locking import end
+from lti_tool.attendance.queries import attended_day
 from lti_tool.attendance.settlement import LAST_WORD, settle
-from lti_tool.credit.settled_attendance import attended_day
 from lti_tool.errors import Conflict
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
@@ -87,7 +87,7 @@ def test_becoming_reconciled_is_news_for_everybody_and_being_it_is_none(database
     people, heard = [present(trainee, *WHOLE_DAY)], Heard()
     settle(database, session_id, people, FIVE, SOON, heard)
     settle(database, session_id, people, FIVE, LATER, heard, reports_settled=True)
-    assert [each.session.state for each in heard.people] == ["provisional", "reconciled"]
+    assert [each.session_state for each in heard.people] == ["provisional", "reconciled"]
     assert versions(database) == [(1, False), (2, True)]
     again = settle(database, session_id, people, FIVE, LATER + LAST_WORD, heard, reports_settled=True)
     assert (again.written, show(database, session_id).reconciled_at) == (0, LATER)

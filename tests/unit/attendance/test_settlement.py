@@ -77,7 +77,7 @@ def test_evidence_that_is_gone_leaves_a_version_of_zero_and_comes_back_as_a_thir
     person, heard = present(trainees[0], *WHOLE_DAY), Heard()
     settle(database, session_id, [person], FIVE, now, Heard())
     result = settle(database, session_id, [], FIVE, now, heard)
-    assert (result.withdrawn, heard.people[0].attendance.completed) == (1, False)
+    assert (result.withdrawn, heard.people[0].day.completed) == (1, False)
     assert settle(database, session_id, [], FIVE, now, heard).written == 0
     settle(database, session_id, [person], FIVE, now, heard)
     assert [(row.version, row.seconds_present, row.flags) for row in rows(database)] == [
@@ -129,7 +129,7 @@ def test_a_match_that_is_taken_back_withdraws_the_evidence_of_the_trainee(databa
     heard = Heard()
     unmatched = replace(matched, person_key="registrant:abc", trainee_id=None)
     settle(database, session_id, [unmatched], FIVE, now, heard)
-    assert [(each.trainee_id, each.attendance.seconds_present) for each in heard.people] == [(trainees[0], 0)]
+    assert [(each.trainee_id, each.day.seconds_present) for each in heard.people] == [(trainees[0], 0)]
 
 
 def test_before_the_end_values_are_running_and_are_replaced_where_they_stand(database, session_id, trainees, now):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lti_tool.attendance.agenda import lay_out
 from lti_tool.attendance.evidence import WAITING_ROOM
-from lti_tool.attendance.minutes import attend
-from lti_tool.credit.checklist import ClaimCase, Licence, SettledDay, StaffFact, decide_claim, document_row
+from lti_tool.attendance.minutes import SettledDay, attend
+from lti_tool.credit.checklist import ClaimCase, Licence, StaffFact, decide_claim, document_row
 from lti_tool.programme.loader import read_programme
 from lti_tool.programme.model import ScorePolicy
 from tests.conftest import DEMO_PROGRAMME

@@ -10,9 +10,9 @@ from time import sleep
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from lti_tool.attendance.queries import attended_day
 from lti_tool.attendance.settlement import settle
-from lti_tool.credit import awards, claims, licences
-from lti_tool.credit.settled_attendance import attended_day
+from lti_tool.credit import claims, licences
 from lti_tool.errors import BadInput, Conflict
 from lti_tool.gates import publication
 from lti_tool.grades import scores
@@ -59,7 +59,7 @@ class Stage(OnePerson):
 
     def awards(self):
         with self.database.read() as connection:
-            return awards.in_force(connection, self.trainee_id, MODULE)
+            return claims.awards_in_force(connection, self.trainee_id, MODULE)
 
     def completions(self):
         return self.read(select(completions).order_by(completions.c.id))

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from lti_tool.attendance import queries
 from lti_tool.attendance.settlement import LAST_WORD, settle
-from lti_tool.credit import awards, claims
+from lti_tool.credit import claims
 from lti_tool.gates.publication import publish
 from lti_tool.grades.outcomes import follow_attendance, reconsider
 from lti_tool.programme.versions import current
@@ -37,7 +37,7 @@ class World:
 
     def credited(self):
         with self.database.read() as connection:
-            return bool(awards.in_force(connection, self.trainee_id, MODULE))
+            return bool(claims.awards_in_force(connection, self.trainee_id, MODULE))
 
     def evidence(self):
         with self.database.read() as connection:

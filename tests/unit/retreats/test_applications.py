@@ -13,7 +13,7 @@ from lti_tool.errors import Conflict, GatehouseError, NotFound
 from lti_tool.gates import completions, equivalency
 from lti_tool.programme.versions import Published
 from lti_tool.retreats import applications, attendance
-from lti_tool.retreats.eligibility import eligibility, next_date, retreat_of
+from lti_tool.retreats.applications import eligibility, next_date, retreat_of
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
 from lti_tool.tables.retreats import retreat_applications

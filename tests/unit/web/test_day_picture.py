@@ -8,9 +8,8 @@ from hypothesis import strategies as some
 
 from lti_tool.attendance import timeline
 from lti_tool.attendance.agenda import Segment
-from lti_tool.attendance.evidence import GRADES, ReportComparison, RoomInterval
+from lti_tool.attendance.evidence import GRADES, REVIEW_FLAGS, ReportComparison, RoomInterval
 from lti_tool.attendance.minutes import Attendance, attend
-from lti_tool.attendance.reviews import REVIEW_FLAGS
 from lti_tool.attendance.timeline import WIDTH, draw, grades, room_name, stretches, strip, whereabouts
 from tests.training_day import at, stay
 from zoom_adapter.report_matching import COMPLETED, REPORT_LACKS, UNCONFIRMED, WAITED, WEBHOOKS_LACK

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.attendance.evidence import PersonPresence
-from lti_tool.attendance.reviews import needs_review
+from lti_tool.attendance.evidence import PersonPresence, needs_review
+from lti_tool.intervals import union
 from zoom_adapter.connections import gather
 from zoom_adapter.events import ZoomEvent
 from zoom_adapter.participants import people
-from zoom_adapter.report_rows import ReportRow
-from zoom_adapter.segments import union
+from zoom_adapter.report_matching import ReportRow
 
 DAY = datetime(2027, 2, 6, tzinfo=UTC)
 UUID = "Qm9yZWFsaXMwMDAwMDAwMQ=="

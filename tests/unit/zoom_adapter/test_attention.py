@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from lti_tool.attendance import live_sessions
+from lti_tool.attendance.evidence_gaps import Gap
 from lti_tool.db import Database
 from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import live_sessions as table
@@ -57,7 +58,7 @@ def lock(database: Database, at: datetime) -> None:
         connection.execute(update(table).values(state="locked", locked_at=at))
 
 
-def unsettled(database: Database, now: datetime = A_DAY_LATER) -> list[health.Attention]:
+def unsettled(database: Database, now: datetime = A_DAY_LATER) -> list[Gap]:
     with database.read() as connection:
         return health.reports_unsettled(connection, now)
 

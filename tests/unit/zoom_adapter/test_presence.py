@@ -13,6 +13,7 @@ from lti_tool import people
 from lti_tool.attendance import live_sessions, locking
 from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.db import Database
+from lti_tool.intervals import union
 from lti_tool.programme.versions import Published
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
@@ -28,7 +29,6 @@ from zoom_adapter import replay, reports
 from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import load_presence, match_late, settle_presence, take_inbox
-from zoom_adapter.segments import union
 
 AFTER_CLASS = CLOSES + timedelta(hours=1)
 WEEK = timedelta(days=7)

@@ -16,6 +16,7 @@ from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.db import Database
 from lti_tool.errors import BadInput, NoAnswer
 from lti_tool.http import Http
+from lti_tool.intervals import union
 from lti_tool.programme.versions import Published
 from lti_tool.settings import Settings
 from lti_tool.tables.live_sessions import live_sessions
@@ -30,7 +31,6 @@ from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import load_presence
 from zoom_adapter.recovery import KEPT, RECOVER, LogReader, Window, due
-from zoom_adapter.segments import union
 
 LOG = "https://api.zoom.us/v2/marketplace/apps/app/webhook_logs"
 BODIES = [encode(event) for event in whole_day(*people_of("late", "breakouts"), meeting=MEETING).events()]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoom_adapter.report_rows import ReportRow, read_rows
+from zoom_adapter.report_matching import ReportRow, read_rows
 
 ROW = {
     "id": "30R7kT7bTIKSNUFEuH_Qlg",

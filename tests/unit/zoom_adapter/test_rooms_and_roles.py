@@ -7,13 +7,12 @@ from itertools import permutations
 import pytest
 
 from lti_tool.attendance.agenda import Segment
-from lti_tool.attendance.evidence import PersonPresence, RoomInterval
+from lti_tool.attendance.evidence import PersonPresence, RoomInterval, needs_review
 from lti_tool.attendance.minutes import attend
-from lti_tool.attendance.reviews import needs_review
 from zoom_adapter.connections import gather
 from zoom_adapter.events import ZoomEvent
 from zoom_adapter.participants import people
-from zoom_adapter.report_rows import ReportRow
+from zoom_adapter.report_matching import ReportRow
 
 DAY = datetime(2027, 2, 6, tzinfo=UTC)
 UUID = "Qm9yZWFsaXMwMDAwMDAwMQ=="

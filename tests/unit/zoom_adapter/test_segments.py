@@ -9,10 +9,10 @@ import pytest
 from lti_tool.attendance.agenda import Segment
 from lti_tool.attendance.evidence import WAITING_ROOM, PersonPresence
 from lti_tool.attendance.minutes import attend
+from lti_tool.intervals import union
 from zoom_adapter.connections import gather
 from zoom_adapter.events import ZoomEvent
 from zoom_adapter.participants import people
-from zoom_adapter.segments import union
 
 DAY = datetime(2027, 2, 6, tzinfo=UTC)
 UUID = "Qm9yZWFsaXMwMDAwMDAwMQ=="

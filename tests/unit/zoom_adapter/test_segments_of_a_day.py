@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lti_tool.attendance.evidence import PersonPresence
+from lti_tool.intervals import union
 from sandbox.zoom.training_day import Attendee, TrainingDay, arrivals, encode
 from tests.profiles import portion
 from tests.zoom_day import people_of, seconds, training_days, whole_day
 from zoom_adapter.connections import gather
 from zoom_adapter.events import read_event
 from zoom_adapter.participants import people
-from zoom_adapter.segments import union
 
 
 def no_trainee(_identity: object) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from lti_tool import people
 from lti_tool.attendance import live_sessions, matching, person_joins, queries, reviews
-from lti_tool.credit import awards
+from lti_tool.credit import claims
 from lti_tool.db import upsert
 from lti_tool.errors import Conflict
 from lti_tool.grades.outcomes import follow_attendance, separate
@@ -99,7 +99,7 @@ class Classroom:
             return (
                 day.seconds_present // 60 if day else None,
                 connection.scalar(select(completions.c.id).where(mine)) is not None,
-                len(awards.in_force(connection, trainee_id, "F1")),
+                len(claims.awards_in_force(connection, trainee_id, "F1")),
                 connection.scalar(select(scores.c.desired_given).where(scores.c.trainee_id == trainee_id)),
             )
 

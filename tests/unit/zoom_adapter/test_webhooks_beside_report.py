@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lti_tool.attendance.evidence import PersonPresence
-from lti_tool.attendance.reviews import needs_review
+from lti_tool.attendance.evidence import PersonPresence, needs_review
+from lti_tool.intervals import union
 from sandbox.zoom.behaviours import Pause, Visit
 from sandbox.zoom.notices import Told, text
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
@@ -16,8 +16,7 @@ from tests.zoom_day import seconds, whole_day
 from zoom_adapter.connections import gather
 from zoom_adapter.events import read_event
 from zoom_adapter.participants import people
-from zoom_adapter.report_rows import read_rows
-from zoom_adapter.segments import union
+from zoom_adapter.report_matching import read_rows
 
 HOUR = 3600
 
