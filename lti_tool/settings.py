@@ -7,17 +7,34 @@ import os
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from cryptography.fernet import Fernet, MultiFernet
 
 from lti_tool.errors import SettingsError
+from lti_tool.text import email_address
 
 PREFIX = "GATEHOUSE_"
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """The server that takes messages. `is_smtps`: TLS from the first byte (RFC 8314); otherwise STARTTLS (RFC 3207)."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None = field(repr=False)
+    is_smtps: bool
+
+    @property
+    def needs_tls(self) -> bool:
+        """Only a relay on this machine that wants no login may be without TLS."""
+        return self.user is not None or self.host not in ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,8 @@ class Settings:
     zoom_registration: str
     zoom_quiet_minutes: int
     lock_days: int
+    smtp_url: SmtpServer | None
+    mail_from: str | None
     lease_seconds: int
     frame_origins: tuple[str, ...]
     roster_hours: int
@@ -68,6 +87,11 @@ class Settings:
     def has_zoom_api(self) -> bool:
         """Whether Zoom's REST interface can be asked: account, client and secret are all set."""
         return bool(self.zoom_account_id and self.zoom_client_id and self.zoom_client_secret)
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether messages are sent to people."""
+        return self.smtp_url is not None
 
     @property
     def cipher(self) -> MultiFernet:
@@ -128,6 +152,30 @@ def _web_address(raw: str) -> str:
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("use an absolute http(s) address")
     return raw.strip().rstrip("/")
+
+
+def _smtp_server(raw: str) -> SmtpServer | None:
+    if not raw.strip():
+        return None
+    try:
+        url = urlsplit(raw.strip())
+        port = url.port
+    except ValueError as error:
+        raise ValueError("use a port from 1 to 65535") from error
+    if url.scheme not in ("smtp", "smtps") or not url.hostname or url.path.strip("/") or url.query or url.fragment:
+        raise ValueError("use smtp://user:password@host:587 or smtps://user:password@host:465")
+    if bool(url.username) != bool(url.password):
+        raise ValueError("give both a user and a password, or neither")
+    user, password = (unquote(each) if each else None for each in (url.username, url.password))
+    is_smtps = url.scheme == "smtps"
+    return SmtpServer(url.hostname, port or (465 if is_smtps else 587), user, password, is_smtps)
+
+
+def _mail_from(raw: str) -> str | None:
+    address = email_address(raw)
+    if raw.strip() and (address is None or not address.isascii()):
+        raise ValueError("use one e-mail address, like training@example.org")
+    return address
 
 
 def _whole(unit: str, least: int, most: int, says: str = "") -> Callable[[str], int]:
@@ -220,6 +268,8 @@ SETTINGS: tuple[Setting, ...] = (
         "Minutes without an event during a class before it is an alarm.",
     ),
     Setting("lock_days", _DAYS, "0", "Days after its end at which a reconciled session is locked; 0: by hand only."),
+    Setting("smtp_url", _smtp_server, "", "Mail server: smtp:// (with STARTTLS) or smtps://; empty: no mail is sent."),
+    Setting("mail_from", _mail_from, "", "The address that messages come from."),
     Setting(
         "lease_seconds",
         _whole("seconds", 10, 3600),
@@ -267,6 +317,8 @@ def load_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
             values[each.name] = each.parse(raw)
         except ValueError as error:
             raise SettingsError("setting_wrong", f"{each.variable} cannot be used: {error}.") from error
+    if values["smtp_url"] is not None and values["mail_from"] is None:
+        raise SettingsError("setting_missing", "GATEHOUSE_MAIL_FROM is not set, but GATEHOUSE_SMTP_URL is.")
     values["database_url"] = values["database_url"] or f"sqlite:///{Path(values['data']).resolve()}/gatehouse.db"
     assert set(values) == {each.name for each in fields(Settings)}
     return Settings(**values)

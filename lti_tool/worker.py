@@ -30,6 +30,7 @@ from lti_tool.launch import record_latest_launches
 from lti_tool.lti.deep_linking import forget_requests
 from lti_tool.lti.keys import rotate_when_due
 from lti_tool.lti.login import forget_nonces
+from lti_tool.mail import delivery
 from lti_tool.platforms.course_copies import NOTICES_PATH, NoticeAsker
 from lti_tool.rosters import schedule
 from lti_tool.rosters.reading import RosterReader
@@ -39,6 +40,7 @@ from lti_tool.tables.presence import attendance_corrections, person_links, prese
 from lti_tool.tables.zoom import registrants, zoom_inbox, zoom_report_fetches
 from lti_tool.tasks import Every, JobPool, Worker
 from lti_tool.web.session import forget_sessions
+from lti_tool.web.staff import overview
 from zoom_adapter import admission, health, presence
 from zoom_adapter.api import ZoomApi
 from zoom_adapter.hash_chain import HeadLogger
@@ -54,6 +56,7 @@ log = logging.getLogger(__name__)
 LATE_CHANGES_EVERY = timedelta(seconds=5)
 # How often it plans: new courses, sessions that begin, reports and registrations that are due.
 PLAN_EVERY = timedelta(seconds=10)
+MAIL_EVERY = timedelta(minutes=5)
 GAPS_EVERY = timedelta(minutes=1)
 TIDY_EVERY = timedelta(minutes=10)
 # How many batches of people are registered at Zoom at the same time.
@@ -93,6 +96,7 @@ def build_worker(context: AppContext) -> Worker:
             "plan_recovery": Every(PLAN_EVERY, clock, recovery.plan),
             "ask_zoom": JobPool("zoom", 1, zoom_worker.claim, zoom_worker.do).step,
             **_registration_jobs(context, zoom),
+            **_mail_jobs(context),
             # Changes that come later, gaps in the evidence, and tidying.
             "match_people": Every(LATE_CHANGES_EVERY, clock, lambda: presence.match_late(database, clock())),
             "follow_late_changes": Every(LATE_CHANGES_EVERY, clock, late_changes.run),
@@ -120,6 +124,17 @@ def _registration_jobs(context: AppContext, zoom: ZoomApi | None) -> dict[str, C
         "plan_meetings": Every(PLAN_EVERY, context.clock, decider.plan),
         "register_people": JobPool("places", REGISTRARS, registrar.claim, registrar.do).step,
         "keep_meetings": JobPool("meetings", 1, decider.claim, decider.do).step,
+    }
+
+
+def _mail_jobs(context: AppContext) -> dict[str, Callable[[], bool]]:
+    """The jobs that send messages to people; none without a mail server."""
+    if not context.settings.has_mail:
+        return {}
+    sender = delivery.MailSender(context, overview.attention)
+    return {
+        "plan_mail": Every(MAIL_EVERY, context.clock, lambda: delivery.plan(context.database, context.clock())),
+        "send_mail": JobPool("mail", 1, sender.claim, sender.do).step,
     }
 
 
@@ -211,11 +226,12 @@ class LateChanges:
 
 def tidy(context: AppContext) -> bool:
     """End expired equivalencies, lock old live sessions, record the latest launches, and delete expired nonces, browser
-    sessions and deep linking requests. Replace the tool's signing key when it is old enough."""
+    sessions, deep linking requests and old messages. Replace the tool's signing key when it is old enough."""
     now = context.clock()
     with context.database.write() as connection:
         equivalency.expire_due(connection, today=now.date(), now=now)
         locking.lock_due(connection, now, context.settings.lock_days)
+        delivery.forget_old(connection, now)
     forget_nonces(context.database, now)
     record_latest_launches(context.database)
     forget_sessions(context.database, now)

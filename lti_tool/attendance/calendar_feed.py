@@ -46,9 +46,7 @@ def feed(
         if session.id in attended
         or (session.ends_at > now - KEPT and published.programme.is_published(session.module_id))
     ]
-    calendar = Calendar()
-    calendar.add("prodid", "-//Gatehouse//Live sessions//EN")
-    calendar.add("version", "2.0")
+    calendar = _calendar()
     calendar.add("x-wr-calname", published.programme.title)
     for session in shown:
         is_open = session.module_id in open_modules
@@ -57,11 +55,26 @@ def feed(
     return bytes(calendar.to_ical())
 
 
+def one_session(session: LiveSession, programme: Programme, link: str, host: str) -> bytes:
+    """An iCalendar document with one session that is open to its reader, the same event as in the feed."""
+    calendar = _calendar()
+    calendar.add("method", "PUBLISH")
+    calendar.add_component(_event(session, programme, link, host, is_open=True))
+    return bytes(calendar.to_ical())
+
+
 def may_join(connection: Connection, trainee_id: int) -> bool:
     """Whether an active platform has ever launched or enrolled this person; otherwise the feed has no join links."""
     active = enrolments.c.registration_id == registrations.c.id
     query = select(enrolments.c.trainee_id).where(active, enrolments.c.trainee_id == trainee_id)
     return connection.execute(query.where(registrations.c.status == "active").limit(1)).first() is not None
+
+
+def _calendar() -> Calendar:
+    calendar = Calendar()
+    calendar.add("prodid", "-//Gatehouse//Live sessions//EN")
+    calendar.add("version", "2.0")
+    return calendar
 
 
 def _event(session: LiveSession, programme: Programme, link: str | None, host: str, *, is_open: bool) -> Event:

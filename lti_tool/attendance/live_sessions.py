@@ -18,6 +18,7 @@ from lti_tool import audit, times
 from lti_tool.attendance.agenda import Segment, from_json, lay_out, to_json
 from lti_tool.attendance.minutes import Attendance
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.mail import occasions
 from lti_tool.programme import versions
 from lti_tool.programme.model import UNSET, CompletionPolicy, Programme
 from lti_tool.programme.versions import Published
@@ -134,6 +135,7 @@ def add(
     session_id: int = connection.execute(insert(live_sessions).values(row).returning(live_sessions.c.id)).scalar_one()
     subject = f"session:{session_id}"
     audit.record(connection, actor=actor, act="session_added", subject=subject, at=now, module=module_id)
+    occasions.session_scheduled(connection, session_id, now)
     if connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == meeting_id).limit(1)).first():
         request_settlement_when_over(connection, session_id, row["ends_at"], now)
     return session_id
@@ -195,6 +197,7 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
         )
     subject = f"session:{session_id}"
     audit.record(connection, actor=actor, act="session_cancelled", subject=subject, at=now, reason=why)
+    occasions.session_cancelled(connection, session_id, now)
 
 
 _IN_ORDER = select(live_sessions).order_by(live_sessions.c.starts_at, live_sessions.c.id)

@@ -14,12 +14,13 @@ from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates.condition_checks import short_name
+from lti_tool.mail import occasions
 from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
 from lti_tool.tables.gates import equivalency_requests as requests
 from lti_tool.tables.people import trainees
 from lti_tool.text import clean_lines, read_line, read_lines
-from lti_tool.times import day_of
+from lti_tool.times import day_of, machine
 
 State = Literal["draft", "submitted", "more_info", "approved", "declined", "withdrawn", "expired", "revoked"]
 
@@ -33,6 +34,12 @@ TRANSITIONS: Mapping[State, tuple[State, ...]] = {
     "withdrawn": (),
     "expired": (),
     "revoked": (),
+}
+# What the learner gets a message about, when a reviewer moves the request to this state.
+MESSAGES: Mapping[State, occasions.Kind] = {
+    "more_info": "equivalency_question",
+    "approved": "equivalency_approved",
+    "declined": "equivalency_declined",
 }
 # gates.md A3.4: cmi5's four reasons for a waiver, and our reasons to decline.
 APPROVAL_REASONS = ("equivalent_outside", "equivalent_inside", "tested_out", "administrative")
@@ -94,6 +101,7 @@ def submit(
         connection, actor=actor, act="equivalency_submitted", subject=f"equivalency:{request_id}", at=now,
         target=target, provider=provider_id,
     )  # fmt: skip
+    occasions.enqueue(connection, "equivalency_received", trainee_id, request_id, "submitted", now=now)
     return int(request_id)
 
 
@@ -240,6 +248,7 @@ def _review(connection: Connection, request_id: int, to: State, actor: str, now:
     request = load(connection, request_id)
     refuse_own(connection, actor, request.trainee_id, request.submitted_at)
     _move(connection, request, to, actor=actor, now=now, **values)
+    occasions.enqueue(connection, MESSAGES[to], request.trainee_id, request_id, machine(now), now=now)
 
 
 def _move(

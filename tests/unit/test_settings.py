@@ -7,7 +7,7 @@ import pytest
 from cryptography.fernet import Fernet, InvalidToken
 
 from lti_tool.errors import SettingsError
-from lti_tool.settings import SETTINGS, load_settings
+from lti_tool.settings import SETTINGS, SmtpServer, load_settings
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = Fernet.generate_key().decode()
@@ -56,6 +56,14 @@ WRONG = {
     "GATEHOUSE_ZOOM_QUIET_MINUTES": ["0", "481", "soon", ""],
     "GATEHOUSE_LOCK_DAYS": ["-1", "never"],
     "GATEHOUSE_LEASE_SECONDS": ["9", "3601", "soon", "1.5", ""],
+    "GATEHOUSE_SMTP_URL": [
+        "mail.example.org",
+        "smtp://",
+        "smtp://gatehouse@mail.example.org",
+        "smtp://mail:port",
+        "http://m",
+    ],
+    "GATEHOUSE_MAIL_FROM": ["Training", "one@example.org, two@example.org"],
     "GATEHOUSE_ALLOW_PRIVATE_ADDRESSES": ["maybe"],
     "GATEHOUSE_LOG_LEVEL": ["LOUD"],
 }
@@ -122,3 +130,34 @@ def test_every_setting_is_in_the_example_with_its_default() -> None:
 def test_every_setting_is_explained_for_operators() -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert [setting.variable for setting in SETTINGS if setting.variable not in text] == []
+
+
+def test_a_mail_server_is_one_address_with_its_login() -> None:
+    given = {
+        "GATEHOUSE_SMTP_URL": "smtps://gate%40house:p%2Fw@mail.example.org",
+        "GATEHOUSE_MAIL_FROM": "Mail@example.org",
+    }
+    settings = load_settings({**REQUIRED, **given})
+    assert settings.smtp_url == SmtpServer("mail.example.org", 465, "gate@house", "p/w", is_smtps=True)
+    assert settings.mail_from == "mail@example.org"
+    assert "p/w" not in repr(settings.smtp_url)
+
+
+def test_a_mail_server_without_a_sender_stops_the_start() -> None:
+    with pytest.raises(SettingsError, match="GATEHOUSE_MAIL_FROM"):
+        load_settings({**REQUIRED, "GATEHOUSE_SMTP_URL": "smtp://127.0.0.1:25"})
+
+
+@pytest.mark.parametrize(
+    ("url", "is_needed"),
+    [
+        ("smtp://127.0.0.1:25", False),
+        ("smtp://user:password@127.0.0.1:25", True),
+        ("smtp://mail.example.org:25", True),
+    ],
+    ids=["a-relay-on-this-machine", "with-a-login", "another-machine"],
+)
+def test_only_a_relay_on_this_machine_without_a_login_may_be_without_encryption(url: str, is_needed: bool) -> None:
+    settings = load_settings({**REQUIRED, "GATEHOUSE_SMTP_URL": url, "GATEHOUSE_MAIL_FROM": "mail@example.org"})
+    assert settings.smtp_url is not None
+    assert settings.smtp_url.needs_tls is is_needed

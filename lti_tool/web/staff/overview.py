@@ -21,6 +21,8 @@ from lti_tool.tables.presence import attendance_corrections, attendance_requests
 from lti_tool.tables.scores import scores
 from lti_tool.tables.zoom import zoom_gaps
 
+ON_THEIR_WAY = "Scores on their way"
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -71,9 +73,14 @@ def waiting(connection: Connection, now: datetime) -> list[Waiting]:
         counted("Rosters that cannot be read", "/desk/rosters", rosters.c.since, true()),
         counted("Scores a platform refused", "/desk/scores", scores.c.desired_at, parked & ~regraded),
         counted("Grades changed on a platform", "/desk/scores?state=regraded", scores.c.seen_at, regraded),
-        counted("Scores on their way", "/desk/scores", scores.c.desired_at, on_their_way),
+        counted(ON_THEIR_WAY, "/desk/scores", scores.c.desired_at, on_their_way),
         counted("Background jobs that failed", "/desk#tasks", tasks.c.created_at, tasks.c.state == "parked"),
     ]
+
+
+def attention(connection: Connection, now: datetime) -> list[Waiting]:
+    """The lines of `waiting` that staff can do something about now."""
+    return [each for each in waiting(connection, now) if each.count and each.says != ON_THEIR_WAY]
 
 
 def parked_tasks(connection: Connection) -> list[Row[Any]]:
