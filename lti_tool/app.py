@@ -34,7 +34,8 @@ from lti_tool.web.staff import (
     today,
 )
 from lti_tool.web.staff import equivalency as equivalency_desk
-from lti_tool.web.trainee import equivalency, home, modules, retreats, sessions
+from lti_tool.web.staff import mail as mail_desk
+from lti_tool.web.trainee import equivalency, home, mail, modules, retreats, sessions
 from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.live import Boards
@@ -83,6 +84,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         sessions.blueprint,
         equivalency.blueprint,
         retreats.blueprint,
+        mail.blueprint,
         today.blueprint,
         people.blueprint,
         live_sessions.blueprint,
@@ -92,6 +94,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         equivalency_desk.blueprint,
         submission_review.blueprint,
         scores.blueprint,
+        mail_desk.blueprint,
         rosters.blueprint,
         courses.blueprint,
         platforms.blueprint,

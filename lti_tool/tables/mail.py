@@ -44,7 +44,8 @@ outbox = Table(
 mail_preferences = Table(
     "mail_preferences",
     metadata,
-    Column("trainee_id", ForeignKey("trainees.id"), primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("trainee_id", ForeignKey("trainees.id"), nullable=False, unique=True),
     Column("reminders", Boolean, nullable=False),
     Column("schedule_changes", Boolean, nullable=False),
     Column("digest", Boolean, nullable=False),

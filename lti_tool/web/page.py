@@ -68,6 +68,8 @@ NOTICES = {
     "rooms_named": Notice("ok", "Saved. The names appear on every attendance page of this session."),
     "place_again": Notice("ok", "Zoom will be asked again within a few seconds. Reload this page then."),
     "settings_again": Notice("info", "The settings are being read. Reload this page in a few seconds."),
+    "messages_chosen": Notice("ok", "Saved."),
+    "message_again": Notice("ok", "Queued. The message is sent again within a few minutes."),
     "columns_again": Notice("ok", "The grade columns of this unit will be looked up within a minute."),
 }
 

@@ -18,7 +18,7 @@ READERS = {
     "a trainee who has completed": (
         "maya",
         "module1",
-        ("/", "/modules/F1", "/modules/F2", "/record", "/sessions/1", "/equivalency", "/calendar", "/help"),
+        ("/", "/modules/F1", "/modules/F2", "/record", "/sessions/1", "/equivalency", "/calendar", "/help", "/mail"),
     ),
     "a trainee who may apply": ("greta", "retreats", ("/retreats", "/retreats/RT_EXP", "/retreats/RT_EXP/apply")),
     "a trainee who left at lunch": ("priya", "module2", ("/modules/F2", "/sessions/1", "/retreats/RT_EXP")),
@@ -37,6 +37,7 @@ READERS = {
             "/sessions/1/live",
             "/sessions/add",
             "/unmatched",
+            "/mail",
             "/links",
             "/joins",
             "/joins/1/2",

@@ -40,6 +40,8 @@ PUBLIC = {
     "lti.key_set",
     "lti.launch",
     "lti.login",
+    "mail.ask",
+    "mail.unsubscribe",
     "modules.join_session",
     "notices.take",
     "platforms.offer",

@@ -15,13 +15,15 @@ down_revision = "0001"
 def upgrade() -> None:
     op.create_table(
         "mail_preferences",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("reminders", sa.Boolean(), nullable=False),
         sa.Column("schedule_changes", sa.Boolean(), nullable=False),
         sa.Column("digest", sa.Boolean(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["trainee_id"], ["trainees.id"], name=op.f("fk_mail_preferences_trainee_id_trainees")),
-        sa.PrimaryKeyConstraint("trainee_id", name=op.f("pk_mail_preferences")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mail_preferences")),
+        sa.UniqueConstraint("trainee_id", name=op.f("uq_mail_preferences_trainee_id")),
     )
     op.create_table(
         "outbox",

@@ -18,6 +18,7 @@ PLACES = (
     ("/desk/courses", "Courses", "Which module each unit of a course opens"),
     ("/desk/rosters", "Rosters", "Who is enrolled in each course, and when the list was read"),
     ("/desk/scores", "Scores", "What was sent to the gradebooks, and what a platform refused"),
+    ("/desk/mail", "Mail", "Which messages could not be delivered, and why"),
     ("/desk/platforms", "Platforms", "Which learning platforms may launch Gatehouse"),
 )
 
