@@ -120,7 +120,7 @@ def compose(
         message["List-Unsubscribe"] = f"<{link}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     _write(message, row.kind, shared | about)
-    if row.kind == "session_reminder":
+    if "session" in about:
         _attach_event(message, settings, published, about["session"])
     return message
 

@@ -259,6 +259,8 @@ def test_a_cancellation_is_told_and_the_message_about_the_new_date_is_not_sent_a
     [message] = server.to(ONE)
     assert message["Subject"].startswith("Cancelled: Module 1")
     assert "The trainer is ill" not in text(message)
+    [event] = message.iter_attachments()
+    assert "STATUS:CANCELLED" in event.get_content()
 
 
 def test_a_session_that_is_moved_twice_is_told_once_with_its_present_time(
