@@ -55,6 +55,34 @@ def feed(
     return bytes(calendar.to_ical())
 
 
+def staff_feed(
+    connection: Connection,
+    published: Published,
+    now: datetime,
+    *,
+    host: str,
+    page_address: Callable[[LiveSession], str],
+) -> bytes:
+    """An iCalendar document with every live session, for those who teach: also those of unpublished modules.
+
+    An event links to the session's page on the desk, `page_address`, and to no meeting.
+    """
+    calendar = _calendar()
+    calendar.add("x-wr-calname", f"{published.programme.title}: all sessions")
+    for session in live_sessions.list_sessions(connection):
+        if session.ends_at > now - KEPT:
+            link = page_address(session)
+            calendar.add_component(_event(session, published.programme, link, host, is_open=True))
+    return bytes(calendar.to_ical())
+
+
+def teaches(connection: Connection, trainee_id: int) -> bool:
+    """Whether this person is staff in a course of an active platform."""
+    query = select(enrolments.c.trainee_id).join(registrations, registrations.c.id == enrolments.c.registration_id)
+    theirs = query.where(enrolments.c.trainee_id == trainee_id, enrolments.c.role == "staff")
+    return connection.execute(theirs.where(registrations.c.status == "active").limit(1)).first() is not None
+
+
 def one_session(session: LiveSession, programme: Programme, link: str, host: str) -> bytes:
     """An iCalendar document with one session that is open to its reader, the same event as in the feed."""
     calendar = _calendar()

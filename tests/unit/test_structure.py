@@ -47,6 +47,7 @@ PUBLIC = {
     "platforms.offer",
     "platforms.register",
     "sessions.feed",
+    "sessions.staff_feed",
     "zoom.webhook",
 }
 

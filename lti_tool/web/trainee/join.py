@@ -27,6 +27,7 @@ from zoom_adapter import places
 
 PURPOSE = "join"
 CALENDAR = "calendar"
+STAFF_CALENDAR = "staff calendar"
 # How often the waiting page reloads, once a second, before it offers the general link.
 PATIENCE = 8
 
@@ -85,25 +86,29 @@ def can_join(session: LiveSession, *, registers: bool, is_staff: bool) -> bool:
     return bool(session.join_url) or (registers and not is_staff)
 
 
-def calendar_token(secret: str, trainee: Row[Any]) -> str:
+def calendar_token(secret: str, trainee: Row[Any], purpose: str = CALENDAR) -> str:
     """The token in the address of this person's calendar feed. It changes with the person's `calendar_salt`."""
-    return f"{trainee.id}-{digest(secret, CALENDAR, trainee.calendar_salt)}"
+    return f"{trainee.id}-{digest(secret, purpose, trainee.calendar_salt)}"
 
 
-def trainee_of_calendar(connection: Connection, secret: str, token: str) -> int:
+def trainee_of_calendar(connection: Connection, secret: str, token: str, purpose: str = CALENDAR) -> int:
     """The person whose calendar feed has this token. Raises NotFound `calendar_unknown`."""
-    unknown = NotFound(
+    try:
+        trainee = people.trainee(connection, read_id(token.partition("-")[0]))
+    except (ValueError, NotFound) as error:
+        raise unknown_calendar() from error
+    if not hmac.compare_digest(calendar_token(secret, trainee, purpose).encode(), token.encode("utf-8", "replace")):
+        raise unknown_calendar()
+    return int(trainee.id)
+
+
+def unknown_calendar() -> NotFound:
+    """The refusal of an address that is no calendar, or no longer one."""
+    return NotFound(
         "calendar_unknown",
         "There is no calendar at this address.",
         "Copy the address again from the calendar page in your course.",
     )
-    try:
-        trainee = people.trainee(connection, read_id(token.partition("-")[0]))
-    except (ValueError, NotFound) as error:
-        raise unknown from error
-    if not hmac.compare_digest(calendar_token(secret, trainee).encode(), token.encode("utf-8", "replace")):
-        raise unknown
-    return int(trainee.id)
 
 
 def way_in(

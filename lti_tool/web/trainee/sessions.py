@@ -122,13 +122,15 @@ def _presence_page(template: str) -> str:
 @blueprint.get("/calendar")
 @access("trainee")
 def calendar() -> str:
-    """The viewer's personal calendar address."""
-    settings = context().settings
-    token = join.calendar_token(settings.secret_key, people.trainee(connection(), viewer().trainee_id))
-    address = f"{settings.public_url}/calendar/{token}.ics"
+    """The viewer's personal calendar address; for staff, that of all sessions."""
+    settings, is_staff = context().settings, viewer().is_staff
+    purpose, folder = (join.STAFF_CALENDAR, "/calendar/staff") if is_staff else (join.CALENDAR, "/calendar")
+    token = join.calendar_token(settings.secret_key, people.trainee(connection(), viewer().trainee_id), purpose)
+    address = f"{settings.public_url}{folder}/{token}.ics"
     webcal = "webcal://" + address.partition("://")[2]
     programme = versions.current(connection()).programme
-    return show("trainee/calendar.html", programme, address=address, webcal=webcal)
+    template = "staff/calendar.html" if is_staff else "trainee/calendar.html"
+    return show(template, programme, address=address, webcal=webcal)
 
 
 @blueprint.post("/calendar/renew")
@@ -150,14 +152,41 @@ def feed(token: str) -> Response:
     published = versions.current(connection())
     may_join = calendar_feed.may_join(connection(), trainee_id)
     is_open = home.open_modules(connection(), published, trainee_id, now()) if may_join else ()
-    host = urlsplit(settings.public_url).hostname or "gatehouse"
 
     def join_address(session: LiveSession) -> str | None:
         secret, registers = settings.secret_key, settings.has_zoom_api
         path = join.address_in_calendar(secret, trainee_id, token, session, registers=registers)
         return f"{settings.public_url}{path}" if path else None
 
-    body = calendar_feed.feed(connection(), trainee_id, published, now(), is_open, host=host, join_address=join_address)
+    body = calendar_feed.feed(
+        connection(), trainee_id, published, now(), is_open, host=_host(), join_address=join_address
+    )
+    return _calendar_file(body)
+
+
+@blueprint.get("/calendar/staff/<token>.ics")
+@access("public")
+def staff_feed(token: str) -> Response:
+    """The feed of all sessions. Raises NotFound `calendar_unknown` for a person who teaches no
+    course any more."""
+    settings = context().settings
+    trainee_id = join.trainee_of_calendar(connection(), settings.secret_key, token, join.STAFF_CALENDAR)
+    if not calendar_feed.teaches(connection(), trainee_id):
+        raise join.unknown_calendar()
+
+    def page_address(session: LiveSession) -> str:
+        return f"{settings.public_url}/desk/sessions/{session.id}"
+
+    published = versions.current(connection())
+    body = calendar_feed.staff_feed(connection(), published, now(), host=_host(), page_address=page_address)
+    return _calendar_file(body)
+
+
+def _host() -> str:
+    return urlsplit(context().settings.public_url).hostname or "gatehouse"
+
+
+def _calendar_file(body: bytes) -> Response:
     response = Response(body, content_type="text/calendar; charset=utf-8")
     response.headers["Cache-Control"] = "private, max-age=300"
     return response

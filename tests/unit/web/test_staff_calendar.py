@@ -1,0 +1,53 @@
+"""The calendar of all sessions, for those who teach."""
+
+import re
+
+import pytest
+from sqlalchemy import update
+
+from lti_tool.tables.platforms import registrations
+from tests.training_day import enrol
+from tests.unit.web.browser import BASE
+from tests.unit.web.conftest import JOIN_URL, NEXT_JOIN_URL, SECOND_JOIN_URL
+
+
+@pytest.fixture
+def address(browse, happened, database, now) -> str:
+    """The path that the page of a teacher names."""
+    with database.write() as connection:
+        enrol(connection, happened.platform, happened.staff, now, role="staff")
+    page = browse(happened.staff).open("/calendar")
+    found = re.search(r"(/calendar/staff/[^<]+\.ics)</code>", page.html)
+    assert found
+    return found[1]
+
+
+def test_the_list_of_sessions_leads_to_the_calendar(browse, happened) -> None:
+    assert "/calendar" in browse(happened.staff).open("/desk/sessions").links
+
+
+def test_a_teacher_subscribes_to_every_session(client, address, happened) -> None:
+    feed = client.get(address, base_url=BASE).get_data(as_text=True).replace("\r\n ", "")
+    assert feed.count("BEGIN:VEVENT") == 3
+    assert f"URL:https://gatehouse.example.org/desk/sessions/{happened.next_day}" in feed
+    assert not any(link in feed for link in (JOIN_URL, NEXT_JOIN_URL, SECOND_JOIN_URL))
+
+
+def test_a_trainee_has_no_way_to_it(browse, happened, client, address) -> None:
+    page = browse(happened.whole).open("/calendar")
+    assert "/calendar/staff" not in page.html
+    own = re.search(r"/calendar/([^<]+\.ics)</code>", page.html)
+    assert own
+    assert client.get(f"/calendar/staff/{own[1]}", base_url=BASE).status_code == 404
+
+
+def test_it_ends_with_the_last_course_that_the_person_teaches(client, address, database) -> None:
+    with database.write() as connection:
+        connection.execute(update(registrations).values(status="disabled"))
+    assert client.get(address, base_url=BASE).status_code == 404
+
+
+def test_a_new_address_replaces_the_old_one(client, browse, happened, address) -> None:
+    staff = browse(happened.staff)
+    staff.send(staff.open("/calendar"), "/calendar/renew")
+    assert client.get(address, base_url=BASE).status_code == 404
