@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 LATE_CHANGES_EVERY = timedelta(seconds=5)
 # How often it plans: new courses, sessions that begin, reports and registrations that are due.
 PLAN_EVERY = timedelta(seconds=10)
+# How often it looks for reminders and digests that are due.
 MAIL_EVERY = timedelta(minutes=5)
 GAPS_EVERY = timedelta(minutes=1)
 TIDY_EVERY = timedelta(minutes=10)

@@ -394,3 +394,17 @@ def test_without_a_mail_server_nothing_is_sent_and_old_messages_are_not_sent_lat
     work()
     assert server.taken == []
     assert {state for state, _ in states(database).values()} == {"gave_up"}
+
+
+def test_messages_of_a_worker_that_died_are_sent_by_another_one(
+    database, mail_settings, course, server, work, schedule, clock
+) -> None:
+    schedule()
+    context = build_context(mail_settings, clock, database=database)
+    dead = delivery.MailSender(context, lambda _connection, _now: [])
+    assert len(dead.claim(1)) == 1
+    work()
+    assert server.taken == []
+    clock.advance(seconds=61)
+    work()
+    assert {address for address, _ in server.taken} == {ONE, TWO}
