@@ -3,13 +3,17 @@
 PURE. The board decides nothing: attendance is settled from the whole evidence, and never from our own clock.
 """
 
+import math
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
+from lti_tool.attendance.agenda import Segment, instructional_seconds, taught
 from lti_tool.attendance.timeline import Tick, full_hours
+from lti_tool.intervals import common, seconds, union
 
 if TYPE_CHECKING:
     from lti_tool.attendance.live_sessions import LiveSession
@@ -104,6 +108,22 @@ class LiveBoard:
                 number += edges.pop()[1]
             points.append((instant, number))
         return points
+
+
+def latest_return(
+    person: LivePerson | None, segments: Sequence[Segment], share: Decimal, at: datetime
+) -> datetime | None:
+    """The latest instant at which a person who is away at `at` (None: who never came) could come back, stay to the end
+    and still complete by this share of instruction; None where it is too late."""
+    instruction = taught(segments)
+    came = union((start, min(end, at)) for start, end in (person.intervals if person else ()) if start < at)
+    missing = math.ceil(share * instructional_seconds(segments)) - seconds(common(came, instruction))
+    for each in reversed(instruction):
+        if missing <= seconds([each]):
+            back_at = each.end - timedelta(seconds=max(missing, 0))
+            return back_at if back_at >= at else None
+        missing -= seconds([each])
+    return None
 
 
 @dataclass(frozen=True, slots=True)

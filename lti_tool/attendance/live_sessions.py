@@ -169,6 +169,24 @@ def upcoming(connection: Connection, module_id: str, now: datetime) -> list[Live
     return _load(connection, _UPCOMING, {"module": module_id, "now": now})
 
 
+def held_between(connection: Connection, first_at: datetime, last_at: datetime) -> list[LiveSession]:
+    """The sessions that end after the first moment and begin before the last, in order of time; no cancelled ones."""
+    return _select(connection, *NOT_CANCELLED, live_sessions.c.ends_at > first_at, live_sessions.c.starts_at < last_at)
+
+
+def next_one(connection: Connection, now: datetime) -> LiveSession | None:
+    """The session that begins next, None without one."""
+    found = _load(connection, _IN_ORDER.where(*NOT_CANCELLED, live_sessions.c.starts_at > now).limit(1), {})
+    return found[0] if found else None
+
+
+def last_one(connection: Connection, now: datetime) -> LiveSession | None:
+    """The session that ended last by its schedule, None without one."""
+    latest = select(live_sessions).where(*NOT_CANCELLED, live_sessions.c.ends_at <= now)
+    found = _load(connection, latest.order_by(live_sessions.c.ends_at.desc(), live_sessions.c.id).limit(1), {})
+    return found[0] if found else None
+
+
 def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, now: datetime) -> None:
     """Cancel a scheduled session; calendars learn it by the raised sequence number.
 
@@ -197,6 +215,7 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
     audit.record(connection, actor=actor, act="session_cancelled", subject=subject, at=now, reason=why)
 
 
+NOT_CANCELLED = (live_sessions.c.state != "cancelled",)
 _IN_ORDER = select(live_sessions).order_by(live_sessions.c.starts_at, live_sessions.c.id)
 # Asked on every page of a module: to build a statement costs more than to run it.
 _UPCOMING = _IN_ORDER.where(

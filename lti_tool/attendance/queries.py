@@ -159,10 +159,23 @@ def of_trainee_in(connection: Connection, trainee_id: int, session_id: int) -> A
     return found[0] if found else None
 
 
+def days_of(
+    connection: Connection, trainee_ids: Collection[int], session_ids: Collection[int]
+) -> dict[tuple[int, int], AttendedDay]:
+    """The days of these people in these sessions, by trainee and session."""
+    found = _current(connection, _PERSON.trainee_id.in_(trainee_ids), _PERSON.live_session_id.in_(session_ids))
+    return {(each.trainee_id, each.session_id): each for each in found if each.trainee_id is not None}
+
+
 def of_session(connection: Connection, session_id: int) -> list[AttendedDay]:
     """All people of one session, by name."""
     found = _current(connection, _PERSON.live_session_id == session_id)
     return sorted(found, key=lambda each: ((each.name or each.person_key).casefold(), each.person_key))
+
+
+def some(connection: Connection, attendance_ids: Collection[int]) -> list[AttendedDay]:
+    """These rows, as far as they are current, the latest session first."""
+    return _current(connection, _PERSON.id.in_(attendance_ids))
 
 
 def unmatched(connection: Connection) -> list[AttendedDay]:

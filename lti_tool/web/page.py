@@ -3,6 +3,7 @@
 A notice travels as a short code in the address (`?done=request_sent`), because a frame may keep no cookie for it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -24,6 +25,8 @@ class Notice:
     says: str
 
 
+# The pages of the desk with forms that also stand elsewhere.
+BACK = re.compile(r"/desk(/people/[0-9]{1,18})?")
 NOTICES = {
     "request_sent": Notice("ok", "Your request was sent. You will see the answer here."),
     "answer_sent": Notice("ok", "Your answer was sent. The training team continues with your request."),
@@ -68,6 +71,11 @@ NOTICES = {
     "rooms_named": Notice("ok", "Saved. The names appear on every attendance page of this session."),
     "place_again": Notice("ok", "Zoom will be asked again within a few seconds. Reload this page then."),
     "settings_again": Notice("info", "The settings are being read. Reload this page in a few seconds."),
+    "exception_made": Notice("ok", "Open for this person until the end of the day you chose."),
+    "exception_ended": Notice("info", "Ended. The gate counts again for this person."),
+    "completion_added": Notice("ok", "Recorded. Whatever depends on it is now open for this person."),
+    "equivalency_recorded": Notice("ok", "Recorded and approved. Whatever depends on it is now open for this person."),
+    "licence_added": Notice("ok", "Recorded. Credit that waits for it is decided again within a minute."),
     "columns_again": Notice("ok", "The grade columns of this unit will be looked up within a minute."),
 }
 
@@ -88,6 +96,13 @@ def go(address: str, done: str) -> Response:
     """Answer a form with a redirect (303) to the page that shows the result."""
     assert done in NOTICES
     return redirect(f"{address}{'&' if '?' in address else '?'}done={done}", 303)
+
+
+def back(default: str) -> str:
+    """Where a form that stands on several pages leads back to: to Today or a person's page, as its field `back` says,
+    else to `default`."""
+    given = http_request.form.get("back", "")
+    return given if BACK.fullmatch(given) else default
 
 
 def contact(programme: Programme, purpose: str) -> str | None:
@@ -139,6 +154,30 @@ def part(rows: Sequence[T], size: int, number: int = 1) -> Part[T]:
     firsts = rows[::size]
     number = min(max(number, 1), max(len(firsts), 1))
     return Part(rows[(number - 1) * size : number * size], number, len(rows), firsts)
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which part of `total` rows a page shows, where the database takes `size` of them at a time."""
+
+    total: int
+    size: int
+    number: int
+
+    @property
+    def count(self) -> int:
+        """The number of parts, at least 1."""
+        return max(-(-self.total // self.size), 1)
+
+    @property
+    def offset(self) -> int:
+        return (self.number - 1) * self.size
+
+
+def paging(total: int, size: int) -> Paging:
+    """The part that `?page=` asks for; the last if there are fewer."""
+    whole = Paging(total, size, 1)
+    return Paging(total, size, min(asked_part(), whole.count))
 
 
 def asked_part() -> int:
