@@ -5,7 +5,7 @@ Here too: how a settlement is requested, one task in the transaction that change
 give breakout rooms, since Zoom sends an id of each and never a name (zoom.md §4).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
@@ -172,6 +172,12 @@ def upcoming(connection: Connection, module_id: str, now: datetime) -> list[Live
 def held_between(connection: Connection, first_at: datetime, last_at: datetime) -> list[LiveSession]:
     """The sessions that end after the first moment and begin before the last, in order of time; no cancelled ones."""
     return _select(connection, *NOT_CANCELLED, live_sessions.c.ends_at > first_at, live_sessions.c.starts_at < last_at)
+
+
+def latest_of(connection: Connection, module_ids: Collection[str], limit: int) -> list[LiveSession]:
+    """The latest sessions of these modules, the latest first; no cancelled ones."""
+    query = select(live_sessions).where(*NOT_CANCELLED, live_sessions.c.module_id.in_(module_ids))
+    return _load(connection, query.order_by(live_sessions.c.starts_at.desc(), live_sessions.c.id).limit(limit), {})
 
 
 def next_one(connection: Connection, now: datetime) -> LiveSession | None:

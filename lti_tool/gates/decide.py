@@ -72,6 +72,29 @@ def ask(
     return decision
 
 
+def ask_many(
+    connection: Connection,
+    published: Published,
+    trainee_ids: Collection[int],
+    offerings: Collection[str],
+    at: datetime,
+    *,
+    starts: Mapping[str, date],
+) -> dict[int, list[Decision]]:
+    """By trainee, the decisions about these offerings as `ask` gives them, in this order; for staff to look at.
+
+    `starts` holds the first day of an offering that has one. The facts are loaded once for everybody.
+    """
+    kinds = frozenset[str]().union(*(needed_facts(published.programme, each) for each in offerings))
+    facts = load_facts(connection, trainee_ids, kinds | {"completions"})
+    return {
+        trainee_id: [
+            evaluate(published.programme, published.version, each, known, at, starts.get(each)) for each in offerings
+        ]
+        for trainee_id, known in facts.items()
+    }
+
+
 def record(connection: Connection, decision: Decision, route: str) -> None:
     """Record a decision that admitted or refused a trainee (gates.md A2.9)."""
     connection.execute(_insert_decision, decision_row(decision, route))

@@ -47,12 +47,14 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The numbers of a session that is on, as its live board shows them; `expected` is None without a roster."""
+    """The numbers of a session that is on, as its live board shows them. `expected` have not come; `excused` have not
+    come either, but completed the module before. Both are None without a roster."""
 
     here: int
     enrolled: int | None
     left: int
     expected: int | None
+    excused: int | None
     unmatched: int
     away: Sequence[Away]
 
@@ -148,6 +150,7 @@ def blueprint(board_of: BoardOf) -> Blueprint:
             enrolled=known.enrolled,
             left=len(gone),
             expected=None if known.enrolled is None else len(missing),
+            excused=None if known.enrolled is None else len(known.excused - board.trainee_ids),
             unmatched=len(board.unmatched),
             away=away if when == "now" else (),
         )
