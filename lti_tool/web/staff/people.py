@@ -243,11 +243,12 @@ def read_day(text: str, today: date) -> date | None:
     month = next((MONTHS.index(word[:3]) + 1 for word in words if word[:3] in MONTHS), None)
     numbers = [int(word) for word in words if word.isdigit() and len(word) <= 4]
     try:
-        if month and numbers and len(words) == 1 + len(numbers) <= 3:
-            year = next((each for each in numbers if each > 31), today.year)
-            return date(year, month, next(each for each in numbers if each <= 31))
-        return date.fromisoformat(text)
-    except (ValueError, StopIteration):
+        if not month:
+            return date.fromisoformat(text)
+        years = [each for each in numbers if each > 31] or [today.year]
+        (day,), (year,) = [each for each in numbers if each <= 31], years
+        return date(year, month, day) if len(words) <= 3 else None
+    except ValueError:
         return None
 
 
