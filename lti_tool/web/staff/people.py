@@ -181,12 +181,12 @@ def _count(connection: Connection, conditions: dict[str, ColumnElement[bool]]) -
     return dict(zip(conditions, connection.execute(select(*counted).select_from(trainees)).one(), strict=True))
 
 
-def _listed(connection: Connection, chosen: ColumnElement[bool], view: View, pages: Paging) -> Sequence[Row[Any]]:
+def _listed(connection: Connection, chosen: ColumnElement[bool], view: View, pages: Paging) -> list[Row[Any]]:
     name = func.lower(func.coalesce(trainees.c.name, trainees.c.email, ""))
     by = name if view.sort == "name" else func.coalesce(OPENED_AT, trainees.c.created_at)
     order = (by.desc(), trainees.c.id.desc()) if view.down else (by, trainees.c.id)
     query = select(trainees.c.id, trainees.c.name, OPENED_AT.label("opened_at")).where(chosen).order_by(*order)
-    return connection.execute(query.limit(pages.size).offset(pages.offset)).all()
+    return list(connection.execute(query.limit(pages.size).offset(pages.offset)))
 
 
 def _licence_types(connection: Connection, ids: Sequence[int]) -> dict[int, str]:

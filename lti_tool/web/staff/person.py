@@ -70,10 +70,10 @@ SUBJECTS = {
 blueprint = Blueprint("desk_person", __name__, url_prefix="/desk/people/<int:trainee_id>")
 
 
-def day_field(label: str, *, required: bool = True) -> fields.Date:
+def day_field(label: str) -> fields.Date:
     """A day as a field of the type date sends it."""
-    wrong = {"required": f"{label}: choose a day.", "invalid": f"{label}: this is not a day."}
-    return fields.Date(required=required, error_messages=wrong)
+    wrong = f"{label}: choose a day."
+    return fields.Date(required=True, error_messages={"required": wrong, "invalid": wrong})
 
 
 class ExceptionForm(Form):

@@ -3,31 +3,32 @@
 Here too: the page about the health of the installation, and the list of modules with their gates in words.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint
 from sqlalchemy import Connection
 
 from lti_tool.attendance import evidence_gaps, live_sessions
-from lti_tool.attendance.live_board import AROUND, Curve, LivePerson, draw, latest_return
+from lti_tool.attendance.live_board import AROUND, Curve, LiveBoard, LivePerson, draw, latest_return
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.gates import wording
 from lti_tool.programme import versions
-from lti_tool.rosters.queries import count_enrolled
+from lti_tool.rosters.queries import ListedMember, count_enrolled
 from lti_tool.times import day_of
 from lti_tool.web.page import paging, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import attention, overview
-from lti_tool.web.staff.live_board import BoardOf, EnrolledCache
+from lti_tool.web.staff.live_board import BoardOf, Enrolled, EnrolledCache
 from zoom_adapter import health
 
+When = Literal["now", "next", "last"]
 WEEK = 7
 # A list that was read so long ago is told as a doubt.
 ROSTER_OLD = timedelta(hours=24)
@@ -64,7 +65,7 @@ class Shown:
     """The session on top of the page: `when` is now, next or last. `taught` are the times of instruction within the
     curve, as (from, width) in per cent of it."""
 
-    when: Literal["now", "next", "last"]
+    when: When
     session: LiveSession
     enrolled: int | None
     numbers: Numbers | None
@@ -73,124 +74,145 @@ class Shown:
     part: str
 
 
+# The board of a session, without staff, and its enrolled people.
+Look = Callable[[LiveSession], tuple[LiveBoard, Enrolled]]
+
+
 def blueprint(board_of: BoardOf) -> Blueprint:
     """The pages; `board_of(connection, session, now)` computes the live board of a session."""
     pages = Blueprint("desk", __name__, url_prefix="/desk")
     cache = EnrolledCache()
 
+    def look(session: LiveSession) -> tuple[LiveBoard, Enrolled]:
+        board = board_of(connection(), session, now())
+        known = cache.load(connection(), session, board, now())
+        return board.without_staff(known.staff), known
+
     @pages.get("")
     @access("staff")
     def today() -> str:
         """What is on, and what needs attention since when."""
-        programme = versions.current(connection()).programme
-        first_at = datetime.combine(day_of(now(), programme.zone), time.min, ZoneInfo(programme.zone))
-        coming = live_sessions.held_between(connection(), first_at, first_at + timedelta(days=2 * WEEK))
-        last = live_sessions.last_one(connection(), now())
-        shown = _chosen(coming, last)
-        modules = {each.module_id for each in (*coming, *([shown[1]] if shown else ()))}
-        enrolled = count_enrolled(connection(), modules) if modules else {}
-        waiting = attention.count_items(connection())
-        pages = paging(waiting, attention.ITEMS_ON_A_PAGE)
-        found = attention.items(connection(), pages.offset) if waiting else attention.Items((), {}, {})
-        counts = attention.counts(connection(), now())
-        actors = {each.about.proposed_by for each in found.rows if each.kind == "correction"}
-        days = [first_at.date() + timedelta(days=number) for number in range(WEEK)]
-        return show(
-            "staff/today.html",
-            programme,
-            shown=_shown(*shown, enrolled) if shown else None,
-            also=[each for each in coming if each.starts_at <= now() < each.ends_at and shown != ("now", each)],
-            items=found,
-            paging=pages,
-            counts=counts,
-            total=waiting + len(counts),
-            may_match=attention.may_match,
-            acting=overview.acting(connection(), actors),
-            me=viewer(),
-            week=[(each, [session for session in coming if session.held_on == each]) for each in days],
-            later=[each for each in coming if each.held_on > days[-1]],
-            enrolled=enrolled,
-            last=last,
-            funnel=overview.funnel(connection(), last) if last else None,
-            heard_at=health.delivery_times(connection()).last_at,
-            rosters_read_at=overview.rosters_read_at(connection()),
-            roster_old=ROSTER_OLD,
-        )
+        return _today(look)
 
-    def _chosen(
-        coming: Sequence[LiveSession], last: LiveSession | None
-    ) -> tuple[Literal["now", "next", "last"], LiveSession] | None:
-        """The session that is on, else the next, else the last."""
-        for each in coming:
-            if each.starts_at <= now() < each.ends_at:
-                return "now", each
-        following = next((each for each in coming if each.starts_at > now()), None)
-        following = following or live_sessions.next_one(connection(), now())
-        if following:
-            return "next", following
-        return ("last", last) if last else None
-
-    def _shown(when: Literal["now", "next", "last"], session: LiveSession, enrolled: Mapping[str, int]) -> Shown:
-        listed = enrolled.get(session.module_id)
-        if when == "next" and now() < session.starts_at - AROUND:
-            return Shown(when, session, listed, None, None, (), "")
-        board = board_of(connection(), session, now())
-        known = cache.load(connection(), session, board, now())
-        board = board.without_staff(known.staff)
-        missing = [each for each in known.expected if each.trainee_id not in board.trainee_ids]
-        share = _share(connection(), session)
-        gone = board.those("gone")
-        away = [
-            Away(each.trainee_id, known.names.get(each.trainee_id, each.name), each.since, *_back(each, session, share))
-            for each in gone
-            if each.trainee_id is not None
-        ] + [Away(each.trainee_id, each.shown_name, None, *_back(None, session, share)) for each in missing]
-        numbers = Numbers(
-            here=len(board.here),
-            enrolled=known.enrolled,
-            left=len(gone),
-            expected=None if known.enrolled is None else len(missing),
-            excused=None if known.enrolled is None else len(known.excused - board.trainee_ids),
-            unmatched=len(board.unmatched),
-            away=away if when == "now" else (),
-        )
-        curve = draw(board, session, known.enrolled)
-        part = next((each for each in session.segments if each.starts_at <= now() < each.ends_at), None)
-        return Shown(when, session, listed, numbers, curve, _taught(session), part.title if part else "")
-
-    def _back(person: LivePerson | None, session: LiveSession, share: Decimal | None) -> tuple[datetime | None, bool]:
-        return (None, False) if share is None else (latest_return(person, session.segments, share, now()), True)
-
-    @pages.get("/health")
-    @access("staff")
-    def health_page() -> str:
-        """What comes from Zoom and from platforms, what may be missing, and the jobs that failed."""
-        last = live_sessions.last_one(connection(), now())
-        return show(
-            "staff/health.html",
-            versions.current(connection()).programme,
-            gaps=evidence_gaps.on_record(connection()),
-            jobs=attention.failed_jobs(connection()),
-            heard_at=health.delivery_times(connection()).last_at,
-            rosters_read_at=overview.rosters_read_at(connection()),
-            last=last,
-            funnel=overview.funnel(connection(), last) if last else None,
-        )
-
-    @pages.get("/programme")
-    @access("staff")
-    def modules() -> str:
-        """Every module and retreat with its gate in words."""
-        published = versions.current(connection())
-        return show(
-            "staff/modules.html",
-            published.programme,
-            version=published.version,
-            in_words=partial(wording.gate_in_words, published.programme),
-            coming=overview.next_sessions(connection(), now()),
-        )
-
+    pages.add_url_rule("/health", view_func=health_page)
+    pages.add_url_rule("/programme", view_func=modules)
     return pages
+
+
+def _today(look: Look) -> str:
+    programme = versions.current(connection()).programme
+    first_at = datetime.combine(day_of(now(), programme.zone), time.min, ZoneInfo(programme.zone))
+    coming = live_sessions.held_between(connection(), first_at, first_at + timedelta(days=2 * WEEK))
+    last = live_sessions.last_one(connection(), now())
+    chosen = _chosen(coming, last)
+    enrolled = count_enrolled(connection(), {each.module_id for each in (*coming, *(chosen[1:] if chosen else ()))})
+    waiting, counts = attention.count_items(connection()), attention.counts(connection(), now())
+    part = paging(waiting, attention.ITEMS_ON_A_PAGE)
+    items = attention.items(connection(), part.offset)
+    days = [first_at.date() + timedelta(days=number) for number in range(WEEK)]
+    return show(
+        "staff/today.html",
+        programme,
+        shown=_shown(look, *chosen, enrolled) if chosen else None,
+        also=[each for each in coming if each.starts_at <= now() < each.ends_at and chosen != ("now", each)],
+        items=items,
+        paging=part,
+        counts=counts,
+        total=waiting + len(counts),
+        may_match=attention.may_match,
+        acting=overview.acting(
+            connection(), {each.about.proposed_by for each in items.rows if each.kind == "correction"}
+        ),
+        me=viewer(),
+        week=[(each, [session for session in coming if session.held_on == each]) for each in days],
+        later=[each for each in coming if each.held_on > days[-1]],
+        enrolled=enrolled,
+        last=last,
+        **_health(last),
+    )
+
+
+@access("staff")
+def health_page() -> str:
+    """What comes from Zoom and from platforms, what may be missing, and the jobs that failed."""
+    return show(
+        "staff/health.html",
+        versions.current(connection()).programme,
+        gaps=evidence_gaps.on_record(connection()),
+        jobs=attention.failed_jobs(connection()),
+        **_health(live_sessions.last_one(connection(), now())),
+    )
+
+
+@access("staff")
+def modules() -> str:
+    """Every module and retreat with its gate in words."""
+    published = versions.current(connection())
+    return show(
+        "staff/modules.html",
+        published.programme,
+        version=published.version,
+        in_words=partial(wording.gate_in_words, published.programme),
+        coming=overview.next_sessions(connection(), now()),
+    )
+
+
+def _health(last: LiveSession | None) -> dict[str, Any]:
+    """What Today and the page about health say of it, by their names in the templates."""
+    return {
+        "funnel": overview.funnel(connection(), last) if last else None,
+        "heard_at": health.delivery_times(connection()).last_at,
+        "rosters_read_at": overview.rosters_read_at(connection()),
+        "roster_old": ROSTER_OLD,
+    }
+
+
+def _chosen(coming: Sequence[LiveSession], last: LiveSession | None) -> tuple[When, LiveSession] | None:
+    """The session that is on, else the next, else the last."""
+    for each in coming:
+        if each.starts_at <= now() < each.ends_at:
+            return "now", each
+    following = live_sessions.next_one(connection(), now())
+    if following:
+        return "next", following
+    return ("last", last) if last else None
+
+
+def _shown(look: Look, when: When, session: LiveSession, enrolled: Mapping[str, int]) -> Shown:
+    listed = enrolled.get(session.module_id)
+    if when == "next" and now() < session.starts_at - AROUND:
+        return Shown(when, session, listed, None, None, (), "")
+    board, known = look(session)
+    missing = [each for each in known.expected if each.trainee_id not in board.trainee_ids]
+    gone, has_roster = board.those("gone"), known.enrolled is not None
+    numbers = Numbers(
+        here=len(board.here),
+        enrolled=known.enrolled,
+        left=len(gone),
+        expected=len(missing) if has_roster else None,
+        excused=len(known.excused - board.trainee_ids) if has_roster else None,
+        unmatched=len(board.unmatched),
+        away=_away(session, gone, missing, known.names) if when == "now" else (),
+    )
+    part = next((each.title for each in session.segments if each.starts_at <= now() < each.ends_at), "")
+    return Shown(when, session, listed, numbers, draw(board, session, known.enrolled), _taught(session), part)
+
+
+def _away(
+    session: LiveSession, gone: Sequence[LivePerson], missing: Sequence[ListedMember], names: Mapping[int, str]
+) -> list[Away]:
+    """The known people who left, then the learners who have not come."""
+    share = _share(connection(), session)
+
+    def away(trainee_id: int, name: str, person: LivePerson | None) -> Away:
+        back_by = None if share is None else latest_return(person, session.segments, share, now())
+        return Away(trainee_id, name, person.since if person else None, back_by, can_tell=share is not None)
+
+    left = [(each.trainee_id, each) for each in gone]
+    return [
+        *(away(known, names.get(known, each.name), each) for known, each in left if known is not None),
+        *(away(each.trainee_id, each.shown_name, None) for each in missing),
+    ]
 
 
 def _share(connection: Connection, session: LiveSession) -> Decimal | None:
