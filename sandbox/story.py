@@ -19,6 +19,7 @@ CAST = {name: BEHAVIOUR_OF[name] for name in ("maya", "greta", "noor", "priya", 
 ONLOOKERS = ("tomas", "wendell", "hiro")
 # They open the course before there is anything to decide: an account that is newer than a case does not decide it.
 STAFF = ("ida", "stellan")
+QUEUE = "/desk/equivalencies"
 LICENCES = {
     "maya": ("psychologist", "CA", "PSY-10001"),
     "greta": ("RN", "CA", "RN-20002"),
@@ -254,9 +255,10 @@ class Story:
 
     def decide_equivalency(self, staff: str, person: str, verdict: str) -> Page:
         self.visit(staff, "dashboard")
-        queue = self._own(staff, "/desk/equivalencies")
+        queue = self._own(staff, QUEUE)
         expect_words(queue, person)
-        return self.browsers[staff].submit(queue, queue.form(f"/{verdict}"))
+        request = self._own(staff, next(link for link in queue.document.links if link.startswith(f"{QUEUE}/")))
+        return self.browsers[staff].submit(request, request.form(f"/{verdict}"))
 
     def full_grade(self, username: str, unit: str) -> dict[str, Any]:
         """The grade of the gradebook once it is the whole one; a day that is settled while it plays gives part of it
