@@ -5,10 +5,11 @@ Every act is refused about oneself, and is written to the audit log by the recor
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint
 from flask import request as http_request
@@ -118,15 +119,19 @@ EXCEPTION, COMPLETION, EQUIVALENCY, LICENCE = ExceptionForm(), CompletionForm(),
 @blueprint.get("")
 @access("staff")
 def person(trainee_id: int) -> str:
-    """Everything about one person. The visit is logged (gates.md A7.7)."""
+    """Everything about one person; with `?at=` what was open at the end of a day of the past, by the rules of today
+    (gates.md A7.2). The visit is logged (gates.md A7.7)."""
     published = versions.current(connection())
     programme = published.programme
     who = people.trainee(connection(), trainee_id)
     offered = [each for each in programme.gates if programme.is_published(each)]
     starts = overview.starts(connection(), programme, now())
-    decisions = ask_many(connection(), published, [trainee_id], offered, now(), starts=starts)[trainee_id]
+    day = _asked_day(programme)
+    decided_at = _end_of(day, programme.zone) if day else now()
+    decisions = ask_many(connection(), published, [trainee_id], offered, decided_at, starts=starts)[trainee_id]
     record_visit("decisions_viewed", f"trainee:{trainee_id}")
-    taken = {row.module_id: row for row in completions.of_trainee(connection(), trainee_id)}
+    known = decisions[0].facts.completions if decisions else ()
+    taken = {each.module: each for each in known if each.ended_at is None}
     in_force = _exceptions(connection(), trainee_id, day_of(now(), programme.zone))
     whole, log = _log(connection(), trainee_id)
     return show(
@@ -136,6 +141,8 @@ def person(trainee_id: int) -> str:
         person=who,
         name=who.name or f"Person {trainee_id}",
         own=viewer().trainee_id == trainee_id,
+        may_act=viewer().trainee_id != trainee_id and day is None,
+        as_of=day,
         licences=licences.of_trainee(connection(), trainee_id),
         masked=licences.masked,
         licence_types=sorted(licences.known_types(programme).values(), key=str.lower),
@@ -145,7 +152,7 @@ def person(trainee_id: int) -> str:
         not_excepted=NOT_EXCEPTED,
         decisions=decisions,
         taken=taken,
-        exceptions=in_force,
+        exceptions=in_force if day is None else (),
         progress=_progress(programme, taken),
         says=lambda node: staff_sentence(node, programme),
         address=address_of,
@@ -257,6 +264,19 @@ def add_licence(trainee_id: int) -> Response:
         now=now(),
     )
     return go(f"/desk/people/{trainee_id}", "licence_added")
+
+
+def _asked_day(programme: Programme) -> date | None:
+    """The day of the past that the address asks about; None without one."""
+    try:
+        day = date.fromisoformat(http_request.args.get("at", ""))
+    except ValueError:
+        return None
+    return day if day < day_of(now(), programme.zone) else None
+
+
+def _end_of(day: date, zone: str) -> datetime:
+    return datetime.combine(day, time.max, ZoneInfo(zone)).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)

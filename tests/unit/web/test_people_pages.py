@@ -273,5 +273,16 @@ class TestOnePerson:
         assert len(gzip.compress(page.html.encode())) <= 12 * 1024
         assert "awarded 6.5 credits for Module 1" in staff.open(f"{where}?page=99").text
 
+    def test_a_day_of_the_past_is_shown_by_its_own_records_and_offers_no_act(self, staff, happened) -> None:
+        where = f"/desk/people/{happened.new}"
+        staff.send(staff.open(where), f"{where}/exceptions", offering="F2", **UNTIL)
+        assert "Exception for Module 2" in staff.open(where).text
+        before = staff.open(f"{where}?at=2026-11-30")
+        assert "What was open at the end of Mon 30 Nov 2026" in before.text
+        assert "Locks 9 Module 2" in before.text
+        assert f"{where}/exceptions" not in before.html
+        for odd in ("2030-01-01", "soon", ""):
+            assert "What was open at the end" not in staff.open(f"{where}?at={odd}").text
+
     def test_another_persons_entries_are_not_in_the_log(self, staff, happened) -> None:
         assert "awarded" not in staff.open(f"/desk/people/{happened.half}").text.rpartition(" Log ")[2]
