@@ -19,6 +19,7 @@ from lti_tool.attendance.live_board import AROUND, Curve, LiveBoard, LivePerson,
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.gates import wording
 from lti_tool.programme import versions
+from lti_tool.programme.model import Programme
 from lti_tool.rosters.queries import ListedMember, count_enrolled
 from lti_tool.times import day_of
 from lti_tool.web.page import paging, show
@@ -94,6 +95,15 @@ def blueprint(board_of: BoardOf) -> Blueprint:
         """What is on, and what needs attention since when."""
         return _today(look)
 
+    @pages.get("/now")
+    @access("staff")
+    def session_now() -> str:
+        """The session on top, which the page's script fetches every few seconds while it is on."""
+        programme = versions.current(connection()).programme
+        last = live_sessions.last_one(connection(), now())
+        coming = _coming(programme, 1)
+        return show("staff/today_session.html", programme, **_on_top(look, coming, last, _enrolled(coming, last)))
+
     pages.add_url_rule("/health", view_func=health_page)
     pages.add_url_rule("/programme", view_func=modules)
     return pages
@@ -101,20 +111,15 @@ def blueprint(board_of: BoardOf) -> Blueprint:
 
 def _today(look: Look) -> str:
     programme = versions.current(connection()).programme
-    first_at = datetime.combine(day_of(now(), programme.zone), time.min, ZoneInfo(programme.zone))
-    coming = live_sessions.held_between(connection(), first_at, first_at + timedelta(days=2 * WEEK))
-    last = live_sessions.last_one(connection(), now())
-    chosen = _chosen(coming, last)
-    enrolled = count_enrolled(connection(), {each.module_id for each in (*coming, *(chosen[1:] if chosen else ()))})
+    coming, last = _coming(programme, 2 * WEEK), live_sessions.last_one(connection(), now())
+    enrolled = _enrolled(coming, last)
     waiting, counts = attention.count_items(connection()), attention.counts(connection(), now())
     part = paging(waiting, attention.ITEMS_ON_A_PAGE)
     items = attention.items(connection(), part.offset)
-    days = [first_at.date() + timedelta(days=number) for number in range(WEEK)]
+    days = [day_of(now(), programme.zone) + timedelta(days=number) for number in range(WEEK)]
     return show(
         "staff/today.html",
         programme,
-        shown=_shown(look, *chosen, enrolled) if chosen else None,
-        also=[each for each in coming if each.starts_at <= now() < each.ends_at and chosen != ("now", each)],
         items=items,
         paging=part,
         counts=counts,
@@ -128,8 +133,32 @@ def _today(look: Look) -> str:
         later=[each for each in coming if each.held_on > days[-1]],
         enrolled=enrolled,
         last=last,
+        **_on_top(look, coming, last, enrolled),
         **_health(last),
     )
+
+
+def _coming(programme: Programme, days: int) -> list[LiveSession]:
+    """The sessions of today, over or not, and of the days after it."""
+    first_at = datetime.combine(day_of(now(), programme.zone), time.min, ZoneInfo(programme.zone))
+    return live_sessions.held_between(connection(), first_at, first_at + timedelta(days=days))
+
+
+def _enrolled(coming: Sequence[LiveSession], last: LiveSession | None) -> dict[str, int]:
+    following = live_sessions.next_one(connection(), now())
+    shown = [each for each in (*coming, following, last) if each]
+    return count_enrolled(connection(), {each.module_id for each in shown})
+
+
+def _on_top(
+    look: Look, coming: Sequence[LiveSession], last: LiveSession | None, enrolled: Mapping[str, int]
+) -> dict[str, Any]:
+    """The session on top of the page, and the others that are on, by their names in the template."""
+    chosen = _chosen(coming, last)
+    return {
+        "shown": _shown(look, *chosen, enrolled) if chosen else None,
+        "also": [each for each in coming if each.starts_at <= now() < each.ends_at and chosen != ("now", each)],
+    }
 
 
 @access("staff")

@@ -61,6 +61,10 @@ def test_the_session_that_is_on_has_the_numbers_of_its_live_board(staff, happene
     assert f"/desk/sessions/{running}/live" in page.links
     assert 'aria-label="People in Zoom over the day: at most 3, at 9:' in page.html
     assert "People in Zoom at points of the day, of 4 enrolled" in page.text
+    assert 'data-renew="/desk/now"' in page.html
+    part = staff.open("/desk/now")
+    assert "<html" not in part.html
+    assert "in Zoom now" in part.html
     board = staff.open(f"/desk/sessions/{running}/live")
     assert 'data-says="2 here of 4 enrolled, 0 waiting, 1 not matched' in board.html
 
@@ -85,6 +89,11 @@ def test_whoever_comes_too_late_can_no_longer_complete(happened, database, publi
     with database.read() as connection:
         segments = show(connection, happened.day).segments
     assert latest_return(None, segments, published.programme.completion.share, at(400)) is None
+
+
+def test_a_session_that_is_not_on_is_not_read_anew(staff) -> None:
+    assert "data-renew" not in staff.open("/desk").html
+    assert staff.open("/desk/now").status == 200
 
 
 def test_a_session_to_come_and_an_empty_week_are_said_plainly(staff) -> None:
