@@ -68,6 +68,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     times.register(app)
     assets.register(app)
     app.jinja_env.globals.update(day_words=timeline)
+    boards = Boards()
     inbox, refusals = Inbox(context.database), Refusals(context.database)
     writers = {table.name: GroupWriter(context.database, table, key=key, without=left) for table, key, left in APPENDED}
     app.extensions["gatehouse_writers"] = writers
@@ -78,7 +79,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         notices.blueprint,
         deep_linking.blueprint,
         webhook.blueprint(context.settings.zoom_secret_tokens, inbox, context.clock, refusals),
-        home.blueprint,
+        home.blueprint(boards.board_of),
         modules.blueprint,
         sessions.blueprint,
         equivalency.blueprint,
@@ -86,7 +87,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         today.blueprint,
         people.blueprint,
         live_sessions.blueprint,
-        live_board.blueprint(Boards().board_of),
+        live_board.blueprint(boards.board_of),
         matching.blueprint,
         corrections.blueprint,
         equivalency_desk.blueprint,

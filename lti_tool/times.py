@@ -128,6 +128,16 @@ def minutes(seconds: int) -> str:
     return f"{whole} min {rest} s" if whole else f"{rest} s"
 
 
+def whole_minutes(seconds: int) -> int:
+    """207 for 207 minutes and 59 seconds: full minutes, where a page counts them."""
+    return seconds // 60
+
+
+def minutes_up(seconds: int) -> int:
+    """208 for 207 minutes and 1 second: how many minutes are needed to make up for these seconds."""
+    return -(-seconds // 60)
+
+
 def age(since: datetime, now: datetime) -> str:
     """'less than a day', '1 day', '12 days': how long something has waited, in full days."""
     waited = (now - since).days
@@ -145,6 +155,16 @@ def ago(at: datetime, now: datetime) -> str:
         if minutes_since >= size:
             count = minutes_since // size
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    raise AssertionError("unreachable")
+
+
+def ahead(at: datetime, now: datetime) -> str:
+    """'in 20 minutes', 'in 5 hours', 'in 14 days': how far away something is, rounded."""
+    minutes_left = max(1, -int((now - at).total_seconds() // 60))
+    for size, unit in ((60 * 24, "day"), (60, "hour"), (1, "minute")):
+        if minutes_left >= size:
+            count = round(minutes_left / size)
+            return f"in {count} {unit}{'s' if count > 1 else ''}"
     raise AssertionError("unreachable")
 
 
@@ -183,7 +203,15 @@ def register(app: HasTemplates) -> None:
         zone_word,
     ):
         app.jinja_env.filters[words.__name__] = words
-    app.jinja_env.filters.update(minutes=minutes, age=age, ago=ago, ago_exactly=ago_exactly)
+    app.jinja_env.filters.update(
+        minutes=minutes,
+        whole_minutes=whole_minutes,
+        minutes_up=minutes_up,
+        age=age,
+        ago=ago,
+        ahead=ahead,
+        ago_exactly=ago_exactly,
+    )
 
 
 def _wall(at: datetime, zone: str) -> datetime:

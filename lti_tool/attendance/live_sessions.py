@@ -169,6 +169,19 @@ def upcoming(connection: Connection, module_id: str, now: datetime) -> list[Live
     return _load(connection, _UPCOMING, {"module": module_id, "now": now})
 
 
+def coming(connection: Connection, now: datetime) -> dict[str, list[LiveSession]]:
+    """The sessions of every module that are not over yet, by module, the next one first."""
+    found: dict[str, list[LiveSession]] = {}
+    for each in _load(connection, _COMING, {"now": now}):
+        found.setdefault(each.module_id, []).append(each)
+    return found
+
+
+def running(connection: Connection, now: datetime) -> list[LiveSession]:
+    """The sessions that have begun and are not over yet."""
+    return [each for each in _load(connection, _COMING, {"now": now}) if each.starts_at <= now]
+
+
 def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, now: datetime) -> None:
     """Cancel a scheduled session; calendars learn it by the raised sequence number.
 
@@ -199,11 +212,8 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
 
 _IN_ORDER = select(live_sessions).order_by(live_sessions.c.starts_at, live_sessions.c.id)
 # Asked on every page of a module: to build a statement costs more than to run it.
-_UPCOMING = _IN_ORDER.where(
-    live_sessions.c.module_id == bindparam("module"),
-    live_sessions.c.ends_at > bindparam("now"),
-    live_sessions.c.state != "cancelled",
-)
+_COMING = _IN_ORDER.where(live_sessions.c.ends_at > bindparam("now"), live_sessions.c.state != "cancelled")
+_UPCOMING = _COMING.where(live_sessions.c.module_id == bindparam("module"))
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[LiveSession]:
