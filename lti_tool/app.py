@@ -34,7 +34,7 @@ from lti_tool.web.staff import (
     today,
 )
 from lti_tool.web.staff import equivalency as equivalency_desk
-from lti_tool.web.trainee import equivalency, home, modules, retreats, sessions
+from lti_tool.web.trainee import equivalency, help, home, modules, retreats, sessions
 from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.live import Boards
@@ -80,6 +80,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         deep_linking.blueprint,
         webhook.blueprint(context.settings.zoom_secret_tokens, inbox, context.clock, refusals),
         home.blueprint(boards.board_of),
+        help.blueprint,
         modules.blueprint,
         sessions.blueprint,
         equivalency.blueprint,

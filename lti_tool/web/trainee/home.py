@@ -1,4 +1,4 @@
-"""The trainee's home page: the next thing to do, the modules and the progress; and the help page."""
+"""The trainee's home page: the next thing to do, the class that runs, the modules and the progress."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from lti_tool.credit import claims
 from lti_tool.credit.checklist import body_name
 from lti_tool.gates import decide, equivalency
 from lti_tool.programme import versions
-from lti_tool.programme.model import Contact, Programme
+from lti_tool.programme.model import Programme
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, context, now, read_id
 from lti_tool.web.session import access, viewer
@@ -60,49 +60,37 @@ def blueprint(board_of: BoardOf) -> Blueprint:
             incomplete=_incomplete(attended),
             with_team=with_team.load(connection(), programme, trainee_id, requests)[:MAX_WITH_TEAM],
             trains_elsewhere=bool(programme.equivalencies) and not requests,
-            **_hero(thing),
+            **_hero(thing, board_of),
         )
 
     @pages.get("/now")
     @access("trainee")
     def running_class() -> str:
         """The part of the home page about a running class, which its script fetches every few seconds."""
-        published = versions.current(connection())
         session = live_sessions.show(connection(), http_request.args.get("session", 0, read_id))
-        is_over = session.state == "cancelled" or not session.starts_at <= now() < session.ends_at
-        decision = decide.ask(
-            connection(),
-            published,
-            viewer().trainee_id,
-            session.module_id,
-            now(),
-            offering_start=session.held_on,
-        )
-        shown = {"session": session, "is_over": is_over or not decision.open}
-        return show(
-            "trainee/class_now.html", published.programme, **shown, **({} if shown["is_over"] else _class(session))
-        )
-
-    @pages.get("/help")
-    @access("trainee")
-    def help_page() -> str:
-        """The addresses of the programme. Nothing is stored about a visit here."""
-        programme = versions.current(connection()).programme
-        return show("trainee/help.html", programme, contact=None, contacts=_contacts(programme))
-
-    def _hero(thing: NextThing) -> dict[str, Any]:
-        session = thing.session
-        if session is None:
-            return {}
-        if thing.kind == "in_class":
-            return _class(session)
-        return {"join_address": _join_address(session), "bar": bar(session.segments, session.zone), **_needed(session)}
-
-    def _class(session: LiveSession) -> dict[str, Any]:
-        running = load_class(connection(), session, viewer().trainee_id, board_of, now())
-        return {"running": running, "join_address": _join_address(session)}
+        published, trainee_id = versions.current(connection()), viewer().trainee_id
+        module_id, day = session.module_id, session.held_on
+        decision = decide.ask(connection(), published, trainee_id, module_id, now(), offering_start=day)
+        is_running = session.state != "cancelled" and session.starts_at <= now() < session.ends_at
+        shown = _class(session, board_of) if is_running and decision.open else {}
+        return show("trainee/class_now.html", published.programme, session=session, is_over=not shown, **shown)
 
     return pages
+
+
+def _hero(thing: NextThing, board_of: BoardOf) -> dict[str, Any]:
+    """What the hero shows of the session that it is about."""
+    session = thing.session
+    if session is None:
+        return {}
+    if thing.kind == "in_class":
+        return _class(session, board_of)
+    return {"join_address": _join_address(session), "bar": bar(session.segments, session.zone), **_needed(session)}
+
+
+def _class(session: LiveSession, board_of: BoardOf) -> dict[str, Any]:
+    running = load_class(connection(), session, viewer().trainee_id, board_of, now())
+    return {"running": running, "join_address": _join_address(session)}
 
 
 def _join_address(session: LiveSession) -> str | None:
@@ -136,13 +124,3 @@ def _incomplete(attended: Iterable[queries.AttendedDay]) -> dict[str, queries.At
     """Module → the latest day on which it was attended and not completed."""
     days = [each for each in attended if not (each.completed or each.is_running)]
     return {each.module_id: each for each in reversed(days)}
-
-
-def _contacts(programme: Programme) -> list[tuple[Contact, str]]:
-    """Each contact that is printed, with the address of its link: an e-mail or a page."""
-    every = [each for each in programme.contacts.values() if each.address]
-    return [(each, f"mailto:{each.address}" if "@" in each.address else _web_address(each.address)) for each in every]
-
-
-def _web_address(printed: str) -> str:
-    return printed if printed.startswith("https://") else f"https://{printed}"

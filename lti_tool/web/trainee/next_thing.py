@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.web.trainee.progress import ModuleProgress
+if TYPE_CHECKING:
+    from lti_tool.attendance.live_sessions import LiveSession
+    from lti_tool.web.trainee.progress import ModuleProgress
 
 Kind = Literal[
     "in_class",
@@ -37,14 +38,14 @@ class NextThing:
     """What to do next, and what it is about: a module, one of its sessions or announced dates, or a request."""
 
     kind: Kind
-    module: ModuleProgress | None = None
-    session: LiveSession | None = None
+    module: "ModuleProgress | None" = None
+    session: "LiveSession | None" = None
     day: date | None = None
     request: Request | None = None
 
 
 def next_thing(
-    modules: Sequence[ModuleProgress], requests: Sequence[Request], now: datetime, attending: Collection[int] = ()
+    modules: Sequence["ModuleProgress"], requests: Sequence[Request], now: datetime, attending: Collection[int] = ()
 ) -> NextThing:
     """The most pressing thing for this trainee. `attending` are the running sessions that the trainee is recorded in: a
     class that repeats a completed module matters only to those who are in it.
@@ -55,7 +56,7 @@ def next_thing(
 
 
 def _in_order(
-    modules: Sequence[ModuleProgress], requests: Sequence[Request], now: datetime, attending: Collection[int]
+    modules: Sequence["ModuleProgress"], requests: Sequence[Request], now: datetime, attending: Collection[int]
 ) -> Iterator[NextThing]:
     to_take = [each for each in modules if each.to_take]
     waiting = {each.target: each for each in requests if each.state == "submitted"}
