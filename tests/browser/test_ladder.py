@@ -132,18 +132,18 @@ def test_second_rung_pages_forms_and_the_way_back_work_as_ever(
     window = open_course("good", no_cookies, page="retreats", user="user-walks")
     tool, frame = window.tool, window.frame
     expect_heading(window, "Retreats")
-    tool.get_by_role("link", name="Requests").click()
-    expect_heading(window, "My requests")
+    tool.get_by_role("link", name="Help").click()
+    tool.get_by_role("link", name="Request equivalency").click()
+    expect_heading(window, "Training elsewhere")
     expect(tool.locator("h1")).to_be_focused()
-    expect(tool.get_by_role("link", name="Requests")).to_have_attribute("aria-current", "page")
     assert frame.url == f"{stage.tool_url}/equivalency"
 
     tool.get_by_role("link", name="I trained elsewhere: Module 1").click()
     fill_in_a_request(tool)
     tool.get_by_role("button", name="Send the request").click()
-    expect(tool.locator("main")).to_contain_text("Nothing has been sent yet")
+    expect(tool.locator("main")).to_contain_text("Nothing has been saved yet")
     assert watcher.refused("/equivalency/F1", 422) == 1
-    tool.locator("main .gh-box a").first.click()
+    tool.locator("main .note a").first.click()
     assert frame.url == f"{stage.tool_url}/equivalency/F1#course_title"
     tool.get_by_label("Title of the course").fill("Foundations of ketamine-assisted work")
     tool.get_by_role("button", name="Send the request").click()
@@ -152,12 +152,13 @@ def test_second_rung_pages_forms_and_the_way_back_work_as_ever(
     )
     assert frame.url == f"{stage.tool_url}/equivalency/F1?done=request_sent"
 
-    for path in ("/equivalency/F1#course_title", "/equivalency/F1", "/equivalency", "/retreats"):
+    for path in ("/equivalency/F1#course_title", "/equivalency/F1", "/equivalency", "/help", "/retreats"):
         frame.evaluate("history.back()")
         frame.wait_for_url(f"{stage.tool_url}{path}")
     expect_heading(window, "Retreats")
-    frame.evaluate("history.forward()")
-    expect_heading(window, "My requests")
+    for _ in range(2):
+        frame.evaluate("history.forward()")
+    expect_heading(window, "Training elsewhere")
     expect(tool.locator("main")).to_contain_text("PRATI")
 
 
@@ -234,8 +235,8 @@ def test_second_rung_the_token_is_in_no_address_no_storage_and_no_document(
     seen: list[str] = []
     window.page.context.on("request", lambda request: seen.append(request.url))
     expect_heading(window, "Retreats")
-    window.tool.get_by_role("link", name="Requests").click()
-    expect_heading(window, "My requests")
+    window.tool.get_by_role("link", name="My record").click()
+    expect_heading(window, "My record")
     (token,) = window.visits
     document = window.frame.evaluate("document.documentElement.outerHTML + JSON.stringify(history.state) + location")
     assert token not in document + "".join(seen)
@@ -249,18 +250,18 @@ def test_second_rung_what_is_refused_shows_the_tools_own_page(
     window = open_course("good", no_cookies, page="retreats")
     expect_heading(window, "Retreats")
     window.frame.evaluate("document.querySelector('nav a').href = '/desk'")
-    window.tool.get_by_role("link", name="Modules").click()
+    window.tool.get_by_role("link", name="Home").click()
     expect(window.tool.locator("main")).to_contain_text("role_not_allowed")
     assert watcher.refused("/desk", 403) == 1
     window.frame.evaluate("history.back()")
     expect_heading(window, "Retreats")
 
-    window.page.route("**/calendar", lambda route: route.abort())
-    window.tool.get_by_role("link", name="Calendar").click()
+    window.page.route("**/help", lambda route: route.abort())
+    window.tool.get_by_role("link", name="Help").click()
     expect(window.tool.get_by_role("alert")).to_contain_text("could not be loaded")
     assert len(watcher.found()) == 1
     window.page.route("**/record", lambda route: route.continue_(headers={}))
-    window.tool.get_by_role("link", name="My sessions").click()
+    window.tool.get_by_role("link", name="My record").click()
     expect(window.tool.locator("main")).to_contain_text("session_missing")
     assert watcher.refused("/record", 403) == 1
 
