@@ -91,7 +91,7 @@
   var sent = 0;
   function tell() {
     var height = Math.ceil(document.body.getBoundingClientRect().height);
-    if (height === sent) return;
+    if (height === sent || !window.parent) return;
     sent = height;
     window.parent.postMessage(JSON.stringify({ subject: "lti.frameResize", height: height }), "*");
   }

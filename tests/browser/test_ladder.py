@@ -99,8 +99,8 @@ def test_first_rung_a_partitioned_cookie_is_kept_and_the_storage_is_never_asked(
     assert window.heard() == ["lti.put_data"]
     assert window.visits == []
     assert not window.frame.evaluate(KEEPS.format("SameSite=None; Secure")), "this browser blocks third-party cookies"
-    window.tool.get_by_role("link", name="Calendar").click()
-    expect_heading(window, "Your calendar")
+    window.tool.get_by_role("link", name="Help").click()
+    expect_heading(window, "Help")
 
 
 def test_first_rung_a_full_storage_does_not_matter_where_cookies_are_kept(open_course: Open) -> None:
@@ -138,7 +138,7 @@ def test_second_rung_pages_forms_and_the_way_back_work_as_ever(
     expect(tool.locator("h1")).to_be_focused()
     assert frame.url == f"{stage.tool_url}/equivalency"
 
-    tool.get_by_role("link", name="I trained elsewhere: Module 1").click()
+    tool.get_by_role("link", name="I trained elsewhere in place of Module 1").click()
     fill_in_a_request(tool)
     tool.get_by_role("button", name="Send the request").click()
     expect(tool.locator("main")).to_contain_text("Nothing has been saved yet")
@@ -156,8 +156,9 @@ def test_second_rung_pages_forms_and_the_way_back_work_as_ever(
         frame.evaluate("history.back()")
         frame.wait_for_url(f"{stage.tool_url}{path}")
     expect_heading(window, "Retreats")
-    for _ in range(2):
+    for path in ("/help", "/equivalency"):
         frame.evaluate("history.forward()")
+        frame.wait_for_url(f"{stage.tool_url}{path}")
     expect_heading(window, "Training elsewhere")
     expect(tool.locator("main")).to_contain_text("PRATI")
 
@@ -173,7 +174,7 @@ def test_second_rung_files_and_new_tabs_open_as_ever(
     expect(opened.value.get_by_text("Please note:")).to_be_visible()
     opened.value.get_by_role("link", name="Join on Zoom").click()
     opened.value.wait_for_url(f"{stage.zoom_url}/join/**")
-    window.tool.get_by_role("link", name="Calendar").click()
+    window.tool.get_by_role("link", name="Add to calendar").first.click()
     with window.page.expect_download() as download:
         window.tool.get_by_role("link", name="Download the file once").click()
     assert Path(download.value.path()).read_text().startswith("BEGIN:VCALENDAR")
@@ -220,7 +221,7 @@ def test_second_rung_no_page_has_a_serious_barrier_or_is_wider_than_a_phone(
     expect(window.tool.locator("footer")).to_contain_text(
         "If you reload this page, open the unit from your course again"
     )
-    for name in ("Requests", "Modules"):
+    for name in ("My record", "Home"):
         window.tool.get_by_role("link", name=name, exact=True).click()
         expect(window.tool.get_by_role("link", name=name, exact=True)).to_have_attribute("aria-current", "page")
         assert barriers(window.frame) == []
@@ -320,8 +321,8 @@ def test_third_rung_the_new_tab_opens_the_unit_with_a_cookie_of_its_own(
     with window.page.context.expect_page() as opened:
         window.tool.get_by_role("link", name="Continue in a new tab").click()
     opened.value.wait_for_url(f"{stage.tool_url}/retreats")
-    opened.value.get_by_role("link", name="Calendar").click()
-    expect(opened.value.locator("h1")).to_have_text("Your calendar")
+    opened.value.get_by_role("link", name="Help").click()
+    expect(opened.value.locator("h1")).to_have_text("Help")
     assert [each["name"] for each in window.page.context.cookies()] == ["__Host-gatehouse"]
     assert watcher.refused(LAUNCH, 401) == 1
 
