@@ -159,13 +159,13 @@ def ago(at: datetime, now: datetime) -> str:
 
 
 def ahead(at: datetime, now: datetime) -> str:
-    """'in 20 minutes', 'in 5 hours', 'in 14 days': how far away something is, rounded."""
+    """'in 90 minutes', 'in 5 hours', 'in 14 days': how far away something is, rounded; small enough units that nobody
+    comes late by it."""
     minutes_left = max(1, -int((now - at).total_seconds() // 60))
-    for size, unit in ((60 * 24, "day"), (60, "hour"), (1, "minute")):
-        if minutes_left >= size:
-            count = round(minutes_left / size)
-            return f"in {count} {unit}{'s' if count > 1 else ''}"
-    raise AssertionError("unreachable")
+    if minutes_left < 120:
+        return f"in {minutes_left} minute{'s' if minutes_left > 1 else ''}"
+    hours_left = round(minutes_left / 60)
+    return f"in {hours_left} hours" if hours_left < 36 else f"in {round(hours_left / 24)} days"
 
 
 def ago_exactly(at: datetime, now: datetime) -> str:

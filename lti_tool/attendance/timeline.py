@@ -329,7 +329,7 @@ def bar(
 def bar_of(day: Attendance, zone: str) -> DayBar | None:
     """The bar of a day that is over."""
     segments = [each.segment for each in day.segments]
-    present = common(_presence(day), taught(segments))
+    present = common(union((each.from_at, each.to_at) for each in day.intervals if each.counts), taught(segments))
     return bar(segments, zone, present, [(gap.from_at, gap.to_at) for gap in day.missed])
 
 

@@ -263,7 +263,7 @@ def first_step(decision: Decision, programme: Programme) -> str:
     if decision.is_pending:
         return "Your request is being reviewed."
     way = shortest_way(decision.tree) if decision.tree else []
-    if way and all(node.condition == "completed" for node in way):
+    if way and all(node.condition == "completed" and node.status == "unmet" for node in way):
         titles = [_title(node.params, node.condition, programme) for node in way]
         return f"Complete {_joined(titles, 'and')} first."
     state = heading(decision, programme).removeprefix(programme.offering_title(decision.offering)).split(maxsplit=1)
