@@ -177,11 +177,6 @@ def coming(connection: Connection, now: datetime) -> dict[str, list[LiveSession]
     return found
 
 
-def running(connection: Connection, now: datetime) -> list[LiveSession]:
-    """The sessions that have begun and are not over yet."""
-    return [each for each in _load(connection, _COMING, {"now": now}) if each.starts_at <= now]
-
-
 def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, now: datetime) -> None:
     """Cancel a scheduled session; calendars learn it by the raised sequence number.
 

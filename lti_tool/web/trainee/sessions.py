@@ -164,8 +164,7 @@ def answer_presence_check(check_id: int) -> AnyResponse:
 
 def _presence_page(template: str) -> str:
     found = presence_checks.open_for(connection(), viewer().trainee_id, now())
-    running = {each.id: each for each in live_sessions.running(connection(), now())} if found else {}
-    asked = [(each, running[each.check.session_id]) for each in found if each.check.session_id in running]
+    asked = [(each, live_sessions.show(connection(), each.check.session_id)) for each in found]
     return show(template, versions.current(connection()).programme, asked=asked)
 
 
