@@ -40,6 +40,8 @@ from lti_tool.web.trainee.progress import announced
 from zoom_adapter import places
 
 Page = str | Response
+# Who takes a module again and again finds the older days in the record.
+MAX_DAYS = 3
 
 blueprint = Blueprint("modules", __name__, url_prefix="/modules")
 
@@ -176,6 +178,7 @@ def open_page(
     upcoming = live_sessions.upcoming(connection, module.id, now)
     attended = [each for each in queries.of_trainee(connection, trainee_id) if each.module_id == module.id]
     ended = [each for each in attended if not each.is_running]
+    shown = attended[:MAX_DAYS]
     if decision.open:
         learner_view = "A learner with your records would see this page too."
     else:
@@ -186,10 +189,14 @@ def open_page(
         **decision_words(programme, decision),
         "module": module,
         "series": next((each for each in programme.series if each.id == module.series), None),
-        "attended": attended,
+        "attended": shown,
         "completed": taught or _is_completed(connection, trainee_id, module.id),
-        "bars": {each.id: timeline.bar_of(each.day, each.zone) for each in ended},
-        "own_claims": claims.of_module(connection, programme, trainee_id, module.id) if ended else [],
+        "bars": {each.id: timeline.bar_of(each.day, each.zone) for each in shown if not each.is_running},
+        "own_claims": [
+            each
+            for each in (claims.of_module(connection, programme, trainee_id, module.id) if ended else ())
+            if each.session_id in {day.session_id for day in shown}
+        ],
         "gradebook_credit": scores.credits_of(connection, trainee_id, module.id),
         "upcoming": upcoming,
         "is_near": bool(upcoming) and upcoming[0].starts_at - now <= JOINED_WITHIN,

@@ -6,10 +6,11 @@ from decimal import Decimal
 from zlib import compress
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from lti_tool.attendance.live_board import LivePerson, so_far
 from lti_tool.programme.model import CompletionPolicy
+from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.presence import presence_checks
 from sandbox.zoom.behaviours import Visit
 from tests.statements import listening
@@ -124,10 +125,29 @@ def test_a_page_costs_the_same_with_few_and_with_many_sessions(browse, happened,
     assert max(few) <= MAX_STATEMENTS, few
 
 
-@pytest.mark.parametrize("path", ["/", "/record", "/modules/F1", "/modules/F2", "/sessions/1"])
-def test_a_page_stays_small(browse, happened, path: str) -> None:
+@pytest.fixture
+def many_days(happened, database, published, now) -> None:
+    """The person who was there all day has attended forty more sessions like it."""
+    mine = (attendances.c.live_session_id == happened.day) & (attendances.c.trainee_id == happened.whole)
+    with database.write() as connection:
+        day = dict(connection.execute(select(attendances).where(mine)).one()._mapping)
+        day.pop("id")
+        for number in range(40):
+            start = STARTS - timedelta(days=300 - number)
+            session = add_session(connection, published, now, starts=start, zoom_meeting_id=f"8540000{number:04}")
+            connection.execute(insert(attendances).values({**day, "live_session_id": session}))
+
+
+@pytest.mark.parametrize("path", ["/", "/record", "/modules/F2", "/sessions/1"])
+def test_a_page_with_many_rows_stays_small(browse, happened, many_days, path: str) -> None:
     html = browse(happened.whole).open(path).html
     assert len(compress(html.encode())) < MAX_PAGE
+
+
+def test_a_module_taken_many_times_shows_the_latest_days(browse, happened, many_days) -> None:
+    page = browse(happened.whole).open("/modules/F1")
+    assert page.html.count('id="attendance-') <= 3
+    assert len(compress(page.html.encode())) < MAX_PAGE
 
 
 POLICY = CompletionPolicy(share=Decimal("0.8"))
