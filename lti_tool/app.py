@@ -36,7 +36,7 @@ from lti_tool.web.staff import (
     today,
 )
 from lti_tool.web.staff import equivalency as equivalency_desk
-from lti_tool.web.trainee import equivalency, home, modules, retreats, sessions
+from lti_tool.web.trainee import equivalency, help, home, modules, retreats, sessions
 from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.live import Boards
@@ -80,7 +80,8 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         notices.blueprint,
         deep_linking.blueprint,
         webhook.blueprint(context.settings.zoom_secret_tokens, inbox, context.clock, refusals),
-        home.blueprint,
+        home.blueprint(boards.board_of),
+        help.blueprint,
         modules.blueprint,
         sessions.blueprint,
         equivalency.blueprint,

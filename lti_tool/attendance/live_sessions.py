@@ -193,6 +193,14 @@ def last_one(connection: Connection, now: datetime) -> LiveSession | None:
     return found[0] if found else None
 
 
+def coming(connection: Connection, now: datetime) -> dict[str, list[LiveSession]]:
+    """The sessions of every module that are not over yet, by module, the next one first."""
+    found: dict[str, list[LiveSession]] = {}
+    for each in _load(connection, _COMING, {"now": now}):
+        found.setdefault(each.module_id, []).append(each)
+    return found
+
+
 def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, now: datetime) -> None:
     """Cancel a scheduled session; calendars learn it by the raised sequence number.
 
@@ -224,11 +232,8 @@ def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, 
 NOT_CANCELLED = (live_sessions.c.state != "cancelled",)
 _IN_ORDER = select(live_sessions).order_by(live_sessions.c.starts_at, live_sessions.c.id)
 # Asked on every page of a module: to build a statement costs more than to run it.
-_UPCOMING = _IN_ORDER.where(
-    live_sessions.c.module_id == bindparam("module"),
-    live_sessions.c.ends_at > bindparam("now"),
-    live_sessions.c.state != "cancelled",
-)
+_COMING = _IN_ORDER.where(live_sessions.c.ends_at > bindparam("now"), live_sessions.c.state != "cancelled")
+_UPCOMING = _COMING.where(live_sessions.c.module_id == bindparam("module"))
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[LiveSession]:

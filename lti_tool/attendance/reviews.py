@@ -181,6 +181,12 @@ def of_trainee_in(connection: Connection, trainee_id: int, session_id: int) -> l
     return list(connection.execute(select(requests).where(theirs).order_by(requests.c.id.desc())))
 
 
+def of_trainee(connection: Connection, trainee_id: int, limit: int = 20) -> list[Row[Any]]:
+    """This person's requests that are open or answered, the latest first, with their sessions."""
+    theirs = (requests.c.trainee_id == trainee_id) & (requests.c.state != "withdrawn")
+    return _listed(connection, theirs, requests.c.created_at.desc(), limit)
+
+
 def _listed(connection: Connection, which: ColumnElement[bool], order: Any, limit: int | None = None) -> list[Row[Any]]:
     columns = (
         live_sessions_table.c.module_id,

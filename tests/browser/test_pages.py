@@ -20,7 +20,11 @@ READERS = {
         "module1",
         ("/", "/modules/F1", "/modules/F2", "/record", "/sessions/1", "/equivalency", "/calendar", "/help"),
     ),
-    "a trainee who may apply": ("greta", "retreats", ("/retreats", "/retreats/RT_EXP", "/retreats/RT_EXP/apply")),
+    "a trainee who may apply": (
+        "greta",
+        "retreats",
+        ("/retreats", "/retreats/RT_EXP", "/retreats/RT_EXP/apply", "/presence"),
+    ),
     "a trainee who left at lunch": ("priya", "module2", ("/modules/F2", "/sessions/1", "/retreats/RT_EXP")),
     "a trainee who asks": ("wendell", "module2", ("/modules/F2", "/equivalency/F1", "/retreats/RT_DIA")),
     "a trainee who waits for an answer": ("hiro", "module2", ("/modules/F2", "/equivalency/F1", "/")),

@@ -108,7 +108,7 @@ def test_a_question_goes_to_the_person_and_the_answer_comes_back(browse, happene
     assert desk.send(page, f"/desk/equivalencies/{request_id}/ask", question="How many hours?").status == 303
     form = learner.open(FORM)
     assert "How many hours?" in form.text
-    assert "has a question about your request" in learner.open("/").text
+    assert "The training team has a question" in learner.open("/").text
     assert learner.send(form, f"/equivalency/requests/{request_id}/answer", answer="Forty.").status == 303
     assert "Forty." in desk.open(f"/desk/equivalencies/{request_id}").text
 
