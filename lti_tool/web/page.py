@@ -15,6 +15,8 @@ from werkzeug.wrappers import Response
 from lti_tool.programme.model import Programme
 from lti_tool.web.request import now, read_id
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -109,9 +111,6 @@ def address_of(to: str) -> str:
         "catalogue": "/",
     }
     return places.get(kind, "/contact")
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
