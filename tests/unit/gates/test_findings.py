@@ -275,7 +275,11 @@ REQUESTS = {
         {"retreat_equivalency": {"for": "RT_EXP"}},
         [request("RT_EXP", "approved")],
         leaf(
-            "waived", "retreat_equivalency", "equivalency_approved", {"for": "RT_EXP", "date": "2024-07-01"}, "request:7"
+            "waived",
+            "retreat_equivalency",
+            "equivalency_approved",
+            {"for": "RT_EXP", "date": "2024-07-01"},
+            "request:7",
         ),
     ),
     "no retreat elsewhere": (
@@ -289,7 +293,7 @@ REQUESTS = {
             step=NextStep("I trained elsewhere", "equivalency:RT_EXP"),
         ),
     ),
-}  # fmt: skip
+}
 RETREATS = {
     "no retreat": (
         ATTENDED,
@@ -423,7 +427,7 @@ LICENCES = {
         [licence()],
         leaf("unknown", "licence_active", "offering_date_unknown", {}, step=CONTACT),
     ),
-}  # fmt: skip
+}
 
 
 def identified(cases: dict[str, Any]) -> Any:
@@ -541,7 +545,11 @@ STATED = {
         leaf("unmet", "profession_in", "profession_not_listed", {"profession": "chaplain"}, step=CONTACT),
     ),
     "no profession": (NURSES, {}, leaf("unmet", "profession_in", "profession_not_stated", {}, step=CONTACT)),
-    "every step cleared": (SCREENING, {"clearances": (MEDICAL, PSYCHOLOGICAL)}, screening("satisfied", "screening_done")),
+    "every step cleared": (
+        SCREENING,
+        {"clearances": (MEDICAL, PSYCHOLOGICAL)},
+        screening("satisfied", "screening_done"),
+    ),
     "a step not begun": (SCREENING, {"clearances": (MEDICAL,)}, screening("unmet", "screening_not_started")),
     "a step marked as not begun": (
         SCREENING,
@@ -601,7 +609,7 @@ STATED = {
         {},
         window("expired", "window_closed", None, "2024-08-01T17:59:00", "Europe/Berlin"),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("rule", "known", "expected"), STATED.values(), ids=STATED)
@@ -661,7 +669,9 @@ def test_a_window_needs_no_facts() -> None:
     [
         pytest.param({"completed": {"module": "F99"}}, [], "target_gone", id="a module that is gone"),
         pytest.param({"equivalency": {"for": "F99"}}, [], "target_gone", id="an equivalency of a module that is gone"),
-        pytest.param({"completed_any": {"list": ["F1"], "n": 2}}, [], "set_too_small", id="more modules than there are"),
+        pytest.param(
+            {"completed_any": {"list": ["F1"], "n": 2}}, [], "set_too_small", id="more modules than there are"
+        ),
         pytest.param(EQUIVALENT, [request("F1", "lost")], "record_unreadable", id="a request in no known state"),
         pytest.param(LISTED, [licence(issued_on=None)], "check_failed", id="a licence without a date"),
     ],

@@ -2,14 +2,30 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.gates.conditions import Completed, CompletedAny, Group, LicenceActive, Members, UnreadableRule, parse_rule
+from lti_tool.gates.conditions import (
+    AttendedRetreat,
+    AttestationOf,
+    Completed,
+    CompletedAny,
+    DateWindow,
+    EquivalencyOf,
+    Group,
+    HealthClearance,
+    InvitationTo,
+    LicenceActive,
+    Members,
+    ProfessionIn,
+    RetreatEquivalencyOf,
+    UnreadableRule,
+    parse_rule,
+)
 from lti_tool.gates.validation import check_gates, rule_digest
 from lti_tool.programme.model import Gate, Programme
 from tests.unit.gates import rule_strategies as some
@@ -79,6 +95,137 @@ def faults(raw: Any) -> list[tuple[str, str]]:
 )
 def test_what_is_outside_the_grammar_is_refused_with_its_path(raw: Any, code: str, path: str) -> None:
     assert faults(raw) == [(code, path)]
+
+
+A_TIME = "The value must be an ISO date or a wall time."
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        pytest.param("UNSET", "This rule is UNSET. A named person must choose it.", id="a rule not chosen yet"),
+        pytest.param({}, "A node must be a mapping with one key. Write mode none if there is no rule.", id="no key"),
+        pytest.param(
+            {"all": [F1], "any": [F1]},
+            "A node has exactly one key. Group several under all or any.",
+            id="two keys",
+        ),
+        pytest.param({"bogus": {}}, "There is no such operator or condition.", id="an unknown operator"),
+        pytest.param(nested(9), "A rule may be 8 levels deep.", id="nine levels"),
+        pytest.param({"any": [F1] * 200}, "A rule may have 200 nodes.", id="201 nodes"),
+        pytest.param({"any": []}, "This needs a list with at least one node.", id="no children"),
+        pytest.param(
+            {"not": EQUIVALENT}, "not cannot negate a condition that can be pending.", id="a negated equivalency"
+        ),
+        pytest.param({"at_least": {"n": 1}}, "at_least takes exactly n and of.", id="a number of nothing"),
+        pytest.param(
+            {"at_least": {"n": 2, "of": [F1]}}, "n is larger than the number of children.", id="more than there are"
+        ),
+        pytest.param(
+            {"at_least": {"n": 0, "of": [F1]}}, "The value must be a whole number of at least 1.", id="none of some"
+        ),
+        pytest.param({"completed": "F1"}, "A condition takes a mapping of its fields.", id="no fields"),
+        pytest.param(
+            {"completed": {"module": "F1", "x": 1}}, "This condition has no such field.", id="an unknown field"
+        ),
+        pytest.param({"completed": {}}, "The field module is missing.", id="a field missing"),
+        pytest.param({"completed_any": {"n": 1}}, "The field set or list is missing.", id="neither set nor list"),
+        pytest.param({"date_window": {}}, "The field from or to is missing.", id="a window without ends"),
+        pytest.param(
+            {"completed_any": {"set": "a", "list": ["F1"]}}, "Give a set or a list, not both.", id="a set and a list"
+        ),
+        pytest.param(
+            {"completed": {"module": "UNSET"}},
+            "This value is UNSET. A named person must choose it.",
+            id="a value not chosen yet",
+        ),
+        pytest.param({"completed": {"module": " "}}, "The value must be a text.", id="a blank text"),
+        pytest.param(
+            {"completed": {"module": "F1", "accept_aliases": 1}}, "The value must be true or false.", id="no boolean"
+        ),
+        pytest.param({"completed_any": {"list": "F1"}}, "The value must be a list of texts.", id="no list"),
+        pytest.param({"completed_any": {"list": []}}, "The value must not be empty.", id="an empty list"),
+        pytest.param({"completed_any": {"list": ["F1", 2]}}, "The value must be a text.", id="a number in a list"),
+        pytest.param({"date_window": {"from": "tomorrow"}}, A_TIME, id="a day in words"),
+        pytest.param({"date_window": {"from": 20240101}}, A_TIME, id="a day as a number"),
+        pytest.param(
+            {"date_window": {"from": "2024-01-01T09:00Z"}},
+            "The value must be a wall time; its zone is the field `zone`.",
+            id="a time with its zone",
+        ),
+        pytest.param(
+            {"date_window": {"from": "2024-01-01", "zone": "Mars/Base"}},
+            "The value must be an IANA time zone.",
+            id="an unknown zone",
+        ),
+        pytest.param(
+            {"licence_active": {"types": ["RN"], "at": "2024-01-01T09:00"}},
+            "The value must be now, live_session, offering_start or an ISO date.",
+            id="a licence at a time of day",
+        ),
+    ],
+)
+def test_every_refusal_says_what_is_wrong(raw: Any, message: str) -> None:
+    with pytest.raises(UnreadableRule) as caught:
+        parse_rule(raw, "gates.x.rule")
+    [problem] = caught.value.problems
+    assert (problem.severity, problem.message) == ("error", message)
+    assert str(caught.value) == f"{problem.path}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        pytest.param({"any": [F1, F1]}, 1, id="any"),
+        pytest.param({"all": [F1, F1]}, 2, id="all"),
+        pytest.param({"at_least": {"n": 2, "of": [F1, F1, F1]}}, 2, id="at least"),
+        pytest.param({"not": F1}, 1, id="not"),
+    ],
+)
+def test_a_group_knows_its_operator_how_many_it_needs_and_where_it_stands(raw: Any, expected: int) -> None:
+    [op] = raw
+    rule = parse_rule(raw)
+    assert isinstance(rule, Group)
+    assert (rule.op, rule.n, rule.path) == (op, expected, f"rule.{op}")
+    places = {"not": [f"rule.{op}.completed"], "at_least": [f"rule.{op}.of[{n}].completed" for n in range(3)]}
+    assert [each.path for each in rule.children] == places.get(op, [f"rule.{op}[{n}].completed" for n in range(2)])
+
+
+WHOLE_CONDITIONS: dict[str, tuple[Any, Any]] = {
+    "completed": ({"module": "F1", "accept_aliases": False}, Completed("F1", False)),
+    "completed_any": (
+        {"list": ["F1", "F2"], "n": 2, "except": ["F1"]},
+        CompletedAny(Members(None, ("F1", "F2")), 2, ("F1",)),
+    ),
+    "equivalency": ({"for": "F1"}, EquivalencyOf("F1")),
+    "retreat_equivalency": ({"for": "RT_EXP"}, RetreatEquivalencyOf("RT_EXP")),
+    "attended_retreat": ({"retreat": "RT_EXP"}, AttendedRetreat("RT_EXP")),
+    "licence_active": (
+        {"types": "clinical", "jurisdictions": ["CA"], "at": "offering_start", "verified": True},
+        LicenceActive(Members("clinical"), ("CA",), "offering_start", True),
+    ),
+    "profession_in": ({"set": ["nurse"]}, ProfessionIn(Members(None, ("nurse",)))),
+    "date_window": (
+        {"from": "2024-01-01", "to": "2024-01-02T09:00", "zone": "Europe/Berlin"},
+        DateWindow(date(2024, 1, 1), datetime(2024, 1, 2, 9, 0), "Europe/Berlin"),  # noqa: DTZ001
+    ),
+    "health_clearance": ({"offering": "F2", "steps": ["medical"]}, HealthClearance("F2", ("medical",))),
+    "attestation": ({"list": "contraindications", "version": "1"}, AttestationOf("contraindications", "1")),
+    "invitation": ({"offering": "F2"}, InvitationTo("F2")),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE_CONDITIONS)
+def test_every_field_of_a_condition_is_read(name: str) -> None:
+    body, expected = WHOLE_CONDITIONS[name]
+    assert parse_rule({name: body}) == replace(expected, path=f"rule.{name}")
+
+
+@pytest.mark.parametrize("day", ["now", "live_session", "offering_start"])
+def test_a_licence_is_asked_for_on_a_day_that_has_a_name(day: str) -> None:
+    rule = parse_rule({"licence_active": {"types": ["RN"], "at": day}})
+    assert isinstance(rule, LicenceActive)
+    assert rule.at == day
 
 
 def test_every_fault_is_told_not_only_the_first() -> None:
