@@ -455,3 +455,170 @@ def test_an_equivalency_that_nobody_can_ask_for_is_doubtful() -> None:
 def test_a_prerequisite_that_is_not_offered_is_doubtful() -> None:
     modules = {**demo().modules, "F1": replace(demo().modules["F1"], publish=False)}
     assert "gate_target_not_offered" in {code for _, code, _ in found(replace(demo(), modules=modules))}
+
+
+def said(programme: Programme, today: date | None = None) -> list[tuple[str, str]]:
+    """Every message and its place, without what the demonstration itself leaves open."""
+    known = {(each.path, each.message) for each in check_gates(demo())}
+    return [each for each in ((one.path, one.message) for one in check_gates(programme, today)) if each not in known]
+
+
+OLD_AND_NEW = {"date_window": {"from": "2024-02-01", "to": "2024-01-31T23:00"}}
+TWO_ELSEWHERE = {"any": [{"equivalency": {"for": "F4"}}, {"retreat_equivalency": {"for": "RT_ADV"}}]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "place", "message"),
+    [
+        pytest.param(
+            {"completed": {"module": "F99"}},
+            "completed.module",
+            "There is no module F99 in this catalogue.",
+            id="no such module",
+        ),
+        pytest.param(
+            {"attended_retreat": {"retreat": "RT_NONE"}},
+            "attended_retreat.retreat",
+            "There is no retreat RT_NONE in this catalogue.",
+            id="no such retreat",
+        ),
+        pytest.param(
+            {"invitation": {"offering": "F99"}},
+            "invitation.offering",
+            "There is no module or retreat F99.",
+            id="an invitation to nothing",
+        ),
+        pytest.param(
+            {"profession_in": {"set": "nowhere"}}, "profession_in.set", "There is no set nowhere.", id="no such set"
+        ),
+        pytest.param(
+            {"completed_any": {"list": ["F1"], "n": 2}},
+            "completed_any.n",
+            "There are fewer modules to take than n asks for.",
+            id="a set too small",
+        ),
+        pytest.param(
+            OLD_AND_NEW, "date_window", "The window closes before it opens.", id="a window the wrong way round"
+        ),
+        pytest.param(
+            {"attestation": {"list": "other", "version": "1"}},
+            "attestation.list",
+            "There is no list other.",
+            id="no such list",
+        ),
+        pytest.param(
+            {"attestation": {"list": "contraindications", "version": "older"}},
+            "attestation.version",
+            "The list is shown in version S2-2024.",
+            id="another version of the list",
+        ),
+        pytest.param(
+            {"equivalency": {"for": "F4"}},
+            "equivalency.for",
+            "The programme lists no training elsewhere that could replace F4.",
+            id="no training elsewhere",
+        ),
+        pytest.param(
+            {"retreat_equivalency": {"for": "RT_ADV"}},
+            "retreat_equivalency.for",
+            "The programme lists no training elsewhere that could replace RT_ADV.",
+            id="no retreat elsewhere",
+        ),
+    ],
+)
+def test_every_problem_of_a_condition_says_what_is_wrong_and_where(rule: Any, place: str, message: str) -> None:
+    assert said(with_gate(rule)) == [(f"gates.F2.rule.{place}", message)]
+
+
+@pytest.mark.parametrize(
+    ("programme", "place", "message"),
+    [
+        pytest.param(
+            with_gate({"all": [F1, {"not": F1}]}),
+            "gates.F2.rule",
+            "The rule requires a condition and its opposite, so no trainee can satisfy it.",
+            id="a contradiction",
+        ),
+        pytest.param(
+            with_gate(None), "gates.F2.rule", "A rule is missing. Write mode none if there is no rule.", id="no rule"
+        ),
+        pytest.param(
+            with_gate(F1, mode="none"), "gates.F2.rule", "A gate of mode none has no rule.", id="a rule too many"
+        ),
+        pytest.param(
+            with_gate(F1, mode="recommended", recommended=F1),
+            "gates.F2.recommended",
+            "A gate of mode recommended has its recommendation in its rule.",
+            id="two recommendations",
+        ),
+        pytest.param(
+            with_gate(None, mode="UNSET"), "gates.F2.mode", "The gate of F2 is UNSET, so it stays shut.", id="UNSET"
+        ),
+        pytest.param(
+            with_gate(F1, target="F99"), "gates.F99", "There is no module or retreat F99.", id="a gate of nothing"
+        ),
+        pytest.param(
+            with_gate({"completed": {"module": "F2"}}),
+            "gates.F2.rule",
+            "These gates wait for each other: F2 → F2.",
+            id="a gate that waits for itself",
+        ),
+        pytest.param(
+            replace(demo(), gates={**demo().gates, "F2": replace(demo().gates["F2"], refs=())}),
+            demo().gates["F2"].path,
+            "A gate needs a source.",
+            id="no source",
+        ),
+        pytest.param(
+            replace(demo(), gates={**demo().gates, "F2": replace(demo().gates["F2"], approver=None)}),
+            demo().gates["F2"].path,
+            "A gate needs a named approver.",
+            id="no approver",
+        ),
+        pytest.param(
+            replace(demo(), gates={target: gate for target, gate in demo().gates.items() if target != "F3"}),
+            "gates",
+            "F3 has no gate. Write mode none to open it to everyone.",
+            id="no gate",
+        ),
+        pytest.param(
+            replace(with_gate({"profession_in": {"set": "few"}}), sets={**demo().sets, "few": None}),
+            "gates.F2.rule.profession_in.set",
+            "The set few is UNSET.",
+            id="a set that is UNSET",
+        ),
+        pytest.param(
+            replace(with_gate({"profession_in": {"set": "few"}}), sets={**demo().sets, "few": ()}),
+            "gates.F2.rule.profession_in.set",
+            "The set few is empty.",
+            id="an empty set",
+        ),
+    ],
+)
+def test_every_problem_of_a_gate_says_what_is_wrong_and_where(programme: Programme, place: str, message: str) -> None:
+    assert said(programme) == [(place, message)]
+
+
+def test_a_module_that_is_not_offered_and_a_window_that_has_closed_are_named() -> None:
+    hidden = {**demo().modules, "F4": replace(demo().modules["F4"], publish=False)}
+    programme = replace(with_gate({"completed": {"module": "F4"}}), modules=hidden)
+    place = "gates.F2.rule.completed.module"
+    assert ("warning", "gate_target_not_offered", place) in found(programme)
+    assert (place, "F4 is not offered at present.") in said(programme)
+    both_hidden = replace(programme, modules={**hidden, "F2": replace(demo().modules["F2"], publish=False)})
+    assert "gate_target_not_offered" not in {
+        code for _, code, path in found(both_hidden) if path.startswith("gates.F2")
+    }
+    closed = with_gate({"date_window": {"to": "2024-01-31T09:00"}})
+    assert said(closed, date(2024, 2, 1)) == [("gates.F2.rule.date_window.to", "The window has already closed.")]
+    assert said(closed, date(2024, 1, 31)) == []
+
+
+def test_a_window_of_one_day_may_be_published() -> None:
+    assert said(with_gate({"date_window": {"from": "2024-01-31T17:00", "to": "2024-01-31"}})) == []
+
+
+def test_an_invitation_or_a_screening_may_be_for_a_module_and_for_a_retreat() -> None:
+    for offering in ("F3", "RT_EXP"):
+        assert said(with_gate({"invitation": {"offering": offering}})) == []
+        assert said(with_gate({"health_clearance": {"offering": offering, "steps": ["medical"]}})) == []
