@@ -150,9 +150,12 @@ bench: $(TEST) $(BENCH)
 	@.venv-test/bin/python -m benchmarks
 
 # All mutants of the pure modules (docs/testing.md), or those of one: make mutants ONLY="lti_tool.gates.evaluate.*"
+# The whole run begins anew, since mutmut would keep the results of earlier tests.
 mutants: $(MUTANTS)
+	@$(if $(ONLY),,rm -rf mutants)
 	@nice .venv-mutants/bin/mutmut run $(if $(ONLY),"$(ONLY)")
 	@.venv-mutants/bin/mutmut results
+	@.venv-mutants/bin/python -m tests.mutants
 
 # A draft of the next revision, from the tables: make migration REVISION=0002 SAYS="What changes."
 migration: $(TEST) $(LINT)
