@@ -1,6 +1,8 @@
 """A person's day as it is kept in the database, and days that earlier releases kept."""
 
 import json
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -8,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from lti_tool.attendance.agenda import Segment
+from lti_tool.attendance.agenda import to_json as agenda_to_json
 from lti_tool.attendance.evidence import WAITING_ROOM, PresenceInterval, ReportComparison, RoomInterval
 from lti_tool.attendance.minutes import Attendance, CountedInterval, Missed, attend
 from lti_tool.attendance.participation import NO_QUESTIONS, Question
@@ -192,6 +195,28 @@ def test_a_day_is_kept_with_every_figure_and_every_instant_in_utc() -> None:
             ],
         },
     }
+
+
+@pytest.fixture
+def machine_in_india(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("machine_in_india")
+def test_the_zone_of_the_machine_is_nowhere_in_what_is_kept() -> None:
+    assert DAY.to_json()["waiting"] == [{"from": "2026-12-01T16:50:00+00:00", "to": "2026-12-01T17:00:00+00:00"}]
+    assert agenda_to_json(AGENDA[:1]) == [
+        {
+            "starts_at": "2026-12-01T17:00:00+00:00",
+            "ends_at": "2026-12-01T18:00:00+00:00",
+            "title": "Welcome",
+            "instructional": True,
+        }
+    ]
 
 
 @pytest.mark.parametrize("day", [DAY, replace(DAY, report=None)], ids=["with a report", "without a report"])
