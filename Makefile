@@ -154,7 +154,6 @@ bench: $(TEST) $(BENCH)
 mutants: $(MUTANTS)
 	@$(if $(ONLY),,rm -rf mutants)
 	@nice .venv-mutants/bin/python requirements/mutants.py $(if $(ONLY),"$(ONLY)")
-	@.venv-mutants/bin/mutmut results
 
 # A draft of the next revision, from the tables: make migration REVISION=0002 SAYS="What changes."
 migration: $(TEST) $(LINT)
