@@ -156,6 +156,11 @@ REQUESTS = {
         [request("F1", "approved", submitted_at=None, decided_at=LATER, changed_at=LATEST)],
         leaf("waived", "equivalency", "equivalency_approved", {"for": "F1", "date": "2024-07-03"}, "request:7"),
     ),
+    "an approval without a date": (
+        EQUIVALENT,
+        [request("F1", "approved", decided_at=None)],
+        leaf("waived", "equivalency", "equivalency_approved", {"for": "F1", "date": None}, "request:7"),
+    ),
     "an approval on its last day": (
         EQUIVALENT,
         [request("F1", "approved", expires_on=AT.date())],
@@ -538,6 +543,11 @@ STATED = {
         NURSES,
         {"profession": "nurse"},
         leaf("satisfied", "profession_in", "profession_listed", {"profession": "nurse"}),
+    ),
+    "a profession of a set": (
+        {"profession_in": {"set": "clinical_licences"}},
+        {"profession": "RN"},
+        leaf("satisfied", "profession_in", "profession_listed", {"profession": "RN"}),
     ),
     "another profession": (
         NURSES,

@@ -223,3 +223,43 @@ def test_an_address_seen_in_a_breakout_room_makes_its_owner_unclear_and_nobody_e
     assert bo.report is not None
     assert (ada.flags, ada.report.reasons) == (("report_differs",), ("room_unclear_in_report",))
     assert (bo.flags, bo.report.reasons) == ((), ())
+
+
+def test_an_end_has_the_grade_of_both_records_only_where_both_have_it() -> None:
+    [person] = found(there("09:00", "12:00"), Recognition(7), [row("08:00", "13:00")])
+    assert [
+        (f"{each.from_at:%H:%M}", each.evidence, each.from_evidence, each.to_evidence) for each in person.intervals
+    ] == [
+        ("08:00", "report", None, None),
+        ("09:00", "both", "webhook", "webhook"),
+        ("12:00", "report", None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "shared",
+    [
+        pytest.param(row("10:00", "12:00", registrant_id=""), id="the leave event, and names nobody"),
+        pytest.param(row("09:00", "11:00", registrant_id=""), id="the join event, and names nobody"),
+        pytest.param(
+            row("09:00", "11:00", registrant_id="", email="q@example.org"), id="the join event, by an address"
+        ),
+    ],
+)
+def test_a_row_that_shares_one_end_with_a_registrant_and_names_no_other_is_of_that_registrant(
+    shared: ReportRow,
+) -> None:
+    [person] = found(there("09:00", "12:00"), Recognition(7), [shared])
+    assert person.report is not None
+    assert person.report.report_seconds == 2 * 3600
+
+
+def test_of_two_rows_with_the_times_of_one_connection_it_has_the_one_with_its_address() -> None:
+    """Two people have one `user_id`; of the one without an address no event came."""
+    rows = [row("09:00", "12:00", registrant_id=""), row("09:00", "12:00", registrant_id="", email=ADA, name="Ada")]
+    events = there("09:00", "12:00", registrant_id="", email=ADA)
+    everybody = people(gather(events), lambda _identity: None, {UUID: rows})
+    assert [(each.person_key, each.report and each.report.report_seconds) for each in everybody] == [
+        (f"email:{ADA}", 3 * 3600),
+        (f"report:{UUID}:1", 3 * 3600),
+    ]
