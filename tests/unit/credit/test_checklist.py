@@ -899,34 +899,25 @@ def test_a_nurse_of_california_is_taken_before_one_of_another_state():
     assert decide_claim(PROGRAMME, case(licences=licences, body_id="scrc_brn")).licence == RN
 
 
-@pytest.mark.parametrize(
-    ("limits", "satisfied"),
-    [
-        ({"late_arrival_minutes": 5}, True),
-        ({"late_arrival_minutes": 4}, False),
-        ({"late_arrival_minutes": 0}, False),
-        ({"max_missed_consecutive_minutes": 10}, True),
-        ({"max_missed_consecutive_minutes": 9}, False),
-        ({"max_missed_total_minutes": 15}, True),
-        ({"max_missed_total_minutes": 14}, False),
-    ],
-)
-def test_each_limit_is_kept_to_the_minute(limits, satisfied):
-    """Late by 5 minutes, then away for 10."""
-    policy = {"late_arrival_minutes": 5, "max_missed_consecutive_minutes": 10, "max_missed_total_minutes": 15, **limits}
-    assert (
-        line(decide_claim(with_policy(**policy), case(stay(5, 60), stay(70, 480))), "attendance").satisfied
-    ) is satisfied
-    assert (
-        line(decide_claim(with_policy(**policy), case(stay(5, 60), stay(70 + 1 / 60, 480))), "attendance").satisfied
-        is False
-    )
+LIMITS = {"late_arrival_minutes": 5, "max_missed_consecutive_minutes": 10, "max_missed_total_minutes": 15}
+GENEROUS = dict.fromkeys(LIMITS, 60)
 
 
-def test_a_limit_of_nothing_allows_no_second():
-    nothing = dict.fromkeys(("late_arrival_minutes", "max_missed_consecutive_minutes", "max_missed_total_minutes"), 0)
-    assert line(decide_claim(with_policy(**nothing), case()), "attendance").satisfied
-    assert line(decide_claim(with_policy(**nothing), case(stay(1 / 60, 480))), "attendance").satisfied is False
+@pytest.mark.parametrize("limit", LIMITS)
+def test_each_limit_is_kept_to_the_second(limit):
+    """Late by 5 minutes and away for 10 minutes, or a second longer each time."""
+    programme = with_policy(**GENEROUS | {limit: LIMITS[limit]})
+    just = case(stay(5, 60), stay(70, 480))
+    longer = case(stay(5 + 1 / 60, 60), stay(70 + 1 / 60, 480))
+    assert line(decide_claim(programme, just), "attendance").satisfied is True
+    assert line(decide_claim(programme, longer), "attendance").satisfied is False
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_limit_of_nothing_allows_no_second(limit):
+    programme = with_policy(**GENEROUS | {limit: 0})
+    assert line(decide_claim(programme, case()), "attendance").satisfied is True
+    assert line(decide_claim(programme, case(stay(1 / 60, 480))), "attendance").satisfied is False
 
 
 def test_on_a_day_without_instruction_nothing_was_missed_and_nothing_is_earned():
