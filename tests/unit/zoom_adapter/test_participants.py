@@ -263,3 +263,69 @@ def test_of_two_rows_with_the_times_of_one_connection_it_has_the_one_with_its_ad
         (f"email:{ADA}", 3 * 3600),
         (f"report:{UUID}:1", 3 * 3600),
     ]
+
+
+def test_what_no_report_confirms_is_kept_with_its_source_and_counts_nothing() -> None:
+    end = ZoomEvent(kind="ended", at=at("17:00"), meeting_uuid=UUID)
+    events = (event("waiting", "08:30"), event("waited", "09:00"), event("joined", "09:00"), end)
+    [person] = found(events, Recognition(7), [row("08:30", "12:00")])
+    assert person.intervals == (
+        PresenceInterval(at("08:30"), at("09:00"), "webhook", False, "waiting_room", "webhook", "webhook"),
+        PresenceInterval(at("09:00"), at("12:00"), "report", True, "report"),
+        PresenceInterval(at("12:00"), at("17:00"), "estimated", False, "connection:P1", "estimated", "estimated"),
+    )
+    assert person.flags == ("estimated", "report_differs", "unconfirmed")
+    assert person.report == ReportComparison(
+        28800, 12600, -16200, ("completed_by_report", "estimate_unconfirmed", "waiting_room_in_report")
+    )
+
+
+def test_a_role_lasts_as_long_as_the_connection_that_had_it() -> None:
+    [host] = found(there("09:00", "10:00", is_host=True), Recognition(7), [row("08:30", "11:00")])
+    assert host.intervals == (
+        PresenceInterval(at("08:30"), at("09:00"), "report", True, "report", role="host"),
+        PresenceInterval(at("09:00"), at("10:00"), "both", True, "connection:P1", "webhook", "webhook", "host"),
+        PresenceInterval(at("10:00"), at("11:00"), "report", True, "report"),
+    )
+
+
+def test_a_second_of_rounding_hides_nothing_that_only_the_report_has() -> None:
+    rows = [row("08:59:59", "10:00"), row("11:00", "12:00", "2")]
+    [person] = found(there("09:00", "10:00"), Recognition(7), rows)
+    assert [(each.from_at, each.evidence) for each in person.intervals] == [
+        (at("09:00"), "both"),
+        (at("11:00"), "report"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(("09:00", "12:00"), ("09:00:01", "12:00"), id="joined a second apart"),
+        pytest.param(("09:00", "12:00"), ("09:00", "12:00:01"), id="left a second apart"),
+    ],
+)
+def test_a_row_is_of_whoever_has_exactly_its_times(first: tuple[str, str], second: tuple[str, str]) -> None:
+    """Two people have one `user_id`."""
+    guest = {"registrant_id": ""}
+    events = (*there(*first, **guest), *there(*second, "P2", **guest))
+    everybody = people(gather(events), lambda _identity: None, {UUID: [row(*first, **guest), row(*second, **guest)]})
+    assert [(each.person_key, each.flags) for each in everybody] == [("connection:P1", ()), ("connection:P2", ())]
+
+
+def test_a_connection_of_two_registrants_has_no_row() -> None:
+    events = (event("joined", "09:00"), event("left", "12:00", registrant_id="rgOther"))
+    everybody = people(gather(events), lambda _identity: None, {UUID: [row("09:00", "12:00")]})
+    assert [(each.person_key, each.flags) for each in everybody] == [
+        ("connection:P1", ("conflict", "report_missing")),
+        (f"registrant:{QUILL}", ("report_only",)),
+    ]
+
+
+@pytest.mark.parametrize(("address", "is_theirs"), [("second@example.org", True), ("bo@example.org", False)])
+def test_a_registrant_may_have_a_second_address_but_not_that_of_another(address: str, is_theirs: bool) -> None:
+    bo = there("13:00", "14:00", "P2", "2", registrant_id="", email="bo@example.org")
+    rows = [row("09:00", "12:00", registrant_id="", email=address)]
+    everybody = people(gather((*there("09:00", "12:00", email=ADA), *bo)), lambda _identity: None, {UUID: rows})
+    quill = next(each for each in everybody if each.registrant_id == QUILL)
+    assert ("report_missing" not in quill.flags) is is_theirs
