@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.attendance.agenda import lay_out
+from lti_tool.attendance.agenda import Segment, lay_out
 from lti_tool.attendance.evidence import WAITING_ROOM
 from lti_tool.attendance.minutes import attend
 from lti_tool.attendance.participation import Question
@@ -918,6 +918,27 @@ def test_a_limit_of_nothing_allows_no_second(limit):
     programme = with_policy(**GENEROUS | {limit: 0})
     assert line(decide_claim(programme, case()), "attendance").satisfied is True
     assert line(decide_claim(programme, case(stay(1 / 60, 480))), "attendance").satisfied is False
+
+
+@pytest.mark.parametrize(
+    ("stays", "satisfied"),
+    [
+        pytest.param((), False, id="not there"),
+        pytest.param((stay(0, 10, counts=False, source=WAITING_ROOM),), False, id="in the waiting room"),
+        pytest.param((stay(0, 10, "estimated", counts=False),), None, id="not proven"),
+        pytest.param((stay(0, 10),), True, id="there"),
+    ],
+)
+def test_a_session_shorter_than_what_may_be_missed_is_not_earned_by_staying_away(stays, satisfied):
+    day = attend(stays, [Segment(at(0), at(10), "Short", True)], PROGRAMME.completion.share)
+    assert line(decide_claim(PROGRAMME, case(day=day)), "attendance").satisfied is satisfied
+
+
+def test_a_row_whose_notice_the_programme_lacks_gives_no_next_step():
+    silent = replace(PROGRAMME, notices={})
+    assert line(decide_claim(silent, case()), "matrix").next_step == ""
+    psychologist = case(licences=(replace(LMFT, type="psychologist"),))
+    assert line(decide_claim(PROGRAMME, psychologist), "matrix").next_step == ""
 
 
 def test_on_a_day_without_instruction_nothing_was_missed_and_nothing_is_earned():
