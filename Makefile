@@ -7,7 +7,7 @@
 # make audit     known vulnerabilities of what the lock files name; without a network it says so
 # make materials the bill of materials of the tool: .cache/gatehouse.cdx.json (CycloneDX)
 # make bench     side-by-side measurements
-# make mutants   small changes of the pure rules that the tests must notice: hours
+# make mutants   small changes of the pure rules that the tests must notice: a quarter of an hour
 #
 # Environments are built from the hashed lock files in requirements/ and rebuilt when a lock changes; otherwise nothing
 # is downloaded. Another interpreter: make PYTHON=/path/to/python3.12 …
@@ -150,9 +150,10 @@ bench: $(TEST) $(BENCH)
 	@.venv-test/bin/python -m benchmarks
 
 # All mutants of the pure modules (docs/testing.md), or those of one: make mutants ONLY="lti_tool.gates.evaluate.*"
+# The whole run begins anew, since mutmut would keep the results of earlier tests.
 mutants: $(MUTANTS)
-	@nice .venv-mutants/bin/mutmut run $(if $(ONLY),"$(ONLY)")
-	@.venv-mutants/bin/mutmut results
+	@$(if $(ONLY),,rm -rf mutants)
+	@nice .venv-mutants/bin/python requirements/mutants.py $(if $(ONLY),"$(ONLY)")
 
 # A draft of the next revision, from the tables: make migration REVISION=0002 SAYS="What changes."
 migration: $(TEST) $(LINT)

@@ -324,13 +324,13 @@ def compare(
         webhook=tuple(union(each.bounds for each, _ in webhooks.intervals if each.counts)),
         report=tuple(comparison.covered),
         reasons=frozenset(comparison.reasons),
-        settled=frozenset({"estimated", "interrupted", "unconfirmed", "stale"} - comparison.unsettled),
+        settled=frozenset(comparison.settled),
     )
 
 
 class _Comparison:
     """`proven` is what the webhooks prove, `covered` all that the rows cover, `reported` the presence in the rows.
-    Collects the `reasons` of differences and the flags that stay `unsettled`."""
+    Collects the `reasons` of differences, and the flags of the webhooks that are `settled`."""
 
     def __init__(
         self, webhooks: WebhookRecord, rows: Sequence[ReportRow], reported: Iterable[tuple[datetime, datetime]]
@@ -341,7 +341,7 @@ class _Comparison:
         self.covered = union(row.bounds for row in rows)
         self.reported = union(reported)
         self.reasons: set[str] = set()
-        self.unsettled: set[str] = set()
+        self.settled = {"interrupted", "unconfirmed", "stale"}
 
     def parts_of(self, interval: ConnectionInterval, source: str) -> Iterator[PresenceInterval]:
         """The presence in one interval of the webhooks. What no report shows of an estimate stays unconfirmed, unless
@@ -362,7 +362,8 @@ class _Comparison:
             left = longer(without([whole], union([*self.reported, *self.proven])), TOLERANCE)
             if left:
                 self.reasons.add(UNCONFIRMED)
-                self.unsettled.add("stale" if interval.stale else "unconfirmed")
+                if interval.stale:
+                    self.settled.discard("stale")
             for part in left:
                 yield _presence(interval, source, part, "estimated", counts=False)
 

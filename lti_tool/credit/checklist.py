@@ -286,7 +286,7 @@ def attendance(policy: CreditPolicy | None, attended: SettledDay) -> Line:
         return Line("attendance", False, says, says, ask, evidence)
     if proven.meets(policy) and present:
         return Line("attendance", True, says, says, "", evidence)
-    if at_best.meets(policy) and present + sum(each.seconds for each in intervals if each.kind == "unproven"):
+    if at_best.meets(policy) and any(each.kind != "absent" for each in intervals):
         says = f"{says} Part of your presence is not proven yet."
         return Line("attendance", None, says, f"{says} The platform's report or a reviewer decides.", ask, evidence)
     return Line("attendance", False, says, says, ask, evidence)

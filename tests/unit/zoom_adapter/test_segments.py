@@ -214,6 +214,11 @@ def test_two_moves_to_the_waiting_room_each_say_of_their_own_whether_they_end_a_
     assert (spans(person), "unconfirmed" in person.flags) == ([("09:00:00", "09:40:00")], True)
 
 
+def test_whoever_came_back_before_the_waiting_room_had_left_before_it() -> None:
+    person = one(join("09:00"), left("09:30", stale=True), join("09:35"), put("09:40"))
+    assert (spans(person), "stale" in person.flags) == ([("09:35:00", "09:40:00")], True)
+
+
 @pytest.mark.parametrize("user", ["", "9"])
 def test_a_move_to_the_waiting_room_that_names_no_known_stay_is_the_left_of_that_moment(user: str) -> None:
     further = (admitted("10:00", user), join("10:00", user="2"), left("11:00", user="2"))
