@@ -10,14 +10,16 @@ from hypothesis import HealthCheck, Phase, settings
 
 @dataclass(frozen=True)
 class Profile:
-    """How many examples a property is tried with, and how long the launch endpoints are attacked."""
+    """How many examples a property is tried with, how long the launch endpoints are attacked, and how often the tool is
+    killed under load."""
 
     one_in: int
     fuzz_seconds: float
+    kills: int
 
 
-QUICK = Profile(one_in=5, fuzz_seconds=6)
-PROFILES = {"quick": QUICK, "full": Profile(one_in=1, fuzz_seconds=60), "mutants": QUICK}
+QUICK = Profile(one_in=5, fuzz_seconds=6, kills=3)
+PROFILES = {"quick": QUICK, "full": Profile(one_in=1, fuzz_seconds=60, kills=15), "mutants": QUICK}
 
 # How long an example takes says nothing on a machine whose pace changes.
 for _name, _profile in PROFILES.items():
