@@ -11,8 +11,9 @@ trainees = Table(
     Column("name", String(255)),  # display only; a platform may send none
     Column("email", String(255)),  # as text.email_address gives it; never proof of identity
     Column("profession", String(64)),
-    # The token of the calendar feed is derived from it with the installation's secret, and is stored nowhere.
-    Column("calendar_salt", String(64), nullable=False, unique=True),
+    # SHA-256 of the random token in the address of the calendar feed; None until the person makes an address.
+    Column("calendar_digest", String(64), unique=True),
+    Column("calendar_made_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "email"),
 )

@@ -59,7 +59,6 @@ NOTICES = {
     "question_about_day": Notice("open", "Sent. You will see the training team's answer here."),
     "question_withdrawn": Notice("note", "Withdrawn. It will not be answered."),
     "question_answered": Notice("open", "Sent. The person sees your answer on the page of their day."),
-    "calendar_renewed": Notice("open", "This is your new address. The old one no longer works; subscribe again."),
     "session_added": Notice("open", "Added. It appears on the page of its module and in the calendars."),
     "session_ended": Notice("open", "Recorded. Attendance is being calculated. Reload this page in a few seconds."),
     "session_locked": Notice("open", "Locked. These numbers no longer change."),

@@ -113,10 +113,11 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=True),
         sa.Column("email", sa.String(length=255), nullable=True),
         sa.Column("profession", sa.String(length=64), nullable=True),
-        sa.Column("calendar_salt", sa.String(length=64), nullable=False),
+        sa.Column("calendar_digest", sa.String(length=64), nullable=True),
+        sa.Column("calendar_made_at", types.UtcDateTime(), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_trainees")),
-        sa.UniqueConstraint("calendar_salt", name=op.f("uq_trainees_calendar_salt")),
+        sa.UniqueConstraint("calendar_digest", name=op.f("uq_trainees_calendar_digest")),
     )
     op.create_index(op.f("ix_trainees_email"), "trainees", ["email"], unique=False)
     op.create_table(
