@@ -79,6 +79,18 @@ person_join_rows = Table(
     Column("row_key", JSON, nullable=False),
 )
 
+# Staff said that two trainees who share an address are two people; only a new one with that address is put before them.
+separate_people = Table(
+    "separate_people",
+    metadata,
+    Column("one_id", ForeignKey("trainees.id"), primary_key=True),
+    Column("other_id", ForeignKey("trainees.id"), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("made_by", String(255), nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    CheckConstraint("one_id < other_id", name="ordered"),
+)
+
 # A correction is a new row; `ended_at` closes the old one. `status` is what the board says.
 licences = Table(
     "licences",

@@ -50,6 +50,7 @@ NOTICES = {
     ),
     "person_unlinked": Notice("note", "Link removed. The attendance it concerned is being recalculated."),
     "people_joined": Notice("open", "Joined. Everything they have earned belongs to one person now."),
+    "people_kept_apart": Notice("open", "Noted. These two are no longer on the list of people who share an address."),
     "people_separated": Notice("note", "Separated. Each has again what was theirs before."),
     "person_left_alone": Notice("note", "Removed. The person is no longer on this list."),
     "day_let_stand": Notice("open", "Accepted. The day counts as it is, unless new attendance data arrives."),

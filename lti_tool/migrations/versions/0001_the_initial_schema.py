@@ -423,6 +423,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_person_join_rows_join_id"), "person_join_rows", ["join_id"], unique=False)
     op.create_table(
+        "separate_people",
+        sa.Column("one_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("other_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.String(length=255), nullable=False),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("one_id < other_id", name=op.f("ck_separate_people_ordered")),
+        sa.ForeignKeyConstraint(["one_id"], ["trainees.id"], name=op.f("fk_separate_people_one_id_trainees")),
+        sa.ForeignKeyConstraint(["other_id"], ["trainees.id"], name=op.f("fk_separate_people_other_id_trainees")),
+        sa.PrimaryKeyConstraint("one_id", "other_id", name=op.f("pk_separate_people")),
+    )
+    op.create_table(
         "licences",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("trainee_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -444,6 +444,12 @@ def test_two_accounts_with_one_address_are_compared_joined_and_separated(staff, 
     assert address in page.html
     compared = staff.open(f"/desk/joins/{happened.whole}/{second}")
     assert "https://moved.example.org" in compared.html
+    both = {"kept": str(happened.whole), "joined": str(second)}
+    sent = staff.send(compared, "/desk/joins/apart", **both, reason="Mother and son.")
+    assert sent.sent_to == "/desk/joins?done=people_kept_apart"
+    page = staff.open("/desk/joins")
+    assert "Mother and son." in page.text
+    assert "No address is shared" in page.text
     sent = staff.send(compared, "/desk/joins", kept=str(happened.whole), joined=str(second), reason="She told us.")
     assert sent.status == 303
     page = staff.open("/desk/joins")
