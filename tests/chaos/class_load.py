@@ -22,12 +22,14 @@ from lti_tool.programme.versions import Published
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode, registrant_id, signed
 from tests.platform import SCOPE, Platform
 from tests.simulated_platform import ORIGIN, SimulatedPlatform
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.waiting import until
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 STAYS = ("all_day", "breakouts", "away_for_lunch", "leaves_at_lunch")
 # How many people may wait for their score before Zoom tells of the next class.
-MOST_UNSCORED = 60
+MOST_UNSCORED = 240
+# A score that was being posted when its worker was killed is tried again when that worker's lease has run out.
+PATIENCE_SECONDS = 300
 ZOOM_SENDERS, BROWSERS = 2, 2
 
 
@@ -49,6 +51,9 @@ class Lms(ThreadingHTTPServer):
 
     def tick(self) -> None:
         self.gradebook.now = datetime.now(UTC)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A tool that is killed breaks off its requests."""
 
 
 class _LmsAnswer(BaseHTTPRequestHandler):
@@ -212,12 +217,15 @@ class Classes:
     def _tell(self) -> None:
         while (number := self._next("told", self._told)) is not None:
             self._tell_class(number)
-            until(lambda: self.stopping.is_set() or self._unscored() <= MOST_UNSCORED)
+            until(lambda: self.stopping.is_set() or self._unscored() <= MOST_UNSCORED, PATIENCE_SECONDS)
 
     def _open(self) -> None:
         while (number := self._next("opened", self._opened)) is not None:
             self._open_class(number)
-            until(lambda: self.stopping.is_set() or len(self.begun["opened"]) <= len(self.begun["told"]) + BROWSERS)
+            until(self._are_classes_told, PATIENCE_SECONDS)
+
+    def _are_classes_told(self) -> bool:
+        return self.stopping.is_set() or len(self.begun["opened"]) <= len(self.begun["told"]) + BROWSERS
 
     def _unscored(self) -> int:
         return len(STAYS) * len(self.begun["told"]) - len(self.lms.gradebook.kept)
@@ -244,7 +252,7 @@ class Classes:
                 self.repeated += 1
                 return None
 
-        return until(once)
+        return until(once, PATIENCE_SECONDS)
 
     def _deliver(self, body: bytes) -> bool:
         status, _ = self.ask("POST", "/zoom/webhook", body, signed(body, self.secret, datetime.now(UTC)))
