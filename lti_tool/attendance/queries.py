@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, insert, or_, select, update
 
-from lti_tool.attendance.evidence import STAFF_ROLE, PersonPresence
+from lti_tool.attendance.evidence import IDENTITY_FLAGS, STAFF_ROLE, PersonPresence
 from lti_tool.attendance.minutes import Attendance
 from lti_tool.attendance.reviews import needs_review
 from lti_tool.errors import NotFound
@@ -72,6 +72,11 @@ class AttendedDay:
     is_reviewed: bool
     former_seconds: int | None = None
     former_flags: Sequence[str] | None = None
+
+    @property
+    def is_identity_in_doubt(self) -> bool:
+        """Whether the day is settled for a trainee though it may be another's."""
+        return self.trainee_id is not None and not IDENTITY_FLAGS.isdisjoint(self.flags)
 
     @property
     def name(self) -> str | None:

@@ -39,6 +39,7 @@ REVIEW_FLAGS = frozenset(
         "reversed",  # left before joining
         "staff_role",  # ran the meeting for a while, which is not attendance
         "stale",  # a delivery came outside the time in which it is trusted
+        "taught_while_joined",  # the account was joined with another one, since separated
         "unconfirmed",  # presence without proof
     }
 )
