@@ -4,7 +4,6 @@ Two rules compare people: no one decides about themselves, and some decisions ne
 a licence number that two accounts share is enough to refuse (roles.md RL3).
 """
 
-import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -19,7 +18,6 @@ from lti_tool.intervals import Interval
 from lti_tool.tables.people import identities, licences, trainee_addresses, trainees
 from lti_tool.text import clean, email_address
 
-SALT_BYTES = 32
 MAX_TEXT = 255
 MAX_ID_DIGITS = 18
 IDS_IN_ONE_QUERY = 500
@@ -222,12 +220,6 @@ def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
     return row
 
 
-def renew_calendar_salt(connection: Connection, trainee_id: int) -> None:
-    """Make every calendar link of this person so far stop working."""
-    salt = secrets.token_urlsafe(SALT_BYTES)
-    connection.execute(update(trainees).where(trainees.c.id == trainee_id).values(calendar_salt=salt))
-
-
 def refuse_own(connection: Connection, actor: str, trainee_id: int, opened_at: datetime | None = None) -> None:
     """No one decides about themselves, nor about a case that was opened before their own account first appeared
     (`opened_at`). Raises AccessDenied "own_case"."""
@@ -294,7 +286,7 @@ def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any,
 
 
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
-    return {"name": name, "email": email, "calendar_salt": secrets.token_urlsafe(SALT_BYTES), "created_at": now}
+    return {"name": name, "email": email, "created_at": now}
 
 
 def _record_addresses(connection: Connection, addresses: Mapping[int, str | None], now: datetime) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, sele
 
 from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError, OutboundError
+from lti_tool.http import spread
 from lti_tool.leases import Lease, LeaseKeeper, claim_rows, is_held
 from lti_tool.tables.operations import UNCLAIMED, tasks
 
@@ -246,7 +247,7 @@ def backoff(attempts: int) -> timedelta:
 def next_try(now: datetime, pause: timedelta, error: BaseException | None) -> datetime:
     """When work that met this error is tried again: after the pause, and not before the other side allows it."""
     asked = error.retry_at if isinstance(error, OutboundError) else None
-    return max(now + pause, asked or now)
+    return max(now + pause, spread(asked or now, now))
 
 
 def queue_age_seconds(connection: Connection, now: datetime) -> float:

@@ -66,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--databases", choices=(HASHED, BOTH, *DATABASES), default=HASHED, help=says)
     parser.addoption("--profile", choices=PROFILES, default="quick", help="how many examples properties are tried with")
     parser.addoption("--fuzz-seconds", type=float, help="how long the launch endpoints are attacked")
+    parser.addoption("--kills", type=int, help="how often the tool is killed, or told to stop, under load")
 
 
 @pytest.hookimpl(optionalhook=True)

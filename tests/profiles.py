@@ -10,16 +10,18 @@ from hypothesis import HealthCheck, Phase, settings
 
 @dataclass(frozen=True)
 class Profile:
-    """How many examples a property is tried with, and how long the launch endpoints are attacked."""
+    """How many examples a property is tried with, how long the launch endpoints are attacked, and how often the tool is
+    killed under load."""
 
     one_in: int
     fuzz_seconds: float
+    kills: int
 
 
 PROFILES = {
-    "quick": Profile(one_in=5, fuzz_seconds=6),
-    "full": Profile(one_in=1, fuzz_seconds=60),
-    "mutants": Profile(one_in=20, fuzz_seconds=6),
+    "quick": Profile(one_in=5, fuzz_seconds=6, kills=3),
+    "full": Profile(one_in=1, fuzz_seconds=60, kills=15),
+    "mutants": Profile(one_in=20, fuzz_seconds=6, kills=3),
 }
 
 # How long an example takes says nothing on a machine whose pace changes.

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, String, case, cast, func,
 from lti_tool.attendance import corrections, locking, matching, person_joins, reviews
 from lti_tool.attendance.evidence import STAFF_ROLE
 from lti_tool.audit import trainee_of
+from lti_tool.gates import equivalency
 from lti_tool.platforms import course_units
 from lti_tool.rosters import queries
 from lti_tool.tables.credit import awards, claims
@@ -60,6 +61,12 @@ def waiting(connection: Connection, now: datetime) -> list[Waiting]:
     due = [row.settled_at for row in reviews.due(connection)]
     return [
         counted("Requests to review", "/desk/equivalencies", equivalency_requests.c.submitted_at, submitted),
+        counted(
+            "Revocations waiting for a second person",
+            "/desk/equivalencies",
+            equivalency_requests.c.revocation_at,
+            equivalency.IS_TO_BE_REVOKED,
+        ),
         listed("Unmatched people in sessions", "/desk/unmatched", matching.waiting_since(connection)),
         listed("Addresses that two people share", "/desk/joins", shared),
         listed("Attendance to review", "/desk/reviews", due),
