@@ -26,7 +26,13 @@ from sqlalchemy import (
     update,
 )
 
-from lti_tool.attendance.evidence import IDENTITY_FLAGS, STAFF_ROLE, PersonPresence, needs_review
+from lti_tool.attendance.evidence import (
+    IDENTITY_DIFFERS,
+    IDENTITY_FLAGS,
+    STAFF_ROLE,
+    PersonPresence,
+    needs_review,
+)
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.minutes import Attendance, SettledDay
 from lti_tool.errors import NotFound
