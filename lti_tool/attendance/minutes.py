@@ -330,7 +330,7 @@ def attend(
     counting = [piece for piece in pieces if piece.counts]
     shown = tuple(_in_segment(segment, pieces, counting) for segment in segments)
     attended = sum(each.seconds_present for each in shown if each.segment.instructional)
-    forgiven = sum(gap.seconds for gap in forgiven_gaps(shown, grace_seconds)) if grace_seconds else 0
+    forgiven = sum(gap.seconds for gap in forgiven_gaps(shown, grace_seconds))
     total = instructional_seconds(segments)
     required = math.ceil(share * total)
     instruction = taught(segments)

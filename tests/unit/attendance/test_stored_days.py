@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -34,45 +35,52 @@ AGENDA = (
     Segment(at(60), at(75), "Break", False),
     Segment(at(75), at(120), "Practice", True),
 )
-DAY = attend(
-    [
-        PresenceInterval(at(-10), at(0), "webhook", False, WAITING_ROOM),
-        PresenceInterval(at(0), at(50), "webhook", True, "connection:a", to_evidence="both"),
-        PresenceInterval(at(55), at(120), "estimated", True, "connection:b", to_evidence="webhook"),
-        PresenceInterval(at(90), at(100), "webhook", True, "connection:c", role="host"),
-    ],
-    AGENDA,
-    Decimal("0.80"),
-    grace_seconds=300,
-    questions=[Question("check", at(10), at(12), at(11)), Question("poll", at(95), at(97))],
-    participation_share=Decimal("0.5"),
-    rooms=(RoomInterval(at(20), at(40), "Um9vbTE="),),
-    report=ReportComparison(6000, 5400, -600, ("report_lacks",)),
-)
+
+
+def day(**changes: Any) -> Attendance:
+    given: dict[str, Any] = {
+        "grace_seconds": 300,
+        "participation_share": Decimal("0.5"),
+        "questions": [Question("check", at(10), at(12), at(11)), Question("poll", at(95), at(97))],
+    }
+    return attend(
+        [
+            PresenceInterval(at(-10), at(0), "webhook", False, WAITING_ROOM),
+            PresenceInterval(at(0), at(50), "webhook", True, "connection:a", to_evidence="both"),
+            PresenceInterval(at(55), at(120), "estimated", True, "connection:b", to_evidence="webhook"),
+            PresenceInterval(at(90), at(100), "webhook", True, "connection:c", role="host"),
+        ],
+        AGENDA,
+        Decimal("0.80"),
+        rooms=(RoomInterval(at(20), at(40), "Um9vbTE="),),
+        report=ReportComparison(6000, 5400, -600, ("report_lacks",)),
+        **given | changes,
+    )
 
 
 def test_one_day_says_what_counted_what_was_missed_and_why() -> None:
-    assert (DAY.seconds_present, DAY.seconds_forgiven, DAY.missing_seconds) == (5400, 300, 0)
-    assert (DAY.seconds_instructional, DAY.seconds_required, DAY.completed) == (6300, 5040, True)
-    assert (DAY.seconds_in_role, DAY.flags) == (600, ("estimated",))
-    assert DAY.missed == (
+    found = day()
+    assert (found.seconds_present, found.seconds_forgiven, found.missing_seconds) == (5400, 300, 0)
+    assert (found.seconds_instructional, found.seconds_required, found.completed) == (6300, 5040, True)
+    assert (found.seconds_in_role, found.flags) == (600, ("estimated",))
+    assert found.missed == (
         Missed(utc(50), utc(55), "away"),
         Missed(utc(90), utc(100), "staff_role"),
     )
-    assert DAY.intervals == (
+    assert found.intervals == (
         CountedInterval(utc(0), utc(50), "webhook", 3000, "webhook", "both", True),
         CountedInterval(utc(55), utc(90), "estimated", 1200, "estimated", "webhook", True),
         CountedInterval(utc(90), utc(100), "webhook", 0, "webhook", "webhook", False),
         CountedInterval(utc(100), utc(120), "estimated", 1200, "webhook", "webhook", True),
     )
-    assert [each.seconds_missed for each in DAY.segments] == [300, 0, 600]
-    assert [each.evidence for each in DAY.segments] == [("webhook", "estimated"), ("estimated",), ("estimated",)]
-    assert DAY.waiting == (Interval(utc(-10), utc(0)),)
-    assert (DAY.participation.put, DAY.participation.answered) == (1, 1)
+    assert [each.seconds_missed for each in found.segments] == [300, 0, 600]
+    assert [each.evidence for each in found.segments] == [("webhook", "estimated"), ("estimated",), ("estimated",)]
+    assert found.waiting == (Interval(utc(-10), utc(0)),)
+    assert (found.participation.put, found.participation.answered) == (1, 1)
 
 
 def test_a_day_is_kept_with_every_figure_and_every_instant_in_utc() -> None:
-    assert DAY.to_json() == {
+    assert day().to_json() == {
         "seconds_present": 5400,
         "seconds_forgiven": 300,
         "seconds_instructional": 6300,
@@ -208,7 +216,7 @@ def machine_in_india(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("machine_in_india")
 def test_the_zone_of_the_machine_is_nowhere_in_what_is_kept() -> None:
-    assert DAY.to_json()["waiting"] == [{"from": "2026-12-01T16:50:00+00:00", "to": "2026-12-01T17:00:00+00:00"}]
+    assert day().to_json()["waiting"] == [{"from": "2026-12-01T16:50:00+00:00", "to": "2026-12-01T17:00:00+00:00"}]
     assert agenda_to_json(AGENDA[:1]) == [
         {
             "starts_at": "2026-12-01T17:00:00+00:00",
@@ -219,26 +227,33 @@ def test_the_zone_of_the_machine_is_nowhere_in_what_is_kept() -> None:
     ]
 
 
-@pytest.mark.parametrize("day", [DAY, replace(DAY, report=None)], ids=["with a report", "without a report"])
-def test_a_kept_day_is_read_back_whole(day: Attendance) -> None:
-    assert Attendance.from_json(json.loads(json.dumps(day.to_json()))) == day
+def test_a_kept_day_is_read_back_whole() -> None:
+    for whole in (day(), replace(day(), report=None)):
+        assert Attendance.from_json(json.loads(json.dumps(whole.to_json()))) == whole
+
+
+def test_without_enough_answers_nothing_is_completed_and_without_grace_nothing_is_forgiven() -> None:
+    assert not day(questions=[Question("check", at(10), at(12))]).completed
+    assert day(grace_seconds=299).seconds_forgiven == 0
 
 
 def test_a_day_of_an_earlier_release_is_read_as_one_without_what_it_could_not_know() -> None:
-    kept = DAY.to_json()
+    whole = day()
+    kept = whole.to_json()
     for later in ("seconds_forgiven", "rooms", "waiting", "report", "participation"):
         del kept[later]
     for interval in kept["intervals"]:
         for later in ("from_evidence", "to_evidence", "counts"):
             del interval[later]
     assert Attendance.from_json(kept) == replace(
-        DAY,
+        whole,
         seconds_forgiven=0,
         rooms=(),
         waiting=(),
         report=None,
         participation=NO_QUESTIONS,
         intervals=tuple(
-            replace(each, from_evidence=each.evidence, to_evidence=each.evidence, counts=True) for each in DAY.intervals
+            replace(each, from_evidence=each.evidence, to_evidence=each.evidence, counts=True)
+            for each in whole.intervals
         ),
     )

@@ -240,6 +240,10 @@ def test_a_left_alone_has_an_unknown_start_and_no_credit() -> None:
 def test_a_left_without_join_begins_at_the_left_just_before_it() -> None:
     person = one(join("09:00", user="1"), left("09:30", user="1"), left("09:34", user="2"))
     assert spans(person) == [("09:00:00", "09:34:00")]
+    assert [(each.from_evidence, each.to_evidence) for each in person.intervals] == [
+        ("webhook", "webhook"),
+        ("estimated", "webhook"),
+    ]
     assert person.flags == ("estimated",)
 
 
@@ -257,9 +261,10 @@ def test_a_left_alone_hours_after_another_left_is_not_presence() -> None:
 
 
 def test_a_left_without_join_after_the_waiting_room_is_not_guessed() -> None:
-    person = one(join("09:00"), left("09:30"), event("put_waiting", "09:30"), left("10:00", user="2"))
-    assert spans(person) == [("09:00:00", "09:30:00")]
-    assert "unconfirmed" in person.flags
+    for later in ("09:34", "10:00"):
+        person = one(join("09:00"), left("09:30"), event("put_waiting", "09:30"), left(later, user="2"))
+        assert spans(person) == [("09:00:00", "09:30:00")]
+        assert "unconfirmed" in person.flags
 
 
 def test_a_join_without_left_ends_at_the_next_join_of_its_connection() -> None:
