@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 ANSWER_SECONDS = 30
@@ -38,12 +38,6 @@ class Run:
 
     def statuses(self) -> set[int]:
         return {answer.status for answer in self.answers}
-
-
-def percentile(seconds: Iterable[float], share: float) -> float:
-    """The time that `share` of the answers stayed within."""
-    ordered = sorted(seconds)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def keep_busy(port: int, requests: Sequence[bytes], clients: int) -> Run:
