@@ -34,7 +34,9 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 @click.option("--only", type=click.Choice(list(ROWS)), multiple=True, help="Measure only these rows.")
 @click.option("--json", "kept", type=click.Path(path_type=Path), default=KEPT, help="Where the figures are kept.")
 @click.option("--strict", is_flag=True, help="Exit 1 if an aim is missed.")
-@click.option("--write", "writes", is_flag=True, help="Write the kept figures into docs/benchmarks.md; measure nothing.")
+@click.option(
+    "--write", "writes", is_flag=True, help="Write the kept figures into docs/benchmarks.md; measure nothing."
+)
 def main(only: tuple[str, ...], kept: Path, strict: bool, writes: bool) -> None:
     """Measure the tool side by side with its peers and with the bare limit."""
     if writes:
@@ -46,7 +48,7 @@ def main(only: tuple[str, ...], kept: Path, strict: bool, writes: bool) -> None:
         for row in only or ROWS:
             figures = list(ROWS[row](bench))
             report.keep(kept, row, figures)
-            print(f"## {row}\n\n{report.table(figures)}", flush=True)
+            print(f"## {row}\n\n{report.tables(figures)}", flush=True)
             missed += sum(each.is_missed for each in figures)
     progress(f"done; {missed} figures miss their aims (bold)")
     if strict and missed:

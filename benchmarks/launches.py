@@ -22,8 +22,8 @@ from benchmarks.stores import NOTHING, Store
 ROW = "launch"
 TOOL = "Gatehouse"
 CLIENTS = 16
-ROUNDS = 5
-LAUNCHES = 200
+ROUNDS = 4
+LAUNCHES = 160
 MODULE = "F2"
 NEW, KNOWN = "new people", "known people"
 
@@ -67,7 +67,9 @@ def measure(bench: Bench) -> Iterator[Figure]:
             yield from _rates(rounds, people)
             yield from _costs(bench, rounds, people)
         for side in sides:
-            yield Figure(ROW, f"{side.name}: the same launch sent again", side.where, note=_replayed(side, bench.platform))
+            yield Figure(
+                ROW, f"{side.name}: the same launch sent again", side.where, note=_replayed(side, bench.platform)
+            )
     if why := why_without_node():
         yield Figure(ROW, f"{LTIJS}: login + launch", bench.stores[0].name, note=why)
 

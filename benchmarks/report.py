@@ -5,7 +5,7 @@ Each row keeps when and where it was measured, since `--only` measures some rows
 
 import json
 import os
-import platform as machine
+import platform
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -21,8 +21,14 @@ BLOCK = r"(<!-- figures: {row} -->\n).*?(<!-- /figures -->)"
 IMAGES = "images"
 
 
-def table(figures: Sequence[Figure]) -> str:
-    """One row as a Markdown table; an aim that is missed makes the figure bold."""
+def tables(figures: Sequence[Figure]) -> str:
+    """One row in Markdown: a table of its figures, and another of those that show growth."""
+    parts = ([each for each in figures if (each.size is not None) == is_sized] for is_sized in (False, True))
+    return "\n".join(_table(part) for part in parts if part)
+
+
+def _table(figures: Sequence[Figure]) -> str:
+    """What is measured as lines, databases or sizes as columns; an aim that is missed makes the figure bold."""
     columns = list(dict.fromkeys(_column(each) for each in figures))
     cells = {(_line(each), _column(each)): _cell(each) for each in figures}
     aims = {_line(each): f"{each.aim.sign} {each.aim.bound:g} {each.unit}".strip() for each in figures if each.aim}
@@ -59,8 +65,8 @@ def number(value: float) -> str:
 def keep(path: Path, row: str, figures: Sequence[Figure]) -> None:
     """Put a row into the JSON file, in place of what the file had for this row."""
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    about = {"at": datetime.now(UTC).isoformat(), "cores": os.cpu_count(), "python": machine.python_version()}
-    kept[row] = about | {"machine": machine.machine(), "figures": [asdict(each) for each in figures]}
+    about = {"at": datetime.now(UTC).isoformat(), "cores": os.cpu_count(), "python": platform.python_version()}
+    kept[row] = about | {"machine": platform.machine(), "figures": [asdict(each) for each in figures]}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -74,7 +80,7 @@ def write(path: Path, page: Path) -> list[Path]:
         block = re.compile(BLOCK.format(row=re.escape(row)), re.DOTALL)
         if not block.search(text):
             raise ValueError(f"{page.name} has no block for the row {row}")
-        body = f"{_measured(kept)}\n\n{table(figures)}"
+        body = f"{_measured(kept)}\n\n{tables(figures)}"
         for where, curves in _curves(figures):
             file = page.parent / IMAGES / f"growth-{row}-{where.lower()}.svg"
             file.parent.mkdir(exist_ok=True)
@@ -88,7 +94,8 @@ def write(path: Path, page: Path) -> list[Path]:
 
 def _measured(kept: dict[str, Any]) -> str:
     at = datetime.fromisoformat(kept["at"])
-    return f"Measured on {at:%Y-%m-%d} at {at:%H:%M} UTC: {kept['cores']} cores, {kept['machine']}, Python {kept['python']}."
+    machine = f"{kept['cores']} cores, {kept['machine']}, Python {kept['python']}"
+    return f"Measured on {at:%Y-%m-%d} at {at:%H:%M} UTC: {machine}."
 
 
 def _figure(kept: dict[str, Any]) -> Figure:

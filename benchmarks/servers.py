@@ -15,6 +15,7 @@ THREADS = 16
 # What `gatehouse serve` has for pages and launches.
 TOOL_THREADS = 8
 START_SECONDS = 20
+STOP_SECONDS = 20
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -56,7 +57,10 @@ def running(command: Sequence[str], environment: Mapping[str, str], log: Path, p
         yield Server(port, process)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(START_SECONDS)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -37,7 +37,9 @@ def measure(bench: Bench) -> Iterator[Figure]:
         progress(f"start: round {number} of {ROUNDS}")
         start = _serve(bench.folder)
         starts += [start] if number else []
-    ready, idle = (spread(each) for each in zip(*((one.ready_seconds, one.idle_megabytes) for one in starts), strict=True))
+    ready, idle = (
+        spread(each) for each in zip(*((one.ready_seconds, one.idle_megabytes) for one in starts), strict=True)
+    )
     yield Figure("start", "command to ready", MACHINE, ready, "s", at_most(2))
     yield Figure("start", "memory of web, worker and SQLite at rest", MACHINE, idle, "MB", at_most(150))
     yield Figure("start", "SIGTERM to the end", MACHINE, spread(each.stop_seconds for each in starts), "s")

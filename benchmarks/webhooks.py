@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count, islice
 
-from benchmarks.days import big_day
 from benchmarks.figures import Figure, Spread, at_least, at_most, percentile, progress, ratio, spread
 from benchmarks.installation import SECRET, Bench, Installation, installed
 from benchmarks.load import Run, in_clumps, keep_busy, post
@@ -20,8 +19,8 @@ ROW = "webhook"
 TOOL, BARE = "Gatehouse", "Gatehouse's server: an empty 204"
 PATH = "/zoom/webhook"
 CLIENTS = 32
-ROUNDS = 5
-SECONDS_A_ROUND = 1.5
+ROUNDS = 4
+SECONDS_A_ROUND = 1.2
 FEWEST = 200
 PEOPLE = 300
 BURST = 4000
@@ -79,7 +78,10 @@ def _receivers(bench: Bench) -> Iterator[tuple[list[Installation], list[Receiver
         installations = stack.enter_context(installed(bench, ROW))
         receivers = [Receiver(TOOL, each.name, each.server) for each in installations]
         server = installations[0].server
-        receivers += [Receiver(TOOL, NOTHING, server, f"/without-database{PATH}"), Receiver(BARE, NOTHING, server, "/bare")]
+        receivers += [
+            Receiver(TOOL, NOTHING, server, f"/without-database{PATH}"),
+            Receiver(BARE, NOTHING, server, "/bare"),
+        ]
         for store in () if why_without_node() else (*bench.stores, None):
             server = stack.enter_context(running_express(bench, store))
             receivers.append(Receiver(EXPRESS, store.name if store else NOTHING, server))
@@ -110,10 +112,13 @@ def p99_milliseconds(run: Run) -> float:
 def _burst(installation: Installation) -> Iterator[Figure]:
     """The 4,000 deliveries of a day of a thousand that come closest together, in ten clumps, one each second."""
     progress(f"webhook: burst, {installation.name}")
-    requests = [_post(PATH, body) for body in busiest(big_day(BURST_PEOPLE), BURST)]
+    requests = [_post(PATH, body) for body in busiest(full_day(BURST_PEOPLE, rounds=6), BURST)]
     run = in_clumps(installation.server.port, requests, BURST_CLUMPS, every=1.0, clients=BURST_CLIENTS)
     refused = sum(not 200 <= answer.status < 300 for answer in run.answers)
-    says, where = f"{TOOL}: {BURST:,} deliveries in {BURST_CLUMPS} s, {BURST // BURST_CLUMPS} at once", installation.name
+    says, where = (
+        f"{TOOL}: {BURST:,} deliveries in {BURST_CLUMPS} s, {BURST // BURST_CLUMPS} at once",
+        installation.name,
+    )
     yield Figure(ROW, f"{says}: p99", where, spread([p99_milliseconds(run) / 1000]), "s", at_most(1))
     yield Figure(ROW, f"{says}: answers other than 2xx", where, spread([refused]), "", at_most(0))
 
