@@ -45,7 +45,7 @@ def chart(title: str, curves: Sequence[Curve]) -> str:
             yield f'<text x="{across(x):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{10**x:,}</text>'
         for y in ys:
             yield _line(across(xs[0]), up(y), across(xs[-1]), up(y))
-            says = f"{10.0**y:,.3g} {curves[0].unit}"
+            says = f"{10**y if y < 0 else f'{10**y:,}'} {curves[0].unit}"
             yield f'<text x="{LEFT - 8}" y="{up(y) + 4:.1f}" text-anchor="end">{says}</text>'
         for number, each in enumerate(curves):
             colour, dash = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]

@@ -19,6 +19,8 @@ from benchmarks.figures import Aim, Figure, Spread
 
 BLOCK = r"(<!-- figures: {row} -->\n).*?(<!-- /figures -->)"
 IMAGES = "images"
+# What the sizes of a row's growth count.
+COUNTED = {"pages": "trainees", "settle": "events"}
 
 
 def tables(figures: Sequence[Figure]) -> str:
@@ -84,7 +86,7 @@ def write(path: Path, page: Path) -> list[Path]:
         for where, curves in _curves(figures):
             file = page.parent / IMAGES / f"growth-{row}-{where.lower()}.svg"
             file.parent.mkdir(exist_ok=True)
-            file.write_text(chart(f"{row}, {where}", curves), encoding="utf-8")
+            file.write_text(chart(f"{row}, {where}, by number of {COUNTED[row]}", curves), encoding="utf-8")
             body += f"\n![Growth of the row {row} on {where}]({IMAGES}/{file.name})\n"
             written.append(file)
         text = block.sub(lambda found, body=body: f"{found[1]}{body}{found[2]}", text)  # type: ignore[misc]

@@ -21,9 +21,9 @@ PYLTI1P3, LTIJS, EXPRESS = "PyLTI1p3 2.0.0", "ltijs 5.9.9", "Express 4.22.3"
 def why_without_node() -> str:
     """Why the peers on Node cannot run here; empty if they can."""
     if shutil.which("node") is None:
-        return "skipped: no node"
-    if not (FOLDER / "node_modules").is_dir():
-        return "skipped: no node_modules, see docs/benchmarks.md"
+        return "skipped: there is no `node`"
+    if not (FOLDER / "node_modules" / ".package-lock.json").exists():
+        return "skipped: `npm ci` has not run"
     return ""
 
 
