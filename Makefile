@@ -33,7 +33,7 @@ TEST := $(call stamp,.venv-test,requirements/test.txt)
 LINT := $(call stamp,.venv-lint,requirements/lint.txt)
 SANDBOX := $(call stamp,.venv-sandbox,requirements/sandbox.txt)
 BENCH := $(call stamp,.venv-bench,requirements/bench.txt)
-NODE_PEERS := benchmarks/peers/node_modules/.package-lock.json
+NODE := .node-bench/node_modules/.package-lock.json
 MUTANTS := $(call stamp,.venv-mutants,requirements/mutants.txt)
 
 # Tests start hundreds of processes: none shall compile anew what another one has compiled.
@@ -95,10 +95,11 @@ $(BENCH):
 	@touch $@
 
 # The driver of SQLite is compiled here, which takes some minutes and a C++ compiler. Without npm, its rows are skipped.
-$(NODE_PEERS): benchmarks/peers/package-lock.json
+$(NODE): requirements/node/package-lock.json
 	@if ! command -v npm >/dev/null; then echo "NO NPM: the peers on Node will be SKIPPED." >&2; \
-	else echo "building the peers on Node"; npm ci --prefix $(@D)/.. --no-audit --no-fund --loglevel=error && touch $@ \
-	|| { rm -rf $(@D); echo "npm ci failed: the peers on Node will be SKIPPED." >&2; }; fi
+	else echo "building .node-bench from $<"; mkdir -p .node-bench && cp requirements/node/*.json .node-bench \
+	&& npm ci --prefix .node-bench --no-audit --no-fund --loglevel=error && touch $@ \
+	|| { rm -rf .node-bench; echo "npm ci failed: the peers on Node will be SKIPPED." >&2; }; fi
 
 $(MUTANTS):
 	$(call environment,.venv-mutants,requirements/mutants.txt)
@@ -153,7 +154,7 @@ audit: $(LINT)
 materials: $(LINT)
 	@.venv-lint/bin/python requirements/bom.py requirements/app.txt .cache/gatehouse.cdx.json
 
-bench: $(TEST) $(BENCH) $(NODE_PEERS)
+bench: $(TEST) $(BENCH) $(NODE)
 	@.venv-test/bin/python -m benchmarks
 
 # All mutants of the pure modules (docs/testing.md), or those of one: make mutants ONLY="lti_tool.gates.evaluate.*"
@@ -181,4 +182,4 @@ lock:
 	--no-emit-find-links $$each.in --output-file $$each.txt; done
 
 clean:
-	rm -rf .venv .venv-test .venv-lint .venv-sandbox .venv-bench .venv-mutants benchmarks/peers/node_modules mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-test .venv-lint .venv-sandbox .venv-bench .venv-mutants .node-bench mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

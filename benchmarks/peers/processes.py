@@ -13,6 +13,7 @@ from benchmarks.stores import NOTHING, Store
 from sandbox.ports import free_port
 
 PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+NODE_MODULES = ROOT / ".node-bench" / "node_modules"
 FOLDER = Path(__file__).parent
 
 PYLTI1P3, LTIJS, EXPRESS = "PyLTI1p3 2.0.0", "ltijs 5.9.9", "Express 4.22.3"
@@ -22,7 +23,7 @@ def why_without_node() -> str:
     """Why the peers on Node cannot run here; empty if they can."""
     if shutil.which("node") is None:
         return "skipped: there is no `node`"
-    if not (FOLDER / "node_modules" / ".package-lock.json").exists():
+    if not (NODE_MODULES / ".package-lock.json").exists():
         return "skipped: `npm ci` has not run"
     return ""
 
@@ -52,7 +53,7 @@ def running_express(bench: Bench, store: Store | None) -> Iterator[Server]:
 @contextmanager
 def _on_node(bench: Bench, script: str, environment: dict[str, str], store: Store | None) -> Iterator[Server]:
     port, name = free_port(), f"{script}-{store.name if store else NOTHING}"
-    environment = environment | {"PEER_PORT": str(port), "NODE_ENV": "production"}
+    environment = environment | {"PEER_PORT": str(port), "NODE_ENV": "production", "NODE_PATH": str(NODE_MODULES)}
     if store and store.postgres:
         store.new(name)
         environment |= {"PGHOST": str(store.postgres.folder), "PGUSER": "gatehouse", "PGDATABASE": name}
