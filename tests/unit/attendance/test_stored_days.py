@@ -13,8 +13,7 @@ import pytest
 from lti_tool.attendance.agenda import Segment
 from lti_tool.attendance.agenda import to_json as agenda_to_json
 from lti_tool.attendance.evidence import WAITING_ROOM, PresenceInterval, ReportComparison, RoomInterval
-from lti_tool.attendance.minutes import Attendance, CountedInterval, Missed, attend
-from lti_tool.attendance.participation import NO_QUESTIONS, Question
+from lti_tool.attendance.minutes import NO_QUESTIONS, Attendance, CountedInterval, Missed, Question, attend
 from lti_tool.intervals import Interval
 
 # The same instants as in UTC, written with another offset.

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from lti_tool.attendance.agenda import Segment, lay_out
 from lti_tool.attendance.evidence import WAITING_ROOM
-from lti_tool.attendance.minutes import SettledDay, attend
-from lti_tool.attendance.participation import Question
+from lti_tool.attendance.minutes import Question, SettledDay, attend
 from lti_tool.credit.checklist import ClaimCase, Licence, Line, StaffFact, body_name, decide_claim, document_row
 from lti_tool.programme.loader import read_programme
 from lti_tool.programme.model import ScorePolicy
