@@ -6,13 +6,8 @@
 #                demo-check
 # make audit     known vulnerabilities of what the lock files name; without a network it says so
 # make materials the bill of materials of the tool: .cache/gatehouse.cdx.json (CycloneDX)
-<<<<<<< HEAD
-# make bench     side-by-side measurements
-# make mutants   small changes of the pure rules that the tests must notice: a quarter of an hour
-=======
 # make bench     side-by-side measurements: a quarter of an hour on a quiet machine (docs/benchmarks.md)
-# make mutants   small changes of the pure rules that the tests must notice: hours
->>>>>>> bench
+# make mutants   small changes of the pure rules that the tests must notice: a quarter of an hour
 #
 # Environments are built from the hashed lock files in requirements/ and rebuilt when a lock changes; otherwise nothing
 # is downloaded. Another interpreter: make PYTHON=/path/to/python3.12 …
