@@ -110,7 +110,7 @@ def join(connection: Connection, *, kept_id: int, joined_id: int, reason: str, a
     """
     why = reason_given(reason)
     _verify_pair(connection, kept_id, joined_id, actor)
-    people.hold(connection, [kept_id, joined_id])
+    _hold(connection, kept_id, joined_id)
     taken = person_joins.c.joined_id.in_((kept_id, joined_id)) | (person_joins.c.kept_id == joined_id)
     if connection.execute(select(person_joins.c.id).where(taken, person_joins.c.undone_at.is_(None))).first():
         raise Conflict(
@@ -162,7 +162,7 @@ def undo(connection: Connection, join_id: int, *, reason: str, actor: str, now: 
     row = show(connection, join_id)
     for each in (row.kept_id, row.joined_id):
         refuse_own(connection, actor, each)
-    people.hold(connection, [row.kept_id, row.joined_id])
+    _hold(connection, row.kept_id, row.joined_id)
     in_force = (person_joins.c.id == join_id) & person_joins.c.undone_at.is_(None)
     values = {"undone_by": actor, "undone_reason": why, "undone_at": now}
     if not connection.execute(update(person_joins).where(in_force).values(values)).rowcount:
@@ -223,6 +223,14 @@ def _verify_pair(connection: Connection, one_id: int, other_id: int, actor: str)
     for each in (one_id, other_id):
         people.trainee(connection, each)
         refuse_own(connection, actor, each)
+
+
+def _hold(connection: Connection, *trainee_ids: int) -> None:
+    """Keep others from changing these trainees, and their accounts from launching: a launch that has begun ends first,
+    and one that comes meanwhile waits, so that no session is begun for the wrong trainee."""
+    accounts = select(identities.c.sub).where(identities.c.trainee_id.in_(trainee_ids))
+    connection.execute(accounts.order_by(identities.c.issuer, identities.c.sub).with_for_update())
+    people.hold(connection, trainee_ids)
 
 
 def _tables() -> Iterator[Table]:

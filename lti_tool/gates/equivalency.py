@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
 
 from lti_tool import audit, people
 from lti_tool.audit import trainee_of
@@ -238,8 +238,7 @@ def queue(connection: Connection) -> list[Row[Any]]:
 
 def of_trainee(connection: Connection, trainee_id: int) -> list[Row[Any]]:
     """All requests of one trainee, newest first, drafts and decided ones included."""
-    theirs = select(requests).where(requests.c.trainee_id == trainee_id)
-    return list(connection.execute(theirs.order_by(requests.c.id.desc())))
+    return list(connection.execute(_of_trainee, {"trainee": trainee_id}))
 
 
 def offered(programme: Programme, target: str) -> Equivalency:
@@ -341,3 +340,6 @@ def _move(
         connection, actor=actor, act=f"equivalency_{to}", subject=f"equivalency:{request.id}", at=now, reason=reason,
         **shown,
     )  # fmt: skip
+
+
+_of_trainee = select(requests).where(requests.c.trainee_id == bindparam("trainee")).order_by(requests.c.id.desc())
