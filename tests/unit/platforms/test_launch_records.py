@@ -2,11 +2,12 @@
 for another one's launch."""
 
 import secrets
+import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 from cryptography.fernet import MultiFernet
@@ -63,16 +64,27 @@ def launching(app: Flask, platform: Platform, clock: TestClock, user: str, **cha
     return launch
 
 
+@contextmanager
+def held_up(database: Database) -> Iterator[Callable[[], bool]]:
+    """Another transaction, behind which the writer must wait; gives whether it waits."""
+    if database.is_sqlite:
+        with closing(sqlite3.connect(database.engine.url.database or "", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield database._writers_turn.locked
+            other.execute("ROLLBACK")
+    else:
+        with database.write() as holder, database.read() as watching:
+            holder.execute(text("LOCK TABLE identities"))
+            yield lambda: bool(watching.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+
 def in_one_group(app: Flask, database: Database, launches: Sequence[Callable[[], Sent]]) -> list[Sent]:
-    """Launch at once, while another transaction holds up the writer until all wait for it."""
+    """Launch at once: the writer takes the first launch by itself, and the others together after it."""
     writer = app.extensions["gatehouse_writers"][launch_records.WRITER]
     with ThreadPoolExecutor(len(launches)) as pool:
-        with database.write() as holder:
-            if not database.is_sqlite:
-                holder.execute(text("LOCK TABLE identities"))
-            # The writer takes the first launch by itself, the others together.
+        with held_up(database) as is_waiting:
             sent: list[Future[Sent]] = [pool.submit(launches[0])]
-            until(lambda: writer._thread is not None and writer._waiting.empty())
+            until(is_waiting)
             sent += [pool.submit(each) for each in launches[1:]]
             until(lambda: writer._waiting.qsize() == len(launches) - 1)
         return [each.result() for each in sent]
