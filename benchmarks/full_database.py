@@ -99,7 +99,7 @@ def add_people(database: Database, first: int, end: int, now: datetime) -> None:
         _fill(
             connection,
             trainees,
-            {"name": "Trainee " + number, "email": email, "calendar_salt": "salt-" + number, "created_at": at},
+            {"name": "Trainee " + number, "email": email, "created_at": at},
         )
         _fill(connection, identities, {"issuer": literal(Platform.issuer), "sub": sub, **new}, is_numbered)
         _fill(connection, trainee_addresses, {"email": trainees.c.email, "since_at": at, **new}, is_new)

@@ -16,7 +16,7 @@ from zoom_adapter.bound_connections import Identity, Recognition
 from zoom_adapter.connections import gather
 from zoom_adapter.events import ZoomEvent
 from zoom_adapter.participants import Everybody, people
-from zoom_adapter.report_rows import ReportRow
+from zoom_adapter.report_matching import ReportRow
 
 DAY = datetime(2027, 2, 6, tzinfo=UTC)
 UUID, OTHER_UUID = "Qm9yZWFsaXMwMDAwMDAwMQ==", "QW5vdGhlcg=="
