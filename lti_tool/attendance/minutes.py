@@ -314,7 +314,7 @@ def attend(
     *,
     grace_seconds: int = 0,
     staff_earn: bool = False,
-    questions: Iterable[Question] = (),
+    questions: Sequence[Question] = (),
     participation_share: Decimal | None = None,
     rooms: tuple[RoomInterval, ...] = (),
     report: ReportComparison | None = None,
@@ -336,8 +336,10 @@ def attend(
     instruction = taught(segments)
     seconds_in_class = [sum(piece.within(*each) for each in instruction) for piece in pieces]
     labels = {piece.label for piece, seconds in zip(pieces, seconds_in_class, strict=True) if seconds}
-    present_in_class = common(union((piece.start, piece.end) for piece in counting), instruction)
-    participation = participate(questions, present_in_class)
+    participation = NO_QUESTIONS
+    if questions:
+        present_in_class = common(union((piece.start, piece.end) for piece in counting), instruction)
+        participation = participate(questions, present_in_class)
     return Attendance(
         seconds_present=attended,
         seconds_forgiven=forgiven,

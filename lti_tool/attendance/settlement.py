@@ -282,10 +282,10 @@ def compare(
     """These people beside the current versions of the session, by key. A trainee without evidence is among the people,
     with none and the flag `evidence_withdrawn`; and with `identity_differs` if a result was final and no decision of
     staff explains the loss (`decided_by_staff` gives the keys of those it does explain)."""
-    present = {each.person_key for each in people}
-    former = {each.person_key: sorted(set(each.former_keys) & current.keys() - present) for each in people}
+    absent = current.keys() - {each.person_key for each in people}
+    former = {each.person_key: sorted(absent.intersection(each.former_keys)) for each in people}
     aliases = {key: old for key, old in former.items() if old}
-    gone = current.keys() - present - {old for olds in aliases.values() for old in olds}
+    gone = absent.difference(*aliases.values())
     lost = [current[key] for key in sorted(gone) if current[key].trainee_id is not None]
     # A result in progress was not earned yet, and what staff decided once stays decided.
     final = [
