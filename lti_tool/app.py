@@ -1,9 +1,9 @@
 """The web application, put together in one place, and what is ensured before it starts: the schema and a programme."""
 
 import logging
+from typing import Any
 
 from flask import Flask
-from sqlalchemy import Table
 
 from lti_tool import launch, log, times
 from lti_tool.attendance import timeline
@@ -12,11 +12,11 @@ from lti_tool.diagnostics.database import Readiness
 from lti_tool.errors import BadInput, NotFound
 from lti_tool.gates import publication
 from lti_tool.gates.condition_checks import short_name
-from lti_tool.group_commit import GroupWriter
+from lti_tool.group_commit import GroupWriter, group_inserter
 from lti_tool.migrations import migrate, refuse_other_revision
+from lti_tool.platforms import launch_records
 from lti_tool.programme import versions
 from lti_tool.settings import Settings
-from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
 from lti_tool.web import assets, deep_linking, errors, headers, health, notices, request, session
@@ -41,13 +41,8 @@ from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.live import Boards
 
-# Tables to which requests that otherwise only read append: the column that tells whether a row is new, and the columns
-# that the database fills.
-APPENDED: tuple[tuple[Table, str | None, tuple[str, ...]], ...] = (
-    (web_sessions, "nonce", ()),
-    (decisions, None, ("id",)),
-    (audit_log, None, ("id",)),
-)
+# Tables to which requests that otherwise only read append.
+APPENDED = (decisions, audit_log)
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +66,10 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     assets.register(app)
     app.jinja_env.globals.update(day_words=timeline, short_name=short_name)
     inbox, refusals, boards = Inbox(context.database), Refusals(context.database), Boards()
-    writers = {table.name: GroupWriter(context.database, table, key=key, without=left) for table, key, left in APPENDED}
+    writers: dict[str, GroupWriter[Any, Any]] = {
+        launch_records.WRITER: launch_records.launch_writer(context.database),
+        **{table.name: group_inserter(context.database, table, key=None, without=("id",)) for table in APPENDED},
+    }
     app.extensions["gatehouse_writers"] = writers
     app.extensions["gatehouse_closing"] = (inbox.close, refusals.close, *(each.close for each in writers.values()))
     for blueprint in (

@@ -26,11 +26,11 @@ from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
 from lti_tool.grades.outcomes import follow_attendance, reconsider
 from lti_tool.grades.reconcile import Reconciler
-from lti_tool.launch import record_latest_launches
 from lti_tool.lti.deep_linking import forget_requests
 from lti_tool.lti.keys import rotate_when_due
 from lti_tool.lti.login import forget_nonces
 from lti_tool.platforms.course_copies import NOTICES_PATH, NoticeAsker
+from lti_tool.platforms.launch_records import record_latest_launches
 from lti_tool.rosters import schedule
 from lti_tool.rosters.reading import RosterReader
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table

@@ -27,7 +27,8 @@ PASSING = frozenset({IN_PROGRESS, "evidence_withdrawn"})
 @dataclass(frozen=True, slots=True)
 class Effect:
     """One session as it would be for one trainee. `before` is None where nothing is on record; `moved_seconds` is the
-    instruction attended by unmatched people that would move. A locked session stays as it is."""
+    instruction attended by unmatched people, or settled for another trainee, that would move. A locked session stays as
+    it is."""
 
     session: LiveSession
     before: AttendedDay | None
@@ -57,14 +58,14 @@ class Effect:
 
 def of_match(connection: Connection, claim: Claim, trainee_id: int) -> list[Effect]:
     """The effect of linking this claim to that trainee, session by session."""
-    effects = []
+    effects, another = [], attendances.c.trainee_id != trainee_id
     for touched in matching.touched(connection, claim):
         rows = connection.execute(
             select(attendances.c.day, attendances.c.flags, attendances.c.seconds_present)
             .join(sessions)
             .where(
                 attendances.c.is_current,
-                attendances.c.trainee_id.is_(None),
+                attendances.c.trainee_id.is_(None) | another & matching.settled_by(claim),
                 attendances.c.live_session_id == touched.session_id,
                 matching.identified_by(connection, claim),
             )

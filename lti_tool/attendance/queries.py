@@ -26,7 +26,13 @@ from sqlalchemy import (
     update,
 )
 
-from lti_tool.attendance.evidence import IDENTITY_DIFFERS, STAFF_ROLE, PersonPresence, needs_review
+from lti_tool.attendance.evidence import (
+    IDENTITY_DIFFERS,
+    IDENTITY_FLAGS,
+    STAFF_ROLE,
+    PersonPresence,
+    needs_review,
+)
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.minutes import Attendance, SettledDay
 from lti_tool.errors import NotFound
@@ -92,6 +98,11 @@ class AttendedDay:
     is_reviewed: bool
     former_seconds: int | None = None
     former_flags: Sequence[str] | None = None
+
+    @property
+    def is_identity_in_doubt(self) -> bool:
+        """Whether the day is settled for a trainee though it may be another's."""
+        return self.trainee_id is not None and not IDENTITY_FLAGS.isdisjoint(self.flags)
 
     @property
     def name(self) -> str | None:

@@ -63,6 +63,8 @@ FLAGS = {
     "evidence_withdrawn": "The records that showed you here turned out to be about another person.",
     "identity_differs": "Zoom's records now name another person for some of this day. You keep what you have earned; "
     "the training team checks it.",
+    "taught_while_joined": "Your account was joined with another one on this day, and has been separated since. You "
+    "keep what you have earned; the training team checks whose time this is.",
 }
 STAFF_FLAGS = {
     "estimated": "partly estimated",
@@ -86,6 +88,7 @@ STAFF_FLAGS = {
     "staff_role": "ran the session",
     "evidence_withdrawn": "evidence withdrawn",
     "identity_differs": "settled for this trainee, but the evidence now names another person",
+    "taught_while_joined": "taught while joined with another account, which has been separated since",
     "in_progress": "running values",
 }
 REASONS = {

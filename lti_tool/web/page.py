@@ -16,6 +16,8 @@ from werkzeug.wrappers import Response
 from lti_tool.programme.model import Programme
 from lti_tool.web.request import now, read_id
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -33,6 +35,9 @@ NOTICES = {
     "request_withdrawn": Notice("info", "Your request was withdrawn."),
     "request_approved": Notice("ok", "Approved. Whatever depends on it is now open for this person."),
     "request_declined": Notice("info", "Declined. The person sees your text on their page."),
+    "revocation_proposed": Notice("info", "Proposed. It is revoked once another member of staff confirms it."),
+    "request_revoked": Notice("info", "Revoked. Whatever depended on it is locked now; nothing else has changed."),
+    "revocation_dropped": Notice("ok", "The approval is kept."),
     "question_sent": Notice("info", "Asked. The person sees your question on their page and can answer it there."),
     "application_sent": Notice("ok", "Your application was sent."),
     "application_withdrawn": Notice("info", "Your application was withdrawn."),
@@ -54,6 +59,7 @@ NOTICES = {
     ),
     "person_unlinked": Notice("info", "Link removed. The attendance it concerned is being recalculated."),
     "people_joined": Notice("ok", "Joined. Everything they have earned belongs to one person now."),
+    "people_kept_apart": Notice("ok", "Noted. These two are no longer on the list of people who share an address."),
     "people_separated": Notice("info", "Separated. Each has again what was theirs before."),
     "person_left_alone": Notice("info", "Removed. The person is no longer on this list."),
     "day_let_stand": Notice("ok", "Accepted. The day counts as it is, unless new attendance data arrives."),
@@ -63,7 +69,6 @@ NOTICES = {
     "question_about_day": Notice("ok", "Sent. You will see the training team's answer here."),
     "question_withdrawn": Notice("info", "Withdrawn. It will not be answered."),
     "question_answered": Notice("ok", "Sent. The person sees your answer on the page of their day."),
-    "calendar_renewed": Notice("ok", "This is your new address. The old one no longer works; subscribe again."),
     "session_added": Notice("ok", "Added. It appears on the page of its module and in the calendars."),
     "session_ended": Notice("ok", "Recorded. Attendance is being calculated. Reload this page in a few seconds."),
     "session_locked": Notice("ok", "Locked. These numbers no longer change."),
@@ -124,9 +129,6 @@ def address_of(to: str) -> str:
         "catalogue": "/",
     }
     return places.get(kind, "/help")
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)

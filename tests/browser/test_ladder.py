@@ -175,6 +175,7 @@ def test_second_rung_files_and_new_tabs_open_as_ever(
     opened.value.get_by_role("link", name="Join on Zoom").click()
     opened.value.wait_for_url(f"{stage.zoom_url}/join/**")
     window.tool.get_by_role("link", name="Add to calendar").first.click()
+    window.tool.get_by_role("button", name="Make").click()
     with window.page.expect_download() as download:
         window.tool.get_by_role("link", name="Download the file once").click()
     assert Path(download.value.path()).read_text().startswith("BEGIN:VCALENDAR")

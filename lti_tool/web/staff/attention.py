@@ -164,6 +164,12 @@ def counts(connection: Connection, now: datetime) -> list[Count]:
 
     shared = [each.since for each in person_joins.suggestions(connection)]
     found = [
+        counted(
+            "Revocations waiting for a second person",
+            "/desk/equivalencies#revoked",
+            equivalency_requests.c.revocation_at,
+            equivalency.IS_TO_BE_REVOKED,
+        ),
         Count("E-mail addresses that two people share", "/desk/joins", len(shared), min(shared, default=now)),
         counted("Possible gaps in attendance data", "/desk/health#evidence", zoom_gaps.c.since, true()),
         counted("Sessions still marked as running", "/desk/sessions", live_sessions.c.ends_at, locking.is_missing(now)),

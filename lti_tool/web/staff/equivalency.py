@@ -51,7 +51,13 @@ class QuestionForm(Form):
     question = required_text("Write the question.", "Your question")
 
 
-APPROVAL, DECLINE, QUESTION = ApprovalForm(), DeclineForm(), QuestionForm()
+class RevocationForm(Form):
+    """Why an approval is revoked. The trainee reads it."""
+
+    reason = required_text("Say why the approval is revoked.", "The reason")
+
+
+APPROVAL, DECLINE, QUESTION, REVOCATION = ApprovalForm(), DeclineForm(), QuestionForm(), RevocationForm()
 
 blueprint = Blueprint("desk_equivalency", __name__, url_prefix=QUEUE)
 
@@ -59,7 +65,7 @@ blueprint = Blueprint("desk_equivalency", __name__, url_prefix=QUEUE)
 @blueprint.get("")
 @access("staff")
 def requests() -> str:
-    """Requests to review, the oldest first; those waiting for an answer; the latest decisions."""
+    """Requests to review, the oldest first; those waiting for an answer or a second person; the latest decisions."""
     named = select(equivalency_requests, trainees.c.name).join(trainees)
     asked, decided_at = equivalency_requests.c.state == "more_info", equivalency_requests.c.decided_at
     latest = named.where(decided_at.is_not(None)).order_by(decided_at.desc(), equivalency_requests.c.id.desc())
@@ -69,6 +75,7 @@ def requests() -> str:
         versions.current(connection()).programme,
         queue=queue,
         awaiting=connection().execute(named.where(asked).order_by(equivalency_requests.c.updated_at)).all(),
+        to_be_revoked=connection().execute(named.where(equivalency.IS_TO_BE_REVOKED)).all(),
         decided=connection().execute(latest.limit(MAX_DECIDED)).all(),
     )
 
@@ -121,3 +128,44 @@ def ask(request_id: int) -> Response:
     """Ask the trainee a question."""
     equivalency.ask_more(connection(), request_id, actor=viewer().actor, now=now(), **read(QUESTION))
     return go(back(QUEUE), "question_sent")
+
+
+@blueprint.get("/<int:request_id>/revoke")
+@access("staff")
+def revocation(request_id: int) -> str:
+    """What revoking an approval would change, and the form that proposes or confirms it."""
+    published = versions.current(connection())
+    request = equivalency.load(connection(), request_id)
+    return show(
+        "staff/revoke.html",
+        published.programme,
+        approval=request,
+        person=people.trainee(connection(), request.trainee_id),
+        shut=equivalency.shut_by_revoking(connection(), published, request, now()),
+        acting=overview.acting(connection(), {request.revocation_by}),
+        is_mine=request.revocation_by == viewer().actor,
+    )
+
+
+@blueprint.post("/<int:request_id>/revoke")
+@access("staff")
+def propose_revocation(request_id: int) -> Response:
+    """Propose to revoke an approval; a second person confirms it."""
+    equivalency.propose_revocation(connection(), request_id, actor=viewer().actor, now=now(), **read(REVOCATION))
+    return go(QUEUE, "revocation_proposed")
+
+
+@blueprint.post("/<int:request_id>/revoke/confirm")
+@access("staff")
+def confirm_revocation(request_id: int) -> Response:
+    """Revoke an approval as another member of staff proposed."""
+    equivalency.confirm_revocation(connection(), request_id, actor=viewer().actor, now=now())
+    return go(QUEUE, "request_revoked")
+
+
+@blueprint.post("/<int:request_id>/revoke/drop")
+@access("staff")
+def drop_revocation(request_id: int) -> Response:
+    """Keep an approval whose revocation is proposed."""
+    equivalency.drop_revocation(connection(), request_id, actor=viewer().actor, now=now())
+    return go(QUEUE, "revocation_dropped")

@@ -61,15 +61,15 @@ def trainee_field() -> fields.Integer:
     return fields.Integer(required=True, validate=within, error_messages={"required": wrong, "invalid": wrong})
 
 
-class JoinForm(Form):
-    """Who is joined to whom, and why."""
+class PairForm(Form):
+    """Two people, whether they are joined or kept apart, and why."""
 
     kept = trainee_field()
     joined = trainee_field()
     reason = fields.String(load_default="")
 
 
-JOIN = JoinForm()
+PAIR = PairForm()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,16 +255,19 @@ def read_day(text: str, today: date) -> date | None:
 @blueprint.get("/joins")
 @access("staff")
 def queue() -> str:
-    """The people who share an address, and the joins."""
-    rows = person_joins.listed(connection())
+    """The people who share an address, the joins, and the people kept apart."""
+    rows, apart = person_joins.listed(connection()), person_joins.kept_apart(connection())
+    pairs = [(each.kept_id, each.joined_id) for each in rows] + [(each.one_id, each.other_id) for each in apart]
+    actors = {actor for each in rows for actor in (each.made_by, each.undone_by)} | {each.made_by for each in apart}
     return show(
         "staff/joins.html",
         versions.current(connection()).programme,
         suggested=person_joins.suggestions(connection()),
         in_force=[each for each in rows if each.undone_at is None],
         undone=[each for each in rows if each.undone_at is not None],
-        names=overview.names(connection(), {each for row in rows for each in (row.kept_id, row.joined_id)}),
-        acting=overview.acting(connection(), {actor for each in rows for actor in (each.made_by, each.undone_by)}),
+        apart=apart,
+        names=overview.names(connection(), {each for pair in pairs for each in pair}),
+        acting=overview.acting(connection(), actors),
     )
 
 
@@ -280,7 +283,7 @@ def pair(kept: int, joined: int) -> str:
 @access("staff")
 def join() -> Response:
     """Join two people."""
-    given = read(JOIN)
+    given = read(PAIR)
     person_joins.join(
         connection(),
         kept_id=given["kept"],
@@ -290,6 +293,16 @@ def join() -> Response:
         now=now(),
     )
     return go(QUEUE, "people_joined")
+
+
+@blueprint.post("/joins/apart")
+@access("staff")
+def keep_apart() -> Response:
+    """Say that two people who share an address are two people."""
+    given = read(PAIR)
+    both = given["kept"], given["joined"]
+    person_joins.keep_apart(connection(), *both, reason=given["reason"], actor=viewer().actor, now=now())
+    return go(QUEUE, "people_kept_apart")
 
 
 @blueprint.post("/joins/<int:join_id>/undo")

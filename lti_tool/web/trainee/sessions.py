@@ -11,7 +11,7 @@ from flask import Blueprint, Response
 from sqlalchemy import Row
 from werkzeug.wrappers import Response as AnyResponse
 
-from lti_tool import audit, people
+from lti_tool import people
 from lti_tool.attendance import calendar_feed, live_sessions, presence_checks, queries, reviews, timeline
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.locking import progress
@@ -171,23 +171,22 @@ def _presence_page(template: str) -> str:
 @blueprint.get("/calendar")
 @access("trainee")
 def calendar() -> str:
-    """The viewer's personal calendar address."""
-    settings = context().settings
-    token = join.calendar_token(settings.secret_key, people.trainee(connection(), viewer().trainee_id))
-    address = f"{settings.public_url}/calendar/{token}.ics"
+    """Whether the viewer has a calendar address. The address itself is shown only when it is made."""
+    programme = versions.current(connection()).programme
+    made_at = people.trainee(connection(), viewer().trainee_id).calendar_made_at
+    return show("trainee/calendar.html", programme, made_at=made_at, zone=programme.zone)
+
+
+@blueprint.post("/calendar")
+@access("trainee")
+def renew_calendar() -> str:
+    """Make a new calendar address for the viewer and show it, this once. The old one and the join links in it stop
+    working."""
+    token = calendar_feed.renew_token(connection(), viewer().trainee_id, viewer().actor, now())
+    address = f"{context().settings.public_url}/calendar/{token}.ics"
     webcal = "webcal://" + address.partition("://")[2]
     programme = versions.current(connection()).programme
     return show("trainee/calendar.html", programme, address=address, webcal=webcal)
-
-
-@blueprint.post("/calendar/renew")
-@access("trainee")
-def renew_calendar() -> AnyResponse:
-    """Give the viewer a new calendar address. The old one and the join links in it stop working."""
-    people.renew_calendar_salt(connection(), viewer().trainee_id)
-    subject = f"trainee:{viewer().trainee_id}"
-    audit.record(connection(), actor=viewer().actor, act="calendar_renewed", subject=subject, at=now())
-    return go("/calendar", "calendar_renewed")
 
 
 @blueprint.get("/calendar/<token>.ics")
@@ -195,7 +194,7 @@ def renew_calendar() -> AnyResponse:
 def feed(token: str) -> Response:
     """The feed for calendar programs, which have no browser session: the token says who asks."""
     settings = context().settings
-    trainee_id = join.trainee_of_calendar(connection(), settings.secret_key, token)
+    trainee_id = calendar_feed.owner(connection(), token)
     published = versions.current(connection())
     may_join = calendar_feed.may_join(connection(), trainee_id)
     is_open = open_modules(connection(), published, trainee_id, now()) if may_join else ()

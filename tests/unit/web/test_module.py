@@ -12,6 +12,7 @@ from lti_tool.tables.courses import placements
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
 from tests.conftest import DEMO_PROGRAMME
+from tests.unit.web.browser import calendar_address
 from tests.unit.web.conftest import NEXT_JOIN_URL, SECOND_JOIN_URL
 
 
@@ -159,7 +160,7 @@ def test_a_join_link_ends_with_the_visit_it_was_made_in(browse, happened, client
 
 
 def test_the_calendar_of_a_disabled_platforms_person_has_no_join_link(browse, happened, client, database, now) -> None:
-    (address,) = set(re.findall(r"/calendar/[\w-]+\.ics", browse(happened.new).open("/calendar").html))
+    address = calendar_address(browse(happened.new))
     with_link = client.get(address).get_data(as_text=True)
     disable_the_platform(database, now)
     without = client.get(address).get_data(as_text=True)
@@ -176,7 +177,7 @@ def take_back_module_2(database, now) -> None:
 
 def test_a_module_that_is_not_published_exists_for_staff_only(browse, happened, client, database, now) -> None:
     learner, teacher = browse(happened.whole), browse(happened.staff)
-    (address,) = set(re.findall(r"/calendar/[\w-]+\.ics", learner.open("/calendar").html))
+    address = calendar_address(learner)
     before = client.get(address).get_data(as_text=True)
     take_back_module_2(database, now)
     for path in ("/modules/F2", f"/modules/F2/join?session={happened.second_module}"):
