@@ -6,8 +6,8 @@
 #                demo-check
 # make audit     known vulnerabilities of what the lock files name; without a network it says so
 # make materials the bill of materials of the tool: .cache/gatehouse.cdx.json (CycloneDX)
-# make bench     side-by-side measurements
-# make mutants   small changes of the pure rules that the tests must notice: hours
+# make bench     side-by-side measurements: a quarter of an hour on a quiet machine (docs/benchmarks.md)
+# make mutants   small changes of the pure rules that the tests must notice: a quarter of an hour
 #
 # Environments are built from the hashed lock files in requirements/ and rebuilt when a lock changes; otherwise nothing
 # is downloaded. Another interpreter: make PYTHON=/path/to/python3.12 …
@@ -33,6 +33,7 @@ TEST := $(call stamp,.venv-test,requirements/test.txt)
 LINT := $(call stamp,.venv-lint,requirements/lint.txt)
 SANDBOX := $(call stamp,.venv-sandbox,requirements/sandbox.txt)
 BENCH := $(call stamp,.venv-bench,requirements/bench.txt)
+NODE := .node-bench/node_modules/.package-lock.json
 MUTANTS := $(call stamp,.venv-mutants,requirements/mutants.txt)
 
 # Tests start hundreds of processes: none shall compile anew what another one has compiled.
@@ -93,11 +94,18 @@ $(BENCH):
 	$(call environment,.venv-bench,requirements/bench.txt)
 	@touch $@
 
+# The driver of SQLite is compiled here, which takes some minutes and a C++ compiler. Without npm, its rows are skipped.
+$(NODE): requirements/node/package-lock.json
+	@if ! command -v npm >/dev/null; then echo "NO NPM: the peers on Node will be SKIPPED." >&2; \
+	else echo "building .node-bench from $<"; mkdir -p .node-bench && cp requirements/node/*.json .node-bench \
+	&& npm ci --prefix .node-bench --no-audit --no-fund --loglevel=error && touch $@ \
+	|| { rm -rf .node-bench; echo "npm ci failed: the peers on Node will be SKIPPED." >&2; }; fi
+
 $(MUTANTS):
 	$(call environment,.venv-mutants,requirements/mutants.txt)
 	@touch $@
 
-# Everything that is ever downloaded (but the bench's peer and mutmut): afterwards all other targets work without a network.
+# Everything that is ever downloaded (but the peers of the bench and mutmut): afterwards all other targets work without a network.
 environments:
 	@$(SIDE_BY_SIDE_MAKE) $(APP) $(TEST) $(LINT) $(SANDBOX) chromium
 
@@ -146,13 +154,14 @@ audit: $(LINT)
 materials: $(LINT)
 	@.venv-lint/bin/python requirements/bom.py requirements/app.txt .cache/gatehouse.cdx.json
 
-bench: $(TEST) $(BENCH)
+bench: $(TEST) $(BENCH) $(NODE)
 	@.venv-test/bin/python -m benchmarks
 
 # All mutants of the pure modules (docs/testing.md), or those of one: make mutants ONLY="lti_tool.gates.evaluate.*"
+# The whole run begins anew, since mutmut would keep the results of earlier tests.
 mutants: $(MUTANTS)
-	@nice .venv-mutants/bin/mutmut run $(if $(ONLY),"$(ONLY)")
-	@.venv-mutants/bin/mutmut results
+	@$(if $(ONLY),,rm -rf mutants)
+	@nice .venv-mutants/bin/python requirements/mutants.py $(if $(ONLY),"$(ONLY)")
 
 # A draft of the next revision, from the tables: make migration REVISION=0002 SAYS="What changes."
 migration: $(TEST) $(LINT)
@@ -174,4 +183,4 @@ lock:
 	--no-emit-find-links $$each.in --output-file $$each.txt; done
 
 clean:
-	rm -rf .venv .venv-test .venv-lint .venv-sandbox .venv-bench .venv-mutants mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-test .venv-lint .venv-sandbox .venv-bench .venv-mutants .node-bench mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -17,7 +17,6 @@ from lti_tool.migrations import migrate
 from lti_tool.people import Profile
 from lti_tool.programme import versions
 from lti_tool.tables.courses import enrolments, placements
-from sandbox.zoom.random_days import full_day
 from sandbox.zoom.training_day import Event, TrainingDay, encode
 from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
@@ -26,11 +25,6 @@ MODULE = "F1"
 ISSUER = "https://lms.example.org"
 STARTS = datetime.fromisoformat("2026-12-01T09:00")
 SENDERS = 16
-
-
-def big_day(number: int) -> TrainingDay:
-    """A day of so many people in six rounds of small groups; with ten thousand one round, which is 100,000 events."""
-    return full_day(number, rounds=6 if number <= 1000 else 1)
 
 
 def after(day: TrainingDay) -> datetime:

@@ -1,9 +1,13 @@
 """The gates row: one decision from facts that are loaded."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from statistics import median
 
+from benchmarks.figures import Figure, at_most, progress, spread
+from benchmarks.installation import Bench
+from benchmarks.primitives import MACHINE
 from benchmarks.servers import ROOT
 from lti_tool.gates.evaluate import evaluate
 from lti_tool.gates.facts import Completion, Facts, Licence
@@ -14,15 +18,17 @@ AT = datetime(2026, 12, 1, 17, tzinfo=UTC)
 ROUNDS = 200
 
 
-def microseconds() -> tuple[float, float]:
-    """One decision of every gate of the demonstration for somebody half through: the median of the gates, and the
+def measure(_bench: Bench) -> Iterator[Figure]:
+    """One decision of every gate of the demonstration for a trainee half through: the median of the gates, and the
     dearest one."""
+    progress("gates")
     document = (ROOT / "config" / "demo.yaml").read_text(encoding="utf-8")
     programme = read_programme(document, "demo.yaml").programme
     assert programme is not None
     facts = _half_through(programme)
-    costs = [_one(programme, facts, target) for target in programme.gates]
-    return median(costs), max(costs)
+    costs = spread(_one(programme, facts, target) for target in programme.gates)
+    yield Figure("gates", "one decision, median of the demonstration's gates", MACHINE, costs, "µs", at_most(100))
+    yield Figure("gates", "one decision, the dearest gate", MACHINE, spread([costs.high]), "µs", at_most(100))
 
 
 def _one(programme: Programme, facts: Facts, target: str) -> float:

@@ -1,88 +1,107 @@
-"""An installation to measure: a migrated database with the demonstration's programme and one platform."""
+"""What every row may use: a folder, both kinds of database, a platform, and installations of the tool on them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cryptography.fernet import Fernet
 
-from benchmarks.platform import Platform
+from benchmarks.platform import Platform, published
 from benchmarks.servers import ROOT, Server, serving
-from lti_tool.context import build_context
-from lti_tool.db import Database
+from benchmarks.stores import Store, both_stores
+from lti_tool.context import AppContext, build_context
 from lti_tool.gates import publication
 from lti_tool.lti import registration
 from lti_tool.migrations import migrate
 from lti_tool.settings import load_settings
 from sandbox.ports import free_port
-from tests.postgres import running_postgres
 
+PYTHON = Path(sys.executable)
 SECRET = "the webhook secret of the measurements"
 
 
 @dataclass(frozen=True)
-class Installation:
-    """A running tool on one kind of database."""
+class Bench:
+    """Made once for all rows."""
 
-    name: str
+    folder: Path
+    stores: tuple[Store, ...]
+    platform: Platform
+    key_set_url: str
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A running tool on one kind of database, with the demonstration's programme and one platform."""
+
+    store: Store
     public_url: str
     server: Server
+    environment: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.store.name
 
 
 @contextmanager
-def on_sqlite(folder: Path, python: Path, platform: Platform, key_set_url: str) -> Iterator[Installation]:
-    url = f"sqlite:///{folder}/gatehouse.db"
-    with _running("SQLite", url, folder, python, platform, key_set_url) as installation:
-        yield installation
-
-
-@contextmanager
-def on_postgres(folder: Path, python: Path, platform: Platform, key_set_url: str) -> Iterator[Installation]:
+def open_bench() -> Iterator[Bench]:
+    platform = Platform()
     with (
-        running_postgres(durable=True) as postgres,
-        _running("PostgreSQL", postgres.create("bench"), folder, python, platform, key_set_url) as installation,
+        TemporaryDirectory() as folder,
+        both_stores(Path(folder)) as stores,
+        published(platform.key_set) as key_set_url,
     ):
-        yield installation
+        yield Bench(Path(folder), stores, platform, key_set_url)
 
 
 @contextmanager
-def _running(
-    name: str, database_url: str, folder: Path, python: Path, platform: Platform, key_set_url: str
-) -> Iterator[Installation]:
+def installed(bench: Bench, row: str) -> Iterator[list[Installation]]:
+    """An installation on every kind of database, each with a new database named after the row."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(_installed(bench, store, row)) for store in bench.stores]
+
+
+@contextmanager
+def _installed(bench: Bench, store: Store, row: str) -> Iterator[Installation]:
     port = free_port()
-    environment = {
-        "GATEHOUSE_PUBLIC_URL": f"http://127.0.0.1:{port}",
+    environment = settings_for(store.new(row), f"http://127.0.0.1:{port}")
+    context = build_context(load_settings(environment))
+    _furnish(context, bench)
+    context.database.close()
+    log = bench.folder / f"{row}-{store.name}.log"
+    with serving(PYTHON, "benchmarks.apps:tool", environment, log, port, interface="rsgi") as server:
+        yield Installation(store, environment["GATEHOUSE_PUBLIC_URL"], server, environment)
+
+
+def settings_for(database_url: str, public_url: str = "http://127.0.0.1:8080") -> dict[str, str]:
+    """The environment of an installation."""
+    return {
+        "GATEHOUSE_PUBLIC_URL": public_url,
         "GATEHOUSE_SECRET_KEY": "the secret key of the measurements, long enough",
         "GATEHOUSE_FIELD_KEYS": Fernet.generate_key().decode(),
         "GATEHOUSE_DATABASE_URL": database_url,
         "GATEHOUSE_ZOOM_SECRET_TOKENS": SECRET,
         "GATEHOUSE_ALLOW_PRIVATE_ADDRESSES": "1",
     }
-    _furnish(environment, platform, key_set_url)
-    with serving(python, "benchmarks.apps:tool", environment, folder / f"{name}.log", port, interface="rsgi") as server:
-        yield Installation(name, environment["GATEHOUSE_PUBLIC_URL"], server)
 
 
-def _furnish(environment: dict[str, str], platform: Platform, key_set_url: str) -> None:
-    context = build_context(load_settings(environment))
-    migrate(context.database)
-    _publish(context.database)
+def _furnish(context: AppContext, bench: Bench) -> None:
+    platform, now = bench.platform, datetime.now(UTC)
     new = registration.NewRegistration(
         issuer=platform.issuer,
         client_id=platform.client_id,
         auth_login_url=f"{platform.issuer}/auth",
         token_url=f"{platform.issuer}/token",
-        key_set_url=key_set_url,
+        key_set_url=bench.key_set_url,
         profile="openedx",
     )
-    with context.database.write() as connection:
-        registration.add(connection, new, [platform.deployment_id], actor="cli", now=datetime.now(UTC))
-    context.database.close()
-
-
-def _publish(database: Database) -> None:
     document = (ROOT / "config" / "demo.yaml").read_text(encoding="utf-8")
-    with database.write() as connection:
-        publication.publish(connection, document, "demo.yaml", actor="cli", now=datetime.now(UTC))
+    migrate(context.database)
+    with context.database.write() as connection:
+        publication.publish(connection, document, "demo.yaml", actor="cli", now=now)
+        registration.add(connection, new, [platform.deployment_id], actor="cli", now=now)

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 ANSWER_SECONDS = 30
 
@@ -40,15 +41,10 @@ class Run:
         return {answer.status for answer in self.answers}
 
 
-def percentile(seconds: Iterable[float], share: float) -> float:
-    """The time that `share` of the answers stayed within."""
-    ordered = sorted(seconds)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-
-
-def keep_busy(port: int, requests: Sequence[bytes], clients: int) -> Run:
-    """Closed loop: each client sends its next request when the last one is answered."""
-    return asyncio.run(_keep_busy(port, requests, clients))
+def keep_busy(port: int, requests: Sequence[bytes], clients: int, within: float = inf) -> Run:
+    """Closed loop: each client sends its next request when the last one is answered. None is begun after `within`
+    seconds."""
+    return asyncio.run(_keep_busy(port, requests, clients, within))
 
 
 def in_clumps(port: int, requests: Sequence[bytes], clumps: int, every: float, clients: int) -> Run:
@@ -113,13 +109,16 @@ async def connect(port: int, clients: int) -> list[Connection]:
     return [(await loop.create_connection(Connection, "127.0.0.1", port))[1] for _ in range(clients)]
 
 
-async def _keep_busy(port: int, requests: Sequence[bytes], clients: int) -> Run:
+async def _keep_busy(port: int, requests: Sequence[bytes], clients: int, within: float) -> Run:
     answers: list[Answer] = []
     todo = iter(enumerate(requests))
+    end = time.perf_counter() + within
 
     async def client(connection: Connection) -> None:
         for index, request in todo:
             started = time.perf_counter()
+            if started > end:
+                break
             status, head = await connection.ask(request)
             answers.append(Answer(index, status, head, time.perf_counter() - started))
 

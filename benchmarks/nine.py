@@ -6,13 +6,14 @@ minute. Everyone launches for the first time, which is what costs most. Open loo
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 
-from benchmarks.installation import SECRET, Installation
-from benchmarks.load import Answer, connect, percentile, post
+from benchmarks.figures import Figure, at_most, percentile, progress, spread
+from benchmarks.installation import SECRET, Bench, Installation, installed
+from benchmarks.load import Answer, connect, post
 from benchmarks.platform import Platform, page
 from sandbox.zoom.random_days import full_day
 from sandbox.zoom.training_day import encode, signed
@@ -27,28 +28,28 @@ MODULE = "F2"
 class NineOClock:
     """What the minute gave: seconds from when each was due, and the statuses that were no success."""
 
-    name: str
     launches: list[float] = field(default_factory=list)
     deliveries: list[float] = field(default_factory=list)
     errors: list[int] = field(default_factory=list)
 
-    @property
-    def launch_p95(self) -> float:
-        """Login, launch and page, from the click."""
-        return percentile(self.launches, 0.95)
 
-    @property
-    def slowest_delivery(self) -> float:
-        return max(self.deliveries)
-
-
-def measure(installations: Sequence[Installation], platform: Platform) -> list[NineOClock]:
+def measure(bench: Bench) -> Iterator[Figure]:
     """One minute on each installation."""
-    return [asyncio.run(_minute(each, platform)) for each in installations]
+    with installed(bench, "nine") as installations:
+        for each in installations:
+            progress(f"nine: one minute, {each.name}")
+            before = each.store.cpu_seconds()
+            found = asyncio.run(_minute(each, bench.platform))
+            cpu = each.store.cpu_seconds() - before
+            p95 = spread([percentile(found.launches, 0.95)])
+            yield Figure("nine", "p95 of login + launch + page, from the click", each.name, p95, "s", at_most(1.5))
+            yield Figure("nine", "slowest delivery", each.name, spread([max(found.deliveries)]), "s", at_most(3))
+            yield Figure("nine", "errors", each.name, spread([len(found.errors)]), "", at_most(0))
+            yield Figure("nine", "CPU of the database's own processes", each.name, spread([cpu]), "s")
 
 
 async def _minute(installation: Installation, platform: Platform) -> NineOClock:
-    found = NineOClock(installation.name)
+    found = NineOClock()
     port, public_url = installation.server.port, installation.public_url
     start = time.perf_counter() + 0.5
 

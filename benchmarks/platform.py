@@ -18,6 +18,7 @@ from benchmarks.load import Answer, get, post
 
 CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
 LEARNER = "http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"
+INSTRUCTOR = "http://purl.imsglobal.org/vocab/lis/v2/membership#Instructor"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -47,14 +48,14 @@ class Platform:
         }
         return post("/lti/login", urlencode(parameters).encode(), FORM)
 
-    def launch(self, public_url: str, module: str, trainee: int, login: Answer) -> bytes:
+    def launch(self, public_url: str, module: str, trainee: int, login: Answer, role: str = LEARNER) -> bytes:
         """The browser's launch request that answers this login, with the login's cookies."""
         asked = parse_qs(urlsplit(next(login.header("location"))).query)
-        token = self._token(public_url, module, trainee, asked["nonce"][0])
+        token = self._token(public_url, module, trainee, role, asked["nonce"][0])
         body = urlencode({"state": asked["state"][0], "id_token": token}).encode()
         return post("/lti/launch", body, {**FORM, "Cookie": cookies(login)})
 
-    def _token(self, public_url: str, module: str, trainee: int, nonce: str) -> str:
+    def _token(self, public_url: str, module: str, trainee: int, role: str, nonce: str) -> str:
         now = int(time.time())
         claims: dict[str, Any] = {
             "iss": self.issuer,
@@ -69,7 +70,7 @@ class Platform:
             CLAIM + "version": "1.3.0",
             CLAIM + "deployment_id": self.deployment_id,
             CLAIM + "target_link_uri": f"{public_url}/lti/launch",
-            CLAIM + "roles": [LEARNER],
+            CLAIM + "roles": [role],
             CLAIM + "context": {"id": "course-1", "label": "C1", "title": "The course"},
             CLAIM + "resource_link": {"id": f"unit-{module}"},
             CLAIM + "custom": {"module_id": module},

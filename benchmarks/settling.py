@@ -1,5 +1,6 @@
-"""What happens after class, measured in a process of its own: `python -m benchmarks.settling ACT PEOPLE` prints figures
-as JSON. The environment names the database, as for the tool; `benchmarks.days` has laid the day into it."""
+"""What happens after class, measured in a process of its own: `python -m benchmarks.settling ACT PEOPLE ROUNDS`
+prints figures as JSON. The environment names the database, as for the tool; `benchmarks.days` has laid the day into
+it."""
 
 import json
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
-from benchmarks.days import after, big_day, deliver
-from lti_tool.attendance.live_sessions import show
+from benchmarks.days import after, deliver
+from benchmarks.figures import timed
 from lti_tool.context import AppContext, build_context
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.settings import load_settings
@@ -20,10 +21,11 @@ from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.scores import scores
 from lti_tool.tasks import set_aside_what_is_loaded
 from lti_tool.worker import build_worker, settle_now
+from sandbox.zoom.random_days import full_day
 from sandbox.zoom.training_day import TrainingDay
 from zoom_adapter import reports
 from zoom_adapter.hash_chain import verify
-from zoom_adapter.presence import load_presence, take_inbox
+from zoom_adapter.presence import take_inbox
 
 PATIENCE_SECONDS = 120
 
@@ -43,43 +45,27 @@ class Clock:
         self._ahead += span
 
 
-def settle(people: int) -> Figures:
-    """Read the inbox, settle from webhooks alone, and again with the settled report of the same day."""
-    clock = Clock(_ended(people))
+def settle(day: TrainingDay) -> Figures:
+    """Read the inbox and verify its seals, settle from webhooks alone, and again with the settled report of the same
+    day. Reading and verifying are in CPU seconds, since they compete with the webhook; `peak` is in megabytes."""
+    clock = Clock(after(day))
     context = build_context(load_settings(), clock)
     session_id = _session(context)
     set_aside_what_is_loaded()
-    reading = _seconds(lambda: _take_all(context))
-    settling = _seconds(lambda: settle_now(context, session_id))
-    peak = _peak_megabytes()
-    _keep_report(context, session_id, big_day(people))
-    clock.advance(timedelta(hours=3))
-    again = _seconds(lambda: settle_now(context, session_id))
-    return {"reading": reading, "settling": settling, "peak": peak, "with_report": again}
-
-
-def read(people: int) -> Figures:
-    """Read the inbox, and load the presence that settlement rests on. In CPU seconds: it competes with the webhook."""
-    context = build_context(load_settings(), Clock(_ended(people)))
-    session_id = _session(context)
-    set_aside_what_is_loaded()
-    reading = _cpu_seconds(lambda: _take_all(context))
-    verifying = _cpu_seconds(lambda: _in_one_view(context, verify))
-    peak = _peak_megabytes()
-    loading = _cpu_seconds(lambda: _in_one_view(context, lambda each: load_presence(each, show(each, session_id))))
-    return {
-        "reading": reading,
-        "verifying": verifying,
-        "peak": peak,
-        "loading": loading,
-        "loading_peak": _peak_megabytes(),
+    figures = {
+        "reading": _cpu_seconds(lambda: _take_all(context)),
+        "verifying": _cpu_seconds(lambda: _in_one_view(context, verify)),
+        "settling": timed(lambda: settle_now(context, session_id)),
+        "peak": _peak_megabytes(),
     }
+    _keep_report(context, session_id, day)
+    clock.advance(timedelta(hours=3))
+    return figures | {"with_report": timed(lambda: settle_now(context, session_id))}
 
 
-def end(people: int) -> Figures:
+def end(day: TrainingDay) -> Figures:
     """All is read but the end of the meeting: from its delivery until everybody's score is written."""
-    day = big_day(people)
-    context = build_context(load_settings(), Clock(_ended(people)))
+    context = build_context(load_settings(), Clock(after(day)))
     _take_all(context)
     worker = build_worker(context)
     thread = threading.Thread(target=worker.run_forever, daemon=True)
@@ -95,18 +81,14 @@ def end(people: int) -> Figures:
     return {"seconds": seconds, "scores": desired}
 
 
-def send(people: int) -> Figures:
+def send(day: TrainingDay) -> Figures:
     """Deliver everybody's score."""
-    context = build_context(load_settings(), Clock(_ended(people)))
+    context = build_context(load_settings(), Clock(after(day)))
     _take_all(context)
     settle_now(context, _session(context))
     deliverer = Deliverer(context.database, context.platform_api, context.clock)
-    seconds = _seconds(deliverer.deliver_all)
+    seconds = timed(deliverer.deliver_all)
     return {"seconds": seconds, "scores": _written(context, "delivered")}
-
-
-def _ended(people: int) -> datetime:
-    return after(big_day(people))
 
 
 def _session(context: AppContext) -> int:
@@ -139,12 +121,6 @@ def _wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def _seconds(act: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    act()
-    return time.perf_counter() - started
-
-
 def _cpu_seconds(act: Callable[[], object]) -> float:
     started = time.process_time()
     act()
@@ -163,5 +139,6 @@ def _peak_megabytes() -> float:
 
 
 if __name__ == "__main__":
-    acts = {"read": read, "settle": settle, "end": end, "send": send}
-    json.dump(acts[sys.argv[1]](int(sys.argv[2])), sys.stdout)
+    acts = {"settle": settle, "end": end, "send": send}
+    act, people, rounds = sys.argv[1:]
+    json.dump(acts[act](full_day(int(people), rounds=int(rounds))), sys.stdout)

@@ -1,98 +1,126 @@
-"""The webhook row: durable appends against the same server answering without a database, and a burst."""
+"""The webhook row: durable appends against the same server without a database, against Express, and a burst."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count, islice
-from statistics import median
 
-from benchmarks.days import big_day
-from benchmarks.installation import SECRET, Installation
-from benchmarks.load import Run, in_clumps, keep_busy, percentile, post
+from benchmarks.figures import Figure, Spread, at_least, at_most, percentile, progress, ratio, spread
+from benchmarks.installation import SECRET, Bench, Installation, installed
+from benchmarks.load import Run, in_clumps, keep_busy, post
+from benchmarks.peers.processes import EXPRESS, running_express, why_without_node
+from benchmarks.servers import Server
+from benchmarks.stores import NOTHING
 from sandbox.zoom.random_days import full_day
 from sandbox.zoom.training_day import TrainingDay, encode, signed
 
+ROW = "webhook"
+TOOL, BARE = "Gatehouse", "Gatehouse's server: an empty 204"
+PATH = "/zoom/webhook"
 CLIENTS = 32
-ROUNDS = 5
-SECONDS_A_ROUND = 2
+ROUNDS = 4
+SECONDS_A_ROUND = 1.2
+FEWEST = 200
 PEOPLE = 300
 BURST = 4000
 BURST_PEOPLE = 1000
 BURST_CLUMPS = 10
 BURST_CLIENTS = 256
 
-DURABLE, WITHOUT_DATABASE, BARE = "/zoom/webhook", "/without-database/zoom/webhook", "/bare"
-PATHS = (DURABLE, WITHOUT_DATABASE, BARE)
 
+@dataclass(frozen=True)
+class Receiver:
+    """One of the compared: what it is, where it keeps deliveries, and where it takes them."""
 
-@dataclass
-class Endpoint:
-    """One path of one installation: the rates and the slowest hundredth of its rounds."""
-
-    path: str
-    rates: list[float] = field(default_factory=list)
-    p99: list[float] = field(default_factory=list)
-
-    @property
-    def rate(self) -> float:
-        return median(self.rates)
-
-    @property
-    def p99_milliseconds(self) -> float:
-        return 1000 * median(self.p99)
+    name: str
+    where: str
+    server: Server
+    path: str = PATH
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one installation gave."""
+class Round:
+    """Deliveries each second, and the milliseconds that 99 in 100 stayed within."""
 
-    name: str
-    endpoints: dict[str, Endpoint]
-    burst: Run
-
-    @property
-    def share_of_without_database(self) -> float:
-        return self.endpoints[DURABLE].rate / self.endpoints[WITHOUT_DATABASE].rate
-
-    @property
-    def share_of_bare(self) -> float:
-        return self.endpoints[DURABLE].rate / self.endpoints[BARE].rate
-
-    @property
-    def burst_p99_seconds(self) -> float:
-        return percentile((answer.seconds for answer in self.burst.answers), 0.99)
-
-    @property
-    def burst_refused(self) -> int:
-        return sum(not 200 <= answer.status < 300 for answer in self.burst.answers)
+    rate: float
+    p99: float
 
 
-def measure(installations: Sequence[Installation]) -> list[Row]:
-    """Alternate the paths and installations; the first round warms up and sets how many requests a round has."""
-    kept = {each.name: {path: Endpoint(path) for path in PATHS} for each in installations}
-    sizes = {(each.name, path): 400 for each in installations for path in PATHS}
-    for number in range(ROUNDS + 1):
+def measure(bench: Bench) -> Iterator[Figure]:
+    with _receivers(bench) as (installations, receivers):
+        rounds = _rounds(receivers)
+        for (name, where), kept in rounds.items():
+            yield Figure(ROW, f"{name}: deliveries", where, _rates(kept), "/s")
+            aim = at_most(50) if name == TOOL and where != NOTHING else None
+            p99 = spread(each.p99 for each in kept)
+            yield Figure(ROW, f"{name}: p99 at {CLIENTS} clients", where, p99, "ms", aim)
+        for store in bench.stores:
+            for name, where in rounds:
+                if (name, where) != (TOOL, store.name) and where in (store.name, NOTHING):
+                    says = f"{TOOL}, durable / {name}" + (f", {where}" if where == NOTHING and name != BARE else "")
+                    share = ratio(*([each.rate for each in rounds[key]] for key in ((TOOL, store.name), (name, where))))
+                    aim = at_least(0.6) if (name, where) == (TOOL, NOTHING) else None
+                    yield Figure(ROW, says, store.name, share, "", aim)
         for each in installations:
-            for path in PATHS:
-                run = _keep_busy(each, path, sizes[each.name, path])
-                sizes[each.name, path] = max(400, int(run.rate * SECONDS_A_ROUND))
-                if number:
-                    kept[each.name][path].rates.append(run.rate)
-                    kept[each.name][path].p99.append(percentile((answer.seconds for answer in run.answers), 0.99))
-    return [Row(each.name, kept[each.name], _burst(each)) for each in installations]
+            yield from _burst(each)
+    if why := why_without_node():
+        yield Figure(ROW, f"{EXPRESS}: deliveries", NOTHING, note=why)
 
 
-def _keep_busy(installation: Installation, path: str, size: int) -> Run:
-    run = keep_busy(installation.server.port, _deliveries(path, size), CLIENTS)
-    if not run.statuses() <= {200, 204}:
-        raise RuntimeError(f"{installation.name}: {path} answered {sorted(run.statuses())}")
-    return run
+def _rates(rounds: list[Round]) -> Spread:
+    return spread(each.rate for each in rounds)
 
 
-def _burst(installation: Installation) -> Run:
+@contextmanager
+def _receivers(bench: Bench) -> Iterator[tuple[list[Installation], list[Receiver]]]:
+    with ExitStack() as stack:
+        installations = stack.enter_context(installed(bench, ROW))
+        receivers = [Receiver(TOOL, each.name, each.server) for each in installations]
+        server = installations[0].server
+        receivers += [
+            Receiver(TOOL, NOTHING, server, f"/without-database{PATH}"),
+            Receiver(BARE, NOTHING, server, "/bare"),
+        ]
+        for store in () if why_without_node() else (*bench.stores, None):
+            server = stack.enter_context(running_express(bench, store))
+            receivers.append(Receiver(EXPRESS, store.name if store else NOTHING, server))
+        yield installations, receivers
+
+
+def _rounds(receivers: list[Receiver]) -> dict[tuple[str, str], list[Round]]:
+    """Alternate the receivers; the first round warms up and sets how many deliveries a round has."""
+    kept: dict[tuple[str, str], list[Round]] = {(each.name, each.where): [] for each in receivers}
+    sizes = dict.fromkeys(kept, FEWEST)
+    for number in range(ROUNDS + 1):
+        for each in receivers:
+            progress(f"webhook: round {number} of {ROUNDS}, {each.name}, {each.where}")
+            key = each.name, each.where
+            run = keep_busy(each.server.port, deliveries(sizes[key], each.path), CLIENTS)
+            if not run.statuses() <= {200, 204}:
+                raise RuntimeError(f"{key} answered {sorted(run.statuses())}")
+            sizes[key] = max(FEWEST, int(run.rate * SECONDS_A_ROUND))
+            if number:
+                kept[key].append(Round(run.rate, p99_milliseconds(run)))
+    return kept
+
+
+def p99_milliseconds(run: Run) -> float:
+    return 1000 * percentile((answer.seconds for answer in run.answers), 0.99)
+
+
+def _burst(installation: Installation) -> Iterator[Figure]:
     """The 4,000 deliveries of a day of a thousand that come closest together, in ten clumps, one each second."""
-    requests = [_post(DURABLE, body) for body in busiest(big_day(BURST_PEOPLE), BURST)]
-    return in_clumps(installation.server.port, requests, BURST_CLUMPS, every=1.0, clients=BURST_CLIENTS)
+    progress(f"webhook: burst, {installation.name}")
+    requests = [_post(PATH, body) for body in busiest(full_day(BURST_PEOPLE, rounds=6), BURST)]
+    run = in_clumps(installation.server.port, requests, BURST_CLUMPS, every=1.0, clients=BURST_CLIENTS)
+    refused = sum(not 200 <= answer.status < 300 for answer in run.answers)
+    says, where = (
+        f"{TOOL}: {BURST:,} deliveries in {BURST_CLUMPS} s, {BURST // BURST_CLUMPS} at once",
+        installation.name,
+    )
+    yield Figure(ROW, f"{says}: p99", where, spread([p99_milliseconds(run) / 1000]), "s", at_most(1))
+    yield Figure(ROW, f"{says}: answers other than 2xx", where, spread([refused]), "", at_most(0))
 
 
 def busiest(day: TrainingDay, size: int) -> list[bytes]:
@@ -102,7 +130,7 @@ def busiest(day: TrainingDay, size: int) -> list[bytes]:
     return [encode(each.event) for each in told[first : first + size]]
 
 
-def _deliveries(path: str, size: int) -> list[bytes]:
+def deliveries(size: int, path: str = PATH) -> list[bytes]:
     """So many deliveries as Zoom makes them, each with content of its own."""
     return [_post(path, body) for body in islice(_bodies, size)]
 

@@ -1,9 +1,9 @@
 """The web application, put together in one place, and what is ensured before it starts: the schema and a programme."""
 
 import logging
+from typing import Any
 
 from flask import Flask
-from sqlalchemy import Table
 
 from lti_tool import launch, log, times
 from lti_tool.attendance import timeline
@@ -11,11 +11,12 @@ from lti_tool.context import AppContext, build_context
 from lti_tool.diagnostics.database import Readiness
 from lti_tool.errors import BadInput, NotFound
 from lti_tool.gates import publication
-from lti_tool.group_commit import GroupWriter
+from lti_tool.gates.condition_checks import short_name
+from lti_tool.group_commit import GroupWriter, group_inserter
 from lti_tool.migrations import migrate, refuse_other_revision
+from lti_tool.platforms import launch_records
 from lti_tool.programme import versions
 from lti_tool.settings import Settings
-from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
 from lti_tool.web import assets, deep_linking, errors, headers, health, notices, request, session
@@ -27,6 +28,7 @@ from lti_tool.web.staff import (
     live_sessions,
     matching,
     people,
+    person,
     platforms,
     rosters,
     scores,
@@ -35,18 +37,13 @@ from lti_tool.web.staff import (
 )
 from lti_tool.web.staff import equivalency as equivalency_desk
 from lti_tool.web.staff import mail as mail_desk
-from lti_tool.web.trainee import equivalency, home, mail, modules, retreats, sessions
+from lti_tool.web.trainee import equivalency, help, home, mail, modules, retreats, sessions
 from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.live import Boards
 
-# Tables to which requests that otherwise only read append: the column that tells whether a row is new, and the columns
-# that the database fills.
-APPENDED: tuple[tuple[Table, str | None, tuple[str, ...]], ...] = (
-    (web_sessions, "nonce", ()),
-    (decisions, None, ("id",)),
-    (audit_log, None, ("id",)),
-)
+# Tables to which requests that otherwise only read append.
+APPENDED = (decisions, audit_log)
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +65,12 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     errors.register(app)
     times.register(app)
     assets.register(app)
-    app.jinja_env.globals.update(day_words=timeline)
-    inbox, refusals = Inbox(context.database), Refusals(context.database)
-    writers = {table.name: GroupWriter(context.database, table, key=key, without=left) for table, key, left in APPENDED}
+    app.jinja_env.globals.update(day_words=timeline, short_name=short_name)
+    inbox, refusals, boards = Inbox(context.database), Refusals(context.database), Boards()
+    writers: dict[str, GroupWriter[Any, Any]] = {
+        launch_records.WRITER: launch_records.launch_writer(context.database),
+        **{table.name: group_inserter(context.database, table, key=None, without=("id",)) for table in APPENDED},
+    }
     app.extensions["gatehouse_writers"] = writers
     app.extensions["gatehouse_closing"] = (inbox.close, refusals.close, *(each.close for each in writers.values()))
     for blueprint in (
@@ -79,16 +79,18 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         notices.blueprint,
         deep_linking.blueprint,
         webhook.blueprint(context.settings.zoom_secret_tokens, inbox, context.clock, refusals),
-        home.blueprint,
+        home.blueprint(boards.board_of),
+        help.blueprint,
         modules.blueprint,
         sessions.blueprint,
         equivalency.blueprint,
         retreats.blueprint,
         mail.blueprint,
-        today.blueprint,
+        today.blueprint(boards.board_of),
         people.blueprint,
+        person.blueprint,
         live_sessions.blueprint,
-        live_board.blueprint(Boards().board_of),
+        live_board.blueprint(boards.board_of),
         matching.blueprint,
         corrections.blueprint,
         equivalency_desk.blueprint,

@@ -8,7 +8,7 @@ separator, the heading or the column, and never guessed.
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from lti_tool.errors import BadInput
@@ -56,9 +56,15 @@ def read_rows(content: bytes, columns: Columns) -> list[CsvRow]:
         raise _too_large(columns)
     text = _decode(content)
     separator, skipped = _separator(text, columns)
-    rows = _split(text, separator, columns)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    found, last_line = list[tuple[int, list[str]]](), 0
     try:
-        found = [(line, cells) for line, cells in rows if line > skipped]
+        for count, cells in enumerate(reader):
+            if count > columns.max_rows:
+                raise _too_large(columns)
+            if last_line >= skipped and any(cell.strip() for cell in cells):
+                found.append((last_line + 1, cells))
+            last_line = reader.line_num
     except csv.Error as error:
         message = "The file is not CSV: a quotation mark is not closed, or a cell is far too long."
         raise BadInput("import_unreadable", message, "Save it again as CSV in your spreadsheet.") from error
@@ -94,18 +100,6 @@ def _separator(text: str, columns: Columns) -> tuple[str, int]:
         return separator, lines.index(first) + 1
     known = {each: sum(_plain(name) in columns.names for name in first.split(each)) for each in SEPARATORS}
     return max(known, key=known.__getitem__), 0
-
-
-def _split(text: str, separator: str, columns: Columns) -> Iterator[tuple[int, list[str]]]:
-    """Every row that is not blank, with the line on which it begins."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    before = 0
-    for count, row in enumerate(reader):
-        if count > columns.max_rows:
-            raise _too_large(columns)
-        if any(cell.strip() for cell in row):
-            yield before + 1, row
-        before = reader.line_num
 
 
 def _headings(cells: Sequence[str], columns: Columns) -> list[str]:

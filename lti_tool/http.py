@@ -10,6 +10,7 @@ import io
 import ipaddress
 import json
 import logging
+import random
 import socket
 import threading
 import time
@@ -170,6 +171,7 @@ class Reply:
 
 # The longest that a service makes its callers wait: a mistake there must not stop scores for days (lti.md FR-2).
 MAX_RETRY_AFTER = timedelta(minutes=15)
+SPREAD_SHARE = 0.1
 
 
 def retry_at(headers: Mapping[str, str], now: datetime, *, longest: timedelta = MAX_RETRY_AFTER) -> datetime | None:
@@ -184,6 +186,11 @@ def retry_at(headers: Mapping[str, str], now: datetime, *, longest: timedelta = 
     else:
         at = _date(said)
     return min(at, now + longest) if at is not None and at > now else None
+
+
+def spread(until: datetime, now: datetime) -> datetime:
+    """A moment after `until`, by at most a tenth of the wait, so that not all who wait come back together."""
+    return until + (until - now) * SPREAD_SHARE * random.random()  # noqa: S311
 
 
 def _date(text: str) -> datetime | None:

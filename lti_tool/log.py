@@ -49,10 +49,10 @@ FIELDS = (
     "session",
     "stale",
     "status",
-    "table",
     "task",
     "trainee",
     "version",
+    "writer",
 )
 FRAMES = 5
 

@@ -4,7 +4,6 @@ Two rules compare people: no one decides about themselves, and some decisions ne
 a licence number that two accounts share is enough to refuse (roles.md RL3).
 """
 
-import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -19,7 +18,6 @@ from lti_tool.intervals import Interval
 from lti_tool.tables.people import identities, licences, trainee_addresses, trainees
 from lti_tool.text import clean, email_address
 
-SALT_BYTES = 32
 MAX_TEXT = 255
 MAX_ID_DIGITS = 18
 IDS_IN_ONE_QUERY = 500
@@ -36,57 +34,65 @@ def profile(name: str | None, email: str | None) -> Profile:
     return Profile(clean(name or "")[:MAX_TEXT] or None, email_address(email or ""))
 
 
+class Person(NamedTuple):
+    """The person of a platform identity: id, name and e-mail address."""
+
+    id: int
+    name: str | None
+    email: str | None
+
+
 def find_or_add(
     connection: Connection, issuer: str, sub: str, *, name: str | None, email: str | None, now: datetime
 ) -> int:
-    """The trainee of a platform identity, made when a launch or a roster names it first.
+    """The trainee of one platform identity, as `find_or_add_all`."""
+    return find_or_add_all(connection, issuer, {sub: profile(name, email)}, now)[sub]
+
+
+def find_or_add_all(
+    connection: Connection, issuer: str, profiles: Mapping[str, Profile], now: datetime
+) -> dict[str, int]:
+    """By `sub`: the trainees of these platform identities, made when a launch names them first.
 
     `sub` is unique within `issuer` (OpenID Connect Core §2). A name or address that is given replaces the former one.
-    Of two first launches at once, one makes the person and both get the same id.
+    No identity changes its trainee until the transaction ends.
     """
-    known, sent = _of_identity(connection, issuer, sub), profile(name, email)
-    if known is None:
-        trainee_id: int = connection.execute(_insert_person, _person(*sent, now)).scalar_one()
-        identity = {"issuer": issuer, "sub": sub, "trainee_id": trainee_id}
-        if connection.execute(insert_ignoring(connection, identities), identity).rowcount:
-            _record_addresses(connection, {trainee_id: sent.email}, now)
-            return trainee_id
-        # Another launch of the same person was quicker.
-        connection.execute(delete(trainees).where(trainees.c.id == trainee_id))
-        known = _of_identity(connection, issuer, sub)
-        assert known is not None
-        return int(known.id)
+    known = add_missing(connection, issuer, profiles, now, hold=True)
     # Most launches change nothing, so only what has changed is written.
-    changed = {key: new for key, new in sent._asdict().items() if new is not None and getattr(known, key) != new}
-    if changed:
-        connection.execute(update(trainees).where(trainees.c.id == known.id).values(changed))
-    if address := changed.get("email"):
-        _record_addresses(connection, {known.id: address}, now)
-    return int(known.id)
+    differing = {
+        person.id: Profile(*(None if new == old else new for new, old in zip(profiles[sub], person[1:], strict=True)))
+        for sub, person in known.items()
+    }
+    change(connection, {each: news for each, news in differing.items() if any(news)}, now)
+    return {sub: person.id for sub, person in known.items()}
 
 
 def add_missing(
-    connection: Connection, issuer: str, profiles: Mapping[str, Profile], now: datetime
-) -> dict[str, Row[Any]]:
+    connection: Connection, issuer: str, profiles: Mapping[str, Profile], now: datetime, *, hold: bool = False
+) -> dict[str, Person]:
     """Make known whoever of these is not known yet; what `of_identities` says of all of them then.
 
-    In one order, so that of two rosters with the same people one waits for the other. Who launches meanwhile is the
-    launch's person.
+    In one order, so that of two rosters with the same people one waits for the other. Of two who name a person first at
+    once, one makes the person and both get the same.
     """
-    known = of_identities(connection, issuer, list(profiles))
+    known = of_identities(connection, issuer, list(profiles), hold=hold)
     missing = sorted(profiles.keys() - known.keys())
     if not missing:
         return known
     people = [_person(*profiles[sub], now) for sub in missing]
-    added = connection.scalars(insert(trainees).returning(trainees.c.id, sort_by_parameter_order=True), people).all()
-    rows = [{"issuer": issuer, "sub": sub, "trainee_id": each} for sub, each in zip(missing, added, strict=True)]
-    connection.execute(insert_ignoring(connection, identities), rows)
-    found = of_identities(connection, issuer, missing)
-    ours = {row.id: row for row in found.values()}
-    for spare in set(added) - ours.keys():
-        connection.execute(delete(trainees).where(trainees.c.id == spare))
-    _record_addresses(connection, {each: ours[each].email for each in added if each in ours}, now)
-    return known | found
+    ids = connection.scalars(_insert_people, people).all()
+    rows = [{"issuer": issuer, "sub": sub, "trainee_id": each} for sub, each in zip(missing, ids, strict=True)]
+    added = {sub: Person(each, *profiles[sub]) for sub, each in zip(missing, ids, strict=True)}
+    if connection.execute(insert_ignoring(connection, identities), rows).rowcount < len(rows):
+        found = of_identities(connection, issuer, missing, hold=hold)
+        for spare in set(ids) - {person.id for person in found.values()}:
+            connection.execute(delete(trainees).where(trainees.c.id == spare))
+        known |= found
+        added = {sub: person for sub, person in added.items() if found[sub].id == person.id}
+    first = [{"trainee_id": each.id, "email": each.email, "since_at": now} for each in added.values() if each.email]
+    if first:
+        connection.execute(_insert_addresses, first)
+    return known | added
 
 
 def hold(connection: Connection, trainee_ids: Sequence[int]) -> None:
@@ -104,13 +110,13 @@ def change(connection: Connection, news: Mapping[int, Profile], now: datetime) -
         _record_addresses(connection, {each: profile.email for each, profile in news.items()}, now)
 
 
-def of_identities(connection: Connection, issuer: str, subs: Sequence[str]) -> dict[str, Row[Any]]:
-    """By `sub`: id, name and e-mail address of those of these platform identities that are known."""
-    found: dict[str, Row[Any]] = {}
-    query = select(identities.c.sub, trainees.c.id, trainees.c.name, trainees.c.email)
-    query = query.join_from(identities, trainees).where(identities.c.issuer == issuer)
+def of_identities(connection: Connection, issuer: str, subs: Sequence[str], *, hold: bool = False) -> dict[str, Person]:
+    """By `sub`: those of these platform identities that are known. `hold`: no other transaction gives one of them to
+    another trainee until this one ends (attendance/person_joins.py)."""
+    found: dict[str, Person] = {}
     for some in _portions(subs):
-        found |= {row.sub: row for row in connection.execute(query.where(identities.c.sub.in_(some)))}
+        rows = connection.execute(_held_people if hold else _people, {"issuer": issuer, "subs": some})
+        found |= {sub: Person(*person) for sub, *person in rows}
     return found
 
 
@@ -233,12 +239,6 @@ def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
     return row
 
 
-def renew_calendar_salt(connection: Connection, trainee_id: int) -> None:
-    """Make every calendar link of this person so far stop working."""
-    salt = secrets.token_urlsafe(SALT_BYTES)
-    connection.execute(update(trainees).where(trainees.c.id == trainee_id).values(calendar_salt=salt))
-
-
 def refuse_own(connection: Connection, actor: str, trainee_id: int, opened_at: datetime | None = None) -> None:
     """No one decides about themselves, nor about a case that was opened before their own account first appeared
     (`opened_at`). Raises AccessDenied "own_case"."""
@@ -299,13 +299,8 @@ def _may_be_one_person(connection: Connection, one: int, other: int) -> bool:
     return bool(addresses[one] & addresses[other] or numbers[one] & numbers[other])
 
 
-def _of_identity(connection: Connection, issuer: str, sub: str) -> Row[Any, Any, Any] | None:
-    """Id, name and e-mail address."""
-    return connection.execute(_person_of_identity, {"issuer": issuer, "sub": sub}).first()
-
-
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
-    return {"name": name, "email": email, "calendar_salt": secrets.token_urlsafe(SALT_BYTES), "created_at": now}
+    return {"name": name, "email": email, "created_at": now}
 
 
 def _record_addresses(connection: Connection, addresses: Mapping[int, str | None], now: datetime) -> None:
@@ -330,12 +325,14 @@ def _unknown() -> NotFound:
     )
 
 
-_person_of_identity = (
-    select(trainees.c.id, trainees.c.name, trainees.c.email)
+_people = (
+    select(identities.c.sub, trainees.c.id, trainees.c.name, trainees.c.email)
     .join_from(identities, trainees)
-    .where(identities.c.issuer == bindparam("issuer"), identities.c.sub == bindparam("sub"))
+    .where(identities.c.issuer == bindparam("issuer"), identities.c.sub.in_(bindparam("subs", expanding=True)))
 )
-_insert_person = insert(trainees).returning(trainees.c.id)
+_held_people = _people.order_by(identities.c.sub).with_for_update(read=True, of=identities)
+_insert_people = insert(trainees).returning(trainees.c.id, sort_by_parameter_order=True)
+_insert_addresses = insert(trainee_addresses)
 _end_other_addresses = (
     update(trainee_addresses)
     .where(

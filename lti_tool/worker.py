@@ -26,12 +26,12 @@ from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
 from lti_tool.grades.outcomes import follow_attendance, reconsider
 from lti_tool.grades.reconcile import Reconciler
-from lti_tool.launch import record_latest_launches
 from lti_tool.lti.deep_linking import forget_requests
 from lti_tool.lti.keys import rotate_when_due
 from lti_tool.lti.login import forget_nonces
 from lti_tool.mail import delivery
 from lti_tool.platforms.course_copies import NOTICES_PATH, NoticeAsker
+from lti_tool.platforms.launch_records import record_latest_launches
 from lti_tool.rosters import schedule
 from lti_tool.rosters.reading import RosterReader
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
@@ -40,7 +40,7 @@ from lti_tool.tables.presence import attendance_corrections, person_links, prese
 from lti_tool.tables.zoom import registrants, zoom_inbox, zoom_report_fetches
 from lti_tool.tasks import Every, JobPool, Worker
 from lti_tool.web.session import forget_sessions
-from lti_tool.web.staff import overview
+from lti_tool.web.staff import attention
 from zoom_adapter import admission, health, presence
 from zoom_adapter.api import ZoomApi
 from zoom_adapter.hash_chain import HeadLogger
@@ -132,7 +132,7 @@ def _mail_jobs(context: AppContext) -> dict[str, Callable[[], bool]]:
     """The jobs that send messages to people; none without a mail server."""
     if not context.settings.has_mail:
         return {}
-    sender = delivery.MailSender(context, overview.attention)
+    sender = delivery.MailSender(context, attention.summary)
     return {
         "plan_mail": Every(MAIL_EVERY, context.clock, lambda: delivery.plan(context.database, context.clock())),
         "send_mail": JobPool("mail", 1, sender.claim, sender.do).step,

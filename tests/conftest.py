@@ -13,6 +13,7 @@ import responses
 from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import is_hypothesis_test
 from hypothesis import settings as properties
 from sqlalchemy import Row, insert, select
 
@@ -65,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--databases", choices=(HASHED, BOTH, *DATABASES), default=HASHED, help=says)
     parser.addoption("--profile", choices=PROFILES, default="quick", help="how many examples properties are tried with")
     parser.addoption("--fuzz-seconds", type=float, help="how long the launch endpoints are attacked")
+    parser.addoption("--kills", type=int, help="how often the tool is killed, or told to stop, under load")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -89,9 +91,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend_of_module", databases_for(name, wanted, useful), scope="module")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Test files that take long begin first, so that workers end together."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Test files that take long begin first, so that workers end together. In mutation testing, where the first failure
+    ends the run, properties come last."""
     items.sort(key=lambda item: next((n for n, each in enumerate(LONG) if item.nodeid.startswith(each)), len(LONG)))
+    if config.getoption("--profile") == "mutants":
+        items.sort(key=lambda item: is_hypothesis_test(getattr(item, "obj", None)))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,6 @@
 """How thorough a run is. `quick` is for people who wait for it, `full` for what guards the main line (`--profile`).
 
-`mutants` is `quick` for mutation testing: always the same examples, and the first that fails ends the test.
+`mutants` is for mutation testing: a few examples, always the same, and the first that fails ends the test.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,19 @@ from hypothesis import HealthCheck, Phase, settings
 
 @dataclass(frozen=True)
 class Profile:
-    """How many examples a property is tried with, and how long the launch endpoints are attacked."""
+    """How many examples a property is tried with, how long the launch endpoints are attacked, and how often the tool is
+    killed under load."""
 
     one_in: int
     fuzz_seconds: float
+    kills: int
 
 
-QUICK = Profile(one_in=5, fuzz_seconds=6)
-PROFILES = {"quick": QUICK, "full": Profile(one_in=1, fuzz_seconds=60), "mutants": QUICK}
+PROFILES = {
+    "quick": Profile(one_in=5, fuzz_seconds=6, kills=3),
+    "full": Profile(one_in=1, fuzz_seconds=60, kills=15),
+    "mutants": Profile(one_in=20, fuzz_seconds=6, kills=3),
+}
 
 # How long an example takes says nothing on a machine whose pace changes.
 for _name, _profile in PROFILES.items():

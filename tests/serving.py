@@ -1,15 +1,17 @@
 """`gatehouse serve` in a process of its own, as an operator starts it."""
 
 import http.client
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandbox.ports import free_port
 from tests.source import ROOT
@@ -36,6 +38,16 @@ class Served:
         finally:
             connection.close()
 
+    def json(self, path: str) -> dict[str, Any]:
+        """The JSON object that a GET answers, whatever its status."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", path)
+            found: dict[str, Any] = json.load(connection.getresponse())
+            return found
+        finally:
+            connection.close()
+
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> int:
         """The status of a POST."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -50,6 +62,11 @@ class Served:
         self.process.send_signal(number)
         return self.process.wait(STOP_SECONDS)
 
+    def kill(self) -> None:
+        """End the process that was started and all that it started at once, as a power cut does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def children(self) -> list[int]:
         """The ids of the web processes."""
         found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
@@ -57,23 +74,26 @@ class Served:
 
 
 @contextmanager
-def serving(environment: Mapping[str, str], folder: Path, *options: str) -> Iterator[Served]:
-    """Start `gatehouse serve` and wait until it is ready; none of its processes is left at the end."""
+def serving(environment: Mapping[str, str], folder: Path, *options: str, under: Sequence[str] = ()) -> Iterator[Served]:
+    """Start `gatehouse serve` and wait until it is ready; none of its processes is left at the end. `under` is a
+    command that runs it."""
     port = free_port()
     log = folder / f"serve-{port}.log"
-    with started(environment, log, "serve", "--port", str(port), *options) as process:
+    with started(environment, log, "serve", "--port", str(port), *options, under=under) as process:
         served = Served(port, process, log)
         _wait_until_ready(served)
         yield served
 
 
 @contextmanager
-def started(environment: Mapping[str, str], log: Path, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
+def started(
+    environment: Mapping[str, str], log: Path, *words: str, under: Sequence[str] = ()
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Start any gatehouse command in a process of its own; what it says goes to the file. None of the processes that it
     started is left at the end."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEHOUSE_")}
     with log.open("ab") as output:
-        command = [sys.executable, "-m", "lti_tool", *words]
+        command = [*under, sys.executable, "-m", "lti_tool", *words]
         process = subprocess.Popen(
             command, cwd=ROOT, env={**kept, **environment}, stdout=output, stderr=output, start_new_session=True
         )

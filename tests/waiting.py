@@ -9,9 +9,9 @@ from sqlalchemy import Connection, text
 PATIENCE_SECONDS = 60
 
 
-def until(ask: Callable[[], Any]) -> Any:
+def until(ask: Callable[[], Any], patience: float = PATIENCE_SECONDS) -> Any:
     """The first true answer."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while not (answer := ask()):
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.01)

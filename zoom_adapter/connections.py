@@ -33,6 +33,9 @@ _ROOM_KINDS = frozenset({"room_joined", "room_left"})
 SAME_MOMENT = timedelta(seconds=2)
 # Zoom's role by its letters ("co-host", "Co-Host", "cohost") → ours. All other roles are attendees.
 STAFF_ROLES = {"host": "host", "cohost": "co-host", "alternativehost": "host", "panelist": "panelist"}
+# A connection may keep its id through a short drop (zoom.md §4), so the time between two leave events may be an
+# absence. At most this much of it counts as an interval whose join event was lost.
+JUST_BEFORE = timedelta(minutes=5)
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
@@ -230,11 +233,6 @@ def staff_roles_of(connection: Connection) -> list[StaffRole]:
 
 def _letters(role: str) -> str:
     return "".join(filter(str.isalpha, role)).lower()
-
-
-# A connection may keep its id through a short drop (zoom.md §4), so the time between two leave events may be an
-# absence. At most this much of it counts as an interval whose join event was lost.
-JUST_BEFORE = timedelta(minutes=5)
 
 
 class ConnectionInterval(NamedTuple):

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from lti_tool.db import Database, upsert
 from lti_tool.errors import GatehouseError
-from lti_tool.group_commit import GroupWriter, NotStored
+from lti_tool.group_commit import NotStored, group_inserter
 from lti_tool.intervals import Interval
 from lti_tool.tables.zoom import zoom_inbox, zoom_refusals
 from zoom_adapter.events import ZoomEvent, content_key
@@ -76,7 +76,7 @@ class Inbox:
     """Appends deliveries to the table `zoom_inbox`. May be used by any number of threads."""
 
     def __init__(self, database: Database) -> None:
-        self._rows = GroupWriter(database, zoom_inbox, key="dedupe_key", without=("id", "taken_at"))
+        self._rows = group_inserter(database, zoom_inbox, key="dedupe_key", without=("id", "taken_at"))
 
     def append(self, delivery: Delivery, timeout: float = -1) -> Stored:
         """Return once the delivery is on disk: "stored", or "duplicate" if its content was there before.
@@ -84,7 +84,7 @@ class Inbox:
         Raises InboxUnavailable after `timeout` seconds (-1: never), or at once if the database refuses.
         """
         try:
-            return "stored" if self._rows.append(delivery.row(), timeout) else "duplicate"
+            return "stored" if self._rows.submit(delivery.row(), timeout) else "duplicate"
         except NotStored as error:
             raise InboxUnavailable(
                 "zoom_inbox_unavailable", "The delivery could not be stored.", "Send it again later; nothing was lost."

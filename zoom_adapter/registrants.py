@@ -73,7 +73,8 @@ class Directory:
         """The trainee and how they are known.
 
         In this order: staff's match of the registration or the address, who it was settled for in this session, the
-        place, a matched address or the exact e-mail of one trainee, staff's match of a connection.
+        place, a matched address or the exact e-mail of one trainee, staff's match of a connection. Where the evidence
+        does not name whom it was settled for, staff's match of a connection comes before both.
         """
         linked = self.linked.registrant.get(identity.registrant_id)
         if linked is not None:
@@ -82,6 +83,8 @@ class Directory:
         settled = self._settled_for(identity)
         if settled is None or found.known_by == "link":
             return found
+        if found.trainee_id != settled and (linked := self._linked_by_connection(identity)) is not None:
+            return Recognition(linked, "link")
         return Recognition(settled, "settled", differs=found.trainee_id not in (None, settled))
 
     def _by_evidence(self, identity: Identity) -> Recognition:
@@ -95,10 +98,13 @@ class Directory:
             owners = self._owners(email)
         if (owner := _only(owners)) is not None:
             return Recognition(owner, "link" if email in self.linked.email else "address")
-        # A connection that staff matched to several people matches none of them.
-        links = self.linked.connection
-        linked = _only({links[key] for key in identity.connections if key in links})
+        linked = self._linked_by_connection(identity)
         return Recognition(linked, "link" if linked is not None else "")
+
+    def _linked_by_connection(self, identity: Identity) -> int | None:
+        """A connection that staff matched to several people matches none of them."""
+        links = self.linked.connection
+        return _only({links[key] for key in identity.connections if key in links})
 
     def _settled_for(self, identity: Identity) -> int | None:
         """By the connections, which are this person's alone; else by the registrant; without one by the address."""

@@ -25,6 +25,21 @@ from zoom_adapter.connections import ConnectionEvent, ConnectionInterval, StaffR
 from zoom_adapter.events import address, instant, text
 
 WAITING_STATUS = "in_waiting_room"
+# The times of report and webhooks for one moment may differ by this much (zoom.md §6).
+TOLERANCE = timedelta(seconds=2)
+# Why the two records differ. The first two contradict each other; the others leave an estimate unconfirmed, or fill it.
+REPORT_LACKS = "report_lacks"
+WEBHOOKS_LACK = "webhooks_lack"
+UNCONFIRMED = "estimate_unconfirmed"
+COMPLETED = "completed_by_report"
+WAITED = "waiting_room_in_report"
+# A row of a breakout room has this person's address, and nothing else shows that it was this person.
+ROOM_UNCLEAR = "room_unclear_in_report"
+
+# How a row identifies its person: like the participant, not at all, or in a way that the participant lacks.
+Identifies = Literal["the same", "nothing", "more"]
+# Rows are matched in this order, the most certain first.
+MATCHING_ORDER: tuple[Identifies, ...] = ("the same", "nothing", "more")
 
 
 class ReportRow(NamedTuple):
@@ -80,23 +95,6 @@ def _row_or_reason(raw: object) -> ReportRow | str:
         leave_at=left,
         room="" if room == user_id else room,  # In Zoom's own sample both are equal, and there is no breakout room.
     )
-
-
-# The times of report and webhooks for one moment may differ by this much (zoom.md §6).
-TOLERANCE = timedelta(seconds=2)
-# Why the two records differ. The first two contradict each other; the others leave an estimate unconfirmed, or fill it.
-REPORT_LACKS = "report_lacks"
-WEBHOOKS_LACK = "webhooks_lack"
-UNCONFIRMED = "estimate_unconfirmed"
-COMPLETED = "completed_by_report"
-WAITED = "waiting_room_in_report"
-# A row of a breakout room has this person's address, and nothing else shows that it was this person.
-ROOM_UNCLEAR = "room_unclear_in_report"
-
-# How a row identifies its person: like the participant, not at all, or in a way that the participant lacks.
-Identifies = Literal["the same", "nothing", "more"]
-# Rows are matched in this order, the most certain first.
-MATCHING_ORDER: tuple[Identifies, ...] = ("the same", "nothing", "more")
 
 
 @dataclass(slots=True)
@@ -326,13 +324,13 @@ def compare(
         webhook=tuple(union(each.bounds for each, _ in webhooks.intervals if each.counts)),
         report=tuple(comparison.covered),
         reasons=frozenset(comparison.reasons),
-        settled=frozenset({"estimated", "interrupted", "unconfirmed", "stale"} - comparison.unsettled),
+        settled=frozenset(comparison.settled),
     )
 
 
 class _Comparison:
     """`proven` is what the webhooks prove, `covered` all that the rows cover, `reported` the presence in the rows.
-    Collects the `reasons` of differences and the flags that stay `unsettled`."""
+    Collects the `reasons` of differences, and the flags of the webhooks that are `settled`."""
 
     def __init__(
         self, webhooks: WebhookRecord, rows: Sequence[ReportRow], reported: Iterable[tuple[datetime, datetime]]
@@ -343,7 +341,7 @@ class _Comparison:
         self.covered = union(row.bounds for row in rows)
         self.reported = union(reported)
         self.reasons: set[str] = set()
-        self.unsettled: set[str] = set()
+        self.settled = {"interrupted", "unconfirmed", "stale"}
 
     def parts_of(self, interval: ConnectionInterval, source: str) -> Iterator[PresenceInterval]:
         """The presence in one interval of the webhooks. What no report shows of an estimate stays unconfirmed, unless
@@ -364,7 +362,8 @@ class _Comparison:
             left = longer(without([whole], union([*self.reported, *self.proven])), TOLERANCE)
             if left:
                 self.reasons.add(UNCONFIRMED)
-                self.unsettled.add("stale" if interval.stale else "unconfirmed")
+                if interval.stale:
+                    self.settled.discard("stale")
             for part in left:
                 yield _presence(interval, source, part, "estimated", counts=False)
 

@@ -4,22 +4,28 @@ The same records give the same bytes: UID and DTSTAMP come from the session, nev
 are UTC instants (RFC 5545, date with UTC time): every calendar program reads them alike and shows them in its own zone.
 """
 
+import secrets
 from collections.abc import Callable, Container
 from datetime import datetime, timedelta
 
 from icalendar import Calendar, Event
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
+from lti_tool import audit
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.errors import NotFound
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
+from lti_tool.signing import fingerprint
 from lti_tool.tables.courses import enrolments
 from lti_tool.tables.live_sessions import attendances
+from lti_tool.tables.people import trainees
 from lti_tool.tables.platforms import registrations
 
 # How long a past session stays in the calendars of people who did not attend it.
 KEPT = timedelta(days=30)
+TOKEN_BYTES = 32
 
 
 def feed(
@@ -89,6 +95,34 @@ def one_session(session: LiveSession, programme: Programme, link: str, host: str
     calendar.add("method", "PUBLISH")
     calendar.add_component(_event(session, programme, link, host, is_open=True))
     return bytes(calendar.to_ical())
+
+
+def renew_token(connection: Connection, trainee_id: int, actor: str, now: datetime) -> str:
+    """Make a new token for the address of this person's feed. The former address and the join links in it stop working.
+    Only the digest is stored, so the token can be shown now and never again."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    made = {"calendar_digest": fingerprint(token), "calendar_made_at": now}
+    connection.execute(update(trainees).where(trainees.c.id == trainee_id).values(made))
+    audit.record(connection, actor=actor, act="calendar_renewed", subject=f"trainee:{trainee_id}", at=now)
+    return token
+
+
+def owner(connection: Connection, token: str) -> int:
+    """The person whose feed has this token. Raises NotFound "calendar_unknown"."""
+    query = select(trainees.c.id).where(trainees.c.calendar_digest == fingerprint(token))
+    trainee_id = connection.scalar(query)
+    if trainee_id is None:
+        raise unknown_calendar()
+    return int(trainee_id)
+
+
+def unknown_calendar() -> NotFound:
+    """The refusal of an address that is no calendar, or no longer one."""
+    return NotFound(
+        "calendar_unknown",
+        "There is no calendar at this address.",
+        "Make a new address on the calendar page in your course.",
+    )
 
 
 def may_join(connection: Connection, trainee_id: int) -> bool:

@@ -21,6 +21,10 @@ UNCONFIRMED: Final = "unconfirmed"
 # The flag of a day that is settled for a trainee, though the evidence names another person now, or no one. It lowers
 # nothing that was earned: staff decide.
 IDENTITY_DIFFERS: Final = "identity_differs"
+# The flag of a day that was taught while the trainee's account was joined with another one, since separated.
+TAUGHT_WHILE_JOINED: Final = "taught_while_joined"
+# Days with these flags may belong to another trainee, so staff can link them.
+IDENTITY_FLAGS: Final = frozenset({IDENTITY_DIFFERS, TAUGHT_WHILE_JOINED})
 EVIDENCE_WITHDRAWN: Final = "evidence_withdrawn"
 # How a trainee is known where settlement remembers it.
 REMEMBERED: Final = ("place", "address", "settled")
@@ -53,6 +57,7 @@ REVIEW_FLAGS = frozenset(
         "reversed",  # left before joining
         "staff_role",  # ran the meeting for a while, which is not attendance
         "stale",  # a delivery came outside the time in which it is trusted
+        "taught_while_joined",  # the account was joined with another one, since separated
         "unconfirmed",  # presence without proof
     }
 )

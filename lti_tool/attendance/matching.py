@@ -5,12 +5,13 @@ belongs to one trainee cannot be linked to another, and names are never compared
 and no link or record identifies are listed here with what they could be linked by; nothing is suggested.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, false, func, select, tuple_, update
 
 from lti_tool import audit, people
 from lti_tool.attendance import live_sessions, queries
@@ -28,6 +29,7 @@ from lti_tool.tables.presence import person_links, settled_identities, zoom_plac
 from lti_tool.tables.zoom import registrants
 from lti_tool.text import email_address, meeting_number, reason_given
 
+NARROWEST_FIRST: Final = ("connection", "registrant", "email")
 KINDS: Final = ("email", "registrant", "connection")
 LONGEST_VALUE = 200
 
@@ -163,6 +165,9 @@ def unlinked_by_staff(
         registrants.c.registrant_id.in_({each.registrant_id for each in versions} - {None}),
     )
     emails = {row.registrant_id: row.email for row in connection.execute(registered)}
+    settled = defaultdict(set)
+    for row in connection.execute(select(settled_identities).filter_by(live_session_id=session_id)):
+        settled[row.trainee_id].add(row.value)
     # Whom a link identified was in this session under a key that names what was linked.
     named = {f"{link.kind}:{link.value}" for link in links}
     keys = select(attendances.c.person_key).where(
@@ -171,7 +176,7 @@ def unlinked_by_staff(
     unmatched_before = set(connection.scalars(keys))
     explained = set()
     for each in versions:
-        own = {each.email, each.registrant_id, emails.get(each.registrant_id)}
+        own = {each.email, each.registrant_id, emails.get(each.registrant_id), *settled[each.trainee_id]}
         for link in links:
             if link.trainee_id != each.trainee_id:
                 is_lost = link.undone_at is None and link.made_at >= each.settled_at and link.value in own
@@ -201,6 +206,13 @@ def separated_by_staff(connection: Connection, session_id: int, versions: Collec
         for row in here
         if each.trainee_id == row.kept_id and was_in_force(each.settled_at, row.made_at, row.undone_at)
     }
+
+
+def joined_during(connection: Connection, starts_at: datetime, ends_at: datetime) -> set[int]:
+    """The trainees whose account was joined with another one at some time between these, and has been separated since:
+    what was settled for them then may be the other's."""
+    during = (person_joins.c.made_at < ends_at) & (person_joins.c.undone_at > starts_at)
+    return set(connection.scalars(select(person_joins.c.kept_id).where(during)))
 
 
 def _moved_here(connection: Connection, join_id: int, session_id: int) -> bool:
@@ -305,16 +317,27 @@ def touched(connection: Connection, claim: Claim, trainee_id: int | None = None)
     return [Touched(row.id, row.state == "locked") for row in connection.execute(query)]
 
 
+def settled_by(claim: Claim) -> ColumnElement[bool]:
+    """The condition for rows of `attendances` of a trainee for whom the claim was settled in this session."""
+    return exists().where(
+        settled_identities.c.kind == claim.kind,
+        settled_identities.c.value == claim.value,
+        settled_identities.c.live_session_id == attendances.c.live_session_id,
+        settled_identities.c.trainee_id == attendances.c.trainee_id,
+    )
+
+
 def identified_by(connection: Connection, claim: Claim) -> ColumnElement[bool]:
     """The condition for rows of `attendances`, joined with their live session, that the claim identifies."""
     here = live_sessions_table.c.zoom_meeting_id == claim.meeting_id
     if claim.kind == "registrant":
-        return and_(here, attendances.c.registrant_id == claim.value)
+        return and_(here, (attendances.c.registrant_id == claim.value) | settled_by(claim))
     if claim.kind == "connection":
-        return and_(here, attendances.c.person_key == f"connection:{claim.value}")
+        return and_(here, (attendances.c.person_key == f"connection:{claim.value}") | settled_by(claim))
     registered = [(each.meeting_id, each.value) for each in _registrations(connection, claim.value)]
     by_registration = tuple_(live_sessions_table.c.zoom_meeting_id, attendances.c.registrant_id).in_(registered)
-    return (attendances.c.email == claim.value) | (by_registration if registered else false())
+    by_address = (attendances.c.email == claim.value) | settled_by(claim)
+    return by_address | (by_registration if registered else false())
 
 
 def _owners(connection: Connection, claim: Claim) -> set[int]:
@@ -381,7 +404,7 @@ def _note(
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedPerson:
-    """An unmatched person in one live session; `id` is the row of `attendances`."""
+    """A person in one live session who is not matched, or whose match is in doubt; `id` is the row of `attendances`."""
 
     id: int
     day: AttendedDay
@@ -414,19 +437,18 @@ def unmatched_people(connection: Connection) -> list[UnmatchedPerson]:
     ]
 
 
-def waiting_since(connection: Connection) -> list[datetime]:
-    """Since when each of them is waiting."""
-    unmatched = attendances.c.is_current & attendances.c.trainee_id.is_(None) & ~REVIEWED
-    query = (
-        select(attendances.c.settled_at)
-        .join(live_sessions_table)
-        .where(unmatched, live_sessions_table.c.state != "locked")
-    )
-    return list(connection.scalars(query))
+# They as rows of `attendances`, joined with their live session.
+UNMATCHED = (
+    attendances.c.is_current,
+    attendances.c.trainee_id.is_(None),
+    ~REVIEWED,
+    live_sessions_table.c.state != "locked",
+)
 
 
 def unmatched_person(connection: Connection, attendance_id: int) -> UnmatchedPerson:
-    """An unmatched person as the evidence is now, by any version of their attendance.
+    """A person as the evidence is now, by any version of their attendance: unmatched, or settled for a trainee though
+    the time may be another's.
 
     Raises NotFound "attendance_unknown", Conflict "match_settled".
     """
@@ -435,7 +457,7 @@ def unmatched_person(connection: Connection, attendance_id: int) -> UnmatchedPer
     if row is None:
         raise NotFound("attendance_unknown", "There is no such record.", "Choose from the list of unmatched people.")
     found = [each for each in queries.of_session(connection, row.live_session_id) if each.person_key == row.person_key]
-    if not found or found[0].trainee_id is not None:
+    if not found or not (found[0].trainee_id is None or found[0].is_identity_in_doubt):
         raise Conflict(
             "match_settled",
             "This person has been matched, or the evidence names another person now.",
@@ -445,7 +467,8 @@ def unmatched_person(connection: Connection, attendance_id: int) -> UnmatchedPer
 
 
 def claims_of(connection: Connection, day: AttendedDay) -> list[Claim]:
-    """What this person could be linked by, the narrowest first: the registration, the address, else the connection."""
+    """What this person could be linked by, the narrowest first: the registration, the address, else the connection. Of
+    a person who is settled for a trainee, also each connection that was settled, for it may be another's."""
     meeting_id = live_sessions.show(connection, day.session_id).zoom_meeting_id
     kind, _, key = day.person_key.partition(":")
     if kind == "connection":
@@ -454,4 +477,9 @@ def claims_of(connection: Connection, day: AttendedDay) -> list[Claim]:
     registered_with = connection.scalar(select(registrants.c.email).filter_by(**where))
     claims = [Claim("registrant", day.registrant_id, meeting_id)] if day.registrant_id else []
     claims += [Claim("email", email, "") for email in (day.email, registered_with) if email]
-    return list(dict.fromkeys(claims))
+    if day.trainee_id is not None:
+        settled = select(settled_identities).filter_by(live_session_id=day.session_id, trainee_id=day.trainee_id)
+        rows = connection.execute(settled.order_by(settled_identities.c.value)).all()
+        known = [Claim(row.kind, row.value, "" if row.kind == "email" else meeting_id) for row in rows]
+        claims += [each for each in known if not each.value.startswith(NUMBERED)]
+    return sorted(dict.fromkeys(claims), key=lambda each: NARROWEST_FIRST.index(each.kind))

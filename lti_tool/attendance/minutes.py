@@ -314,7 +314,7 @@ def attend(
     *,
     grace_seconds: int = 0,
     staff_earn: bool = False,
-    questions: Iterable[Question] = (),
+    questions: Sequence[Question] = (),
     participation_share: Decimal | None = None,
     rooms: tuple[RoomInterval, ...] = (),
     report: ReportComparison | None = None,
@@ -330,14 +330,16 @@ def attend(
     counting = [piece for piece in pieces if piece.counts]
     shown = tuple(_in_segment(segment, pieces, counting) for segment in segments)
     attended = sum(each.seconds_present for each in shown if each.segment.instructional)
-    forgiven = sum(gap.seconds for gap in forgiven_gaps(shown, grace_seconds)) if grace_seconds else 0
+    forgiven = sum(gap.seconds for gap in forgiven_gaps(shown, grace_seconds))
     total = instructional_seconds(segments)
     required = math.ceil(share * total)
     instruction = taught(segments)
     seconds_in_class = [sum(piece.within(*each) for each in instruction) for piece in pieces]
     labels = {piece.label for piece, seconds in zip(pieces, seconds_in_class, strict=True) if seconds}
-    present_in_class = common(union((piece.start, piece.end) for piece in counting), instruction)
-    participation = participate(questions, present_in_class)
+    participation = NO_QUESTIONS
+    if questions:
+        present_in_class = common(union((piece.start, piece.end) for piece in counting), instruction)
+        participation = participate(questions, present_in_class)
     return Attendance(
         seconds_present=attended,
         seconds_forgiven=forgiven,

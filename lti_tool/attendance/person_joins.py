@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func, insert, select, update
@@ -26,7 +27,14 @@ from lti_tool.tables import metadata
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements, roster_members
 from lti_tool.tables.live_sessions import attendances, live_sessions
-from lti_tool.tables.people import identities, person_join_rows, person_joins, trainee_addresses, trainees
+from lti_tool.tables.people import (
+    identities,
+    person_join_rows,
+    person_joins,
+    separate_people,
+    trainee_addresses,
+    trainees,
+)
 from lti_tool.tables.platforms import registrations
 from lti_tool.text import reason_given
 
@@ -53,7 +61,8 @@ class Suggestion:
 
 
 def suggestions(connection: Connection) -> list[Suggestion]:
-    """Addresses that several trainees have at once, the longest shared first. They match no one new."""
+    """Addresses that several trainees have at once, the longest shared first. They match no one new. An address is left
+    out once staff have said of each two of these trainees that they are two people."""
     present = trainee_addresses.c.until_at.is_(None)
     shared = (
         select(trainee_addresses.c.email)
@@ -71,7 +80,12 @@ def suggestions(connection: Connection) -> list[Suggestion]:
     rows: list[Row[Any]] = list(connection.execute(query))
     for row in rows:
         found[row.email].setdefault(row.id, row)
-    some = [Suggestion(email, list(each.values()), list(each.values())[1].since_at) for email, each in found.items()]
+    known_apart = {(row.one_id, row.other_id) for row in connection.execute(select(separate_people))}
+    some = [
+        Suggestion(email, list(each.values()), list(each.values())[1].since_at)
+        for email, each in found.items()
+        if not known_apart.issuperset(combinations(sorted(each), 2))
+    ]
     return sorted(some, key=lambda each: (each.since, each.email))
 
 
@@ -95,12 +109,8 @@ def join(connection: Connection, *, kept_id: int, joined_id: int, reason: str, a
     "join_made" (one of them has been joined to another trainee).
     """
     why = reason_given(reason)
-    if kept_id == joined_id:
-        raise Conflict("join_self", "These are the same trainee.", "Choose two different people.")
-    for each in (kept_id, joined_id):
-        people.trainee(connection, each)
-        refuse_own(connection, actor, each)
-    people.hold(connection, [kept_id, joined_id])
+    _verify_pair(connection, kept_id, joined_id, actor)
+    _hold(connection, kept_id, joined_id)
     taken = person_joins.c.joined_id.in_((kept_id, joined_id)) | (person_joins.c.kept_id == joined_id)
     if connection.execute(select(person_joins.c.id).where(taken, person_joins.c.undone_at.is_(None))).first():
         raise Conflict(
@@ -152,7 +162,7 @@ def undo(connection: Connection, join_id: int, *, reason: str, actor: str, now: 
     row = show(connection, join_id)
     for each in (row.kept_id, row.joined_id):
         refuse_own(connection, actor, each)
-    people.hold(connection, [row.kept_id, row.joined_id])
+    _hold(connection, row.kept_id, row.joined_id)
     in_force = (person_joins.c.id == join_id) & person_joins.c.undone_at.is_(None)
     values = {"undone_by": actor, "undone_reason": why, "undone_at": now}
     if not connection.execute(update(person_joins).where(in_force).values(values)).rowcount:
@@ -172,6 +182,26 @@ def undo(connection: Connection, join_id: int, *, reason: str, actor: str, now: 
     )
 
 
+def keep_apart(connection: Connection, one_id: int, other_id: int, *, reason: str, actor: str, now: datetime) -> None:
+    """Record that two trainees who share an address are two people. Repeating it changes nothing, and a join remains
+    possible.
+
+    Raises BadInput "reason_missing"; NotFound "trainee_unknown"; AccessDenied "own_case"; Conflict "join_self".
+    """
+    why = reason_given(reason)
+    _verify_pair(connection, one_id, other_id, actor)
+    one, other = sorted((one_id, other_id))
+    row = {"one_id": one, "other_id": other, "reason": why, "made_by": actor, "made_at": now}
+    if connection.execute(insert_ignoring(connection, separate_people).values(row)).rowcount:
+        subject = f"trainee:{one}"
+        audit.record(connection, actor=actor, act="people_kept_apart", subject=subject, at=now, reason=why, other=other)
+
+
+def kept_apart(connection: Connection) -> list[Row[Any]]:
+    """The pairs of which staff said that they are two people, the latest first."""
+    return list(connection.execute(select(separate_people).order_by(separate_people.c.made_at.desc())))
+
+
 def show(connection: Connection, join_id: int) -> Row[Any]:
     """One join. Raises NotFound "join_unknown"."""
     row = connection.execute(select(person_joins).where(person_joins.c.id == join_id)).first()
@@ -184,6 +214,23 @@ def listed(connection: Connection) -> list[Row[Any]]:
     """All joins with the name of the kept trainee, those in force first, then the latest."""
     query = select(person_joins, trainees.c.name).join(trainees, trainees.c.id == person_joins.c.kept_id)
     return list(connection.execute(query.order_by(person_joins.c.undone_at.is_not(None), person_joins.c.id.desc())))
+
+
+def _verify_pair(connection: Connection, one_id: int, other_id: int, actor: str) -> None:
+    """These are two trainees, and neither is the actor."""
+    if one_id == other_id:
+        raise Conflict("join_self", "These are the same trainee.", "Choose two different people.")
+    for each in (one_id, other_id):
+        people.trainee(connection, each)
+        refuse_own(connection, actor, each)
+
+
+def _hold(connection: Connection, *trainee_ids: int) -> None:
+    """Keep others from changing these trainees, and their accounts from launching: a launch that has begun ends first,
+    and one that comes meanwhile waits, so that no session is begun for the wrong trainee."""
+    accounts = select(identities.c.sub).where(identities.c.trainee_id.in_(trainee_ids))
+    connection.execute(accounts.order_by(identities.c.issuer, identities.c.sub).with_for_update())
+    people.hold(connection, trainee_ids)
 
 
 def _tables() -> Iterator[Table]:

@@ -59,8 +59,7 @@ def ask(connection: Connection, session_id: int, *, open_for: timedelta, actor: 
     """
     if not SHORTEST <= open_for <= LONGEST:
         raise BadInput("check_length_wrong", "A check stays open for half a minute to 15 minutes.", "Choose a length.")
-    session = live_sessions.show(connection, session_id)
-    connection.execute(select(live_sessions_table.c.id).where(live_sessions_table.c.id == session_id).with_for_update())
+    session = live_sessions.hold(connection, session_id)
     if session.state == "cancelled" or not session.starts_at <= now < session.ends_at:
         raise Conflict(
             "session_not_running", f"Live session {session_id} is not going on.", "Open a check during the session."

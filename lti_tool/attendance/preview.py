@@ -16,7 +16,7 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.matching import Claim
 from lti_tool.attendance.minutes import Attendance
 from lti_tool.attendance.queries import IN_PROGRESS, AttendedDay, Measured
-from lti_tool.attendance.settlement import open_round
+from lti_tool.attendance.settlement import Round, open_round
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions
 
@@ -27,7 +27,8 @@ PASSING = frozenset({IN_PROGRESS, "evidence_withdrawn"})
 @dataclass(frozen=True, slots=True)
 class Effect:
     """One session as it would be for one trainee. `before` is None where nothing is on record; `moved_seconds` is the
-    instruction attended by unmatched people that would move. A locked session stays as it is."""
+    instruction attended by unmatched people, or settled for another trainee, that would move. A locked session stays as
+    it is."""
 
     session: LiveSession
     before: AttendedDay | None
@@ -57,14 +58,14 @@ class Effect:
 
 def of_match(connection: Connection, claim: Claim, trainee_id: int) -> list[Effect]:
     """The effect of linking this claim to that trainee, session by session."""
-    effects = []
+    effects, another = [], attendances.c.trainee_id != trainee_id
     for touched in matching.touched(connection, claim):
         rows = connection.execute(
             select(attendances.c.day, attendances.c.flags, attendances.c.seconds_present)
             .join(sessions)
             .where(
                 attendances.c.is_current,
-                attendances.c.trainee_id.is_(None),
+                attendances.c.trainee_id.is_(None) | another & matching.settled_by(claim),
                 attendances.c.live_session_id == touched.session_id,
                 matching.identified_by(connection, claim),
             )
@@ -72,30 +73,47 @@ def of_match(connection: Connection, claim: Claim, trainee_id: int) -> list[Effe
         moved = [interval for row in rows for interval in _intervals(Attendance.from_json(row.day))]
         flags = {flag for row in rows for flag in row.flags}
         seconds = sum(row.seconds_present for row in rows)
-        effects.append(_effect(connection, touched.session_id, trainee_id, moved, flags, seconds))
+        before = queries.of_trainee_in(connection, trainee_id, touched.session_id)
+        effects.append(_effect(_round(connection, touched.session_id), before, trainee_id, moved, flags, seconds))
     return effects
 
 
 def of_correction(connection: Connection, correction: Row[Any]) -> Effect:
     """The effect of this correction once it is in force."""
-    session_id, trainee_id = correction.live_session_id, correction.trainee_id
-    return _effect(connection, session_id, trainee_id, [interval_of(correction)])
+    return of_corrections(connection, [correction])[correction.id]
+
+
+def of_corrections(connection: Connection, corrections: Sequence[Row[Any]]) -> dict[int, Effect]:
+    """By id, the effect of each of these corrections by itself. The statements grow with the sessions they concern."""
+    rounds = {each: _round(connection, each) for each in {row.live_session_id for row in corrections}}
+    days = queries.days_of(connection, {row.trainee_id for row in corrections}, rounds)
+    return {
+        row.id: _effect(
+            rounds[row.live_session_id],
+            days.get((row.trainee_id, row.live_session_id)),
+            row.trainee_id,
+            [interval_of(row)],
+        )
+        for row in corrections
+    }
+
+
+def _round(connection: Connection, session_id: int) -> Round:
+    return open_round(connection, live_sessions.show(connection, session_id), ended=True)
 
 
 def _effect(
-    connection: Connection,
-    session_id: int,
+    this: Round,
+    before: AttendedDay | None,
     trainee_id: int,
     added: Sequence[PresenceInterval],
     flags: Set[str] = frozenset(),
     moved_seconds: int = 0,
 ) -> Effect:
-    session = live_sessions.show(connection, session_id)
-    before = queries.of_trainee_in(connection, trainee_id, session_id)
     intervals = (*(_intervals(before.day) if before else ()), *added)
     kept = tuple(sorted({*(before.flags if before else ()), *flags} - PASSING))
     person = PersonPresence(f"trainee:{trainee_id}", trainee_id, None, None, None, intervals, kept)
-    return Effect(session, before, open_round(connection, session, ended=True).measure(person), moved_seconds)
+    return Effect(this.session, before, this.measure(person), moved_seconds)
 
 
 def _intervals(day: Attendance) -> Iterator[PresenceInterval]:

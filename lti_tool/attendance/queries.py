@@ -26,7 +26,13 @@ from sqlalchemy import (
     update,
 )
 
-from lti_tool.attendance.evidence import IDENTITY_DIFFERS, STAFF_ROLE, PersonPresence, needs_review
+from lti_tool.attendance.evidence import (
+    IDENTITY_DIFFERS,
+    IDENTITY_FLAGS,
+    STAFF_ROLE,
+    PersonPresence,
+    needs_review,
+)
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.minutes import Attendance, SettledDay
 from lti_tool.errors import NotFound
@@ -94,6 +100,11 @@ class AttendedDay:
     former_flags: Sequence[str] | None = None
 
     @property
+    def is_identity_in_doubt(self) -> bool:
+        """Whether the day is settled for a trainee though it may be another's."""
+        return self.trainee_id is not None and not IDENTITY_FLAGS.isdisjoint(self.flags)
+
+    @property
     def name(self) -> str | None:
         """The trainee's own name; the one in Zoom while the person is unmatched."""
         return self.display_name if self.trainee_id is None else self.trainee_name
@@ -159,10 +170,23 @@ def of_trainee_in(connection: Connection, trainee_id: int, session_id: int) -> A
     return found[0] if found else None
 
 
+def days_of(
+    connection: Connection, trainee_ids: Collection[int], session_ids: Collection[int]
+) -> dict[tuple[int, int], AttendedDay]:
+    """The days of these people in these sessions, by trainee and session."""
+    found = _current(connection, _PERSON.trainee_id.in_(trainee_ids), _PERSON.live_session_id.in_(session_ids))
+    return {(each.trainee_id, each.session_id): each for each in found if each.trainee_id is not None}
+
+
 def of_session(connection: Connection, session_id: int) -> list[AttendedDay]:
     """All people of one session, by name."""
     found = _current(connection, _PERSON.live_session_id == session_id)
     return sorted(found, key=lambda each: ((each.name or each.person_key).casefold(), each.person_key))
+
+
+def some(connection: Connection, attendance_ids: Collection[int]) -> list[AttendedDay]:
+    """These rows, as far as they are current, the latest session first."""
+    return _current(connection, _PERSON.id.in_(attendance_ids))
 
 
 def unmatched(connection: Connection) -> list[AttendedDay]:

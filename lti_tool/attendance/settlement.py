@@ -17,7 +17,13 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from lti_tool.attendance import corrections, live_sessions, matching, presence_checks, queries, settled_identities
 from lti_tool.attendance.agenda import to_json
-from lti_tool.attendance.evidence import EVIDENCE_WITHDRAWN, IDENTITY_DIFFERS, PersonPresence, needs_review
+from lti_tool.attendance.evidence import (
+    EVIDENCE_WITHDRAWN,
+    IDENTITY_DIFFERS,
+    TAUGHT_WHILE_JOINED,
+    PersonPresence,
+    needs_review,
+)
 from lti_tool.attendance.live_sessions import LiveSession, completion_policy, verify_settleable
 from lti_tool.attendance.minutes import SettledDay, attend
 from lti_tool.attendance.presence_checks import Questions
@@ -251,8 +257,9 @@ def _compare_with_record(connection: Connection, session: LiveSession, people: S
         for key, version in queries.current(connection, session.id).items()
         if version.trainee_id not in joined or IN_PROGRESS in version.flags
     }
+    shared = matching.joined_during(connection, session.starts_at, session.ends_at)
     return compare(
-        corrected(connection, session.id, people),
+        [_marked(each) if each.trainee_id in shared else each for each in corrected(connection, session.id, people)],
         current,
         lambda gone: (
             matching.unlinked_by_staff(connection, session.id, session.zoom_meeting_id, gone)
@@ -260,6 +267,11 @@ def _compare_with_record(connection: Connection, session: LiveSession, people: S
             | corrections.undone_for(connection, session.id, gone)
         ),
     )
+
+
+def _marked(person: PersonPresence) -> PersonPresence:
+    """This person's day may be another's; where staff have linked all of it elsewhere, nothing is left to doubt."""
+    return replace(person, flags=tuple(sorted({*person.flags, TAUGHT_WHILE_JOINED}))) if person.intervals else person
 
 
 def compare(
@@ -270,10 +282,10 @@ def compare(
     """These people beside the current versions of the session, by key. A trainee without evidence is among the people,
     with none and the flag `evidence_withdrawn`; and with `identity_differs` if a result was final and no decision of
     staff explains the loss (`decided_by_staff` gives the keys of those it does explain)."""
-    present = {each.person_key for each in people}
-    former = {each.person_key: sorted(set(each.former_keys) & current.keys() - present) for each in people}
+    absent = current.keys() - {each.person_key for each in people}
+    former = {each.person_key: sorted(absent.intersection(each.former_keys)) for each in people}
     aliases = {key: old for key, old in former.items() if old}
-    gone = current.keys() - present - {old for olds in aliases.values() for old in olds}
+    gone = absent.difference(*aliases.values())
     lost = [current[key] for key in sorted(gone) if current[key].trainee_id is not None]
     # A result in progress was not earned yet, and what staff decided once stays decided.
     final = [

@@ -159,16 +159,16 @@ def _pass_on_one_stop() -> None:
     keeps the signal, also from a fork on, until a thread that does nothing else asks for it.
     """
     before = signal.getsignal(signal.SIGTERM)
+
+    def wait_for_stop() -> None:
+        signal.sigwait(STOPS)
+        while (handler := signal.getsignal(signal.SIGTERM)) is before:
+            time.sleep(HANDLER_SECONDS)
+        assert callable(handler)
+        handler(signal.SIGTERM, None)
+
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    threading.Thread(target=_wait_for_stop, args=[before], name="stop", daemon=True).start()
-
-
-def _wait_for_stop(before: object) -> None:
-    signal.sigwait(STOPS)
-    while (handler := signal.getsignal(signal.SIGTERM)) is before:
-        time.sleep(HANDLER_SECONDS)
-    assert callable(handler)
-    handler(signal.SIGTERM, None)
+    threading.Thread(target=wait_for_stop, name="stop", daemon=True).start()
 
 
 def _leave_with_parent() -> None:

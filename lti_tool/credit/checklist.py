@@ -271,7 +271,6 @@ def attendance(policy: CreditPolicy | None, attended: SettledDay) -> Line:
     present, total = attended.day.seconds_present, attended.day.seconds_instructional
     intervals = credit_intervals(attended.day)
     proven = missed(intervals, policy, unproven_counts=False)
-    at_best = missed(intervals, policy, unproven_counts=True)
     evidence = {"missed_seconds": proven.total, "longest_seconds": proven.longest, "late_seconds": proven.late}
     late = f"; late by {times.minutes(proven.late)} (allowed: {policy.late_arrival_minutes} min)" if proven.late else ""
     says = (
@@ -286,7 +285,8 @@ def attendance(policy: CreditPolicy | None, attended: SettledDay) -> Line:
         return Line("attendance", False, says, says, ask, evidence)
     if proven.meets(policy) and present:
         return Line("attendance", True, says, says, "", evidence)
-    if at_best.meets(policy) and present + sum(each.seconds for each in intervals if each.kind == "unproven"):
+    at_best = missed(intervals, policy, unproven_counts=True)
+    if at_best.meets(policy) and any(each.kind != "absent" for each in intervals):
         says = f"{says} Part of your presence is not proven yet."
         return Line("attendance", None, says, f"{says} The platform's report or a reviewer decides.", ask, evidence)
     return Line("attendance", False, says, says, ask, evidence)

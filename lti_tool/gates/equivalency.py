@@ -3,20 +3,25 @@
 An approval only opens gates: it is never attendance, completion, credit, a certificate or a grade (gates.md A3.7).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
 
 from lti_tool import audit, people
 from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.gates import decide
 from lti_tool.gates.condition_checks import short_name
+from lti_tool.gates.evaluate import evaluate
+from lti_tool.gates.facts import Facts
 from lti_tool.mail import occasions
 from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
+from lti_tool.programme.versions import Published
 from lti_tool.tables.gates import equivalency_requests as requests
 from lti_tool.tables.people import trainees
 from lti_tool.text import clean_lines, read_line, read_lines
@@ -44,6 +49,7 @@ MESSAGES: Mapping[State, occasions.Kind] = {
 # gates.md A3.4: cmi5's four reasons for a waiver, and our reasons to decline.
 APPROVAL_REASONS = ("equivalent_outside", "equivalent_inside", "tested_out", "administrative")
 DECLINE_REASONS = ("not_equivalent", "provider_not_accepted", "evidence_missing", "administrative")
+IS_TO_BE_REVOKED = (requests.c.state == "approved") & requests.c.revocation_by.is_not(None)
 MAX_TITLE = 255
 MAX_NOTE = 4000
 
@@ -164,6 +170,51 @@ def revoke(
     _move(connection, request, "revoked", actor=actor, now=now, reason=text, confirmed_by=confirmed_by)
 
 
+def propose_revocation(connection: Connection, request_id: int, *, reason: str, actor: str, now: datetime) -> None:
+    """Propose to revoke an approval. Nothing changes before a second person confirms it.
+
+    Raises BadInput "equivalency_incomplete"; NotFound "equivalency_unknown"; AccessDenied "own_case"; Conflict
+    "equivalency_state" if it is not approved, or if its revocation has been proposed already.
+    """
+    request = load(connection, request_id)
+    refuse_own(connection, actor, request.trainee_id)
+    proposed = {"revocation_reason": _note(reason, "The reason"), "revocation_by": actor, "revocation_at": now}
+    is_new = requests.c.revocation_by.is_(None)
+    _change_proposal(connection, request, "revocation_proposed", actor, now, proposed, is_new)
+
+
+def confirm_revocation(connection: Connection, request_id: int, *, actor: str, now: datetime) -> None:
+    """Revoke an approval as another member of staff proposed. Raises as `revoke`, and Conflict "equivalency_state" if
+    its revocation is not proposed."""
+    request = load(connection, request_id)
+    if request.revocation_by is None:
+        raise _wrong_state(request)
+    proposal = {"reason": request.revocation_reason, "actor": request.revocation_by}
+    revoke(connection, request_id, **proposal, confirmed_by=actor, now=now)
+
+
+def drop_revocation(connection: Connection, request_id: int, *, actor: str, now: datetime) -> None:
+    """Keep an approval whose revocation is proposed. Raises Conflict "equivalency_state"."""
+    request = load(connection, request_id)
+    refuse_own(connection, actor, request.trainee_id)
+    nothing = dict.fromkeys(("revocation_reason", "revocation_by", "revocation_at"))
+    _change_proposal(connection, request, "revocation_dropped", actor, now, nothing, IS_TO_BE_REVOKED)
+
+
+def shut_by_revoking(connection: Connection, published: Published, request: Row[Any], at: datetime) -> list[str]:
+    """The published offerings that are open to the person now and would be shut without this approval."""
+    facts = decide.load_facts(connection, [request.trainee_id])[request.trainee_id]
+    changed = [replace(each, state="revoked") if each.id == request.id else each for each in facts.equivalencies]
+    without = replace(facts, equivalencies=tuple(changed))
+    programme, today = published.programme, day_of(at, published.programme.zone)
+
+    def is_open(offering: str, known: Facts) -> bool:
+        return evaluate(programme, published.version, offering, known, at, today).open
+
+    offered = [each for each in programme.gates if programme.is_published(each)]
+    return [each for each in offered if is_open(each, facts) and not is_open(each, without)]
+
+
 def expire_due(connection: Connection, *, today: date, now: datetime) -> int:
     """Mark the approvals whose last day is before `today` as expired; returns their number. Gates check the day
     themselves."""
@@ -184,19 +235,22 @@ def load(connection: Connection, request_id: int) -> Row[Any]:
 
 def queue(connection: Connection) -> list[Row[Any]]:
     """The requests to review, the first submitted first, with the trainee's name and address."""
-    wanted = (
-        select(requests, trainees.c.name, trainees.c.email)
-        .join(trainees, trainees.c.id == requests.c.trainee_id)
-        .where(requests.c.state == "submitted")
-        .order_by(requests.c.submitted_at, requests.c.id)
-    )
-    return list(connection.execute(wanted))
+    return _listed(connection, requests.c.state == "submitted")
+
+
+def some(connection: Connection, request_ids: Collection[int]) -> list[Row[Any]]:
+    """These requests, likewise."""
+    return _listed(connection, requests.c.id.in_(request_ids))
+
+
+def _listed(connection: Connection, which: ColumnElement[bool]) -> list[Row[Any]]:
+    named = select(requests, trainees.c.name, trainees.c.email).join(trainees, trainees.c.id == requests.c.trainee_id)
+    return list(connection.execute(named.where(which).order_by(requests.c.submitted_at, requests.c.id)))
 
 
 def of_trainee(connection: Connection, trainee_id: int) -> list[Row[Any]]:
     """All requests of one trainee, newest first, drafts and decided ones included."""
-    theirs = select(requests).where(requests.c.trainee_id == trainee_id)
-    return list(connection.execute(theirs.order_by(requests.c.id.desc())))
+    return list(connection.execute(_of_trainee, {"trainee": trainee_id}))
 
 
 def offered(programme: Programme, target: str) -> Equivalency:
@@ -251,6 +305,28 @@ def _review(connection: Connection, request_id: int, to: State, actor: str, now:
     occasions.enqueue(connection, MESSAGES[to], request.trainee_id, request_id, machine(now), now=now)
 
 
+def _change_proposal(
+    connection: Connection,
+    request: Row[Any],
+    act: str,
+    actor: str,
+    now: datetime,
+    values: Mapping[str, Any],
+    condition: ColumnElement[bool],
+) -> None:
+    """Change what is proposed about an approval, if it still stands as `condition` says."""
+    this = (requests.c.id == request.id) & (requests.c.state == "approved") & condition
+    if not connection.execute(update(requests).where(this).values(values)).rowcount:
+        raise _wrong_state(request)
+    reason, subject = values["revocation_reason"], f"equivalency:{request.id}"
+    audit.record(connection, actor=actor, act=f"equivalency_{act}", subject=subject, at=now, reason=reason)
+
+
+def _wrong_state(request: Row[Any]) -> Conflict:
+    state = request.state.replace("_", " ")
+    return Conflict("equivalency_state", f"This request is {state}; that cannot be done now.", "Check its state first.")
+
+
 def _move(
     connection: Connection,
     request: Row[Any],
@@ -270,13 +346,13 @@ def _move(
         .values(state=to, updated_at=now, **values)
     )
     if not changed.rowcount:
-        state = load(connection, request.id).state.replace("_", " ")
-        raise Conflict(
-            "equivalency_state", f"This request is {state}; that cannot be done now.", "Check its state first."
-        )
+        raise _wrong_state(load(connection, request.id))
     details = {"from": request.state, "reason_code": values.get("reason_code"), "confirmed_by": confirmed_by}
     shown = {name: value for name, value in details.items() if value is not None}
     audit.record(
         connection, actor=actor, act=f"equivalency_{to}", subject=f"equivalency:{request.id}", at=now, reason=reason,
         **shown,
     )  # fmt: skip
+
+
+_of_trainee = select(requests).where(requests.c.trainee_id == bindparam("trainee")).order_by(requests.c.id.desc())

@@ -32,6 +32,7 @@ from lti_tool.grades.ags import (
     next_timestamp,
     score_body,
 )
+from lti_tool.http import spread
 from lti_tool.leases import FARTHEST_AHEAD, Lease, LeaseLostError, claim_rows, is_held
 from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result, load_line_item
 from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
@@ -325,7 +326,7 @@ def record(connection: Connection, due: DueScore, verdict: Verdict, now: datetim
         "last_answer": verdict.says,
         "status": case((is_wanted, "delivered" if verdict.outcome == "delivered" else status), else_="waiting"),
         "attempts": case((is_wanted, attempts), else_=scores.c.attempts),
-        "next_attempt_at": max(now + pause, verdict.retry_at or now),
+        "next_attempt_at": max(now + pause, spread(verdict.retry_at or now, now)),
     }
     if verdict.outcome == "delivered":
         values |= {

@@ -17,6 +17,7 @@ from lti_tool.errors import OutboundError
 from lti_tool.grades import line_items
 from lti_tool.grades.ags import MAXIMUM_WHEN_UNSAID, Value, compare, next_reading
 from lti_tool.grades.delivery import REGRADED
+from lti_tool.http import spread
 from lti_tool.lti.line_items import RESULT_SCOPE, fetch_result
 from lti_tool.lti.platform_api import LONGEST_CALL, PlatformApi
 from lti_tool.lti.quirks import names_where
@@ -131,7 +132,8 @@ def record(
     or a retired column came first."""
     ours = and_(scores.c.id == reading.id, scores.c.results_due_at == reading.claimed_until, _is_settled())
     following = next_reading(reading.delivered_at, now)
-    values: dict[str, Any] = {"results_due_at": following and max(following, retry_at or following)}
+    due_at = following and max(following, spread(retry_at or now, now))
+    values: dict[str, Any] = {"results_due_at": due_at}
     if shown is None:
         # The last reading still stands: a re-grade is not forgotten because the platform is away.
         values |= {"seen": case((scores.c.seen == "differs", "differs"), else_="unreadable")}

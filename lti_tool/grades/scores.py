@@ -123,8 +123,11 @@ def desire(connection: Connection, trainee_ids: Collection[int], module_id: str,
     insert = insert_ignoring(connection, scores).returning(scores.c.id)
     changes = len(connection.execute(insert, added).all()) if added else 0
     # In the order in which delivery locks them too.
-    doubted = {owners[each] for each in in_doubt_about_identity(connection, owners, module_id)}
-    for place, score in sorted((each for each in wanted if each[0].score_id), key=lambda each: each[0].score_id):
+    known_scores = sorted((each for each in wanted if each[0].score_id), key=lambda each: each[0].score_id)
+    doubted = set()
+    if any(score.given < place.desired_given for place, score in known_scores):
+        doubted = {owners[each] for each in in_doubt_about_identity(connection, owners, module_id)}
+    for place, score in known_scores:
         values = _values(place, score)
         if score.given < place.desired_given and owners[place.trainee_id] in doubted:
             kept = ("desired_given", "desired_maximum", "desired_comment")

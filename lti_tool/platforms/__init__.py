@@ -1,1 +1,1 @@
-"""How learning platforms are registered: by invitation, by file; and what staff see and decide."""
+"""How learning platforms are registered: by invitation, by file; what staff see and decide; what launches record."""

@@ -126,6 +126,34 @@ def members(connection: Connection, key: CourseKey, *, with_left: bool = True) -
     return sorted(found, key=lambda each: (each.left_at is not None, each.shown_name.casefold(), each.user_id))
 
 
+def count_enrolled(connection: Connection, module_ids: Collection[str]) -> dict[str, int]:
+    """Module id → how many learners the rosters of its courses list; no entry for a module without a roster."""
+    placed = is_placed_in(rosters.c.registration_id, rosters.c.context_id) & placements.c.module_id.in_(module_ids)
+    courses = (
+        select(placements.c.module_id, rosters.c.registration_id, rosters.c.context_id)
+        .join_from(rosters, placements, placed)
+        .distinct()
+        .subquery()
+    )
+    member, here = roster_members.c, enrolments.c
+    listed = and_(member.registration_id == courses.c.registration_id, member.context_id == courses.c.context_id)
+    launched = and_(
+        here.registration_id == member.registration_id,
+        here.context_id == member.context_id,
+        here.trainee_id == member.trainee_id,
+        here.last_launch_at.is_not(None),
+    )
+    is_learner = member.left_at.is_(None) & (func.coalesce(here.role, member.role) == "trainee")
+    query = (
+        select(courses.c.module_id, func.count(case((is_learner, 1))))
+        .select_from(courses)
+        .outerjoin(roster_members, listed)
+        .outerjoin(enrolments, launched)
+        .group_by(courses.c.module_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def _courses(connection: Connection, now: datetime, *conditions: ColumnElement[bool]) -> list[CourseRoster]:
     query = (
         select(

@@ -15,7 +15,7 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from lti_tool import people
 from lti_tool.db import Database, chunks, upsert
@@ -23,7 +23,7 @@ from lti_tool.errors import NoAnswer, OutboundError, PlatformRefused
 from lti_tool.lti.nrps import Member, RosterPage, fetch_differences, fetch_groups, fetch_roster
 from lti_tool.lti.platform_api import PlatformApi
 from lti_tool.lti.roles import course_role_of
-from lti_tool.people import Profile
+from lti_tool.people import Person, Profile
 from lti_tool.rosters import schedule
 from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, CourseKey, DueRoster, is_of
 from lti_tool.tables.courses import enrolments, roster_members, rosters
@@ -229,7 +229,7 @@ def _record_people(
     return {user_id: int(row.id) for user_id, row in known.items()}
 
 
-def _changed(profile: Profile, kept: Row[Any], *, is_launched: bool) -> Profile | None:
+def _changed(profile: Profile, kept: Person, *, is_launched: bool) -> Profile | None:
     """The name and address to write for a person, None if there are none. What a launch said is never replaced: it may
     be newer than this roster, and evidence was matched by it."""
     name, email = (

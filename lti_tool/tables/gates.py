@@ -37,6 +37,9 @@ equivalency_requests = Table(
     Column("decided_by", String(255)),
     Column("decided_at", UtcDateTime),
     Column("expires_on", Date),
+    Column("revocation_reason", Text),  # proposed by one of the staff, in force once a second one confirms it
+    Column("revocation_by", String(255)),
+    Column("revocation_at", UtcDateTime),
     Column("submitted_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),

@@ -11,8 +11,9 @@ trainees = Table(
     Column("name", String(255)),  # display only; a platform may send none
     Column("email", String(255)),  # as text.email_address gives it; never proof of identity
     Column("profession", String(64)),
-    # The token of the calendar feed is derived from it with the installation's secret, and is stored nowhere.
-    Column("calendar_salt", String(64), nullable=False, unique=True),
+    # SHA-256 of the random token in the address of the calendar feed; None until the person makes an address.
+    Column("calendar_digest", String(64), unique=True),
+    Column("calendar_made_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "email"),
 )
@@ -76,6 +77,18 @@ person_join_rows = Table(
     Column("join_id", ForeignKey("person_joins.id"), nullable=False, index=True),
     Column("table_name", String(64), nullable=False),
     Column("row_key", JSON, nullable=False),
+)
+
+# Staff said that two trainees who share an address are two people; only a new one with that address is put before them.
+separate_people = Table(
+    "separate_people",
+    metadata,
+    Column("one_id", ForeignKey("trainees.id"), primary_key=True),
+    Column("other_id", ForeignKey("trainees.id"), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("made_by", String(255), nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    CheckConstraint("one_id < other_id", name="ordered"),
 )
 
 # A correction is a new row; `ended_at` closes the old one. `status` is what the board says.

@@ -3,6 +3,7 @@
 A notice travels as a short code in the address (`?done=request_sent`), because a frame may keep no cookie for it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -15,6 +16,8 @@ from werkzeug.wrappers import Response
 from lti_tool.programme.model import Programme
 from lti_tool.web.request import now, read_id
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -24,12 +27,17 @@ class Notice:
     says: str
 
 
+# The pages of the desk with forms that also stand elsewhere.
+BACK = re.compile(r"/desk(/people/[0-9]{1,18})?")
 NOTICES = {
     "request_sent": Notice("ok", "Your request was sent. You will see the answer here."),
     "answer_sent": Notice("ok", "Your answer was sent. The training team continues with your request."),
     "request_withdrawn": Notice("info", "Your request was withdrawn."),
     "request_approved": Notice("ok", "Approved. Whatever depends on it is now open for this person."),
     "request_declined": Notice("info", "Declined. The person sees your text on their page."),
+    "revocation_proposed": Notice("info", "Proposed. It is revoked once another member of staff confirms it."),
+    "request_revoked": Notice("info", "Revoked. Whatever depended on it is locked now; nothing else has changed."),
+    "revocation_dropped": Notice("ok", "The approval is kept."),
     "question_sent": Notice("info", "Asked. The person sees your question on their page and can answer it there."),
     "application_sent": Notice("ok", "Your application was sent."),
     "application_withdrawn": Notice("info", "Your application was withdrawn."),
@@ -51,6 +59,7 @@ NOTICES = {
     ),
     "person_unlinked": Notice("info", "Link removed. The attendance it concerned is being recalculated."),
     "people_joined": Notice("ok", "Joined. Everything they have earned belongs to one person now."),
+    "people_kept_apart": Notice("ok", "Noted. These two are no longer on the list of people who share an address."),
     "people_separated": Notice("info", "Separated. Each has again what was theirs before."),
     "person_left_alone": Notice("info", "Removed. The person is no longer on this list."),
     "day_let_stand": Notice("ok", "Accepted. The day counts as it is, unless new attendance data arrives."),
@@ -60,7 +69,6 @@ NOTICES = {
     "question_about_day": Notice("ok", "Sent. You will see the training team's answer here."),
     "question_withdrawn": Notice("info", "Withdrawn. It will not be answered."),
     "question_answered": Notice("ok", "Sent. The person sees your answer on the page of their day."),
-    "calendar_renewed": Notice("ok", "This is your new address. The old one no longer works; subscribe again."),
     "session_added": Notice("ok", "Added. It appears on the page of its module and in the calendars."),
     "session_ended": Notice("ok", "Recorded. Attendance is being calculated. Reload this page in a few seconds."),
     "session_locked": Notice("ok", "Locked. These numbers no longer change."),
@@ -70,6 +78,11 @@ NOTICES = {
     "settings_again": Notice("info", "The settings are being read. Reload this page in a few seconds."),
     "messages_chosen": Notice("ok", "Saved."),
     "message_again": Notice("ok", "Queued. The message is sent again within a few minutes."),
+    "exception_made": Notice("ok", "Open for this person until the end of the day you chose."),
+    "exception_ended": Notice("info", "Ended. The gate counts again for this person."),
+    "completion_added": Notice("ok", "Recorded. Whatever depends on it is now open for this person."),
+    "equivalency_recorded": Notice("ok", "Recorded and approved. Whatever depends on it is now open for this person."),
+    "licence_added": Notice("ok", "Recorded. Credit that waits for it is decided again within a minute."),
     "columns_again": Notice("ok", "The grade columns of this unit will be looked up within a minute."),
 }
 
@@ -92,6 +105,13 @@ def go(address: str, done: str) -> Response:
     return redirect(f"{address}{'&' if '?' in address else '?'}done={done}", 303)
 
 
+def back(default: str) -> str:
+    """Where a form that stands on several pages leads back to: to Today or a person's page, as its field `back` says,
+    else to `default`."""
+    given = http_request.form.get("back", "")
+    return given if BACK.fullmatch(given) else default
+
+
 def contact(programme: Programme, purpose: str) -> str | None:
     """The e-mail address for a purpose ("training", "credits"), else the first in the programme; None without any."""
     contacts = programme.contacts
@@ -111,9 +131,6 @@ def address_of(to: str) -> str:
         "catalogue": "/",
     }
     return places.get(kind, "/help")
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +158,30 @@ def part(rows: Sequence[T], size: int, number: int = 1) -> Part[T]:
     firsts = rows[::size]
     number = min(max(number, 1), max(len(firsts), 1))
     return Part(rows[(number - 1) * size : number * size], number, len(rows), firsts)
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which part of `total` rows a page shows, where the database takes `size` of them at a time."""
+
+    total: int
+    size: int
+    number: int
+
+    @property
+    def count(self) -> int:
+        """The number of parts, at least 1."""
+        return max(-(-self.total // self.size), 1)
+
+    @property
+    def offset(self) -> int:
+        return (self.number - 1) * self.size
+
+
+def paging(total: int, size: int) -> Paging:
+    """The part that `?page=` asks for; the last if there are fewer."""
+    whole = Paging(total, size, 1)
+    return Paging(total, size, min(asked_part(), whole.count))
 
 
 def asked_part() -> int:

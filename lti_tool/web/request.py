@@ -65,15 +65,21 @@ def connection() -> Connection:
     return work.connection
 
 
-def append(table: Table, row: Mapping[str, Any]) -> bool:
-    """Append a row in a commit of its own, shared with other requests; for views that otherwise only read.
+def submit(to: str, item: Any) -> Any:
+    """Hand an item to the writer of this name, which writes the items of many requests in one commit; for views that
+    otherwise only read.
 
-    Returns once the row is on disk: True, or False if its key was there before. Raises NotStored.
+    Returns the outcome once the item is on disk. Raises NotStored.
     """
     if _work().is_writing:  # the shared commit would wait for this one
-        raise RuntimeError("a request that writes appends in its own transaction")
-    writers: Mapping[str, GroupWriter] = current_app.extensions["gatehouse_writers"]
-    return writers[table.name].append(row)
+        raise RuntimeError("a request that writes does so in its own transaction")
+    writers: Mapping[str, GroupWriter[Any, Any]] = current_app.extensions["gatehouse_writers"]
+    return writers[to].submit(item)
+
+
+def append(table: Table, row: Mapping[str, Any]) -> None:
+    """Append a row in a commit shared with other requests; for views that otherwise only read. Raises NotStored."""
+    submit(table.name, row)
 
 
 def writes(view: View) -> View:

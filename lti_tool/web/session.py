@@ -65,38 +65,22 @@ class Viewer:
         return f"{self.role}:{self.trainee_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class NewSession:
-    """A session that a launch begins: the token that `set_cookie` puts into the browser, and the row to insert."""
-
-    token: str
-    row: dict[str, Any]
-
-
 def new_session(
-    *,
-    nonce: str,
-    trainee_id: int,
-    registration_id: int,
-    context_id: str | None,
-    placement_id: int | None,
-    role: Role,
-    now: datetime,
-) -> NewSession:
-    """A session for one visit; whoever inserts its row first consumes the nonce."""
+    *, nonce: str, registration_id: int, context_id: str | None, role: Role, now: datetime
+) -> tuple[str, dict[str, Any]]:
+    """A session for one visit: the token that `set_cookie` puts into the browser, and the row to insert, still without
+    trainee and placement. Whoever inserts its row first consumes the nonce."""
     token = secrets.token_urlsafe(32)
     row = {
         "token_digest": fingerprint(token),
         "nonce": nonce,
-        "trainee_id": trainee_id,
         "registration_id": registration_id,
         "context_id": context_id,
-        "placement_id": placement_id,
         "role": role,
         "created_at": now,
         "expires_at": now + LIFETIME,
     }
-    return NewSession(token, row)
+    return token, row
 
 
 def set_cookie(response: Response, name: str, value: str, lifetime: timedelta) -> None:

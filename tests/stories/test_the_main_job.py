@@ -59,7 +59,9 @@ def test_somebody_unknown_to_the_course_is_on_the_unmatched_list(story: Story) -
 
 def test_the_calendar_of_a_trainee_keeps_the_link_of_a_locked_module_to_itself(story: Story) -> None:
     story.visit("priya", "dashboard")
-    page = story.browsers["priya"].open(f"{story.stage.tool_url}/calendar")
+    browser = story.browsers["priya"]
+    page = browser.open(f"{story.stage.tool_url}/calendar")
+    page = browser.submit(page, page.form("/calendar"))
     token = re.search(r"/calendar/([\w-]+)\.ics", page.html)
     assert token
     feed = story.browsers["priya"].open(f"{story.stage.tool_url}/calendar/{token[1]}.ics").html

@@ -72,12 +72,12 @@ def test_the_same_nonce_is_inserted_only_once(database: Database, now: datetime)
 
 
 def test_a_row_with_a_counted_id_too_says_whether_it_was_inserted(database: Database, now: datetime) -> None:
-    row = {"id": 1, "calendar_salt": "t", "created_at": now}
+    row = {"id": 1, "calendar_digest": "t", "created_at": now}
     with database.write() as connection:
         statement = insert_ignoring(connection, trainees)
         assert [connection.execute(statement.values(row)).rowcount for _ in range(2)] == [1, 0]
-        assert connection.execute(statement.values(calendar_salt="t", created_at=now)).rowcount == 0
-        assert connection.execute(statement.values(calendar_salt="u", created_at=now)).rowcount == 1
+        assert connection.execute(statement.values(calendar_digest="t", created_at=now)).rowcount == 0
+        assert connection.execute(statement.values(calendar_digest="u", created_at=now)).rowcount == 1
 
 
 def test_of_many_threads_with_one_nonce_exactly_one_wins(database: Database, now: datetime) -> None:
@@ -162,7 +162,7 @@ def test_credits_come_back_as_the_same_decimal(database: Database) -> None:
 
 
 def add_licence(connection: Connection, now: datetime, number: str) -> None:
-    trainee = connection.execute(insert(trainees).values(calendar_salt="t", created_at=now)).inserted_primary_key
+    trainee = connection.execute(insert(trainees).values(created_at=now)).inserted_primary_key
     assert trainee is not None
     row = {"type": "psychologist", "jurisdiction": "US-CA", "name_on_licence": "A", "status": "active"}
     days = {"issued_on": now.date(), "expires_on": now.date()}

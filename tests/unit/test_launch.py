@@ -14,9 +14,9 @@ from werkzeug.datastructures import MultiDict
 
 from lti_tool.db import Database
 from lti_tool.diagnostics.units import examine_units
-from lti_tool.launch import record_latest_launches
 from lti_tool.lti import login as oidc
 from lti_tool.lti.claims import AGS, GROUPS, LTI, NOTICES, NRPS
+from lti_tool.platforms.launch_records import record_latest_launches
 from lti_tool.signing import fingerprint
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements
@@ -281,7 +281,8 @@ class TestALaunchThatChangesNothing:
         platform.launch(client, clock())
         with listening(database) as statements:
             assert platform.launch(client, clock.advance(minutes=1)).status_code == 303
-        assert [each for each, _ in statements if not each.startswith(("SELECT", "BEGIN"))] == []
+        (written,) = [each for each, _ in statements if not each.startswith(("SELECT", "BEGIN"))]
+        assert written.startswith("INSERT INTO web_sessions ")
         assert counted(database) == [1, 1, 1, 2]
 
     @pytest.mark.parametrize(

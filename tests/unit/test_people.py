@@ -62,15 +62,6 @@ def test_two_first_launches_at_once_make_one_person(database: Database, now: dat
         assert connection.scalar(select(func.count()).select_from(trainees)) == 1
 
 
-def test_every_person_has_a_calendar_salt_of_their_own(database: Database, now: datetime) -> None:
-    with database.write() as connection:
-        rows = [people.trainee(connection, launched(connection, now, name)) for name in ("Ada E", "Ben E")]
-        people.renew_calendar_salt(connection, rows[0].id)
-        rows.append(people.trainee(connection, rows[0].id))
-        assert len({row.calendar_salt for row in rows}) == 3
-        assert all(len(row.calendar_salt) >= 40 for row in rows)
-
-
 def test_a_person_is_found_by_id_or_address(database: Database, now: datetime) -> None:
     with database.write() as connection:
         person = launched(connection, now)

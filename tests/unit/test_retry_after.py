@@ -15,7 +15,7 @@ from lti_tool.errors import NoAnswer, PlatformRefused, RefusedLaunch
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
 from lti_tool.grades.reconcile import Reconciler
-from lti_tool.http import MAX_RETRY_AFTER, retry_at
+from lti_tool.http import MAX_RETRY_AFTER, SPREAD_SHARE, retry_at, spread
 from lti_tool.lti.registration import load
 from lti_tool.rosters.reading import RosterReader
 from lti_tool.tables.operations import tasks
@@ -31,6 +31,7 @@ ITEM = "https://lms.example.org/lineitems/1"
 ITEMS = "https://lms.example.org/lineitems"
 SCORES, RESULTS = f"{ITEM}/scores", f"{ITEM}/results"
 SLOW_DOWN = {"status": 429, "headers": {"Retry-After": "15"}}
+A_TENTH_MORE = timedelta(seconds=15 * (1 + SPREAD_SHARE))
 SCOPES = [SCOPE + each for each in ("lineitem", "result.readonly", "score")]
 
 
@@ -60,6 +61,14 @@ def test_the_header_is_read_as_seconds_or_a_date_and_capped(said: str, at: datet
 
 def test_without_the_header_nothing_is_asked_for() -> None:
     assert retry_at({}, START) is None
+
+
+def test_a_thousand_that_wait_for_the_same_end_come_back_over_a_tenth_of_the_wait() -> None:
+    until = START + timedelta(minutes=10)
+    back = sorted(spread(until, START) for _ in range(1000))
+    assert until <= back[0] < until + timedelta(seconds=20) < until + timedelta(seconds=40) < back[-1]
+    assert back[-1] <= until + timedelta(minutes=1)
+    assert spread(START, START) == START
 
 
 @pytest.fixture
@@ -96,13 +105,14 @@ def score_id(database: Database, platform: Platform, clock: TestClock) -> int:
 def asked_only_when_due(
     clock: TestClock, refused: responses.BaseResponse, act: Callable[[], object], seconds: int = 15
 ) -> None:
-    """The service refuses once; `act` asks it again neither at once nor a second before the time, but then."""
+    """The service refuses once; `act` asks it again neither at once nor a second before the time, but within a tenth of
+    the wait after it."""
     act()
     act()
     clock.advance(seconds=seconds - 1)
     act()
     assert refused.call_count == 1
-    clock.advance(seconds=1)
+    clock.advance(seconds=1 + seconds * SPREAD_SHARE)
     act()
     assert refused.call_count == 2
 
@@ -151,7 +161,7 @@ def test_a_score_says_when_its_token_may_be_asked_for(
     wire.post(platform.token_url, **SLOW_DOWN)
     Deliverer(database, context.platform_api, clock).deliver_all()
     with database.read() as connection:
-        assert connection.scalar(select(scores.c.next_attempt_at)) == clock() + timedelta(seconds=15)
+        assert timedelta(seconds=15) <= connection.scalar(select(scores.c.next_attempt_at)) - clock() <= A_TENTH_MORE
 
 
 def test_grade_columns_are_not_looked_for_before_the_platform_allows_it(
@@ -222,7 +232,7 @@ def test_a_task_that_another_system_put_off_waits_that_long(database: Database, 
         enqueue(connection, "read", "one", {}, now=clock())
     Worker(database, {"read": refuse}, clock=clock).run_once()
     with database.read() as connection:
-        assert connection.scalar(select(tasks.c.run_at)) == clock() + timedelta(minutes=5)
+        assert timedelta(minutes=5) <= connection.scalar(select(tasks.c.run_at)) - clock() <= timedelta(minutes=5.5)
 
 
 def test_a_task_that_met_no_such_wish_backs_off_as_ever(database: Database, clock: TestClock) -> None:

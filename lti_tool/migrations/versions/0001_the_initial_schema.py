@@ -113,10 +113,11 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=True),
         sa.Column("email", sa.String(length=255), nullable=True),
         sa.Column("profession", sa.String(length=64), nullable=True),
-        sa.Column("calendar_salt", sa.String(length=64), nullable=False),
+        sa.Column("calendar_digest", sa.String(length=64), nullable=True),
+        sa.Column("calendar_made_at", types.UtcDateTime(), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_trainees")),
-        sa.UniqueConstraint("calendar_salt", name=op.f("uq_trainees_calendar_salt")),
+        sa.UniqueConstraint("calendar_digest", name=op.f("uq_trainees_calendar_digest")),
     )
     op.create_index(op.f("ix_trainees_email"), "trainees", ["email"], unique=False)
     op.create_table(
@@ -323,6 +324,9 @@ def upgrade() -> None:
         sa.Column("decided_by", sa.String(length=255), nullable=True),
         sa.Column("decided_at", types.UtcDateTime(), nullable=True),
         sa.Column("expires_on", sa.Date(), nullable=True),
+        sa.Column("revocation_reason", sa.Text(), nullable=True),
+        sa.Column("revocation_by", sa.String(length=255), nullable=True),
+        sa.Column("revocation_at", types.UtcDateTime(), nullable=True),
         sa.Column("submitted_at", types.UtcDateTime(), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
@@ -421,6 +425,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_person_join_rows")),
     )
     op.create_index(op.f("ix_person_join_rows_join_id"), "person_join_rows", ["join_id"], unique=False)
+    op.create_table(
+        "separate_people",
+        sa.Column("one_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("other_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.String(length=255), nullable=False),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("one_id < other_id", name=op.f("ck_separate_people_ordered")),
+        sa.ForeignKeyConstraint(["one_id"], ["trainees.id"], name=op.f("fk_separate_people_one_id_trainees")),
+        sa.ForeignKeyConstraint(["other_id"], ["trainees.id"], name=op.f("fk_separate_people_other_id_trainees")),
+        sa.PrimaryKeyConstraint("one_id", "other_id", name=op.f("pk_separate_people")),
+    )
     op.create_table(
         "licences",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -23,7 +23,7 @@ from lti_tool.credit import claims
 from lti_tool.credit.checklist import body_name
 from lti_tool.programme import versions
 from lti_tool.web.forms import Form, field, read
-from lti_tool.web.page import go, part, show
+from lti_tool.web.page import back, go, part, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import overview
@@ -86,7 +86,7 @@ def let_stand(session_id: int) -> Response:
         actor=viewer().actor,
         now=now(),
     )
-    return go("/desk/reviews", "day_let_stand")
+    return go(back("/desk/reviews"), "day_let_stand")
 
 
 @blueprint.get("/corrections")
@@ -163,7 +163,7 @@ def propose(session_id: int, trainee_id: int) -> Response:
 def confirm(correction_id: int) -> Response:
     """Put a correction in force, as the second person."""
     corrections.confirm(connection(), correction_id, actor=viewer().actor, now=now())
-    return go("/desk/corrections", "correction_confirmed")
+    return go(back("/desk/corrections"), "correction_confirmed")
 
 
 @blueprint.post("/corrections/<int:correction_id>/undo")
@@ -196,7 +196,7 @@ def questions() -> str:
 def answer(request_id: int) -> Response:
     """Answer a request. The trainee reads the answer."""
     reviews.answer(connection(), request_id, text=field("answer"), actor=viewer().actor, now=now())
-    return go("/desk/attendance-requests", "question_answered")
+    return go(back("/desk/attendance-requests"), "question_answered")
 
 
 def _drawn(day: AttendedDay) -> tuple[Sequence[Stretch], Picture | None]:

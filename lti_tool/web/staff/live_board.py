@@ -93,7 +93,7 @@ def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard
         decision = decide.ask(connection, published, each, session.module_id, now, offering_start=session.held_on)
         reasons[each] = heading(decision, published.programme)
     return Enrolled(
-        enrolled=sum(course.listed for course in courses) if courses else None,
+        enrolled=queries.count_enrolled(connection, [session.module_id]).get(session.module_id),
         expected=sorted(expected.values(), key=lambda each: each.shown_name.casefold()),
         excused=excused,
         staff=staff,

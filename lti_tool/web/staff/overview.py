@@ -1,37 +1,25 @@
-"""What the desk counts and looks up across subjects. Reads only."""
+"""What the desk counts and looks up across subjects: one function for each number. Reads only."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, String, case, cast, func, select, true
+from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, exists, func, or_, select
 
-from lti_tool.attendance import corrections, locking, matching, person_joins, reviews
-from lti_tool.attendance.evidence import STAFF_ROLE
+from lti_tool.attendance.evidence import EVIDENCE_WITHDRAWN, STAFF_ROLE
+from lti_tool.attendance.live_sessions import NOT_CANCELLED, LiveSession
 from lti_tool.audit import trainee_of
-from lti_tool.platforms import course_units
-from lti_tool.rosters import queries
+from lti_tool.programme.model import Programme
+from lti_tool.retreats.applications import next_date
+from lti_tool.rosters.queries import count_enrolled
+from lti_tool.rosters.schedule import is_offered, is_placed_in
+from lti_tool.tables.courses import enrolments, placements, rosters
 from lti_tool.tables.credit import awards, claims
-from lti_tool.tables.gates import equivalency_requests
 from lti_tool.tables.live_sessions import attendances, live_sessions
-from lti_tool.tables.operations import tasks
 from lti_tool.tables.people import trainees
-from lti_tool.tables.presence import attendance_corrections, attendance_requests
 from lti_tool.tables.scores import scores
-from lti_tool.tables.zoom import zoom_gaps
-
-ON_THEIR_WAY = "Scores on their way"
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One line of the desk: how many need attention, since when the oldest does, and where."""
-
-    says: str
-    where: str
-    count: int
-    oldest_at: datetime | None
+from lti_tool.times import day_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,60 +31,90 @@ class Credit:
     credits: Any
 
 
-def waiting(connection: Connection, now: datetime) -> list[Waiting]:
-    """What needs attention, in the order in which staff should look at it."""
-    parked, on_their_way = scores.c.status == "parked", scores.c.status == "waiting"
-    regraded = (scores.c.seen == "differs") & scores.c.status.in_(("delivered", "parked"))
-    units, rosters = course_units.unconfirmed(now), queries.unreadable()
-    proposed_at, ends_at = attendance_corrections.c.proposed_at, live_sessions.c.ends_at
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """What became of a session's learners. `enrolled` is None without a roster; `sent` of `scores` are delivered."""
 
-    def counted(says: str, where: str, since: Any, which: ColumnElement[bool]) -> Waiting:
-        count, oldest = connection.execute(select(func.count(), func.min(since)).where(which)).one()
-        return Waiting(says, where, count, oldest)
+    enrolled: int | None
+    attended: int
+    completed: int
+    credited: int
+    graded: int
+    sent: int
+    scores: int
 
-    def listed(says: str, where: str, since: list[datetime]) -> Waiting:
-        return Waiting(says, where, len(since), min(since, default=None))
+    @property
+    def steps(self) -> list[tuple[str, int]]:
+        """Each step in words with its number of people."""
+        first = [] if self.enrolled is None else [("Enrolled", self.enrolled)]
+        names = ("attended", "completed", "credited", "graded")
+        return first + [(name.capitalize(), getattr(self, name)) for name in names]
 
-    submitted, asked = equivalency_requests.c.state == "submitted", attendance_requests.c.state == "open"
-    shared = [each.since for each in person_joins.suggestions(connection)]
-    due = [row.settled_at for row in reviews.due(connection)]
-    return [
-        counted("Requests to review", "/desk/equivalencies", equivalency_requests.c.submitted_at, submitted),
-        listed("Unmatched people in sessions", "/desk/unmatched", matching.waiting_since(connection)),
-        listed("Addresses that two people share", "/desk/joins", shared),
-        listed("Attendance to review", "/desk/reviews", due),
-        counted("Requests about attendance", "/desk/attendance-requests", attendance_requests.c.created_at, asked),
-        counted("Corrections waiting for a second person", "/desk/corrections", proposed_at, corrections.WAITING),
-        counted("Possible gaps in attendance data", "/desk#evidence", zoom_gaps.c.since, true()),
-        counted("Sessions still marked as running", "/desk/sessions", ends_at, locking.is_missing(now)),
-        counted("Courses with unconfirmed units", "/desk/courses", units.c.since, true()),
-        counted("Rosters that cannot be read", "/desk/rosters", rosters.c.since, true()),
-        counted("Scores a platform refused", "/desk/scores", scores.c.desired_at, parked & ~regraded),
-        counted("Grades changed on a platform", "/desk/scores?state=regraded", scores.c.seen_at, regraded),
-        counted(ON_THEIR_WAY, "/desk/scores", scores.c.desired_at, on_their_way),
-        counted("Background jobs that failed", "/desk#tasks", tasks.c.created_at, tasks.c.state == "parked"),
-    ]
+    @property
+    def most(self) -> int:
+        return max(1, *(number for _, number in self.steps))
 
 
-def attention(connection: Connection, now: datetime) -> list[Waiting]:
-    """The lines of `waiting` that staff can do something about now."""
-    return [each for each in waiting(connection, now) if each.count and each.says != ON_THEIR_WAY]
+def _enrolled_as(is_staff: bool) -> ColumnElement[bool]:
+    here = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
+    role = enrolments.c.role == "staff" if is_staff else enrolments.c.role != "staff"
+    of_module = select(placements.c.id).where(here, placements.c.module_id == live_sessions.c.module_id)
+    return exists().where(enrolments.c.trainee_id == attendances.c.trainee_id, role, of_module.exists())
 
 
-def parked_tasks(connection: Connection) -> list[Row[Any]]:
-    """The background jobs that failed too often, the oldest first."""
-    return list(connection.execute(select(tasks).where(tasks.c.state == "parked").order_by(tasks.c.id)))
+def _has_flag(flag: str) -> ColumnElement[bool]:
+    return cast(attendances.c.flags, String).contains(f'"{flag}"', autoescape=True)
+
+
+# The rows of `attendances`, joined with their session, of known people who attended. Staff of the course, those who
+# only ran the session, and those whose evidence names another person now are no attendees.
+ATTENDED = and_(
+    attendances.c.is_current,
+    attendances.c.trainee_id.is_not(None),
+    (attendances.c.seconds_present > 0) | ~(_has_flag(STAFF_ROLE) | _has_flag(EVIDENCE_WITHDRAWN)),
+    or_(~_enrolled_as(is_staff=True), _enrolled_as(is_staff=False)),
+)
 
 
 def people_by_session(connection: Connection) -> dict[int, tuple[int, int]]:
-    """Session id → how many known attendees are on record, and how many of them completed. Who only ran the session is
-    no attendee."""
+    """Session id → how many people attended, and how many of them completed."""
     completed = func.count(case((attendances.c.completed, 1)))
-    only_ran = cast(attendances.c.flags, String).contains(STAFF_ROLE) & (attendances.c.seconds_present == 0)
-    known = attendances.c.is_current & attendances.c.trainee_id.is_not(None) & ~only_ran
-    query = select(attendances.c.live_session_id, func.count(), completed).where(known)
-    grouped = connection.execute(query.group_by(attendances.c.live_session_id))
+    query = select(attendances.c.live_session_id, func.count(), completed).join_from(attendances, live_sessions)
+    grouped = connection.execute(query.where(ATTENDED).group_by(attendances.c.live_session_id))
     return {session_id: (people, done) for session_id, people, done in grouped}
+
+
+def funnel(connection: Connection, session: LiveSession) -> Funnel:
+    """How many learners of a session were enrolled, attended, completed, got credit, and have a grade on a platform."""
+    came = (
+        select(attendances.c.trainee_id, attendances.c.completed)
+        .join_from(attendances, live_sessions)
+        .where(ATTENDED, live_sessions.c.id == session.id)
+        .subquery()
+    )
+    among = select(came.c.trainee_id)
+    attended, completed = connection.execute(
+        select(func.count(came.c.trainee_id.distinct()), func.count(case((came.c.completed, came.c.trainee_id))))
+    ).one()
+    in_force = (awards.c.live_session_id == session.id, awards.c.state == "awarded", awards.c.trainee_id.in_(among))
+    credited = connection.execute(select(func.count(awards.c.trainee_id.distinct())).where(*in_force)).scalar_one()
+    is_sent = scores.c.status.in_(("delivered", "kept"))
+    of_module = (placements.c.module_id == session.module_id, scores.c.trainee_id.in_(among))
+    graded, sent, every = connection.execute(
+        select(
+            func.count(case((is_sent, scores.c.trainee_id)).distinct()), func.count(case((is_sent, 1))), func.count()
+        )
+        .join_from(scores, placements)
+        .where(*of_module)
+    ).one()
+    enrolled = count_enrolled(connection, [session.module_id]).get(session.module_id)
+    return Funnel(enrolled, attended, completed, credited, graded, sent, every)
+
+
+def rosters_read_at(connection: Connection) -> datetime | None:
+    """The oldest of the times at which the rosters in use were last read whole; None if none is in use."""
+    read_at: datetime | None = connection.scalar(select(func.min(rosters.c.read_at)).where(is_offered()))
+    return read_at
 
 
 def credit_of_session(connection: Connection, session_id: int) -> dict[int, list[Credit]]:
@@ -119,7 +137,7 @@ def credit_of_session(connection: Connection, session_id: int) -> dict[int, list
     return found
 
 
-def names(connection: Connection, trainee_ids: set[int]) -> dict[int, str]:
+def names(connection: Connection, trainee_ids: Collection[int]) -> dict[int, str]:
     """Trainee id → the name to show; "Person 7" where the platform sent none."""
     query = select(trainees.c.id, trainees.c.name).where(trainees.c.id.in_(trainee_ids))
     return {row.id: row.name or f"Person {row.id}" for row in connection.execute(query)}
@@ -137,7 +155,19 @@ def next_sessions(connection: Connection, now: datetime) -> dict[str, datetime]:
     """Module id → when its next live session starts."""
     query = (
         select(live_sessions.c.module_id, func.min(live_sessions.c.starts_at))
-        .where(live_sessions.c.starts_at > now, live_sessions.c.state != "cancelled")
+        .where(live_sessions.c.starts_at > now, *NOT_CANCELLED)
         .group_by(live_sessions.c.module_id)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def starts(connection: Connection, programme: Programme, now: datetime) -> Mapping[str, date]:
+    """Offering id → the day for which its gate is decided: of the live session that is on or comes next, and of a
+    retreat's next date."""
+    columns = (live_sessions.c.module_id, live_sessions.c.starts_at, live_sessions.c.zone)
+    query = select(*columns).where(live_sessions.c.ends_at > now, *NOT_CANCELLED)
+    found: dict[str, date] = {}
+    for module_id, starts_at, zone in connection.execute(query.order_by(live_sessions.c.starts_at, live_sessions.c.id)):
+        found.setdefault(module_id, day_of(starts_at, zone))
+    dates = {each: next_date(retreat, day_of(now, programme.zone)) for each, retreat in programme.retreats.items()}
+    return found | {each: place.starts_on for each, place in dates.items() if place}

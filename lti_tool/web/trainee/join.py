@@ -7,27 +7,22 @@ makes a new calendar address. No page and no calendar contains a Zoom link. If Z
 their personal join link, by which Zoom identifies them. The general link is the second choice.
 """
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lti_tool import people
 from lti_tool.attendance import calendar_feed
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.errors import AccessDenied, NotFound
-from lti_tool.signing import SignatureExpired, SignatureWrong, digest, fingerprint, load, sign
-from lti_tool.web.request import read_id
+from lti_tool.errors import AccessDenied
+from lti_tool.signing import SignatureExpired, SignatureWrong, fingerprint, load, sign
 from lti_tool.web.session import LIFETIME, Viewer, viewer_of
 from zoom_adapter import places
 
 PURPOSE = "join"
-CALENDAR = "calendar"
-STAFF_CALENDAR = "staff calendar"
 # How often the waiting page reloads, once a second, before it offers the general link.
 PATIENCE = 8
 
@@ -86,31 +81,6 @@ def can_join(session: LiveSession, *, registers: bool, is_staff: bool) -> bool:
     return bool(session.join_url) or (registers and not is_staff)
 
 
-def calendar_token(secret: str, trainee: Row[Any], purpose: str = CALENDAR) -> str:
-    """The token in the address of this person's calendar feed. It changes with the person's `calendar_salt`."""
-    return f"{trainee.id}-{digest(secret, purpose, trainee.calendar_salt)}"
-
-
-def trainee_of_calendar(connection: Connection, secret: str, token: str, purpose: str = CALENDAR) -> int:
-    """The person whose calendar feed has this token. Raises NotFound `calendar_unknown`."""
-    try:
-        trainee = people.trainee(connection, read_id(token.partition("-")[0]))
-    except (ValueError, NotFound) as error:
-        raise unknown_calendar() from error
-    if not hmac.compare_digest(calendar_token(secret, trainee, purpose).encode(), token.encode("utf-8", "replace")):
-        raise unknown_calendar()
-    return int(trainee.id)
-
-
-def unknown_calendar() -> NotFound:
-    """The refusal of an address that is no calendar, or no longer one."""
-    return NotFound(
-        "calendar_unknown",
-        "There is no calendar at this address.",
-        "Copy the address again from the calendar page in your course.",
-    )
-
-
 def way_in(
     connection: Connection, ticket: Ticket, session: LiveSession, now: datetime, *, registers: bool, waited: int
 ) -> Way:
@@ -143,8 +113,8 @@ def read_ticket(connection: Connection, secret: str, ticket: str, now: datetime)
         raise AccessDenied("join_link_wrong", "This join link is not complete.", again) from error
     if "calendar" in payload:
         trainee_id = payload["trainee"]
-        token = calendar_token(secret, people.trainee(connection, trainee_id))
-        if fingerprint(token) != payload["calendar"] or not calendar_feed.may_join(connection, trainee_id):
+        calendar = people.trainee(connection, trainee_id).calendar_digest
+        if calendar != payload["calendar"] or not calendar_feed.may_join(connection, trainee_id):
             raise expired
         return Ticket(trainee_id, payload["session"], is_staff=False)
     viewer = viewer_of(connection, payload["visit"], now)

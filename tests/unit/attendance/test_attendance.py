@@ -74,6 +74,11 @@ def test_two_devices_are_390_minutes_and_not_780() -> None:
     assert attended(*CASES["two devices all day"][0]).seconds_present == 390 * 60
 
 
+def test_without_a_policy_of_grace_no_second_is_forgiven() -> None:
+    day = attended(there(0, 10), there(10 + 1 / 60, 480))
+    assert (day.seconds_forgiven, minutes_missed(day)) == (0, pytest.approx(1 / 60))
+
+
 def test_staying_in_the_break_earns_nothing() -> None:
     assert attended(there(90, 105), there(180, 240)).seconds_present == 0
 

@@ -76,6 +76,10 @@ def test_a_break_does_not_divide_an_absence() -> None:
     assert attended(there(0, 3530), there(4560, 8100)).seconds_forgiven == 0
 
 
+def test_two_absences_with_presence_between_them_are_forgiven_each() -> None:
+    assert attended(there(0, 1000), there(1085, 3600), there(4560, 8100)).seconds_forgiven == 85 + 60
+
+
 def test_forgiven_time_counts_towards_completion_and_nothing_else() -> None:
     half = attended(there(0, 1000), there(1085, 3600), there(4500, 6000), share="0.7084")
     assert (half.seconds_present, half.seconds_required, half.completed) == (5015, 5101, False)

@@ -82,6 +82,40 @@ def test_an_address_of_two_accounts_is_a_suggestion_and_nothing_more(database, b
     assert earned(database, new, session_id) == (None, 0, 0)
 
 
+def test_two_people_who_share_an_address_leave_the_list_until_a_third_has_it(database, both, now):
+    new, old = both
+    for _ in range(2):
+        with database.write() as connection:
+            person_joins.keep_apart(connection, new, old, reason="Two sisters.", actor="cli", now=now)
+    with database.write() as connection:
+        assert person_joins.suggestions(connection) == []
+        (kept,) = person_joins.kept_apart(connection)
+        acts = connection.execute(select(audit_log.c.act, audit_log.c.reason)).all()
+        people.find_or_add(connection, OTHER, "u-2", name="T", email="trainee1@example.org", now=now)
+        (found,) = person_joins.suggestions(connection)
+    assert (kept.one_id, kept.other_id, kept.made_by, kept.reason) == (old, new, "cli", "Two sisters.")
+    assert [tuple(each) for each in acts if each.act == "people_kept_apart"] == [("people_kept_apart", "Two sisters.")]
+    assert len(found.people) == 3
+
+
+def test_people_are_kept_apart_with_a_reason_and_by_others(database, both, now):
+    new, old = both
+    wrong = [
+        (new, new, "cli", "Why."),
+        (new, old, "cli", " "),
+        (new, old, f"staff:{old}", "Why."),
+        (new, 999, "cli", "W"),
+    ]
+    codes = []
+    for one, other, actor, reason in wrong:
+        with pytest.raises(GatehouseError) as caught, database.write() as connection:
+            person_joins.keep_apart(connection, one, other, reason=reason, actor=actor, now=now)
+        codes.append(caught.value.code)
+    assert codes == ["join_self", "reason_missing", "own_case", "trainee_unknown"]
+    made = join(database, new, old, now)
+    undo(database, made, now)  # what was said before keeps no join from being made
+
+
 def test_everything_earned_belongs_to_the_person(database, both, session_id, now):
     new, old = both
     join(database, new, old, now)

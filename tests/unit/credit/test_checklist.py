@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_tool.attendance.agenda import lay_out
+from lti_tool.attendance.agenda import Segment, lay_out
 from lti_tool.attendance.evidence import WAITING_ROOM
-from lti_tool.attendance.minutes import SettledDay, attend
-from lti_tool.credit.checklist import ClaimCase, Licence, StaffFact, decide_claim, document_row
+from lti_tool.attendance.minutes import Question, SettledDay, attend
+from lti_tool.credit.checklist import ClaimCase, Licence, Line, StaffFact, body_name, decide_claim, document_row
 from lti_tool.programme.loader import read_programme
 from lti_tool.programme.model import ScorePolicy
 from tests.conftest import DEMO_PROGRAMME
-from tests.training_day import DAY, MODULE, stay
+from tests.training_day import DAY, MODULE, at, stay
 
 PROGRAMME = read_programme(DEMO_PROGRAMME.read_text(encoding="utf-8"), "demo.yaml").programme
 assert PROGRAMME is not None
@@ -384,3 +384,560 @@ def test_credit_without_completion_does_not_exist(first, second):
     stays = (stay(min(first, second), max(first, second) + 1),)
     if decide_claim(PROGRAMME, case(*stays)).state == "ready":
         assert attended(*stays).completed
+
+
+def body(name="apa", **changes):
+    return replace(PROGRAMME, bodies={name: replace(PROGRAMME.bodies[name], **changes)})
+
+
+def with_credits(credits):
+    module = replace(PROGRAMME.modules[MODULE], credits={"apa": credits})
+    return replace(PROGRAMME, modules={MODULE: module})
+
+
+def writing(does):
+    return f"The training team {does}. Write to ce@polarisinsight.com."
+
+
+def held(*, satisfied, says, staff, step="", **changes):
+    """The line about a licence, and its evidence."""
+    given = replace(LMFT, **changes)
+    evidence = {
+        "licence": 1,
+        "issued_on": str(given.issued_on),
+        "expires_on": str(given.expires_on),
+        "status": given.status,
+        "verified": "true" if given.verified else "false",
+    }
+    return PROGRAMME, case(licences=(given,)), Line("licence", satisfied, says, staff, step, evidence)
+
+
+def matched(kind, place, *, satisfied, says, staff, step=""):
+    given = replace(LMFT, type=kind, jurisdiction=place)
+    evidence = {"licence": 1, "type": kind, "jurisdiction": place}
+    return PROGRAMME, case(licences=(given,)), Line("matrix", satisfied, says, staff, step, evidence)
+
+
+NOT_OFFERED = "Credit of APA is not offered for this module."
+WRONG_DATA = writing("corrects the licence data if they are wrong")
+RECORDED = writing("records your licence")
+FEE_DUE = with_policy(fee_required=True)
+EVALUATION_DUE = with_policy(evaluation_required=True)
+SEEN = StaffFact("staff:4", datetime(2026, 11, 11, 9, 30, tzinfo=UTC), "Seen at the desk.")
+SEEN_EVIDENCE = {"recorded_by": "staff:4", "recorded_at": "2026-11-11T09:30:00+00:00", "reason": "Seen at the desk."}
+RECONCILED_ONLY = replace(PROGRAMME, scores=ScorePolicy("completion", "reconciled"))
+ON_PROVISIONAL = replace(PROGRAMME, scores=ScorePolicy("completion", "provisional"))
+LINES = {
+    "a body without a policy": (
+        body(policy=None),
+        case(),
+        Line(
+            "offering",
+            False,
+            NOT_OFFERED,
+            "The policy of apa is unset or incomplete: it must be set before credit can be offered.",
+        ),
+    ),
+    "credits not announced": (
+        with_credits(Decimal(0)),
+        case(),
+        Line(
+            "offering",
+            None,
+            "Credits of APA have not been announced for this module.",
+            "This session's programme version names no number of credits of apa.",
+        ),
+    ),
+    "a body without approval dates": (
+        body(valid_from=None),
+        case(),
+        Line(
+            "offering",
+            False,
+            NOT_OFFERED,
+            "The approval dates of apa are unset: they must be set before credit can be offered.",
+        ),
+    ),
+    "a session after the approval": (
+        body(valid_to=date(2026, 11, 9)),
+        case(),
+        Line(
+            "offering",
+            False,
+            "Credit of APA is not offered for this date.",
+            "The approval of apa does not cover 10 Nov 2026.",
+        ),
+    ),
+    "half a credit": (
+        with_credits(Decimal("0.5")),
+        case(),
+        Line(
+            "offering",
+            True,
+            "This module carries 0.5 credits of APA.",
+            "This module carries 0.5 credits of APA.",
+            evidence={"credits": "0.5"},
+        ),
+    ),
+    "a body with a short name": (
+        PROGRAMME,
+        case(body_id="scrc_brn", licences=(RN,)),
+        Line(
+            "offering",
+            True,
+            "This module carries 7.8 credits of SCRC.",
+            "This module carries 7.8 credits of SCRC.",
+            evidence={"credits": "7.8"},
+        ),
+    ),
+    "no licence for the table": (
+        PROGRAMME,
+        case(licences=()),
+        Line(
+            "matrix",
+            None,
+            "Which document you can get depends on your licence, and none is recorded.",
+            "No licence is recorded.",
+            RECORDED,
+        ),
+    ),
+    "an undecided row": matched(
+        "MD",
+        "CA",
+        satisfied=None,
+        says="It has not been decided yet whether your licence earns this credit.",
+        staff="The row MD/CA of the document table is undecided and awards nothing.",
+        step=PROGRAMME.notices["ask_staff"],
+    ),
+    "a licence of another body": matched(
+        "associate",
+        "CA",
+        satisfied=False,
+        says="Your licence does not earn this body's credit.",
+        staff="The document table does not name apa for associate/CA.",
+        step=PROGRAMME.notices["licence_needed"],
+    ),
+    "a licence that earns the credit": matched(
+        "psychologist",
+        "NY",
+        satisfied=True,
+        says="Your licence (psychologist, NY) earns this body's credit.",
+        staff="Your licence (psychologist, NY) earns this body's credit.",
+        step=PROGRAMME.notices["check_own_board"],
+    ),
+    "no licence at all": (
+        PROGRAMME,
+        case(licences=()),
+        Line("licence", False, "No licence of yours is recorded.", "No licence is recorded.", RECORDED),
+    ),
+    "a licence issued later": held(
+        issued_on=date(2026, 11, 11),
+        satisfied=False,
+        says="Your licence was issued on 11 Nov 2026, after the session on 10 Nov 2026. "
+        "Credit is never given in advance.",
+        staff="Your licence was issued on 11 Nov 2026, after the session on 10 Nov 2026.",
+        step=WRONG_DATA,
+    ),
+    "a licence that had expired": held(
+        expires_on=date(2026, 11, 9),
+        satisfied=False,
+        says="Your licence expired on 9 Nov 2026, before the session on 10 Nov 2026.",
+        staff="Your licence expired on 9 Nov 2026, before the session on 10 Nov 2026.",
+        step=WRONG_DATA,
+    ),
+    "a licence on probation": held(
+        status="probation",
+        satisfied=None,
+        says="Staff decide about this licence.",
+        staff="The licence is on probation: staff decide.",
+    ),
+    "an inactive licence": held(
+        status="inactive",
+        satisfied=False,
+        says="Your licence is not active.",
+        staff="The licence is not active.",
+        step=WRONG_DATA,
+    ),
+    "a licence checked by staff": held(
+        satisfied=True,
+        says="Your licence was in force on 10 Nov 2026 (checked by staff).",
+        staff="In force; checked by staff.",
+    ),
+    "a licence not checked": held(
+        verified=False,
+        satisfied=True,
+        says="Your licence was in force on 10 Nov 2026 (self-declared).",
+        staff="In force; self-declared.",
+    ),
+    "no licence data": (
+        PROGRAMME,
+        case(licences=()),
+        Line("identity", None, "Your licence data are missing.", "No licence data.", RECORDED),
+    ),
+    "incomplete licence data": (
+        PROGRAMME,
+        case(licences=(replace(LMFT, type="", number=" ", jurisdiction="", name=""),)),
+        Line(
+            "identity",
+            False,
+            "Your licence data lack: type, number, state, name on the licence.",
+            "Missing: type, number, state, name on the licence.",
+            writing("completes the data"),
+        ),
+    ),
+    "complete licence data": (
+        PROGRAMME,
+        case(),
+        Line(
+            "identity",
+            True,
+            "Your licence data are complete.",
+            "Type, number, state and name are recorded.",
+        ),
+    ),
+    "no fee": (PROGRAMME, case(), Line("fee", True, "This credit has no fee.", "The policy asks for no fee.")),
+    "an open fee": (
+        FEE_DUE,
+        case(),
+        Line(
+            "fee",
+            None,
+            "The fee for this credit is open.",
+            "No payment or waiver is recorded.",
+            writing("explains how to pay and records the payment"),
+        ),
+    ),
+    "a fee paid": (
+        FEE_DUE,
+        case(fee=SEEN),
+        Line("fee", True, "The fee is settled.", "Paid or waived.", evidence=SEEN_EVIDENCE),
+    ),
+    "a fee paid, recorded without a reason": (
+        FEE_DUE,
+        case(fee=replace(SEEN, reason=None)),
+        Line("fee", True, "The fee is settled.", "Paid or waived.", evidence=SEEN_EVIDENCE | {"reason": ""}),
+    ),
+    "no evaluation": (
+        PROGRAMME,
+        case(),
+        Line("evaluation", True, "This credit needs no evaluation.", "The policy asks for no evaluation."),
+    ),
+    "an open evaluation": (
+        EVALUATION_DUE,
+        case(),
+        Line(
+            "evaluation",
+            None,
+            "No evaluation of the session by you is recorded.",
+            "No evaluation is recorded.",
+            writing("records your evaluation"),
+        ),
+    ),
+    "an evaluation handed in": (
+        EVALUATION_DUE,
+        case(evaluation=SEEN),
+        Line("evaluation", True, "You have handed in the evaluation.", "Handed in.", evidence=SEEN_EVIDENCE),
+    ),
+    "the whole day": (
+        PROGRAMME,
+        case(),
+        Line(
+            "attendance",
+            True,
+            "390 min of 390 min attended. Missed for this credit: 0 min, 0 min of it at a time "
+            "(allowed: 15 min in all, 15 min at a time).",
+            "390 min of 390 min attended. Missed for this credit: 0 min, 0 min of it at a time "
+            "(allowed: 15 min in all, 15 min at a time).",
+            "",
+            {"missed_seconds": 0, "longest_seconds": 0, "late_seconds": 0},
+        ),
+    ),
+    "late and away": (
+        PROGRAMME,
+        case(stay(5, 60), stay(75, 480)),
+        Line(
+            "attendance",
+            False,
+            "370 min of 390 min attended. Missed for this credit: 20 min, 15 min of it at a time "
+            "(allowed: 15 min in all, 15 min at a time); late by 5 min (allowed: 15 min).",
+            "370 min of 390 min attended. Missed for this credit: 20 min, 15 min of it at a time "
+            "(allowed: 15 min in all, 15 min at a time); late by 5 min (allowed: 15 min).",
+            "See your minutes; ask for a correction if they are wrong.",
+            {"missed_seconds": 1200, "longest_seconds": 900, "late_seconds": 300},
+        ),
+    ),
+    "an estimate that decides": (
+        PROGRAMME,
+        case(stay(0, 440), stay(440, 480, "estimated")),
+        Line(
+            "attendance",
+            None,
+            "390 min of 390 min attended. Missed for this credit: 40 min, 40 min of it at a time "
+            "(allowed: 15 min in all, 15 min at a time). Part of your presence is not proven yet.",
+            "390 min of 390 min attended. Missed for this credit: 40 min, 40 min of it at a time "
+            "(allowed: 15 min in all, 15 min at a time). Part of your presence is not proven yet. "
+            "The platform's report or a reviewer decides.",
+            "See your minutes; ask for a correction if they are wrong.",
+            {"missed_seconds": 2400, "longest_seconds": 2400, "late_seconds": 0},
+        ),
+    ),
+    "by phone only": (
+        PROGRAMME,
+        case(flags=("phone_only",)),
+        Line(
+            "attendance",
+            False,
+            "You took part by phone only, which this body does not count.",
+            "You took part by phone only, which this body does not count.",
+            "See your minutes; ask for a correction if they are wrong.",
+            {"missed_seconds": 0, "longest_seconds": 0, "late_seconds": 0},
+        ),
+    ),
+    "no rule for the attendance": (
+        body(policy=None),
+        case(),
+        Line(
+            "attendance",
+            None,
+            "There is no rule to measure your attendance by.",
+            "The body's policy is unset.",
+        ),
+    ),
+    "a session that goes on": (
+        PROGRAMME,
+        case(ended=False),
+        Line("evidence", None, "The session has not ended yet.", "No end of the session is known."),
+    ),
+    "a report that is awaited": (
+        RECONCILED_ONLY,
+        case(),
+        Line(
+            "evidence",
+            None,
+            "Your minutes are provisional until they are compared with the platform's report.",
+            "The session is provisional; awards need it reconciled.",
+        ),
+    ),
+    "records that contradict each other": (
+        RECONCILED_ONLY,
+        case(session_state="locked", is_in_doubt=True),
+        Line(
+            "evidence",
+            None,
+            "Zoom's records of your day are unclear. Staff check them before anything is awarded.",
+            "The day needs a review: correct it, or let it stand.",
+        ),
+    ),
+    "a reconciled day": (
+        RECONCILED_ONLY,
+        case(session_state="reconciled"),
+        Line(
+            "evidence",
+            True,
+            "Your minutes have been compared with the platform's report.",
+            "The session is reconciled; awards rest on reconciled evidence.",
+        ),
+    ),
+    "a provisional day where that is enough": (
+        ON_PROVISIONAL,
+        case(is_in_doubt=True),
+        Line(
+            "evidence",
+            True,
+            "Your minutes are provisional. This programme gives credit on them and does not wait for the report.",
+            "The session is provisional; awards rest on provisional evidence.",
+        ),
+    ),
+    "a first award": (
+        PROGRAMME,
+        case(),
+        Line("duplicate", True, "You have not received this credit before.", "No earlier award."),
+    ),
+    "a second award": (
+        PROGRAMME,
+        case(credited_in=4),
+        Line(
+            "duplicate",
+            False,
+            "You have this credit already, from another session of the same module.",
+            "Credited already for live session 4.",
+            "The page of that session shows it.",
+            {"session": 4},
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("programme", "claim", "expected"), LINES.values(), ids=LINES)
+def test_learner_and_staff_read_each_condition_with_its_evidence_and_the_next_step(programme, claim, expected):
+    assert line(decide_claim(programme, claim), expected.name) == expected
+
+
+def test_where_no_address_is_given_the_step_names_none():
+    silent = replace(FEE_DUE, contacts={})
+    step = "The training team explains how to pay and records the payment."
+    assert line(decide_claim(silent, case()), "fee").next_step == step
+    unset = replace(FEE_DUE, contacts={"credits": replace(PROGRAMME.contacts["credits"], address=None)})
+    assert line(decide_claim(unset, case()), "fee").next_step == step
+
+
+def asked(*answers):
+    """A whole day with one question for each answer."""
+    questions = [
+        Question("check", at(10 * n), at(10 * n + 2), at(10 * n + 1) if hit else None) for n, hit in enumerate(answers)
+    ]
+    day = attend([stay(0, 480)], SEGMENTS, PROGRAMME.completion.share, questions=questions)
+    return case(day=day)
+
+
+QUESTIONS_DUE = with_policy(participation_share=Decimal("0.75"))
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        pytest.param(
+            asked(),
+            Line(
+                "participation",
+                True,
+                "You were asked no question in this session.",
+                "No presence check and no poll while the person was there.",
+            ),
+            id="no question",
+        ),
+        pytest.param(
+            asked(True, True, True, False),
+            Line(
+                "participation",
+                True,
+                "You answered 3 of 4 questions; 75% are needed.",
+                "3 of 4 answered; 75% are needed.",
+                "",
+                {"put": 4, "answered": 3},
+            ),
+            id="enough answers",
+        ),
+        pytest.param(
+            asked(True, True, False, False),
+            Line(
+                "participation",
+                False,
+                "You answered 2 of 4 questions; 75% are needed.",
+                "2 of 4 answered; 75% are needed.",
+                "Ask for a correction if an answer of yours is missing.",
+                {"put": 4, "answered": 2},
+            ),
+            id="too few answers",
+        ),
+    ],
+)
+def test_a_body_may_ask_for_a_share_of_the_answers(claim, expected):
+    assert line(decide_claim(QUESTIONS_DUE, claim), "participation") == expected
+    assert "participation" not in {each.name for each in decide_claim(PROGRAMME, claim).lines}
+
+
+def test_a_checklist_is_stored_with_every_field_of_its_lines():
+    stored = decide_claim(FEE_DUE, case(fee=SEEN)).to_json()
+    assert [each["name"] for each in stored][4:6] == ["fee", "attendance"]
+    assert stored[4] == {
+        "name": "fee",
+        "satisfied": True,
+        "says": "The fee is settled.",
+        "staff": "Paid or waived.",
+        "next_step": "",
+        "evidence": SEEN_EVIDENCE,
+    }
+    assert stored[3]["evidence"] == {}
+
+
+def test_a_module_that_is_gone_pays_nothing():
+    checklist = decide_claim(replace(PROGRAMME, modules={}), case())
+    assert (line(checklist, "offering").satisfied, checklist.credits) == (None, None)
+
+
+def test_the_first_row_that_fits_decides_and_the_last_one_where_none_does():
+    matrix = PROGRAMME.document_matrix
+    assert document_row(matrix, "astrologer", "CA") is matrix[-1]
+    assert document_row(matrix, "rn", "NV") is next(
+        row for row in matrix if row.licences == ("RN",) and not row.decided
+    )
+    doubled = (replace(matrix[0], notice="ask_staff"), *matrix)
+    assert document_row(doubled, "psychologist", "CA") is doubled[0]
+
+
+@pytest.mark.parametrize(
+    ("others", "chosen"),
+    [
+        pytest.param([{"status": "inactive", "id": 2}], 1, id="active before inactive"),
+        pytest.param([{"expires_on": date(2026, 11, 9), "id": 2}], 1, id="in force before expired"),
+        pytest.param([{"issued_on": DAY, "expires_on": DAY, "id": 2}], 2, id="the later of two in force"),
+        pytest.param([{"expires_on": date(2021, 1, 1), "id": 2}, {"status": "inactive", "id": 3}], 1, id="of three"),
+        pytest.param([{"type": "MD", "id": 2}], 1, id="decided before undecided"),
+        pytest.param([{"type": "RN", "id": 2}], 1, id="its own body before another"),
+        pytest.param([{"type": "RN", "status": "inactive", "id": 2}], 1, id="its own body first of all"),
+    ],
+)
+def test_the_licence_that_carries_a_claim_furthest_is_taken(others, chosen):
+    licences = (LMFT, *(replace(LMFT, **changes) for changes in others))
+    for order in (licences, licences[::-1]):
+        assert decide_claim(PROGRAMME, case(licences=order)).licence.id == chosen
+
+
+def test_a_nurse_of_california_is_taken_before_one_of_another_state():
+    licences = (RN, replace(RN, id=9, jurisdiction="NV"))
+    assert decide_claim(PROGRAMME, case(licences=licences, body_id="scrc_brn")).licence == RN
+
+
+LIMITS = {"late_arrival_minutes": 5, "max_missed_consecutive_minutes": 10, "max_missed_total_minutes": 15}
+GENEROUS = dict.fromkeys(LIMITS, 60)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_each_limit_is_kept_to_the_second(limit):
+    """Late by 5 minutes and away for 10 minutes, or a second longer each time."""
+    programme = with_policy(**GENEROUS | {limit: LIMITS[limit]})
+    just = case(stay(5, 60), stay(70, 480))
+    longer = case(stay(5 + 1 / 60, 60), stay(70 + 1 / 60, 480))
+    assert line(decide_claim(programme, just), "attendance").satisfied is True
+    assert line(decide_claim(programme, longer), "attendance").satisfied is False
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_limit_of_nothing_allows_no_second(limit):
+    programme = with_policy(**GENEROUS | {limit: 0})
+    assert line(decide_claim(programme, case()), "attendance").satisfied is True
+    assert line(decide_claim(programme, case(stay(1 / 60, 480))), "attendance").satisfied is False
+
+
+@pytest.mark.parametrize(
+    ("stays", "satisfied"),
+    [
+        pytest.param((), False, id="not there"),
+        pytest.param((stay(0, 10, counts=False, source=WAITING_ROOM),), False, id="in the waiting room"),
+        pytest.param((stay(0, 10, "estimated", counts=False),), None, id="not proven"),
+        pytest.param((stay(0, 10),), True, id="there"),
+    ],
+)
+def test_a_session_shorter_than_what_may_be_missed_is_not_earned_by_staying_away(stays, satisfied):
+    day = attend(stays, [Segment(at(0), at(10), "Short", True)], PROGRAMME.completion.share)
+    assert line(decide_claim(PROGRAMME, case(day=day)), "attendance").satisfied is satisfied
+
+
+def test_a_row_whose_notice_the_programme_lacks_gives_no_next_step():
+    silent = replace(PROGRAMME, notices={})
+    assert line(decide_claim(silent, case()), "matrix").next_step == ""
+    psychologist = case(licences=(replace(LMFT, type="psychologist"),))
+    assert line(decide_claim(PROGRAMME, psychologist), "matrix").next_step == ""
+
+
+def test_on_a_day_without_instruction_nothing_was_missed_and_nothing_is_earned():
+    empty = case(day=attend([stay(0, 480)], (), PROGRAMME.completion.share))
+    shown = line(decide_claim(PROGRAMME, empty), "attendance")
+    assert (shown.satisfied, shown.evidence) == (False, {"missed_seconds": 0, "longest_seconds": 0, "late_seconds": 0})
+
+
+def test_a_body_is_called_by_its_short_name_or_by_its_id():
+    assert body_name(PROGRAMME.bodies["scrc_brn"], "scrc_brn") == "SCRC"
+    assert body_name(PROGRAMME.bodies["apa"], "apa") == "APA"
+    assert body_name(None, "new_body") == "NEW BODY"

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lti_tool.gates.decision import UsedException
-from lti_tool.gates.evaluate import evaluate
+from lti_tool.gates.conditions import parse_rule
+from lti_tool.gates.decision import Decision, UsedException
+from lti_tool.gates.evaluate import MAX_KEPT_PROGRAMMES, evaluate, rules_of
 from lti_tool.gates.facts import Attestation, Clearance, Facts, Invitation
 from tests.unit.gates.people_and_programmes import (
     AT,
@@ -230,8 +231,8 @@ def test_facts_that_could_not_be_read_are_unknown_and_lock() -> None:
 
 def test_a_naive_moment_locks() -> None:
     naive = datetime(2024, 8, 1, 16)  # noqa: DTZ001
-    decision = evaluate(demo(), 3, "F2", facts(completed("F1")), naive)
-    assert (decision.open, decision.reason) == (False, "check_failed")
+    known = facts(completed("F1"))
+    assert evaluate(demo(), 3, "F2", known, naive) == Decision("F2", 3, naive, known, False, "error", "check_failed")
 
 
 @pytest.mark.parametrize(
@@ -419,6 +420,18 @@ def test_a_legacy_module_counts_only_through_a_confirmed_row_and_only_where_alia
 
 
 F4 = {"completed": {"module": "F4"}}
+
+
+def test_the_gates_of_a_programme_are_parsed_once_and_only_so_many_programmes_are_kept() -> None:
+    programme = with_gate(F1, recommended=F1)
+    required, recommended = rules_of(programme, "F2")
+    assert rules_of(programme, "F2")[0] is required
+    assert rules_of(programme, "F2")[1] is recommended
+    others = [with_gate(F4) for _ in range(MAX_KEPT_PROGRAMMES)]
+    assert {rules_of(each, "F2") for each in others} == {(parse_rule(F4, "gates.F2.rule"), None)}
+    assert rules_of(programme, "F2")[0] is not required
+
+
 F5 = {"completed": {"module": "F5"}}
 SCREENING = {"health_clearance": {"offering": "F2", "steps": ["medical"]}}
 STATEMENT = {"attestation": {"list": "contraindications", "version": "S2-2024"}}

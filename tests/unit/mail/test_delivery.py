@@ -350,7 +350,7 @@ def test_the_digest_comes_once_each_morning_to_staff_who_asked_if_something_need
     work()
     [message] = server.to(STAFF)
     assert message["Subject"] == "Needs your attention: 1 item"
-    assert "Requests to review: 1 (oldest since 1 Dec 2026)" in text(message)
+    assert "Requests and attendance to decide: 1 (oldest since 1 Dec 2026)" in text(message)
     assert {address for address, _ in server.taken} == {STAFF, STRANGER}
 
 

@@ -51,6 +51,13 @@ class Page:
         return self.response.headers["Location"]
 
 
+def calendar_address(browser: "Browser") -> str:
+    """The path of the reader's calendar feed, newly made."""
+    made = browser.send(browser.open("/calendar"), "/calendar")
+    (address,) = set(re.findall(r"/calendar/[\w-]+\.ics", made.html))
+    return str(address)
+
+
 @dataclass(frozen=True)
 class Browser:
     client: FlaskClient

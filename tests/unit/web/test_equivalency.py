@@ -1,8 +1,10 @@
 """Asking for training elsewhere to be accepted, and deciding it at the desk."""
 
 import pytest
+from sqlalchemy import select
 
 from lti_tool.gates import equivalency
+from lti_tool.tables.operations import audit_log
 
 GIVEN = {
     "provider": "prati",
@@ -84,7 +86,7 @@ def test_a_form_from_elsewhere_changes_nothing(browse, happened, database) -> No
 def test_an_approval_opens_the_module_and_is_no_attendance(browse, happened, database) -> None:
     desk = browse(happened.staff)
     page = desk.open("/desk/equivalencies")
-    assert "Trainee 3: PRATI" in page.text.replace(" :", ":")
+    assert "Trainee 3: Introduction to KAP at PRATI" in page.text.replace(" :", ":")
     request_id = latest(database, happened.elsewhere).id
     assert desk.send(page, f"/desk/equivalencies/{request_id}/approve", reason_code="equivalent_outside").status == 303
     learner = browse(happened.elsewhere)
@@ -108,9 +110,50 @@ def test_a_question_goes_to_the_person_and_the_answer_comes_back(browse, happene
     assert desk.send(page, f"/desk/equivalencies/{request_id}/ask", question="How many hours?").status == 303
     form = learner.open(FORM)
     assert "How many hours?" in form.text
-    assert "has a question about your request" in learner.open("/").text
+    assert "The training team has a question" in learner.open("/").text
     assert learner.send(form, f"/equivalency/requests/{request_id}/answer", answer="Forty.").status == 303
-    assert "Forty." in desk.open("/desk/equivalencies").text
+    assert "Forty." in desk.open(f"/desk/equivalencies/{request_id}").text
+
+
+def test_an_approval_is_revoked_by_two_people_who_see_what_it_locks(browse, happened, database, now) -> None:
+    desk, learner, taught = browse(happened.staff), browse(happened.elsewhere), browse(happened.whole)
+    request_id = latest(database, happened.elsewhere).id
+    path = f"/desk/equivalencies/{request_id}/revoke"
+    desk.send(desk.open("/desk/equivalencies"), f"/desk/equivalencies/{request_id}/approve")
+    page = desk.open(path)
+    assert "would be locked: Module 2" in page.text
+    assert desk.send(page, path, reason=" ").status == 422
+    assert desk.send(page, path, reason="The certificate is not hers.").status == 303
+    assert latest(database, happened.elsewhere).state == "approved"
+    assert "Revocations waiting for a second person" in desk.open("/desk/equivalencies").text
+    assert "Another member of staff has to confirm it." in desk.open(path).text
+    assert desk.send(desk.open(path), f"{path}/confirm").status == 403
+    with database.write() as connection:
+        equivalency.confirm_revocation(connection, request_id, actor="cli", now=now)
+    assert latest(database, happened.elsewhere).state == "revoked"
+    assert "is locked" in learner.open("/modules/F2").heading
+    assert "The certificate is not hers." in learner.open(FORM).text
+    assert taught.open("/modules/F2").heading.startswith("Module 2")
+    with database.read() as connection:
+        acts = connection.execute(select(audit_log).where(audit_log.c.act.contains("revo"))).all()
+    assert [(row.act, row.reason) for row in acts] == [
+        ("equivalency_revocation_proposed", "The certificate is not hers."),
+        ("equivalency_revoked", "The certificate is not hers."),
+    ]
+
+
+def test_an_approval_whose_revocation_is_dropped_stands_and_can_be_revoked_later(browse, happened, database) -> None:
+    desk = browse(happened.staff)
+    request_id = latest(database, happened.elsewhere).id
+    path = f"/desk/equivalencies/{request_id}/revoke"
+    page = desk.open("/desk/equivalencies")
+    assert desk.send(page, path, reason="Too early.").status == 409
+    desk.send(page, f"/desk/equivalencies/{request_id}/approve")
+    assert desk.send(page, f"{path}/confirm").status == 409
+    assert [desk.send(page, path, reason="A mistake.").status for _ in range(2)] == [303, 409]
+    assert [desk.send(page, f"{path}/drop").status for _ in range(2)] == [303, 409]
+    assert latest(database, happened.elsewhere).state == "approved"
+    assert desk.send(page, path, reason="It was none.").status == 303
 
 
 def test_learners_do_not_decide(browse, happened, database) -> None:

@@ -4,7 +4,7 @@ import re
 from functools import partial
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from lti_tool import people
 from lti_tool.attendance import corrections, matching, queries, reviews
@@ -12,7 +12,13 @@ from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.operations import audit_log
-from lti_tool.tables.presence import attendance_corrections, attendance_requests, attendance_reviews, person_links
+from lti_tool.tables.presence import (
+    attendance_corrections,
+    attendance_requests,
+    attendance_reviews,
+    person_links,
+    settled_identities,
+)
 from lti_tool.web.session import COOKIE
 from tests.browser_session import start
 from tests.training_day import FIVE, NINE, WHOLE_DAY, add_licence, add_trainee, present, stay
@@ -164,7 +170,7 @@ class TestMatching:
         sent = staff.send(page, f"{guest_page(staff)}/leave", reason="The interpreter.")
         assert sent.sent_to == "/desk/unmatched?done=person_left_alone"
         assert "Everyone is matched" in staff.open("/desk/unmatched").text
-        assert "Unmatched people in sessions 0" in staff.open("/desk").text
+        assert "“A guest”" not in staff.open("/desk").text
 
     def test_somebody_matched_meanwhile_is_not_matched_again(self, staff, happened, database):
         where = guest_page(staff)
@@ -199,7 +205,7 @@ def doubtful(database, happened, now):
 
 class TestReviews:
     def test_a_doubtful_day_is_counted_and_told_in_words(self, staff, doubtful):
-        assert "Attendance to review 1" in staff.open("/desk").text
+        assert "Attendance to review · Partly estimated" in staff.open("/desk").text
         page = staff.open("/desk/reviews")
         assert "Trainee 2" in page.text
         assert "partly estimated" in page.text
@@ -258,7 +264,7 @@ class TestCorrections:
         assert "You proposed this Another member of staff has to confirm it." in page.text
         assert "138 min 30 s Not completed" in page.text
         assert "/confirm" not in page.html
-        assert "Corrections waiting for a second person 1" in staff.open("/desk").text
+        assert "Needs a second person" in staff.open("/desk").text
 
     def test_a_forged_confirmation_by_the_same_person_is_refused(self, staff, happened, database):
         self.propose(staff, happened)
@@ -313,7 +319,7 @@ class TestRequests:
         assert "Please do not write anything about your health" in page.text
         assert self.ask(trainee, happened.day).sent_to == f"/sessions/{happened.day}?done=question_about_day"
         assert "The training team has your request" in trainee.open(f"/sessions/{happened.day}").text
-        assert "Requests about attendance 1" in staff.open("/desk").text
+        assert "Question · Module 1 on Tue 10 Nov" in staff.open("/desk").text
         queue = staff.open("/desk/attendance-requests")
         assert TEXT in queue.text
         sent = staff.send(queue, "/desk/attendance-requests/1/answer", answer="We have found you: it counts now.")
@@ -433,17 +439,42 @@ def test_requests_are_read_in_the_order_in_which_they_came(database, happened, n
         assert [row.id for row in reviews.queue(connection)] == [first, then]
 
 
+def test_a_day_of_doubtful_identity_is_linked_from_the_list_of_days_to_review(staff, happened, database, now):
+    with database.write() as connection:
+        this = (attendances.c.trainee_id == happened.whole) & attendances.c.is_current
+        connection.execute(update(attendances).where(this).values(flags=["identity_differs"]))
+        number = connection.scalar(select(attendances.c.id).where(this))
+        known = {"live_session_id": happened.day, "kind": "connection", "value": "A1F0-0001", "known_by": "place"}
+        connection.execute(insert(settled_identities).values(**known, trainee_id=happened.whole, settled_at=now))
+    page = staff.open("/desk/reviews")
+    assert f"/desk/unmatched/{number}" in page.links
+    page = staff.open(f"/desk/unmatched/{number}?trainee={happened.new}")
+    assert "This day is settled for Trainee 1." in page.text
+    assert "Not a trainee?" not in page.text
+    sent = staff.send(page, f"/desk/unmatched/{number}/match", trainee=str(happened.new), reason="She showed it.")
+    assert sent.status == 303
+    with database.read() as connection:
+        (link,) = matching.listed(connection)
+    assert (link.kind, link.value, link.trainee_id) == ("connection", "A1F0-0001", happened.new)
+
+
 def test_two_accounts_with_one_address_are_compared_joined_and_separated(staff, happened, database, now):
     with database.write() as connection:
         address = people.trainee(connection, happened.whole).email
         second = people.find_or_add(
             connection, "https://moved.example.org", "again", name="Again", email=address, now=now
         )
-    assert "Addresses that two people share" in staff.open("/desk").html
+    assert "E-mail addresses that two people share: 1" in staff.open("/desk").text
     page = staff.open("/desk/joins")
     assert address in page.html
     compared = staff.open(f"/desk/joins/{happened.whole}/{second}")
     assert "https://moved.example.org" in compared.html
+    both = {"kept": str(happened.whole), "joined": str(second)}
+    sent = staff.send(compared, "/desk/joins/apart", **both, reason="Mother and son.")
+    assert sent.sent_to == "/desk/joins?done=people_kept_apart"
+    page = staff.open("/desk/joins")
+    assert "Mother and son." in page.text
+    assert "No address is shared" in page.text
     sent = staff.send(compared, "/desk/joins", kept=str(happened.whole), joined=str(second), reason="She told us.")
     assert sent.status == 303
     page = staff.open("/desk/joins")

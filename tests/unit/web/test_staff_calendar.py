@@ -16,8 +16,13 @@ def address(browse, happened, database, now) -> str:
     """The path that the page of a teacher names."""
     with database.write() as connection:
         enrol(connection, happened.platform, happened.staff, now, role="staff")
-    page = browse(happened.staff).open("/calendar")
-    found = re.search(r"(/calendar/staff/[^<]+\.ics)</code>", page.html)
+    return address_for(browse(happened.staff), "/calendar/staff/")
+
+
+def address_for(reader, folder: str) -> str:
+    """The path of a new calendar address of this reader."""
+    page = reader.send(reader.open("/calendar"), "/calendar")
+    found = re.search(rf"({folder}[^<]+\.ics)</code>", page.html)
     assert found
     return found[1]
 
@@ -34,11 +39,9 @@ def test_a_teacher_subscribes_to_every_session(client, address, happened) -> Non
 
 
 def test_a_trainee_has_no_way_to_it(browse, happened, client, address) -> None:
-    page = browse(happened.whole).open("/calendar")
-    assert "/calendar/staff" not in page.html
-    own = re.search(r"/calendar/([^<]+\.ics)</code>", page.html)
-    assert own
-    assert client.get(f"/calendar/staff/{own[1]}", base_url=BASE).status_code == 404
+    own = address_for(browse(happened.whole), "/calendar/")
+    assert "/staff/" not in own
+    assert client.get(own.replace("/calendar/", "/calendar/staff/"), base_url=BASE).status_code == 404
 
 
 def test_it_ends_with_the_last_course_that_the_person_teaches(client, address, database) -> None:
@@ -48,6 +51,5 @@ def test_it_ends_with_the_last_course_that_the_person_teaches(client, address, d
 
 
 def test_a_new_address_replaces_the_old_one(client, browse, happened, address) -> None:
-    staff = browse(happened.staff)
-    staff.send(staff.open("/calendar"), "/calendar/renew")
+    address_for(browse(happened.staff), "/calendar/staff/")
     assert client.get(address, base_url=BASE).status_code == 404

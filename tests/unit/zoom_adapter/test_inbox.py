@@ -90,10 +90,10 @@ def test_processes_that_get_the_same_events_in_different_orders_never_wait_for_e
 ) -> None:
     """Two overlapping subscriptions on PostgreSQL: a deadlock would answer 503 to a whole group."""
     databases = [Database(database_url, cipher) for _ in range(2)]
-    tables = [GroupInsert(each, zoom_inbox, "dedupe_key", ("id", "taken_at")) for each in databases]
+    tables = [GroupInsert(each, zoom_inbox, key="dedupe_key", without=("id", "taken_at")) for each in databases]
     together = threading.Barrier(2)
 
-    def insert(table: GroupInsert, bodies: Sequence[bytes]) -> set[str]:
+    def insert(table: GroupInsert, bodies: Sequence[bytes]) -> list[bool]:
         rows = [delivery(body).row() for body in bodies]
         together.wait(timeout=10)
         return table.insert(rows)
@@ -102,7 +102,7 @@ def test_processes_that_get_the_same_events_in_different_orders_never_wait_for_e
         for number in range(20):
             bodies = [b'{"event": "a.burst", "event_ts": "%d-%d"}' % (number, each) for each in range(256)]
             new = list(pool.map(insert, tables, (bodies, bodies[::-1])))
-            assert sum(map(len, new)) == len(bodies)
+            assert sum(map(sum, new)) == len(bodies)
     for table, database in zip(tables, databases, strict=True):
         table.close()
         database.close()

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import responses
 from flask.testing import FlaskClient
 
+from sandbox import stage
 from sandbox.zoom.app import Stage, create_player
 from sandbox.zoom.plan import PlanError, read_plan
 from sandbox.zoom.player import Player
@@ -131,3 +133,8 @@ def test_classes_can_be_added(client: FlaskClient) -> None:
     assert client.post("/meetings", json={"123": "Module 2, 2026-12-08"}).status_code == 200
     assert [each["date"] for each in client.get("/meetings").json] == ["2026-12-01", "2026-12-08"]
     assert client.post("/meetings", json=[]).status_code == 400
+
+
+def test_the_day_that_the_demonstration_plays_is_over(tmp_path: Path) -> None:
+    """Zoom's report of it is due, so it can be reconciled."""
+    assert stage.Stage(tmp_path, Path("python")).played_on < datetime.now(stage.PACIFIC).date()

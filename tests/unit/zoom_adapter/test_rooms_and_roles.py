@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import permutations
+from itertools import islice, permutations
 
 import pytest
 
@@ -36,7 +36,7 @@ def in_room(kind: str, time: str, user: str, room: str = ROOM) -> ZoomEvent:
 def one(*events: ZoomEvent, rows: list[ReportRow] | None = None) -> PersonPresence:
     reports = {} if rows is None else {UUID: rows}
     (person,) = people(gather(events), lambda _identity: None, reports)
-    for order in list(permutations(events))[:50]:
+    for order in islice(permutations(events), 50):
         assert people(gather(order), lambda _identity: None, reports) == (person,)
     return person
 
@@ -135,6 +135,20 @@ def test_only_the_time_in_the_role_is_lost() -> None:
     ]
     attendance = attend(helper.intervals, TAUGHT, Decimal("0.80"))
     assert [(gap.seconds, gap.why) for gap in attendance.missed] == [(1800, "staff_role")]
+
+
+def test_a_change_of_role_is_an_end_that_zoom_reported() -> None:
+    end = ZoomEvent(kind="ended", at=at("12:00"), meeting_uuid=UUID)
+    helper = one(event("joined", "09:00"), role("10:00", "attendee", "co-host"), end)
+    assert [(each.from_evidence, each.to_evidence, each.role) for each in helper.intervals] == [
+        ("webhook", "webhook", ""),
+        ("webhook", "estimated", "co-host"),
+    ]
+    left_only = one(event("left", "12:00", instance_start=at("08:00")), role("10:00", "co-host", "attendee"))
+    assert [(each.from_evidence, each.to_evidence) for each in left_only.intervals] == [
+        ("estimated", "webhook"),
+        ("webhook", "webhook"),
+    ]
 
 
 def test_a_trainee_on_stage_in_a_webinar_is_flagged_and_both_readings_are_known() -> None:

@@ -214,6 +214,11 @@ def test_two_moves_to_the_waiting_room_each_say_of_their_own_whether_they_end_a_
     assert (spans(person), "unconfirmed" in person.flags) == ([("09:00:00", "09:40:00")], True)
 
 
+def test_whoever_came_back_before_the_waiting_room_had_left_before_it() -> None:
+    person = one(join("09:00"), left("09:30", stale=True), join("09:35"), put("09:40"))
+    assert (spans(person), "stale" in person.flags) == ([("09:35:00", "09:40:00")], True)
+
+
 @pytest.mark.parametrize("user", ["", "9"])
 def test_a_move_to_the_waiting_room_that_names_no_known_stay_is_the_left_of_that_moment(user: str) -> None:
     further = (admitted("10:00", user), join("10:00", user="2"), left("11:00", user="2"))
@@ -235,6 +240,10 @@ def test_a_left_alone_has_an_unknown_start_and_no_credit() -> None:
 def test_a_left_without_join_begins_at_the_left_just_before_it() -> None:
     person = one(join("09:00", user="1"), left("09:30", user="1"), left("09:34", user="2"))
     assert spans(person) == [("09:00:00", "09:34:00")]
+    assert [(each.from_evidence, each.to_evidence) for each in person.intervals] == [
+        ("webhook", "webhook"),
+        ("estimated", "webhook"),
+    ]
     assert person.flags == ("estimated",)
 
 
@@ -252,9 +261,10 @@ def test_a_left_alone_hours_after_another_left_is_not_presence() -> None:
 
 
 def test_a_left_without_join_after_the_waiting_room_is_not_guessed() -> None:
-    person = one(join("09:00"), left("09:30"), event("put_waiting", "09:30"), left("10:00", user="2"))
-    assert spans(person) == [("09:00:00", "09:30:00")]
-    assert "unconfirmed" in person.flags
+    for later in ("09:34", "10:00"):
+        person = one(join("09:00"), left("09:30"), event("put_waiting", "09:30"), left(later, user="2"))
+        assert spans(person) == [("09:00:00", "09:30:00")]
+        assert "unconfirmed" in person.flags
 
 
 def test_a_join_without_left_ends_at_the_next_join_of_its_connection() -> None:

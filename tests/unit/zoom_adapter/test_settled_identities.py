@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from lti_tool import people
-from lti_tool.attendance import live_sessions, matching, person_joins, queries, reviews
+from lti_tool.attendance import live_sessions, matching, person_joins, preview, queries, reviews
 from lti_tool.credit import claims
 from lti_tool.db import upsert
 from lti_tool.errors import Conflict
@@ -325,6 +325,52 @@ def test_a_join_of_two_people_of_one_course_lowers_no_score_and_its_undoing_none
         person_joins.undo(connection, made, **given)
     room.work()
     assert [room.earned(each) for each in (ada, bo)] == before
+
+
+def joined_in_class(room):
+    """Ada and Bo, who were one person while the class was held with both in it, and are two again."""
+    ada, bo = room.launch("ada", ADA), room.launch("bo", BO)
+    given = {"reason": "One person.", "actor": "cli"}
+    with room.database.write() as connection:
+        made = person_joins.join(connection, kept_id=ada, joined_id=bo, **given, now=room.clock())
+    room.hold()
+    with room.database.write() as connection:
+        separate(connection, made, **given, now=room.clock())
+    room.work()
+    return ada, bo
+
+
+@pytest.mark.parametrize("kind", ["email", "connection"])
+def test_a_day_taught_while_joined_is_reviewed_after_the_separation_and_moved_by_a_link(room, kind):
+    ada, bo = joined_in_class(room)
+    assert (room.earned(ada)[:2], room.earned(bo)[0]) == ((390, True), None)
+    with room.database.read() as connection:
+        (due,) = reviews.due(connection)
+        day = matching.unmatched_person(connection, due.id).day
+        claims = matching.claims_of(connection, day)
+    assert day.trainee_id == ada
+    assert "taught_while_joined" in day.flags
+    wanted = {"email": BO, "connection": room.told("Bo")["participant_uuid"]}[kind]
+    (claim,) = [each for each in claims if (each.kind, each.value) == (kind, wanted)]
+    with room.database.write() as connection:
+        (effect,) = preview.of_match(connection, claim, bo)
+        matching.link(connection, **claim._asdict(), trainee_id=bo, reason="Hers.", actor="cli", now=room.clock())
+    assert effect.seconds_after == 390 * 60
+    room.work()
+    assert [room.earned(each)[:2] for each in (ada, bo)] == [(390, True), (390, True)]
+    assert room.flags(bo) == []
+
+
+def test_a_day_that_was_anothers_alone_goes_with_its_link(room):
+    room.day = TrainingDay(MEETING, NINE, FIVE, (Attendee("Bo", BO, "", "all_day"),))
+    ada, bo = joined_in_class(room)
+    assert room.earned(ada)[:2] == (390, True)
+    given = {"kind": "connection", "value": room.told("Bo")["participant_uuid"], "meeting_id": MEETING}
+    with room.database.write() as connection:
+        matching.link(connection, **given, trainee_id=bo, reason="Hers.", actor="cli", now=room.clock())
+    room.work()
+    assert room.earned(bo)[:2] == (390, True)
+    assert (room.earned(ada)[0], room.flags(ada)) == (0, ["evidence_withdrawn"])
 
 
 def test_a_kept_account_without_a_day_lifts_the_score_of_both(room, ada):
