@@ -450,6 +450,7 @@ def upgrade() -> None:
         sa.Column("starts_at", types.UtcDateTime(), nullable=False),
         sa.Column("ends_at", types.UtcDateTime(), nullable=False),
         sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("note", sa.String(length=100), nullable=True),
         sa.Column("segments", sa.JSON(), nullable=False),
         sa.Column("zoom_kind", sa.String(length=8), nullable=False),
         sa.Column("zoom_meeting_id", sa.String(length=32), nullable=False),
@@ -469,6 +470,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("zoom_kind in ('meeting', 'webinar')", name=op.f("ck_live_sessions_zoom_kind")),
         sa.CheckConstraint("starts_at < ends_at", name=op.f("ck_live_sessions_times")),
+        sa.CheckConstraint("calendar_sequence >= 0", name=op.f("ck_live_sessions_calendar_sequence")),
         sa.ForeignKeyConstraint(
             ["programme_version"],
             ["programme_versions.version"],
@@ -479,7 +481,16 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_live_sessions_module_id_starts_at"), "live_sessions", ["module_id", "starts_at"], unique=False
     )
+    op.create_index(op.f("ix_live_sessions_starts_at"), "live_sessions", ["starts_at"], unique=False)
     op.create_index(op.f("ix_live_sessions_zoom_meeting_id"), "live_sessions", ["zoom_meeting_id"], unique=False)
+    op.create_index(
+        "uq_live_sessions_meeting_start",
+        "live_sessions",
+        ["zoom_meeting_id", "starts_at"],
+        unique=True,
+        sqlite_where=sa.text("state <> 'cancelled'"),
+        postgresql_where=sa.text("state <> 'cancelled'"),
+    )
     op.create_table(
         "person_links",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
