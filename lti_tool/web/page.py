@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from flask import redirect, render_template
 from flask import request as http_request
+from sqlalchemy import Connection, Row, Select, func, select
 from werkzeug.wrappers import Response
 
 from lti_tool.programme.model import Programme
@@ -116,17 +117,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Part(Generic[T]):
-    """Part `number` (from 1) of a list of `total` rows; `firsts` holds the first row of every part."""
+    """Part `number` (from 1) of a list of `total` rows, `size` at a time; `firsts` holds the first row of every part (a
+    part that SQL cut out has their positions)."""
 
     rows: Sequence[T]
     number: int
     total: int
-    firsts: Sequence[T]
+    firsts: Sequence[Any]
+    size: int = 1
 
     @property
     def count(self) -> int:
         """The number of parts, at least 1."""
         return max(len(self.firsts), 1)
+
+    @property
+    def span(self) -> str:
+        """Which rows of the list these are: "51–100 of 122"."""
+        first = (self.number - 1) * self.size + 1
+        return f"{first}–{first + len(self.rows) - 1} of {self.total}"
 
     @property
     def left_out(self) -> int:
@@ -138,7 +147,20 @@ def part(rows: Sequence[T], size: int, number: int = 1) -> Part[T]:
     """Part `number` of these rows, `size` at a time; the last part if there are fewer."""
     firsts = rows[::size]
     number = min(max(number, 1), max(len(firsts), 1))
-    return Part(rows[(number - 1) * size : number * size], number, len(rows), firsts)
+    return Part(rows[(number - 1) * size : number * size], number, len(rows), firsts, size)
+
+
+def sql_part(
+    connection: Connection, query: Select[Any], size: int, number: int = 1, *, total: int | None = None
+) -> Part[Row[Any]]:
+    """Part `number` of the rows of a query that is in order; the last part if there are fewer. Only this part is read.
+    `total` is how many rows the query has, where that is known already."""
+    if total is None:
+        total = connection.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
+    firsts = range(0, total, size)
+    number = min(max(number, 1), max(len(firsts), 1))
+    rows = connection.execute(query.limit(size).offset((number - 1) * size)).all()
+    return Part(rows, number, total, firsts, size)
 
 
 def asked_part() -> int:

@@ -1100,6 +1100,22 @@ def upgrade() -> None:
         sa.Column("next_attempt_at", types.UtcDateTime(), nullable=False),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.Column(
+            "state",
+            sa.SmallInteger(),
+            sa.Computed(
+                "case when status = 'waiting' then 3"
+                " when status = 'kept' then 6"
+                " when substr(coalesce(last_answer, ''), 1, 7) = 'column_' then case status when 'parked' then 1 else 4 end"
+                " when seen = 'differs' then 0"
+                " when status = 'parked' then 1"
+                " when seen = 'same' then 5"
+                " when seen = 'missing' then 2"
+                " else 4 end",
+                persisted=True,
+            ),
+            nullable=False,
+        ),
         sa.CheckConstraint("meaning in ('completion', 'ce')", name=op.f("ck_scores_meaning")),
         sa.CheckConstraint(
             "seen in ('unread', 'same', 'differs', 'missing', 'unreadable')", name=op.f("ck_scores_seen")
@@ -1114,6 +1130,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_scores_results_due_at"), "scores", ["results_due_at"], unique=False)
+    op.create_index(op.f("ix_scores_state_id"), "scores", ["state", "id"], unique=False)
     op.create_index(op.f("ix_scores_status_next_attempt_at"), "scores", ["status", "next_attempt_at"], unique=False)
     op.create_table(
         "web_sessions",
