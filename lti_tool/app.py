@@ -30,6 +30,7 @@ from lti_tool.web.staff import (
     platforms,
     rosters,
     scores,
+    session_plan,
     submission_review,
     today,
 )
@@ -86,6 +87,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         today.blueprint,
         people.blueprint,
         live_sessions.blueprint,
+        session_plan.blueprint,
         live_board.blueprint(Boards().board_of),
         matching.blueprint,
         corrections.blueprint,

@@ -7,14 +7,14 @@ Here too: how a settlement is requested, one task in the transaction that change
 give breakout rooms, since Zoom sends an id of each and never a name (zoom.md §4).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, insert, select, update
 
 from lti_tool import audit, times
 from lti_tool.attendance.agenda import Segment, from_json, lay_out, to_json
@@ -60,8 +60,8 @@ def request_settlement_at(connection: Connection, session_id: int, at: datetime,
 @dataclass(frozen=True, slots=True)
 class LiveSession:
     """One session in Zoom. `state` is scheduled, cancelled, provisional (settled from webhooks), reconciled or
-    locked. `note` tells it from other sessions of the module ("evening group"). `ended_at` is None until settlement knows the end: from Zoom, or from staff where Zoom reported none
-    (`ended_by_staff_at`)."""
+    locked. `ended_at` is None until settlement knows the end: from Zoom, or from staff where Zoom reported none
+    (`ended_by_staff_at`). `note` tells it from other sessions of the module ("evening group")."""
 
     id: int
     module_id: str
@@ -156,6 +156,16 @@ def hold(connection: Connection, session_id: int) -> LiveSession:
 def list_sessions(connection: Connection, *, module_id: str | None = None) -> list[LiveSession]:
     """All sessions, or those of one module, cancelled ones included; in order of time."""
     return _select(connection, *([live_sessions.c.module_id == module_id] if module_id else []))
+
+
+def planned(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """The rows of the sessions that meet these conditions on the table, for a page that cuts out its part."""
+    return select(live_sessions).where(*conditions)
+
+
+def load(rows: Iterable[Row[Any]]) -> list[LiveSession]:
+    """The sessions in these rows of the table."""
+    return [LiveSession(**{**row._mapping, "segments": from_json(row.segments)}) for row in rows]
 
 
 def of_meeting(connection: Connection, meeting_id: str) -> list[LiveSession]:
@@ -308,8 +318,7 @@ def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[Li
 
 
 def _load(connection: Connection, query: Select[Any], values: Mapping[str, Any]) -> list[LiveSession]:
-    rows = connection.execute(query, values)
-    return [LiveSession(**{**row._mapping, "segments": from_json(row.segments)}) for row in rows]
+    return load(connection.execute(query, values))
 
 
 def agenda_on(programme: Programme, module_id: str, starts: datetime | date, zone: str) -> Sequence[Segment]:

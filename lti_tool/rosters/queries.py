@@ -215,6 +215,13 @@ def of_session(
     return sorted(found, key=lambda each: (each.roster.title.casefold(), each.roster.key))
 
 
+def has_roster(connection: Connection, module_id: str) -> bool:
+    """Whether a course with this module lists its people."""
+    placed = is_placed_in(rosters.c.registration_id, rosters.c.context_id) & (placements.c.module_id == module_id)
+    query = select(rosters.c.context_id).join_from(rosters, placements, placed)
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def sessions_of(connection: Connection, key: CourseKey, now: datetime) -> list[LiveSession]:
     """The live sessions of this course's modules that have begun, the latest first."""
     modules = select(placements.c.module_id).where(is_placed_in(*key), placements.c.module_id.is_not(None)).distinct()

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, String, case, cast, func, select, true
+from sqlalchemy import ColumnElement, Connection, Row, func, select, true
 
 from lti_tool.attendance import corrections, locking, matching, person_joins, reviews
-from lti_tool.attendance.evidence import STAFF_ROLE
 from lti_tool.audit import trainee_of
 from lti_tool.platforms import course_units
 from lti_tool.rosters import queries
 from lti_tool.tables.credit import awards, claims
 from lti_tool.tables.gates import equivalency_requests
-from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.operations import tasks
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_corrections, attendance_requests
@@ -79,17 +78,6 @@ def waiting(connection: Connection, now: datetime) -> list[Waiting]:
 def parked_tasks(connection: Connection) -> list[Row[Any]]:
     """The background jobs that failed too often, the oldest first."""
     return list(connection.execute(select(tasks).where(tasks.c.state == "parked").order_by(tasks.c.id)))
-
-
-def people_by_session(connection: Connection) -> dict[int, tuple[int, int]]:
-    """Session id → how many known attendees are on record, and how many of them completed. Who only ran the session is
-    no attendee."""
-    completed = func.count(case((attendances.c.completed, 1)))
-    only_ran = cast(attendances.c.flags, String).contains(STAFF_ROLE) & (attendances.c.seconds_present == 0)
-    known = attendances.c.is_current & attendances.c.trainee_id.is_not(None) & ~only_ran
-    query = select(attendances.c.live_session_id, func.count(), completed).where(known)
-    grouped = connection.execute(query.group_by(attendances.c.live_session_id))
-    return {session_id: (people, done) for session_id, people, done in grouped}
 
 
 def credit_of_session(connection: Connection, session_id: int) -> dict[int, list[Credit]]:

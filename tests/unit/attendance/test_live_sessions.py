@@ -251,6 +251,7 @@ def test_a_taught_session_keeps_its_meeting_but_not_its_note(database, coming, n
 
 
 def test_the_database_itself_refuses_a_second_session_at_the_same_start_in_one_meeting(database, coming):
-    with database.write() as connection, pytest.raises(IntegrityError):
+    with database.read() as connection:
         row = dict(connection.execute(select(table).where(table.c.id == coming)).mappings().one())
+    with pytest.raises(IntegrityError), database.write() as connection:
         connection.execute(insert(table).values({**row, "id": coming + 1}))

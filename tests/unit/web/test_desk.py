@@ -35,7 +35,10 @@ def test_a_class_of_the_past_without_an_end_waits_for_staff(browse, happened, da
         by_staff = update(live_sessions).where(live_sessions.c.id == happened.day).values(ended_by_staff_at=FIVE)
         connection.execute(by_staff)
     assert "Sessions still marked as running 0" in staff.open("/desk").text
-    assert "Staff reported the end Tue 10 Nov 2026, 5:00 pm PST" in staff.open(f"/desk/sessions/{happened.day}").text
+    assert (
+        "Staff reported the end Tue 10 Nov 2026, 5:00 pm PST"
+        in staff.open(f"/desk/sessions/{happened.day}/settings").text
+    )
 
 
 def test_presence_by_phone_is_told_in_words(browse, happened, database) -> None:
@@ -59,7 +62,7 @@ def test_gates_are_told_in_words(browse, happened) -> None:
 
 
 def test_sessions_are_listed_with_how_many_completed(browse, happened) -> None:
-    assert "Attendance provisional 2 1" in browse(happened.staff).open("/desk/sessions").text
+    assert "Attendance provisional 4 2 1" in browse(happened.staff).open("/desk/sessions").text
 
 
 def test_people_nobody_matched_are_listed_by_session(browse, happened) -> None:
