@@ -35,6 +35,7 @@ from lti_tool.web.staff import (
     today,
 )
 from lti_tool.web.staff import equivalency as equivalency_desk
+from lti_tool.web.staff import settings as settings_desk
 from lti_tool.web.trainee import equivalency, home, modules, retreats, sessions
 from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
@@ -98,6 +99,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         courses.blueprint,
         platforms.blueprint,
         diagnostics.blueprint,
+        settings_desk.blueprint,
     ):
         app.register_blueprint(blueprint)
     return app

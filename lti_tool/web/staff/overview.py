@@ -64,14 +64,14 @@ def waiting(connection: Connection, now: datetime) -> list[Waiting]:
         listed("Attendance to review", "/desk/reviews", due),
         counted("Requests about attendance", "/desk/attendance-requests", attendance_requests.c.created_at, asked),
         counted("Corrections waiting for a second person", "/desk/corrections", proposed_at, corrections.WAITING),
-        counted("Possible gaps in attendance data", "/desk#evidence", zoom_gaps.c.since, true()),
+        counted("Possible gaps in attendance data", "/desk/settings/zoom", zoom_gaps.c.since, true()),
         counted("Sessions still marked as running", "/desk/sessions", ends_at, locking.is_missing(now)),
         counted("Courses with unconfirmed units", "/desk/courses", units.c.since, true()),
         counted("Rosters that cannot be read", "/desk/rosters", rosters.c.since, true()),
         counted("Scores a platform refused", "/desk/scores", scores.c.desired_at, parked & ~regraded),
         counted("Grades changed on a platform", "/desk/scores?state=regraded", scores.c.seen_at, regraded),
         counted("Scores on their way", "/desk/scores", scores.c.desired_at, on_their_way),
-        counted("Background jobs that failed", "/desk#tasks", tasks.c.created_at, tasks.c.state == "parked"),
+        counted("Background jobs that failed", "/desk/settings/jobs", tasks.c.created_at, tasks.c.state == "parked"),
     ]
 
 
