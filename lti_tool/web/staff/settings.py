@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, case, func, select
 
 from lti_tool import times
 from lti_tool.attendance import evidence_gaps
+from lti_tool.diagnostics.units import examine_units
 from lti_tool.grades import scores
 from lti_tool.platforms import course_units
 from lti_tool.programme import versions
@@ -88,7 +89,7 @@ def lines(connection: Connection, now: datetime) -> Iterator[Line]:
     yield Line("/desk/settings/zoom", "Zoom", "Messages about who is in a class", *_zoom(connection, now))
     about = "What Gatehouse does by itself, such as calculating attendance"
     yield Line("/desk/settings/jobs", "Background jobs", about, *_of_jobs(connection))
-    yield Line("/desk/setup", "Set-up of course units", "What keeps a unit from working", "info", "Check every unit")
+    yield Line("/desk/setup", "Set-up of course units", "What keeps a unit from working", *_units(connection, now))
 
 
 def _platforms(connection: Connection) -> tuple[str, str]:
@@ -143,6 +144,14 @@ def _zoom(connection: Connection, now: datetime) -> tuple[str, str]:
     if wrong:
         return "stop", f"{said} · {wrong} possible {'gap' if wrong == 1 else 'gaps'}"
     return "info" if last_at is None else "ok", said
+
+
+def _units(connection: Connection, now: datetime) -> tuple[str, str]:
+    examined = examine_units(connection, now)
+    hindered = sum(each.is_hindered for each in examined)
+    if hindered:
+        return "stop", f"{hindered} {'unit' if hindered == 1 else 'units'} to fix"
+    return ("ok", "OK") if examined else ("info", "Nothing launched yet")
 
 
 def _of_jobs(connection: Connection) -> tuple[str, str]:
