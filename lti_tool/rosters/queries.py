@@ -6,8 +6,9 @@ Nothing is decided by these lists: a roster may leave people out, and a trainee 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, case, func, select
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
@@ -185,14 +186,18 @@ class CourseAttendance:
 
 def attendees_of(connection: Connection, session_id: int) -> Attendees:
     """Everyone in this session's evidence, as last settled."""
-    query = select(attendances.c.trainee_id, attendances.c.flags, attendances.c.settled_at)
-    current = attendances.c.is_current & (attendances.c.live_session_id == session_id)
-    rows = [row for row in connection.execute(query.where(current)) if WITHDRAWN not in row.flags]
+    rows = _attendances(connection, [session_id])
     return Attendees(
         trainee_ids=frozenset(row.trainee_id for row in rows if row.trainee_id is not None),
         unmatched=sum(row.trainee_id is None for row in rows),
         settled_at=max((row.settled_at for row in rows), default=None),
     )
+
+
+def _attendances(connection: Connection, session_ids: Collection[int]) -> list[Row[Any]]:
+    columns = (attendances.c[name] for name in ("live_session_id", "trainee_id", "flags", "settled_at"))
+    current = attendances.c.is_current & attendances.c.live_session_id.in_(session_ids)
+    return [row for row in connection.execute(select(*columns).where(current)) if WITHDRAWN not in row.flags]
 
 
 def of_session(
@@ -244,4 +249,5 @@ def count_present(
 ) -> dict[int, int]:
     """Session id → how many of these learners attended it."""
     ids = {each.trainee_id for each in learners}
-    return {each.id: len(ids & attendees_of(connection, each.id).trainee_ids) for each in sessions}
+    came = {(row.live_session_id, row.trainee_id) for row in _attendances(connection, [each.id for each in sessions])}
+    return {each.id: sum((each.id, trainee_id) in came for trainee_id in ids) for each in sessions}

@@ -71,12 +71,8 @@ def to_review() -> Page:
 
 def _reviews_page(problems: Problems) -> str:
     due = part(reviews.due(connection()), ROWS_ON_A_PAGE)
-    # A settlement may have replaced a day since. Each session is read once.
-    found = {
-        (day.session_id, day.person_key): day
-        for session_id in dict.fromkeys(row.live_session_id for row in due.rows)
-        for day in queries.of_session(connection(), session_id)
-    }
+    # A settlement may have replaced a day since.
+    found = queries.of_people_in(connection(), [(row.live_session_id, row.person_key) for row in due.rows])
     days = [(row.id, found.get((row.live_session_id, row.person_key))) for row in due.rows]
     return show(
         "staff/review_list.html",
@@ -231,12 +227,11 @@ def questions() -> Page:
 
 def _requests_page(given: dict[str, str], problems: Problems) -> str:
     queue, answered = part(reviews.queue(connection()), ROWS_ON_A_PAGE), reviews.answered(connection())
+    days = queries.of_trainees_in(connection(), [(each.live_session_id, each.trainee_id) for each in queue.rows])
     return show(
         "staff/requests.html",
         versions.current(connection()).programme,
-        queue=[
-            (each, queries.of_trainee_in(connection(), each.trainee_id, each.live_session_id)) for each in queue.rows
-        ],
+        queue=[(each, days.get((each.live_session_id, each.trainee_id))) for each in queue.rows],
         more=queue.left_out,
         answered=answered,
         acting=overview.acting(connection(), {each.answered_by for each in answered}),

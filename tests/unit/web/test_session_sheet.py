@@ -1,6 +1,7 @@
 """Attendance of one session, as staff read it: sorted, filtered, opened, exported; and what staff do to it."""
 
 import csv
+import gzip
 import io
 import re
 from dataclasses import replace
@@ -20,7 +21,8 @@ from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
 from lti_tool.tables.operations import audit_log
 from lti_tool.web.staff import session_numbers
-from tests.training_day import FIVE, WHOLE_DAY, at, enrol, present, stay
+from tests.statements import listening
+from tests.training_day import FIVE, WHOLE_DAY, add_trainee, at, enrol, present, stay
 
 ROOM = "Zm9vYmFy/8Q=="
 
@@ -277,3 +279,24 @@ def test_only_rooms_that_were_used_can_be_named(happened, database, now) -> None
     with database.write() as connection:
         assert rooms.labels(connection, happened.day) == {}
         assert rooms.rooms_entered(connection, happened.day) == ()
+
+
+@pytest.mark.parametrize(
+    "page", ["", "/settings", "/live", "/checks", "/zoom", "/cancel"], ids=lambda each: each or "attendance"
+)
+def test_a_page_of_a_session_runs_as_many_statements_for_many_people_as_for_few(
+    staff, happened, database, now, page: str
+) -> None:
+    place = f"/desk/sessions/{happened.day}{page}"
+    staff.open(place)
+    with listening(database) as few:
+        staff.open(place)
+    with database.write() as connection:
+        many_people = [add_trainee(connection, number, now) for number in range(100, 160)]
+        for each in many_people:
+            enrol(connection, happened.platform, each, now)
+    settle_again(database, happened, now, *(present(each, *WHOLE_DAY) for each in many_people))
+    with listening(database) as many:
+        shown = staff.open(place)
+    assert len(many) <= len(few)
+    assert len(gzip.compress(shown.response.get_data())) < 12_000
