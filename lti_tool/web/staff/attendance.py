@@ -124,7 +124,7 @@ def sheet(connection: Connection, session: LiveSession, view: SheetView, teacher
     every = rows(connection, session.id)
     staff = [each for each in every if each.attended.only_ran_session or each.attended.trainee_id in teachers]
     those = {
-        "review": [each for each in every if each.is_open],
+        "review": [each for each in every if each.is_open and each.attended.trainee_id is not None],
         "unmatched": [each for each in every if each.attended.trainee_id is None],
         "incomplete": [
             each

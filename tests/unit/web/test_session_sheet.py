@@ -73,7 +73,7 @@ def test_everybody_stands_on_the_sheet_with_minutes_credit_and_evidence(staff, h
         ("?sort=name&down=1", ["Trainee 2", "Trainee 1", "A guest"]),
         ("?sort=minutes", ["A guest", "Trainee 2", "Trainee 1"]),
         ("?sort=minutes&down=1", ["Trainee 1", "Trainee 2", "A guest"]),
-        ("?only=review", ["A guest"]),
+        ("?only=review", []),
         ("?only=unmatched", ["A guest"]),
         ("?only=incomplete", ["Trainee 2"]),
         ("?sort=nonsense&page=99&only=x", ["A guest", "Trainee 1", "Trainee 2"]),
@@ -109,6 +109,16 @@ def test_who_teaches_the_course_is_no_attendee_even_as_an_ordinary_participant(s
     page = sheet_of(staff, happened)
     assert "Attended 2 Completed 2" in page.text
     assert "1 who ran or teaches the class is listed and not counted" in page.text
+
+
+def test_a_doubtful_day_is_to_review_and_an_unmatched_one_to_match(staff, happened, database, now) -> None:
+    guest = {"key": "email:guest@example.org", "display_name": "A guest", "email": "guest@example.org"}
+    doubtful = present(happened.half, stay(0, 200), flags=("estimated",))
+    whole = present(happened.whole, *WHOLE_DAY)
+    settle_again(database, happened, now, whole, doubtful, present(None, stay(0, 100), **guest))
+    page = sheet_of(staff, happened, "?only=review")
+    assert order(page) == ["Trainee 2"]
+    assert "To review 1 Not matched 1" in page.text
 
 
 def test_the_sorted_column_says_so_and_turns_round(staff, happened) -> None:
