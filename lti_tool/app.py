@@ -11,6 +11,7 @@ from lti_tool.context import AppContext, build_context
 from lti_tool.diagnostics.database import Readiness
 from lti_tool.errors import BadInput, NotFound
 from lti_tool.gates import publication
+from lti_tool.gates.condition_checks import short_name
 from lti_tool.group_commit import GroupWriter
 from lti_tool.migrations import migrate, refuse_other_revision
 from lti_tool.programme import versions
@@ -27,6 +28,7 @@ from lti_tool.web.staff import (
     live_sessions,
     matching,
     people,
+    person,
     platforms,
     rosters,
     scores,
@@ -36,7 +38,7 @@ from lti_tool.web.staff import (
 )
 from lti_tool.web.staff import equivalency as equivalency_desk
 from lti_tool.web.staff import settings as settings_desk
-from lti_tool.web.trainee import equivalency, home, modules, retreats, sessions
+from lti_tool.web.trainee import equivalency, help, home, modules, retreats, sessions
 from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.live import Boards
@@ -69,8 +71,8 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     errors.register(app)
     times.register(app)
     assets.register(app)
-    app.jinja_env.globals.update(day_words=timeline)
-    inbox, refusals = Inbox(context.database), Refusals(context.database)
+    app.jinja_env.globals.update(day_words=timeline, short_name=short_name)
+    inbox, refusals, boards = Inbox(context.database), Refusals(context.database), Boards()
     writers = {table.name: GroupWriter(context.database, table, key=key, without=left) for table, key, left in APPENDED}
     app.extensions["gatehouse_writers"] = writers
     app.extensions["gatehouse_closing"] = (inbox.close, refusals.close, *(each.close for each in writers.values()))
@@ -80,16 +82,18 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         notices.blueprint,
         deep_linking.blueprint,
         webhook.blueprint(context.settings.zoom_secret_tokens, inbox, context.clock, refusals),
-        home.blueprint,
+        home.blueprint(boards.board_of),
+        help.blueprint,
         modules.blueprint,
         sessions.blueprint,
         equivalency.blueprint,
         retreats.blueprint,
-        today.blueprint,
+        today.blueprint(boards.board_of),
         people.blueprint,
+        person.blueprint,
         live_sessions.blueprint,
         session_plan.blueprint,
-        live_board.blueprint(Boards().board_of),
+        live_board.blueprint(boards.board_of),
         matching.blueprint,
         corrections.blueprint,
         equivalency_desk.blueprint,

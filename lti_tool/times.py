@@ -128,6 +128,16 @@ def minutes(seconds: int) -> str:
     return f"{whole} min {rest} s" if whole else f"{rest} s"
 
 
+def whole_minutes(seconds: int) -> int:
+    """207 for 207 minutes and 59 seconds: full minutes, where a page counts them."""
+    return seconds // 60
+
+
+def minutes_up(seconds: int) -> int:
+    """208 for 207 minutes and 1 second: how many minutes are needed to make up for these seconds."""
+    return -(-seconds // 60)
+
+
 def age(since: datetime, now: datetime) -> str:
     """'less than a day', '1 day', '12 days': how long something has waited, in full days."""
     waited = (now - since).days
@@ -146,6 +156,16 @@ def ago(at: datetime, now: datetime) -> str:
             count = minutes_since // size
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
     raise AssertionError("unreachable")
+
+
+def ahead(at: datetime, now: datetime) -> str:
+    """'in 90 minutes', 'in 5 hours', 'in 14 days': how far away something is, rounded; small enough units that nobody
+    comes late by it."""
+    minutes_left = max(1, -int((now - at).total_seconds() // 60))
+    if minutes_left < 120:
+        return f"in {minutes_left} minute{'s' if minutes_left > 1 else ''}"
+    hours_left = round(minutes_left / 60)
+    return f"in {hours_left} hours" if hours_left < 36 else f"in {round(hours_left / 24)} days"
 
 
 def ago_exactly(at: datetime, now: datetime) -> str:
@@ -183,7 +203,15 @@ def register(app: HasTemplates) -> None:
         zone_word,
     ):
         app.jinja_env.filters[words.__name__] = words
-    app.jinja_env.filters.update(minutes=minutes, age=age, ago=ago, ago_exactly=ago_exactly)
+    app.jinja_env.filters.update(
+        minutes=minutes,
+        whole_minutes=whole_minutes,
+        minutes_up=minutes_up,
+        age=age,
+        ago=ago,
+        ahead=ahead,
+        ago_exactly=ago_exactly,
+    )
 
 
 def _wall(at: datetime, zone: str) -> datetime:

@@ -67,6 +67,11 @@ def waiting(connection: Connection) -> list[Row[Any]]:
     return _listed(connection, WAITING, corrections.c.proposed_at)
 
 
+def some(connection: Connection, correction_ids: Collection[int]) -> list[Row[Any]]:
+    """These corrections, the first proposed first."""
+    return _listed(connection, corrections.c.id.in_(correction_ids), corrections.c.proposed_at)
+
+
 def decided(connection: Connection, limit: int = 50) -> list[Row[Any]]:
     """Corrections that were confirmed, turned down or taken back, the latest first."""
     return _listed(connection, ~WAITING, corrections.c.id.desc(), limit)

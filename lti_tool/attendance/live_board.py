@@ -3,14 +3,20 @@
 PURE. The board decides nothing: attendance is settled from the whole evidence, and never from our own clock.
 """
 
+import math
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from lti_tool.attendance.agenda import taught
+from lti_tool.attendance.agenda import Segment, instructional_seconds, taught
+from lti_tool.attendance.evidence import PresenceInterval
+from lti_tool.attendance.minutes import Attendance, attend
 from lti_tool.attendance.timeline import Tick, full_hours
+from lti_tool.intervals import Interval, common, seconds, union, without
+from lti_tool.programme.model import CompletionPolicy
 
 if TYPE_CHECKING:
     from lti_tool.attendance.live_sessions import LiveSession
@@ -105,6 +111,75 @@ class LiveBoard:
                 number += edges.pop()[1]
             points.append((instant, number))
         return points
+
+
+def latest_return(
+    person: LivePerson | None, segments: Sequence[Segment], share: Decimal, at: datetime
+) -> datetime | None:
+    """The latest instant at which a person who is away at `at` (None: who never came) could come back, stay to the end
+    and still complete by this share of instruction; None where it is too late."""
+    instruction = taught(segments)
+    came = union((start, min(end, at)) for start, end in (person.intervals if person else ()) if start < at)
+    missing = math.ceil(share * instructional_seconds(segments)) - seconds(common(came, instruction))
+    for each in reversed(instruction):
+        if missing <= seconds([each]):
+            back_at = each.end - timedelta(seconds=max(missing, 0))
+            return back_at if back_at >= at else None
+        missing -= seconds([each])
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class SoFar:
+    """One person's session up to `at`, by the conference system's messages so far. `day` is what would count if the
+    person left now, `best` what would count if the person stayed to the end; the same rules as for settlement."""
+
+    at: datetime
+    day: Attendance
+    best: Attendance
+    present: tuple[Interval, ...]
+    missed: tuple[Interval, ...]
+    joined_at: datetime | None
+    is_here: bool
+
+    @property
+    def missed_seconds(self) -> int:
+        return sum(int((end - start).total_seconds()) for start, end in self.missed)
+
+    @property
+    def seconds_to_come(self) -> int:
+        """The instruction still to come."""
+        return self.best.seconds_present - self.day.seconds_present
+
+    @property
+    def has_enough(self) -> bool:
+        return self.day.missing_seconds == 0
+
+    @property
+    def can_complete(self) -> bool:
+        """Whether enough instruction is left to complete the module."""
+        return self.best.missing_seconds == 0
+
+
+def so_far(person: LivePerson | None, segments: Sequence[Segment], policy: CompletionPolicy, at: datetime) -> SoFar:
+    """What one person has attended at `at`; None: the person has not come yet."""
+    stays = [(start, min(end, at)) for start, end in (person.intervals if person else ()) if start < at]
+
+    def measured(*more: tuple[datetime, datetime]) -> Attendance:
+        intervals = [PresenceInterval(*each, "webhook", True, "board") for each in (*stays, *more)]
+        return attend(intervals, segments, policy.share, grace_seconds=policy.grace_seconds)
+
+    end = segments[-1].ends_at if segments else at
+    day, instruction = measured(), taught(segments)
+    return SoFar(
+        at=at,
+        day=day,
+        best=measured((at, end)) if at < end else day,
+        present=tuple(common(stays, instruction)),
+        missed=tuple(without([(start, min(stop, at)) for start, stop in instruction if start < at], stays)),
+        joined_at=stays[0][0] if stays else None,
+        is_here=person is not None and person.where == "here",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Here too: how a settlement is requested, one task in the transaction that change
 give breakout rooms, since Zoom sends an id of each and never a name (zoom.md §4).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
@@ -178,6 +178,38 @@ def upcoming(connection: Connection, module_id: str, now: datetime) -> list[Live
     return _load(connection, _UPCOMING, {"module": module_id, "now": now})
 
 
+def held_between(connection: Connection, first_at: datetime, last_at: datetime) -> list[LiveSession]:
+    """The sessions that end after the first moment and begin before the last, in order of time; no cancelled ones."""
+    return _select(connection, *NOT_CANCELLED, live_sessions.c.ends_at > first_at, live_sessions.c.starts_at < last_at)
+
+
+def latest_of(connection: Connection, module_ids: Collection[str], limit: int) -> list[LiveSession]:
+    """The latest sessions of these modules, the latest first; no cancelled ones."""
+    query = select(live_sessions).where(*NOT_CANCELLED, live_sessions.c.module_id.in_(module_ids))
+    return _load(connection, query.order_by(live_sessions.c.starts_at.desc(), live_sessions.c.id).limit(limit), {})
+
+
+def next_one(connection: Connection, now: datetime) -> LiveSession | None:
+    """The session that begins next, None without one."""
+    found = _load(connection, _IN_ORDER.where(*NOT_CANCELLED, live_sessions.c.starts_at > now).limit(1), {})
+    return found[0] if found else None
+
+
+def last_one(connection: Connection, now: datetime) -> LiveSession | None:
+    """The session that ended last by its schedule, None without one."""
+    latest = select(live_sessions).where(*NOT_CANCELLED, live_sessions.c.ends_at <= now)
+    found = _load(connection, latest.order_by(live_sessions.c.ends_at.desc(), live_sessions.c.id).limit(1), {})
+    return found[0] if found else None
+
+
+def coming(connection: Connection, now: datetime) -> dict[str, list[LiveSession]]:
+    """The sessions of every module that are not over yet, by module, the next one first."""
+    found: dict[str, list[LiveSession]] = {}
+    for each in _load(connection, _COMING, {"now": now}):
+        found.setdefault(each.module_id, []).append(each)
+    return found
+
+
 def edit(
     connection: Connection,
     session_id: int,
@@ -304,13 +336,11 @@ def _change(connection: Connection, session_id: int, now: datetime, **values: An
     connection.execute(update(live_sessions).where(live_sessions.c.id == session_id).values(**values, **raised))
 
 
+NOT_CANCELLED = (live_sessions.c.state != "cancelled",)
 _IN_ORDER = select(live_sessions).order_by(live_sessions.c.starts_at, live_sessions.c.id)
 # Asked on every page of a module: to build a statement costs more than to run it.
-_UPCOMING = _IN_ORDER.where(
-    live_sessions.c.module_id == bindparam("module"),
-    live_sessions.c.ends_at > bindparam("now"),
-    live_sessions.c.state != "cancelled",
-)
+_COMING = _IN_ORDER.where(live_sessions.c.ends_at > bindparam("now"), live_sessions.c.state != "cancelled")
+_UPCOMING = _COMING.where(live_sessions.c.module_id == bindparam("module"))
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[LiveSession]:

@@ -414,15 +414,13 @@ def unmatched_people(connection: Connection) -> list[UnmatchedPerson]:
     ]
 
 
-def waiting_since(connection: Connection) -> list[datetime]:
-    """Since when each of them is waiting."""
-    unmatched = attendances.c.is_current & attendances.c.trainee_id.is_(None) & ~REVIEWED
-    query = (
-        select(attendances.c.settled_at)
-        .join(live_sessions_table)
-        .where(unmatched, live_sessions_table.c.state != "locked")
-    )
-    return list(connection.scalars(query))
+# They as rows of `attendances`, joined with their live session.
+UNMATCHED = (
+    attendances.c.is_current,
+    attendances.c.trainee_id.is_(None),
+    ~REVIEWED,
+    live_sessions_table.c.state != "locked",
+)
 
 
 def unmatched_person(connection: Connection, attendance_id: int) -> UnmatchedPerson:

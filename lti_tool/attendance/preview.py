@@ -16,7 +16,7 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.matching import Claim
 from lti_tool.attendance.minutes import Attendance
 from lti_tool.attendance.queries import IN_PROGRESS, AttendedDay, Measured
-from lti_tool.attendance.settlement import open_round
+from lti_tool.attendance.settlement import Round, open_round
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions
 
@@ -72,30 +72,47 @@ def of_match(connection: Connection, claim: Claim, trainee_id: int) -> list[Effe
         moved = [interval for row in rows for interval in _intervals(Attendance.from_json(row.day))]
         flags = {flag for row in rows for flag in row.flags}
         seconds = sum(row.seconds_present for row in rows)
-        effects.append(_effect(connection, touched.session_id, trainee_id, moved, flags, seconds))
+        before = queries.of_trainee_in(connection, trainee_id, touched.session_id)
+        effects.append(_effect(_round(connection, touched.session_id), before, trainee_id, moved, flags, seconds))
     return effects
 
 
 def of_correction(connection: Connection, correction: Row[Any]) -> Effect:
     """The effect of this correction once it is in force."""
-    session_id, trainee_id = correction.live_session_id, correction.trainee_id
-    return _effect(connection, session_id, trainee_id, [interval_of(correction)])
+    return of_corrections(connection, [correction])[correction.id]
+
+
+def of_corrections(connection: Connection, corrections: Sequence[Row[Any]]) -> dict[int, Effect]:
+    """By id, the effect of each of these corrections by itself. The statements grow with the sessions they concern."""
+    rounds = {each: _round(connection, each) for each in {row.live_session_id for row in corrections}}
+    days = queries.of_trainees_in(connection, [(row.live_session_id, row.trainee_id) for row in corrections])
+    return {
+        row.id: _effect(
+            rounds[row.live_session_id],
+            days.get((row.live_session_id, row.trainee_id)),
+            row.trainee_id,
+            [interval_of(row)],
+        )
+        for row in corrections
+    }
+
+
+def _round(connection: Connection, session_id: int) -> Round:
+    return open_round(connection, live_sessions.show(connection, session_id), ended=True)
 
 
 def _effect(
-    connection: Connection,
-    session_id: int,
+    this: Round,
+    before: AttendedDay | None,
     trainee_id: int,
     added: Sequence[PresenceInterval],
     flags: Set[str] = frozenset(),
     moved_seconds: int = 0,
 ) -> Effect:
-    session = live_sessions.show(connection, session_id)
-    before = queries.of_trainee_in(connection, trainee_id, session_id)
     intervals = (*(_intervals(before.day) if before else ()), *added)
     kept = tuple(sorted({*(before.flags if before else ()), *flags} - PASSING))
     person = PersonPresence(f"trainee:{trainee_id}", trainee_id, None, None, None, intervals, kept)
-    return Effect(session, before, open_round(connection, session, ended=True).measure(person), moved_seconds)
+    return Effect(this.session, before, this.measure(person), moved_seconds)
 
 
 def _intervals(day: Attendance) -> Iterator[PresenceInterval]:

@@ -178,6 +178,11 @@ def of_session(connection: Connection, session_id: int) -> list[AttendedDay]:
     return sorted(found, key=lambda each: ((each.name or each.person_key).casefold(), each.person_key))
 
 
+def some(connection: Connection, attendance_ids: Collection[int]) -> list[AttendedDay]:
+    """These rows, as far as they are current, the latest session first."""
+    return _current(connection, _PERSON.id.in_(attendance_ids))
+
+
 def unmatched(connection: Connection) -> list[AttendedDay]:
     """All people who are not matched to a trainee, the latest session first."""
     return _current(connection, _PERSON.trainee_id.is_(None))

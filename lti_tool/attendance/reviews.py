@@ -4,15 +4,15 @@ A review holds for exactly the evidence that was looked at: any change puts the 
 trainee's question appears on its page only, never in a log line, an audit entry or an address.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, cast, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, cast, exists, or_, select, update
 
 from lti_tool import audit
 from lti_tool.attendance import live_sessions
-from lti_tool.attendance.evidence import needs_review
+from lti_tool.attendance.evidence import REVIEW_FLAGS, needs_review
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.people import refuse_own
@@ -72,24 +72,22 @@ def let_stand(
     audit.record(connection, actor=actor, act="attendance_let_stand", subject=subject, at=now, reason=why, **details)
 
 
+# The matched people of ended sessions whose evidence staff must look at.
+DUE = (
+    attendances.c.is_current,
+    attendances.c.trainee_id.is_not(None),
+    live_sessions_table.c.state.in_(ENDED),
+    or_(*(cast(attendances.c.flags, Text).contains(f'"{flag}"', autoescape=True) for flag in sorted(REVIEW_FLAGS))),
+    ~REVIEWED,
+)
+
+
 def due(connection: Connection) -> list[Row[Any]]:
-    """The matched people of ended sessions whose evidence staff must look at: the rows' ids, session ids, person keys,
-    flags and since when. The oldest first."""
+    """The days that staff must look at: the rows' ids, session ids, person keys, flags and since when. The oldest
+    first."""
     columns = (attendances.c[name] for name in ("id", "live_session_id", "person_key", "flags", "settled_at"))
-    query = (
-        select(*columns)
-        .join(live_sessions_table)
-        .where(
-            attendances.c.is_current,
-            attendances.c.trainee_id.is_not(None),
-            live_sessions_table.c.state.in_(ENDED),
-            cast(attendances.c.flags, Text) != "[]",
-            ~REVIEWED,
-        )
-        .order_by(attendances.c.settled_at, attendances.c.id)
-    )
-    rows: Sequence[Row[Any]] = connection.execute(query).all()
-    return [row for row in rows if needs_review(row.flags)]
+    query = select(*columns).join(live_sessions_table).where(*DUE)
+    return list(connection.execute(query.order_by(attendances.c.settled_at, attendances.c.id)))
 
 
 def of_person(connection: Connection, session_id: int, person_key: str) -> list[Row[Any]]:
@@ -162,6 +160,16 @@ def queue(connection: Connection) -> list[Row[Any]]:
     return _listed(connection, requests.c.state == "open", requests.c.created_at)
 
 
+def some_requests(connection: Connection, request_ids: Collection[int]) -> list[Row[Any]]:
+    """These requests, likewise."""
+    return _listed(connection, requests.c.id.in_(request_ids), requests.c.created_at)
+
+
+def requests_of(connection: Connection, trainee_id: int) -> list[Row[Any]]:
+    """Everything this person asked about attendance, the latest first, likewise."""
+    return _listed(connection, requests.c.trainee_id == trainee_id, requests.c.created_at.desc())
+
+
 def answered(connection: Connection, limit: int = 20) -> list[Row[Any]]:
     """The latest answers."""
     return _listed(connection, requests.c.state == "answered", requests.c.answered_at.desc(), limit)
@@ -171,6 +179,12 @@ def of_trainee_in(connection: Connection, trainee_id: int, session_id: int) -> l
     """This person's requests about one session, the latest first."""
     theirs = (requests.c.trainee_id == trainee_id) & (requests.c.live_session_id == session_id)
     return list(connection.execute(select(requests).where(theirs).order_by(requests.c.id.desc())))
+
+
+def of_trainee(connection: Connection, trainee_id: int, limit: int = 20) -> list[Row[Any]]:
+    """This person's requests that are open or answered, the latest first, with their sessions."""
+    theirs = (requests.c.trainee_id == trainee_id) & (requests.c.state != "withdrawn")
+    return _listed(connection, theirs, requests.c.created_at.desc(), limit)
 
 
 def _listed(connection: Connection, which: ColumnElement[bool], order: Any, limit: int | None = None) -> list[Row[Any]]:

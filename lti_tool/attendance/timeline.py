@@ -4,15 +4,17 @@ PURE. Picture and tables come from the same rows, so they cannot disagree. Every
 its words here; a code that is newer than the words is shown as it is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from lti_tool import times
+from lti_tool.attendance.agenda import Segment, taught
 from lti_tool.attendance.evidence import ReportComparison, RoomInterval
 from lti_tool.attendance.minutes import Attendance, forgiven_gaps
-from lti_tool.intervals import Interval, union
+from lti_tool.intervals import Interval, common, union
 
 WHY = {
     "counted": "You were in the session.",
@@ -126,6 +128,8 @@ Kind = Literal["counted", "forgiven", "missed", "pause", "outside"]
 # How much presence before the first and after the last segment the picture still shows.
 MARGIN = timedelta(minutes=30)
 WIDTH = 640
+# Labels are written into the parts of a bar that is this wide, or wider; in percent, two hours stand this far apart.
+NARROWEST_BAR, MARK_DISTANCE = 500, 10
 # The approximate width of a letter of the picture's text, in the units of the picture.
 LETTER = 7.0
 
@@ -231,10 +235,10 @@ def draw(day: Attendance, zone: str, rooms: Mapping[str, str] | None = None, gra
         return None
     places, presence = whereabouts(day), _presence(day)
     first, last = _agenda(day)
-    times = [*presence, *((each.from_at, each.to_at) for each in places)]
+    shown = [*presence, *((each.from_at, each.to_at) for each in places)]
     scale = _Scale(
-        max(first - MARGIN, min([first, *(start for start, _ in times)])),
-        min(last + MARGIN, max([last, *(end for _, end in times)])),
+        max(first - MARGIN, min([first, *(start for start, _ in shown)])),
+        min(last + MARGIN, max([last, *(end for _, end in shown)])),
         WIDTH,
     )
     return Picture(
@@ -266,6 +270,67 @@ def draw(day: Attendance, zone: str, rooms: Mapping[str, str] | None = None, gra
         ),
         ticks=tuple(Tick(scale.x(at), label) for at, label in full_hours(scale.start, scale.end, zone)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class HourMark:
+    """A time of the clock under a bar: `x` in percent, the instant, and its label in the zone of the session."""
+
+    x: float
+    at: datetime
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class DayBar:
+    """A day as one bar, in percent of its length: the agenda, what a person attended and missed of the instruction, and
+    how far the day has come (`now_x`, None for a day that is not going on)."""
+
+    parts: tuple[Shape, ...]
+    present: tuple[Shape, ...]
+    missed: tuple[Shape, ...]
+    marks: tuple[HourMark, ...]
+    now_x: float | None = None
+
+
+def bar(
+    segments: Sequence[Segment],
+    zone: str,
+    present: Iterable[tuple[datetime, datetime]] = (),
+    missed: Iterable[tuple[datetime, datetime]] = (),
+    now: datetime | None = None,
+) -> DayBar | None:
+    """The bar of an agenda; None without one. `present` and `missed` lie in its instruction."""
+    if not segments:
+        return None
+    scale = _Scale(segments[0].starts_at, segments[-1].ends_at, 100)
+
+    def part(each: Segment) -> Shape:
+        shape = scale.shape(each.starts_at, each.ends_at, "teaching" if each.instructional else "pause", each.title)
+        has_room = len(each.title) * LETTER <= shape.width * NARROWEST_BAR / 100
+        return replace(shape, text=each.title) if has_room else shape
+
+    longest = max((each for each in segments if not each.instructional), key=lambda each: each.seconds, default=None)
+    edges = [scale.start, *((longest.starts_at, longest.ends_at) if longest else ()), scale.end]
+    marks: list[HourMark] = []
+    for at in edges:
+        x = scale.x(at)
+        if not marks or x - marks[-1].x >= MARK_DISTANCE:
+            marks.append(HourMark(x, at, times.clock(at, zone).replace(":00", "")))
+    return DayBar(
+        parts=tuple(part(each) for each in segments),
+        present=tuple(scale.shape(start, end, "present", "present") for start, end in present),
+        missed=tuple(scale.shape(start, end, "missed", "missed") for start, end in missed),
+        marks=tuple(marks),
+        now_x=scale.x(now) if now is not None and scale.start <= now <= scale.end else None,
+    )
+
+
+def bar_of(day: Attendance, zone: str) -> DayBar | None:
+    """The bar of a day that is over."""
+    segments = [each.segment for each in day.segments]
+    present = common(union((each.from_at, each.to_at) for each in day.intervals if each.counts), taught(segments))
+    return bar(segments, zone, present, [(gap.from_at, gap.to_at) for gap in day.missed])
 
 
 def strip(day: Attendance, width: int) -> tuple[Shape, ...]:

@@ -30,6 +30,7 @@ from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict
 from lti_tool.programme.model import CreditBody, Programme
 from lti_tool.tables.credit import awards, claim_facts, claims
+from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.people import licences
 from lti_tool.tables.presence import attendance_reviews
 from lti_tool.text import reason_given
@@ -181,6 +182,16 @@ def awards_in_force_of(
     return dict(found)
 
 
+def awards_of(connection: Connection, trainee_id: int) -> Sequence[Row[Any]]:
+    """The awards of a person that have not been voided, with the day and zone of their sessions, the latest first."""
+    query = (
+        select(awards, live_sessions.c.starts_at, live_sessions.c.zone)
+        .join_from(awards, live_sessions)
+        .where(awards.c.trainee_id == trainee_id, awards.c.state == "awarded")
+    )
+    return connection.execute(query.order_by(live_sessions.c.starts_at.desc(), awards.c.body_id)).all()
+
+
 def award_credits(
     connection: Connection, bodies: Mapping[str, CreditBody], due: Sequence[DecidedClaim], now: datetime
 ) -> set[tuple[int, str]]:
@@ -327,20 +338,28 @@ class ShownClaim:
 
 def of_session(connection: Connection, programme: Programme, trainee_id: int, session_id: int) -> list[ShownClaim]:
     """The claims of one person in one session, one for each credit body."""
-    rows = of_trainee(connection, trainee_id, session_id)
-    module_id = rows[0].module_id if rows else ""
+    return _shown(connection, programme, of_trainee(connection, trainee_id, session_id))
+
+
+def of_module(connection: Connection, programme: Programme, trainee_id: int, module_id: str) -> list[ShownClaim]:
+    """The claims of one person in every session of a module, the newest session first."""
+    rows = of_trainee(connection, trainee_id)
+    return _shown(connection, programme, [each for each in rows if each.module_id == module_id])
+
+
+def _shown(connection: Connection, programme: Programme, rows: Sequence[Row[Any]]) -> list[ShownClaim]:
+    """Claims of one person for one module, with what they earned."""
     awarded = {
-        row.body_id: row.credits
-        for row in awards_in_force(connection, trainee_id, module_id)
-        if row.live_session_id == session_id
+        (row.live_session_id, row.body_id): row.credits
+        for row in (awards_in_force(connection, rows[0].trainee_id, rows[0].module_id) if rows else ())
     }
     return [
         ShownClaim(
             id=row.id,
-            session_id=session_id,
+            session_id=row.live_session_id,
             body_name=body_name(programme.bodies.get(row.body_id), row.body_id),
             state=row.state,
-            credits=awarded.get(row.body_id),
+            credits=awarded.get((row.live_session_id, row.body_id)),
             checklist=row.checklist,
         )
         for row in rows

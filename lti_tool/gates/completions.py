@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select, update
 
-from lti_tool import audit
+from lti_tool import audit, people
 from lti_tool.db import insert_ignoring
-from lti_tool.errors import Conflict, NotFound
-from lti_tool.people import refuse_alone
+from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.people import refuse_alone, refuse_own
+from lti_tool.programme.model import Programme
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainees
-from lti_tool.text import reason_given
+from lti_tool.text import MAX_STATEMENT, read_lines, reason_given
+from lti_tool.times import day_of
 
 # Where a completion without attendance in a live session comes from.
 Origin = Literal["imported", "staff"]
@@ -36,6 +38,35 @@ def complete(
     changes an existing record."""
     source = {"origin": origin, "live_session_id": None, "evidence": evidence, "recorded_by": actor}
     return _record(connection, [trainee_id], module_id, completed_on, source, now).get(trainee_id)
+
+
+def record_by_staff(
+    connection: Connection,
+    programme: Programme,
+    *,
+    trainee_id: int,
+    module_id: str,
+    completed_on: date,
+    evidence: str,
+    actor: str,
+    now: datetime,
+) -> int:
+    """Record that a trainee took a module, as one of the staff vouches for; returns the completion's id.
+
+    Raises NotFound "module_unknown"; BadInput "evidence_missing" or "completion_date_wrong"; AccessDenied "own_case";
+    Conflict "completion_in_force".
+    """
+    people.trainee(connection, trainee_id)
+    refuse_own(connection, actor, trainee_id)
+    if module_id not in programme.modules:
+        raise NotFound("module_unknown", "The programme has no such module.", "Choose one from the list.")
+    if completed_on > day_of(now, programme.zone):
+        raise BadInput("completion_date_wrong", "The module ends in the future.", "Give the day on which it was taken.")
+    shown_by = read_lines(evidence, "evidence_missing", "The evidence", MAX_STATEMENT)
+    made = complete(connection, trainee_id, module_id, completed_on, "staff", evidence=shown_by, actor=actor, now=now)
+    if made is None:
+        raise Conflict("completion_in_force", "This module is recorded as taken already.", "Look at the page again.")
+    return made
 
 
 def complete_by_attendance(

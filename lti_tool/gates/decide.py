@@ -60,8 +60,32 @@ def ask(
     `offering_start` is the first day of the retreat or live session in question. Loads only the facts that the gate
     needs. What cannot be checked keeps the gate shut and is logged with its path (gates.md A1.7).
     """
-    kinds = needed_facts(published.programme, offering_id)
+    starts = {} if offering_start is None else {offering_id: offering_start}
+    return ask_each(connection, published, trainee_id, [offering_id], at, starts=starts)[offering_id]
+
+
+def ask_each(
+    connection: Connection,
+    published: Published,
+    trainee_id: int,
+    offering_ids: Collection[str],
+    at: datetime,
+    *,
+    starts: Mapping[str, date],
+    also: Collection[str] = (),
+) -> dict[str, Decision]:
+    """The decision of each of these offerings, for lists: the facts of all gates are loaded together, once.
+
+    `starts` are the first days that are known, by offering; `also` names facts that the page needs beside the gates.
+    """
+    kinds = frozenset(also).union(*(needed_facts(published.programme, each) for each in offering_ids))
     facts = load_facts(connection, [trainee_id], kinds)[trainee_id]
+    return {each: _decide(published, each, facts, at, starts.get(each)) for each in offering_ids}
+
+
+def _decide(
+    published: Published, offering_id: str, facts: Facts, at: datetime, offering_start: date | None
+) -> Decision:
     decision = evaluate(published.programme, published.version, offering_id, facts, at, offering_start)
     ids = {"offering": offering_id, "programme_version": published.version}
     if decision.status == "error" and decision.tree is None and decision.reason != "gate_unset":
@@ -70,6 +94,29 @@ def ask(
         if node.status == "error" and node.condition:
             log.error("condition cannot be checked", extra=ids | {"path": node.path, "reason": node.reason})
     return decision
+
+
+def ask_many(
+    connection: Connection,
+    published: Published,
+    trainee_ids: Collection[int],
+    offerings: Collection[str],
+    at: datetime,
+    *,
+    starts: Mapping[str, date],
+) -> dict[int, list[Decision]]:
+    """By trainee, the decisions about these offerings as `ask` gives them, in this order; for staff to look at.
+
+    `starts` holds the first day of an offering that has one. The facts are loaded once for everybody.
+    """
+    kinds = frozenset[str]().union(*(needed_facts(published.programme, each) for each in offerings))
+    facts = load_facts(connection, trainee_ids, kinds | {"completions"})
+    return {
+        trainee_id: [
+            evaluate(published.programme, published.version, each, known, at, starts.get(each)) for each in offerings
+        ]
+        for trainee_id, known in facts.items()
+    }
 
 
 def record(connection: Connection, decision: Decision, route: str) -> None:

@@ -3,11 +3,11 @@
 An approval only opens gates: it is never attendance, completion, credit, a certificate or a grade (gates.md A3.7).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from lti_tool import audit, people
 from lti_tool.audit import trainee_of
@@ -176,13 +176,17 @@ def load(connection: Connection, request_id: int) -> Row[Any]:
 
 def queue(connection: Connection) -> list[Row[Any]]:
     """The requests to review, the first submitted first, with the trainee's name and address."""
-    wanted = (
-        select(requests, trainees.c.name, trainees.c.email)
-        .join(trainees, trainees.c.id == requests.c.trainee_id)
-        .where(requests.c.state == "submitted")
-        .order_by(requests.c.submitted_at, requests.c.id)
-    )
-    return list(connection.execute(wanted))
+    return _listed(connection, requests.c.state == "submitted")
+
+
+def some(connection: Connection, request_ids: Collection[int]) -> list[Row[Any]]:
+    """These requests, likewise."""
+    return _listed(connection, requests.c.id.in_(request_ids))
+
+
+def _listed(connection: Connection, which: ColumnElement[bool]) -> list[Row[Any]]:
+    named = select(requests, trainees.c.name, trainees.c.email).join(trainees, trainees.c.id == requests.c.trainee_id)
+    return list(connection.execute(named.where(which).order_by(requests.c.submitted_at, requests.c.id)))
 
 
 def of_trainee(connection: Connection, trainee_id: int) -> list[Row[Any]]:

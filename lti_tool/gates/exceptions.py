@@ -66,13 +66,26 @@ def grant(
     return granted
 
 
-def end(connection: Connection, exception_id: int, *, reason: str, actor: str, now: datetime) -> None:
-    """End an exception early. Raises BadInput "reason_missing", NotFound "exception_unknown", Conflict
-    "exception_ended"."""
+def end(
+    connection: Connection,
+    exception_id: int,
+    *,
+    reason: str,
+    actor: str,
+    now: datetime,
+    trainee_id: int | None = None,
+) -> None:
+    """End an exception early; with `trainee_id` only one of this person.
+
+    Raises BadInput "reason_missing", NotFound "exception_unknown", Conflict "exception_ended".
+    """
     why = reason_given(reason, "Say why the exception ends.")
-    in_force = update(exceptions).where(exceptions.c.id == exception_id, exceptions.c.ended_at.is_(None))
+    theirs = [exceptions.c.id == exception_id]
+    if trainee_id is not None:
+        theirs.append(exceptions.c.trainee_id == trainee_id)
+    in_force = update(exceptions).where(*theirs, exceptions.c.ended_at.is_(None))
     if not connection.execute(in_force.values(ended_at=now, ended_reason=why)).rowcount:
-        if connection.scalar(select(exceptions.c.id).where(exceptions.c.id == exception_id)) is None:
+        if connection.scalar(select(exceptions.c.id).where(*theirs)) is None:
             raise NotFound("exception_unknown", "There is no such exception.")
         raise Conflict("exception_ended", "This exception has already been ended.")
     subject = f"exception:{exception_id}"

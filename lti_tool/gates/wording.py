@@ -256,6 +256,30 @@ def heading(decision: Decision, programme: Programme) -> str:
     return f"{title} is locked until {_joined(list(dict.fromkeys(untils)), 'and')}"
 
 
+def first_step(decision: Decision, programme: Programme) -> str:
+    """What a shut gate waits for, in one sentence: "Complete Module 1 first."; empty if the gate is open."""
+    if decision.open:
+        return ""
+    if decision.is_pending:
+        return "Your request is being reviewed."
+    way = shortest_way(decision.tree) if decision.tree else []
+    if way and all(node.condition == "completed" and node.status == "unmet" for node in way):
+        titles = [_title(node.params, node.condition, programme) for node in way]
+        return f"Complete {_joined(titles, 'and')} first."
+    state = heading(decision, programme).removeprefix(programme.offering_title(decision.offering)).split(maxsplit=1)
+    return f"{state[-1][:1].upper()}{state[-1][1:]}." if state[0] == "is" else f"{' '.join(state).capitalize()}."
+
+
+def recommendation(decision: Decision, programme: Programme) -> str:
+    """What is recommended before an open gate and not done yet: "Module 1 first is recommended, not required."; else
+    empty."""
+    way = shortest_way(decision.recommended) if decision.open and decision.recommended else []
+    titles = [_title(node.params, node.condition, programme) for node in way if node.condition == "completed"]
+    if not way:
+        return ""
+    return f"{_joined(titles, 'and') if len(titles) == len(way) else 'More'} first is recommended, not required."
+
+
 def shortest_way(node: Node) -> list[Node]:
     """The fewest conditions that would open the node, in the order of the rule; of equals the first."""
     if node.is_open:

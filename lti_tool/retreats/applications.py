@@ -63,6 +63,20 @@ def eligibility(
     return Eligibility(retreat, place, decision, is_offered(programme, retreat_id))
 
 
+def eligibility_for_all(
+    connection: Connection, published: Published, trainee_id: int, at: datetime
+) -> list[Eligibility]:
+    """Whether this trainee may apply for each retreat: for its next date, or the last if all are past."""
+    programme = published.programme
+    places = {name: next_date(each, day_of(at, programme.zone)) for name, each in programme.retreats.items()}
+    starts = {name: place.starts_on for name, place in places.items() if place}
+    asked = decide.ask_each(connection, published, trainee_id, list(places), at, starts=starts)
+    return [
+        Eligibility(programme.retreats[name], places[name], decision, is_offered(programme, name))
+        for name, decision in asked.items()
+    ]
+
+
 def retreat_of(programme: Programme, retreat_id: str) -> Retreat:
     """Raises NotFound "retreat_unknown"."""
     retreat = programme.retreats.get(retreat_id)

@@ -33,8 +33,21 @@
     return here.date !== there.date || here.clock !== there.clock;
   }
 
-  document.querySelectorAll("[data-from]").forEach(function (element) {
+  function tell() {
+    document.querySelectorAll("[data-from]:not([data-told])").forEach(tellSpan);
+    document.querySelectorAll("text[data-at]:not([data-told])").forEach(tellMark);
+  }
+
+  // A time of the clock under a picture.
+  function tellMark(element) {
+    var at = new Date(element.dataset.at);
+    element.dataset.told = "yes";
+    if (!isNaN(at) && differs(at, element.dataset.zone)) element.textContent = parts(at, zone).clock.replace(":00", "");
+  }
+
+  function tellSpan(element) {
     var from = new Date(element.dataset.from);
+    element.dataset.told = "yes";
     if (isNaN(from) || !differs(from, element.dataset.zone)) return;
     var first = parts(from, zone);
     var last = element.dataset.to ? parts(new Date(element.dataset.to), zone) : null;
@@ -47,7 +60,10 @@
     if (date) date.textContent = date.textContent.replace(there.date, first.date);
     own.textContent = clocks(first, last) + (kept ? " your time " : "");
     own.hidden = false;
-  });
+  }
+
+  tell();
+  document.addEventListener("gatehouse-renewed", tell);
   document.querySelectorAll("[data-own-zone]").forEach(function (element) {
     element.textContent = zone.split("/").pop().replace(/_/g, " ");
     element.parentElement.hidden = false;
@@ -75,7 +91,7 @@
   var sent = 0;
   function tell() {
     var height = Math.ceil(document.body.getBoundingClientRect().height);
-    if (height === sent) return;
+    if (height === sent || !window.parent) return;
     sent = height;
     window.parent.postMessage(JSON.stringify({ subject: "lti.frameResize", height: height }), "*");
   }
@@ -97,7 +113,7 @@
   board.dataset.running = "yes";
 
   var every = board.dataset.every * 1000;
-  var paused = false, said = words(board), saidAt = Date.now(), timer = null;
+  var paused = false, shown = seen(board), said = words(board), saidAt = Date.now(), timer = null;
   if (button) {
     button.hidden = false;
     button.addEventListener("click", function () {
@@ -150,7 +166,8 @@
     if (!board.isConnected || paused) return;
     tell();
     var fresh = new DOMParser().parseFromString(text, "text/html").body;
-    if (seen(fresh) === seen(board)) return;
+    if (seen(fresh) === shown) return;
+    shown = seen(fresh);
     var open = {};
     board.querySelectorAll("details[id]").forEach(function (each) { open[each.id] = each.open; });
     fresh.querySelectorAll("details[id]").forEach(function (each) {
@@ -160,19 +177,20 @@
     board.replaceChildren.apply(board, Array.from(fresh.childNodes));
     var again = held && board.querySelectorAll(held.which)[held.number];
     if (again) again.focus({ preventScroll: true });
+    document.dispatchEvent(new CustomEvent("gatehouse-renewed"));
     speak();
   }
 
-  // The token of a form is another one each time.
+  // The tokens of forms and join links are others each time.
   function seen(part) {
-    return part.innerHTML.trim().replace(/ name="csrf" value="[^"]*"/g, "");
+    return part.innerHTML.trim().replace(/ name="csrf" value="[^"]*"|ticket=[^"&]*/g, "");
   }
 
   // Where the reader was: the same link, summary or picture in the renewed board.
   function place(element) {
     if (!element) return null;
     var href = element.getAttribute("href");
-    var which = href ? 'a[href="' + CSS.escape(href) + '"]' : element.localName + (element.hasAttribute("tabindex") ? "[tabindex]" : "");
+    var which = href ? 'a[href^="' + CSS.escape(href.split("ticket=")[0]) + '"]' : element.localName + (element.hasAttribute("tabindex") ? "[tabindex]" : "");
     return { which: which, number: Array.from(board.querySelectorAll(which)).indexOf(element) };
   }
 

@@ -3,6 +3,7 @@
 A notice travels as a short code in the address (`?done=request_sent`), because a frame may keep no cookie for it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -25,6 +26,8 @@ class Notice:
     says: str
 
 
+# The pages of the desk with forms that also stand elsewhere.
+BACK = re.compile(r"/desk(/people/[0-9]{1,18})?")
 NOTICES = {
     "request_sent": Notice("ok", "Your request was sent. You will see the answer here."),
     "answer_sent": Notice("ok", "Your answer was sent. The training team continues with your request."),
@@ -73,6 +76,11 @@ NOTICES = {
     "rooms_named": Notice("ok", "Saved. The names appear on every attendance page of this session."),
     "place_again": Notice("ok", "Zoom will be asked again within a few seconds. Reload this page then."),
     "settings_again": Notice("info", "The settings are being read. Reload this page in a few seconds."),
+    "exception_made": Notice("ok", "Open for this person until the end of the day you chose."),
+    "exception_ended": Notice("info", "Ended. The gate counts again for this person."),
+    "completion_added": Notice("ok", "Recorded. Whatever depends on it is now open for this person."),
+    "equivalency_recorded": Notice("ok", "Recorded and approved. Whatever depends on it is now open for this person."),
+    "licence_added": Notice("ok", "Recorded. Credit that waits for it is decided again within a minute."),
     "columns_again": Notice("ok", "The grade columns of this unit will be looked up within a minute."),
 }
 
@@ -93,6 +101,13 @@ def go(address: str, done: str) -> Response:
     """Answer a form with a redirect (303) to the page that shows the result."""
     assert done in NOTICES
     return redirect(f"{address}{'&' if '?' in address else '?'}done={done}", 303)
+
+
+def back(default: str) -> str:
+    """Where a form that stands on several pages leads back to: to Today or a person's page, as its field `back` says,
+    else to `default`."""
+    given = http_request.form.get("back", "")
+    return given if BACK.fullmatch(given) else default
 
 
 def contact(programme: Programme, purpose: str) -> str | None:

@@ -24,6 +24,7 @@ STORAGE = """
 const kept = {};
 window.heard = [];
 addEventListener("message", function (event) {
+  if (typeof event.data === "string") return; // the height of the frame
   const asked = event.data;
   heard.push(asked.subject);
   if (MANNER === "silent") return;

@@ -99,8 +99,8 @@ def test_first_rung_a_partitioned_cookie_is_kept_and_the_storage_is_never_asked(
     assert window.heard() == ["lti.put_data"]
     assert window.visits == []
     assert not window.frame.evaluate(KEEPS.format("SameSite=None; Secure")), "this browser blocks third-party cookies"
-    window.tool.get_by_role("link", name="Calendar").click()
-    expect_heading(window, "Your calendar")
+    window.tool.get_by_role("link", name="Help").click()
+    expect_heading(window, "Help")
 
 
 def test_first_rung_a_full_storage_does_not_matter_where_cookies_are_kept(open_course: Open) -> None:
@@ -132,18 +132,18 @@ def test_second_rung_pages_forms_and_the_way_back_work_as_ever(
     window = open_course("good", no_cookies, page="retreats", user="user-walks")
     tool, frame = window.tool, window.frame
     expect_heading(window, "Retreats")
-    tool.get_by_role("link", name="Requests").click()
-    expect_heading(window, "My requests")
+    tool.get_by_role("link", name="Help").click()
+    tool.get_by_role("link", name="Request equivalency").click()
+    expect_heading(window, "Training elsewhere")
     expect(tool.locator("h1")).to_be_focused()
-    expect(tool.get_by_role("link", name="Requests")).to_have_attribute("aria-current", "page")
     assert frame.url == f"{stage.tool_url}/equivalency"
 
-    tool.get_by_role("link", name="I trained elsewhere: Module 1").click()
+    tool.get_by_role("link", name="I trained elsewhere in place of Module 1").click()
     fill_in_a_request(tool)
     tool.get_by_role("button", name="Send the request").click()
-    expect(tool.locator("main")).to_contain_text("Nothing has been sent yet")
+    expect(tool.locator("main")).to_contain_text("Nothing has been saved yet")
     assert watcher.refused("/equivalency/F1", 422) == 1
-    tool.locator("main .gh-box a").first.click()
+    tool.locator("main .note a").first.click()
     assert frame.url == f"{stage.tool_url}/equivalency/F1#course_title"
     tool.get_by_label("Title of the course").fill("Foundations of ketamine-assisted work")
     tool.get_by_role("button", name="Send the request").click()
@@ -152,12 +152,14 @@ def test_second_rung_pages_forms_and_the_way_back_work_as_ever(
     )
     assert frame.url == f"{stage.tool_url}/equivalency/F1?done=request_sent"
 
-    for path in ("/equivalency/F1#course_title", "/equivalency/F1", "/equivalency", "/retreats"):
+    for path in ("/equivalency/F1#course_title", "/equivalency/F1", "/equivalency", "/help", "/retreats"):
         frame.evaluate("history.back()")
         frame.wait_for_url(f"{stage.tool_url}{path}")
     expect_heading(window, "Retreats")
-    frame.evaluate("history.forward()")
-    expect_heading(window, "My requests")
+    for path in ("/help", "/equivalency"):
+        frame.evaluate("history.forward()")
+        frame.wait_for_url(f"{stage.tool_url}{path}")
+    expect_heading(window, "Training elsewhere")
     expect(tool.locator("main")).to_contain_text("PRATI")
 
 
@@ -172,7 +174,7 @@ def test_second_rung_files_and_new_tabs_open_as_ever(
     expect(opened.value.get_by_text("Please note:")).to_be_visible()
     opened.value.get_by_role("link", name="Join on Zoom").click()
     opened.value.wait_for_url(f"{stage.zoom_url}/join/**")
-    window.tool.get_by_role("link", name="Calendar").click()
+    window.tool.get_by_role("link", name="Add to calendar").first.click()
     with window.page.expect_download() as download:
         window.tool.get_by_role("link", name="Download the file once").click()
     assert Path(download.value.path()).read_text().startswith("BEGIN:VCALENDAR")
@@ -219,7 +221,7 @@ def test_second_rung_no_page_has_a_serious_barrier_or_is_wider_than_a_phone(
     expect(window.tool.locator("footer")).to_contain_text(
         "If you reload this page, open the unit from your course again"
     )
-    for name in ("Requests", "Modules"):
+    for name in ("My record", "Home"):
         window.tool.get_by_role("link", name=name, exact=True).click()
         expect(window.tool.get_by_role("link", name=name, exact=True)).to_have_attribute("aria-current", "page")
         assert barriers(window.frame) == []
@@ -234,8 +236,8 @@ def test_second_rung_the_token_is_in_no_address_no_storage_and_no_document(
     seen: list[str] = []
     window.page.context.on("request", lambda request: seen.append(request.url))
     expect_heading(window, "Retreats")
-    window.tool.get_by_role("link", name="Requests").click()
-    expect_heading(window, "My requests")
+    window.tool.get_by_role("link", name="My record").click()
+    expect_heading(window, "My record")
     (token,) = window.visits
     document = window.frame.evaluate("document.documentElement.outerHTML + JSON.stringify(history.state) + location")
     assert token not in document + "".join(seen)
@@ -249,18 +251,18 @@ def test_second_rung_what_is_refused_shows_the_tools_own_page(
     window = open_course("good", no_cookies, page="retreats")
     expect_heading(window, "Retreats")
     window.frame.evaluate("document.querySelector('nav a').href = '/desk'")
-    window.tool.get_by_role("link", name="Modules").click()
+    window.tool.get_by_role("link", name="Home").click()
     expect(window.tool.locator("main")).to_contain_text("role_not_allowed")
     assert watcher.refused("/desk", 403) == 1
     window.frame.evaluate("history.back()")
     expect_heading(window, "Retreats")
 
-    window.page.route("**/calendar", lambda route: route.abort())
-    window.tool.get_by_role("link", name="Calendar").click()
+    window.page.route("**/help", lambda route: route.abort())
+    window.tool.get_by_role("link", name="Help").click()
     expect(window.tool.get_by_role("alert")).to_contain_text("could not be loaded")
     assert len(watcher.found()) == 1
     window.page.route("**/record", lambda route: route.continue_(headers={}))
-    window.tool.get_by_role("link", name="My sessions").click()
+    window.tool.get_by_role("link", name="My record").click()
     expect(window.tool.locator("main")).to_contain_text("session_missing")
     assert watcher.refused("/record", 403) == 1
 
@@ -319,8 +321,8 @@ def test_third_rung_the_new_tab_opens_the_unit_with_a_cookie_of_its_own(
     with window.page.context.expect_page() as opened:
         window.tool.get_by_role("link", name="Continue in a new tab").click()
     opened.value.wait_for_url(f"{stage.tool_url}/retreats")
-    opened.value.get_by_role("link", name="Calendar").click()
-    expect(opened.value.locator("h1")).to_have_text("Your calendar")
+    opened.value.get_by_role("link", name="Help").click()
+    expect(opened.value.locator("h1")).to_have_text("Help")
     assert [each["name"] for each in window.page.context.cookies()] == ["__Host-gatehouse"]
     assert watcher.refused(LAUNCH, 401) == 1
 

@@ -49,7 +49,7 @@ def choose(story: Story) -> Page:
     page = ida.open(story.stage.tool_url + link)
     expect_words(page, "Who is this?", "Gatehouse suggests no one", "390 min")
     assert not any("?trainee=" in each for each in page.document.links)
-    found = ida.submit(page, page.form("/search"), wanted="saoirse")
+    found = ida.submit(page, page.form(f"{link}/search"), wanted="saoirse")
     (choice,) = (each for each in found.document.links if "?trainee=" in each)
     return ida.open(story.stage.tool_url + choice)
 

@@ -102,3 +102,23 @@ def test_a_machine_reads_the_instant_in_utc() -> None:
 def test_a_naive_time_is_refused() -> None:
     with pytest.raises(ValueError, match="aware instant"):
         times.clock(datetime(2026, 12, 1, 9, 0), PACIFIC)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [
+        (0, "in 1 minute"),
+        (20, "in 20 minutes"),
+        (119, "in 119 minutes"),
+        (5 * 60, "in 5 hours"),
+        (35 * 60, "in 35 hours"),
+        (36 * 60, "in 2 days"),
+        (14 * 24 * 60 - 60, "in 14 days"),
+    ],
+)
+def test_how_far_away_something_is_never_makes_anybody_late(minutes: int, expected: str) -> None:
+    assert times.ahead(NINE, NINE - timedelta(minutes=minutes)) == expected
+
+
+def test_whole_minutes_promise_nothing_that_is_not_there_yet() -> None:
+    assert (times.whole_minutes(18719), times.minutes_up(18719), times.minutes_up(18720)) == (311, 312, 312)

@@ -24,7 +24,7 @@ from lti_tool.credit.checklist import body_name
 from lti_tool.errors import BadInput, Conflict, GatehouseError
 from lti_tool.programme import versions
 from lti_tool.web.forms import Form, Problems, field, sent
-from lti_tool.web.page import go, part, show
+from lti_tool.web.page import back, go, part, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import overview
@@ -102,7 +102,7 @@ def let_stand(session_id: int) -> Page:
             )
     except REFUSED as refusal:
         return _reviews_page(_problems(refusal, field("field"))), refusal.status
-    return go("/desk/reviews", "day_let_stand")
+    return go(back("/desk/reviews"), "day_let_stand")
 
 
 @blueprint.get("/corrections")
@@ -203,7 +203,7 @@ def confirm(correction_id: int) -> Page:
             corrections.confirm(connection(), correction_id, actor=viewer().actor, now=now())
     except REFUSED as refusal:
         return _corrections_page(_problems(refusal)), refusal.status
-    return go("/desk/corrections", "correction_confirmed")
+    return go(back("/desk/corrections"), "correction_confirmed")
 
 
 @blueprint.post("/corrections/<int:correction_id>/undo")
@@ -250,7 +250,7 @@ def answer(request_id: int) -> Page:
             reviews.answer(connection(), request_id, text=text, actor=viewer().actor, now=now())
     except REFUSED as refusal:
         return _requests_page({place: text}, _problems(refusal, place)), refusal.status
-    return go("/desk/attendance-requests", "question_answered")
+    return go(back("/desk/attendance-requests"), "question_answered")
 
 
 def _problems(refusal: GatehouseError, place: str = "form") -> Problems:

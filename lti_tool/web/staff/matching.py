@@ -18,7 +18,7 @@ from lti_tool.attendance.preview import Effect
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
 from lti_tool.web.forms import MAX_ID, Form, field, read
-from lti_tool.web.page import asked_part, go, part, show
+from lti_tool.web.page import asked_part, back, go, part, show
 from lti_tool.web.request import connection, now, read_id
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import overview
@@ -94,7 +94,7 @@ def match(attendance_id: int) -> Response:
         actor=viewer().actor,
         now=now(),
     )
-    return go(QUEUE, "person_matched")
+    return go(back(QUEUE), "person_matched")
 
 
 @blueprint.post("/unmatched/<int:attendance_id>/leave")
@@ -111,7 +111,7 @@ def leave(attendance_id: int) -> Response:
         actor=viewer().actor,
         now=now(),
     )
-    return go(QUEUE, "person_left_alone")
+    return go(back(QUEUE), "person_left_alone")
 
 
 @blueprint.get("/links")

@@ -1,33 +1,57 @@
-"""People for staff: all of them, one person with what is open to them and why, and accounts that may be one person.
+"""People for staff: the list with the state of each module, the search in the bar, and accounts that may be one person.
 
 A search is sent as a form, so that no name stands in an address.
 """
 
+import re
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
-from flask import Blueprint
+from flask import Blueprint, redirect
+from flask import request as http_request
 from marshmallow import fields, validate
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select
 from werkzeug.wrappers import Response
 
 from lti_tool import people
-from lti_tool.attendance import live_sessions, person_joins, queries
-from lti_tool.gates import decide, equivalency, wording
-from lti_tool.gates.decision import Decision
+from lti_tool.attendance import live_sessions, person_joins
+from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.grades.outcomes import separate
 from lti_tool.programme import versions
-from lti_tool.programme.versions import Published
-from lti_tool.retreats.applications import eligibility
+from lti_tool.programme.model import Programme
+from lti_tool.tables.courses import enrolments
+from lti_tool.tables.gates import completions, equivalency_requests
+from lti_tool.tables.people import licences, trainees
+from lti_tool.tables.people import person_joins as joins_table
+from lti_tool.tables.presence import attendance_requests
+from lti_tool.text import clean
+from lti_tool.times import day_of
 from lti_tool.web.forms import MAX_ID, Form, field, read
-from lti_tool.web.page import address_of, asked_part, go, show
+from lti_tool.web.page import Part, asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now
-from lti_tool.web.session import access, record_visit, viewer
-from lti_tool.web.staff import overview
+from lti_tool.web.session import access, viewer
+from lti_tool.web.staff import matrix, overview
 
-MOST_FOUND = 50
+PEOPLE_ON_A_PAGE = 50
+MOST_FOUND = 20
+AWAY = timedelta(days=30)
+# To find who is locked by one thing, the gates of everyone are decided; above this number that would take too long.
+MOST_JUDGED = 5000
 QUEUE = "/desk/joins"
+# By its word in the address.
+FILTERS = {
+    "": "Everyone",
+    "one": "Locked by one thing",
+    "licence": "No licence",
+    "away": "Not opened for 30 days",
+    "request": "Request open",
+    "staff": "Staff",
+}
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 def trainee_field() -> fields.Integer:
@@ -47,59 +71,183 @@ class JoinForm(Form):
 
 JOIN = JoinForm()
 
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the reader asked for, as the address says it; anything odd counts as nothing."""
+
+    which: str
+    sort: str
+    down: bool
+
+    def query(self, **changed: str) -> str:
+        """The address's query with these changes; what is usual is left out."""
+        values = {"show": self.which, "sort": self.sort, "down": "1" if self.down else ""} | changed
+        usual = {"sort": "name"}
+        return urlencode({name: value for name, value in values.items() if value and value != usual.get(name)})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found; `more` says of either list that it goes on."""
+
+    people: Sequence[Row[Any]]
+    sessions: Sequence[LiveSession]
+    more_people: bool
+    more_sessions: bool
+
+
 blueprint = Blueprint("desk_people", __name__, url_prefix="/desk")
+
+
+def _has(table: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(table.c.trainee_id == trainees.c.id, *conditions)
+
+
+IS_JOINED = exists().where(joins_table.c.joined_id == trainees.c.id, joins_table.c.undone_at.is_(None))
+# Who only teaches is no trainee.
+IS_STAFF = _has(enrolments, enrolments.c.role == "staff") & ~_has(enrolments, enrolments.c.role != "staff")
+OPENED_AT = (
+    select(func.max(enrolments.c.last_launch_at))
+    .where(enrolments.c.trainee_id == trainees.c.id)
+    .correlate(trainees)
+    .scalar_subquery()
+)
+
+
+def _filters(programme: Programme, now: datetime) -> dict[str, ColumnElement[bool]]:
+    """The condition of each filter but `one`, which no statement can ask."""
+    today = day_of(now, programme.zone)
+    is_trainee = and_(~IS_JOINED, ~IS_STAFF)
+    valid = (licences.c.ended_at.is_(None), licences.c.expires_on >= today)
+    asked = equivalency_requests.c.state.in_(("submitted", "more_info"))
+    return {
+        "": is_trainee,
+        "licence": is_trainee & ~_has(licences, *valid),
+        "away": is_trainee & (OPENED_AT.is_(None) | (now - AWAY > OPENED_AT)),
+        "request": is_trainee
+        & or_(_has(equivalency_requests, asked), _has(attendance_requests, attendance_requests.c.state == "open")),
+        "staff": and_(~IS_JOINED, IS_STAFF),
+    }
 
 
 @blueprint.get("/people")
 @access("staff")
 def all_people() -> str:
-    """The people of the training, by name."""
-    return _listed(None, people.by_name(connection(), MOST_FOUND, asked_part()))
+    """The people of the training and the state of each module for them; filter, order and part stand in the address."""
+    given = http_request.args
+    which = given.get("show", "")
+    view = View(
+        which=which if which in FILTERS else "",
+        sort="opened" if given.get("sort") == "opened" else "name",
+        down=given.get("down") == "1",
+    )
+    published = versions.current(connection())
+    programme = published.programme
+    groups, columns = matrix.columns(programme)
+    starts = overview.starts(connection(), programme, now())
+    conditions = _filters(programme, now())
+    numbers = _count(connection(), conditions)
+    if numbers[""] <= MOST_JUDGED:
+        everyone = connection().scalars(select(trainees.c.id).where(conditions[""])).all()
+        single = matrix.locked_by_one_thing(connection(), published, everyone, columns, starts, now())
+        conditions["one"], numbers["one"] = trainees.c.id.in_(single), len(single)
+    chosen = conditions.get(view.which, conditions[""])
+    part = _listed(connection(), chosen, view, numbers.get(view.which, numbers[""]))
+    ids = [row.id for row in part.rows]
+    return show(
+        "staff/people.html",
+        programme,
+        view=view,
+        filters=[
+            (each, says, numbers[each])
+            for each, says in FILTERS.items()
+            if each in numbers and (numbers[each] or each in ("", view.which))
+        ],
+        part=part,
+        groups=groups,
+        columns=columns,
+        cells=matrix.cells(connection(), published, ids, columns, starts, now()) if ids else {},
+        licences=_licence_types(connection(), ids),
+        completed=_completed(connection(), chosen),
+        version=published.version,
+    )
+
+
+def _count(connection: Connection, conditions: dict[str, ColumnElement[bool]]) -> dict[str, int]:
+    counted = (func.count(case((condition, 1))) for condition in conditions.values())
+    return dict(zip(conditions, connection.execute(select(*counted).select_from(trainees)).one(), strict=True))
+
+
+def _listed(connection: Connection, chosen: ColumnElement[bool], view: View, total: int) -> Part[Row[Any]]:
+    name = func.lower(func.coalesce(trainees.c.name, trainees.c.email, ""))
+    by = name if view.sort == "name" else func.coalesce(OPENED_AT, trainees.c.created_at)
+    order = (by.desc(), trainees.c.id.desc()) if view.down else (by, trainees.c.id)
+    query = select(trainees.c.id, trainees.c.name, OPENED_AT.label("opened_at")).where(chosen).order_by(*order)
+    return sql_part(connection, query, PEOPLE_ON_A_PAGE, asked_part(), total=total)
+
+
+def _licence_types(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """By person, the types of the licences in force."""
+    in_force = (licences.c.trainee_id.in_(ids), licences.c.ended_at.is_(None))
+    found: dict[int, str] = {}
+    query = select(licences.c.trainee_id, licences.c.type).where(*in_force).order_by(licences.c.id)
+    for row in connection.execute(query):
+        held = found.get(row.trainee_id)
+        found[row.trainee_id] = f"{held}, {row.type}" if held else row.type
+    return found
+
+
+def _completed(connection: Connection, chosen: ColumnElement[bool]) -> dict[str, int]:
+    """Module id → how many of the chosen people have completed it."""
+    query = select(completions.c.module_id, func.count()).join_from(completions, trainees)
+    grouped = query.where(completions.c.ended_at.is_(None), chosen).group_by(completions.c.module_id)
+    return {row[0]: row[1] for row in connection.execute(grouped)}
 
 
 @blueprint.post("/search")
 @access("staff")
-def search() -> str:
-    """The people whose name or address holds what was typed into the bar."""
-    wanted = field("q")
-    return _listed(wanted, people.search(connection(), wanted, MOST_FOUND))
+def search() -> str | Response:
+    """People by a part of the name or address, sessions by the module's title or the date. A single hit is opened."""
+    wanted = clean(field("q"))
+    programme = versions.current(connection()).programme
+    found = _find(connection(), programme, wanted)
+    if len(found.people) + len(found.sessions) == 1:
+        where = [f"/desk/people/{each.id}" for each in found.people]
+        return redirect((where + [f"/desk/sessions/{each.id}" for each in found.sessions])[0], 303)
+    return show("staff/search.html", programme, wanted=wanted, found=found, most=MOST_FOUND)
 
 
-def _listed(wanted: str | None, found: Sequence[Row[Any]]) -> str:
-    total = people.count(connection())
-    page = {"wanted": wanted, "found": found, "total": total, "most": MOST_FOUND, "number": asked_part()}
-    return show("staff/people.html", versions.current(connection()).programme, **page)
+def _find(connection: Connection, programme: Programme, wanted: str) -> Found:
+    day = read_day(wanted, day_of(now(), programme.zone))
+    titled = [each.id for each in programme.modules.values() if wanted.casefold() in each.label.casefold()]
+    sessions: list[LiveSession] = []
+    if day:
+        first_at = datetime.combine(day, time.min, ZoneInfo(programme.zone))
+        sessions = [
+            each
+            for each in live_sessions.held_between(connection, first_at, first_at + timedelta(days=1))
+            if each.held_on == day
+        ]
+    elif len(wanted) > 1 and titled:
+        sessions = live_sessions.latest_of(connection, titled, MOST_FOUND + 1)
+    who = people.search(connection, wanted, MOST_FOUND + 1)
+    return Found(who[:MOST_FOUND], sessions[:MOST_FOUND], len(who) > MOST_FOUND, len(sessions) > MOST_FOUND)
 
 
-@blueprint.get("/people/<int:trainee_id>")
-@access("staff")
-def person(trainee_id: int) -> str:
-    """Every decision about one person with its tree. The visit is logged (gates.md A7.7)."""
-    published = versions.current(connection())
-    who = people.trainee(connection(), trainee_id)
-    offered = [each for each in published.programme.gates if published.programme.is_published(each)]
-    decisions = [_decision_as_shown(published, trainee_id, each) for each in offered]
-    record_visit("decisions_viewed", f"trainee:{trainee_id}")
-    return show(
-        "staff/person.html",
-        published.programme,
-        version=published.version,
-        person=who,
-        decisions=decisions,
-        says=partial(wording.staff_sentence, programme=published.programme),
-        address=address_of,
-        attended=queries.of_trainee(connection(), trainee_id),
-        requests=equivalency.of_trainee(connection(), trainee_id),
-    )
-
-
-def _decision_as_shown(published: Published, trainee_id: int, offering_id: str) -> Decision:
-    """The decision that the person's own page shows: a retreat is judged for its next date."""
-    if offering_id in published.programme.retreats:
-        return eligibility(connection(), published, trainee_id, offering_id, now()).decision
-    upcoming = live_sessions.upcoming(connection(), offering_id, now())
-    start = upcoming[0].held_on if upcoming else None
-    return decide.ask(connection(), published, trainee_id, offering_id, now(), offering_start=start)
+def read_day(text: str, today: date) -> date | None:
+    """The day in "2026-12-15", "15 Dec 2026", "Dec 15" or "15 December", of this year where none is named."""
+    words = re.findall(r"[a-z]+|[0-9]+", text.lower())
+    month = next((MONTHS.index(word[:3]) + 1 for word in words if word[:3] in MONTHS), None)
+    numbers = [int(word) for word in words if word.isdigit() and len(word) <= 4]
+    try:
+        if not month:
+            return date.fromisoformat(text)
+        years = [each for each in numbers if each > 31] or [today.year]
+        (day,), (year,) = [each for each in numbers if each <= 31], years
+        return date(year, month, day) if len(words) <= 3 else None
+    except ValueError:
+        return None
 
 
 @blueprint.get("/joins")

@@ -30,10 +30,13 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Funnel(Numbers):
-    """The same, with those who got credit from some body, and those whose score a gradebook has accepted."""
+    """The same, with those of the attendees who got credit from some body, and those whose score a gradebook has
+    accepted. `sent` of their `scores` on every platform are delivered, or a grade entered there is kept."""
 
     credited: int = 0
     graded: int = 0
+    sent: int = 0
+    scores: int = 0
 
     @property
     def steps(self) -> list[tuple[str, int]]:
@@ -64,24 +67,17 @@ def funnel(connection: Connection, session: LiveSession) -> Funnel:
     numbers = of_sessions(connection, [session])[session.id]
     here = attendances.c.live_session_id == session.id
     attendees = select(attendances.c.trainee_id).join_from(attendances, live_sessions).where(here, has_attended())
-    in_force = (awards.c.live_session_id == session.id, awards.c.state == "awarded")
-    credited = select(func.count(awards.c.trainee_id.distinct())).where(*in_force)
-    graded = (
-        select(func.count(scores.c.trainee_id.distinct()))
-        .join_from(scores, placements)
-        .where(
-            placements.c.module_id == session.module_id,
-            scores.c.delivered_version > 0,
-            scores.c.trainee_id.in_(attendees),
+    in_force = (awards.c.live_session_id == session.id, awards.c.state == "awarded", awards.c.trainee_id.in_(attendees))
+    credited = connection.scalar(select(func.count(awards.c.trainee_id.distinct())).where(*in_force)) or 0
+    is_sent = scores.c.status.in_(("delivered", "kept"))
+    graded, sent, every = connection.execute(
+        select(
+            func.count(case((is_sent, scores.c.trainee_id)).distinct()), func.count(case((is_sent, 1))), func.count()
         )
-    )
-    return Funnel(
-        numbers.enrolled,
-        numbers.attended,
-        numbers.completed,
-        connection.scalar(credited) or 0,
-        connection.scalar(graded) or 0,
-    )
+        .join_from(scores, placements)
+        .where(placements.c.module_id == session.module_id, scores.c.trainee_id.in_(attendees))
+    ).one()
+    return Funnel(numbers.enrolled, numbers.attended, numbers.completed, credited, graded, sent, every)
 
 
 def has_attended() -> ColumnElement[bool]:

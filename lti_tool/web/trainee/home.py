@@ -1,145 +1,126 @@
-"""The trainee's home page: the next steps, and every module with its state; and the contact page."""
+"""The trainee's home page: the next thing to do, the class that runs, the modules and the progress."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from itertools import islice
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from flask import Blueprint, redirect
-from sqlalchemy import Connection
+from flask import request as http_request
+from sqlalchemy import Row
 from werkzeug.wrappers import Response
 
 from lti_tool.attendance import live_sessions, queries
+from lti_tool.attendance.agenda import instructional_seconds
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.attendance.queries import AttendedDay
+from lti_tool.attendance.timeline import bar
+from lti_tool.credit import claims
+from lti_tool.credit.checklist import body_name
 from lti_tool.gates import decide, equivalency
-from lti_tool.gates.condition_checks import short_name
-from lti_tool.gates.decide import load_facts
-from lti_tool.gates.decision import Decision
-from lti_tool.gates.wording import heading
 from lti_tool.programme import versions
-from lti_tool.programme.catalogue import Module, Series
 from lti_tool.programme.model import Programme
-from lti_tool.programme.versions import Published
-from lti_tool.web.page import contact, show
-from lti_tool.web.request import connection, now
+from lti_tool.web.page import show
+from lti_tool.web.request import connection, context, now, read_id
 from lti_tool.web.session import access, viewer
+from lti_tool.web.staff.live_board import BoardOf
+from lti_tool.web.trainee import join, with_team
+from lti_tool.web.trainee.class_now import load_class
+from lti_tool.web.trainee.next_thing import NextThing, next_thing
+from lti_tool.web.trainee.progress import by_series, load_progress
 
-MAX_STEPS = 4
-
-blueprint = Blueprint("home", __name__)
-
-
-@blueprint.get("/")
-@access("trainee")
-def dashboard() -> str | Response:
-    """The next steps, the modules by series with their states, the viewer's sessions and requests."""
-    if viewer().is_staff:
-        return redirect("/desk", 303)
-    published, trainee_id = versions.current(connection()), viewer().trainee_id
-    series = by_series(connection(), published, trainee_id, now())
-    lines = [line for _, lines in series for line in lines]
-    is_open = {line.module.id for line in lines if line.decision.open}
-    upcoming = upcoming_sessions(connection(), is_open, now())
-    attended = queries.of_trainee(connection(), trainee_id)
-    requests = equivalency.of_trainee(connection(), trainee_id)
-    steps = list(islice(next_steps(published.programme, lines, upcoming, attended, requests), MAX_STEPS))
-    shown = {"series": series, "upcoming": upcoming, "attended": attended, "requests": requests, "steps": steps}
-    return show("trainee/dashboard.html", published.programme, **shown)
+# The list of what is with the training team; the record has all of it.
+MAX_WITH_TEAM = 5
 
 
-@blueprint.get("/help")
-@access("trainee")
-def contacts() -> str:
-    """The addresses of the programme. Nothing is stored about a visit here."""
-    programme = versions.current(connection()).programme
-    return show("trainee/contact.html", programme, contact=None, credits_contact=contact(programme, "credits"))
+def blueprint(board_of: BoardOf) -> Blueprint:
+    """The pages; `board_of(connection, session, now)` says who is in a running session."""
+    pages = Blueprint("home", __name__)
+
+    @pages.get("/")
+    @access("trainee")
+    def home() -> str | Response:
+        """The next thing to do, the modules by series with their states, and what is with the training team."""
+        if viewer().is_staff:
+            return redirect("/desk", 303)
+        published, trainee_id = versions.current(connection()), viewer().trainee_id
+        programme = published.programme
+        series = by_series(programme, load_progress(connection(), published, trainee_id, now()))
+        attended = queries.of_trainee(connection(), trainee_id)
+        requests = equivalency.of_trainee(connection(), trainee_id)
+        attending = {each.session_id for each in attended if each.is_running}
+        thing = next_thing([each for _, some in series for each in some], requests, now(), attending)
+        awards = claims.awards_of(connection(), trainee_id)
+        return show(
+            "trainee/home.html",
+            programme,
+            thing=thing,
+            series=series,
+            credits=credits_by_body(programme, awards),
+            awards=_by_module(programme, awards),
+            incomplete=_incomplete(attended),
+            with_team=with_team.load(connection(), programme, trainee_id, requests)[:MAX_WITH_TEAM],
+            trains_elsewhere=bool(programme.equivalencies) and not requests,
+            **_hero(thing, board_of),
+        )
+
+    @pages.get("/now")
+    @access("trainee")
+    def running_class() -> str:
+        """The part of the home page about a running class, which its script fetches every few seconds."""
+        session = live_sessions.show(connection(), http_request.args.get("session", 0, read_id))
+        published, trainee_id = versions.current(connection()), viewer().trainee_id
+        module_id, day = session.module_id, session.held_on
+        decision = decide.ask(connection(), published, trainee_id, module_id, now(), offering_start=day)
+        is_running = session.state != "cancelled" and session.starts_at <= now() < session.ends_at
+        shown = _class(session, board_of) if is_running and decision.open else {}
+        return show("trainee/class_now.html", published.programme, session=session, is_over=not shown, **shown)
+
+    return pages
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleLine:
-    """One module of the list. `headline` says until when it is locked, "" for an open one."""
-
-    module: Module
-    decision: Decision
-    headline: str
-    taken_on: date | None
-
-
-def by_series(
-    connection: Connection, published: Published, trainee_id: int, now: datetime
-) -> list[tuple[Series, list[ModuleLine]]]:
-    """The published modules of every series, each with its decision as of now."""
-    programme = published.programme
-    taken = taken_modules(connection, trainee_id)
-
-    def line(module: Module) -> ModuleLine:
-        decision = decide.ask(connection, published, trainee_id, module.id, now)
-        headline = ""
-        if not decision.open:
-            # The heading of the locked page without the title, which stands above it: "Locked until …".
-            words = heading(decision, programme).removeprefix(programme.offering_title(module.id)).strip()
-            headline = words.removeprefix("is ")
-        return ModuleLine(module, decision, headline[:1].upper() + headline[1:], taken.get(module.id))
-
-    offered = [
-        (series, [line(programme.modules[each]) for each in series.modules if programme.is_published(each)])
-        for series in programme.series
-    ]
-    return [(series, lines) for series, lines in offered if lines]
+def _hero(thing: NextThing, board_of: BoardOf) -> dict[str, Any]:
+    """What the hero shows of the session that it is about."""
+    session = thing.session
+    if session is None:
+        return {}
+    if thing.kind == "in_class":
+        return _class(session, board_of)
+    return {"join_address": _join_address(session), "bar": bar(session.segments, session.zone), **_needed(session)}
 
 
-def open_modules(connection: Connection, published: Published, trainee_id: int, now: datetime) -> set[str]:
-    """The ids of the modules that are open to this person."""
-    every = published.programme.modules
-    return {each for each in every if decide.ask(connection, published, trainee_id, each, now).open}
+def _class(session: LiveSession, board_of: BoardOf) -> dict[str, Any]:
+    running = load_class(connection(), session, viewer().trainee_id, board_of, now())
+    return {"running": running, "join_address": _join_address(session)}
 
 
-def taken_modules(connection: Connection, trainee_id: int) -> Mapping[str, date]:
-    """Module id → when this person completed it; only completions in force."""
-    facts = load_facts(connection, [trainee_id], {"completions"})[trainee_id]
-    return {each.module: each.completed_on for each in facts.completions if each.ended_at is None}
+def _join_address(session: LiveSession) -> str | None:
+    settings = context().settings
+    return join.address(settings.secret_key, viewer(), session, now(), registers=settings.has_zoom_api)
 
 
-def upcoming_sessions(connection: Connection, modules: set[str], now: datetime) -> list[LiveSession]:
-    """The live sessions of these modules that are not over yet, the next one first."""
-    found = [each for module_id in sorted(modules) for each in live_sessions.upcoming(connection, module_id, now)]
-    return sorted(found, key=lambda each: (each.starts_at, each.id))
+def _needed(session: LiveSession) -> dict[str, int]:
+    """The instruction of a session to come, and how much of it completes the module, in seconds."""
+    policy = versions.version(connection(), session.programme_version).programme.completion
+    whole = instructional_seconds(session.segments)
+    return {"instruction": whole, "needed": int(-(-(policy.share * whole) // 1))} if policy else {}
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A next step: a sentence and its link; `session` if it is about a live session."""
+def credits_by_body(programme: Programme, awards: Iterable[Row[Any]]) -> dict[str, Decimal]:
+    """The short name of each body → all its credits in force."""
+    found: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for each in awards:
+        found[body_name(programme.bodies.get(each.body_id), each.body_id)] += each.credits
+    return dict(sorted(found.items()))
 
-    says: str
-    to: str
-    session: LiveSession | None = None
+
+def _by_module(programme: Programme, awards: Iterable[Row[Any]]) -> dict[str, list[tuple[str, Decimal]]]:
+    found: defaultdict[str, list[tuple[str, Decimal]]] = defaultdict(list)
+    for each in awards:
+        found[each.module_id].append((body_name(programme.bodies.get(each.body_id), each.body_id), each.credits))
+    return found
 
 
-def next_steps(
-    programme: Programme,
-    lines: Sequence[ModuleLine],
-    upcoming: Sequence[LiveSession],
-    attended: Sequence[AttendedDay],
-    requests: Sequence[Any],
-) -> Iterator[Step]:
-    """What a trainee can do next, the most pressing first: answer questions, attend the next session, see what one
-    session lacks, take the open module that opens others."""
-    for target in [each.target for each in requests if each.state == "more_info"]:
-        says = f"The training team has a question about your request in place of {short_name(programme, target)}."
-        yield Step(says, f"/equivalency/{target}")
-    taken = {line.module.id for line in lines if line.taken_on}
-    for session in [each for each in upcoming if each.module_id not in taken][:1]:
-        says = f"Your next live session: {programme.offering_title(session.module_id)}"
-        yield Step(says, f"/modules/{session.module_id}#dates", session)
-    incomplete = [each for each in attended if not (each.completed or each.is_running or each.module_id in taken)]
-    for day in incomplete[:1]:
-        says = f"{programme.offering_title(day.module_id)} is not completed: see what is missing."
-        yield Step(says, f"/sessions/{day.session_id}")
-    unmet = [node for line in lines for node in line.decision.unmet()]
-    needed = {str(node.params.get("module")) for node in unmet if node.condition == "completed"}
-    first = [line for line in lines if line.decision.open and line.taken_on is None and line.module.id in needed]
-    for line in first[:1]:
-        says = f"{short_name(programme, line.module.id)} opens further modules: see its dates."
-        yield Step(says, f"/modules/{line.module.id}#dates")
+def _incomplete(attended: Iterable[queries.AttendedDay]) -> dict[str, queries.AttendedDay]:
+    """Module → the latest day on which it was attended and not completed."""
+    days = [each for each in attended if not (each.completed or each.is_running)]
+    return {each.module_id: each for each in reversed(days)}

@@ -1,8 +1,9 @@
 """The page of a module, open or locked, and joining its live session."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import datetime, time
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -13,10 +14,12 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from lti_tool import audit, people, times
-from lti_tool.attendance import live_sessions, queries
+from lti_tool.attendance import live_sessions, queries, timeline
 from lti_tool.attendance.agenda import instructional_seconds
 from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.attendance.timeline import DayBar
 from lti_tool.credit import claims
+from lti_tool.credit.checklist import body_name
 from lti_tool.errors import NotFound
 from lti_tool.gates import decide, equivalency, wording
 from lti_tool.gates.condition_checks import short_name
@@ -32,9 +35,13 @@ from lti_tool.web.request import append, connection, context, now, read_id, writ
 from lti_tool.web.session import access, record_visit, viewer
 from lti_tool.web.trainee import join
 from lti_tool.web.trainee.join import Ticket
+from lti_tool.web.trainee.next_thing import JOINED_WITHIN
+from lti_tool.web.trainee.progress import announced
 from zoom_adapter import places
 
 Page = str | Response
+# Who takes a module again and again finds the older days in the record.
+MAX_DAYS = 3
 
 blueprint = Blueprint("modules", __name__, url_prefix="/modules")
 
@@ -132,7 +139,7 @@ def _waiting_page(programme: Programme, session: LiveSession, way: join.Way, wai
 
 @dataclass(frozen=True, slots=True)
 class AgendaLine:
-    """One segment of the agenda; the instants are known once a live session is scheduled."""
+    """One part of the agenda; the instants are known once a live session is scheduled."""
 
     starts: str
     ends: str
@@ -144,11 +151,22 @@ class AgendaLine:
 
 @dataclass(frozen=True, slots=True)
 class AgendaTable:
-    """An agenda with its caption and the completion rule in words."""
+    """An agenda as a bar (of a scheduled session) and a table, with the instruction that completes it, in seconds."""
 
     caption: str
     parts: tuple[AgendaLine, ...]
-    rule: str
+    bar: DayBar | None
+    instruction: int
+    needed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedCredit:
+    """What one body gives for a module: its name, the credits (None: not announced), and its statement."""
+
+    name: str
+    credits: Decimal | None
+    statement: str | None
 
 
 def open_page(
@@ -159,22 +177,34 @@ def open_page(
     module = programme.modules[decision.offering]
     upcoming = live_sessions.upcoming(connection, module.id, now)
     attended = [each for each in queries.of_trainee(connection, trainee_id) if each.module_id == module.id]
-    ended = [each.session_id for each in attended if not each.is_running]
+    ended = [each for each in attended if not each.is_running]
+    shown = attended[:MAX_DAYS]
     if decision.open:
         learner_view = "A learner with your records would see this page too."
     else:
         waiting = " and that an answer is awaited" if decision.is_pending else ""
         learner_view = f"A learner with your records would see that it is locked{waiting}, and why."
+    taught = any(each.completed for each in ended)
     return {
         **decision_words(programme, decision),
         "module": module,
         "series": next((each for each in programme.series if each.id == module.series), None),
-        "attended": attended,
-        "own_claims": [each for one in ended for each in claims.of_session(connection, programme, trainee_id, one)],
+        "attended": shown,
+        "completed": taught or _is_completed(connection, trainee_id, module.id),
+        "bars": {each.id: timeline.bar_of(each.day, each.zone) for each in shown if not each.is_running},
+        "own_claims": [
+            each
+            for each in (claims.of_module(connection, programme, trainee_id, module.id) if ended else ())
+            if each.session_id in {day.session_id for day in shown}
+        ],
         "gradebook_credit": scores.credits_of(connection, trainee_id, module.id),
         "upcoming": upcoming,
-        "planned": announced(programme, module.id, times.day_of(now, programme.zone)),
+        "is_near": bool(upcoming) and upcoming[0].starts_at - now <= JOINED_WITHIN,
+        "planned": announced(programme, module.id, times.day_of(now, programme.zone), upcoming),
         "agenda": agenda_of(programme, module, upcoming[0] if upcoming else None),
+        "offered": offered_credit(programme, module),
+        "teachers": [each for each in programme.teachers.values() if module.id in each.teaches],
+        "recommendation": wording.recommendation(decision, programme),
         "rule_words": wording.gate_in_words(programme, module.id),
         "learner_view": learner_view,
         "registers": registers,
@@ -183,18 +213,28 @@ def open_page(
     }
 
 
+def _is_completed(connection: Connection, trainee_id: int, module_id: str) -> bool:
+    facts = decide.load_facts(connection, [trainee_id], {"completions"})[trainee_id]
+    return any(each.module == module_id and each.ended_at is None for each in facts.completions)
+
+
 def locked_page(connection: Connection, published: Published, decision: Decision, now: datetime) -> dict[str, Any]:
     """What is missing and how to get it. Of the locked offering it shows only the title (gates.md A6)."""
     programme = published.programme
     missing = _named(decision, "completed", "module")
+    module = programme.modules.get(decision.offering)
     return {
         **decision_words(programme, decision),
         "title": programme.offering_title(decision.offering),
+        "short": short_name(programme, decision.offering),
+        "series": next((each for each in programme.series if module and each.id == module.series), None),
         "headline": wording.heading(decision, programme),
+        "first_step": wording.first_step(decision, programme),
         "rule_words": wording.gate_in_words(programme, decision.offering),
         "attended": [each for each in queries.of_trainee(connection, decision.trainee_id) if each.module_id in missing],
-        "needed_dates": list(_needed_dates(connection, programme, missing, now)),
-        "elsewhere": list(_elsewhere(connection, programme, decision)),
+        "needed_dates": _needed_dates(connection, programme, missing, now),
+        "elsewhere": _elsewhere(connection, programme, decision),
+        "met": _met(decision),
     }
 
 
@@ -205,12 +245,6 @@ def decision_words(programme: Programme, decision: Decision) -> dict[str, Any]:
         "says": partial(wording.learner_sentence, programme=programme),
         "address": address_of,
     }
-
-
-def announced(programme: Programme, module_id: str, after: date) -> list[PlannedSession]:
-    """The printed or confirmed dates of a module still to come. Others are never shown (gates.md A6.6)."""
-    certain = [each for each in programme.sessions if each.module == module_id and each.is_certain]
-    return sorted((each for each in certain if each.date and each.date >= after), key=lambda each: each.date or after)
 
 
 def agenda_of(programme: Programme, module: Module, session: LiveSession | None) -> AgendaTable | None:
@@ -228,8 +262,11 @@ def agenda_of(programme: Programme, module: Module, session: LiveSession | None)
             )
             for each in session.segments
         )
-        caption = f"The day of {times.weekday(session.held_on)}"
-        return AgendaTable(caption, parts, _rule(programme, instructional_seconds(session.segments)))
+        seconds = instructional_seconds(session.segments)
+        bar = timeline.bar(session.segments, session.zone)
+        return AgendaTable(
+            f"The day of {times.weekday(session.held_on)}", parts, bar, seconds, _needed(programme, seconds)
+        )
     agenda = programme.agendas.get(module.agenda or "")
     if agenda is None:
         return None
@@ -240,35 +277,86 @@ def agenda_of(programme: Programme, module: Module, session: LiveSession | None)
     parts = tuple(
         AgendaLine(clock(each.starts), clock(each.ends), each.title, each.instructional) for each in agenda.parts
     )
-    return AgendaTable("A day of this module", parts, _rule(programme, agenda.instructional_minutes * 60))
+    seconds = agenda.instructional_minutes * 60
+    return AgendaTable("A day of this module", parts, None, seconds, _needed(programme, seconds))
 
 
-def _rule(programme: Programme, seconds: int) -> str:
-    if programme.completion is None:
-        return ""
-    share = programme.completion.share
-    needed = times.minutes(int(-(-(share * seconds) // 1)))
-    return f"Completing the module takes {needed} of the {times.minutes(seconds)} of teaching ({share:.0%})."
+def _needed(programme: Programme, seconds: int) -> int | None:
+    """How much of this instruction completes the module, in seconds; None while the programme does not say."""
+    return int(-(-(programme.completion.share * seconds) // 1)) if programme.completion else None
 
 
-def _needed_dates(
-    connection: Connection, programme: Programme, module_ids: list[str], now: datetime
-) -> Iterator[tuple[str, str, list[LiveSession], list[PlannedSession]]]:
-    """The next dates of each of these modules: its id, name, scheduled sessions and announced dates."""
-    for module_id in module_ids:
-        sessions = live_sessions.upcoming(connection, module_id, now)
-        held = {each.held_on for each in sessions}
-        planned = announced(programme, module_id, times.day_of(now, programme.zone))
-        yield module_id, short_name(programme, module_id), sessions, [each for each in planned if each.date not in held]
+def offered_credit(programme: Programme, module: Module) -> list[OfferedCredit]:
+    """What each body gives for the module, by what the programme knows today."""
+    return [
+        OfferedCredit(body_name(body, body_id), credits, body.statement if body else None)
+        for body_id, credits in module.credits.items()
+        for body in [programme.bodies.get(body_id)]
+    ]
 
 
-def _elsewhere(connection: Connection, programme: Programme, decision: Decision) -> Iterator[tuple[str, str, Any]]:
-    """Each requirement that training elsewhere can meet, with this person's latest request for it."""
-    requests = equivalency.of_trainee(connection, decision.trainee_id)
-    for condition in ("equivalency", "retreat_equivalency"):
-        for target in _named(decision, condition, "for"):
-            latest = max((each for each in requests if each.target == target), key=lambda each: each.id, default=None)
-            yield target, short_name(programme, target), latest
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A module that would open the locked one: its names, its sessions and announced dates."""
+
+    id: str
+    name: str
+    title: str
+    sessions: Sequence[LiveSession]
+    planned: Sequence[PlannedSession]
+
+
+def _needed_dates(connection: Connection, programme: Programme, module_ids: list[str], now: datetime) -> list[Needed]:
+    """The next dates of each of these modules."""
+    coming = live_sessions.coming(connection, now) if module_ids else {}
+    today = times.day_of(now, programme.zone)
+    return [
+        Needed(
+            id=each,
+            name=short_name(programme, each),
+            title=programme.modules[each].title if each in programme.modules else programme.offering_title(each),
+            sessions=coming.get(each, []),
+            planned=announced(programme, each, today, coming.get(each, [])),
+        )
+        for each in module_ids
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A requirement that training elsewhere can meet: the person's latest request for it, and the providers that are
+    accepted."""
+
+    target: str
+    name: str
+    request: Any
+    accepted: Sequence[str]
+
+    @property
+    def is_open(self) -> bool:
+        return self.request is not None and self.request.state in ("draft", "submitted", "more_info")
+
+
+def _elsewhere(connection: Connection, programme: Programme, decision: Decision) -> list[Elsewhere]:
+    targets = [
+        target for condition in ("equivalency", "retreat_equivalency") for target in _named(decision, condition, "for")
+    ]
+    latest = {each.target: each for each in reversed(equivalency.of_trainee(connection, decision.trainee_id))}
+    rules = {each.target: each for each in programme.equivalencies.values()}
+
+    def accepted(target: str) -> list[str]:
+        return [each.name for each in rules[target].providers if each.decision == "accepted"] if target in rules else []
+
+    return [Elsewhere(each, short_name(programme, each), latest.get(each), accepted(each)) for each in targets]
+
+
+def _met(decision: Decision) -> tuple[int, int] | None:
+    """How many of the requirements are met, and how many there are."""
+    if decision.tree is None:
+        return None
+    tree = decision.tree
+    each = tree.children if tree.op == "all" and tree.children else (tree,)
+    return sum(child.is_open for child in each), len(each)
 
 
 def _named(decision: Decision, condition: str, field: str) -> list[str]:

@@ -15,7 +15,14 @@ from lti_tool.gates import decide
 from lti_tool.programme import versions
 from lti_tool.programme.versions import Published
 from lti_tool.retreats import applications
-from lti_tool.retreats.applications import Eligibility, eligibility, retreat_of, shown_dates, verify_offered
+from lti_tool.retreats.applications import (
+    Eligibility,
+    eligibility,
+    eligibility_for_all,
+    retreat_of,
+    shown_dates,
+    verify_offered,
+)
 from lti_tool.tables.gates import decisions
 from lti_tool.times import day_of
 from lti_tool.web.forms import Form, Problems, sent
@@ -49,7 +56,7 @@ def list_retreats() -> Page:
     return show(
         "trainee/retreats.html",
         published.programme,
-        asked=[_eligibility(published, retreat_id) for retreat_id in published.programme.retreats],
+        asked=eligibility_for_all(connection(), published, viewer().trainee_id, now()),
         applications=applications.of_trainee(connection(), viewer().trainee_id),
         today=day_of(now(), published.programme.zone),
     )

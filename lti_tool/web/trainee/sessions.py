@@ -1,8 +1,14 @@
 """The trainee's own sessions: the list, one day minute by minute, questions about it, presence checks, the calendar."""
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response
+from sqlalchemy import Row
 from werkzeug.wrappers import Response as AnyResponse
 
 from lti_tool import audit, people
@@ -10,30 +16,72 @@ from lti_tool.attendance import calendar_feed, live_sessions, presence_checks, q
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.locking import progress
 from lti_tool.attendance.queries import AttendedDay
-from lti_tool.credit import claims
+from lti_tool.credit import claims, licences
+from lti_tool.credit.checklist import body_name
 from lti_tool.errors import NotFound
+from lti_tool.gates.condition_checks import short_name
 from lti_tool.programme import versions
+from lti_tool.programme.model import Programme
+from lti_tool.times import day_of
 from lti_tool.web.forms import field
-from lti_tool.web.page import go, show
+from lti_tool.web.page import contact, go, show
 from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access, viewer
-from lti_tool.web.trainee import home, join
+from lti_tool.web.trainee import join, with_team
+from lti_tool.web.trainee.progress import open_modules
 
 blueprint = Blueprint("sessions", __name__)
 
 
+@dataclass(frozen=True, slots=True)
+class CreditYear:
+    """The credits of one year from one body, and the modules that earned them."""
+
+    year: int
+    credits: Decimal
+    modules: Sequence[tuple[str, Decimal]]
+
+
 @blueprint.get("/record")
 @access("trainee")
-def own_sessions() -> str:
-    """Upcoming sessions of the modules that are open, and those attended."""
-    published, trainee_id = versions.current(connection()), viewer().trainee_id
-    is_open = home.open_modules(connection(), published, trainee_id, now())
+def record() -> str:
+    """What the viewer attended and earned: credits by body and year, sessions, licences, requests, the calendar."""
+    programme, trainee_id = versions.current(connection()).programme, viewer().trainee_id
+    awards = claims.awards_of(connection(), trainee_id)
     return show(
-        "trainee/sessions.html",
-        published.programme,
-        upcoming=home.upcoming_sessions(connection(), is_open, now()),
+        "trainee/record.html",
+        programme,
         attended=queries.of_trainee(connection(), trainee_id),
+        credits=_by_body_and_year(programme, awards),
+        awarded=_by_session(programme, awards),
+        licences=licences.of_trainee(connection(), trainee_id),
+        today=day_of(now(), programme.zone),
+        credits_contact=contact(programme, "credits"),
+        with_team=with_team.load(connection(), programme, trainee_id),
     )
+
+
+def _by_body_and_year(programme: Programme, awards: Sequence[Row[Any]]) -> dict[str, list[CreditYear]]:
+    """The name of each body → its years, the latest first."""
+    found: defaultdict[str, defaultdict[int, list[tuple[str, Decimal]]]] = defaultdict(lambda: defaultdict(list))
+    for each in awards:
+        name = body_name(programme.bodies.get(each.body_id), each.body_id)
+        year = day_of(each.starts_at, each.zone).year
+        found[name][year].append((short_name(programme, each.module_id), each.credits))
+    return {
+        name: [
+            CreditYear(year, sum((credits for _, credits in earned), Decimal()), earned)
+            for year, earned in sorted(years.items(), reverse=True)
+        ]
+        for name, years in sorted(found.items())
+    }
+
+
+def _by_session(programme: Programme, awards: Sequence[Row[Any]]) -> dict[int, list[tuple[str, Decimal]]]:
+    found: defaultdict[int, list[tuple[str, Decimal]]] = defaultdict(list)
+    for each in awards:
+        found[each.live_session_id].append((body_name(programme.bodies.get(each.body_id), each.body_id), each.credits))
+    return found
 
 
 @blueprint.get("/sessions/<int:session_id>")
@@ -53,6 +101,7 @@ def own_day(session_id: int) -> str:
         rows=timeline.stretches(mine.day, grace_seconds=grace) if mine else (),
         whereabouts=timeline.whereabouts(mine.day) if mine else (),
         questions=mine.day.participation.questions if mine else (),
+        bar=timeline.bar_of(mine.day, session.zone) if mine and not mine.is_running else None,
         picture=timeline.draw(mine.day, session.zone, labels, grace) if mine else None,
         room_labels=labels,
         own_requests=reviews.of_trainee_in(connection(), viewer().trainee_id, session_id),
@@ -110,7 +159,7 @@ def presence_check_now() -> str:
 def answer_presence_check(check_id: int) -> AnyResponse:
     """Answer a presence check."""
     presence_checks.answer(connection(), check_id, viewer().trainee_id, now())
-    return go("/presence", "presence_answered")
+    return go("/" if field("to") == "home" else "/presence", "presence_answered")
 
 
 def _presence_page(template: str) -> str:
@@ -149,7 +198,7 @@ def feed(token: str) -> Response:
     trainee_id = join.trainee_of_calendar(connection(), settings.secret_key, token)
     published = versions.current(connection())
     may_join = calendar_feed.may_join(connection(), trainee_id)
-    is_open = home.open_modules(connection(), published, trainee_id, now()) if may_join else ()
+    is_open = open_modules(connection(), published, trainee_id, now()) if may_join else ()
     host = urlsplit(settings.public_url).hostname or "gatehouse"
 
     def join_address(session: LiveSession) -> str | None:

@@ -118,10 +118,10 @@ def test_somebody_unmatched_may_be_left_alone_until_the_evidence_changes(databas
         (waiting,) = matching.unmatched_people(connection)
     let_stand(database, waiting.day, now, reason="The host of the context.")
     with database.read() as connection:
-        assert (matching.unmatched_people(connection), matching.waiting_since(connection)) == ([], [])
+        assert matching.unmatched_people(connection) == []
     settled(database, session_id, now, present(None, stay(0, 100), **guest))
     with database.read() as connection:
-        assert len(matching.unmatched_people(connection)) == len(matching.waiting_since(connection)) == 1
+        assert len(matching.unmatched_people(connection)) == 1
 
 
 def test_somebody_whom_a_settlement_takes_off_the_list_while_it_is_read_is_left_out(database, session_id, now):

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from lti_tool.gates.conditions import Condition, parse_rule
-from lti_tool.gates.wording import REASONS, gate_in_words, heading, learner_sentence, rule_in_words, staff_sentence
+from lti_tool.gates.wording import (
+    REASONS,
+    first_step,
+    gate_in_words,
+    heading,
+    learner_sentence,
+    recommendation,
+    rule_in_words,
+    staff_sentence,
+)
 from tests.unit.gates.people_and_programmes import (
     BEFORE,
     completed,
@@ -71,10 +80,32 @@ def test_the_heading_names_the_shortest_set_of_missing_things(offering: str, kno
     assert heading(decide(offering, *known), demo()) == expected
 
 
+@pytest.mark.parametrize(
+    ("offering", "known", "expected"),
+    [
+        ("F2", [], "Complete Module 1 first."),
+        ("F2", [completed("F1")], ""),
+        ("F2", [request("F1", "submitted")], "Your request is being reviewed."),
+        ("RT_EXP", [], "Locked until your clinical licence is on record and you have taken Module 1."),
+        ("RT_DIA", [], "Not open."),
+    ],
+    ids=["a module first", "open", "pending", "several things", "not decided"],
+)
+def test_the_first_step_is_one_sentence(offering: str, known: list[Any], expected: str) -> None:
+    assert first_step(decide(offering, *known), demo()) == expected
+
+
+def test_a_recommendation_is_told_until_it_is_followed() -> None:
+    assert recommendation(decide("ST_MUS"), demo()) == "Module 1 first is recommended, not required."
+    assert recommendation(decide("ST_MUS", completed("F1")), demo()) == ""
+    assert recommendation(decide("F2"), demo()) == ""
+
+
 def test_a_gate_that_cannot_be_checked_says_so() -> None:
     programme = with_gate({"completed": {"module": "F99"}})
     decision = decide("F2", programme=programme)
     assert heading(decision, programme) == f"{F2} cannot be checked right now"
+    assert first_step(decision, programme) == "Cannot be checked right now."
     assert learner_sentence(decision.unmet()[0], programme) == "We cannot check this right now."
     assert "no longer has" in staff_sentence(decision.unmet()[0], programme)
 

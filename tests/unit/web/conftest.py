@@ -119,10 +119,10 @@ def request_elsewhere(connection, published: Published, trainee_id: int, at: dat
 
 
 @pytest.fixture
-def browse(app: Flask, database: Database, happened: TrainingDay, now: datetime) -> Callable[[int], Browser]:
+def browse(app: Flask, database: Database, happened: TrainingDay, now: datetime) -> Callable[..., Browser]:
     """A browser with a session of its own for a person; staff where the person is."""
 
-    def browser(trainee_id: int) -> Browser:
+    def browser(trainee_id: int, at: datetime = now) -> Browser:
         role = "staff" if trainee_id == happened.staff else "trainee"
         with database.write() as connection:
             token = start(
@@ -132,7 +132,7 @@ def browse(app: Flask, database: Database, happened: TrainingDay, now: datetime)
                 context_id="course-1",
                 placement_id=happened.place,
                 role=role,
-                now=now,
+                now=at,
             )
         client = app.test_client()
         client.set_cookie(COOKIE, token, domain="localhost", secure=True)

@@ -91,9 +91,9 @@ def test_a_trainee_does_not_ask(browse, happened, running) -> None:
 
 
 def test_while_a_class_goes_on_every_page_of_it_leads_to_the_question(browse, happened, running) -> None:
-    whole = browse(happened.whole)
+    new = browse(happened.new)
     pages = ("/", "/modules/F1", f"/sessions/{happened.next_day}")
-    assert all("/presence" in whole.open(each).links for each in pages)
+    assert all("/presence" in new.open(each).links for each in pages)
     assert running in browse(happened.staff).open(f"/desk/sessions/{happened.next_day}").links
     assert running in browse(happened.staff).open(f"/desk/sessions/{happened.next_day}/live").links
 

@@ -29,7 +29,7 @@ def test_the_picture_has_a_name_and_a_description(browse, happened) -> None:
 
 
 def test_the_credit_checklist_stands_under_the_day(browse, happened) -> None:
-    assert "APA · Awarded: 6.5 credits" in browse(happened.whole).open(f"/sessions/{happened.day}").text
+    assert "APA credit Awarded: 6.5 credits" in browse(happened.whole).open(f"/sessions/{happened.day}").text
     assert "No licence of yours is recorded." in browse(happened.half).open(f"/sessions/{happened.day}").text
 
 

@@ -3,6 +3,7 @@
 import itertools
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -135,3 +136,26 @@ def test_every_flag_reason_and_grade_that_may_be_stored_has_words() -> None:
 def test_a_code_that_is_newer_than_the_words_is_told_all_the_same() -> None:
     assert timeline.flags_in_words(["brand_new"]) == ["brand new"]
     assert timeline.reasons_in_words(ReportComparison(0, 0, 0, ("brand_new",))) == "brand new"
+
+
+def test_a_bar_is_drawn_in_percent_of_the_day_and_marks_the_longest_break() -> None:
+    bar = timeline.bar(DAY, PACIFIC, [(at(0), at(45))], [(at(45), at(90))], at(90))
+    assert [(each.kind, each.x, each.width) for each in bar.parts] == [
+        ("teaching", 0, 50),
+        ("pause", 50, 8.3),
+        ("teaching", 58.3, 41.7),
+    ]
+    assert [(each.x, each.width) for each in (*bar.present, *bar.missed)] == [(0, 25), (25, 25)]
+    assert (bar.now_x, [each.label for each in bar.marks]) == (50, ["9 am", "10:30 am", "12 pm"])
+
+
+def test_a_day_without_an_agenda_has_no_bar() -> None:
+    assert timeline.bar((), PACIFIC) is None
+
+
+@given(stays)
+def test_a_bar_shows_every_minute_of_instruction_once(intervals) -> None:
+    day = day_of(*intervals)
+    bar = timeline.bar_of(day, PACIFIC)
+    shown = sum(each.width for each in (*bar.present, *bar.missed))
+    assert shown == pytest.approx(100 * day.seconds_instructional / (180 * 60), abs=2)

@@ -32,7 +32,7 @@ def applications(database) -> list:
 
 def test_what_is_missing_is_told_as_on_a_locked_module(browse, happened) -> None:
     page = browse(happened.new).open(RETREAT)
-    assert "is locked until" in page.heading
+    assert "Locked until your clinical licence is on record and you have taken Module 1." in page.text
     assert "We have no licence on record for you." in page.text
     assert "You have not taken Module 1 yet." in page.text
     assert f"{RETREAT}/apply" not in page.links
@@ -61,7 +61,7 @@ def test_without_date_or_statement_nothing_is_sent(browse, happened, database, g
     reader = browse(happened.whole)
     page = reader.send(reader.open(f"{RETREAT}/apply"), f"{RETREAT}/apply", **given)
     assert page.status == 422
-    assert "Nothing has been sent yet." in page.text
+    assert "Nothing has been saved yet." in page.text
     assert applications(database) == []
 
 

@@ -321,7 +321,11 @@ def test_a_parked_settlement_is_told(database: Database, session_id: int, heard:
             values = {"key": key, "run_at": now, "created_at": now, "last_error": "completion_unset"}
             connection.execute(insert(tasks).values(row | values))
     shown = found(database, OPENS - MINUTE)["settlement_parked"]
-    assert (shown.session_id, shown.details, shown.where) == (session_id, {"code": "completion_unset"}, "/desk#tasks")
+    assert (shown.session_id, shown.details, shown.where) == (
+        session_id,
+        {"code": "completion_unset"},
+        "/desk/settings/jobs",
+    )
 
 
 def test_a_gap_keeps_the_moment_it_was_first_seen_and_is_gone_with_its_cause(

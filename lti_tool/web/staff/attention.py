@@ -1,0 +1,173 @@
+"""What needs staff's attention: single items with the act that settles each, and counts of what is settled elsewhere.
+
+The items of all kinds are one list, the oldest first, which the database pages. What a page shows of them is loaded
+with one statement for each kind, not for each item.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, func, literal, select, true, union_all
+
+from lti_tool.attendance import corrections, locking, person_joins, preview, queries, reviews
+from lti_tool.attendance.evidence import NUMBERED
+from lti_tool.attendance.matching import UNMATCHED
+from lti_tool.attendance.preview import Effect
+from lti_tool.attendance.queries import AttendedDay
+from lti_tool.gates import equivalency
+from lti_tool.platforms import course_units
+from lti_tool.rosters.queries import unreadable
+from lti_tool.rosters.schedule import is_placed_in
+from lti_tool.tables.courses import enrolments, placements
+from lti_tool.tables.gates import equivalency_requests
+from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.operations import tasks
+from lti_tool.tables.people import trainees
+from lti_tool.tables.presence import attendance_corrections, attendance_requests
+from lti_tool.tables.scores import scores
+from lti_tool.tables.zoom import zoom_gaps
+from lti_tool.web.page import Part, sql_part
+
+ITEMS_ON_A_PAGE = 20
+# More people than these are chosen on the participant's own page, by a search.
+MAX_CHOICES = 20
+
+Kind = Literal["equivalency", "participant", "correction", "day", "question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that one act settles; `about` is its record with the person's name and the session."""
+
+    kind: Kind
+    since: datetime
+    about: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many things of one kind need attention on a page of their own, and since when the oldest does."""
+
+    says: str
+    where: str
+    count: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A learner who may be the unmatched participant, since attendance does not know this person yet."""
+
+    trainee_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """One part of the items; by correction what it would change, and by session who may be an unmatched participant."""
+
+    part: Part[Item]
+    effects: Mapping[int, Effect]
+    choices: Mapping[int, Sequence[Choice]]
+
+
+def items(connection: Connection, number: int) -> Items:
+    """Part `number` of the items, the oldest first."""
+    listed = _waiting().subquery()
+    order = listed.c.since, listed.c.kind, listed.c.id
+    part = sql_part(connection, select(listed).order_by(*order), ITEMS_ON_A_PAGE, number)
+    rows = part.rows
+    ids: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        ids[row.kind].append(row.id)
+    proposed = corrections.some(connection, ids["correction"]) if ids["correction"] else []
+    days = queries.some(connection, [*ids["participant"], *ids["day"]]) if ids["participant"] or ids["day"] else []
+    found: dict[tuple[str, int], Any] = {("correction", each.id): each for each in proposed}
+    found |= {("participant" if each.trainee_id is None else "day", each.id): each for each in days}
+    if ids["equivalency"]:
+        found |= {("equivalency", each.id): each for each in equivalency.some(connection, ids["equivalency"])}
+    if ids["question"]:
+        found |= {("question", each.id): each for each in reviews.some_requests(connection, ids["question"])}
+    shown = [Item(row.kind, row.since, found[row.kind, row.id]) for row in rows if (row.kind, row.id) in found]
+    matchable = {each.about.session_id for each in shown if each.kind == "participant" and may_match(each.about)}
+    return Items(
+        Part(shown, part.number, part.total, part.firsts, part.size),
+        preview.of_corrections(connection, proposed),
+        _choices(connection, matchable) if matchable else {},
+    )
+
+
+def may_match(day: AttendedDay) -> bool:
+    """Whether the conference system gave anything by which an unmatched participant could be recognised again."""
+    return not day.person_key.startswith(f"connection:{NUMBERED}")
+
+
+def _waiting() -> CompoundSelect[Any]:
+    """(kind, id, since) of every item."""
+
+    def of(kind: Kind, number: ColumnElement[int], since: ColumnElement[Any]) -> Any:
+        return select(literal(kind).label("kind"), number.label("id"), since.label("since"))
+
+    request, fix, asked = equivalency_requests.c, attendance_corrections.c, attendance_requests.c
+    person = attendances.c
+    return union_all(
+        of("equivalency", request.id, request.submitted_at).where(request.state == "submitted"),
+        of("participant", person.id, person.settled_at).join(live_sessions).where(*UNMATCHED),
+        of("correction", fix.id, fix.proposed_at).where(corrections.WAITING),
+        of("day", person.id, person.settled_at).join(live_sessions).where(*reviews.DUE),
+        of("question", asked.id, asked.created_at).where(asked.state == "open"),
+    )
+
+
+def _choices(connection: Connection, session_ids: Collection[int]) -> dict[int, list[Choice]]:
+    """By session, the learners of its module's courses of whom no attendance is on record; none where they are more
+    than `MAX_CHOICES`."""
+    here = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
+    is_known = select(attendances.c.id).where(
+        attendances.c.live_session_id == live_sessions.c.id,
+        attendances.c.trainee_id == trainees.c.id,
+        attendances.c.is_current,
+    )
+    learners = (
+        select(live_sessions.c.id.label("session_id"), trainees.c.id, trainees.c.name)
+        .join_from(live_sessions, placements, placements.c.module_id == live_sessions.c.module_id)
+        .join(enrolments, here)
+        .join(trainees, trainees.c.id == enrolments.c.trainee_id)
+        .where(live_sessions.c.id.in_(session_ids), enrolments.c.role == "trainee", ~is_known.exists())
+        .distinct()
+        .subquery()
+    )
+    number = func.row_number().over(partition_by=learners.c.session_id, order_by=(learners.c.name, learners.c.id))
+    numbered = select(learners, number.label("number")).subquery()
+    query = select(numbered).where(numbered.c.number <= MAX_CHOICES + 1).order_by(numbered.c.number)
+    found: dict[int, list[Choice]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.session_id].append(Choice(row.id, row.name or f"Person {row.id}"))
+    return {session_id: some for session_id, some in found.items() if len(some) <= MAX_CHOICES}
+
+
+def counts(connection: Connection, now: datetime) -> list[Count]:
+    """What needs attention on pages of its own; only kinds of which there is something, the oldest first."""
+    parked = scores.c.status == "parked"
+    regraded = (scores.c.seen == "differs") & scores.c.status.in_(("delivered", "parked"))
+    units, rosters = course_units.unconfirmed(now), unreadable()
+
+    def counted(says: str, where: str, since: Any, which: ColumnElement[bool]) -> Count:
+        row = connection.execute(select(func.count(), func.min(since)).where(which)).one()
+        return Count(says, where, row[0], row[1] or now)
+
+    shared = [each.since for each in person_joins.suggestions(connection)]
+    found = [
+        Count("E-mail addresses that two people share", "/desk/joins", len(shared), min(shared, default=now)),
+        counted("Possible gaps in attendance data", "/desk/settings/zoom", zoom_gaps.c.since, true()),
+        counted("Sessions still marked as running", "/desk/sessions", live_sessions.c.ends_at, locking.is_missing(now)),
+        counted("Courses with unconfirmed units", "/desk/courses", units.c.since, true()),
+        counted("Rosters that cannot be read", "/desk/rosters", rosters.c.since, true()),
+        counted("Scores a platform refused", "/desk/scores?state=refused", scores.c.desired_at, parked & ~regraded),
+        counted("Grades changed on a platform", "/desk/scores?state=regraded", scores.c.seen_at, regraded),
+        counted("Background jobs that failed", "/desk/settings/jobs", tasks.c.created_at, tasks.c.state == "parked"),
+    ]
+    return sorted((each for each in found if each.count), key=lambda each: each.oldest_at)
