@@ -36,7 +36,6 @@ READERS = {
             "/programme",
             "/equivalencies",
             "/equivalencies/1",
-            "/health",
             "/people",
             "/sessions",
             "/sessions/1",

@@ -24,7 +24,7 @@ def test_every_gap_is_told_with_its_age_and_the_next_step_the_gravest_first(brow
     page = browse(happened.staff).open("/desk/settings/zoom")
     overdue, differ = GAPS["challenge_overdue"], GAPS["people_differ"]
     assert page.text.index(overdue.says) < page.text.index(differ.says)
-    assert f"{differ.says} (3) Session {happened.day}" in page.text
+    assert f"{differ.says} (3)" in page.text
     assert overdue.next_step in page.text
     assert differ.next_step in page.text
     assert f'href="/desk/sessions/{happened.day}"' in page.html

@@ -103,9 +103,8 @@ def test_a_session_to_come_and_an_empty_week_are_said_plainly(staff) -> None:
     assert "No session this week." in text
 
 
-def test_the_week_shows_its_sessions_with_the_enrolled(staff, happened, running, database, now) -> None:
-    list_learners(database, happened, now, happened.whole, happened.half)
-    assert "Tue 1 Dec Module 1 2 enrolled 9:00 am–5:00 pm Pacific" in staff.open("/desk").text
+def test_the_week_shows_its_sessions_with_the_enrolled(staff, running) -> None:
+    assert "Tue 1 Dec Module 1 4 enrolled 9:00 am–5:00 pm Pacific" in staff.open("/desk").text
 
 
 def test_an_approval_from_today_leads_back_and_is_refused_the_second_time(staff, database) -> None:
@@ -161,7 +160,7 @@ def test_a_doubtful_day_is_accepted_and_a_question_answered_where_they_are_liste
     accepted = staff.send(page, f"/desk/reviews/{happened.day}", **about)
     assert accepted.sent_to == "/desk?done=day_let_stand"
     again = staff.send(page, f"/desk/reviews/{happened.day}", **about)
-    assert (again.status, "review_made" in again.text) == (409, True)
+    assert (again.status, "This day has been reviewed already." in again.text) == (409, True)
     assert "Trainee 1: “And lunch?”" in page.text
     answered = staff.send(page, "/desk/attendance-requests/1/answer", answer="It counts for no one.", back="/desk")
     assert answered.sent_to == "/desk?done=question_answered"
@@ -210,7 +209,7 @@ def test_many_items_are_paged_by_the_database_with_as_many_statements_as_few(sta
     assert len(many) == len(few)
     assert "Needs your attention 63" in page.text
     assert page.html.count("/attendance-requests/") == 18
-    assert "1–20 of 63" in page.text
+    assert "1–20 of 62 Next" in page.text
     assert len(gzip.compress(page.html.encode())) <= 12 * 1024
     assert "Asker 59" in staff.open("/desk?page=4").text
     assert staff.open("/desk?page=99").status == 200
