@@ -32,11 +32,13 @@ from lti_tool.web.staff import (
     platforms,
     rosters,
     scores,
+    session_plan,
     submission_review,
     today,
 )
 from lti_tool.web.staff import equivalency as equivalency_desk
 from lti_tool.web.staff import mail as mail_desk
+from lti_tool.web.staff import settings as settings_desk
 from lti_tool.web.trainee import equivalency, help, home, mail, modules, retreats, sessions
 from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
@@ -90,6 +92,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         people.blueprint,
         person.blueprint,
         live_sessions.blueprint,
+        session_plan.blueprint,
         live_board.blueprint(boards.board_of),
         matching.blueprint,
         corrections.blueprint,
@@ -101,6 +104,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         courses.blueprint,
         platforms.blueprint,
         diagnostics.blueprint,
+        settings_desk.blueprint,
     ):
         app.register_blueprint(blueprint)
     return app

@@ -70,8 +70,9 @@ class KeptRows:
     def put(self, connection: Connection) -> None:
         for table, rows in self._rows.items():
             for row in rows:
-                # A None would be a JSON column's own null.
-                values = {name: null() if value is None else value for name, value in row.items()}
+                # A None would be a JSON column's own null. The database computes some columns itself.
+                given = {name: value for name, value in row.items() if table.c[name].computed is None}
+                values = {name: null() if value is None else value for name, value in given.items()}
                 connection.execute(insert(table).values(values))
             column = table.autoincrement_column
             if rows and column is not None and connection.dialect.name == "postgresql":

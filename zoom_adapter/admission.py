@@ -87,7 +87,7 @@ def plan(database: Database, meeting_id: str, now: datetime, only: Collection[in
     Once its classes are over, they stay as they are.
     """
     with database.read() as connection:
-        if meeting_id not in meetings(connection, now):
+        if not meetings(connection, now, only=meeting_id):
             return
         coming = upcoming(connection, meeting_id, now)
         wanted = places.wanted(connection, meeting_id)
@@ -114,12 +114,18 @@ def may_register(connection: Connection, trainee_ids: Collection[int], meeting_i
     return admits(connection, active, coming, now) | enrolled(connection, coming, "staff", trainee_ids)
 
 
-def meetings(connection: Connection, now: datetime) -> list[str]:
-    """The Zoom meetings of classes to come, and of cancelled classes for which places are still wanted."""
-    has_places = exists().where(zoom_places.c.meeting_id == sessions_table.c.zoom_meeting_id, zoom_places.c.wanted)
+def meetings(connection: Connection, now: datetime, only: str | None = None) -> list[str]:
+    """The Zoom meetings of classes to come, of cancelled classes for which places are still wanted, and those with
+    places that no class uses any more, because it was given another meeting. `only`: no other meeting than this."""
+    here = zoom_places.c.meeting_id == sessions_table.c.zoom_meeting_id
+    has_places = exists().where(here, zoom_places.c.wanted)
     is_meant = and_(sessions_table.c.ends_at > now, or_(sessions_table.c.state != "cancelled", has_places))
-    query = select(sessions_table.c.zoom_meeting_id).where(is_meant).distinct()
-    return sorted(connection.scalars(query), reverse=True)
+    of_classes = select(sessions_table.c.zoom_meeting_id).where(is_meant)
+    unused = select(zoom_places.c.meeting_id).where(zoom_places.c.wanted, ~exists().where(here))
+    if only is not None:
+        of_classes = of_classes.where(sessions_table.c.zoom_meeting_id == only)
+        unused = unused.where(zoom_places.c.meeting_id == only)
+    return sorted(connection.scalars(of_classes.union(unused)), reverse=True)
 
 
 def upcoming(connection: Connection, meeting_id: str, now: datetime) -> list[LiveSession]:
@@ -158,6 +164,18 @@ def enrolled(
     here = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
     query = select(enrolments.c.trainee_id).join(placements, here).where(shown, _has_role(role))
     return _found(connection, query, among) if coming else set()
+
+
+def enrolled_in(connection: Connection, module_ids: Collection[str]) -> dict[str, int]:
+    """Module id → how many people `enrolled` has for a class of it; modules without any are left out."""
+    here = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
+    query = (
+        select(placements.c.module_id, func.count(enrolments.c.trainee_id.distinct()))
+        .join_from(enrolments, placements, here)
+        .where(placements.c.module_id.in_(module_ids), _has_role("trainee"), _is_active())
+        .group_by(placements.c.module_id)
+    )
+    return {str(module_id): count for module_id, count in connection.execute(query)} if module_ids else {}
 
 
 def _active(connection: Connection, among: Collection[int]) -> set[int]:

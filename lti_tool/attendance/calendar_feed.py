@@ -140,7 +140,7 @@ def _calendar() -> Calendar:
 
 
 def _event(session: LiveSession, programme: Programme, link: str | None, host: str, *, is_open: bool) -> Event:
-    title = programme.offering_title(session.module_id)
+    title = programme.offering_title(session.module_id) + (f" ({session.note})" if session.note else "")
     is_cancelled = session.state == "cancelled"
     event = Event()
     event.add("uid", f"session-{session.id}@{host}")

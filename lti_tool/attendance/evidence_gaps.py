@@ -15,7 +15,7 @@ from lti_tool.db import upsert
 from lti_tool.tables.zoom import zoom_gaps
 
 WEBHOOK = "webhook"
-DESK = "/desk/health#evidence"
+DESK = "/desk/settings/zoom"
 SESSION = "/desk/sessions/{session}"
 
 
@@ -158,7 +158,7 @@ GAPS: Mapping[str, GapWords] = {
     "settlement_parked": GapWords(
         "The attendance of this session could not be computed in eight attempts.",
         "See the error code in the list of tasks; `gatehouse session settle` tries again.",
-        "/desk/health#jobs",
+        "/desk/settings/jobs",
         True,
     ),
 }

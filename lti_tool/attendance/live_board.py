@@ -185,14 +185,15 @@ def so_far(person: LivePerson | None, segments: Sequence[Segment], policy: Compl
 @dataclass(frozen=True, slots=True)
 class Curve:
     """`line` are the points of a polyline "x,y x,y …" within WIDTH × HEIGHT; `enrolled_y` the height of the number of
-    enrolled people, None where it is unknown; `now_x` how far the day has come. `most` and `most_at` are the highest
+    enrolled people, None where it is unknown; `now_x` how far the day has come, and `now_y` how many people there are
+    then. `taught` are the left and right edges of the times of instruction. `most` and `most_at` are the highest
     number and when it was reached; `points` are some of them, for a table."""
 
     line: str
     enrolled_y: float | None
     now_x: float
-    starts_x: float
-    ends_x: float
+    now_y: float
+    taught: tuple[tuple[float, float], ...]
     top: int
     most: int
     most_at: datetime
@@ -219,8 +220,8 @@ def draw(board: LiveBoard, session: "LiveSession", enrolled: int | None) -> Curv
         line=" ".join(f"{x(at)},{y(number)}" for at, number in points),
         enrolled_y=None if enrolled is None else y(enrolled),
         now_x=x(points[-1][0]),
-        starts_x=x(session.starts_at),
-        ends_x=x(session.ends_at),
+        now_y=y(points[-1][1]),
+        taught=tuple((x(each.start), x(each.end)) for each in taught(session.segments)),
         top=top,
         most=most,
         most_at=next(at for at, number in points if number == most),

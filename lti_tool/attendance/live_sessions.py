@@ -1,18 +1,20 @@
 """Live sessions as scheduled: when, in which Zoom meeting, and under which programme version.
 
-Scheduling fixes the module's agenda in UTC and the version of the programme, and both hold for this session for good.
+Scheduling fixes the version of the programme for good, and with it the module's agenda, which is kept in UTC. Staff may
+edit, move or cancel a session. Each such change raises its calendar sequence, and names the sequence that the person
+saw, so that two people cannot overwrite each other's change.
 Here too: how a settlement is requested, one task in the transaction that changed its evidence, and the names that staff
 give breakout rooms, since Zoom sends an id of each and never a name (zoom.md §4).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, insert, select, update
 
 from lti_tool import audit, times
 from lti_tool.attendance.agenda import Segment, from_json, lay_out, to_json
@@ -32,6 +34,7 @@ SETTLE = "settle"
 WITHOUT_END = timedelta(minutes=10)
 KINDS = ("meeting", "webinar")
 LONGEST_LABEL = 100
+LONGEST_NOTE = 100
 
 
 def request_settlement(connection: Connection, session_id: int, now: datetime) -> None:
@@ -59,7 +62,7 @@ def request_settlement_at(connection: Connection, session_id: int, at: datetime,
 class LiveSession:
     """One session in Zoom. `state` is scheduled, cancelled, provisional (settled from webhooks), reconciled or
     locked. `ended_at` is None until settlement knows the end: from Zoom, or from staff where Zoom reported none
-    (`ended_by_staff_at`)."""
+    (`ended_by_staff_at`). `note` tells it from other sessions of the module ("evening group")."""
 
     id: int
     module_id: str
@@ -80,6 +83,7 @@ class LiveSession:
     calendar_sequence: int
     created_at: datetime
     updated_at: datetime
+    note: str | None = None
 
     @property
     def held_on(self) -> date:
@@ -99,6 +103,7 @@ def add(
     zone: str | None = None,
     zoom_kind: str = "meeting",
     join_url: str | None = None,
+    note: str = "",
 ) -> int:
     """Schedule a session of a module and return its id.
 
@@ -107,15 +112,12 @@ def add(
     when the agenda does.
 
     Raises NotFound "module_unknown"; Conflict "agenda_unset", "session_overlaps"; BadInput "zone_unknown",
-    "wall_time_wrong", "zoom_kind_wrong", "meeting_id_wrong", "join_url_wrong".
+    "wall_time_wrong", "zoom_kind_wrong", "meeting_id_wrong", "join_url_wrong", "session_note_long".
     """
     zone = zone or published.programme.zone
-    segments = _segments(published.programme, module_id, starts, zone)
-    if zoom_kind not in KINDS:
-        raise BadInput("zoom_kind_wrong", "A session is held in a meeting or in a webinar.", "Use meeting or webinar.")
-    meeting_id = meeting_number(zoom_meeting_id)
-    if not (meeting_id.isascii() and meeting_id.isdigit() and len(meeting_id) <= 20):
-        raise BadInput("meeting_id_wrong", "A Zoom meeting id is a number.", "Copy it from Zoom, like 853 0000 1234.")
+    segments = agenda_on(published.programme, module_id, starts, zone)
+    given = _given(zoom_meeting_id, zoom_kind, join_url, note)
+    meeting_id = given["zoom_meeting_id"]
     row: dict[str, Any] = {
         "module_id": module_id,
         "programme_version": published.version,
@@ -123,9 +125,7 @@ def add(
         "ends_at": segments[-1].ends_at,
         "zone": zone,
         "segments": to_json(segments),
-        "zoom_kind": zoom_kind,
-        "zoom_meeting_id": meeting_id,
-        "join_url": _join_url(join_url),
+        **given,
         "state": "scheduled",
         "calendar_sequence": 0,
         "created_at": now,
@@ -136,8 +136,7 @@ def add(
     subject = f"session:{session_id}"
     audit.record(connection, actor=actor, act="session_added", subject=subject, at=now, module=module_id)
     occasions.session_scheduled(connection, session_id, now)
-    if connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == meeting_id).limit(1)).first():
-        request_settlement_when_over(connection, session_id, row["ends_at"], now)
+    _settle_what_came(connection, session_id, meeting_id, row["ends_at"], now)
     return session_id
 
 
@@ -159,6 +158,16 @@ def hold(connection: Connection, session_id: int) -> LiveSession:
 def list_sessions(connection: Connection, *, module_id: str | None = None) -> list[LiveSession]:
     """All sessions, or those of one module, cancelled ones included; in order of time."""
     return _select(connection, *([live_sessions.c.module_id == module_id] if module_id else []))
+
+
+def planned(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """The rows of the sessions that meet these conditions on the table, for a page that cuts out its part."""
+    return select(live_sessions).where(*conditions)
+
+
+def load(rows: Iterable[Row[Any]]) -> list[LiveSession]:
+    """The sessions in these rows of the table."""
+    return [LiveSession(**{**row._mapping, "segments": from_json(row.segments)}) for row in rows]
 
 
 def of_meeting(connection: Connection, meeting_id: str) -> list[LiveSession]:
@@ -203,33 +212,132 @@ def coming(connection: Connection, now: datetime) -> dict[str, list[LiveSession]
     return found
 
 
-def cancel(connection: Connection, session_id: int, *, reason: str, actor: str, now: datetime) -> None:
-    """Cancel a scheduled session; calendars learn it by the raised sequence number.
+def edit(
+    connection: Connection,
+    session_id: int,
+    *,
+    sequence: int,
+    zoom_meeting_id: str,
+    zoom_kind: str,
+    join_url: str | None,
+    note: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Change the note, the Zoom meeting and the join link of a session. `sequence` is the calendar sequence that the
+    editor saw.
 
-    Raises NotFound "session_unknown", BadInput "reason_missing", Conflict "session_cancelled" or "session_taught".
+    Once attendance has been settled, the meeting and its kind stay as they are: they say whose evidence counts. The
+    audit log names what changed, never a join link.
+
+    Raises NotFound "session_unknown"; BadInput as `add`; Conflict "session_changed", "session_cancelled",
+    "session_taught", "session_overlaps".
+    """
+    session = _hold_unchanged(connection, session_id, sequence)
+    given = _given(zoom_meeting_id, zoom_kind, join_url, note)
+    changed = sorted(name for name, value in given.items() if value != getattr(session, name))
+    if not changed:
+        return
+    meeting_id = given["zoom_meeting_id"]
+    if {"zoom_meeting_id", "zoom_kind"} & set(changed):
+        if session.state != "scheduled":
+            raise Conflict(
+                "session_taught",
+                "This session has been taught, so its Zoom meeting can no longer change.",
+                "Note and join link can still be changed.",
+            )
+        _refuse_overlap(connection, meeting_id, session.starts_at, session.ends_at, other_than=session_id)
+        _settle_what_came(connection, session_id, meeting_id, session.ends_at, now)
+    _change(connection, session_id, now, **given)
+    subject = f"session:{session_id}"
+    audit.record(connection, actor=actor, act="session_edited", subject=subject, at=now, changed=changed)
+
+
+def move(
+    connection: Connection, session_id: int, *, sequence: int, starts: datetime, reason: str, actor: str, now: datetime
+) -> None:
+    """Hold a session at another time. `starts` is naive wall time in the session's zone; `sequence` is the calendar
+    sequence that the editor saw.
+
+    The agenda is laid out anew by the programme version under which the session was scheduled. Registrations at Zoom
+    stay, since they belong to the meeting. A session that has begun is not moved.
+
+    Raises NotFound "session_unknown"; BadInput "reason_missing", "wall_time_wrong", "session_in_past"; Conflict
+    "session_changed", "session_cancelled", "session_begun", "session_overlaps".
+    """
+    why = reason_given(reason, "Say why the session is moved.")
+    session = _hold_unchanged(connection, session_id, sequence)
+    if session.state != "scheduled" or session.starts_at <= now:
+        raise Conflict(
+            "session_begun",
+            "This session has begun, so it can no longer be moved.",
+            "Add another session for the new time.",
+        )
+    programme = versions.version(connection, session.programme_version).programme
+    segments = agenda_on(programme, session.module_id, starts, session.zone)
+    starts_at, ends_at = segments[0].starts_at, segments[-1].ends_at
+    verify_to_come(starts_at, now)
+    _refuse_overlap(connection, session.zoom_meeting_id, starts_at, ends_at, other_than=session_id)
+    _change(connection, session_id, now, starts_at=starts_at, ends_at=ends_at, segments=to_json(segments))
+    moved = {"from": session.starts_at.isoformat(), "to": starts_at.isoformat()}
+    subject = f"session:{session_id}"
+    audit.record(connection, actor=actor, act="session_moved", subject=subject, at=now, reason=why, **moved)
+    occasions.session_moved(connection, session_id, now)
+
+
+def cancel(
+    connection: Connection, session_id: int, *, reason: str, actor: str, now: datetime, sequence: int | None = None
+) -> None:
+    """Cancel a scheduled session; calendars learn it by the raised sequence number. `sequence` is the one that the
+    editor saw; None: whatever it is.
+
+    Raises NotFound "session_unknown", BadInput "reason_missing", Conflict "session_changed", "session_cancelled" or
+    "session_taught".
     """
     why = reason_given(reason, "Say why the session does not take place.")
-    cancelled = connection.execute(
-        update(live_sessions)
-        .where(live_sessions.c.id == session_id, live_sessions.c.state == "scheduled")
-        .values(
-            state="cancelled",
-            cancelled_reason=why,
-            calendar_sequence=live_sessions.c.calendar_sequence + 1,
-            updated_at=now,
-        )
-    )
-    if not cancelled.rowcount:
-        if show(connection, session_id).state == "cancelled":
-            raise Conflict("session_cancelled", f"Live session {session_id} is cancelled already.")
+    session = hold(connection, session_id)
+    _verify_sequence(session, session.calendar_sequence if sequence is None else sequence)
+    if session.state == "cancelled":
+        raise Conflict("session_cancelled", f"Live session {session_id} is cancelled already.")
+    if session.state != "scheduled":
         raise Conflict(
             "session_taught",
             f"Live session {session_id} has been taught and cannot be cancelled.",
             "Correct the attendance instead; what was taught stays on record.",
         )
+    _change(connection, session_id, now, state="cancelled", cancelled_reason=why)
     subject = f"session:{session_id}"
     audit.record(connection, actor=actor, act="session_cancelled", subject=subject, at=now, reason=why)
     occasions.session_cancelled(connection, session_id, now)
+
+
+def verify_to_come(starts_at: datetime, now: datetime) -> None:
+    """Raises BadInput "session_in_past"."""
+    if starts_at <= now:
+        raise BadInput("session_in_past", "This time is in the past.", "Choose a date and time to come.")
+
+
+def _hold_unchanged(connection: Connection, session_id: int, sequence: int) -> LiveSession:
+    """The session, held, which takes place and is still as the editor saw it."""
+    session = hold(connection, session_id)
+    _verify_sequence(session, sequence)
+    if session.state == "cancelled":
+        raise Conflict("session_cancelled", f"Live session {session.id} is cancelled.")
+    return session
+
+
+def _verify_sequence(session: LiveSession, sequence: int) -> None:
+    if session.calendar_sequence != sequence:
+        raise Conflict(
+            "session_changed",
+            "Someone else has changed this session since you opened this page.",
+            "Compare your values with the saved ones, then send again.",
+        )
+
+
+def _change(connection: Connection, session_id: int, now: datetime, **values: Any) -> None:
+    raised = {"calendar_sequence": live_sessions.c.calendar_sequence + 1, "updated_at": now}
+    connection.execute(update(live_sessions).where(live_sessions.c.id == session_id).values(**values, **raised))
 
 
 NOT_CANCELLED = (live_sessions.c.state != "cancelled",)
@@ -244,13 +352,12 @@ def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[Li
 
 
 def _load(connection: Connection, query: Select[Any], values: Mapping[str, Any]) -> list[LiveSession]:
-    rows = connection.execute(query, values)
-    return [LiveSession(**{**row._mapping, "segments": from_json(row.segments)}) for row in rows]
+    return load(connection.execute(query, values))
 
 
-def _segments(programme: Programme, module_id: str, starts: datetime | date, zone: str) -> Sequence[Segment]:
+def agenda_on(programme: Programme, module_id: str, starts: datetime | date, zone: str) -> Sequence[Segment]:
     """The module's agenda on that day, moved to the start of the session (half days start at 8 or at 9, programme.yaml
-    C20)."""
+    C20). `starts` is naive wall time; a plain date starts when the agenda does. Raises as `add` does."""
     try:
         times.zone_of(zone)
     except ValueError as error:
@@ -302,6 +409,32 @@ def _wrong_wall_time(what: str) -> BadInput:
     return BadInput("wall_time_wrong", what, "Give the local time, like 2026-12-01T09:00.")
 
 
+def _given(meeting: str, kind: str, join_url: str | None, note: str) -> dict[str, Any]:
+    """The columns that staff enter, judged."""
+    if kind not in KINDS:
+        raise BadInput("zoom_kind_wrong", "A session is held in a meeting or in a webinar.", "Use meeting or webinar.")
+    meeting_id = meeting_number(meeting)
+    if not (meeting_id.isascii() and meeting_id.isdigit() and len(meeting_id) <= 20):
+        raise BadInput("meeting_id_wrong", "A Zoom meeting id is a number.", "Copy it from Zoom, like 853 0000 1234.")
+    text = clean(note)
+    if len(text) > LONGEST_NOTE:
+        raise BadInput("session_note_long", "The note is too long.", f"Use up to {LONGEST_NOTE} characters.")
+    return {
+        "zoom_meeting_id": meeting_id,
+        "zoom_kind": kind,
+        "join_url": _join_url(join_url),
+        "note": text or None,
+    }
+
+
+def _settle_what_came(
+    connection: Connection, session_id: int, meeting_id: str, ends_at: datetime, now: datetime
+) -> None:
+    """Request a settlement if the inbox holds deliveries about the meeting already."""
+    if connection.execute(select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == meeting_id).limit(1)).first():
+        request_settlement_when_over(connection, session_id, ends_at, now)
+
+
 def _join_url(raw: str | None) -> str | None:
     link = clean(raw or "")
     if not link:
@@ -315,13 +448,16 @@ def _join_url(raw: str | None) -> str | None:
     return link
 
 
-def _refuse_overlap(connection: Connection, meeting_id: str, starts_at: datetime, ends_at: datetime) -> None:
+def _refuse_overlap(
+    connection: Connection, meeting_id: str, starts_at: datetime, ends_at: datetime, other_than: int | None = None
+) -> None:
     """One Zoom meeting cannot hold two sessions at once: presence in it could not be told apart."""
     for other in of_meeting(connection, meeting_id):
-        if other.starts_at < ends_at and starts_at < other.ends_at:
+        if other.id != other_than and other.starts_at < ends_at and starts_at < other.ends_at:
             raise Conflict(
                 "session_overlaps",
-                f"Live session {other.id} uses the same Zoom meeting at that time.",
+                f"Another session of {times.span(other.starts_at, other.ends_at, other.zone)} uses the same Zoom "
+                "meeting at that time.",
                 "Give the session a meeting of its own, or another time.",
             )
 

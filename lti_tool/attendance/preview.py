@@ -86,11 +86,11 @@ def of_correction(connection: Connection, correction: Row[Any]) -> Effect:
 def of_corrections(connection: Connection, corrections: Sequence[Row[Any]]) -> dict[int, Effect]:
     """By id, the effect of each of these corrections by itself. The statements grow with the sessions they concern."""
     rounds = {each: _round(connection, each) for each in {row.live_session_id for row in corrections}}
-    days = queries.days_of(connection, {row.trainee_id for row in corrections}, rounds)
+    days = queries.of_trainees_in(connection, [(row.live_session_id, row.trainee_id) for row in corrections])
     return {
         row.id: _effect(
             rounds[row.live_session_id],
-            days.get((row.trainee_id, row.live_session_id)),
+            days.get((row.live_session_id, row.trainee_id)),
             row.trainee_id,
             [interval_of(row)],
         )

@@ -23,6 +23,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 
@@ -170,12 +171,16 @@ def of_trainee_in(connection: Connection, trainee_id: int, session_id: int) -> A
     return found[0] if found else None
 
 
-def days_of(
-    connection: Connection, trainee_ids: Collection[int], session_ids: Collection[int]
-) -> dict[tuple[int, int], AttendedDay]:
-    """The days of these people in these sessions, by trainee and session."""
-    found = _current(connection, _PERSON.trainee_id.in_(trainee_ids), _PERSON.live_session_id.in_(session_ids))
-    return {(each.trainee_id, each.session_id): each for each in found if each.trainee_id is not None}
+def of_trainees_in(connection: Connection, those: Collection[tuple[int, int]]) -> dict[tuple[int, int], AttendedDay]:
+    """The days of these trainees in these sessions, by (session id, trainee id), as far as they are recorded."""
+    found = _current(connection, tuple_(_PERSON.live_session_id, _PERSON.trainee_id).in_(those)) if those else []
+    return {(each.session_id, each.trainee_id or 0): each for each in found}
+
+
+def of_people_in(connection: Connection, those: Collection[tuple[int, str]]) -> dict[tuple[int, str], AttendedDay]:
+    """The days of these people in these sessions, by (session id, person key), as far as they are current."""
+    found = _current(connection, tuple_(_PERSON.live_session_id, _PERSON.person_key).in_(those)) if those else []
+    return {(each.session_id, each.person_key): each for each in found}
 
 
 def of_session(connection: Connection, session_id: int) -> list[AttendedDay]:

@@ -33,7 +33,11 @@ def dump(
     connection.execute(text("SET LOCAL datestyle = ISO"))
     contents = measure(connection, progress)
     inspector = inspect(connection)
-    columns = {name: [each["name"] for each in inspector.get_columns(name)] for name in contents.counts}
+    # The database computes a generated column itself and takes no value for it.
+    columns = {
+        name: [each["name"] for each in inspector.get_columns(name) if not each.get("computed")]
+        for name in contents.counts
+    }
     with progress("Copying the tables", sum(contents.counts.values())) as advance:
         for name, count in contents.counts.items():
             with writer.part(_part(name)) as write, _copy(connection, name, columns[name], "TO STDOUT") as rows:

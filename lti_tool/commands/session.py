@@ -1,4 +1,4 @@
-"""`gatehouse session`: schedule, list, cancel, settle and lock live sessions."""
+"""`gatehouse session`: schedule, list, move, cancel, settle and lock live sessions."""
 
 from collections.abc import Callable
 from datetime import date, datetime
@@ -120,6 +120,28 @@ def cancel(session_id: int, reason: str) -> None:
     with open_context() as context, context.database.write() as connection:
         live_sessions.cancel(connection, session_id, reason=reason, actor="cli", now=context.clock())
     click.echo(f"live session {session_id} is cancelled")
+
+
+@session.command()
+@session_argument
+@click.option("--starts", required=True, type=click.DateTime(["%Y-%m-%dT%H:%M"]), help="The new start, in its zone.")
+@click.option("--reason", required=True, help="Why it is moved; kept in the audit log.")
+@json_option
+def move(session_id: int, starts: datetime, reason: str, as_json: bool) -> None:
+    """Hold a session that has not begun at another time. Subscribed calendars show the new time."""
+    with open_context() as context:
+        with context.database.write() as connection:
+            live_sessions.move(
+                connection,
+                session_id,
+                sequence=live_sessions.show(connection, session_id).calendar_sequence,
+                starts=starts,
+                reason=reason,
+                actor="cli",
+                now=context.clock(),
+            )
+            moved = live_sessions.show(connection, session_id)
+        print_fields(moved, as_json, FIELDS)
 
 
 @session.command()

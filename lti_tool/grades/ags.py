@@ -7,7 +7,6 @@ what the platform's service answered, "seen" what its gradebook shows: the two a
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -144,34 +143,19 @@ class State:
     icon: str
 
 
-# States that need a person come first.
+# In the order of `scores.state`: those that need a person come first.
 STATES = (
-    State("regraded", "Regraded", "stop", "warn"),
+    State("regraded", "Changed on the platform", "stop", "warn"),
     State("refused", "Refused", "stop", "warn"),
-    State("missing", "Accepted, but not in the gradebook", "info", "warn"),
+    State("missing", "Not in the gradebook", "info", "warn"),
     State("waiting", "On its way", "wait", "clock"),
     State("accepted", "Accepted", "ok", "clock"),
-    State("seen", "Seen in the gradebook", "ok", "check"),
+    State("seen", "In the gradebook", "ok", "check"),
     State("kept", "Their grade kept", "info", "info"),
 )
-BY_ID = {state.id: state for state in STATES}
-ORDER = {state.id: number for number, state in enumerate(STATES)}
+NUMBER_OF = {state.id: number for number, state in enumerate(STATES)}
 
 
 def state_of(score: Any) -> State:
     """The state of one row of the ledger."""
-    if score.status in ("waiting", "kept"):
-        return BY_ID[score.status]
-    if (score.last_answer or "").startswith(RETIRED):  # staff cannot change what the old column shows
-        return BY_ID["refused" if score.status == "parked" else "accepted"]
-    if score.seen == "differs":
-        return BY_ID["regraded"]
-    if score.status == "parked":
-        return BY_ID["refused"]
-    return BY_ID[{"same": "seen", "missing": "missing"}.get(score.seen, "accepted")]
-
-
-def count(scores: Iterable[Any]) -> list[tuple[State, int]]:
-    """How many scores are in each state, without the empty states."""
-    found = Counter(map(state_of, scores))
-    return [(state, found[state]) for state in STATES if found[state]]
+    return STATES[score.state]

@@ -16,7 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, or_, select, update
 
 from lti_tool import audit
 from lti_tool.attendance import matching
@@ -26,7 +26,7 @@ from lti_tool.credit.checklist import body_name
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.grades import line_items
-from lti_tool.grades.ags import RETIRED, SCORE_SCOPE, Value
+from lti_tool.grades.ags import NUMBER_OF, RETIRED, SCORE_SCOPE, STATES, State, Value
 from lti_tool.grades.delivery import REGRADED
 from lti_tool.grades.line_items import largest_credit, own_maximum
 from lti_tool.grades.wording import credit_in_words
@@ -226,16 +226,26 @@ def without_score(connection: Connection, since: datetime) -> list[tuple[str, in
 
 
 def rows(connection: Connection, *, status: str | None = None) -> Sequence[Row[Any]]:
-    """The ledger, all or of one status (waiting, delivered, parked, kept), with the module, the person's name and the
-    kind of platform."""
+    """The ledger, all or of one status (waiting, delivered, parked, kept), as `ledger` gives it."""
+    found = ledger().order_by(scores.c.id)
+    return connection.execute(found if status is None else found.where(scores.c.status == status)).all()
+
+
+def ledger(state: State | None = None) -> Select[Any]:
+    """The scores, all or in one state, with the module, the person's name and the kind of platform."""
     query = (
         select(scores, placements.c.module_id, placements.c.context_title, trainees.c.name, registrations.c.profile)
         .join(placements, placements.c.id == scores.c.placement_id)
         .join(registrations, registrations.c.id == placements.c.registration_id)
         .join(trainees, trainees.c.id == scores.c.trainee_id)
-        .order_by(scores.c.id)
     )
-    return connection.execute(query if status is None else query.where(scores.c.status == status)).all()
+    return query if state is None else query.where(scores.c.state == NUMBER_OF[state.id])
+
+
+def counts(connection: Connection) -> list[tuple[State, int]]:
+    """How many scores are in each state, without the empty states; those that need a person come first."""
+    query = select(scores.c.state, func.count()).group_by(scores.c.state).order_by(scores.c.state)
+    return [(STATES[number], count) for number, count in connection.execute(query)]
 
 
 def credits_of(connection: Connection, trainee_id: int, module_id: str) -> list[str]:

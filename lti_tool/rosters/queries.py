@@ -6,8 +6,9 @@ Nothing is decided by these lists: a roster may leave people out, and a trainee 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, case, func, select
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
@@ -126,34 +127,6 @@ def members(connection: Connection, key: CourseKey, *, with_left: bool = True) -
     return sorted(found, key=lambda each: (each.left_at is not None, each.shown_name.casefold(), each.user_id))
 
 
-def count_enrolled(connection: Connection, module_ids: Collection[str]) -> dict[str, int]:
-    """Module id → how many learners the rosters of its courses list; no entry for a module without a roster."""
-    placed = is_placed_in(rosters.c.registration_id, rosters.c.context_id) & placements.c.module_id.in_(module_ids)
-    courses = (
-        select(placements.c.module_id, rosters.c.registration_id, rosters.c.context_id)
-        .join_from(rosters, placements, placed)
-        .distinct()
-        .subquery()
-    )
-    member, here = roster_members.c, enrolments.c
-    listed = and_(member.registration_id == courses.c.registration_id, member.context_id == courses.c.context_id)
-    launched = and_(
-        here.registration_id == member.registration_id,
-        here.context_id == member.context_id,
-        here.trainee_id == member.trainee_id,
-        here.last_launch_at.is_not(None),
-    )
-    is_learner = member.left_at.is_(None) & (func.coalesce(here.role, member.role) == "trainee")
-    query = (
-        select(courses.c.module_id, func.count(case((is_learner, 1))))
-        .select_from(courses)
-        .outerjoin(roster_members, listed)
-        .outerjoin(enrolments, launched)
-        .group_by(courses.c.module_id)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}
-
-
 def _courses(connection: Connection, now: datetime, *conditions: ColumnElement[bool]) -> list[CourseRoster]:
     query = (
         select(
@@ -213,14 +186,18 @@ class CourseAttendance:
 
 def attendees_of(connection: Connection, session_id: int) -> Attendees:
     """Everyone in this session's evidence, as last settled."""
-    query = select(attendances.c.trainee_id, attendances.c.flags, attendances.c.settled_at)
-    current = attendances.c.is_current & (attendances.c.live_session_id == session_id)
-    rows = [row for row in connection.execute(query.where(current)) if WITHDRAWN not in row.flags]
+    rows = _attendances(connection, [session_id])
     return Attendees(
         trainee_ids=frozenset(row.trainee_id for row in rows if row.trainee_id is not None),
         unmatched=sum(row.trainee_id is None for row in rows),
         settled_at=max((row.settled_at for row in rows), default=None),
     )
+
+
+def _attendances(connection: Connection, session_ids: Collection[int]) -> list[Row[Any]]:
+    columns = (attendances.c[name] for name in ("live_session_id", "trainee_id", "flags", "settled_at"))
+    current = attendances.c.is_current & attendances.c.live_session_id.in_(session_ids)
+    return [row for row in connection.execute(select(*columns).where(current)) if WITHDRAWN not in row.flags]
 
 
 def of_session(
@@ -241,6 +218,13 @@ def of_session(
         completed = tuple(each for each in absent if each.trainee_id in done)
         found.append(CourseAttendance(course(connection, key, now), len(learners), missing, completed))
     return sorted(found, key=lambda each: (each.roster.title.casefold(), each.roster.key))
+
+
+def has_roster(connection: Connection, module_id: str) -> bool:
+    """Whether a course with this module lists its people."""
+    placed = is_placed_in(rosters.c.registration_id, rosters.c.context_id) & (placements.c.module_id == module_id)
+    query = select(rosters.c.context_id).join_from(rosters, placements, placed)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def sessions_of(connection: Connection, key: CourseKey, now: datetime) -> list[LiveSession]:
@@ -265,4 +249,5 @@ def count_present(
 ) -> dict[int, int]:
     """Session id → how many of these learners attended it."""
     ids = {each.trainee_id for each in learners}
-    return {each.id: len(ids & attendees_of(connection, each.id).trainee_ids) for each in sessions}
+    came = {(row.live_session_id, row.trainee_id) for row in _attendances(connection, [each.id for each in sessions])}
+    return {each.id: sum((each.id, trainee_id) in came for trainee_id in ids) for each in sessions}

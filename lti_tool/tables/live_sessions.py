@@ -17,7 +17,10 @@ from sqlalchemy import (
 
 from lti_tool.tables.types import Encrypted, Id, UtcDateTime, metadata
 
+HELD = "state <> 'cancelled'"
+
 # `segments` is the agenda stamped in UTC at scheduling; `programme_version` decides this session for good.
+# `calendar_sequence` rises with every change of the plan (RFC 5545), so it is also what two editors are told apart by.
 live_sessions = Table(
     "live_sessions",
     metadata,
@@ -27,6 +30,7 @@ live_sessions = Table(
     Column("starts_at", UtcDateTime, nullable=False),
     Column("ends_at", UtcDateTime, nullable=False),
     Column("zone", String(64), nullable=False),
+    Column("note", String(100)),  # what tells it from other sessions of the module, such as "evening group"
     Column("segments", JSON, nullable=False),
     Column("zoom_kind", String(8), nullable=False),
     Column("zoom_meeting_id", String(32), nullable=False),
@@ -46,8 +50,19 @@ live_sessions = Table(
     ),
     CheckConstraint("zoom_kind in ('meeting', 'webinar')", name="zoom_kind"),
     CheckConstraint("starts_at < ends_at", name="times"),
+    CheckConstraint("calendar_sequence >= 0", name="calendar_sequence"),
     Index(None, "zoom_meeting_id"),
     Index(None, "module_id", "starts_at"),
+    Index(None, "starts_at"),
+    # A form that is sent twice at once adds one session.
+    Index(
+        "uq_live_sessions_meeting_start",
+        "zoom_meeting_id",
+        "starts_at",
+        unique=True,
+        sqlite_where=text(HELD),
+        postgresql_where=text(HELD),
+    ),
 )
 
 CURRENT = "is_current"

@@ -4,10 +4,12 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     Float,
     ForeignKey,
     Index,
     Integer,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -72,6 +74,19 @@ line_item_searches = Table(
     Column("leased_until", UtcDateTime),
 )
 
+# What staff see of a score, as a position in `grades.ags.STATES`: those that need a person come first. Staff cannot
+# change what a column shows that is not used any more (its last answer says so).
+STATE = (
+    "case when status = 'waiting' then 3"
+    " when status = 'kept' then 6"
+    " when substr(coalesce(last_answer, ''), 1, 7) = 'column_' then case status when 'parked' then 1 else 4 end"
+    " when seen = 'differs' then 0"
+    " when status = 'parked' then 1"
+    " when seen = 'same' then 5"
+    " when seen = 'missing' then 2"
+    " else 4 end"
+)
+
 scores = Table(
     "scores",
     metadata,
@@ -104,6 +119,7 @@ scores = Table(
     Column("next_attempt_at", UtcDateTime, nullable=False),
     Column("lease_owner", String(64)),
     Column("leased_until", UtcDateTime),
+    Column("state", SmallInteger, Computed(STATE, persisted=True), nullable=False),
     UniqueConstraint("placement_id", "trainee_id", "meaning"),
     CheckConstraint("status in ('waiting', 'delivered', 'parked', 'kept')", name="status"),
     CheckConstraint("meaning in ('completion', 'ce')", name="meaning"),
@@ -111,4 +127,5 @@ scores = Table(
     CheckConstraint("delivered_version <= desired_version", name="versions"),
     Index(None, "status", "next_attempt_at"),
     Index(None, "results_due_at"),
+    Index(None, "state", "id"),
 )

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from flask import redirect, render_template
 from flask import request as http_request
+from sqlalchemy import Connection, Row, Select, func, select
 from werkzeug.wrappers import Response
 
 from lti_tool.programme.model import Programme
@@ -70,6 +71,10 @@ NOTICES = {
     "question_withdrawn": Notice("info", "Withdrawn. It will not be answered."),
     "question_answered": Notice("ok", "Sent. The person sees your answer on the page of their day."),
     "session_added": Notice("ok", "Added. It appears on the page of its module and in the calendars."),
+    "sessions_added": Notice("ok", "Added. The sessions appear on the page of their module and in the calendars."),
+    "session_edited": Notice("ok", "Saved. Pages and calendars show it from now on."),
+    "session_moved": Notice("ok", "Moved. Pages and calendars show the new time. Registrations at Zoom stay."),
+    "session_cancelled": Notice("info", "Cancelled. Pages and calendars show it as cancelled."),
     "session_ended": Notice("ok", "Recorded. Attendance is being calculated. Reload this page in a few seconds."),
     "session_locked": Notice("ok", "Locked. These numbers no longer change."),
     "session_reopened": Notice("info", "Open again. Data received since the lock is being added."),
@@ -135,17 +140,25 @@ def address_of(to: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part(Generic[T]):
-    """Part `number` (from 1) of a list of `total` rows; `firsts` holds the first row of every part."""
+    """Part `number` (from 1) of a list of `total` rows, `size` at a time; `firsts` holds the first row of every part (a
+    part that SQL cut out has their positions)."""
 
     rows: Sequence[T]
     number: int
     total: int
-    firsts: Sequence[T]
+    firsts: Sequence[Any]
+    size: int = 1
 
     @property
     def count(self) -> int:
         """The number of parts, at least 1."""
         return max(len(self.firsts), 1)
+
+    @property
+    def span(self) -> str:
+        """Which rows of the list these are: "51–100 of 122"."""
+        first = (self.number - 1) * self.size + 1
+        return f"{first}–{first + len(self.rows) - 1} of {self.total}"
 
     @property
     def left_out(self) -> int:
@@ -157,31 +170,20 @@ def part(rows: Sequence[T], size: int, number: int = 1) -> Part[T]:
     """Part `number` of these rows, `size` at a time; the last part if there are fewer."""
     firsts = rows[::size]
     number = min(max(number, 1), max(len(firsts), 1))
-    return Part(rows[(number - 1) * size : number * size], number, len(rows), firsts)
+    return Part(rows[(number - 1) * size : number * size], number, len(rows), firsts, size)
 
 
-@dataclass(frozen=True, slots=True)
-class Paging:
-    """Which part of `total` rows a page shows, where the database takes `size` of them at a time."""
-
-    total: int
-    size: int
-    number: int
-
-    @property
-    def count(self) -> int:
-        """The number of parts, at least 1."""
-        return max(-(-self.total // self.size), 1)
-
-    @property
-    def offset(self) -> int:
-        return (self.number - 1) * self.size
-
-
-def paging(total: int, size: int) -> Paging:
-    """The part that `?page=` asks for; the last if there are fewer."""
-    whole = Paging(total, size, 1)
-    return Paging(total, size, min(asked_part(), whole.count))
+def sql_part(
+    connection: Connection, query: Select[Any], size: int, number: int = 1, *, total: int | None = None
+) -> Part[Row[Any]]:
+    """Part `number` of the rows of a query that is in order; the last part if there are fewer. Only this part is read.
+    `total` is how many rows the query has, where that is known already."""
+    if total is None:
+        total = connection.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
+    firsts = range(0, total, size)
+    number = min(max(number, 1), max(len(firsts), 1))
+    rows = connection.execute(query.limit(size).offset((number - 1) * size)).all()
+    return Part(rows, number, total, firsts, size)
 
 
 def asked_part() -> int:

@@ -16,7 +16,7 @@ from tests.running_class import WHOLE, RunningClass, attendee
 # Pages that renew themselves do so every ten seconds; the clock of a page is put forward by a little more. What they
 # read is up to two seconds old, so now and then it takes another ten.
 RENEWED_MS = 11_000
-HERE = ".gh-tiles > div:first-child dd"
+HERE = "#live .stats > div:first-child dd"
 MAYA = attendee("maya", WHOLE)
 STRANGER = attendee("stranger", WHOLE, name="Somebody Unknown")
 STRANGER_LEFT = attendee("stranger", Visit(0, 3600), name="Somebody Unknown")
@@ -86,7 +86,7 @@ def test_without_script_the_board_is_complete_and_has_a_link_to_look_again(
     expect(plain.get_by_role("heading", name="Here now")).to_be_visible()
     expect(plain.get_by_role("button", name="Pause")).to_be_hidden()
     plain.get_by_role("link", name="Reload now").click()
-    expect(plain.get_by_role("heading", name="Live board")).to_be_visible()
+    expect(plain.get_by_role("heading", name="The class now")).to_be_visible()
     without.close()
 
 
@@ -106,7 +106,7 @@ def test_a_question_appears_by_itself_and_is_answered_by_one_tap(
     staff.get_by_role("link", name="Start a presence check").click()
     assert_good(staff)
     staff.get_by_role("button", name="Ask now").click()
-    answers = staff.locator("tbody td.gh-number")
+    answers = staff.locator("tbody td.num")
     expect(answers).to_have_text("0")
     assert_good(staff)
 

@@ -19,7 +19,7 @@ def test_staff_see_who_is_here_and_the_board_follows_what_zoom_tells(story: Stor
         """What it shows may be two seconds old."""
         until(f"{words} on the board", lambda: all(each in board().words for each in words))
 
-    expect_words(board(), "Live board", "Zoom has sent nothing about this session yet")
+    expect_words(board(), "The class now", "Zoom has sent nothing about this session yet")
 
     in_group, left, waits = Visit(0, 8 * 3600, (600, 5 * 3600)), Visit(0, 3600), Visit(9000, 8 * 3600, waits=4000)
     here = (attendee("maya", in_group), attendee("priya", left), attendee("greta", waits))

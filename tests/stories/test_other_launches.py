@@ -21,7 +21,7 @@ def test_one_person_in_two_client_ids_of_one_issuer_is_one_person(story: Story) 
 
 def test_an_instructor_lands_on_the_desk_and_sees_gates_in_words(story: Story) -> None:
     assert story.visit("ida", "dashboard").url.endswith("/desk")
-    page = story.browsers["ida"].open(f"{story.stage.tool_url}/desk/modules")
+    page = story.browsers["ida"].open(f"{story.stage.tool_url}/desk/programme")
     expect_words(page, "Module 1, or an accepted equivalency")
 
 

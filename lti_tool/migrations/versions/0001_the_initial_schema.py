@@ -466,6 +466,7 @@ def upgrade() -> None:
         sa.Column("starts_at", types.UtcDateTime(), nullable=False),
         sa.Column("ends_at", types.UtcDateTime(), nullable=False),
         sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("note", sa.String(length=100), nullable=True),
         sa.Column("segments", sa.JSON(), nullable=False),
         sa.Column("zoom_kind", sa.String(length=8), nullable=False),
         sa.Column("zoom_meeting_id", sa.String(length=32), nullable=False),
@@ -485,6 +486,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("zoom_kind in ('meeting', 'webinar')", name=op.f("ck_live_sessions_zoom_kind")),
         sa.CheckConstraint("starts_at < ends_at", name=op.f("ck_live_sessions_times")),
+        sa.CheckConstraint("calendar_sequence >= 0", name=op.f("ck_live_sessions_calendar_sequence")),
         sa.ForeignKeyConstraint(
             ["programme_version"],
             ["programme_versions.version"],
@@ -495,7 +497,16 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_live_sessions_module_id_starts_at"), "live_sessions", ["module_id", "starts_at"], unique=False
     )
+    op.create_index(op.f("ix_live_sessions_starts_at"), "live_sessions", ["starts_at"], unique=False)
     op.create_index(op.f("ix_live_sessions_zoom_meeting_id"), "live_sessions", ["zoom_meeting_id"], unique=False)
+    op.create_index(
+        "uq_live_sessions_meeting_start",
+        "live_sessions",
+        ["zoom_meeting_id", "starts_at"],
+        unique=True,
+        sqlite_where=sa.text("state <> 'cancelled'"),
+        postgresql_where=sa.text("state <> 'cancelled'"),
+    )
     op.create_table(
         "person_links",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1105,6 +1116,22 @@ def upgrade() -> None:
         sa.Column("next_attempt_at", types.UtcDateTime(), nullable=False),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("leased_until", types.UtcDateTime(), nullable=True),
+        sa.Column(
+            "state",
+            sa.SmallInteger(),
+            sa.Computed(
+                "case when status = 'waiting' then 3"
+                " when status = 'kept' then 6"
+                " when substr(coalesce(last_answer, ''), 1, 7) = 'column_' then case status when 'parked' then 1 else 4 end"
+                " when seen = 'differs' then 0"
+                " when status = 'parked' then 1"
+                " when seen = 'same' then 5"
+                " when seen = 'missing' then 2"
+                " else 4 end",
+                persisted=True,
+            ),
+            nullable=False,
+        ),
         sa.CheckConstraint("meaning in ('completion', 'ce')", name=op.f("ck_scores_meaning")),
         sa.CheckConstraint(
             "seen in ('unread', 'same', 'differs', 'missing', 'unreadable')", name=op.f("ck_scores_seen")
@@ -1119,6 +1146,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_scores_results_due_at"), "scores", ["results_due_at"], unique=False)
+    op.create_index(op.f("ix_scores_state_id"), "scores", ["state", "id"], unique=False)
     op.create_index(op.f("ix_scores_status_next_attempt_at"), "scores", ["status", "next_attempt_at"], unique=False)
     op.create_table(
         "web_sessions",

@@ -7,7 +7,7 @@ The file is UTF-8 with a byte order mark, without which the common spreadsheet g
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -18,13 +18,15 @@ from sqlalchemy import Connection
 from lti_tool import audit
 from lti_tool.attendance import live_sessions, queries, timeline
 from lti_tool.attendance.evidence import ReportComparison
+from lti_tool.attendance.live_board import Curve, LiveBoard, LivePerson, draw
+from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.timeline import Shape, evidence_in_words, flags_in_words
 from lti_tool.web.page import Part, part
 from lti_tool.web.staff import overview
 from lti_tool.web.staff.overview import Credit
 
-ROWS_ON_A_PAGE = 100
+ROWS_ON_A_PAGE = 50
 STRIP_WIDTH = 160
 # What begins a formula. Spreadsheets drop tabs and line ends, so what follows them would begin one.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -32,8 +34,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 @dataclass(frozen=True, slots=True)
 class SheetView:
-    """How the sheet is shown: sorted by one of SORTS, ascending or descending, everyone or (`only` is "review") the
-    people to review, and which part of the list."""
+    """How the sheet is shown: sorted by one of SORTS, ascending or descending, everyone or `only` those of one of ONLY,
+    and which part of the list."""
 
     sort: str = "name"
     downwards: bool = False
@@ -91,15 +93,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One part of the rows that were asked for, and the totals of the whole session. Those who only ran it are `staff`;
-    all other `people` are attendees."""
+    """One part of the rows that were asked for. `rows` are those of the whole session, with so many in each of ONLY;
+    `staff` of them only ran the session or teach the course, and are no attendees."""
 
     part: Part[Row]
-    people: int
+    rows: Sequence[Row]
     staff: int
-    completed: int
-    unmatched: int
-    open: int
+    counts: Mapping[str, int]
 
 
 def _name(row: Row) -> str:
@@ -115,20 +115,50 @@ SORTS: Mapping[str, Callable[[Row], Any]] = {
 }
 
 
-def sheet(connection: Connection, session_id: int, view: SheetView) -> Sheet:
-    """The rows of this view; the last part if there are fewer parts."""
-    every = rows(connection, session_id)
-    staff = sum(row.attended.only_ran_session for row in every)
-    wanted = [row for row in every if row.is_open] if view.only == "review" else every
-    ordered = sorted(sorted(wanted, key=_name), key=SORTS[view.sort], reverse=view.downwards)
+# The filters of the sheet, in words.
+ONLY = {"review": "To review", "unmatched": "Not matched", "incomplete": "Not completed"}
+
+
+def sheet(connection: Connection, session: LiveSession, view: SheetView, teachers: Set[int]) -> Sheet:
+    """The rows of this view; the last part if there are fewer parts. `teachers` are staff of the session's courses."""
+    every = rows(connection, session.id)
+    staff = [each for each in every if each.attended.only_ran_session or each.attended.trainee_id in teachers]
+    those = {
+        "review": [each for each in every if each.is_open and each.attended.trainee_id is not None],
+        "unmatched": [each for each in every if each.attended.trainee_id is None],
+        "incomplete": [
+            each
+            for each in every
+            if each.attended.trainee_id is not None and not each.attended.completed and each not in staff
+        ],
+    }
+    ordered = sorted(sorted(those.get(view.only, every), key=_name), key=SORTS[view.sort], reverse=view.downwards)
     return Sheet(
         part=part(ordered, ROWS_ON_A_PAGE, view.number),
-        people=len(every) - staff,
-        staff=staff,
-        completed=sum(row.attended.completed for row in every),
-        unmatched=sum(row.attended.trainee_id is None for row in every),
-        open=sum(row.is_open for row in every),
+        rows=every,
+        staff=len(staff),
+        counts={name: len(found) for name, found in those.items()},
     )
+
+
+def curve(people: Iterable[Row], session: LiveSession, enrolled: int, now: datetime) -> Curve | None:
+    """How many people were in the class over the day, as far as it is settled; None without anyone."""
+    came = tuple(
+        LivePerson(
+            key=row.attended.person_key,
+            trainee_id=row.attended.trainee_id,
+            name="",
+            where="gone",
+            since=session.starts_at,
+            room="",
+            by_phone=False,
+            runs_it=False,
+            intervals=tuple((each.from_at, each.to_at) for each in row.attended.day.intervals if each.counts),
+        )
+        for row in people
+    )
+    there = tuple(each for each in came if each.intervals)
+    return draw(LiveBoard(now, there, None, session.ended_at), session, enrolled or None)
 
 
 def rows(connection: Connection, session_id: int) -> list[Row]:

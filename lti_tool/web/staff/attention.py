@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, func, literal, select, true, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, func, literal, select, true, union_all
 
 from lti_tool.attendance import corrections, locking, person_joins, preview, queries, reviews
 from lti_tool.attendance.evidence import NUMBERED
@@ -29,6 +29,7 @@ from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_corrections, attendance_requests
 from lti_tool.tables.scores import scores
 from lti_tool.tables.zoom import zoom_gaps
+from lti_tool.web.page import Part, sql_part
 
 ITEMS_ON_A_PAGE = 20
 # More people than these are chosen on the participant's own page, by a search.
@@ -66,23 +67,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """One page of items; by correction what it would change, and by session who may be an unmatched participant."""
+    """One part of the items; by correction what it would change, and by session who may be an unmatched participant."""
 
-    rows: Sequence[Item]
+    part: Part[Item]
     effects: Mapping[int, Effect]
     choices: Mapping[int, Sequence[Choice]]
 
 
-def count_items(connection: Connection) -> int:
-    """How many single items there are."""
-    return int(connection.execute(select(func.count()).select_from(_waiting().subquery())).scalar_one())
-
-
-def items(connection: Connection, offset: int) -> Items:
-    """The items from this one on, the oldest first."""
+def items(connection: Connection, number: int) -> Items:
+    """Part `number` of the items, the oldest first."""
     listed = _waiting().subquery()
     order = listed.c.since, listed.c.kind, listed.c.id
-    rows = connection.execute(select(listed).order_by(*order).offset(offset).limit(ITEMS_ON_A_PAGE)).all()
+    part = sql_part(connection, select(listed).order_by(*order), ITEMS_ON_A_PAGE, number)
+    rows = part.rows
     ids: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         ids[row.kind].append(row.id)
@@ -97,7 +94,7 @@ def items(connection: Connection, offset: int) -> Items:
     shown = [Item(row.kind, row.since, found[row.kind, row.id]) for row in rows if (row.kind, row.id) in found]
     matchable = {each.about.session_id for each in shown if each.kind == "participant" and may_match(each.about)}
     return Items(
-        shown,
+        Part(shown, part.number, part.total, part.firsts, part.size),
         preview.of_corrections(connection, proposed),
         _choices(connection, matchable) if matchable else {},
     )
@@ -171,13 +168,13 @@ def counts(connection: Connection, now: datetime) -> list[Count]:
             equivalency.IS_TO_BE_REVOKED,
         ),
         Count("E-mail addresses that two people share", "/desk/joins", len(shared), min(shared, default=now)),
-        counted("Possible gaps in attendance data", "/desk/health#evidence", zoom_gaps.c.since, true()),
+        counted("Possible gaps in attendance data", "/desk/settings/zoom", zoom_gaps.c.since, true()),
         counted("Sessions still marked as running", "/desk/sessions", live_sessions.c.ends_at, locking.is_missing(now)),
         counted("Courses with unconfirmed units", "/desk/courses", units.c.since, true()),
         counted("Rosters that cannot be read", "/desk/rosters", rosters.c.since, true()),
         counted("Scores a platform refused", "/desk/scores?state=refused", scores.c.desired_at, parked & ~regraded),
         counted("Grades changed on a platform", "/desk/scores?state=regraded", scores.c.seen_at, regraded),
-        counted("Background jobs that failed", "/desk/health#jobs", tasks.c.created_at, tasks.c.state == "parked"),
+        counted("Background jobs that failed", "/desk/settings/jobs", tasks.c.created_at, tasks.c.state == "parked"),
     ]
     return sorted((each for each in found if each.count), key=lambda each: each.oldest_at)
 
@@ -188,8 +185,3 @@ def summary(connection: Connection, now: datetime) -> list[Count]:
     count, oldest = connection.execute(select(func.count(), func.min(listed.c.since)).select_from(listed)).one()
     items = [Count("Requests and attendance to decide", "/desk", count, oldest)] if count else []
     return items + counts(connection, now)
-
-
-def failed_jobs(connection: Connection) -> list[Row[Any]]:
-    """The background jobs that failed too often, the oldest first."""
-    return list(connection.execute(select(tasks).where(tasks.c.state == "parked").order_by(tasks.c.id)))

@@ -9,7 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
@@ -21,8 +21,9 @@ from lti_tool.attendance.queries import AttendedDay
 from lti_tool.attendance.timeline import Picture, Stretch
 from lti_tool.credit import claims
 from lti_tool.credit.checklist import body_name
+from lti_tool.errors import BadInput, Conflict, GatehouseError
 from lti_tool.programme import versions
-from lti_tool.web.forms import Form, field, read
+from lti_tool.web.forms import Form, Problems, field, sent
 from lti_tool.web.page import back, go, part, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
@@ -48,51 +49,70 @@ class CorrectionForm(Form):
 
 
 CORRECTION = CorrectionForm()
+Page = str | Response | tuple[str, int]
+REFUSED = (BadInput, Conflict)
+# Which field of the form for a correction a refusal is about.
+FIELD_OF = {
+    "correction_times_wrong": "starts",
+    "evidence_missing": "evidence",
+    "reason_missing": "reason",
+    "wall_time_wrong": "starts",
+}
 
 blueprint = Blueprint("desk_evidence", __name__, url_prefix="/desk")
 
 
 @blueprint.get("/reviews")
 @access("staff")
-def to_review() -> str:
+def to_review() -> Page:
     """The days whose attendance data staff have to review."""
+    return _reviews_page({})
+
+
+def _reviews_page(problems: Problems) -> str:
     due = part(reviews.due(connection()), ROWS_ON_A_PAGE)
-    # A settlement may have replaced a day since. Each session is read once.
-    found = {
-        (day.session_id, day.person_key): day
-        for session_id in dict.fromkeys(row.live_session_id for row in due.rows)
-        for day in queries.of_session(connection(), session_id)
-    }
+    # A settlement may have replaced a day since.
+    found = queries.of_people_in(connection(), [(row.live_session_id, row.person_key) for row in due.rows])
     days = [(row.id, found.get((row.live_session_id, row.person_key))) for row in due.rows]
     return show(
         "staff/review_list.html",
         versions.current(connection()).programme,
         days=[(id, day, *_drawn(day)) for id, day in days if day is not None],
         more=due.left_out,
+        problems=problems,
+        given={field("field"): field("reason")},
         names=overview.names(connection(), {day.trainee_id for _, day in days if day and day.trainee_id}),
     )
 
 
 @blueprint.post("/reviews/<int:session_id>")
 @access("staff")
-def let_stand(session_id: int) -> Response:
+def let_stand(session_id: int) -> Page:
     """Accept a day as it is."""
-    reviews.let_stand(
-        connection(),
-        session_id=session_id,
-        person_key=field("person_key"),
-        digest=field("digest"),
-        reason=field("reason"),
-        actor=viewer().actor,
-        now=now(),
-    )
+    try:
+        with connection().begin_nested():
+            reviews.let_stand(
+                connection(),
+                session_id=session_id,
+                person_key=field("person_key"),
+                digest=field("digest"),
+                reason=field("reason"),
+                actor=viewer().actor,
+                now=now(),
+            )
+    except REFUSED as refusal:
+        return _reviews_page(_problems(refusal, field("field"))), refusal.status
     return go(back("/desk/reviews"), "day_let_stand")
 
 
 @blueprint.get("/corrections")
 @access("staff")
-def all_corrections() -> str:
+def all_corrections() -> Page:
     """The corrections that need a second person, with what each would change; and those decided."""
+    return _corrections_page({})
+
+
+def _corrections_page(problems: Problems) -> str:
     me = viewer().actor
     # First those that this reader can confirm.
     every = sorted(corrections.waiting(connection()), key=lambda each: bool(each.proposed_by == me))
@@ -108,13 +128,19 @@ def all_corrections() -> str:
         acting=overview.acting(connection(), actors),
         state_of=corrections.state_of,
         me=me,
+        problems=problems,
+        given={field("field"): field("reason")},
     )
 
 
 @blueprint.get("/sessions/<int:session_id>/corrections/<int:trainee_id>")
 @access("staff")
-def correction_form(session_id: int, trainee_id: int) -> str:
+def correction_form(session_id: int, trainee_id: int) -> Page:
     """The form that proposes a correction of one person's day."""
+    return _correction_page(session_id, trainee_id, {}, {})
+
+
+def _correction_page(session_id: int, trainee_id: int, given: dict[str, str], problems: Problems) -> str:
     session = live_sessions.show(connection(), session_id)
     who = people.trainee(connection(), trainee_id)
     attended = queries.of_trainee_in(connection(), trainee_id, session_id)
@@ -134,69 +160,103 @@ def correction_form(session_id: int, trainee_id: int) -> str:
         earlier=corrections.of_person(connection(), session_id, trainee_id),
         state_of=corrections.state_of,
         wall=form_time,
+        given=given,
+        problems=problems,
     )
 
 
 @blueprint.post("/sessions/<int:session_id>/corrections/<int:trainee_id>")
 @access("staff")
-def propose(session_id: int, trainee_id: int) -> Response:
+def propose(session_id: int, trainee_id: int) -> Page:
     """Propose a correction. It counts once a second person confirms it."""
-    given = read(CORRECTION)
     zone = live_sessions.show(connection(), session_id).zone
-    corrections.propose(
-        connection(),
-        session_id=session_id,
-        trainee_id=trainee_id,
-        from_at=corrections.instant_on_wall(given["starts"], zone),
-        to_at=corrections.instant_on_wall(given["ends"], zone),
-        counts=given["what"] == PRESENT,
-        reason=given["reason"],
-        evidence=given["evidence"],
-        actor=viewer().actor,
-        now=now(),
-    )
+    given = sent()
+    try:
+        values = CORRECTION.load(given)
+        with connection().begin_nested():
+            corrections.propose(
+                connection(),
+                session_id=session_id,
+                trainee_id=trainee_id,
+                from_at=corrections.instant_on_wall(values["starts"], zone),
+                to_at=corrections.instant_on_wall(values["ends"], zone),
+                counts=values["what"] == PRESENT,
+                reason=values["reason"],
+                evidence=values["evidence"],
+                actor=viewer().actor,
+                now=now(),
+            )
+    except ValidationError as error:
+        return _correction_page(session_id, trainee_id, given, error.messages_dict), 422
+    except REFUSED as refusal:
+        problems = _problems(refusal, FIELD_OF.get(refusal.code, "form"))
+        return _correction_page(session_id, trainee_id, given, problems), refusal.status
     return go("/desk/corrections", "correction_proposed")
 
 
 @blueprint.post("/corrections/<int:correction_id>/confirm")
 @access("staff")
-def confirm(correction_id: int) -> Response:
+def confirm(correction_id: int) -> Page:
     """Put a correction in force, as the second person."""
-    corrections.confirm(connection(), correction_id, actor=viewer().actor, now=now())
+    try:
+        with connection().begin_nested():
+            corrections.confirm(connection(), correction_id, actor=viewer().actor, now=now())
+    except REFUSED as refusal:
+        return _corrections_page(_problems(refusal)), refusal.status
     return go(back("/desk/corrections"), "correction_confirmed")
 
 
 @blueprint.post("/corrections/<int:correction_id>/undo")
 @access("staff")
-def undo_correction(correction_id: int) -> Response:
+def undo_correction(correction_id: int) -> Page:
     """Turn a proposal down, or take a correction back."""
-    corrections.undo(connection(), correction_id, reason=field("reason"), actor=viewer().actor, now=now())
+    try:
+        with connection().begin_nested():
+            corrections.undo(connection(), correction_id, reason=field("reason"), actor=viewer().actor, now=now())
+    except REFUSED as refusal:
+        return _corrections_page(_problems(refusal, f"undo-{correction_id}")), refusal.status
     return go("/desk/corrections", "correction_undone")
 
 
 @blueprint.get("/attendance-requests")
 @access("staff")
-def questions() -> str:
+def questions() -> Page:
     """What trainees say is wrong with their day, the oldest first."""
+    return _requests_page({}, {})
+
+
+def _requests_page(given: dict[str, str], problems: Problems) -> str:
     queue, answered = part(reviews.queue(connection()), ROWS_ON_A_PAGE), reviews.answered(connection())
+    days = queries.of_trainees_in(connection(), [(each.live_session_id, each.trainee_id) for each in queue.rows])
     return show(
         "staff/requests.html",
         versions.current(connection()).programme,
-        queue=[
-            (each, queries.of_trainee_in(connection(), each.trainee_id, each.live_session_id)) for each in queue.rows
-        ],
+        queue=[(each, days.get((each.live_session_id, each.trainee_id))) for each in queue.rows],
         more=queue.left_out,
         answered=answered,
         acting=overview.acting(connection(), {each.answered_by for each in answered}),
+        given=given,
+        problems=problems,
     )
 
 
 @blueprint.post("/attendance-requests/<int:request_id>/answer")
 @access("staff")
-def answer(request_id: int) -> Response:
+def answer(request_id: int) -> Page:
     """Answer a request. The trainee reads the answer."""
-    reviews.answer(connection(), request_id, text=field("answer"), actor=viewer().actor, now=now())
+    text, place = field("answer"), f"answer-{request_id}"
+    try:
+        with connection().begin_nested():
+            reviews.answer(connection(), request_id, text=text, actor=viewer().actor, now=now())
+    except REFUSED as refusal:
+        return _requests_page({place: text}, _problems(refusal, place)), refusal.status
     return go(back("/desk/attendance-requests"), "question_answered")
+
+
+def _problems(refusal: GatehouseError, place: str = "form") -> Problems:
+    """What was wrong, at the field of this id. A conflict concerns the whole form, which may be gone by now."""
+    says = f"{refusal.message} {refusal.next_step}".strip()
+    return {place if isinstance(refusal, BadInput) and place else "form": [says]}
 
 
 def _drawn(day: AttendedDay) -> tuple[Sequence[Stretch], Picture | None]:

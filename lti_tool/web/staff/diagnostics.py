@@ -1,4 +1,4 @@
-"""Settings for staff, and the set-up doctor: what keeps each unit of a course from working, and where to fix it."""
+"""The set-up doctor for staff: what keeps each unit of a course from working, and where to fix it."""
 
 from itertools import groupby
 
@@ -12,22 +12,6 @@ from lti_tool.web.request import connection, now
 from lti_tool.web.session import access
 
 blueprint = Blueprint("setup", __name__, url_prefix="/desk")
-# Address, title, and what is done there.
-PLACES = (
-    ("/desk/setup", "Set-up of course units", "What keeps a unit from working, and how to put it right"),
-    ("/desk/courses", "Courses", "Which module each unit of a course opens"),
-    ("/desk/rosters", "Rosters", "Who is enrolled in each course, and when the list was read"),
-    ("/desk/scores", "Scores", "What was sent to the gradebooks, and what a platform refused"),
-    ("/desk/mail", "Mail", "Which messages could not be delivered, and why"),
-    ("/desk/platforms", "Platforms", "Which learning platforms may launch Gatehouse"),
-)
-
-
-@blueprint.get("/settings")
-@access("staff")
-def settings() -> str:
-    """The places at which Gatehouse meets platforms and courses."""
-    return show("staff/settings.html", versions.current(connection()).programme, places=PLACES)
 
 
 @blueprint.get("/setup")

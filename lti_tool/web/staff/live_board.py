@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from flask import Blueprint
 from flask import request as http_request
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_board import LiveBoard, draw
@@ -20,11 +21,12 @@ from lti_tool.gates import decide
 from lti_tool.gates.wording import heading
 from lti_tool.programme import versions
 from lti_tool.rosters import queries
-from lti_tool.rosters.queries import Attendees, ListedMember
+from lti_tool.tables.gates import completions
+from lti_tool.tables.people import trainees
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access
-from lti_tool.web.staff import overview
+from lti_tool.web.staff import overview, session_numbers
 from zoom_adapter import admission
 
 FRESH_FOR = timedelta(seconds=15)
@@ -38,22 +40,31 @@ LISTS = ("shut", "waiting", "unmatched", "missing", "gone", "here")
 BoardOf = Callable[[Connection, LiveSession, datetime], LiveBoard]
 
 
+class Expected(NamedTuple):
+    """An enrolled person who has not completed the module yet."""
+
+    id: int
+    name: str
+    email: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Enrolled:
     """The session's enrolled people.
 
-    `enrolled` counts the learners of its courses (None if no roster is known). `expected` lists them by name but for
-    those `excused`, who have completed the module already. `staff` are on the board in no list. `shut` maps a trainee
-    to the reason why their gate is shut (possibly ""), for learners who came. `names` holds every known person who came
-    or may come.
+    `enrolled` is how many there are. `expected` lists them by name but for those `excused`, who have completed the
+    module already. `staff` are on the board in no list. `shut` maps a trainee to the reason why their gate is shut
+    (possibly ""), for learners who came. `names` holds every known person who came or may come. `has_roster`: some
+    course with this module lists its people, so that those who never opened it are known too.
     """
 
-    enrolled: int | None
-    expected: Sequence[ListedMember]
+    enrolled: int
+    expected: Sequence[Expected]
     excused: Set[int]
     staff: Set[int]
     shut: Mapping[int, str]
     names: Mapping[int, str]
+    has_roster: bool
 
 
 class EnrolledCache:
@@ -80,11 +91,13 @@ class EnrolledCache:
 
 def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard, now: datetime) -> Enrolled:
     """The enrolled people as of `now`. Gates are evaluated as for joining: by the programme in force."""
-    courses = queries.of_session(connection, session, Attendees(frozenset(), 0, now), now)
-    expected = {each.trainee_id: each for course in courses for each in course.missing}
-    excused = {each.trainee_id for course in courses for each in course.done}
-    enrolled = admission.enrolled(connection, [session]).union(expected, excused)
-    staff = admission.enrolled(connection, [session], "staff") - enrolled
+    enrolled = admission.enrolled(connection, [session])
+    in_force = (completions.c.module_id == session.module_id, completions.c.ended_at.is_(None))
+    excused = enrolled & set(connection.scalars(select(completions.c.trainee_id).where(*in_force)))
+    of_expected = trainees.c.id.in_(enrolled - excused)
+    found = connection.execute(select(trainees.c.id, trainees.c.name, trainees.c.email).where(of_expected))
+    expected = [Expected(row.id, row.name or f"Person {row.id}", row.email) for row in found]
+    staff = session_numbers.teachers(connection, session)
     learners = set(board.trainee_ids) - staff
     shut = sorted(learners - admission.admits(connection, learners, [session], now))
     published = versions.current(connection)
@@ -93,12 +106,13 @@ def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard
         decision = decide.ask(connection, published, each, session.module_id, now, offering_start=session.held_on)
         reasons[each] = heading(decision, published.programme)
     return Enrolled(
-        enrolled=queries.count_enrolled(connection, [session.module_id]).get(session.module_id),
-        expected=sorted(expected.values(), key=lambda each: each.shown_name.casefold()),
+        enrolled=len(enrolled),
+        expected=sorted(expected, key=lambda each: each.name.casefold()),
         excused=excused,
         staff=staff,
         shut=reasons,
-        names=overview.names(connection, {*board.trainee_ids, *expected}),
+        names=overview.names(connection, {*board.trainee_ids, *(each.id for each in expected)}),
+        has_roster=queries.has_roster(connection, session.module_id),
     )
 
 
@@ -131,9 +145,9 @@ def blueprint(board_of: BoardOf) -> Blueprint:
             session=session,
             board=board,
             standing=enrolled,
-            missing=[each for each in enrolled.expected if each.trainee_id not in board.trainee_ids],
+            missing=[each for each in enrolled.expected if each.id not in board.trainee_ids],
             excused=len(enrolled.excused - board.trainee_ids),
-            curve=draw(board, session, enrolled.enrolled),
+            curve=draw(board, session, enrolled.enrolled or None),
             room_labels=live_sessions.labels(connection(), session_id),
             is_running=session.starts_at <= now() < session.ends_at and session.state != "cancelled",
             quiet_after=timedelta(minutes=context().settings.zoom_quiet_minutes),

@@ -1,52 +1,139 @@
-"""Live sessions for staff: the list, one session's attendance, one person's day, the export, and what staff change.
+"""Live sessions for staff: the list and the calendar, one session's attendance, one person's day, and the export.
 
-Staff add a session, record its end, name its breakout rooms, lock it and open it again. They ask everyone in it whether
+Staff record the end of a session, name its breakout rooms, lock it and open it again. They ask everyone in it whether
 they are there (presence checks), and see who is registered at Zoom, who is not and why, and the meeting's settings.
 """
 
-from datetime import datetime, timedelta
+import calendar
+import re
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response
 from flask import request as http_request
+from sqlalchemy import ColumnElement, case, select
 from werkzeug.wrappers import Response as AnyResponse
 
 from lti_tool.attendance import live_sessions, locking, presence_checks, queries, timeline
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.locking import Progress, progress
 from lti_tool.credit import claims
-from lti_tool.errors import BadInput, Conflict
+from lti_tool.errors import Conflict
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
+from lti_tool.tables.live_sessions import live_sessions as table
+from lti_tool.times import zone_of
 from lti_tool.web.forms import field, sent
-from lti_tool.web.page import asked_part, go, show
+from lti_tool.web.page import asked_part, go, show, sql_part
 from lti_tool.web.request import connection, context, now, read_id, writes
 from lti_tool.web.session import Limits, access, record_visit, viewer
-from lti_tool.web.staff import attendance, overview
-from lti_tool.web.staff.attendance import SORTS, SheetView
+from lti_tool.web.staff import attendance, overview, session_numbers
+from lti_tool.web.staff.attendance import ONLY, SORTS, SheetView
+from lti_tool.web.staff.session_plan import wall_time
 from zoom_adapter import meetings, places, reports
 
-# A typing error in the year would make a session that no list and no calendar can show.
-YEARS = range(2000, 2200)
+ROWS_ON_A_PAGE = 50
+# The states that the list can be filtered by, in words.
+STATES = {"coming": "To come", "provisional": "Provisional", "confirmed": "Confirmed", "cancelled": "Cancelled"}
+MONTH = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
 # How long a presence check is open.
 LENGTHS = {60: "1 minute", 120: "2 minutes", 300: "5 minutes"}
 
 blueprint = Blueprint("desk_sessions", __name__, url_prefix="/desk/sessions")
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which sessions are shown: those of one module, in one state of STATES; as a list, or those of one `month`
+    ("2026-12") as a calendar."""
+
+    module: str = ""
+    state: str = ""
+    month: str = ""
+
+    def address(self, page: int = 1, **changes: str) -> str:
+        """The address of the same with changes; `page` is the part of the list."""
+        asked = asdict(replace(self, **changes)) | {"page": page if page > 1 else ""}
+        return "/desk/sessions?" + urlencode({name: value for name, value in asked.items() if value})
+
+    def conditions(self, now: datetime) -> list[ColumnElement[bool]]:
+        wanted = {
+            "coming": (table.c.ends_at > now) & (table.c.state != "cancelled"),
+            "provisional": table.c.state == "provisional",
+            "confirmed": table.c.state.in_(("reconciled", "locked")),
+            "cancelled": table.c.state == "cancelled",
+        }
+        found = [wanted[self.state]] if self.state else []
+        return [*found, table.c.module_id == self.module] if self.module else found
+
+
 @blueprint.get("")
 @access("staff")
 def sessions() -> str:
-    """Every live session, the latest first."""
-    every = list(reversed(live_sessions.list_sessions(connection())))
+    """The live sessions: those to come, the next one first, and below them the past, the latest first; or one month of
+    them. Anything odd in the query is ignored."""
     programme = versions.current(connection()).programme
-    return show("staff/sessions.html", programme, sessions=every, people=overview.people_by_session(connection()))
+    given = http_request.args
+    shown = Shown(
+        module=given["module"] if given.get("module") in programme.modules else "",
+        state=given["state"] if given.get("state") in STATES else "",
+        month=given["month"] if MONTH.fullmatch(given.get("month", "")) else "",
+    )
+    if shown.month:
+        return _month(programme, shown)
+    is_past = table.c.ends_at <= now()
+    order = (is_past, case((is_past, None), else_=table.c.starts_at), table.c.starts_at.desc(), table.c.id)
+    query = live_sessions.planned(*shown.conditions(now())).order_by(*order)
+    part = sql_part(connection(), query, ROWS_ON_A_PAGE, asked_part())
+    found = live_sessions.load(part.rows)
+    return show(
+        "staff/sessions.html",
+        programme,
+        part=part,
+        coming=[each for each in found if each.ends_at > now()],
+        past=[each for each in found if each.ends_at <= now()],
+        numbers=session_numbers.of_sessions(connection(), found),
+        **_filters(programme, shown),
+    )
+
+
+def _month(programme: Programme, shown: Shown) -> str:
+    year, month = map(int, shown.month.split("-"))
+    days = list(calendar.Calendar().itermonthdates(year, month))
+    zone = zone_of(programme.zone)
+    opens, closes = (datetime.combine(day, time(), zone) for day in (days[0], days[-1] + timedelta(days=1)))
+    within = (table.c.starts_at >= opens, table.c.starts_at < closes)
+    query = live_sessions.planned(*shown.conditions(now()), *within).order_by(table.c.starts_at, table.c.id)
+    found = live_sessions.load(connection().execute(query))
+    on = {day: [each for each in found if each.starts_at.astimezone(zone).date() == day] for day in days}
+    first = date(year, month, 1)
+    return show(
+        "staff/sessions_month.html",
+        programme,
+        first=first,
+        days=on,
+        today=now().astimezone(zone).date(),
+        before=f"{first - timedelta(days=1):%Y-%m}",
+        after=f"{first + timedelta(days=31):%Y-%m}",
+        numbers=session_numbers.of_sessions(connection(), found),
+        **_filters(programme, shown),
+    )
+
+
+def _filters(programme: Programme, shown: Shown) -> dict[str, Any]:
+    held = set(connection().scalars(select(table.c.module_id).distinct()))
+    modules = {each.id: each.label for each in programme.modules.values() if each.id in held}
+    this_month = f"{now().astimezone(zone_of(programme.zone)):%Y-%m}"
+    return {"shown": shown, "modules": modules, "states": STATES, "this_month": this_month}
 
 
 @blueprint.get("/<int:session_id>")
 @access("staff")
 def session(session_id: int) -> str:
-    """One session's state, and everyone's minutes, evidence, notes, completion and credit.
+    """Everyone's minutes, evidence, notes, completion and credit in one session, its curve and its numbers.
 
     Anything odd in the query is ignored.
     """
@@ -55,18 +142,36 @@ def session(session_id: int) -> str:
     view = SheetView(
         sort=given["sort"] if given.get("sort") in SORTS else "name",
         downwards=given.get("down") == "1",
-        only="review" if given.get("only") == "review" else "",
+        only=given["only"] if given.get("only") in ONLY else "",
         number=asked_part(),
     )
+    funnel = session_numbers.funnel(connection(), found)
+    sheet = attendance.sheet(connection(), found, view, session_numbers.teachers(connection(), found))
     return show(
         "staff/session.html",
         _programme_of(found),
         session=found,
         progress=_progress(found),
-        reports=reports.report_progress(connection(), found, has_api=context().settings.has_zoom_api),
-        sheet=attendance.sheet(connection(), found.id, view),
+        funnel=funnel,
+        sheet=sheet,
+        curve=attendance.curve(sheet.rows, found, funnel.enrolled, now()),
         view=view,
+        filters=ONLY,
         strip_width=attendance.STRIP_WIDTH,
+    )
+
+
+@blueprint.get("/<int:session_id>/settings")
+@access("staff")
+def session_settings(session_id: int) -> str:
+    """The plan of one session, how final its attendance is, the names of its rooms, and what Zoom's reports said."""
+    found = live_sessions.show(connection(), session_id)
+    return show(
+        "staff/session_settings.html",
+        _programme_of(found),
+        session=found,
+        progress=_progress(found),
+        reports=reports.report_progress(connection(), found, has_api=context().settings.has_zoom_api),
         rooms=live_sessions.rooms_entered(connection(), found.id),
         room_labels=live_sessions.labels(connection(), found.id),
     )
@@ -114,41 +219,14 @@ def export(session_id: int) -> Response:
     return response
 
 
-@blueprint.get("/add")
-@access("staff")
-def add_form() -> str:
-    """The form for a new session."""
-    programme = versions.current(connection()).programme
-    modules = [each for each in programme.modules.values() if programme.is_published(each.id)]
-    return show("staff/add_session.html", programme, modules=modules, kinds=live_sessions.KINDS)
-
-
-@blueprint.post("/add")
-@access("staff")
-def add() -> AnyResponse:
-    """Schedule a session by the rules of the programme published now."""
-    session_id = live_sessions.add(
-        connection(),
-        versions.current(connection()),
-        module_id=field("module"),
-        starts=_wall_time("starts"),
-        zoom_meeting_id=field("meeting"),
-        zoom_kind=field("kind"),
-        join_url=field("join_url"),
-        actor=viewer().actor,
-        now=now(),
-    )
-    return go(f"/desk/sessions/{session_id}", "session_added")
-
-
 @blueprint.post("/<int:session_id>/end")
 @access("staff")
 def end(session_id: int) -> AnyResponse:
     """Record when the session ended; the form gives wall time in the session's zone."""
     zone = live_sessions.show(connection(), session_id).zone
-    at = _wall_time("at").replace(tzinfo=ZoneInfo(zone))
+    at = wall_time(field("at")).replace(tzinfo=ZoneInfo(zone))
     locking.end(connection(), session_id, at=at, reason=field("reason"), actor=viewer().actor, now=now())
-    return go(f"/desk/sessions/{session_id}", "session_ended")
+    return go(f"/desk/sessions/{session_id}/settings", "session_ended")
 
 
 @blueprint.post("/<int:session_id>/lock")
@@ -156,7 +234,7 @@ def end(session_id: int) -> AnyResponse:
 def lock(session_id: int) -> AnyResponse:
     """Make the attendance final."""
     locking.lock(connection(), session_id, actor=viewer().actor, reason=field("reason"), now=now())
-    return go(f"/desk/sessions/{session_id}", "session_locked")
+    return go(f"/desk/sessions/{session_id}/settings", "session_locked")
 
 
 @blueprint.post("/<int:session_id>/reopen")
@@ -164,7 +242,7 @@ def lock(session_id: int) -> AnyResponse:
 def reopen(session_id: int) -> AnyResponse:
     """Undo a lock."""
     locking.reopen(connection(), session_id, actor=viewer().actor, reason=field("reason"), now=now())
-    return go(f"/desk/sessions/{session_id}", "session_reopened")
+    return go(f"/desk/sessions/{session_id}/settings", "session_reopened")
 
 
 @blueprint.post("/<int:session_id>/rooms")
@@ -174,7 +252,7 @@ def name_rooms(session_id: int) -> AnyResponse:
     given = sent("room", "label")
     labels = dict(zip(given["room"], given["label"], strict=False))
     live_sessions.name_rooms(connection(), session_id, labels, actor=viewer().actor, now=now())
-    return go(f"/desk/sessions/{session_id}", "rooms_named")
+    return go(f"/desk/sessions/{session_id}/settings", "rooms_named")
 
 
 @blueprint.get("/<int:session_id>/checks")
@@ -230,6 +308,7 @@ def session_at_zoom(session_id: int) -> str:
         session=session,
         registers=context().settings.has_zoom_api,
         by_gate=context().settings.zoom_registration == "gate",
+        ready=sum(each.place.is_ready for each in listed),
         troubled=troubled,
         others=[row for row in rows if row not in troubled],
         strangers=places.strangers(connection(), session.zoom_meeting_id),
@@ -269,20 +348,3 @@ def _programme_of(session: LiveSession) -> Programme:
 def _progress(session: LiveSession) -> Progress:
     settings = context().settings
     return progress(session, now(), has_reports=settings.has_zoom_api, lock_days=settings.lock_days)
-
-
-def _wall_time(name: str) -> datetime:
-    """A date and time without an offset, in a plausible year. Raises BadInput "wall_time_wrong"."""
-    text = field(name)
-    wrong = BadInput(
-        "wall_time_wrong",
-        "This is not a date with a time.",
-        "Go back and give both, for example 2026-12-01T09:00.",
-    )
-    try:
-        wall = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise wrong from error
-    if wall.tzinfo is not None or "T" not in text or wall.year not in YEARS:
-        raise wrong
-    return wall

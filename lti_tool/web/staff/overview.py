@@ -1,24 +1,21 @@
-"""What the desk counts and looks up across subjects: one function for each number. Reads only."""
+"""What the desk looks up across subjects. Reads only."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, exists, func, or_, select
+from sqlalchemy import Connection, func, select
 
-from lti_tool.attendance.evidence import EVIDENCE_WITHDRAWN, STAFF_ROLE
-from lti_tool.attendance.live_sessions import NOT_CANCELLED, LiveSession
+from lti_tool.attendance.live_sessions import NOT_CANCELLED
 from lti_tool.audit import trainee_of
 from lti_tool.programme.model import Programme
 from lti_tool.retreats.applications import next_date
-from lti_tool.rosters.queries import count_enrolled
-from lti_tool.rosters.schedule import is_offered, is_placed_in
-from lti_tool.tables.courses import enrolments, placements, rosters
+from lti_tool.rosters.schedule import is_offered
+from lti_tool.tables.courses import rosters
 from lti_tool.tables.credit import awards, claims
-from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.people import trainees
-from lti_tool.tables.scores import scores
 from lti_tool.times import day_of
 
 
@@ -29,86 +26,6 @@ class Credit:
     body_id: str
     state: str
     credits: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Funnel:
-    """What became of a session's learners. `enrolled` is None without a roster; `sent` of `scores` are delivered."""
-
-    enrolled: int | None
-    attended: int
-    completed: int
-    credited: int
-    graded: int
-    sent: int
-    scores: int
-
-    @property
-    def steps(self) -> list[tuple[str, int]]:
-        """Each step in words with its number of people."""
-        first = [] if self.enrolled is None else [("Enrolled", self.enrolled)]
-        names = ("attended", "completed", "credited", "graded")
-        return first + [(name.capitalize(), getattr(self, name)) for name in names]
-
-    @property
-    def most(self) -> int:
-        return max(1, *(number for _, number in self.steps))
-
-
-def _enrolled_as(is_staff: bool) -> ColumnElement[bool]:
-    here = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
-    role = enrolments.c.role == "staff" if is_staff else enrolments.c.role != "staff"
-    of_module = select(placements.c.id).where(here, placements.c.module_id == live_sessions.c.module_id)
-    return exists().where(enrolments.c.trainee_id == attendances.c.trainee_id, role, of_module.exists())
-
-
-def _has_flag(flag: str) -> ColumnElement[bool]:
-    return cast(attendances.c.flags, String).contains(f'"{flag}"', autoescape=True)
-
-
-# The rows of `attendances`, joined with their session, of known people who attended. Staff of the course, those who
-# only ran the session, and those whose evidence names another person now are no attendees.
-ATTENDED = and_(
-    attendances.c.is_current,
-    attendances.c.trainee_id.is_not(None),
-    (attendances.c.seconds_present > 0) | ~(_has_flag(STAFF_ROLE) | _has_flag(EVIDENCE_WITHDRAWN)),
-    or_(~_enrolled_as(is_staff=True), _enrolled_as(is_staff=False)),
-)
-
-
-def people_by_session(connection: Connection) -> dict[int, tuple[int, int]]:
-    """Session id → how many people attended, and how many of them completed."""
-    completed = func.count(case((attendances.c.completed, 1)))
-    query = select(attendances.c.live_session_id, func.count(), completed).join_from(attendances, live_sessions)
-    grouped = connection.execute(query.where(ATTENDED).group_by(attendances.c.live_session_id))
-    return {session_id: (people, done) for session_id, people, done in grouped}
-
-
-def funnel(connection: Connection, session: LiveSession) -> Funnel:
-    """How many learners of a session were enrolled, attended, completed, got credit, and have a grade on a platform."""
-    came = (
-        select(attendances.c.trainee_id, attendances.c.completed)
-        .join_from(attendances, live_sessions)
-        .where(ATTENDED, live_sessions.c.id == session.id)
-        .subquery()
-    )
-    among = select(came.c.trainee_id)
-    attended, completed = connection.execute(
-        select(func.count(came.c.trainee_id.distinct()), func.count(case((came.c.completed, came.c.trainee_id))))
-    ).one()
-    in_force = (awards.c.live_session_id == session.id, awards.c.state == "awarded", awards.c.trainee_id.in_(among))
-    credited = connection.execute(select(func.count(awards.c.trainee_id.distinct())).where(*in_force)).scalar_one()
-    is_sent = scores.c.status.in_(("delivered", "kept"))
-    of_module = (placements.c.module_id == session.module_id, scores.c.trainee_id.in_(among))
-    graded, sent, every = connection.execute(
-        select(
-            func.count(case((is_sent, scores.c.trainee_id)).distinct()), func.count(case((is_sent, 1))), func.count()
-        )
-        .join_from(scores, placements)
-        .where(*of_module)
-    ).one()
-    enrolled = count_enrolled(connection, [session.module_id]).get(session.module_id)
-    return Funnel(enrolled, attended, completed, credited, graded, sent, every)
 
 
 def rosters_read_at(connection: Connection) -> datetime | None:

@@ -31,7 +31,7 @@ from lti_tool.tables.presence import attendance_requests
 from lti_tool.text import clean
 from lti_tool.times import day_of
 from lti_tool.web.forms import MAX_ID, Form, field, read
-from lti_tool.web.page import Paging, go, paging, show
+from lti_tool.web.page import Part, asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import matrix, overview
@@ -153,9 +153,8 @@ def all_people() -> str:
         single = matrix.locked_by_one_thing(connection(), published, everyone, columns, starts, now())
         conditions["one"], numbers["one"] = trainees.c.id.in_(single), len(single)
     chosen = conditions.get(view.which, conditions[""])
-    pages = paging(numbers.get(view.which, numbers[""]), PEOPLE_ON_A_PAGE)
-    rows = _listed(connection(), chosen, view, pages)
-    ids = [row.id for row in rows]
+    part = _listed(connection(), chosen, view, numbers.get(view.which, numbers[""]))
+    ids = [row.id for row in part.rows]
     return show(
         "staff/people.html",
         programme,
@@ -165,8 +164,7 @@ def all_people() -> str:
             for each, says in FILTERS.items()
             if each in numbers and (numbers[each] or each in ("", view.which))
         ],
-        rows=rows,
-        paging=pages,
+        part=part,
         groups=groups,
         columns=columns,
         cells=matrix.cells(connection(), published, ids, columns, starts, now()) if ids else {},
@@ -181,12 +179,12 @@ def _count(connection: Connection, conditions: dict[str, ColumnElement[bool]]) -
     return dict(zip(conditions, connection.execute(select(*counted).select_from(trainees)).one(), strict=True))
 
 
-def _listed(connection: Connection, chosen: ColumnElement[bool], view: View, pages: Paging) -> list[Row[Any]]:
+def _listed(connection: Connection, chosen: ColumnElement[bool], view: View, total: int) -> Part[Row[Any]]:
     name = func.lower(func.coalesce(trainees.c.name, trainees.c.email, ""))
     by = name if view.sort == "name" else func.coalesce(OPENED_AT, trainees.c.created_at)
     order = (by.desc(), trainees.c.id.desc()) if view.down else (by, trainees.c.id)
     query = select(trainees.c.id, trainees.c.name, OPENED_AT.label("opened_at")).where(chosen).order_by(*order)
-    return list(connection.execute(query.limit(pages.size).offset(pages.offset)))
+    return sql_part(connection, query, PEOPLE_ON_A_PAGE, asked_part(), total=total)
 
 
 def _licence_types(connection: Connection, ids: Sequence[int]) -> dict[int, str]:

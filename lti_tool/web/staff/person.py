@@ -46,7 +46,7 @@ from lti_tool.tables.scores import scores
 from lti_tool.text import read_line
 from lti_tool.times import day_of
 from lti_tool.web.forms import Form, read, required_text
-from lti_tool.web.page import address_of, go, paging, show
+from lti_tool.web.page import Part, address_of, asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, record_visit, viewer
 from lti_tool.web.staff import overview
@@ -133,7 +133,7 @@ def person(trainee_id: int) -> str:
     known = decisions[0].facts.completions if decisions else ()
     taken = {each.module: each for each in known if each.ended_at is None}
     in_force = _exceptions(connection(), trainee_id, day_of(now(), programme.zone))
-    whole, log = _log(connection(), trainee_id)
+    log = _log(connection(), trainee_id)
     return show(
         "staff/person.html",
         programme,
@@ -168,8 +168,7 @@ def person(trainee_id: int) -> str:
         questions=reviews.requests_of(connection(), trainee_id),
         applied=applications.of_trainee(connection(), trainee_id),
         log=log,
-        log_paging=whole,
-        acting=overview.acting(connection(), {row.actor for row in log}),
+        acting=overview.acting(connection(), {row.actor for row in log.rows}),
         act_in_words=act_in_words,
     )
 
@@ -368,7 +367,7 @@ def _scores(connection: Connection, trainee_id: int) -> list[Row[Any]]:
     return list(connection.execute(query.order_by(placements.c.context_title, scores.c.id)))
 
 
-def _log(connection: Connection, trainee_id: int) -> tuple[Any, list[Row[Any]]]:
+def _log(connection: Connection, trainee_id: int) -> Part[Row[Any]]:
     """A part of the audit log's entries about this person and the records of this person, the latest first."""
 
     def named(kind: str, number: Any) -> Any:
@@ -379,7 +378,5 @@ def _log(connection: Connection, trainee_id: int) -> tuple[Any, list[Row[Any]]]:
         *(select(named(kind, table.c.id)).where(table.c.trainee_id == trainee_id) for kind, table in SUBJECTS.items()),
     )
     about = audit_log.c.subject.in_(subjects)
-    total = connection.execute(select(func.count()).select_from(audit_log).where(about)).scalar_one()
-    pages = paging(total, LOG_ON_A_PAGE)
     query = select(audit_log).where(about).order_by(audit_log.c.at.desc(), audit_log.c.id.desc())
-    return pages, list(connection.execute(query.limit(pages.size).offset(pages.offset)))
+    return sql_part(connection, query, LOG_ON_A_PAGE, asked_part())

@@ -80,7 +80,7 @@ def absent(session_id: int) -> str:
         attendees=attendees,
         courses=queries.of_session(connection(), session, attendees, now()),
         asked_part=partial(part, size=PEOPLE_ON_A_PAGE, number=asked_part()),
-        address=_address,
+        course_address=_address,
     )
 
 

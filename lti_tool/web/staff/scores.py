@@ -1,5 +1,7 @@
 """Scores for staff: what each platform should show, what it shows, and what failed."""
 
+from urllib.parse import urlencode
+
 from flask import Blueprint
 from flask import request as http_request
 from werkzeug.wrappers import Response
@@ -7,13 +9,14 @@ from werkzeug.wrappers import Response
 from lti_tool.grades import ags, line_item_search, wording
 from lti_tool.grades import scores as ledger
 from lti_tool.programme import versions
-from lti_tool.web.page import go, part, show
+from lti_tool.tables.scores import scores as table
+from lti_tool.web.page import asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 
 PLACE = "/desk/scores"
-# The filter leads to the others.
-MOST_ROWS = 300
+BY_ID = {state.id: state for state in ags.STATES}
+ROWS_ON_A_PAGE = 50
 
 blueprint = Blueprint("grades", __name__, url_prefix=PLACE)
 
@@ -21,22 +24,28 @@ blueprint = Blueprint("grades", __name__, url_prefix=PLACE)
 @blueprint.get("")
 @access("staff")
 def scores() -> str:
-    """The scores, those that need attention first; `?state=` shows one state only."""
-    every = ledger.rows(connection())
-    chosen = ags.BY_ID.get(http_request.args.get("state", ""))
-    found = [row for row in every if chosen in (None, ags.state_of(row))]
-    shown = part(sorted(found, key=lambda row: ags.ORDER[ags.state_of(row).id]), MOST_ROWS)
+    """The scores, those that need a person first; `?state=` shows one state only."""
+    chosen = BY_ID.get(http_request.args.get("state", ""))
+    query = ledger.ledger(chosen).order_by(table.c.state, table.c.id)
+    counts = ledger.counts(connection())
+    total = sum(many for state, many in counts if chosen in (None, state))
     return show(
         "staff/scores.html",
         versions.current(connection()).programme,
-        rows=shown.rows,
-        count=shown.total,
+        part=sql_part(connection(), query, ROWS_ON_A_PAGE, asked_part(), total=total),
         chosen=chosen,
-        counts=ags.count(every),
+        counts=counts,
         troubles=line_item_search.troubles(connection()),
         state_of=ags.state_of,
         words=wording,
+        address=_address,
     )
+
+
+def _address(state: str = "", page: int = 1) -> str:
+    """The address of one part of the scores in one state."""
+    given = {"state": state, "page": page if page > 1 else ""}
+    return f"{PLACE}?{urlencode({name: value for name, value in given.items() if value})}".rstrip("?")
 
 
 @blueprint.post("/again")

@@ -1,6 +1,6 @@
 """Today, the front page of the desk: the session that is on, what needs attention, the week, the last class, health.
 
-Here too: the page about the health of the installation, and the list of modules with their gates in words.
+Here too: the list of modules with their gates in words.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,20 +14,19 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint
 from sqlalchemy import Connection
 
-from lti_tool.attendance import evidence_gaps, live_sessions
+from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_board import AROUND, Curve, LiveBoard, LivePerson, draw, latest_return
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.gates import wording
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
-from lti_tool.rosters.queries import ListedMember, count_enrolled
 from lti_tool.times import day_of
-from lti_tool.web.page import paging, show
+from lti_tool.web.page import asked_part, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
-from lti_tool.web.staff import attention, overview
-from lti_tool.web.staff.live_board import BoardOf, Enrolled, EnrolledCache
-from zoom_adapter import health
+from lti_tool.web.staff import attention, overview, session_numbers
+from lti_tool.web.staff.live_board import BoardOf, Enrolled, EnrolledCache, Expected
+from zoom_adapter import admission, health
 
 When = Literal["now", "next", "last"]
 WEEK = 7
@@ -50,10 +49,10 @@ class Away:
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """The numbers of a session that is on, as its live board shows them. `expected` have not come; `excused` have not
-    come either, but completed the module before. Both are None without a roster."""
+    come either, but completed the module before. Both are None while no one is enrolled."""
 
     here: int
-    enrolled: int | None
+    enrolled: int
     left: int
     expected: int | None
     excused: int | None
@@ -63,15 +62,13 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The session on top of the page: `when` is now, next or last. `taught` are the times of instruction within the
-    curve, as (from, width) in per cent of it."""
+    """The session on top of the page: `when` is now, next or last; `part` is the part of its agenda that is on."""
 
     when: When
     session: LiveSession
     enrolled: int | None
     numbers: Numbers | None
     curve: Curve | None
-    taught: Sequence[tuple[float, float]]
     part: str
 
 
@@ -104,7 +101,6 @@ def blueprint(board_of: BoardOf) -> Blueprint:
         coming = _coming(programme, 1)
         return show("staff/today_session.html", programme, **_on_top(look, coming, last, _enrolled(coming, last)))
 
-    pages.add_url_rule("/health", view_func=health_page)
     pages.add_url_rule("/programme", view_func=modules)
     return pages
 
@@ -113,20 +109,17 @@ def _today(look: Look) -> str:
     programme = versions.current(connection()).programme
     coming, last = _coming(programme, 2 * WEEK), live_sessions.last_one(connection(), now())
     enrolled = _enrolled(coming, last)
-    waiting, counts = attention.count_items(connection()), attention.counts(connection(), now())
-    part = paging(waiting, attention.ITEMS_ON_A_PAGE)
-    items = attention.items(connection(), part.offset)
+    counts, items = attention.counts(connection(), now()), attention.items(connection(), asked_part())
     days = [day_of(now(), programme.zone) + timedelta(days=number) for number in range(WEEK)]
     return show(
         "staff/today.html",
         programme,
         items=items,
-        paging=part,
         counts=counts,
-        total=waiting + len(counts),
+        total=items.part.total + len(counts),
         may_match=attention.may_match,
         acting=overview.acting(
-            connection(), {each.about.proposed_by for each in items.rows if each.kind == "correction"}
+            connection(), {each.about.proposed_by for each in items.part.rows if each.kind == "correction"}
         ),
         me=viewer(),
         week=[(each, [session for session in coming if session.held_on == each]) for each in days],
@@ -134,7 +127,10 @@ def _today(look: Look) -> str:
         enrolled=enrolled,
         last=last,
         **_on_top(look, coming, last, enrolled),
-        **_health(last),
+        funnel=session_numbers.funnel(connection(), last) if last else None,
+        heard_at=health.delivery_times(connection()).last_at,
+        rosters_read_at=overview.rosters_read_at(connection()),
+        roster_old=ROSTER_OLD,
     )
 
 
@@ -147,7 +143,7 @@ def _coming(programme: Programme, days: int) -> list[LiveSession]:
 def _enrolled(coming: Sequence[LiveSession], last: LiveSession | None) -> dict[str, int]:
     following = live_sessions.next_one(connection(), now())
     shown = [each for each in (*coming, following, last) if each]
-    return count_enrolled(connection(), {each.module_id for each in shown})
+    return admission.enrolled_in(connection(), {each.module_id for each in shown})
 
 
 def _on_top(
@@ -162,18 +158,6 @@ def _on_top(
 
 
 @access("staff")
-def health_page() -> str:
-    """What comes from Zoom and from platforms, what may be missing, and the jobs that failed."""
-    return show(
-        "staff/health.html",
-        versions.current(connection()).programme,
-        gaps=evidence_gaps.on_record(connection()),
-        jobs=attention.failed_jobs(connection()),
-        **_health(live_sessions.last_one(connection(), now())),
-    )
-
-
-@access("staff")
 def modules() -> str:
     """Every module and retreat with its gate in words."""
     published = versions.current(connection())
@@ -184,16 +168,6 @@ def modules() -> str:
         in_words=partial(wording.gate_in_words, published.programme),
         coming=overview.next_sessions(connection(), now()),
     )
-
-
-def _health(last: LiveSession | None) -> dict[str, Any]:
-    """What Today and the page about health say of it, by their names in the templates."""
-    return {
-        "funnel": overview.funnel(connection(), last) if last else None,
-        "heard_at": health.delivery_times(connection()).last_at,
-        "rosters_read_at": overview.rosters_read_at(connection()),
-        "roster_old": ROSTER_OLD,
-    }
 
 
 def _chosen(coming: Sequence[LiveSession], last: LiveSession | None) -> tuple[When, LiveSession] | None:
@@ -210,25 +184,25 @@ def _chosen(coming: Sequence[LiveSession], last: LiveSession | None) -> tuple[Wh
 def _shown(look: Look, when: When, session: LiveSession, enrolled: Mapping[str, int]) -> Shown:
     listed = enrolled.get(session.module_id)
     if when == "next" and now() < session.starts_at - AROUND:
-        return Shown(when, session, listed, None, None, (), "")
+        return Shown(when, session, listed, None, None, "")
     board, known = look(session)
-    missing = [each for each in known.expected if each.trainee_id not in board.trainee_ids]
-    gone, has_roster = board.those("gone"), known.enrolled is not None
+    missing = [each for each in known.expected if each.id not in board.trainee_ids]
+    gone = board.those("gone")
     numbers = Numbers(
         here=len(board.here),
         enrolled=known.enrolled,
         left=len(gone),
-        expected=len(missing) if has_roster else None,
-        excused=len(known.excused - board.trainee_ids) if has_roster else None,
+        expected=len(missing) if known.enrolled else None,
+        excused=len(known.excused - board.trainee_ids) if known.enrolled else None,
         unmatched=len(board.unmatched),
         away=_away(session, gone, missing, known.names) if when == "now" else (),
     )
     part = next((each.title for each in session.segments if each.starts_at <= now() < each.ends_at), "")
-    return Shown(when, session, listed, numbers, draw(board, session, known.enrolled), _taught(session), part)
+    return Shown(when, session, listed, numbers, draw(board, session, known.enrolled or None), part)
 
 
 def _away(
-    session: LiveSession, gone: Sequence[LivePerson], missing: Sequence[ListedMember], names: Mapping[int, str]
+    session: LiveSession, gone: Sequence[LivePerson], missing: Sequence[Expected], names: Mapping[int, str]
 ) -> list[Away]:
     """The known people who left, then the learners who have not come."""
     share = _share(connection(), session)
@@ -240,7 +214,7 @@ def _away(
     left = [(each.trainee_id, each) for each in gone]
     return [
         *(away(known, names.get(known, each.name), each) for known, each in left if known is not None),
-        *(away(each.trainee_id, each.shown_name, None) for each in missing),
+        *(away(each.id, each.name, None) for each in missing),
     ]
 
 
@@ -248,13 +222,3 @@ def _share(connection: Connection, session: LiveSession) -> Decimal | None:
     """The share of instruction that completes this session, None where its programme sets none."""
     policy = versions.version(connection, session.programme_version).programme.completion
     return policy.share if policy else None
-
-
-def _taught(session: LiveSession) -> list[tuple[float, float]]:
-    opens, closes = session.starts_at - AROUND, session.ends_at + AROUND
-    whole = closes - opens
-    return [
-        (round((each.starts_at - opens) / whole * 100, 2), round((each.ends_at - each.starts_at) / whole * 100, 2))
-        for each in session.segments
-        if each.instructional
-    ]

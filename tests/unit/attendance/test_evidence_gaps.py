@@ -47,7 +47,7 @@ def test_a_gap_of_another_release_hinders_nobody(database: Database, now: dateti
 def test_a_gap_knows_its_session_and_where_to_look() -> None:
     gap = evidence_gaps.of_session("no_deliveries", 12)
     assert (gap.session_id, gap.where) == (12, "/desk/sessions/12")
-    assert (Gap("never_heard").session_id, Gap("never_heard").where) == (None, "/desk/health#evidence")
+    assert (Gap("never_heard").session_id, Gap("never_heard").where) == (None, "/desk/settings/zoom")
 
 
 def test_every_kind_of_gap_is_in_the_operations_guide() -> None:

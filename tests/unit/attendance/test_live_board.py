@@ -21,6 +21,7 @@ def board(*people: LivePerson, now: datetime = FIVE, last: datetime | None = Non
 
 @dataclass(frozen=True)
 class Class:
+    segments = ()
     starts_at: datetime = NINE
     ends_at: datetime = FIVE
     zone: str = "America/Los_Angeles"

@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from lti_tool.attendance import agenda, live_sessions
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme.versions import Published
+from lti_tool.tables.live_sessions import live_sessions as table
+from lti_tool.tables.operations import audit_log
 from tests.training_day import DAY, FIVE, MEETING, MODULE, NINE, add_session
 
 
@@ -135,3 +138,120 @@ def test_an_unknown_session_is_not_found(database):
     with database.read() as connection, pytest.raises(NotFound) as refused:
         live_sessions.show(connection, 99)
     assert refused.value.code == "session_unknown"
+
+
+AFTERNOON = datetime.fromisoformat("2027-01-13T13:00")
+
+
+@pytest.fixture
+def coming(database, published, now):
+    """A session of 12 January, which has not begun."""
+    with database.write() as connection:
+        return add_session(
+            connection, published, now, starts=datetime.fromisoformat("2027-01-12T09:00"), zoom_meeting_id="85300007777"
+        )
+
+
+def shown(database, session_id):
+    with database.read() as connection:
+        return live_sessions.show(connection, session_id)
+
+
+def do(database, act, session_id, now, **given):
+    with database.write() as connection:
+        act(connection, session_id, actor="staff:9", now=now, **given)
+
+
+def refusal(database, act, session_id, now, **given) -> str:
+    with pytest.raises((BadInput, Conflict)) as refused:
+        do(database, act, session_id, now, **given)
+    return refused.value.code
+
+
+SAME = {"zoom_meeting_id": "85300007777", "zoom_kind": "meeting", "join_url": None, "note": ""}
+
+
+def test_a_session_moves_with_its_agenda_and_keeps_its_version_and_its_history(database, coming, now):
+    before = shown(database, coming)
+    do(database, live_sessions.move, coming, now, sequence=0, starts=AFTERNOON, reason="The teacher is away.")
+    after = shown(database, coming)
+    assert after.starts_at - before.starts_at == timedelta(days=1, hours=4)
+    assert agenda.instructional_seconds(after.segments) == agenda.instructional_seconds(before.segments)
+    assert (after.calendar_sequence, after.programme_version) == (1, before.programme_version)
+    with database.read() as connection:
+        noted = connection.execute(select(audit_log).where(audit_log.c.act == "session_moved")).one()
+    assert (noted.actor, noted.reason) == ("staff:9", "The teacher is away.")
+    assert noted.details == {"from": before.starts_at.isoformat(), "to": after.starts_at.isoformat()}
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"reason": " "}, "reason_missing"),
+        ({"starts": datetime.fromisoformat("2026-06-01T09:00")}, "session_in_past"),
+        ({"starts": datetime.fromisoformat("2027-03-14T02:30")}, "wall_time_wrong"),
+        ({"starts": datetime.fromisoformat("2027-11-07T01:30")}, "wall_time_wrong"),
+        ({"sequence": 1}, "session_changed"),
+    ],
+    ids=["no reason", "in the past", "a time that clocks skip", "a time that clocks show twice", "seen another plan"],
+)
+def test_a_move_is_refused_with_its_code(database, coming, now, given, code):
+    asked = {"sequence": 0, "starts": AFTERNOON, "reason": "The teacher is away.", **given}
+    assert refusal(database, live_sessions.move, coming, now, **asked) == code
+    assert shown(database, coming).calendar_sequence == 0
+
+
+def test_a_session_that_has_begun_or_is_cancelled_stays_where_it_is(database, coming, now):
+    asked = {"sequence": 0, "starts": AFTERNOON, "reason": "The teacher is away."}
+    begun = shown(database, coming).starts_at
+    assert refusal(database, live_sessions.move, coming, begun, **asked) == "session_begun"
+    do(database, live_sessions.cancel, coming, now, reason="Nobody came forward.")
+    assert refusal(database, live_sessions.move, coming, now, **{**asked, "sequence": 1}) == "session_cancelled"
+
+
+def test_a_session_does_not_move_onto_another_one_of_its_meeting_but_may_overlap_its_own_old_time(
+    database, published, coming, now
+):
+    with database.write() as connection:
+        add_session(connection, published, now, starts=AFTERNOON, zoom_meeting_id="85300007777")
+    asked = {"sequence": 0, "reason": "The teacher is away."}
+    assert refusal(database, live_sessions.move, coming, now, starts=AFTERNOON, **asked) == "session_overlaps"
+    do(database, live_sessions.move, coming, now, starts=datetime.fromisoformat("2027-01-12T08:00"), **asked)
+
+
+def test_of_two_editors_the_second_is_told_and_the_first_loses_nothing(database, coming, now):
+    first, second = {**SAME, "note": "Evening group"}, {**SAME, "note": "Morning group"}
+    do(database, live_sessions.edit, coming, now, sequence=0, **first)
+    assert refusal(database, live_sessions.edit, coming, now, sequence=0, **second) == "session_changed"
+    assert refusal(database, live_sessions.cancel, coming, now, sequence=0, reason="Ill.") == "session_changed"
+    assert shown(database, coming).note == "Evening group"
+
+
+def test_an_edit_that_changes_nothing_leaves_the_calendars_alone(database, coming, now):
+    do(database, live_sessions.edit, coming, now, sequence=0, **SAME)
+    assert shown(database, coming).calendar_sequence == 0
+
+
+def test_what_changed_is_in_the_audit_log_and_a_join_link_never_is(database, coming, now):
+    link = "https://example.zoom.us/j/85300007777?pwd=invented-passcode"
+    do(database, live_sessions.edit, coming, now, sequence=0, **{**SAME, "join_url": link, "note": "Evening group"})
+    with database.read() as connection:
+        noted = connection.execute(select(audit_log).where(audit_log.c.act == "session_edited")).one()
+    assert noted.details == {"changed": ["join_url", "note"]}
+
+
+def test_a_taught_session_keeps_its_meeting_but_not_its_note(database, coming, now):
+    with database.write() as connection:
+        connection.execute(update(table).where(table.c.id == coming).values(state="provisional"))
+    other = {**SAME, "zoom_meeting_id": "85300008888"}
+    assert refusal(database, live_sessions.edit, coming, now, sequence=0, **other) == "session_taught"
+    do(database, live_sessions.edit, coming, now, sequence=0, **{**SAME, "note": "Evening group"})
+    too_long = {**SAME, "note": "x" * 101}
+    assert refusal(database, live_sessions.edit, coming, now, sequence=1, **too_long) == "session_note_long"
+
+
+def test_the_database_itself_refuses_a_second_session_at_the_same_start_in_one_meeting(database, coming):
+    with database.read() as connection:
+        row = dict(connection.execute(select(table).where(table.c.id == coming)).mappings().one())
+    with pytest.raises(IntegrityError), database.write() as connection:
+        connection.execute(insert(table).values({**row, "id": coming + 1}))

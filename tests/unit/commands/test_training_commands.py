@@ -113,6 +113,17 @@ def test_a_cancelled_session_is_not_settled(run):
     assert "(session_cancelled)" in run("session", "settle", session_id).stderr
 
 
+def test_a_session_that_has_begun_is_not_moved_and_one_to_come_is(run):
+    def added(starts: str) -> str:
+        asked = [starts if each == "2026-12-01T09:00" else each for each in ADD]
+        return str(json_of(run(*asked, "--json"))["id"])
+
+    moved = ("--starts", "2097-01-13T13:00", "--reason", "The teacher is away.")
+    assert "(session_begun)" in run("session", "move", added("2020-06-01T09:00"), *moved).stderr
+    result = run("session", "move", added("2097-01-12T09:00"), *moved, "--json")
+    assert json_of(result)["starts_at"].startswith("2097-01-13T21:00")
+
+
 def test_an_end_that_zoom_never_told_is_recorded_by_staff(run, database):
     session_id = str(
         json_of(run("session", "add", "--module", "F1", "--starts", "2024-03-05", "--zoom-meeting", "1", "--json"))[

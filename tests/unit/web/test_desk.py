@@ -37,7 +37,10 @@ def test_a_class_of_the_past_without_an_end_waits_for_staff(browse, happened, da
         by_staff = update(live_sessions).where(live_sessions.c.id == happened.day).values(ended_by_staff_at=FIVE)
         connection.execute(by_staff)
     assert "Sessions still marked as running" not in staff.open("/desk").text
-    assert "Staff reported the end Tue 10 Nov 2026, 5:00 pm PST" in staff.open(f"/desk/sessions/{happened.day}").text
+    assert (
+        "Staff reported the end Tue 10 Nov 2026, 5:00 pm PST"
+        in staff.open(f"/desk/sessions/{happened.day}/settings").text
+    )
 
 
 def test_presence_by_phone_is_told_in_words(browse, happened, database) -> None:
@@ -51,7 +54,7 @@ def test_a_task_that_failed_too_often_is_shown(browse, happened, database, now) 
         row = {"kind": "settle", "key": "session:1", "payload": {}, "state": "parked", "attempts": 8}
         connection.execute(insert(tasks).values(**row, run_at=now, created_at=now, last_error="no_answer"))
     assert "Background jobs that failed: 1" in browse(happened.staff).open("/desk").text
-    assert "settle session:1 8 no_answer" in browse(happened.staff).open("/desk/health").text
+    assert "settle session:1: no_answer" in browse(happened.staff).open("/desk/settings/jobs").text
 
 
 def test_gates_are_told_in_words(browse, happened) -> None:
@@ -62,7 +65,7 @@ def test_gates_are_told_in_words(browse, happened) -> None:
 
 
 def test_sessions_are_listed_with_how_many_completed(browse, happened) -> None:
-    assert "Attendance provisional 2 1" in browse(happened.staff).open("/desk/sessions").text
+    assert "Attendance provisional 4 2 1" in browse(happened.staff).open("/desk/sessions").text
 
 
 def test_people_nobody_matched_are_listed_by_session(browse, happened) -> None:

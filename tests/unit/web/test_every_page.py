@@ -9,11 +9,16 @@ TRAINEE = (
     "/equivalency", "/equivalency/F1", "/retreats", "/retreats/RT_EXP", "/retreats/RT_DIA", "/nothing",
 )  # fmt: skip
 STAFF = (
-    "/desk", "/desk/health", "/desk/programme", "/desk/equivalencies", "/desk/equivalencies/1",
+    "/desk", "/desk/programme", "/desk/equivalencies", "/desk/equivalencies/1",
     "/desk/people", "/desk/sessions", "/desk/sessions/1", "/desk/unmatched",
     "/desk/scores", "/desk/platforms", "/desk/platforms/1/disable", "/desk/people/1", "/modules/F2",
     "/desk/sessions/add", "/desk/sessions/1/people/1", "/desk/sessions/1/people/3", "/desk/sessions/1/live",
-    "/desk/rosters", "/desk/rosters/missing/1", "/desk/sessions/2/zoom", "/desk/mail", "/mail", "/calendar",
+    "/desk/mail", "/mail", "/calendar",
+    "/desk/rosters", "/desk/rosters/missing/1", "/desk/sessions/2/zoom", "/desk/sessions/2/checks",
+    "/desk/sessions/1/settings", "/desk/sessions/2/settings", "/desk/sessions/2/edit", "/desk/sessions/2/move",
+    "/desk/sessions/2/cancel", "/desk/sessions/add?module=F1", "/desk/sessions/add?like=2",
+    "/desk/sessions?month=2026-12", "/desk/sessions?state=confirmed&module=F1", "/desk/sessions/1?only=incomplete",
+    "/desk/settings", "/desk/settings/zoom", "/desk/settings/jobs", "/desk/courses", "/desk/setup",
     "/desk/review/F1", "/desk/review/F1/1",
     "/desk/unmatched/3", "/desk/unmatched/3?trainee=4", "/desk/links", "/desk/reviews", "/desk/corrections",
     "/desk/sessions/1/corrections/2", "/desk/attendance-requests", "/desk/joins", "/desk/joins/1/2",
@@ -76,3 +81,9 @@ def test_links_of_our_own_lead_somewhere(browse, happened, path: str, role: str)
     assert {each for each in own if reader.open(each).status >= 400} == ({"/nothing"} & own)
     here = {each[1:] for each in page.links if each.startswith("#")}
     assert here <= set(re.findall(r'\sid="([^"]+)"', page.html))
+
+
+@pytest.mark.parametrize(("path", "role"), PAGES)
+def test_a_page_has_one_primary_button_at_most(browse, happened, path: str, role: str) -> None:
+    html = read(browse, happened, path, role).html
+    assert len(re.findall(r'class="btn pri[ "]', html)) <= 1

@@ -72,16 +72,16 @@ def test_the_board_says_who_is_here_who_waits_who_left_and_who_is_missing(
         until=now,
     )
     text = board(browse, happened, running).text
-    assert "2 of 4 Here now" in text or "Here now 2 of 4" in text
+    assert "here 2 of 4" in text
     assert "Not matched to a trainee" in text
     assert "A guest from elsewhere here since 9:00 am" in text
-    assert "In the waiting room Trainee 3 in Zoom: trainee3@example.org since 9:51 am" in text
-    assert "Left Trainee 2 in Zoom: trainee2@example.org since 9:30 am" in text
-    missing = text.rpartition("Enrolled, not come yet")[2]
+    assert "In the waiting room 1 Trainee 3 in Zoom: trainee3@example.org since 9:51 am" in text
+    assert "Left 1 Trainee 2 in Zoom: trainee2@example.org since 9:30 am" in text
+    missing = text.rpartition("Not joined")[2]
     assert "Trainee 4 trainee4@example.org" in missing
 
 
-LISTS = ("In the waiting room", "Not matched to a trainee", "Enrolled, not come yet", "Left", "Here now")
+LISTS = ("In the waiting room", "Not matched to a trainee", "Not joined", "Left", "Here now")
 
 
 def lists_with(page, name: str) -> list[str]:
@@ -101,7 +101,7 @@ def test_a_person_is_in_one_list_from_the_first_moment_on(browse, happened, runn
     )
     tell(database, *cast, until=clock())
     page = board(browse, happened, running)
-    not_come = ["Enrolled, not come yet"]
+    not_come = ["Not joined"]
     assert [lists_with(page, f"Trainee {each}") for each in (1, 2, 4)] == [["Here now"], not_come, not_come]
     tell(database, *cast, until=clock.advance(seconds=5))
     page = board(browse, happened, running)
@@ -128,7 +128,7 @@ def test_staff_are_in_no_list_and_in_no_number(browse, happened, running, databa
     host = Attendee("The trainer's laptop", "", "", "all_day", (runs_it,))
     tell(database, attendee("trainee5@example.org", THERE), host, until=now)
     page = board(browse, happened, running)
-    assert 'data-says="0 here of 1 enrolled, 0 waiting, 0 not matched, 0 with a shut gate."' in page.html
+    assert 'data-says="0 here of 4 enrolled, 0 waiting, 0 not matched, 0 with a shut gate."' in page.html
     assert lists_with(page, "Trainee 5") == []
     assert "laptop" not in page.text
 
@@ -137,7 +137,7 @@ def test_an_unmatched_person_is_counted_whether_here_or_gone(browse, happened, r
     gone = attendee("guest@example.org", Visit(0, HOURS // 2), name="A guest from elsewhere")
     tell(database, gone, attendee("other@example.org", THERE, name="Another guest"), until=now)
     page = board(browse, happened, running)
-    assert 'data-says="1 here, 0 waiting, 2 not matched, 0 with a shut gate."' in page.html
+    assert 'data-says="1 here of 4 enrolled, 0 waiting, 2 not matched, 0 with a shut gate."' in page.html
     assert "A guest from elsewhere left at 9:30 am" in page.text
 
 
@@ -175,18 +175,19 @@ def test_nothing_told_yet_is_said_plainly(browse, happened, running) -> None:
     assert "Not started" in board(browse, happened, happened.next_day).text
 
 
-def test_without_a_roster_nobody_can_be_missed(browse, happened, running, database, now) -> None:
+def test_without_a_roster_those_who_opened_the_course_are_expected(browse, happened, running, database, now) -> None:
     tell(database, attendee("trainee1@example.org", THERE), until=now)
-    text = board(browse, happened, running).text
-    assert "so missing people cannot be listed" in text
+    missing = board(browse, happened, running).text.rpartition("Not joined")[2]
+    assert "only people who have opened the course are listed" in missing
+    assert "Trainee 4 trainee4@example.org" in missing
 
 
 def test_the_day_so_far_is_a_curve_with_the_same_in_numbers(browse, happened, running, database, now) -> None:
     list_learners(database, happened, now, happened.whole, happened.half)
     tell(database, attendee("trainee1@example.org", THERE), until=now)
     page = board(browse, happened, running)
-    assert '<polyline class="line" points="0.0,120.0' in page.html
-    assert "2 enrolled" in page.text
+    assert '<polyline class="s-brand" points="0.0,120.0' in page.html
+    assert "4 enrolled" in page.text
     assert "The same in numbers" in page.text
 
 
@@ -195,7 +196,7 @@ def test_the_middle_part_comes_alone_for_the_script_that_renews_it(browse, happe
     part = browse(happened.staff).open(f"/desk/sessions/{running}/live/now")
     assert part.status == 200
     assert "<html" not in part.html
-    assert 'data-says="1 here, 0 waiting, 0 not matched, 0 with a shut gate."' in part.html
+    assert 'data-says="1 here of 4 enrolled, 0 waiting, 0 not matched, 0 with a shut gate."' in part.html
     whole = board(browse, happened, running).html
     assert f'data-renew="/desk/sessions/{running}/live/now"' in whole
     assert "data-renew" in whole

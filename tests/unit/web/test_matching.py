@@ -216,14 +216,14 @@ class TestReviews:
         about = {"person_key": doubtful.person_key, "digest": doubtful.input_digest}
         sent = staff.send(page, f"/desk/reviews/{happened.day}", **about, reason="A colleague saw her.")
         assert sent.sent_to == "/desk/reviews?done=day_let_stand"
-        assert "Nothing to review" in staff.open("/desk/reviews").text
+        assert "No attendance waits for review" in staff.open("/desk/reviews").text
         assert count(database, attendance_reviews) == 1
 
     @pytest.mark.parametrize(
         ("given", "status", "code"),
         [
-            ({"reason": ""}, 422, "reason_missing"),
-            ({"digest": "0" * 64}, 409, "review_outdated"),
+            ({"reason": ""}, 422, "Nothing has been saved yet."),
+            ({"digest": "0" * 64}, 409, "Nothing has been saved yet."),
             ({"person_key": "trainee:0"}, 404, "attendance_unknown"),
             ({"person_key": "x" * 5000}, 404, "attendance_unknown"),
         ],
@@ -272,6 +272,13 @@ class TestCorrections:
         assert (answer.status, "second_person_needed" in answer.text) == (403, True)
         assert count(database, attendance_corrections, attendance_corrections.c.confirmed_at.is_not(None)) == 0
 
+    def test_turning_down_without_a_reason_comes_back_with_the_words_at_its_field(self, staff, happened):
+        self.propose(staff, happened)
+        page = staff.send(staff.open("/desk/corrections"), "/desk/corrections/1/undo", reason=" ", field="undo-1")
+        assert page.status == 422
+        assert 'href="#undo-1"' in page.html
+        assert 'id="undo-1-problem"' in page.html
+
     def test_a_second_person_confirms_and_anybody_takes_back(self, staff, happened, browse_staff, database):
         self.propose(staff, happened)
         other = browse_staff(happened.elsewhere)
@@ -284,19 +291,22 @@ class TestCorrections:
         assert "Undone" in staff.open("/desk/corrections").text
 
     @pytest.mark.parametrize(
-        ("given", "code"),
+        ("given", "place"),
         [
-            ({"what": "perhaps"}, "form_incomplete"),
-            ({"starts": "lunch"}, "wall_time_wrong"),
-            ({"starts": "2026-11-10T13:00+01:00"}, "wall_time_wrong"),
-            ({"ends": "2026-11-11T17:00"}, "correction_times_wrong"),
-            ({"reason": ""}, "reason_missing"),
-            ({"evidence": ""}, "evidence_missing"),
+            ({"what": "perhaps"}, "what"),
+            ({"starts": "lunch"}, "starts"),
+            ({"starts": "2026-11-10T13:00+01:00"}, "starts"),
+            ({"ends": "2026-11-11T17:00"}, "starts"),
+            ({"reason": ""}, "reason"),
+            ({"evidence": ""}, "evidence"),
         ],
+        ids=["neither there nor not", "no time", "an offset", "another day", "no reason", "no evidence"],
     )
-    def test_a_proposal_that_does_not_stand_is_refused(self, staff, happened, database, given, code):
+    def test_a_refused_proposal_comes_back_with_all_that_was_entered(self, staff, happened, database, given, place):
         answer = self.propose(staff, happened, **given)
-        assert (answer.status, code in answer.text) == (422, True)
+        assert (answer.status, f'href="#{place}"' in answer.html) == (422, True)
+        kept = {**CORRECTION, **given}
+        assert f">{kept['evidence']}</textarea>" in answer.html
         assert count(database, attendance_corrections) == 0
 
     def test_a_locked_session_offers_no_form(self, staff, happened, database):
@@ -325,7 +335,7 @@ class TestRequests:
         sent = staff.send(queue, "/desk/attendance-requests/1/answer", answer="We have found you: it counts now.")
         assert sent.sent_to == "/desk/attendance-requests?done=question_answered"
         assert "We have found you: it counts now." in trainee.open(f"/sessions/{happened.day}").text
-        assert "Nothing to answer" in staff.open("/desk/attendance-requests").text
+        assert "No request waits for an answer" in staff.open("/desk/attendance-requests").text
 
     def test_it_may_be_withdrawn_by_its_own_trainee_alone(self, browse, happened, database):
         own, other = browse(happened.half), browse(happened.whole)

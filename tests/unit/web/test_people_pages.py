@@ -119,7 +119,7 @@ class TestTheList:
             page = staff.open("/desk/people")
         assert len(many) == len(few)
         assert len(names_on(page)) == 50
-        assert "Page 1 of 2" in page.text
+        assert "1–50 of 74" in page.text
         assert len(gzip.compress(page.html.encode())) <= 12 * 1024
 
 
@@ -269,7 +269,7 @@ class TestOnePerson:
         with listening(database) as many:
             page = staff.open(where)
         assert len(many) == len(few)
-        assert "Page 1 of" in page.text
+        assert "1–20 of 65 Next" in page.text
         assert len(gzip.compress(page.html.encode())) <= 12 * 1024
         assert "awarded 6.5 credits for Module 1" in staff.open(f"{where}?page=99").text
 

@@ -1,6 +1,7 @@
 """Attendance of one session, as staff read it: sorted, filtered, opened, exported; and what staff do to it."""
 
 import csv
+import gzip
 import io
 import re
 from dataclasses import replace
@@ -19,8 +20,9 @@ from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
 from lti_tool.tables.operations import audit_log
-from lti_tool.web.staff import overview
-from tests.training_day import FIVE, WHOLE_DAY, at, present, stay
+from lti_tool.web.staff import session_numbers
+from tests.statements import listening
+from tests.training_day import FIVE, WHOLE_DAY, add_trainee, at, enrol, present, stay
 
 ROOM = "Zm9vYmFy/8Q=="
 
@@ -71,7 +73,9 @@ def test_everybody_stands_on_the_sheet_with_minutes_credit_and_evidence(staff, h
         ("?sort=name&down=1", ["Trainee 2", "Trainee 1", "A guest"]),
         ("?sort=minutes", ["A guest", "Trainee 2", "Trainee 1"]),
         ("?sort=minutes&down=1", ["Trainee 1", "Trainee 2", "A guest"]),
-        ("?only=review", ["A guest"]),
+        ("?only=review", []),
+        ("?only=unmatched", ["A guest"]),
+        ("?only=incomplete", ["Trainee 2"]),
         ("?sort=nonsense&page=99&only=x", ["A guest", "Trainee 1", "Trainee 2"]),
     ],
 )
@@ -80,20 +84,41 @@ def test_the_sheet_is_sorted_and_filtered_by_plain_links(staff, happened, query:
 
 
 def test_who_only_ran_the_session_is_listed_and_not_counted_as_an_attendee(staff, happened, database, now) -> None:
-    def known_attendees() -> int:
+    def numbers():
         with database.read() as connection:
-            return overview.people_by_session(connection)[happened.day][0]
+            return session_numbers.funnel(connection, live_sessions.show(connection, happened.day))
 
-    (people,) = re.findall(r"\d+ attendees on record, \d+ completed\.", sheet_of(staff, happened).text)
-    counted = known_attendees()
+    counted = numbers()
+    assert (counted.enrolled, counted.attended, counted.completed) == (4, 2, 1)
     guest = {"key": "email:guest@example.org", "display_name": "A guest", "email": "guest@example.org"}
     half = present(happened.half, stay(14, 60), stay(72.5, 200))
     before = (present(happened.whole, *WHOLE_DAY), half, present(None, stay(0, 100), **guest))
     ran = present(happened.staff, replace(stay(0, 480), role="host"), flags=(STAFF_ROLE,))
     settle_again(database, happened, now, *before, ran)
     shown = sheet_of(staff, happened).text
-    assert f"{people} 1 who ran the session is listed too and not counted." in shown
-    assert known_attendees() == counted
+    assert "Enrolled 4 Attended 2 Completed 1" in shown
+    assert "1 who ran or teaches the class is listed and not counted" in shown
+    assert numbers() == counted
+
+
+def test_who_teaches_the_course_is_no_attendee_even_as_an_ordinary_participant(staff, happened, database, now) -> None:
+    with database.write() as connection:
+        enrol(connection, happened.platform, happened.staff, now, role="staff")
+    people = (present(each, *WHOLE_DAY) for each in (happened.whole, happened.half, happened.staff))
+    settle_again(database, happened, now, *people)
+    page = sheet_of(staff, happened)
+    assert "Attended 2 Completed 2" in page.text
+    assert "1 who ran or teaches the class is listed and not counted" in page.text
+
+
+def test_a_doubtful_day_is_to_review_and_an_unmatched_one_to_match(staff, happened, database, now) -> None:
+    guest = {"key": "email:guest@example.org", "display_name": "A guest", "email": "guest@example.org"}
+    doubtful = present(happened.half, stay(0, 200), flags=("estimated",))
+    whole = present(happened.whole, *WHOLE_DAY)
+    settle_again(database, happened, now, whole, doubtful, present(None, stay(0, 100), **guest))
+    page = sheet_of(staff, happened, "?only=review")
+    assert order(page) == ["Trainee 2"]
+    assert "To review 1 Not matched 1" in page.text
 
 
 def test_the_sorted_column_says_so_and_turns_round(staff, happened) -> None:
@@ -152,7 +177,7 @@ def test_rooms_get_their_names_from_staff_on_everybodys_day(staff, browse, happe
         database, happened, now, present(happened.whole, *WHOLE_DAY, rooms=(RoomInterval(at(30), at(60), ROOM),))
     )
     assert "Room ZM9V" in browse(happened.whole).open(f"/sessions/{happened.day}").text
-    page = sheet_of(staff, happened)
+    page = staff.open(f"/desk/sessions/{happened.day}/settings")
     sent = staff.send(page, f"/desk/sessions/{happened.day}/rooms", room=ROOM, label=" Group  A ")
     assert sent.status == 303
     assert "Group A" in browse(happened.whole).open(f"/sessions/{happened.day}").text
@@ -225,7 +250,7 @@ def test_staff_record_the_end_that_zoom_did_not_tell(staff, happened, database) 
     with database.write() as connection:
         this = sessions_table.c.id == happened.day
         connection.execute(update(sessions_table).where(this).values(ended_at=None, state="scheduled"))
-    page = sheet_of(staff, happened)
+    page = staff.open(f"/desk/sessions/{happened.day}/settings")
     assert 'value="2026-11-10T17:00"' in page.html
     given = {"at": "2026-11-10T16:30", "reason": "I closed the meeting myself."}
     assert staff.send(page, f"/desk/sessions/{happened.day}/end", **given).status == 303
@@ -240,40 +265,22 @@ def test_a_session_is_locked_and_opened_again_with_a_reason(staff, happened, dat
     settle_again(database, happened, now, present(happened.whole, *WHOLE_DAY), present(happened.half, stay(0, 90)))
     state_is(database, happened.day, "reconciled", reconciled_at=now)
     place = f"/desk/sessions/{happened.day}"
-    page = sheet_of(staff, happened)
+    page = staff.open(f"{place}/settings")
     assert "Reconciled." in page.text
     without = staff.send(page, f"{place}/lock", reason=" ")
     assert (without.status, "reason_missing" in without.text) == (422, True)
     assert staff.send(page, f"{place}/lock", reason="Everything is looked at.").status == 303
-    locked = sheet_of(staff, happened)
+    locked = staff.open(f"{place}/settings")
     assert "Locked. These numbers are final." in locked.text
     assert staff.send(locked, f"{place}/reopen", reason="A board asks.").status == 303
     assert "Reconciled." in sheet_of(staff, happened).text
 
 
-def test_a_session_is_added_from_the_desk(staff, happened, database) -> None:
-    page = staff.open("/desk/sessions/add")
-    given = {
-        "module": "F1",
-        "starts": "2027-01-12T09:00",
-        "meeting": "853 0000 7777",
-        "kind": "meeting",
-        "join_url": "",
-    }
-    sent = staff.send(page, "/desk/sessions/add", **given)
-    assert (sent.status, sent.sent_to.endswith("?done=session_added")) == (303, True)
-    assert "853" in staff.open(sent.sent_to).text
-    refused = staff.send(page, "/desk/sessions/add", **{**given, "starts": "tomorrow"})
-    assert (refused.status, "wall_time_wrong" in refused.text) == (422, True)
-
-
 @pytest.mark.parametrize(
     "odd", ["", "tomorrow", "2026-11-10", "2026-11-10T16:30Z", "9999-12-31T23:59", "0001-01-01T00:00"]
 )
-def test_an_odd_time_is_refused_with_words(staff, happened, odd: str) -> None:
-    page = staff.open("/desk/sessions/add")
-    given = {"module": "F1", "meeting": "853 0000 7777", "kind": "meeting", "join_url": ""}
-    assert staff.send(page, "/desk/sessions/add", starts=odd, **given).status == 422
+def test_an_odd_end_is_refused_with_words(staff, happened, odd: str) -> None:
+    page = staff.open("/desk/sessions/add?module=F1")
     ended = staff.send(page, f"/desk/sessions/{happened.next_day}/end", at=odd, reason="I was there.")
     assert ended.status == 422
 
@@ -282,3 +289,24 @@ def test_only_rooms_that_were_used_can_be_named(happened, database, now) -> None
     with database.write() as connection:
         assert rooms.labels(connection, happened.day) == {}
         assert rooms.rooms_entered(connection, happened.day) == ()
+
+
+@pytest.mark.parametrize(
+    "page", ["", "/settings", "/live", "/checks", "/zoom", "/cancel"], ids=lambda each: each or "attendance"
+)
+def test_a_page_of_a_session_runs_as_many_statements_for_many_people_as_for_few(
+    staff, happened, database, now, page: str
+) -> None:
+    place = f"/desk/sessions/{happened.day}{page}"
+    staff.open(place)
+    with listening(database) as few:
+        staff.open(place)
+    with database.write() as connection:
+        many_people = [add_trainee(connection, number, now) for number in range(100, 160)]
+        for each in many_people:
+            enrol(connection, happened.platform, each, now)
+    settle_again(database, happened, now, *(present(each, *WHOLE_DAY) for each in many_people))
+    with listening(database) as many:
+        shown = staff.open(place)
+    assert len(many) <= len(few)
+    assert len(gzip.compress(shown.response.get_data())) < 12_000

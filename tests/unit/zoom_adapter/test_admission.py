@@ -233,3 +233,27 @@ def test_who_teaches_the_course_may_register_whatever_the_gate_says(database, co
     with database.read() as connection:
         assert admission.may_register(connection, [teacher, *people], GATED, now) == {teacher}
         assert admission.may_register(connection, [teacher, *people], "1", now) == set()
+
+
+def test_a_class_that_is_given_another_meeting_takes_its_people_there(database, course, now):
+    people, other = course[1], "85300000009"
+    plan_all(database, now)
+    with database.write() as connection:
+        (session,) = live_sessions.of_meeting(connection, FREE)
+        live_sessions.edit(
+            connection,
+            session.id,
+            sequence=0,
+            zoom_meeting_id=other,
+            zoom_kind="meeting",
+            join_url=None,
+            note="",
+            actor="staff:9",
+            now=now,
+        )
+    with database.read() as connection:
+        every = admission.meetings(connection, now)
+    assert {FREE, other} <= set(every)
+    for meeting in every:
+        plan(database, meeting, now)
+    assert (wanted(database, FREE), wanted(database, other)) == (set(), set(people))

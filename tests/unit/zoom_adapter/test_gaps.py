@@ -324,7 +324,7 @@ def test_a_parked_settlement_is_told(database: Database, session_id: int, heard:
     assert (shown.session_id, shown.details, shown.where) == (
         session_id,
         {"code": "completion_unset"},
-        "/desk/health#jobs",
+        "/desk/settings/jobs",
     )
 
 

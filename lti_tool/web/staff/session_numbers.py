@@ -1,0 +1,104 @@
+"""The numbers of live sessions, each counted in one place for every page: enrolled, attended, completed, credited and
+graded people. Staff never count."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select
+
+from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.rosters.schedule import is_placed_in
+from lti_tool.tables.courses import enrolments, placements
+from lti_tool.tables.credit import awards
+from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.scores import scores
+from zoom_adapter import admission
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How many people one session has.
+
+    `enrolled` are in a course that shows its module now. `attended` were in the class and are matched to a trainee,
+    `completed` are those of them who completed it.
+    """
+
+    enrolled: int = 0
+    attended: int = 0
+    completed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel(Numbers):
+    """The same, with those of the attendees who got credit from some body, and those whose score a gradebook has
+    accepted. `sent` of their `scores` on every platform are delivered, or a grade entered there is kept."""
+
+    credited: int = 0
+    graded: int = 0
+    sent: int = 0
+    scores: int = 0
+
+    @property
+    def steps(self) -> list[tuple[str, int]]:
+        names = ("enrolled", "attended", "completed", "credited", "graded")
+        return [(name.capitalize(), getattr(self, name)) for name in names]
+
+    @property
+    def widest(self) -> int:
+        return max(1, *(count for _, count in self.steps))
+
+
+def of_sessions(connection: Connection, sessions: Collection[LiveSession]) -> dict[int, Numbers]:
+    """Session id → its numbers, in two statements for any number of sessions."""
+    enrolled = admission.enrolled_in(connection, {each.module_id for each in sessions})
+    completed = func.count(case((attendances.c.completed, 1)))
+    query = (
+        select(attendances.c.live_session_id, func.count().label("attended"), completed.label("completed"))
+        .join_from(attendances, live_sessions)
+        .where(attendances.c.live_session_id.in_({each.id for each in sessions}), has_attended())
+        .group_by(attendances.c.live_session_id)
+    )
+    counted = {row.live_session_id: (row.attended, row.completed) for row in connection.execute(query)}
+    return {each.id: Numbers(enrolled.get(each.module_id, 0), *counted.get(each.id, (0, 0))) for each in sessions}
+
+
+def funnel(connection: Connection, session: LiveSession) -> Funnel:
+    """The numbers of one session, from enrolled to graded."""
+    numbers = of_sessions(connection, [session])[session.id]
+    here = attendances.c.live_session_id == session.id
+    attendees = select(attendances.c.trainee_id).join_from(attendances, live_sessions).where(here, has_attended())
+    in_force = (awards.c.live_session_id == session.id, awards.c.state == "awarded", awards.c.trainee_id.in_(attendees))
+    credited = connection.scalar(select(func.count(awards.c.trainee_id.distinct())).where(*in_force)) or 0
+    is_sent = scores.c.status.in_(("delivered", "kept"))
+    graded, sent, every = connection.execute(
+        select(
+            func.count(case((is_sent, scores.c.trainee_id)).distinct()), func.count(case((is_sent, 1))), func.count()
+        )
+        .join_from(scores, placements)
+        .where(placements.c.module_id == session.module_id, scores.c.trainee_id.in_(attendees))
+    ).one()
+    return Funnel(numbers.enrolled, numbers.attended, numbers.completed, credited, graded, sent, every)
+
+
+def has_attended() -> ColumnElement[bool]:
+    """Current attendances, joined with their sessions, of matched people who were in the class and do not teach it."""
+
+    def enrolled_as(role: ColumnElement[bool]) -> ColumnElement[bool]:
+        of_course = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
+        shows = placements.c.module_id == live_sessions.c.module_id
+        mine = enrolments.c.trainee_id == attendances.c.trainee_id
+        courses = select(placements.c.id).where(of_course, shows).correlate(enrolments, live_sessions)
+        return exists(select(enrolments.c.trainee_id).where(mine, role, courses.exists()))
+
+    is_staff = enrolments.c.role == "staff"
+    return and_(
+        attendances.c.is_current,
+        attendances.c.trainee_id.is_not(None),
+        attendances.c.seconds_present > 0,
+        ~enrolled_as(is_staff) | enrolled_as(~is_staff),
+    )
+
+
+def teachers(connection: Connection, session: LiveSession) -> set[int]:
+    """Those who are staff, and no trainees, in the courses that show the session's module."""
+    return admission.enrolled(connection, [session], "staff") - admission.enrolled(connection, [session])
