@@ -58,12 +58,13 @@ def ask_for_equivalency(tool: FrameLocator, provider: str) -> None:
 
 
 def approve(tool: FrameLocator, person: str) -> None:
-    tool.get_by_role("link", name="Equivalencies").click()
-    request = tool.get_by_role("region", name=person)
-    expect(request).to_contain_text("accepted")
-    request.get_by_role("button", name="Approve").click()
+    waiting = (
+        tool.get_by_role("region", name="Needs your attention").get_by_role("listitem").filter(has_text=f"{person}: ")
+    )
+    expect(waiting).to_contain_text("Provider accepted")
+    waiting.get_by_role("button", name="Approve").click()
     expect(tool.get_by_role("status")).to_be_visible()
-    expect(tool.get_by_role("region", name=person)).to_have_count(0)
+    expect(waiting).to_have_count(0)
 
 
 def grade_in_module_1(gradebook: Page, person: str) -> Locator:
