@@ -202,9 +202,9 @@ def test_second_rung_the_live_board_renews_itself(
     """A script of the page shown asks for a part of it; the token stays with the script of the visit."""
     window = open_course("good", no_cookies, user="teacher-2", page="desk")
     window.tool.get_by_role("link", name="Sessions", exact=True).click()
-    window.tool.locator(f'a[href="/desk/sessions/{running.session}"]').click()
-    window.tool.get_by_role("link", name="Live board").click()
-    here = window.tool.locator(".gh-tiles > div:first-child dd")
+    expect(window.tool.locator("h1")).to_have_text("Sessions")
+    window.tool.locator(f'a[href="/desk/sessions/{running.session}/live"]').click()
+    here = window.tool.locator("#live .stats > div:first-child dd")
     expect(here).to_have_text(re.compile(r"^0\b"))
     running.tell(attendee("maya", WHOLE))
     expect(here).to_have_text(re.compile(r"^1\b"))

@@ -123,7 +123,7 @@ def test_7_a_trainee_asks_and_is_answered(story: Story) -> None:
     answered = story.browsers["ida"].submit(
         queue, queue.form("/answer"), answer="We have the signed roster; it will count."
     )
-    expect_words(answered, "Nothing to answer")
+    expect_words(answered, "No request waits for an answer")
     expect_words(story.day_page("priya"), "We have the signed roster; it will count.")
 
 
