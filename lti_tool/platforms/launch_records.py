@@ -212,9 +212,11 @@ def _place(
             row = connection.execute(_placement_of_link, key).first()
             known[link] = dict(row._mapping) if row else {}
         if not known[link] or any(known[link][name] != value for name, value in values.items()):
-            changed = {"module_id": known[link].get("module_id"), **values, "launched_at": now, "updated_at": now}
-            statement = _upsert(connection, placements, tuple(key), tuple(changed)).returning(placements.c.id)
-            known[link] |= {**changed, "id": connection.execute(statement, {**key, **changed}).scalar_one()}
+            changed = {**values, "launched_at": now, "updated_at": now}
+            # If the claims name nothing, the module is left alone: staff may assign one at this moment.
+            statement = _upsert(connection, placements, tuple(key), tuple(changed))
+            written = connection.execute(statement.returning(placements), {**key, **changed}).one()
+            known[link] = dict(written._mapping)
         placed[entry] = Recorded(trainee_ids[entry], known[link]["id"], known[link]["module_id"])
     return placed
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 
 import pytest
 from cryptography.fernet import MultiFernet
@@ -19,8 +20,9 @@ from lti_tool.attendance import person_joins
 from lti_tool.db import Database
 from lti_tool.lti import registration
 from lti_tool.lti.claims import load_launch
-from lti_tool.platforms import launch_records
+from lti_tool.platforms import course_units, launch_records
 from lti_tool.platforms.launch_records import Content, Entry, Recorded
+from lti_tool.programme.versions import Published
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.people import identities, trainee_addresses, trainees
@@ -264,3 +266,35 @@ class TestALaunchDuringAJoin:
         with database.read() as connection:
             session = connection.execute(select(web_sessions.c.trainee_id, web_sessions.c.expires_at)).one()
         assert session == (both[0], clock())
+
+
+@pytest.mark.databases("postgresql")
+def test_a_launch_that_names_no_content_keeps_the_module_that_staff_assign_meanwhile(
+    platform: Platform, database: Database, clock: TestClock, published: Published
+) -> None:
+    def launch(title: str) -> Entry:
+        with database.read() as connection:
+            (entry,) = entries(connection, platform, clock, ["user-1"], ["unit-1"])
+        return replace(entry, content=Content(), launched=replace(entry.launched, resource_link_title=title))
+
+    with database.write() as connection:
+        (before,) = launch_records.record(connection, [launch("Old title")])
+    assert isinstance(before, Recorded)
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            course_units.assign(connection, published.programme, before.placement_id, "F1", actor="cli", now=clock())
+            later = launch("New title")
+
+            def record() -> launch_records.Outcome:
+                with database.write() as other:
+                    return launch_records.record(other, [later])[0]
+
+            launched = pool.submit(record)
+            with database.read() as watching:
+                until_somebody_waits(watching)
+        assert launched.result() == replace(before, module_id="F1")
+    with database.read() as connection:
+        assert connection.execute(select(placements.c.module_id, placements.c.resource_link_title)).one() == (
+            "F1",
+            "New title",
+        )
