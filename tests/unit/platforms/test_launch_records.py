@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 from cryptography.fernet import MultiFernet
 from flask import Flask
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select, text, update
 
 from lti_tool import people
 from lti_tool.attendance import person_joins
@@ -162,6 +162,25 @@ class TestLaunchesOfOneGroup:
         assert answers == [(303, ""), (303, ""), (503, "not_stored"), (303, ""), (303, "")]
         assert counted(database)["trainees"] == 4
 
+    @pytest.mark.databases("postgresql")
+    @pytest.mark.parametrize("state", ["55P03", "40P01"], ids=["lock not available", "deadlock"])
+    def test_a_launch_that_waited_for_a_lock_in_vain_fails_alone(
+        self,
+        app: Flask,
+        platform: Platform,
+        database: Database,
+        clock: TestClock,
+        first: Callable[[], Sent],
+        state: str,
+    ) -> None:
+        function, trigger = REFUSE_BROKEN["postgresql"]
+        with database.write() as connection:
+            connection.execute(text(function.replace("'refused'", f"'refused' USING ERRCODE = '{state}'")))
+            connection.execute(text(trigger))
+        others = [launching(app, platform, clock, each) for each in ("user-1", "broken", "user-2")]
+        answers = in_one_group(app, database, [first, *others])
+        assert answers == [(303, ""), (303, ""), (503, "not_stored"), (303, "")]
+
     def test_a_launch_of_an_unknown_module_is_refused_and_the_others_are_not(
         self, app: Flask, platform: Platform, database: Database, clock: TestClock, first: Callable[[], Sent]
     ) -> None:
@@ -298,3 +317,32 @@ def test_a_launch_that_names_no_content_keeps_the_module_that_staff_assign_meanw
             "F1",
             "New title",
         )
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.usefixtures("published")
+def test_the_latest_launches_are_recorded_in_the_order_in_which_launches_write(
+    platform: Platform, database: Database, clock: TestClock
+) -> None:
+    """Another transaction has the first unit and then needs the second, which was recorded before it."""
+    units = ["unit-1", "unit-2"]
+
+    def launch(users: Sequence[str], units: Sequence[str]) -> None:
+        with database.write() as connection:
+            launch_records.record(connection, entries(connection, platform, clock, users, units))
+
+    launch(["user-1"], units[1:])
+    launch(["user-1"], units[:1])
+    clock.advance(hours=1)
+    launch(["user-1"] * 2, units)
+    touch = update(placements).values(resource_link_title="Touched")
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            connection.execute(touch.where(placements.c.resource_link_id == units[0]))
+            recorded = pool.submit(launch_records.record_latest_launches, database)
+            with database.read() as watching:
+                until_somebody_waits(watching)
+            connection.execute(touch.where(placements.c.resource_link_id == units[1]))
+        assert recorded.result() is False
+    with database.read() as connection:
+        assert set(connection.scalars(select(placements.c.launched_at))) == {clock()}
