@@ -324,17 +324,17 @@ def test_a_launch_that_names_no_content_keeps_the_module_that_staff_assign_meanw
 def test_the_latest_launches_are_recorded_in_the_order_in_which_launches_write(
     platform: Platform, database: Database, clock: TestClock
 ) -> None:
-    """Another transaction has the first unit and then needs the second, which was recorded before it."""
-    units = ["unit-1", "unit-2"]
+    """Another transaction has the first unit and then needs the others, which were recorded before it."""
+    units = [f"unit-{number}" for number in range(9)]
 
     def launch(users: Sequence[str], units: Sequence[str]) -> None:
         with database.write() as connection:
             launch_records.record(connection, entries(connection, platform, clock, users, units))
 
-    launch(["user-1"], units[1:])
-    launch(["user-1"], units[:1])
+    for unit in reversed(units):
+        launch(["user-1"], [unit])
     clock.advance(hours=1)
-    launch(["user-1"] * 2, units)
+    launch(["user-1"] * len(units), units)
     touch = update(placements).values(resource_link_title="Touched")
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
@@ -342,7 +342,7 @@ def test_the_latest_launches_are_recorded_in_the_order_in_which_launches_write(
             recorded = pool.submit(launch_records.record_latest_launches, database)
             with database.read() as watching:
                 until_somebody_waits(watching)
-            connection.execute(touch.where(placements.c.resource_link_id == units[1]))
+            connection.execute(touch.where(placements.c.resource_link_id != units[0]))
         assert recorded.result() is False
     with database.read() as connection:
         assert set(connection.scalars(select(placements.c.launched_at))) == {clock()}
