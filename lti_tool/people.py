@@ -15,7 +15,7 @@ from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import AccessDenied, BadInput, Conflict, NotFound
 from lti_tool.intervals import Interval
-from lti_tool.tables.people import identities, licences, trainee_addresses, trainees
+from lti_tool.tables.people import identities, licences, person_joins, trainee_addresses, trainees
 from lti_tool.text import clean, email_address
 
 MAX_TEXT = 255
@@ -284,19 +284,31 @@ def _appeared_after(connection: Connection, trainee_id: int, at: datetime | None
 
 
 def _may_be_one_person(connection: Connection, one: int, other: int) -> bool:
-    """Whether these accounts are one person as far as anyone can know: one trainee, or an address that both had once,
-    or a licence number."""
-    if one == other:
+    """Whether these accounts are one person as far as anyone can know: one trainee, accounts that staff joined once,
+    or an address that both had once, or a licence number."""
+    accounts = _ever_kept_for(connection, one), _ever_kept_for(connection, other)
+    if not accounts[0].isdisjoint(accounts[1]):
         return True
-    addresses, numbers = defaultdict(set), defaultdict(set)
-    both = trainee_addresses.c.trainee_id.in_((one, other))
-    for row in connection.execute(select(trainee_addresses.c.trainee_id, trainee_addresses.c.email).where(both)):
-        addresses[row.trainee_id].add(row.email)
-    for row in connection.execute(
-        select(licences.c.trainee_id, licences.c.number).where(licences.c.trainee_id.in_((one, other)))
-    ):
-        numbers[row.trainee_id].add("".join(filter(str.isalnum, row.number)).casefold())
-    return bool(addresses[one] & addresses[other] or numbers[one] & numbers[other])
+    everyone = set().union(*accounts)
+    signs: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    addresses = select(trainee_addresses.c.trainee_id, trainee_addresses.c.email)
+    for row in connection.execute(addresses.where(trainee_addresses.c.trainee_id.in_(everyone))):
+        signs[row.trainee_id].add(("email", row.email))
+    numbers = select(licences.c.trainee_id, licences.c.number).where(licences.c.trainee_id.in_(everyone))
+    for row in connection.execute(numbers):
+        signs[row.trainee_id].add(("licence", "".join(filter(str.isalnum, row.number)).casefold()))
+    ones, others = (set().union(*(signs[each] for each in some)) for some in accounts)
+    return not ones.isdisjoint(others)
+
+
+def _ever_kept_for(connection: Connection, trainee_id: int) -> set[int]:
+    """This trainee and all who were ever kept for them in a join, one that has been undone included."""
+    found, latest = {trainee_id}, {trainee_id}
+    while latest:
+        kept = select(person_joins.c.kept_id).where(person_joins.c.joined_id.in_(latest))
+        latest = set(connection.scalars(kept)) - found
+        found |= latest
+    return found
 
 
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def propose(
     Raises BadInput "reason_missing", "evidence_missing", "correction_times_wrong"; NotFound "session_unknown",
     "trainee_unknown"; Conflict "session_locked", "session_cancelled", "completion_unset"; AccessDenied "own_case".
     """
-    session = live_sessions.show(connection, session_id)
+    session = live_sessions.hold(connection, session_id)  # against a lock, which asks for open cases
     verify_settleable(session)
     people.trainee(connection, trainee_id)
     refuse_own(connection, actor, trainee_id)

@@ -151,7 +151,9 @@ def show(connection: Connection, session_id: int) -> LiveSession:
 def hold(connection: Connection, session_id: int) -> LiveSession:
     """The session, locked until the transaction ends (SQLite has one writer anyway). Raises NotFound
     "session_unknown"."""
-    connection.execute(select(live_sessions.c.id).where(live_sessions.c.id == session_id).with_for_update())
+    this = select(live_sessions.c.id).where(live_sessions.c.id == session_id)
+    # Others may refer to the session meanwhile: two who both have done so can still hold it one after the other.
+    connection.execute(this.with_for_update(key_share=True))
     return show(connection, session_id)
 
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, false, func, select, tuple_, update
@@ -157,17 +158,18 @@ def unlinked_by_staff(
     connection: Connection, session_id: int, meeting_id: str, versions: Collection[Version]
 ) -> set[str]:
     """The person keys of those of these versions from which staff took evidence since they were settled: by taking back
-    a link that they rested on, or by linking their address or registration to another trainee."""
+    a link that they rested on, or by linking all connections, registrations or addresses by which the trainee was known
+    in this session to others."""
     here = person_links.c.meeting_id.in_((meeting_id, ""))
     links = connection.execute(select(person_links).where(here)).all()
+    settled: dict[int | None, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in connection.execute(select(settled_identities).filter_by(live_session_id=session_id)):
+        settled[row.trainee_id][row.kind].add(row.value)
+    known = {each.registrant_id for each in versions}.union(*(each["registrant"] for each in settled.values())) - {None}
     registered = select(registrants.c.registrant_id, registrants.c.email).where(
-        registrants.c.meeting_id == meeting_id,
-        registrants.c.registrant_id.in_({each.registrant_id for each in versions} - {None}),
+        registrants.c.meeting_id == meeting_id, registrants.c.registrant_id.in_(known)
     )
     emails = {row.registrant_id: row.email for row in connection.execute(registered)}
-    settled = defaultdict(set)
-    for row in connection.execute(select(settled_identities).filter_by(live_session_id=session_id)):
-        settled[row.trainee_id].add(row.value)
     # Whom a link identified was in this session under a key that names what was linked.
     named = {f"{link.kind}:{link.value}" for link in links}
     keys = select(attendances.c.person_key).where(
@@ -176,15 +178,21 @@ def unlinked_by_staff(
     unmatched_before = set(connection.scalars(keys))
     explained = set()
     for each in versions:
-        own = {each.email, each.registrant_id, emails.get(each.registrant_id), *settled[each.trainee_id]}
+        by_kind = settled[each.trainee_id]
+        own = {each.email, each.registrant_id, emails.get(each.registrant_id), *chain(*by_kind.values())}
+        taken_back, given_away = False, set[str]()
         for link in links:
-            if link.trainee_id != each.trainee_id:
-                is_lost = link.undone_at is None and link.made_at >= each.settled_at and link.value in own
-            else:
+            if link.trainee_id == each.trainee_id:
                 is_named = link.value in own or f"{link.kind}:{link.value}" in unmatched_before
-                is_lost = is_named and was_in_force(each.settled_at, link.made_at, link.undone_at)
-            if is_lost:
-                explained.add(each.person_key)
+                taken_back |= is_named and was_in_force(each.settled_at, link.made_at, link.undone_at)
+            elif link.undone_at is None and link.made_at >= each.settled_at:
+                given_away.add(link.value)
+        # A link of one of several connections decides nothing about the others.
+        given_kinds = (
+            all({value, emails.get(value)} & given_away for value in some) for some in by_kind.values() if some
+        )
+        if taken_back or (any(given_kinds) if any(by_kind.values()) else given_away & own):
+            explained.add(each.person_key)
     return explained
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, true, update
 
 from lti_tool import audit, people
 from lti_tool.audit import trainee_of
@@ -160,16 +160,6 @@ def withdraw(connection: Connection, request_id: int, *, actor: str, now: dateti
     _move(connection, _own(connection, request_id, actor), "withdrawn", actor=actor, now=now)
 
 
-def revoke(
-    connection: Connection, request_id: int, *, reason: str, actor: str, confirmed_by: str, now: datetime
-) -> None:
-    """Revoke an approval, confirmed by a second person. Completions and credit stay as they are."""
-    request = load(connection, request_id)
-    refuse_alone(connection, actor, confirmed_by, request.trainee_id)
-    text = _note(reason, "The reason")
-    _move(connection, request, "revoked", actor=actor, now=now, reason=text, confirmed_by=confirmed_by)
-
-
 def propose_revocation(connection: Connection, request_id: int, *, reason: str, actor: str, now: datetime) -> None:
     """Propose to revoke an approval. Nothing changes before a second person confirms it.
 
@@ -183,20 +173,30 @@ def propose_revocation(connection: Connection, request_id: int, *, reason: str, 
     _change_proposal(connection, request, "revocation_proposed", actor, now, proposed, is_new)
 
 
-def confirm_revocation(connection: Connection, request_id: int, *, actor: str, now: datetime) -> None:
-    """Revoke an approval as another member of staff proposed. Raises as `revoke`, and Conflict "equivalency_state" if
-    its revocation is not proposed."""
+def confirm_revocation(
+    connection: Connection, request_id: int, *, proposed_at: datetime | None, actor: str, now: datetime
+) -> None:
+    """Revoke an approval as another member of staff proposed. Completions and credit stay as they are. `proposed_at` is
+    when the proposal that this actor saw was made.
+
+    Raises NotFound "equivalency_unknown"; AccessDenied "own_case", "second_person_needed"; Conflict "equivalency_state"
+    if its revocation is not proposed, or not this one.
+    """
     request = load(connection, request_id)
-    if request.revocation_by is None:
+    if request.revocation_by is None or request.revocation_at != proposed_at:
         raise _wrong_state(request)
-    proposal = {"reason": request.revocation_reason, "actor": request.revocation_by}
-    revoke(connection, request_id, **proposal, confirmed_by=actor, now=now)
+    refuse_own(connection, actor, request.trainee_id, request.revocation_at)
+    refuse_alone(connection, request.revocation_by, actor, request.trainee_id, request.revocation_at)
+    as_seen = (requests.c.revocation_by == request.revocation_by) & (requests.c.revocation_at == request.revocation_at)
+    decided = {"actor": request.revocation_by, "reason": request.revocation_reason, "confirmed_by": actor}
+    _move(connection, request, "revoked", now=now, condition=as_seen, **decided)
 
 
 def drop_revocation(connection: Connection, request_id: int, *, actor: str, now: datetime) -> None:
-    """Keep an approval whose revocation is proposed. Raises Conflict "equivalency_state"."""
+    """Keep an approval whose revocation is proposed. Raises NotFound "equivalency_unknown"; AccessDenied "own_case";
+    Conflict "equivalency_state"."""
     request = load(connection, request_id)
-    refuse_own(connection, actor, request.trainee_id)
+    refuse_own(connection, actor, request.trainee_id, request.revocation_at)
     nothing = dict.fromkeys(("revocation_reason", "revocation_by", "revocation_at"))
     _change_proposal(connection, request, "revocation_dropped", actor, now, nothing, IS_TO_BE_REVOKED)
 
@@ -336,13 +336,17 @@ def _move(
     now: datetime,
     reason: str | None = None,
     confirmed_by: str | None = None,
+    condition: ColumnElement[bool] | None = None,
     **values: Any,
 ) -> None:
-    """Change the state by a conditional UPDATE. Raises Conflict "equivalency_state" for a change not in TRANSITIONS."""
+    """Change the state by an UPDATE, if the request still stands as `condition` says. Raises Conflict
+    "equivalency_state", also for a change not in TRANSITIONS."""
     from_states = [state for state, targets in TRANSITIONS.items() if to in targets]
     changed = connection.execute(
         update(requests)
-        .where(requests.c.id == request.id, requests.c.state.in_(from_states))
+        .where(
+            requests.c.id == request.id, requests.c.state.in_(from_states), true() if condition is None else condition
+        )
         .values(state=to, updated_at=now, **values)
     )
     if not changed.rowcount:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, func, select, update
+from sqlalchemy import Column, Connection, Select, Table, bindparam, func, select, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from lti_tool import people
@@ -29,6 +29,10 @@ from lti_tool.tables.courses import enrolments, placements
 WRITER = "launches"
 # The columns of an enrolment that a launch writes; the first three are its key.
 ENROLMENT = ("registration_id", "context_id", "trainee_id", "user_id", "role", "last_launch_at")
+# PostgreSQL's lock_not_available and deadlock_detected: what one launch of a group waited for need not stop the others.
+WAITED_IN_VAIN = ("55P03", "40P01")
+# The key of a placement.
+LINK = ("registration_id", "deployment_id", "resource_link_id", "content")
 SCORE_MEANINGS = ("completion", "ce", "both")
 # As long as `placements.content` is.
 LONGEST_CONTENT = 96
@@ -100,7 +104,9 @@ def launch_writer(database: Database) -> GroupWriter[Entry, Outcome]:
             return record(connection, entries)
 
     def is_fault_of_launch(error: Exception) -> bool:
-        return isinstance(error, DBAPIError) and not isinstance(error, OperationalError)
+        if isinstance(error, OperationalError):
+            return getattr(error.orig, "sqlstate", None) in WAITED_IN_VAIN
+        return isinstance(error, DBAPIError)
 
     return GroupWriter(WRITER, write, is_fault_of_launch)
 
@@ -212,9 +218,11 @@ def _place(
             row = connection.execute(_placement_of_link, key).first()
             known[link] = dict(row._mapping) if row else {}
         if not known[link] or any(known[link][name] != value for name, value in values.items()):
-            changed = {"module_id": known[link].get("module_id"), **values, "launched_at": now, "updated_at": now}
-            statement = _upsert(connection, placements, tuple(key), tuple(changed)).returning(placements.c.id)
-            known[link] |= {**changed, "id": connection.execute(statement, {**key, **changed}).scalar_one()}
+            changed = {**values, "launched_at": now, "updated_at": now}
+            # If the claims name nothing, the module is left alone: staff may assign one at this moment.
+            statement = _upsert(connection, placements, tuple(key), tuple(changed))
+            written = connection.execute(statement.returning(placements), {**key, **changed}).one()
+            known[link] = dict(written._mapping)
         placed[entry] = Recorded(trainee_ids[entry], known[link]["id"], known[link]["module_id"])
     return placed
 
@@ -222,12 +230,8 @@ def _place(
 def _link_of(entry: Entry) -> dict[str, Any]:
     """The key of a placement."""
     launched = entry.launched
-    return {
-        "registration_id": launched.registration_id,
-        "deployment_id": launched.deployment_id,
-        "resource_link_id": launched.resource_link_id,
-        "content": entry.content.key,
-    }
+    link = launched.registration_id, launched.deployment_id, launched.resource_link_id, entry.content.key
+    return dict(zip(LINK, link, strict=True))
 
 
 def _offered(entry: Entry) -> dict[str, Any]:
@@ -264,23 +268,33 @@ def record_latest_launches(database: Database) -> bool:
     at = func.max(web_sessions.c.created_at).label("at")
     by_person = select(*enrolled, at).group_by(*enrolled).subquery()
     by_unit = select(web_sessions.c.placement_id, at).group_by(web_sessions.c.placement_id).subquery()
-    with database.write() as connection:
-        connection.execute(
-            update(enrolments)
-            .values(last_launch_at=by_person.c.at)
-            .where(
-                enrolments.c.registration_id == by_person.c.registration_id,
-                enrolments.c.context_id == by_person.c.course,
-                enrolments.c.trainee_id == by_person.c.trainee_id,
-                enrolments.c.last_launch_at < by_person.c.at,
-            )
-        )
-        connection.execute(
-            update(placements)
-            .values(launched_at=by_unit.c.at)
-            .where(placements.c.id == by_unit.c.placement_id, placements.c.launched_at < by_unit.c.at)
-        )
+    launched = select(enrolments, by_person.c.at).where(
+        enrolments.c.registration_id == by_person.c.registration_id,
+        enrolments.c.context_id == by_person.c.course,
+        enrolments.c.trainee_id == by_person.c.trainee_id,
+        enrolments.c.last_launch_at < by_person.c.at,
+    )
+    opened = select(placements, by_unit.c.at).where(
+        placements.c.id == by_unit.c.placement_id, placements.c.launched_at < by_unit.c.at
+    )
+    _advance(database, launched, enrolments.c.last_launch_at, ENROLMENT[:3])
+    _advance(database, opened, placements.c.launched_at, LINK)
     return False
+
+
+def _advance(database: Database, later: Select[Any], column: Column[Any], key: tuple[str, ...]) -> None:
+    """Write these later times to a column, row by row in the order in which launches write them: in another order each
+    would wait for a row of the other's on PostgreSQL."""
+    table = column.table
+    this = [table.c[name] == bindparam(f"key_{name}") for name in key]
+    at = bindparam("at", type_=column.type)
+    with database.write() as connection:
+        rows = [
+            {"at": row.at, **{f"key_{name}": getattr(row, name) for name in key}} for row in connection.execute(later)
+        ]
+        if rows:
+            rows.sort(key=lambda row: [row[f"key_{name}"] for name in key])
+            connection.execute(update(table).where(*this, column < at).values({column: at}), rows)
 
 
 _statements: dict[tuple[Any, ...], Any] = {}

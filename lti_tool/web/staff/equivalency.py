@@ -57,7 +57,14 @@ class RevocationForm(Form):
     reason = required_text("Say why the approval is revoked.", "The reason")
 
 
-APPROVAL, DECLINE, QUESTION, REVOCATION = ApprovalForm(), DeclineForm(), QuestionForm(), RevocationForm()
+class ConfirmationForm(Form):
+    """Which proposal is confirmed: the one that the page showed."""
+
+    proposed_at = fields.AwareDateTime(load_default=None)
+
+
+APPROVAL, DECLINE, QUESTION = ApprovalForm(), DeclineForm(), QuestionForm()
+REVOCATION, CONFIRMATION = RevocationForm(), ConfirmationForm()
 
 blueprint = Blueprint("desk_equivalency", __name__, url_prefix=QUEUE)
 
@@ -159,7 +166,7 @@ def propose_revocation(request_id: int) -> Response:
 @access("staff")
 def confirm_revocation(request_id: int) -> Response:
     """Revoke an approval as another member of staff proposed."""
-    equivalency.confirm_revocation(connection(), request_id, actor=viewer().actor, now=now())
+    equivalency.confirm_revocation(connection(), request_id, actor=viewer().actor, now=now(), **read(CONFIRMATION))
     return go(QUEUE, "request_revoked")
 
 

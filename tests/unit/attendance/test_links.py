@@ -1,15 +1,21 @@
 """Who somebody in Zoom is, as staff said: remembered, taken back, and never two people made one."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
 from lti_tool import people
-from lti_tool.attendance import matching
+from lti_tool.attendance import matching, queries
+from lti_tool.attendance.evidence import KnownAs
 from lti_tool.attendance.matching import Claim, Touched
 from lti_tool.attendance.settlement import settle
 from lti_tool.errors import AccessDenied, BadInput, Conflict, GatehouseError, NotFound
+from lti_tool.gates import completions
+from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.operations import audit_log, tasks
 from lti_tool.tables.presence import person_links, zoom_places
@@ -263,3 +269,24 @@ def test_people_of_other_addresses_are_not_meant(database, session_id, now):
     with database.read() as connection:
         assert matching.touched(connection, ADDRESS) == []
         assert connection.scalar(select(attendances.c.email)) == "other@example.org"
+
+
+@pytest.mark.parametrize(
+    ("linked", "earned"), [(["A"], 1), (["A", "B"], 0)], ids=["one of two connections", "both connections"]
+)
+def test_a_completion_ends_only_when_all_that_a_trainee_was_known_by_is_linked_to_others(
+    database, session_id, two, now, linked, earned
+):
+    ada, bo = two
+    later = now + timedelta(minutes=2)
+    follow = partial(follow_attendance, now=later)
+    known_as = tuple(KnownAs("connection", each, "address") for each in "AB")
+    settle(database, session_id, [replace(present(ada, *WHOLE_DAY), known_as=known_as)], FIVE, now, follow)
+    with database.write() as connection:
+        for each in linked:
+            link(connection, bo, later, Claim("connection", each, MEETING))
+    settle(database, session_id, [], FIVE, later, follow)
+    with database.read() as connection:
+        day = queries.of_trainee_in(connection, ada, session_id)
+        assert len(completions.of_trainee(connection, ada)) == earned
+    assert ("identity_differs" in day.flags) == bool(earned)

@@ -1,11 +1,12 @@
 """Locking a session's attendance, and taking the lock back."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert, select, update
 
-from lti_tool.attendance import live_sessions, locking
+from lti_tool.attendance import corrections, live_sessions, locking
 from lti_tool.attendance.live_sessions import request_settlement
 from lti_tool.attendance.settlement import settle
 from lti_tool.errors import BadInput, Conflict, NotFound
@@ -14,6 +15,7 @@ from lti_tool.tables.live_sessions import live_sessions as table
 from lti_tool.tables.operations import audit_log, tasks
 from lti_tool.tables.presence import attendance_corrections, attendance_requests, attendance_reviews
 from tests.training_day import FIVE, WHOLE_DAY, add_session, add_trainee, at, present
+from tests.waiting import until_somebody_waits
 
 LATER = FIVE + timedelta(hours=2)
 WHY = "The claim window is over."
@@ -204,3 +206,25 @@ class TestByItself:
             reconcile(connection)
         assert self.due(database, FIVE + timedelta(days=20)) == [other]
         assert state(database, session_id) == "reconciled"
+
+
+@pytest.mark.databases("postgresql")
+def test_a_correction_that_is_proposed_during_a_lock_waits_and_is_refused(database, session_id, now):
+    with database.write() as connection:
+        trainee_id = add_trainee(connection, 1, now)
+
+    def propose():
+        times = {"from_at": at(0), "to_at": at(60), "counts": True}
+        why = {"reason": "She rang.", "evidence": "A note.", "actor": "cli", "now": LATER}
+        with database.write() as connection:
+            corrections.propose(connection, session_id=session_id, trainee_id=trainee_id, **times, **why)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            lock(connection, session_id)
+            proposed = pool.submit(propose)
+            with database.read() as watching:
+                until_somebody_waits(watching)
+        with pytest.raises(Conflict) as refusal:
+            proposed.result()
+    assert refusal.value.code == "session_locked"

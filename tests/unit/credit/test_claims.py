@@ -1,5 +1,6 @@
 """What follows from a settled attendance: completion, claims, awards, scores; and what happens on a correction."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -36,6 +37,7 @@ from tests.training_day import (
     add_place,
     add_platform,
     add_session,
+    add_trainee,
     at,
     enrol,
     present,
@@ -454,3 +456,22 @@ def test_a_module_without_credit_bodies_has_no_claims(stage, published):
         day = attended_day(connection, stage.trainee_id, stage.session_id)
         claims.decide(connection, programme, [day], stage.now)
     assert stage.claim() is None
+
+
+@pytest.mark.databases("postgresql")
+def test_facts_of_two_people_of_one_session_are_recorded_at_once(database, published, now):
+    """Each transaction refers to the session before it holds it."""
+    with database.write() as connection:
+        session_id = add_session(connection, published, now)
+        both = [add_trainee(connection, number, now) for number in (1, 2)]
+    together = Barrier(2)
+
+    def record(trainee_id):
+        given = {"body_id": "apa", "fact": claims.FACTS[0], "reason": "She paid.", "actor": "cli", "now": now}
+        with database.write() as connection:
+            claims.record_fact(connection, trainee_id=trainee_id, session_id=session_id, **given)
+            together.wait(timeout=10)
+            reconsider(connection, trainee_id, session_id, now)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(record, both)) == [None, None]

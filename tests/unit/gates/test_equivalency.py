@@ -1,5 +1,6 @@
 """Equivalency requests: every state and every change between them."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, update
 
+from lti_tool.attendance import person_joins
 from lti_tool.db import Database
 from lti_tool.errors import AccessDenied, BadInput, Conflict, GatehouseError, NotFound
 from lti_tool.gates import decide as decisions
@@ -16,6 +18,7 @@ from lti_tool.tables.gates import completions, equivalency_requests
 from lti_tool.tables.operations import audit_log
 from tests.unit.gates.people_and_programmes import demo
 from tests.unit.people_of_tests import launched, licensed
+from tests.waiting import until_somebody_waits
 
 STAFF = "staff:999"
 
@@ -34,6 +37,21 @@ def submit(connection: Connection, person: int, now: datetime, **changes: Any) -
     return equivalency.submit(connection, demo(), **(values | changes))
 
 
+def propose(connection: Connection, number: int, now: datetime, by: str = STAFF) -> None:
+    equivalency.propose_revocation(connection, number, reason="a mistake", actor=by, now=now)
+
+
+def confirm(connection: Connection, number: int, now: datetime, by: str = "staff:998") -> None:
+    """Confirm what is proposed now."""
+    seen_at = equivalency.load(connection, number).revocation_at
+    equivalency.confirm_revocation(connection, number, proposed_at=seen_at, actor=by, now=now)
+
+
+def revoke(connection: Connection, number: int, now: datetime) -> None:
+    propose(connection, number, now)
+    confirm(connection, number, now)
+
+
 ACTS: dict[str, Any] = {
     "more_info": lambda connection, number, now: equivalency.ask_more(
         connection, number, question="Which year?", actor=STAFF, now=now
@@ -46,9 +64,7 @@ ACTS: dict[str, Any] = {
         connection, number, text="Please take Module 1.", actor=STAFF, now=now
     ),
     "withdrawn": lambda connection, number, now: equivalency.withdraw(connection, number, actor="cli", now=now),
-    "revoked": lambda connection, number, now: equivalency.revoke(
-        connection, number, reason="a mistake", actor=STAFF, confirmed_by="staff:998", now=now
-    ),
+    "revoked": lambda connection, number, now: revoke(connection, number, now),
 }
 
 
@@ -186,17 +202,102 @@ def test_nobody_reviews_their_own_request(database: Database, now: datetime, act
     assert caught.value.code == "own_case"
 
 
-@pytest.mark.parametrize("second", [STAFF, "staff:{person}", "trainee:999"])
-def test_revoking_needs_a_second_person(database: Database, now: datetime, second: str) -> None:
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [(STAFF, "second_person_needed"), ("trainee:999", "second_person_needed"), ("staff:{person}", "own_case")],
+    ids=["the proposer", "the proposer's other role", "the trainee"],
+)
+def test_revoking_needs_a_second_person(database: Database, now: datetime, second: str, code: str) -> None:
     with database.write() as connection:
         person = launched(connection, now)
         number = submit(connection, person, now)
         equivalency.approve(connection, number, actor=STAFF, now=now)
+        propose(connection, number, now)
         with pytest.raises(AccessDenied) as caught:
-            equivalency.revoke(
-                connection, number, reason="a mistake", actor=STAFF, confirmed_by=second.format(person=person), now=now
-            )
+            confirm(connection, number, now, by=second.format(person=person))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda *given, by: confirm(*given, by=by),
+        lambda connection, number, now, by: equivalency.drop_revocation(connection, number, actor=by, now=now),
+    ],
+    ids=["confirm", "drop"],
+)
+def test_an_account_newer_than_a_proposed_revocation_decides_nothing_about_it(
+    database: Database, now: datetime, act: Callable[..., None]
+) -> None:
+    later = now + timedelta(hours=1)
+    with database.write() as connection:
+        number = submit(connection, launched(connection, now), now)
+        equivalency.approve(connection, number, actor=STAFF, now=now)
+        propose(connection, number, now)
+        newer = launched(connection, later, name="Staff")
+        with pytest.raises(AccessDenied) as caught:
+            act(connection, number, later, by=f"staff:{newer}")
+        assert equivalency.load(connection, number).revocation_by == STAFF
+    assert caught.value.code == "own_case"
+
+
+@pytest.mark.parametrize("undone", [False, True], ids=["joined", "separated again"])
+def test_a_join_makes_no_second_person_of_the_proposers_other_account(
+    database: Database, now: datetime, undone: bool
+) -> None:
+    given: dict[str, Any] = {"reason": "One person.", "actor": "cli", "now": now}
+    with database.write() as connection:
+        number = submit(connection, launched(connection, now), now)
+        equivalency.approve(connection, number, actor=STAFF, now=now)
+        kept, joined = (launched(connection, now, name, email=None) for name in ("Kept", "Joined"))
+        propose(connection, number, now, by=f"staff:{joined}")
+        made = person_joins.join(connection, kept_id=kept, joined_id=joined, **given)
+        if undone:
+            person_joins.undo(connection, made, **given)
+        with pytest.raises(AccessDenied) as caught:
+            confirm(connection, number, now, by=f"staff:{kept}")
     assert caught.value.code == "second_person_needed"
+
+
+def test_a_revocation_that_was_proposed_anew_is_not_confirmed_unseen(database: Database, now: datetime) -> None:
+    later = now + timedelta(hours=1)
+    with database.write() as connection:
+        number = submit(connection, launched(connection, now), now)
+        equivalency.approve(connection, number, actor=STAFF, now=now)
+        propose(connection, number, now)
+        equivalency.drop_revocation(connection, number, actor="staff:997", now=now)
+        propose(connection, number, later)
+        with pytest.raises(Conflict) as caught:
+            equivalency.confirm_revocation(connection, number, proposed_at=now, actor="staff:998", now=later)
+        assert equivalency.load(connection, number).state == "approved"
+        confirm(connection, number, later)
+        assert equivalency.load(connection, number).state == "revoked"
+    assert caught.value.code == "equivalency_state"
+
+
+@pytest.mark.databases("postgresql")
+def test_a_revocation_that_is_dropped_while_another_confirms_it_does_not_happen(
+    database: Database, now: datetime
+) -> None:
+    with database.write() as connection:
+        number = submit(connection, launched(connection, now), now)
+        equivalency.approve(connection, number, actor=STAFF, now=now)
+        propose(connection, number, now)
+
+    def confirm_now() -> None:
+        with database.write() as connection:
+            confirm(connection, number, now)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            equivalency.drop_revocation(connection, number, actor="staff:997", now=now)
+            confirmed = pool.submit(confirm_now)
+            with database.read() as watching:
+                until_somebody_waits(watching)
+        with pytest.raises(Conflict):
+            confirmed.result()
+    with database.read() as connection:
+        assert equivalency.load(connection, number).state == "approved"
 
 
 def test_another_trainee_can_neither_withdraw_nor_answer(database: Database, now: datetime) -> None:

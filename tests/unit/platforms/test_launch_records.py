@@ -8,19 +8,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 
 import pytest
 from cryptography.fernet import MultiFernet
 from flask import Flask
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select, text, update
 
 from lti_tool import people
 from lti_tool.attendance import person_joins
 from lti_tool.db import Database
 from lti_tool.lti import registration
 from lti_tool.lti.claims import load_launch
-from lti_tool.platforms import launch_records
+from lti_tool.platforms import course_units, launch_records
 from lti_tool.platforms.launch_records import Content, Entry, Recorded
+from lti_tool.programme.versions import Published
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.people import identities, trainee_addresses, trainees
@@ -160,6 +162,25 @@ class TestLaunchesOfOneGroup:
         assert answers == [(303, ""), (303, ""), (503, "not_stored"), (303, ""), (303, "")]
         assert counted(database)["trainees"] == 4
 
+    @pytest.mark.databases("postgresql")
+    @pytest.mark.parametrize("state", ["55P03", "40P01"], ids=["lock not available", "deadlock"])
+    def test_a_launch_that_waited_for_a_lock_in_vain_fails_alone(
+        self,
+        app: Flask,
+        platform: Platform,
+        database: Database,
+        clock: TestClock,
+        first: Callable[[], Sent],
+        state: str,
+    ) -> None:
+        function, trigger = REFUSE_BROKEN["postgresql"]
+        with database.write() as connection:
+            connection.execute(text(function.replace("'refused'", f"'refused' USING ERRCODE = '{state}'")))
+            connection.execute(text(trigger))
+        others = [launching(app, platform, clock, each) for each in ("user-1", "broken", "user-2")]
+        answers = in_one_group(app, database, [first, *others])
+        assert answers == [(303, ""), (303, ""), (503, "not_stored"), (303, "")]
+
     def test_a_launch_of_an_unknown_module_is_refused_and_the_others_are_not(
         self, app: Flask, platform: Platform, database: Database, clock: TestClock, first: Callable[[], Sent]
     ) -> None:
@@ -264,3 +285,64 @@ class TestALaunchDuringAJoin:
         with database.read() as connection:
             session = connection.execute(select(web_sessions.c.trainee_id, web_sessions.c.expires_at)).one()
         assert session == (both[0], clock())
+
+
+@pytest.mark.databases("postgresql")
+def test_a_launch_that_names_no_content_keeps_the_module_that_staff_assign_meanwhile(
+    platform: Platform, database: Database, clock: TestClock, published: Published
+) -> None:
+    def launch(title: str) -> Entry:
+        with database.read() as connection:
+            (entry,) = entries(connection, platform, clock, ["user-1"], ["unit-1"])
+        return replace(entry, content=Content(), launched=replace(entry.launched, resource_link_title=title))
+
+    with database.write() as connection:
+        (before,) = launch_records.record(connection, [launch("Old title")])
+    assert isinstance(before, Recorded)
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            course_units.assign(connection, published.programme, before.placement_id, "F1", actor="cli", now=clock())
+            later = launch("New title")
+
+            def record() -> launch_records.Outcome:
+                with database.write() as other:
+                    return launch_records.record(other, [later])[0]
+
+            launched = pool.submit(record)
+            with database.read() as watching:
+                until_somebody_waits(watching)
+        assert launched.result() == replace(before, module_id="F1")
+    with database.read() as connection:
+        assert connection.execute(select(placements.c.module_id, placements.c.resource_link_title)).one() == (
+            "F1",
+            "New title",
+        )
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.usefixtures("published")
+def test_the_latest_launches_are_recorded_in_the_order_in_which_launches_write(
+    platform: Platform, database: Database, clock: TestClock
+) -> None:
+    """Another transaction has the first unit and then needs the others, which were recorded before it."""
+    units = [f"unit-{number}" for number in range(9)]
+
+    def launch(users: Sequence[str], units: Sequence[str]) -> None:
+        with database.write() as connection:
+            launch_records.record(connection, entries(connection, platform, clock, users, units))
+
+    for unit in reversed(units):
+        launch(["user-1"], [unit])
+    clock.advance(hours=1)
+    launch(["user-1"] * len(units), units)
+    touch = update(placements).values(resource_link_title="Touched")
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            connection.execute(touch.where(placements.c.resource_link_id == units[0]))
+            recorded = pool.submit(launch_records.record_latest_launches, database)
+            with database.read() as watching:
+                until_somebody_waits(watching)
+            connection.execute(touch.where(placements.c.resource_link_id != units[0]))
+        assert recorded.result() is False
+    with database.read() as connection:
+        assert set(connection.scalars(select(placements.c.launched_at))) == {clock()}

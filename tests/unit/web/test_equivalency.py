@@ -1,5 +1,7 @@
 """Asking for training elsewhere to be accepted, and deciding it at the desk."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
@@ -127,9 +129,10 @@ def test_an_approval_is_revoked_by_two_people_who_see_what_it_locks(browse, happ
     assert latest(database, happened.elsewhere).state == "approved"
     assert "Revocations waiting for a second person" in desk.open("/desk/equivalencies").text
     assert "Another member of staff has to confirm it." in desk.open(path).text
-    assert desk.send(desk.open(path), f"{path}/confirm").status == 403
+    seen_at = latest(database, happened.elsewhere).revocation_at
+    assert desk.send(desk.open(path), f"{path}/confirm", proposed_at=seen_at.isoformat()).status == 403
     with database.write() as connection:
-        equivalency.confirm_revocation(connection, request_id, actor="cli", now=now)
+        equivalency.confirm_revocation(connection, request_id, proposed_at=seen_at, actor="cli", now=now)
     assert latest(database, happened.elsewhere).state == "revoked"
     assert "Complete Module 1 first" in learner.open("/modules/F2").text
     assert "The certificate is not hers." in learner.open(FORM).text
@@ -154,6 +157,21 @@ def test_an_approval_whose_revocation_is_dropped_stands_and_can_be_revoked_later
     assert [desk.send(page, f"{path}/drop").status for _ in range(2)] == [303, 409]
     assert latest(database, happened.elsewhere).state == "approved"
     assert desk.send(page, path, reason="It was none.").status == 303
+
+
+def test_the_page_confirms_the_proposal_that_it_shows_and_no_later_one(browse, happened, database, now) -> None:
+    desk = browse(happened.staff)
+    request_id = latest(database, happened.elsewhere).id
+    path = f"/desk/equivalencies/{request_id}/revoke"
+    with database.write() as connection:
+        equivalency.approve(connection, request_id, actor="cli", now=now)
+        equivalency.propose_revocation(connection, request_id, reason="A mistake.", actor="cli", now=now)
+    page = desk.open(path)
+    assert f'name="proposed_at" value="{now.isoformat()}"' in page.response.text
+    earlier = (now - timedelta(hours=1)).isoformat()
+    sent = [desk.send(page, f"{path}/confirm", proposed_at=each).status for each in ("soon", earlier, now.isoformat())]
+    assert sent == [422, 409, 303]
+    assert latest(database, happened.elsewhere).state == "revoked"
 
 
 def test_learners_do_not_decide(browse, happened, database) -> None:
