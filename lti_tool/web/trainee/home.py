@@ -55,6 +55,7 @@ def blueprint(board_of: BoardOf) -> Blueprint:
             programme,
             thing=thing,
             series=series,
+            waived=any(each.is_waived and not each.completed_on for _, some in series for each in some),
             credits=credits_by_body(programme, awards),
             awards=_by_module(programme, awards),
             incomplete=_incomplete(attended),

@@ -85,6 +85,6 @@ def _in_order(
     for module in to_take:
         yield NextThing("no_date", module)
     for module in modules:
-        if module.completed_on is None:
+        if module.is_needed:
             yield NextThing("locked", module)
     yield NextThing("done" if modules else "nothing")

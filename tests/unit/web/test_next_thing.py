@@ -15,11 +15,15 @@ def session(starts_in: timedelta, number: int = 1):
     return SimpleNamespace(id=number, starts_at=NOW + starts_in)
 
 
-def module(name: str = "F1", *sessions, is_open: bool = True, completed_on: date | None = None, dates=()):
+def module(
+    name: str = "F1", *sessions, is_open: bool = True, completed_on: date | None = None, dates=(), is_needed=True
+):
+    is_needed = is_needed and completed_on is None
     return SimpleNamespace(
         module=SimpleNamespace(id=name),
         is_open=is_open,
-        to_take=is_open and completed_on is None,
+        is_needed=is_needed,
+        to_take=is_open and is_needed,
         completed_on=completed_on,
         sessions=sessions,
         dates=[SimpleNamespace(date=each) for each in dates],
@@ -50,6 +54,7 @@ CASES = {
         "today",
     ),
     "a locked module's class is none": ([module("F2", session(HOUR), is_open=False)], [], "locked"),
+    "a class that training elsewhere replaces is none": ([module("F1", session(-HOUR), is_needed=False)], [], "done"),
     "a completed module's class is none": ([module("F1", session(-HOUR), completed_on=DONE)], [], "done"),
 }
 
