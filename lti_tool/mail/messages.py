@@ -184,9 +184,8 @@ def _about_desk(connection: Connection, now: datetime, attention: Attention) -> 
 def _about_session(connection: Connection, published: Published, row: Row[Any], now: datetime) -> dict[str, Any] | None:
     """A session that is still as the message says, and whose gate is open for this person."""
     session = live_sessions.show(connection, row.subject_id)
-    is_reminder, is_cancellation = row.kind == "session_reminder", row.kind == "session_cancelled"
-    as_recorded = machine(session.starts_at) if is_reminder else str(session.calendar_sequence)
-    is_so = session.state == ("cancelled" if is_cancellation else "scheduled") and row.occasion == as_recorded
+    state = "cancelled" if row.kind == "session_cancelled" else "scheduled"
+    is_so = session.state == state and row.occasion.startswith(machine(session.starts_at))
     if not (is_so and session.starts_at > now and published.programme.is_published(session.module_id)):
         return None
     if not decide.ask(

@@ -103,7 +103,10 @@ def _about_session(connection: Connection, kind: Kind, session_id: int, now: dat
     session = connection.execute(select(live_sessions).where(live_sessions.c.id == session_id)).one()
     if session.starts_at <= now:
         return
-    occasion = machine(session.starts_at) if kind == "session_reminder" else str(session.calendar_sequence)
+    # The start tells whether the message still holds when it is sent. The number tells a move back to an old time, of
+    # which people are told again; of one start they are reminded once.
+    number = "" if kind == "session_reminder" else f" {session.calendar_sequence}"
+    occasion = f"{machine(session.starts_at)}{number}"
     values: dict[str, Any] = {
         "kind": literal(kind, String),
         "subject_id": literal(session_id),

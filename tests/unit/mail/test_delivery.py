@@ -16,6 +16,7 @@ from lti_tool.settings import SmtpServer
 from lti_tool.tables.live_sessions import live_sessions as sessions
 from lti_tool.tables.mail import outbox
 from lti_tool.tables.people import trainees
+from lti_tool.times import machine
 from lti_tool.worker import build_worker
 from tests.mail_server import HOST, certificate, listening, takes
 from tests.training_day import add_licence
@@ -120,7 +121,8 @@ def test_those_whose_gate_is_closed_get_no_message(database, published, course, 
     with database.write() as connection:
         from_registration = select(sessions.c.id).where(sessions.c.module_id == "F2")
         session_id = connection.execute(from_registration).scalar_one()
-        occasions.enqueue(connection, "session_scheduled", course.one, session_id, "0", now=now)
+        starts = machine(connection.scalar(select(sessions.c.starts_at).where(sessions.c.id == session_id)))
+        occasions.enqueue(connection, "session_scheduled", course.one, session_id, starts, now=now)
     work()
     assert server.taken == []
     assert states(database) == {f"session_scheduled:{course.one}": ("dropped", None)}
@@ -273,6 +275,30 @@ def test_a_session_that_is_moved_twice_is_told_once_with_its_present_time(
     work()
     assert [each.split(":")[0] for each in subjects(server.to(ONE))] == ["New live session", "New time"]
     assert "Thu 17 Dec 2026" in text(server.to(ONE)[1])
+
+
+def edit(database, session_id: int, sequence: int, now) -> None:
+    given = {"zoom_meeting_id": "85300000002", "zoom_kind": "meeting", "join_url": None, "note": "Bring a pen"}
+    with database.write() as connection:
+        live_sessions.edit(connection, session_id, sequence=sequence, **given, actor="cli", now=now)
+
+
+def test_an_edit_loses_no_message_that_is_not_sent_yet(database, course, server, work, schedule, clock) -> None:
+    session_id = schedule()
+    edit(database, session_id, 0, clock())
+    work()
+    assert [each.split(":")[0] for each in subjects(server.to(ONE))] == ["New live session"]
+
+
+def test_a_session_that_is_moved_there_and_back_is_told_after_each_move(
+    database, course, server, work, schedule, clock
+) -> None:
+    session_id = schedule()
+    work()
+    for day in (16, 15, 16):
+        move(database, session_id, datetime(2026, 12, day, 17, tzinfo=UTC), clock())
+        work()
+    assert [each.split(":")[0] for each in subjects(server.to(ONE))] == ["New live session"] + 3 * ["New time"]
 
 
 def reminders(server, address: str = ONE):
