@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from lti_tool.attendance import live_sessions
+from lti_tool.attendance import live_sessions, person_joins
 from lti_tool.context import build_context
-from lti_tool.gates import equivalency
+from lti_tool.gates import completions, equivalency
 from lti_tool.mail import delivery, occasions, preferences
 from lti_tool.mail.preferences import Preferences
 from lti_tool.settings import SmtpServer
@@ -301,6 +301,50 @@ def test_a_session_that_is_moved_there_and_back_is_told_after_each_move(
     assert [each.split(":")[0] for each in subjects(server.to(ONE))] == ["New live session"] + 3 * ["New time"]
 
 
+def complete(database, trainee_id: int, now) -> None:
+    given = {"evidence": "Letter", "actor": "cli", "now": now}
+    with database.write() as connection:
+        completions.complete(connection, trainee_id, "F1", date(2026, 11, 1), "staff", **given)
+
+
+def accept(database, published, trainee_id: int, now) -> None:
+    with database.write() as connection:
+        equivalency.approve(connection, submit(connection, published, trainee_id, now), actor="cli", now=now)
+
+
+def test_who_need_not_take_a_module_learns_nothing_of_its_new_sessions(
+    database, published, course, server, work, schedule, clock
+) -> None:
+    complete(database, course.one, clock())
+    accept(database, published, course.two, clock())
+    schedule(date(2026, 12, 3))
+    clock.advance(days=1)
+    work()
+    assert {each.split(":")[0] for each in states(database)} == {"equivalency_received", "equivalency_approved"}
+
+
+def test_who_was_told_of_a_session_learns_of_its_change_after_completing_the_module(
+    database, course, server, work, schedule, clock
+) -> None:
+    session_id = schedule()
+    work()
+    complete(database, course.one, clock())
+    move(database, session_id, datetime(2026, 12, 16, 17, tzinfo=UTC), clock())
+    work()
+    assert [each.split(":")[0] for each in subjects(server.to(ONE))] == ["New live session", "New time"]
+
+
+def test_an_account_that_was_joined_into_another_gets_no_message(
+    database, course, server, work, schedule, clock
+) -> None:
+    with database.write() as connection:
+        pair = {"kept_id": course.one, "joined_id": course.two}
+        person_joins.join(connection, **pair, reason="The same person", actor="cli", now=clock())
+    schedule()
+    work()
+    assert {address for address, _ in server.taken} == {ONE}
+
+
 def reminders(server, address: str = ONE):
     return [message for message in server.to(address) if message["Subject"].startswith("Reminder")]
 
@@ -325,6 +369,7 @@ def test_a_reminder_comes_the_day_before_with_the_session_for_a_calendar(course,
 
 def test_a_reminder_honours_a_cancellation(database, course, server, work, schedule, clock) -> None:
     session_id = schedule(date(2026, 12, 2))
+    clock.advance(hours=12)
     with database.write() as connection:
         occasions.remind(connection, clock())
         live_sessions.cancel(connection, session_id, reason="The trainer is ill", actor="cli", now=clock())
@@ -335,6 +380,7 @@ def test_a_reminder_honours_a_cancellation(database, course, server, work, sched
 
 def test_a_reminder_honours_a_move(database, course, server, work, schedule, clock) -> None:
     session_id = schedule(date(2026, 12, 2))
+    clock.advance(hours=12)
     with database.write() as connection:
         occasions.remind(connection, clock())
     move(database, session_id, datetime(2026, 12, 4, 17, tzinfo=UTC), clock())
@@ -350,6 +396,9 @@ def test_who_turned_reminders_off_gets_none(database, course, server, work, sche
     with database.write() as connection:
         preferences.choose(connection, course.one, Preferences(reminders=False), clock())
     schedule(date(2026, 12, 2))
+    work()
+    assert (reminders(server, ONE), reminders(server, TWO)) == ([], [])  # they have just been told of the date
+    clock.advance(hours=12)
     work()
     assert len(server.to(ONE)) == 1  # the new date
     assert (len(reminders(server)), len(reminders(server, TWO))) == (0, 1)
@@ -397,6 +446,7 @@ def test_no_message_and_no_log_line_holds_what_it_must_not(
         request = submit(connection, published, course.one, clock())
         equivalency.ask_more(connection, request, question="About your depression?", actor="cli", now=clock())
     schedule(date(2026, 12, 2), join_url=JOIN_URL)
+    clock.advance(hours=12)
     server.refusals[TWO] = f"550 <{TWO}> is unknown"
     with caplog.at_level(logging.DEBUG, logger="lti_tool"):
         work()
