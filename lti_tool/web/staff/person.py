@@ -30,7 +30,6 @@ from lti_tool.gates.wording import staff_sentence
 from lti_tool.grades import ags, wording
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
-from lti_tool.retreats import applications
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.credit import awards
 from lti_tool.tables.gates import completions as completions_table
@@ -166,7 +165,6 @@ def person(trainee_id: int) -> str:
         words=wording,
         requests=equivalency.of_trainee(connection(), trainee_id),
         questions=reviews.requests_of(connection(), trainee_id),
-        applied=applications.of_trainee(connection(), trainee_id),
         log=log,
         acting=overview.acting(connection(), {row.actor for row in log.rows}),
         act_in_words=act_in_words,

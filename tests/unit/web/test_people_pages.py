@@ -57,6 +57,20 @@ class TestTheList:
         assert names_on(page) == people
         assert pill(page, words) == len(people)
 
+    def test_an_expired_licence_is_none(self, staff, happened, database, now) -> None:
+        with database.write() as connection:
+            connection.execute(update(licences).values(expires_on=now.date() - timedelta(days=1)))
+        page = staff.open("/desk/people?show=licence")
+        assert "Trainee 1" in names_on(page)
+        assert page.html.count("<small>No licence</small>") == 4
+        assert "Expired" in staff.open(f"/desk/people/{happened.whole}").text
+
+    @pytest.mark.parametrize("status", ["inactive", "probation"])
+    def test_the_state_of_a_licence_is_told(self, staff, happened, database, status) -> None:
+        with database.write() as connection:
+            connection.execute(update(licences).values(status=status))
+        assert status.capitalize() in staff.open(f"/desk/people/{happened.whole}").text
+
     def test_who_has_not_opened_a_unit_for_a_month_is_found(self, staff, happened, database, now) -> None:
         with database.write() as connection:
             gone = enrolments.c.trainee_id == happened.half
@@ -155,7 +169,9 @@ class TestTheSearch:
         assert "Nothing found" in page.text
         assert "Licence numbers are stored encrypted" in page.text
 
-    @pytest.mark.parametrize("wanted", ["12", "Dec", "15 16 Dec", "99 Dec", "2026-13-01", "1/2/2026"])
+    @pytest.mark.parametrize(
+        "wanted", ["12", "Dec", "15 16 Dec", "99 Dec", "2026-13-01", "1/2/2026", "31 Dec 9999", "0001-01-01"]
+    )
     def test_what_is_no_day_is_no_day(self, wanted: str, now) -> None:
         assert read_day(wanted, now.date()) is None
 
