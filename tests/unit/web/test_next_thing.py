@@ -12,7 +12,7 @@ HOUR = timedelta(hours=1)
 
 
 def session(starts_in: timedelta, number: int = 1):
-    return SimpleNamespace(id=number, starts_at=NOW + starts_in)
+    return SimpleNamespace(id=number, starts_at=NOW + starts_in, held_on=(NOW + starts_in).date())
 
 
 def module(
@@ -67,6 +67,11 @@ def test_the_most_pressing_thing_comes_first(modules, requests, kind) -> None:
 def test_the_class_that_begins_first_is_the_next_one() -> None:
     modules = [module("F1", session(5 * JOINED_WITHIN, 1)), module("F2", session(3 * JOINED_WITHIN, 2))]
     assert next_thing(modules, [], NOW).module.module.id == "F2"
+
+
+def test_an_announced_day_that_comes_first_is_the_next_thing() -> None:
+    modules = [module("F1", session(60 * 24 * HOUR)), module("F2", dates=[NOW.date() + timedelta(days=30)])]
+    assert (next_thing(modules, [], NOW).kind, next_thing(modules[:1], [], NOW).kind) == ("announced", "later")
 
 
 def test_a_module_under_review_yields_to_another_class() -> None:
