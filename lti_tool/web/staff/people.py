@@ -49,7 +49,7 @@ FILTERS = {
     "": "Everyone",
     "one": "Locked by one thing",
     "licence": "No licence",
-    "away": "Not opened for 30 days",
+    "away": "Not opened in 30 days",
     "request": "Request open",
     "staff": "Staff",
 }
@@ -130,7 +130,7 @@ def _filters(programme: Programme, now: datetime) -> dict[str, ColumnElement[boo
     return {
         "": is_trainee,
         "licence": is_trainee & ~_has(licences, *_valid_on(today)),
-        "away": is_trainee & (OPENED_AT.is_(None) | (now - AWAY > OPENED_AT)),
+        "away": is_trainee & (func.coalesce(OPENED_AT, trainees.c.created_at) <= now - AWAY),
         "request": is_trainee
         & or_(_has(equivalency_requests, asked), _has(attendance_requests, attendance_requests.c.state == "open")),
         "staff": and_(~IS_JOINED, IS_STAFF),
