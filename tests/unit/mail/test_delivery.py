@@ -469,7 +469,19 @@ def test_without_a_mail_server_nothing_is_sent_and_old_messages_are_not_sent_lat
     clock.advance(days=20)
     work()
     assert server.taken == []
-    assert {state for state, _ in states(database).values()} == {"gave_up"}
+    assert {state for state, _ in states(database).values()} == {"dropped"}
+
+
+def test_messages_do_not_pile_up_while_there_is_no_mail_server(database, course, schedule, clock) -> None:
+    schedule()
+    clock.advance(days=20)
+    with database.write() as connection:
+        delivery.forget_old(connection, clock())
+    assert {state for state, _ in states(database).values()} == {"dropped"}
+    clock.advance(days=180)
+    with database.write() as connection:
+        delivery.forget_old(connection, clock())
+    assert states(database) == {}
 
 
 def test_messages_of_a_worker_that_died_are_sent_by_another_one(
