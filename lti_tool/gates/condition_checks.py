@@ -129,8 +129,7 @@ def _request(rule: conditions.EquivalencyOf | conditions.RetreatEquivalencyOf, i
     """The node of the request that counts: an approval in date, else one still open, else the latest."""
 
     def rank(request: EquivalencyRequest) -> tuple[int, int]:
-        approved = request.state == "approved" and _is_in_date(request.expires_on, inputs.day)
-        return (2 if approved else 1 if request.state in OPEN_STATES else 0), request.id
+        return (2 if request.is_accepted_on(inputs.day) else 1 if request.state in OPEN_STATES else 0), request.id
 
     ask = NextStep("I trained elsewhere", f"equivalency:{rule.target}")
     request = max((each for each in inputs.facts.equivalencies if each.target == rule.target), key=rank, default=None)
@@ -146,7 +145,7 @@ def _request(rule: conditions.EquivalencyOf | conditions.RetreatEquivalencyOf, i
 
 def _request_status(request: EquivalencyRequest, day: date) -> tuple[Status, str, datetime | None]:
     """The status, the reason key and the time of the change that led to it."""
-    if request.state == "approved" and _is_in_date(request.expires_on, day):
+    if request.is_accepted_on(day):
         return "waived", "equivalency_approved", request.decided_at
     if request.state in ("approved", "expired"):
         return "expired", "equivalency_expired", request.decided_at

@@ -92,6 +92,10 @@ class EquivalencyRequest(_Recorded):
     changed_at: datetime
     expires_on: date | None = None
 
+    def is_accepted_on(self, day: date) -> bool:
+        """Whether it is approved and in force on this day."""
+        return self.state == "approved" and (self.expires_on is None or self.expires_on >= day)
+
     def as_of(self, at: datetime) -> Self | None:
         """With the state it had then: submitted before its decision, approved before it expired or was revoked."""
         if self.recorded_at > at:

@@ -119,7 +119,7 @@ class MailSender:
         if outcome.state == "waiting" and row.send_before > now:
             values |= {"ended_at": None, "next_at": now + backoff(attempts)}
         elif outcome.state == "waiting":
-            values["state"] = "gave_up"
+            values["state"] = "gave_up" if outcome.answer else "dropped"
         with self._database.write() as connection:
             lease.finish(connection, values | {"attempts": attempts}, outbox.c.id == row.id)
 
@@ -173,8 +173,13 @@ def plan(database: Database, now: datetime) -> bool:
 
 
 def forget_old(connection: Connection, now: datetime) -> None:
-    """Delete messages that ended long ago."""
-    connection.execute(delete(outbox).where(outbox.c.ended_at < now - KEPT))
+    """Delete messages that ended long ago. While e-mail is off, end those that are of no use any more: they were never
+    tried."""
+    overdue = (outbox.c.state == "waiting", outbox.c.send_before <= now, outbox.c.last_answer.is_(None))
+    dropped = update(outbox).where(*overdue, ~is_held(outbox, now)).values(state="dropped", ended_at=now)
+    connection.execute(dropped)
+    is_old = (outbox.c.ended_at < now - KEPT) | (outbox.c.send_before < now - KEPT)
+    connection.execute(delete(outbox).where(is_old))
 
 
 def counts(connection: Connection) -> dict[str, int]:

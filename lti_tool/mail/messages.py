@@ -68,6 +68,11 @@ class NeedsAttention(Protocol):
 Attention = Callable[[Connection, datetime], Sequence[NeedsAttention]]
 
 
+def total_of(lines: Sequence[NeedsAttention]) -> int:
+    """How many things need attention, as the digest and the front page of the desk say."""
+    return sum(each.count for each in lines)
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """Where a person opens the course: its title and the platform's address, as far as they are known."""
@@ -101,8 +106,7 @@ def compose(
         if choice
         else None
     )
-    contacts = published.programme.contacts
-    contact = next((each.address for each in contacts.values() if "@" in each.address), None)
+    contact = published.programme.contact("training")
     shared = {
         "programme": published.programme,
         "zone": published.programme.zone,
@@ -178,15 +182,14 @@ def _about_request(connection: Connection, published: Published, row: Row[Any]) 
 
 def _about_desk(connection: Connection, now: datetime, attention: Attention) -> dict[str, Any] | None:
     lines = attention(connection, now)
-    return {"lines": lines} if lines else None
+    return {"lines": lines, "total": total_of(lines)} if lines else None
 
 
 def _about_session(connection: Connection, published: Published, row: Row[Any], now: datetime) -> dict[str, Any] | None:
     """A session that is still as the message says, and whose gate is open for this person."""
     session = live_sessions.show(connection, row.subject_id)
-    is_reminder, is_cancellation = row.kind == "session_reminder", row.kind == "session_cancelled"
-    as_recorded = machine(session.starts_at) if is_reminder else str(session.calendar_sequence)
-    is_so = session.state == ("cancelled" if is_cancellation else "scheduled") and row.occasion == as_recorded
+    state = "cancelled" if row.kind == "session_cancelled" else "scheduled"
+    is_so = session.state == state and row.occasion.startswith(machine(session.starts_at))
     if not (is_so and session.starts_at > now and published.programme.is_published(session.module_id)):
         return None
     if not decide.ask(

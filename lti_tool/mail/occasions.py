@@ -7,16 +7,18 @@ known here; whether the gate is open for them, and what they chose to receive, i
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, String, Subquery, func, literal, select, union
+from sqlalchemy import ColumnElement, Connection, Row, String, Subquery, exists, func, literal, select, union
 
 from lti_tool.db import insert_ignoring
 from lti_tool.tables.courses import enrolments, placements, roster_members
+from lti_tool.tables.gates import completions, equivalency_requests
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.mail import mail_preferences, outbox
+from lti_tool.tables.people import person_joins
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.types import UtcDateTime
 from lti_tool.tables.zoom import registrants
-from lti_tool.times import machine
+from lti_tool.times import day_of, machine
 
 Kind = Literal[
     "equivalency_received",
@@ -33,6 +35,10 @@ Kind = Literal[
 WORTH_SENDING = timedelta(days=7)
 DIGEST_WORTH_SENDING = timedelta(hours=10)
 REMINDED_BEFORE = timedelta(hours=24)
+# Who was told of a time within this time needs no reminder of it yet.
+JUST_TOLD = timedelta(hours=12)
+CHANGES: tuple[Kind, ...] = ("session_moved", "session_cancelled")
+ABOUT_A_SESSION: tuple[Kind, ...] = ("session_scheduled", "session_moved", "session_reminder")
 
 
 def enqueue(
@@ -93,6 +99,7 @@ def digest_due(connection: Connection, day: date, now: datetime) -> None:
         .join(enrolments, enrolments.c.trainee_id == mail_preferences.c.trainee_id)
         .join(registrations, registrations.c.id == enrolments.c.registration_id)
         .where(mail_preferences.c.digest, enrolments.c.role == "staff", registrations.c.status == "active")
+        .where(~_is_joined(mail_preferences.c.trainee_id))
     )
     for trainee_id in connection.scalars(asked.distinct()).all():
         before = now + DIGEST_WORTH_SENDING
@@ -103,7 +110,10 @@ def _about_session(connection: Connection, kind: Kind, session_id: int, now: dat
     session = connection.execute(select(live_sessions).where(live_sessions.c.id == session_id)).one()
     if session.starts_at <= now:
         return
-    occasion = machine(session.starts_at) if kind == "session_reminder" else str(session.calendar_sequence)
+    # The start tells whether the message still holds when it is sent. The number tells a move back to an old time, of
+    # which people are told again; of one start they are reminded once.
+    number = "" if kind == "session_reminder" else f" {session.calendar_sequence}"
+    occasion = f"{machine(session.starts_at)}{number}"
     values: dict[str, Any] = {
         "kind": literal(kind, String),
         "subject_id": literal(session_id),
@@ -115,14 +125,15 @@ def _about_session(connection: Connection, kind: Kind, session_id: int, now: dat
         "send_before": literal(session.starts_at, UtcDateTime),
         "created_at": literal(now, UtcDateTime),
     }
-    people = _recipients(session.module_id, session.zoom_meeting_id)
+    people = _recipients(kind, session, now)
     columns = [people.c.trainee_id if name == "trainee_id" else value for name, value in values.items()]
     chosen = select(*columns).where(people.c.trainee_id.is_not(None))
     connection.execute(insert_ignoring(connection, outbox).from_select(list(values), chosen))
 
 
-def _recipients(module_id: str, meeting_id: str) -> Subquery:
-    """Who is registered for the meeting, or a trainee of a course with a unit of the module."""
+def _recipients(kind: Kind, session: Row[Any], now: datetime) -> Subquery:
+    """Who is registered for the meeting, or a trainee of a course with a unit of the module who still needs it. A
+    change is told to everyone who was told about the session, too."""
     left = select(roster_members.c.trainee_id).where(
         roster_members.c.registration_id == enrolments.c.registration_id,
         roster_members.c.context_id == enrolments.c.context_id,
@@ -137,13 +148,54 @@ def _recipients(module_id: str, meeting_id: str) -> Subquery:
         .join(placements, same_course)
         .join(registrations, registrations.c.id == enrolments.c.registration_id)
         .where(
-            placements.c.module_id == module_id,
+            placements.c.module_id == session.module_id,
             enrolments.c.role == "trainee",
             registrations.c.status == "active",
             ~left.exists(),
+            *_still_needs(session.module_id, day_of(now, session.zone)),
         )
     )
     registered = select(registrants.c.trainee_id).where(
-        registrants.c.meeting_id == meeting_id, registrants.c.status.in_(("pending", "approved"))
+        registrants.c.meeting_id == session.zoom_meeting_id, registrants.c.status.in_(("pending", "approved"))
     )
-    return union(enrolled, registered).subquery()
+    about = (outbox.c.subject_id == session.id, outbox.c.kind.in_(ABOUT_A_SESSION))
+    told = select(outbox.c.trainee_id).where(*about, outbox.c.state == "sent")
+    found = union(enrolled, registered, *([told] if kind in CHANGES else [])).subquery()
+    known = [_is_joined(found.c.trainee_id)]
+    if kind == "session_reminder":
+        known.append(_is_just_told(found.c.trainee_id, session, now))
+    return select(found.c.trainee_id).where(found.c.trainee_id.is_not(None), *(~each for each in known)).subquery()
+
+
+def _still_needs(module_id: str, today: date) -> tuple[ColumnElement[bool], ...]:
+    """Whether an enrolled person has neither completed a module nor had training elsewhere accepted in its place."""
+    completed = exists().where(
+        completions.c.trainee_id == enrolments.c.trainee_id,
+        completions.c.module_id == module_id,
+        completions.c.ended_at.is_(None),
+    )
+    request = equivalency_requests.c
+    waived = exists().where(
+        request.trainee_id == enrolments.c.trainee_id,
+        request.target == module_id,
+        request.state == "approved",
+        request.expires_on.is_(None) | (request.expires_on >= today),
+    )
+    return ~completed, ~waived
+
+
+def _is_joined(trainee_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether staff joined this account into another, which gets the messages."""
+    return exists().where(person_joins.c.joined_id == trainee_id, person_joins.c.undone_at.is_(None))
+
+
+def _is_just_told(trainee_id: ColumnElement[Any], session: Row[Any], now: datetime) -> ColumnElement[bool]:
+    """Whether this person learned only now that the session starts at this time."""
+    return exists().where(
+        outbox.c.trainee_id == trainee_id,
+        outbox.c.subject_id == session.id,
+        outbox.c.kind.in_(("session_scheduled", "session_moved")),
+        outbox.c.occasion.startswith(machine(session.starts_at)),
+        outbox.c.state.in_(("waiting", "sent")),
+        outbox.c.created_at > now - JUST_TOLD,
+    )

@@ -287,6 +287,12 @@ class Programme(Head):
         offering = self.modules.get(offering_id) or self.retreats.get(offering_id)
         return offering is not None and offering.publish
 
+    def contact(self, purpose: str) -> str | None:
+        """The e-mail address for a purpose ("training", "credits"), else the first in the programme; None without
+        any."""
+        every = [self.contacts[purpose]] if purpose in self.contacts else []
+        return next((each.address for each in (*every, *self.contacts.values()) if "@" in each.address), None)
+
     def set_title(self, name: str) -> str:
         """The title of a set, or its name with spaces."""
         return self.set_titles.get(name) or name.replace("_", " ")

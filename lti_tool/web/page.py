@@ -97,7 +97,7 @@ def show(template: str, programme: Programme, /, **values: Any) -> str:
     shared = {
         "programme": programme,
         "zone": programme.zone,
-        "contact": contact(programme, "training"),
+        "contact": programme.contact("training"),
         "now": now(),
         "notice": NOTICES.get(http_request.args.get("done", "")),
     }
@@ -115,13 +115,6 @@ def back(default: str) -> str:
     else to `default`."""
     given = http_request.form.get("back", "")
     return given if BACK.fullmatch(given) else default
-
-
-def contact(programme: Programme, purpose: str) -> str | None:
-    """The e-mail address for a purpose ("training", "credits"), else the first in the programme; None without any."""
-    contacts = programme.contacts
-    every = [contacts[purpose], *contacts.values()] if purpose in contacts else list(contacts.values())
-    return next((each.address for each in every if "@" in each.address), None)
 
 
 def address_of(to: str) -> str:

@@ -122,7 +122,7 @@ def locked_by_one_thing(
     starts: Mapping[str, date],
     now: datetime,
 ) -> set[int]:
-    """Those of these people whose locked modules all miss the same one thing.
+    """Those of these people whose locked modules all miss the same one thing, as their pages say.
 
     Most people have the same records as others: each set of records is decided once.
     """
@@ -131,10 +131,10 @@ def locked_by_one_thing(
     decided: dict[Any, bool] = {}
     found = set()
     for trainee_id, facts in known.items():
-        shape = _shape(facts)
+        shape, taken = _shape(facts), {each.module for each in facts.completions if each.ended_at is None}
         if shape not in decided:
             about = (evaluate(programme, published.version, each, facts, now, starts.get(each)) for each in modules)
-            missed = [each for each in about if each.offering not in {one.module for one in facts.completions}]
+            missed = [each for each in about if each.offering not in taken]
             decided[shape] = len(causes(missed, programme)) == 1
         if decided[shape]:
             found.add(trainee_id)

@@ -41,13 +41,15 @@ MOST_FOUND = 20
 AWAY = timedelta(days=30)
 # To find who is locked by one thing, the gates of everyone are decided; above this number that would take too long.
 MOST_JUDGED = 5000
+# The years in which a search looks for sessions.
+YEARS = (2000, 2100)
 QUEUE = "/desk/joins"
 # By its word in the address.
 FILTERS = {
     "": "Everyone",
     "one": "Locked by one thing",
     "licence": "No licence",
-    "away": "Not opened for 30 days",
+    "away": "Not opened in 30 days",
     "request": "Request open",
     "staff": "Staff",
 }
@@ -115,16 +117,20 @@ OPENED_AT = (
 )
 
 
+def _valid_on(today: date) -> tuple[ColumnElement[bool], ...]:
+    """Which licences are in force."""
+    return licences.c.ended_at.is_(None), licences.c.expires_on >= today
+
+
 def _filters(programme: Programme, now: datetime) -> dict[str, ColumnElement[bool]]:
     """The condition of each filter but `one`, which no statement can ask."""
     today = day_of(now, programme.zone)
     is_trainee = and_(~IS_JOINED, ~IS_STAFF)
-    valid = (licences.c.ended_at.is_(None), licences.c.expires_on >= today)
     asked = equivalency_requests.c.state.in_(("submitted", "more_info"))
     return {
         "": is_trainee,
-        "licence": is_trainee & ~_has(licences, *valid),
-        "away": is_trainee & (OPENED_AT.is_(None) | (now - AWAY > OPENED_AT)),
+        "licence": is_trainee & ~_has(licences, *_valid_on(today)),
+        "away": is_trainee & (func.coalesce(OPENED_AT, trainees.c.created_at) <= now - AWAY),
         "request": is_trainee
         & or_(_has(equivalency_requests, asked), _has(attendance_requests, attendance_requests.c.state == "open")),
         "staff": and_(~IS_JOINED, IS_STAFF),
@@ -168,7 +174,7 @@ def all_people() -> str:
         groups=groups,
         columns=columns,
         cells=matrix.cells(connection(), published, ids, columns, starts, now()) if ids else {},
-        licences=_licence_types(connection(), ids),
+        licences=_licence_types(connection(), ids, day_of(now(), programme.zone)),
         completed=_completed(connection(), chosen),
         version=published.version,
     )
@@ -187,9 +193,9 @@ def _listed(connection: Connection, chosen: ColumnElement[bool], view: View, tot
     return sql_part(connection, query, PEOPLE_ON_A_PAGE, asked_part(), total=total)
 
 
-def _licence_types(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
-    """By person, the types of the licences in force."""
-    in_force = (licences.c.trainee_id.in_(ids), licences.c.ended_at.is_(None))
+def _licence_types(connection: Connection, ids: Sequence[int], today: date) -> dict[int, str]:
+    """By person, the types of the licences in force on this day."""
+    in_force = (licences.c.trainee_id.in_(ids), *_valid_on(today))
     found: dict[int, str] = {}
     query = select(licences.c.trainee_id, licences.c.type).where(*in_force).order_by(licences.c.id)
     for row in connection.execute(query):
@@ -242,12 +248,17 @@ def read_day(text: str, today: date) -> date | None:
     numbers = [int(word) for word in words if word.isdigit() and len(word) <= 4]
     try:
         if not month:
-            return date.fromisoformat(text)
+            return _held_on(date.fromisoformat(text))
         years = [each for each in numbers if each > 31] or [today.year]
         (day,), (year,) = [each for each in numbers if each <= 31], years
-        return date(year, month, day) if len(words) <= 3 else None
+        return _held_on(date(year, month, day)) if len(words) <= 3 else None
     except ValueError:
         return None
+
+
+def _held_on(day: date) -> date | None:
+    """The day, if a session can be held on it: the first and last days of the calendar have no hours in some zones."""
+    return day if YEARS[0] <= day.year <= YEARS[1] else None
 
 
 @blueprint.get("/joins")

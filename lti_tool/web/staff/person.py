@@ -30,7 +30,6 @@ from lti_tool.gates.wording import staff_sentence
 from lti_tool.grades import ags, wording
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
-from lti_tool.retreats import applications
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.credit import awards
 from lti_tool.tables.gates import completions as completions_table
@@ -132,6 +131,7 @@ def person(trainee_id: int) -> str:
     record_visit("decisions_viewed", f"trainee:{trainee_id}")
     known = decisions[0].facts.completions if decisions else ()
     taken = {each.module: each for each in known if each.ended_at is None}
+    to_take = [each for each in decisions if each.offering not in taken]
     in_force = _exceptions(connection(), trainee_id, day_of(now(), programme.zone))
     log = _log(connection(), trainee_id)
     return show(
@@ -148,7 +148,10 @@ def person(trainee_id: int) -> str:
         licence_types=sorted(licences.known_types(programme).values(), key=str.lower),
         accounts=_accounts(connection(), trainee_id),
         courses=_courses(connection(), trainee_id),
-        causes=causes([each for each in decisions if each.offering not in taken], programme),
+        causes=[
+            ("Modules", causes([each for each in to_take if each.offering in programme.modules], programme)),
+            ("Retreats", causes([each for each in to_take if each.offering not in programme.modules], programme)),
+        ],
         not_excepted=NOT_EXCEPTED,
         decisions=decisions,
         taken=taken,
@@ -166,7 +169,6 @@ def person(trainee_id: int) -> str:
         words=wording,
         requests=equivalency.of_trainee(connection(), trainee_id),
         questions=reviews.requests_of(connection(), trainee_id),
-        applied=applications.of_trainee(connection(), trainee_id),
         log=log,
         acting=overview.acting(connection(), {row.actor for row in log.rows}),
         act_in_words=act_in_words,

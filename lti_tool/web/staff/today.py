@@ -18,6 +18,7 @@ from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_board import AROUND, Curve, LiveBoard, LivePerson, draw, latest_return
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.gates import wording
+from lti_tool.mail.messages import total_of
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.times import day_of
@@ -116,7 +117,7 @@ def _today(look: Look) -> str:
         programme,
         items=items,
         counts=counts,
-        total=items.part.total + len(counts),
+        total=items.part.total + total_of(counts),
         may_match=attention.may_match,
         acting=overview.acting(
             connection(), {each.about.proposed_by for each in items.part.rows if each.kind == "correction"}

@@ -16,6 +16,7 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.timeline import bar
 from lti_tool.credit import claims
 from lti_tool.credit.checklist import body_name
+from lti_tool.errors import NotFound
 from lti_tool.gates import decide, equivalency
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
@@ -55,6 +56,7 @@ def blueprint(board_of: BoardOf) -> Blueprint:
             programme,
             thing=thing,
             series=series,
+            waived=any(each.is_waived and not each.completed_on for _, some in series for each in some),
             credits=credits_by_body(programme, awards),
             awards=_by_module(programme, awards),
             incomplete=_incomplete(attended),
@@ -66,14 +68,19 @@ def blueprint(board_of: BoardOf) -> Blueprint:
     @pages.get("/now")
     @access("trainee")
     def running_class() -> str:
-        """The part of the home page about a running class, which its script fetches every few seconds."""
+        """The part of the home page about a running class, which its script fetches every few seconds. A class that has
+        not begun, or whose module is not offered or locked, answers 404."""
         session = live_sessions.show(connection(), http_request.args.get("session", 0, read_id))
         published, trainee_id = versions.current(connection()), viewer().trainee_id
         module_id, day = session.module_id, session.held_on
-        decision = decide.ask(connection(), published, trainee_id, module_id, now(), offering_start=day)
-        is_running = session.state != "cancelled" and session.starts_at <= now() < session.ends_at
-        shown = _class(session, board_of) if is_running and decision.open else {}
-        return show("trainee/class_now.html", published.programme, session=session, is_over=not shown, **shown)
+        is_over = session.state == "cancelled" or session.ends_at <= now()
+        is_offered = session.starts_at <= now() and published.programme.is_published(module_id)
+        if not is_offered or not (
+            is_over or decide.ask(connection(), published, trainee_id, module_id, now(), offering_start=day).open
+        ):
+            raise NotFound("session_unknown", "There is no such live session.", "Choose one from the list of sessions.")
+        shown = {} if is_over else _class(session, board_of)
+        return show("trainee/class_now.html", published.programme, session=session, is_over=is_over, **shown)
 
     return pages
 

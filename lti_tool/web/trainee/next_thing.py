@@ -74,17 +74,23 @@ def _in_order(
     for request in requests:
         if request.state == "more_info":
             yield NextThing("question", request=request)
-    for session, module in ahead:
-        if module.module.id not in waiting:
-            yield NextThing("soon" if session.starts_at - now <= NOTED_WITHIN else "later", module, session)
-    dated = [(each.dates[0].date, each) for each in to_take if each.dates and each.module.id not in waiting]
-    for day, module in sorted(dated, key=lambda pair: (pair[0] or date.max, pair[1].module.id)):
-        yield NextThing("announced", module, day=day)
+    scheduled = [
+        (session.held_on, NextThing("soon" if session.starts_at - now <= NOTED_WITHIN else "later", module, session))
+        for session, module in ahead
+    ]
+    dated = [
+        (each.dates[0].date or date.max, NextThing("announced", each, day=each.dates[0].date))
+        for each in to_take
+        if each.dates
+    ]
+    for _, thing in sorted([*scheduled, *dated], key=lambda pair: pair[0]):
+        if thing.module and thing.module.module.id not in waiting:
+            yield thing
     for request in waiting.values():
         yield NextThing("waiting", request=request)
     for module in to_take:
         yield NextThing("no_date", module)
     for module in modules:
-        if module.completed_on is None:
+        if module.is_needed:
             yield NextThing("locked", module)
     yield NextThing("done" if modules else "nothing")

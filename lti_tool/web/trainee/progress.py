@@ -17,12 +17,15 @@ from lti_tool.programme.catalogue import Module, PlannedSession, Series
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
 
+# What says that a module need not be taken, whether its gate asks for it or not.
+ALSO = ("completions", "equivalencies")
+
 
 @dataclass(frozen=True)
 class ModuleProgress:
     """One module for one trainee. `sessions` are not over yet, the next one first; `dates` are announced days that have
     no session yet; `first_step` says what a locked module waits for, `recommendation` what is recommended before an
-    open one; both may be empty."""
+    open one; both may be empty. `is_waived` says that training elsewhere was accepted in its place."""
 
     module: Module
     decision: Decision
@@ -31,6 +34,7 @@ class ModuleProgress:
     dates: Sequence[PlannedSession]
     first_step: str
     recommendation: str
+    is_waived: bool
 
     @property
     def is_open(self) -> bool:
@@ -38,8 +42,13 @@ class ModuleProgress:
 
     @property
     def to_take(self) -> bool:
-        """Whether the trainee can take it now and has not completed it."""
-        return self.is_open and self.completed_on is None
+        """Whether the trainee can take it now and still needs it."""
+        return self.is_open and self.is_needed
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the trainee has neither completed it nor had training elsewhere accepted in its place."""
+        return self.completed_on is None and not self.is_waived
 
     @cached_property
     def replaceable(self) -> tuple[str, ...]:
@@ -56,11 +65,12 @@ def load_progress(
     coming = live_sessions.coming(connection, now)
     offered = [each for each in programme.modules if programme.is_published(each)]
     starts = {module_id: sessions[0].held_on for module_id, sessions in coming.items()}
-    asked = decide.ask_each(connection, published, trainee_id, offered, now, starts=starts, also=("completions",))
+    asked = decide.ask_each(connection, published, trainee_id, offered, now, starts=starts, also=ALSO)
     today = times.day_of(now, programme.zone)
     every = {}
     for module_id, decision in asked.items():
-        completed = [each for each in decision.facts.completions if each.module == module_id and not each.ended_at]
+        known = decision.facts
+        completed = [each for each in known.completions if each.module == module_id and not each.ended_at]
         sessions = coming.get(module_id, [])
         every[module_id] = ModuleProgress(
             module=programme.modules[module_id],
@@ -70,6 +80,7 @@ def load_progress(
             dates=announced(programme, module_id, today, sessions),
             first_step=first_step(decision, programme),
             recommendation=recommendation(decision, programme),
+            is_waived=any(each.target == module_id and each.is_accepted_on(today) for each in known.equivalencies),
         )
     return every
 

@@ -24,7 +24,7 @@ from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.times import day_of
 from lti_tool.web.forms import field
-from lti_tool.web.page import contact, go, show
+from lti_tool.web.page import go, show
 from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.trainee import join, with_team
@@ -56,7 +56,7 @@ def record() -> str:
         awarded=_by_session(programme, awards),
         licences=licences.of_trainee(connection(), trainee_id),
         today=day_of(now(), programme.zone),
-        credits_contact=contact(programme, "credits"),
+        credits_contact=programme.contact("credits"),
         with_team=with_team.load(connection(), programme, trainee_id),
     )
 

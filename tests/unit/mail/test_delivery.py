@@ -7,15 +7,16 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from lti_tool.attendance import live_sessions
+from lti_tool.attendance import live_sessions, person_joins
 from lti_tool.context import build_context
-from lti_tool.gates import equivalency
+from lti_tool.gates import completions, equivalency
 from lti_tool.mail import delivery, occasions, preferences
 from lti_tool.mail.preferences import Preferences
 from lti_tool.settings import SmtpServer
 from lti_tool.tables.live_sessions import live_sessions as sessions
 from lti_tool.tables.mail import outbox
 from lti_tool.tables.people import trainees
+from lti_tool.times import machine
 from lti_tool.worker import build_worker
 from tests.mail_server import HOST, certificate, listening, takes
 from tests.training_day import add_licence
@@ -109,6 +110,7 @@ def test_a_new_session_is_told_to_those_in_its_course_and_to_no_one_else(
     [message] = server.to(ONE)
     assert message["Subject"] == "New live session: Module 1: " + message["Subject"].partition("Module 1: ")[2]
     assert message["From"].addresses[0].addr_spec == FROM
+    assert message["Reply-To"] == "training@polarisinsight.com"
     assert "Tue 15 Dec 2026 · 9:00 am–" in text(message)
     assert "Pacific" in text(message)
     assert "your course “Foundations”" in text(message)
@@ -120,7 +122,8 @@ def test_those_whose_gate_is_closed_get_no_message(database, published, course, 
     with database.write() as connection:
         from_registration = select(sessions.c.id).where(sessions.c.module_id == "F2")
         session_id = connection.execute(from_registration).scalar_one()
-        occasions.enqueue(connection, "session_scheduled", course.one, session_id, "0", now=now)
+        starts = machine(connection.scalar(select(sessions.c.starts_at).where(sessions.c.id == session_id)))
+        occasions.enqueue(connection, "session_scheduled", course.one, session_id, starts, now=now)
     work()
     assert server.taken == []
     assert states(database) == {f"session_scheduled:{course.one}": ("dropped", None)}
@@ -275,6 +278,74 @@ def test_a_session_that_is_moved_twice_is_told_once_with_its_present_time(
     assert "Thu 17 Dec 2026" in text(server.to(ONE)[1])
 
 
+def edit(database, session_id: int, sequence: int, now) -> None:
+    given = {"zoom_meeting_id": "85300000002", "zoom_kind": "meeting", "join_url": None, "note": "Bring a pen"}
+    with database.write() as connection:
+        live_sessions.edit(connection, session_id, sequence=sequence, **given, actor="cli", now=now)
+
+
+def test_an_edit_loses_no_message_that_is_not_sent_yet(database, course, server, work, schedule, clock) -> None:
+    session_id = schedule()
+    edit(database, session_id, 0, clock())
+    work()
+    assert [each.split(":")[0] for each in subjects(server.to(ONE))] == ["New live session"]
+
+
+def test_a_session_that_is_moved_there_and_back_is_told_after_each_move(
+    database, course, server, work, schedule, clock
+) -> None:
+    session_id = schedule()
+    work()
+    for day in (16, 15, 16):
+        move(database, session_id, datetime(2026, 12, day, 17, tzinfo=UTC), clock())
+        work()
+    assert [each.split(":")[0] for each in subjects(server.to(ONE))] == ["New live session"] + 3 * ["New time"]
+
+
+def complete(database, trainee_id: int, now) -> None:
+    given = {"evidence": "Letter", "actor": "cli", "now": now}
+    with database.write() as connection:
+        completions.complete(connection, trainee_id, "F1", date(2026, 11, 1), "staff", **given)
+
+
+def accept(database, published, trainee_id: int, now) -> None:
+    with database.write() as connection:
+        equivalency.approve(connection, submit(connection, published, trainee_id, now), actor="cli", now=now)
+
+
+def test_who_need_not_take_a_module_learns_nothing_of_its_new_sessions(
+    database, published, course, server, work, schedule, clock
+) -> None:
+    complete(database, course.one, clock())
+    accept(database, published, course.two, clock())
+    schedule(date(2026, 12, 3))
+    clock.advance(days=1)
+    work()
+    assert {each.split(":")[0] for each in states(database)} == {"equivalency_received", "equivalency_approved"}
+
+
+def test_who_was_told_of_a_session_learns_of_its_change_after_completing_the_module(
+    database, course, server, work, schedule, clock
+) -> None:
+    session_id = schedule()
+    work()
+    complete(database, course.one, clock())
+    move(database, session_id, datetime(2026, 12, 16, 17, tzinfo=UTC), clock())
+    work()
+    assert [each.split(":")[0] for each in subjects(server.to(ONE))] == ["New live session", "New time"]
+
+
+def test_an_account_that_was_joined_into_another_gets_no_message(
+    database, course, server, work, schedule, clock
+) -> None:
+    with database.write() as connection:
+        pair = {"kept_id": course.one, "joined_id": course.two}
+        person_joins.join(connection, **pair, reason="The same person", actor="cli", now=clock())
+    schedule()
+    work()
+    assert {address for address, _ in server.taken} == {ONE}
+
+
 def reminders(server, address: str = ONE):
     return [message for message in server.to(address) if message["Subject"].startswith("Reminder")]
 
@@ -299,6 +370,7 @@ def test_a_reminder_comes_the_day_before_with_the_session_for_a_calendar(course,
 
 def test_a_reminder_honours_a_cancellation(database, course, server, work, schedule, clock) -> None:
     session_id = schedule(date(2026, 12, 2))
+    clock.advance(hours=12)
     with database.write() as connection:
         occasions.remind(connection, clock())
         live_sessions.cancel(connection, session_id, reason="The trainer is ill", actor="cli", now=clock())
@@ -309,6 +381,7 @@ def test_a_reminder_honours_a_cancellation(database, course, server, work, sched
 
 def test_a_reminder_honours_a_move(database, course, server, work, schedule, clock) -> None:
     session_id = schedule(date(2026, 12, 2))
+    clock.advance(hours=12)
     with database.write() as connection:
         occasions.remind(connection, clock())
     move(database, session_id, datetime(2026, 12, 4, 17, tzinfo=UTC), clock())
@@ -324,6 +397,9 @@ def test_who_turned_reminders_off_gets_none(database, course, server, work, sche
     with database.write() as connection:
         preferences.choose(connection, course.one, Preferences(reminders=False), clock())
     schedule(date(2026, 12, 2))
+    work()
+    assert (reminders(server, ONE), reminders(server, TWO)) == ([], [])  # they have just been told of the date
+    clock.advance(hours=12)
     work()
     assert len(server.to(ONE)) == 1  # the new date
     assert (len(reminders(server)), len(reminders(server, TWO))) == (0, 1)
@@ -371,6 +447,7 @@ def test_no_message_and_no_log_line_holds_what_it_must_not(
         request = submit(connection, published, course.one, clock())
         equivalency.ask_more(connection, request, question="About your depression?", actor="cli", now=clock())
     schedule(date(2026, 12, 2), join_url=JOIN_URL)
+    clock.advance(hours=12)
     server.refusals[TWO] = f"550 <{TWO}> is unknown"
     with caplog.at_level(logging.DEBUG, logger="lti_tool"):
         work()
@@ -393,7 +470,19 @@ def test_without_a_mail_server_nothing_is_sent_and_old_messages_are_not_sent_lat
     clock.advance(days=20)
     work()
     assert server.taken == []
-    assert {state for state, _ in states(database).values()} == {"gave_up"}
+    assert {state for state, _ in states(database).values()} == {"dropped"}
+
+
+def test_messages_do_not_pile_up_while_there_is_no_mail_server(database, course, schedule, clock) -> None:
+    schedule()
+    clock.advance(days=20)
+    with database.write() as connection:
+        delivery.forget_old(connection, clock())
+    assert {state for state, _ in states(database).values()} == {"dropped"}
+    clock.advance(days=180)
+    with database.write() as connection:
+        delivery.forget_old(connection, clock())
+    assert states(database) == {}
 
 
 def test_messages_of_a_worker_that_died_are_sent_by_another_one(

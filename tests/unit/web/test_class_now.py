@@ -101,7 +101,14 @@ def test_after_the_class_the_renewed_part_says_so(browse, happened, running, clo
 def test_nobody_reads_a_class_of_a_module_that_is_locked(browse, happened, database, published, now) -> None:
     with database.write() as connection:
         session = add_session(connection, published, now, module_id="F2", starts=STARTS, zoom_meeting_id=MEETING)
-    assert "minutes needed" not in browse(happened.new).open(f"/now?session={session}").html
+    assert browse(happened.new).open(f"/now?session={session}").status == 404
+
+
+def test_nobody_reads_a_class_that_has_not_begun(browse, happened, database, published, now) -> None:
+    with database.write() as connection:
+        starts = STARTS + timedelta(minutes=61)
+        session = add_session(connection, published, now, starts=starts, zoom_meeting_id=MEETING)
+    assert browse(happened.new).open(f"/now?session={session}").status == 404
 
 
 def test_a_page_costs_the_same_with_few_and_with_many_sessions(browse, happened, database, published, now) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from icalendar import Calendar
 
+from lti_tool.gates import equivalency
 from tests.unit.web.browser import calendar_address
 from tests.unit.web.conftest import NEXT_JOIN_URL
 
@@ -45,6 +46,24 @@ def test_somebody_who_was_there_too_briefly_is_led_to_the_day(browse, happened) 
     page = browse(happened.half).open("/")
     assert "Not completed on Tue 10 Nov: 173 min 30 s missing." in page.text
     assert f"/sessions/{happened.day}" in page.links
+
+
+def test_training_elsewhere_that_was_accepted_leaves_nothing_to_take(
+    browse, happened, database, published, now
+) -> None:
+    with database.write() as connection:
+        request = equivalency.submit(
+            connection, published.programme, trainee_id=happened.new, target="F1", provider_id="prati",
+            course_title="KAP", evidence_note="Letter", as_full_review=True, actor="cli", now=now,
+        )  # fmt: skip
+        equivalency.approve(connection, request, actor="cli", now=now)
+    page = browse(happened.new).open("/")
+    assert "Accepted: training elsewhere" in page.text
+    assert not page.heading.startswith("Module 1")
+    with database.write() as connection:
+        revoked = {"reason": "Wrong person", "actor": "cli", "confirmed_by": "other"}
+        equivalency.revoke(connection, request, **revoked, now=now)
+    assert browse(happened.new).open("/").heading == "Module 1 starts in 14 days"
 
 
 def test_staff_are_led_to_the_desk(browse, happened) -> None:

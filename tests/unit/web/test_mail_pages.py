@@ -56,7 +56,13 @@ def test_opening_the_link_changes_nothing_and_its_button_ends_reminders(client, 
     assert chosen_by(database, happened.whole).reminders
     done = Page(client.post(path, base_url=BASE))
     assert done.heading == "You are unsubscribed"
+    assert "go to Help, then Choose messages" in done.text
     assert chosen_by(database, happened.whole) == Preferences(reminders=False)
+
+
+def test_staff_who_unsubscribe_learn_where_the_digest_is_turned_on(client, settings, happened, now) -> None:
+    done = Page(client.post(link(settings, happened.staff, now, "digest"), base_url=BASE))
+    assert "go to Settings, then Mail" in done.text
 
 
 def test_a_mail_program_unsubscribes_with_one_request(client, settings, database, happened, now) -> None:

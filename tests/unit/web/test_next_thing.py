@@ -12,14 +12,18 @@ HOUR = timedelta(hours=1)
 
 
 def session(starts_in: timedelta, number: int = 1):
-    return SimpleNamespace(id=number, starts_at=NOW + starts_in)
+    return SimpleNamespace(id=number, starts_at=NOW + starts_in, held_on=(NOW + starts_in).date())
 
 
-def module(name: str = "F1", *sessions, is_open: bool = True, completed_on: date | None = None, dates=()):
+def module(
+    name: str = "F1", *sessions, is_open: bool = True, completed_on: date | None = None, dates=(), is_needed=True
+):
+    is_needed = is_needed and completed_on is None
     return SimpleNamespace(
         module=SimpleNamespace(id=name),
         is_open=is_open,
-        to_take=is_open and completed_on is None,
+        is_needed=is_needed,
+        to_take=is_open and is_needed,
         completed_on=completed_on,
         sessions=sessions,
         dates=[SimpleNamespace(date=each) for each in dates],
@@ -50,6 +54,7 @@ CASES = {
         "today",
     ),
     "a locked module's class is none": ([module("F2", session(HOUR), is_open=False)], [], "locked"),
+    "a class that training elsewhere replaces is none": ([module("F1", session(-HOUR), is_needed=False)], [], "done"),
     "a completed module's class is none": ([module("F1", session(-HOUR), completed_on=DONE)], [], "done"),
 }
 
@@ -62,6 +67,11 @@ def test_the_most_pressing_thing_comes_first(modules, requests, kind) -> None:
 def test_the_class_that_begins_first_is_the_next_one() -> None:
     modules = [module("F1", session(5 * JOINED_WITHIN, 1)), module("F2", session(3 * JOINED_WITHIN, 2))]
     assert next_thing(modules, [], NOW).module.module.id == "F2"
+
+
+def test_an_announced_day_that_comes_first_is_the_next_thing() -> None:
+    modules = [module("F1", session(60 * 24 * HOUR)), module("F2", dates=[NOW.date() + timedelta(days=30)])]
+    assert (next_thing(modules, [], NOW).kind, next_thing(modules[:1], [], NOW).kind) == ("announced", "later")
 
 
 def test_a_module_under_review_yields_to_another_class() -> None:

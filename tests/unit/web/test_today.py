@@ -1,6 +1,7 @@
 """Today: what is on, what needs attention with its act, the week, the last class."""
 
 import gzip
+import re
 from functools import partial
 
 import pytest
@@ -13,12 +14,13 @@ from lti_tool.attendance.live_sessions import show
 from lti_tool.attendance.minutes import attend
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
+from lti_tool.mail.messages import total_of
 from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import equivalency_requests
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.presence import person_links
 from lti_tool.web.session import COOKIE
-from lti_tool.web.staff import session_numbers
+from lti_tool.web.staff import attention, session_numbers
 from sandbox.zoom.behaviours import Visit
 from tests.browser_session import start
 from tests.statements import listening
@@ -114,6 +116,21 @@ def test_an_approval_from_today_leads_back_and_is_refused_the_second_time(staff,
     assert "Approved. Whatever depends on it is now open for this person." in staff.open(sent.sent_to).text
     again = staff.send(page, "/desk/equivalencies/1/approve", back="/desk")
     assert (again.status, "equivalency_state" in again.text) == (409, True)
+
+
+def test_no_one_is_offered_to_settle_their_own_request(staff, happened, database) -> None:
+    assert "/desk/equivalencies/1/approve" in staff.open("/desk").html
+    with database.write() as connection:
+        connection.execute(update(equivalency_requests).values(trainee_id=happened.staff))
+    page = staff.open("/desk")
+    assert "/desk/equivalencies/1/approve" not in page.html
+    assert "/desk/equivalencies/1" in page.links
+
+
+def test_the_digest_counts_what_today_counts(staff, database, now) -> None:
+    shown = re.search(r"Needs your attention (\d+)", staff.open("/desk").text)
+    with database.read() as connection:
+        assert int(shown[1]) == total_of(attention.summary(connection, now))
 
 
 @pytest.mark.parametrize("back", ["https://elsewhere.example.org", "//elsewhere.example.org", "/desk/scores", ""])
