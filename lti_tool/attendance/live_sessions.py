@@ -20,7 +20,7 @@ from lti_tool import audit, times
 from lti_tool.attendance.agenda import Segment, from_json, lay_out, to_json
 from lti_tool.attendance.minutes import Attendance
 from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.mail import occasions
+from lti_tool.outbox import occasions
 from lti_tool.programme import versions
 from lti_tool.programme.model import UNSET, CompletionPolicy, Programme
 from lti_tool.programme.versions import Published

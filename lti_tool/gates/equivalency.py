@@ -18,7 +18,7 @@ from lti_tool.gates import decide
 from lti_tool.gates.condition_checks import short_name
 from lti_tool.gates.evaluate import evaluate
 from lti_tool.gates.facts import Facts
-from lti_tool.mail import occasions
+from lti_tool.outbox import occasions
 from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
 from lti_tool.programme.versions import Published

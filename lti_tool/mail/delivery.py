@@ -21,8 +21,9 @@ from lti_tool.context import AppContext
 from lti_tool.db import Database
 from lti_tool.errors import BadInput, GatehouseError, NotFound
 from lti_tool.leases import Lease, LeaseKeeper, claim_rows, is_held
-from lti_tool.mail import messages, occasions
+from lti_tool.mail import messages
 from lti_tool.mail.messages import Attention
+from lti_tool.outbox import occasions
 from lti_tool.programme import versions
 from lti_tool.settings import SmtpServer
 from lti_tool.tables.mail import outbox

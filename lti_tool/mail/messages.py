@@ -26,8 +26,8 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.errors import BadInput
 from lti_tool.gates import decide, equivalency
 from lti_tool.gates.condition_checks import short_name
-from lti_tool.mail import preferences
-from lti_tool.mail.preferences import Choice
+from lti_tool.outbox import preferences
+from lti_tool.outbox.preferences import Choice
 from lti_tool.programme import versions
 from lti_tool.programme.versions import Published
 from lti_tool.settings import Settings

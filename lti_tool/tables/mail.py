@@ -40,7 +40,7 @@ outbox = Table(
     Index("ix_outbox_waiting", "next_at", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
 )
 
-# Without a row, a person receives what `mail.preferences` says by default.
+# Without a row, a person receives what `outbox.preferences` says by default.
 mail_preferences = Table(
     "mail_preferences",
     metadata,

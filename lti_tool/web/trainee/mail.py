@@ -4,8 +4,8 @@ from flask import Blueprint
 from flask import request as http_request
 from werkzeug.wrappers import Response
 
-from lti_tool.mail import preferences
-from lti_tool.mail.preferences import Choice, Preferences
+from lti_tool.outbox import preferences
+from lti_tool.outbox.preferences import Choice, Preferences
 from lti_tool.programme import versions
 from lti_tool.web.page import go, show
 from lti_tool.web.request import connection, context, now

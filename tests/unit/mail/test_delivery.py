@@ -10,8 +10,9 @@ from sqlalchemy import select, update
 from lti_tool.attendance import live_sessions, person_joins
 from lti_tool.context import build_context
 from lti_tool.gates import completions, equivalency
-from lti_tool.mail import delivery, occasions, preferences
-from lti_tool.mail.preferences import Preferences
+from lti_tool.mail import delivery
+from lti_tool.outbox import occasions, preferences
+from lti_tool.outbox.preferences import Preferences
 from lti_tool.settings import SmtpServer
 from lti_tool.tables.live_sessions import live_sessions as sessions
 from lti_tool.tables.mail import outbox

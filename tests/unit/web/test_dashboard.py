@@ -61,8 +61,8 @@ def test_training_elsewhere_that_was_accepted_leaves_nothing_to_take(
     assert "Accepted: training elsewhere" in page.text
     assert not page.heading.startswith("Module 1")
     with database.write() as connection:
-        revoked = {"reason": "Wrong person", "actor": "cli", "confirmed_by": "other"}
-        equivalency.revoke(connection, request, **revoked, now=now)
+        equivalency.propose_revocation(connection, request, reason="Wrong person", actor="staff:998", now=now)
+        equivalency.confirm_revocation(connection, request, proposed_at=now, actor="staff:999", now=now)
     assert browse(happened.new).open("/").heading == "Module 1 starts in 14 days"
 
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from lti_tool.attendance import person_joins
-from lti_tool.mail import occasions, preferences
-from lti_tool.mail.preferences import Preferences
+from lti_tool.outbox import occasions, preferences
+from lti_tool.outbox.preferences import Preferences
 from lti_tool.tables.mail import outbox
 from tests.statements import listening
 from tests.unit.web.browser import BASE, Page
