@@ -43,7 +43,7 @@ def test_the_parts_of_a_locked_page_come_in_their_order(browse, happened) -> Non
     parts = (
         "Complete Module 1 first",
         "Take Module 1",
-        "Training elsewhere",
+        "Trained elsewhere?",
         "All requirements",
         "Checked",
         "Questions?",
