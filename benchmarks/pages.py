@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from itertools import chain, repeat
+from urllib.parse import urlencode
 
 from benchmarks import full_database
 from benchmarks.figures import Figure, Spread, at_most, percentile, progress, spread
@@ -108,9 +109,13 @@ def _launched(installation: Installation, platform: Platform, person: int, role:
 
 
 def _calendar(installation: Installation, headers: Mapping[str, str]) -> str:
-    """The path of this person's calendar feed, as the page of the calendar shows it."""
+    """The path of this person's calendar feed, as the page shows it when the address is made."""
     connection = HTTPConnection("127.0.0.1", installation.server.port)
     connection.request("GET", "/calendar", headers=dict(headers))
+    form = re.search(r'name="csrf" value="([^"]+)"', connection.getresponse().read().decode())
+    assert form is not None
+    sent = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/calendar", urlencode({"csrf": form[1]}), sent)
     found = re.search(r"/calendar/[^\"/]+\.ics", connection.getresponse().read().decode())
     connection.close()
     assert found is not None
