@@ -165,7 +165,12 @@ def _check_work(connection: Connection, now: datetime) -> Iterator[Finding]:
     if hindered:
         codes = sorted({finding.code for each in hindered for finding in each.findings if finding.state == "wrong"})
         says = f"Units of courses with a problem: {len(hindered)} of {len(examined)} ({', '.join(codes)})."
-        yield Finding("units", "wrong", says, "See Set-up on the desk, or run `gatehouse doctor --units`.")
+        yield Finding(
+            "units",
+            "wrong",
+            says,
+            "See Settings › Set-up of course units on the desk, or run `gatehouse doctor --units`.",
+        )
     else:
         yield Finding("units", "ok", f"Units of courses that were launched: {len(examined)}, none with a problem.")
     if running := locking.missing(connection, now):

@@ -1,1 +1,1 @@
-"""Which messages are due to whom: the occasions on which people get mail, and what they chose to receive."""
+"""The messages that people are to get: the occasions for mail, and what each person chose to receive."""
