@@ -9,7 +9,7 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from lti_tool.programme.values import Key, Name, Refs
+from lti_tool.programme.values import Key, Link, Name, Passage, Refs
 
 DateConfidence = Literal["printed", "confirmed", "high", "medium", "none"]
 ScreeningStep = Literal["medical", "psychological"]
@@ -56,11 +56,12 @@ class Length:
     agenda: str | None = None
     credits: Mapping[str, Decimal | None] = field(default_factory=dict)
     fees: Mapping[str, Decimal | None] = field(default_factory=dict)
+    refs: Refs = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Modules that belong together, in the order of the page."""
+    """Modules that belong together, in the order of the page; `in_order`: it is recommended to take them so."""
 
     id: Name
     catalogue: str
@@ -69,15 +70,18 @@ class Series:
     about: str | None = None
     printed_count: int | None = None
     also_called: str | None = None
+    in_order: bool = False
     refs: Refs = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a module, retreat or package costs, in the programme's currency. None: not printed. Never summed up."""
+    """What a module, retreat or package costs, in the programme's currency. None: not printed. Never summed up: `total`
+    is what the page prints."""
 
     tuition: Decimal | None
     admin_fee: Decimal | None = None
+    total: Decimal | None = None
     refs: Refs = ()
 
 
@@ -107,6 +111,8 @@ class Module:
     length: str | None
     agenda: str | None
     credits: Mapping[str, Decimal | None]
+    about: Passage | None = None
+    """What the module is, in a few sentences."""
     topics: tuple[str, ...] = ()
     objectives: tuple[str, ...] | None = None
     refs: Refs = ()
@@ -119,6 +125,8 @@ class Module:
     credits_as_printed: str | None = None
     price: Price | None = None
     teachers: tuple[str, ...] = ()
+    promotion: Link | None = None
+    """The page that advertises the module."""
     note: str | None = None
 
     @property

@@ -22,10 +22,18 @@ from lti_tool.programme.catalogue import (
     Series,
 )
 from lti_tool.programme.values import UNSET as UNSET  # other rooms know it as part of the model
-from lti_tool.programme.values import Key, Mark, Name, Refs, Share, Zone
+from lti_tool.programme.values import Address, Key, Mark, Name, Passage, Refs, Share, Zone
 
 GateMode = Literal["required", "recommended", "none", "UNSET"]
 SET_KINDS = ("modules", "licences", "professions")
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedText:
+    """A text that stands word for word on the programme's pages, with its place."""
+
+    text: Passage
+    refs: Refs
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,8 @@ class Gate:
     question: str | None = None
     """What is still open about this gate, for staff."""
     suggested_rule: Mapping[str, Any] | None = None
+    as_printed: tuple[PrintedText, ...] = ()
+    """The rule in the programme's own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,8 @@ class Equivalency:
     contact: str
     needs: str | None = None
     self_service: bool = False
+    as_printed: tuple[PrintedText, ...] = ()
+    """What the programme's pages say of it."""
 
     def provider(self, provider_id: str) -> EquivalencyProvider | None:
         return next((each for each in self.providers if each.id == provider_id), None)
@@ -174,10 +186,26 @@ class Equivalency:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """The contact for one purpose; the address is empty where none is printed."""
+    """The contact for one purpose; the address (an e-mail, or a page) is empty where none is printed."""
 
     purpose: str
-    address: str = ""
+    address: Address = ""
+    person: str | None = None
+    refs: Refs = ()
+
+    @property
+    def link(self) -> str:
+        """The address as a link leads to it."""
+        return f"mailto:{self.address}" if "@" in self.address else self.address
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that trainees ask often, and its answer."""
+
+    question: Passage
+    answer: Passage
+    topic: Literal["modules", "retreats"]
     refs: Refs = ()
 
 
@@ -190,6 +218,7 @@ class Teacher:
     credentials: str | None
     teaches: tuple[str, ...] = ()
     also_spelt: tuple[str, ...] = ()
+    biography: Passage | None = None
     vitae_on_file: bool = False
     refs: Refs = ()
 
@@ -274,6 +303,9 @@ class Programme(Head):
     contradictions: tuple[Contradiction, ...] = ()
     acknowledged: tuple[Acknowledgement, ...] = ()
     certificate_of_attendance: str | None = None
+    ce_policy: tuple[PrintedText, ...] = ()
+    """Who may receive CE credit, as printed."""
+    faq: tuple[Question, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     set_kinds: Mapping[str, str] = field(default_factory=dict)
     """What each set holds: one of SET_KINDS."""

@@ -237,6 +237,16 @@ def packages(programme: Programme) -> Iterator[Problem]:
             yield _warning("package_dearer_than_parts", message, path)
 
 
+def prices(programme: Programme) -> Iterator[Problem]:
+    offered = {f"modules.{each.id}.price": each.price for each in programme.modules.values()}
+    offered |= {f"retreats.{each.id}.price": each.price for each in programme.retreats.values()}
+    offered |= {f"packages.{each.id}": each.price for each in programme.packages}
+    for path, price in offered.items():
+        if price and price.total not in (None, _total(price)):
+            message = f"The total of {price.total} is not tuition and administrative fee together."
+            yield _warning("price_total_differs", message, path)
+
+
 def _total(price: Price) -> Decimal:
     return (price.tuition or Decimal(0)) + (price.admin_fee or Decimal(0))
 
@@ -297,6 +307,7 @@ CHECKS = (
     bodies,
     documents,
     packages,
+    prices,
     faculty,
     earlier_modules,
     retreats,

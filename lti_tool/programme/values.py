@@ -12,10 +12,17 @@ from datetime import date, time
 from decimal import Decimal
 from enum import Enum, auto
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
+from lti_tool.text import clean, email_address
 from lti_tool.times import zone_of
 
 UNSET: Final = "UNSET"
+
+MAX_PASSAGE = 4000
+MAX_LINK = 500
+# What would change the meaning of a link to an e-mail address.
+NOT_IN_MAILTO = re.compile(r"[:/?&#%]")
 
 CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
@@ -87,6 +94,37 @@ def zone(raw: Any) -> str:
         raise ValueError("must be an IANA time zone like America/Los_Angeles") from error
 
 
+def passage(raw: Any) -> str:
+    """A text for people, in one line: no control characters, runs of blanks as one."""
+    found = clean(text(raw))
+    if not found or len(found) > MAX_PASSAGE:
+        raise ValueError(f"must be a text of 1 to {MAX_PASSAGE} characters")
+    return found
+
+
+def link(raw: Any) -> str:
+    """The https address of a page, as it may stand in a link."""
+    found = text(raw)
+    try:
+        url = urlsplit(found)
+        is_good = url.scheme == "https" and "." in (url.hostname or "") and "@" not in url.netloc and url.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or not found.isascii() or not found.isprintable() or " " in found or len(found) > MAX_LINK:
+        raise ValueError(f"must be an https address of at most {MAX_LINK} characters, without a user in it")
+    return found
+
+
+def address(raw: Any) -> str:
+    """An e-mail address, or the https address of a page; pages print the latter without "https://"."""
+    found = text(raw)
+    if "@" in found and "://" not in found:
+        if email_address(found) is None or NOT_IN_MAILTO.search(found):
+            raise ValueError("must be one e-mail address")
+        return found
+    return link(found if "://" in found else f"https://{found}")
+
+
 def mapping(raw: Any) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ValueError("must be an entry with keys of its own")
@@ -129,3 +167,6 @@ Name = Annotated[str, Mark.NAME]
 Refs = Annotated[tuple[str, ...], Key("source")]
 Share = Annotated[Decimal, share]
 Zone = Annotated[str, zone]
+Passage = Annotated[str, passage]
+Link = Annotated[str, link]
+Address = Annotated[str, address]
