@@ -186,7 +186,7 @@ def test_a_self_declared_licence_is_shown_as_such():
 def test_without_a_licence_there_is_no_credit_and_the_list_says_why():
     checklist = decide_claim(PROGRAMME, case(licences=()))
     assert unmet(checklist) == {"matrix": None, "licence": False, "identity": None}
-    step = "The training team records your licence. Write to ce@polarisinsight.com."
+    step = "The training team records your licence. Write to ce@larkspur-hill.example."
     assert {line(checklist, each).next_step for each in ("matrix", "licence", "identity")} == {step}
 
 
@@ -254,7 +254,7 @@ def test_no_line_names_a_step_that_nobody_can_take():
     }
     lead_nowhere = ("Record your", "Hand in", "Complete the", "Correct the", "Pay the fee", "certificate of attendance")
     assert [step for step in steps if step.startswith(lead_nowhere[:5]) or lead_nowhere[5] in step] == []
-    assert "The training team records your evaluation. Write to ce@polarisinsight.com." in steps
+    assert "The training team records your evaluation. Write to ce@larkspur-hill.example." in steps
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def with_credits(credits):
 
 
 def writing(does):
-    return f"The training team {does}. Write to ce@polarisinsight.com."
+    return f"The training team {does}. Write to ce@larkspur-hill.example."
 
 
 def held(*, satisfied, says, staff, step="", **changes):

@@ -32,7 +32,7 @@ from tests.unit.gates.people_and_programmes import (
 )
 
 F2 = "Module 2: Intermediate Workshop I on Ketamine-Assisted Psychotherapy"
-RT_EXP = "Polaris/Rainfall Experiential KAP Training Retreat"
+RT_EXP = "Experiential KAP Training Retreat"
 NAMES = {"title", "date", "until", "on", "from", "to", "missing", "why", "origin", "type", "jurisdiction", "profession"}
 
 
@@ -73,7 +73,7 @@ def test_every_reason_has_both_sentences_and_only_known_words(reason: str) -> No
             [roster_entry("RT_EXP", "no_show")],
             f"Advanced Experiential KAP Training Retreat is locked until you have attended {RT_EXP}",
         ),
-        ("RT_DIA", [], "The Diamonds from Heaven Retreat is not open"),
+        ("RT_DIA", [], "The Open Sky Retreat is not open"),
     ],
 )
 def test_the_heading_names_the_shortest_set_of_missing_things(offering: str, known: list[Any], expected: str) -> None:
@@ -144,7 +144,7 @@ def test_rules_are_said_as_people_say_them(rule: Any, expected: str) -> None:
         (
             "RT_EXP",
             "An active clinical licence on the first day and "
-            "(Module 1, or (an accepted equivalency and one of the other Polaris modules))",
+            "(Module 1, or (an accepted equivalency and one of the other modules))",
         ),
         ("RT_ADV", f"Having attended {RT_EXP}, or an accepted equivalent elsewhere"),
         ("RT_DIA", "Not decided yet"),
@@ -178,8 +178,8 @@ def test_gates_in_words(offering: str, expected: str) -> None:
         (
             {"completed_any": {"set": "other_polaris_modules", "n": 3}},
             [completed("F3")],
-            "Take 2 more of the other Polaris modules.",
-            "2 completions of the other Polaris modules are missing.",
+            "Take 2 more of the other modules.",
+            "2 completions of the other modules are missing.",
         ),
         (
             {"licence_active": {"types": ["LMFT"]}},

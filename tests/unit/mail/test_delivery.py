@@ -111,7 +111,7 @@ def test_a_new_session_is_told_to_those_in_its_course_and_to_no_one_else(
     [message] = server.to(ONE)
     assert message["Subject"] == "New live session: Module 1: " + message["Subject"].partition("Module 1: ")[2]
     assert message["From"].addresses[0].addr_spec == FROM
-    assert message["Reply-To"] == "training@polarisinsight.com"
+    assert message["Reply-To"] == "training@larkspur-hill.example"
     assert "Tue 15 Dec 2026 · 9:00 am–" in text(message)
     assert "Pacific" in text(message)
     assert "your course “Foundations”" in text(message)

@@ -1,17 +1,22 @@
 """The three documents that are shipped: sound, and saying what the programme's pages say."""
 
+from dataclasses import fields
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
 from lti_tool.gates.publication import check_document, publishable
-from lti_tool.programme.model import UNSET, Programme
+from lti_tool.programme.model import UNSET, Head, Programme
 from lti_tool.programme.validation import unexplained
 from lti_tool.programme.versions import diff
 from tests.unit.programme.documents import SHIPPED, shipped
 
 FULL_DAYS = {"F1", "F2", "F3", "F4", "F5", "FP", "ADV1", "ADV2", "ADV3", "ST_CF", "ST_ETH", "ST_INT"}
+# The sections of the document that fields of the programme come from.
+WRITTEN_UNDER = {"bodies": "credit_bodies", "set_titles": "sets", "teachers": "faculty"} | {
+    each.name: f"programme.{each.name}" for each in fields(Head)
+}
 HALF_DAYS = {"ST_MUS", "ST_MED", "ST_ACT"}
 
 
@@ -145,7 +150,7 @@ def test_the_demonstration_has_the_chosen_days_and_credits() -> None:
 
 def test_every_choice_of_the_demonstration_is_marked_as_made_for_it() -> None:
     real, demo = read("polaris-2024.yaml"), read("demo.yaml")
-    derived = {"modules", "sessions", "teachers", "made_for_demonstration"}
+    derived = {"sessions", "made_for_demonstration"}
     unmarked = [
         change.path
         for change in diff(real, demo)
@@ -155,22 +160,46 @@ def test_every_choice_of_the_demonstration_is_marked_as_made_for_it() -> None:
 
 
 def _is_marked(path: str, demo: Programme) -> bool:
-    written = path.replace("bodies.", "credit_bodies.", 1) if path.startswith("bodies.") else path
+    section, dot, rest = path.partition(".")
+    written = WRITTEN_UNDER.get(section, section) + dot + rest
     marks = demo.made_for_demonstration
     return any(written == mark or written.startswith(f"{mark}.") or mark.startswith(f"{written}.") for mark in marks)
 
 
-def test_the_demonstration_changes_modules_only_through_their_lengths() -> None:
-    changes = {
-        change.path.split(".")[2]
-        for change in diff(read("polaris-2024.yaml"), read("demo.yaml"))
-        if change.path.startswith("modules.")
-    }
-    assert changes == {"agenda", "credits"}
+def test_the_demonstration_has_the_modules_of_the_programme_and_their_dates() -> None:
+    real, demo = read("polaris-2024.yaml"), read("demo.yaml")
+    changes = {change.path.split(".")[2] for change in diff(real, demo) if change.path.startswith("modules.")}
+    assert changes == {"about", "agenda", "credits", "objectives", "price", "promotion", "title"}
+    assert demo.modules.keys() == real.modules.keys()
+    assert {each.id: each.raw for each in demo.sessions} == {each.id: each.raw for each in real.sessions}
 
 
-def test_the_demonstration_names_nobody_of_the_faculty() -> None:
+def test_the_demonstration_names_no_one_and_nothing_of_the_centre() -> None:
     teachers = [*read("polaris-legacy.yaml").teachers.values(), *read("polaris-2024.yaml").teachers.values()]
     assert len(teachers) == 18
     surnames = {name.split()[-1] for each in teachers for name in (each.name, *each.also_spelt)}
-    assert {name for name in surnames if name in shipped("demo.yaml")} == set()
+    names = surnames | {"Polaris Insight", "polarisinsight", "Rainfall", "Adamova", "Lukoff", "Diamonds"}
+    assert {name for name in names if name in shipped("demo.yaml")} == set()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_is_printed_has_its_line(name: str) -> None:
+    programme = read(name)
+    entries = [
+        *programme.ce_policy,
+        *programme.faq,
+        *programme.contacts.values(),
+        *(text for gate in programme.gates.values() for text in gate.as_printed),
+        *(text for each in programme.equivalencies.values() for text in each.as_printed),
+        *programme.bodies.values(),
+    ]
+    assert len(entries) > 10
+    assert [each for each in entries if not each.refs] == []
+
+
+def test_the_statement_of_the_nurses_body_has_its_three_sentences() -> None:
+    for name in SHIPPED:
+        statement = read(name).bodies["scrc_brn"].statement or ""
+        assert statement.startswith("CE credits for licensed nurses in California are provided by")
+        assert statement.count("Spiritual Competency Resource Center") == 2
+        assert statement.endswith("(BRN Provider CEP16887) for licensed nurses in California.")

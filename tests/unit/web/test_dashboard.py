@@ -96,9 +96,9 @@ def test_an_empty_record_says_what_will_stand_there(browse, happened) -> None:
 
 def test_help_has_every_contact_with_its_purpose(browse, happened) -> None:
     page = browse(happened.new).open("/help")
-    assert {"mailto:training@polarisinsight.com", "mailto:ce@polarisinsight.com"} <= set(page.links)
-    assert "https://training.polarisinsight.com/group-registration" in page.links
-    assert "CE credits ce@polarisinsight.com" in page.text
+    assert {"mailto:training@larkspur-hill.example", "mailto:ce@larkspur-hill.example"} <= set(page.links)
+    assert "https://larkspur-hill.example/group-registration" in page.links
+    assert "CE credits ce@larkspur-hill.example" in page.text
 
 
 def test_the_calendar_page_gives_an_address_to_subscribe_to(browse, happened) -> None:

@@ -117,5 +117,5 @@ def test_an_application_is_withdrawn_by_its_own_person(browse, happened, databas
 
 def test_the_list_shows_every_retreat_with_its_state(browse, happened) -> None:
     text = browse(happened.whole).open("/retreats").text
-    assert "Polaris/Rainfall Experiential KAP Training Retreat 4–8 Sep 2027, Portland, OR You may apply" in text
+    assert "Experiential KAP Training Retreat 4–8 Sep 2027, Portland, OR You may apply" in text
     assert "Applications are closed" in text
