@@ -193,11 +193,6 @@ class Contact:
     person: str | None = None
     refs: Refs = ()
 
-    @property
-    def link(self) -> str:
-        """The address as a link leads to it."""
-        return f"mailto:{self.address}" if "@" in self.address else self.address
-
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -1,13 +1,9 @@
-"""Today, the front page of the desk: the session that is on, what needs attention, the week, the last class, health.
-
-Here too: the list of modules with their gates in words.
-"""
+"""Today, the front page of the desk: the session that is on, what needs attention, the week, the last class, health."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -17,7 +13,6 @@ from sqlalchemy import Connection
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_board import AROUND, Curve, LiveBoard, LivePerson, draw, latest_return
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.gates import wording
 from lti_tool.mail.messages import total_of
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
@@ -102,7 +97,6 @@ def blueprint(board_of: BoardOf) -> Blueprint:
         coming = _coming(programme, 1)
         return show("staff/today_session.html", programme, **_on_top(look, coming, last, _enrolled(coming, last)))
 
-    pages.add_url_rule("/programme", view_func=modules)
     return pages
 
 
@@ -156,19 +150,6 @@ def _on_top(
         "shown": _shown(look, *chosen, enrolled) if chosen else None,
         "also": [each for each in coming if each.starts_at <= now() < each.ends_at and chosen != ("now", each)],
     }
-
-
-@access("staff")
-def modules() -> str:
-    """Every module and retreat with its gate in words."""
-    published = versions.current(connection())
-    return show(
-        "staff/modules.html",
-        published.programme,
-        version=published.version,
-        in_words=partial(wording.gate_in_words, published.programme),
-        coming=overview.next_sessions(connection(), now()),
-    )
 
 
 def _chosen(coming: Sequence[LiveSession], last: LiveSession | None) -> tuple[When, LiveSession] | None:

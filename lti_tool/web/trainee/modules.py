@@ -162,10 +162,13 @@ class AgendaTable:
 
 @dataclass(frozen=True, slots=True)
 class OfferedCredit:
-    """What one body gives for a module: its name, the credits (None: not announced), and its statement."""
+    """What one body gives for a module: its name, the credits (None: not announced), the fee of the certificate (None:
+    not printed; `is_free`: the body's policy asks for none), and its statement."""
 
     name: str
     credits: Decimal | None
+    fee: Decimal | None
+    is_free: bool
     statement: str | None
 
 
@@ -203,6 +206,8 @@ def open_page(
         "planned": announced(programme, module.id, times.day_of(now, programme.zone), upcoming),
         "agenda": agenda_of(programme, module, upcoming[0] if upcoming else None),
         "offered": offered_credit(programme, module),
+        "place_in_order": place_in_order(programme, module),
+        "packages": [each for each in programme.packages if module.id in each.modules],
         "teachers": [each for each in programme.teachers.values() if module.id in each.teaches],
         "recommendation": wording.recommendation(decision, programme),
         "rule_words": wording.gate_in_words(programme, module.id),
@@ -270,15 +275,17 @@ def agenda_of(programme: Programme, module: Module, session: LiveSession | None)
     agenda = programme.agendas.get(module.agenda or "")
     if agenda is None:
         return None
-
-    def clock(at: time) -> str:
-        return f"{at.hour % 12 or 12}:{at.minute:02} {'am' if at.hour < 12 else 'pm'}"
-
     parts = tuple(
-        AgendaLine(clock(each.starts), clock(each.ends), each.title, each.instructional) for each in agenda.parts
+        AgendaLine(wall_clock(each.starts), wall_clock(each.ends), each.title, each.instructional)
+        for each in agenda.parts
     )
     seconds = agenda.instructional_minutes * 60
     return AgendaTable("A day of this module", parts, None, seconds, _needed(programme, seconds))
+
+
+def wall_clock(at: time) -> str:
+    """A time of day as people say it: "9:00 am"."""
+    return f"{at.hour % 12 or 12}:{at.minute:02} {'am' if at.hour < 12 else 'pm'}"
 
 
 def _needed(programme: Programme, seconds: int) -> int | None:
@@ -286,10 +293,22 @@ def _needed(programme: Programme, seconds: int) -> int | None:
     return int(-(-(programme.completion.share * seconds) // 1)) if programme.completion else None
 
 
+def place_in_order(programme: Programme, module: Module) -> tuple[int, int] | None:
+    """The place of the module in the recommended order of its series, and how many it has; None without an order."""
+    series = next((each for each in programme.series if each.id == module.series and each.in_order), None)
+    return (series.modules.index(module.id) + 1, len(series.modules)) if series else None
+
+
 def offered_credit(programme: Programme, module: Module) -> list[OfferedCredit]:
     """What each body gives for the module, by what the programme knows today."""
     return [
-        OfferedCredit(body_name(body, body_id), credits, body.statement if body else None)
+        OfferedCredit(
+            name=body_name(body, body_id),
+            credits=credits,
+            fee=module.fees.get(body_id),
+            is_free=body is not None and body.policy is not None and not body.policy.fee_required,
+            statement=body.statement if body else None,
+        )
         for body_id, credits in module.credits.items()
         for body in [programme.bodies.get(body_id)]
     ]

@@ -151,4 +151,5 @@ def _values(published: Published, asked: Eligibility) -> dict[str, Any]:
         "dates_to_come": to_come if asked.may_apply else [],
         "applications": own,
         "conditions": programme.contraindications,
+        "teachers": [each for each in programme.teachers.values() if retreat.id in each.teaches],
     }

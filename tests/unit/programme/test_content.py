@@ -53,11 +53,11 @@ def test_a_contact_is_an_e_mail_address_or_an_https_page(address: str) -> None:
     assert problems(document)["wrong_value"].path == "contacts.training.address"
 
 
-def test_a_page_is_printed_without_its_scheme_and_linked_with_it() -> None:
+def test_a_page_that_is_printed_without_its_scheme_is_an_https_page() -> None:
     pages = "contacts:\n  groups: {purpose: groups, address: example.org/groups}\n"
     contacts = programme(changed("contacts:\n", pages)).contacts
-    assert (contacts["groups"].address, contacts["groups"].link) == ("https://example.org/groups",) * 2
-    assert contacts["training"].link == "mailto:training@example.org"
+    assert contacts["groups"].address == "https://example.org/groups"
+    assert contacts["training"].address == "training@example.org"
 
 
 @pytest.mark.parametrize(

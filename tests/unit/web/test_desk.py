@@ -61,7 +61,7 @@ def test_gates_are_told_in_words(browse, happened) -> None:
     text = browse(happened.staff).open("/desk/programme").text
     assert "Module 1, or an accepted equivalency" in text
     assert "Open to everyone" in text
-    assert "not decided, so the gate is shut" in text
+    assert "Not decided, so the gate is shut" in text
 
 
 def test_sessions_are_listed_with_how_many_completed(browse, happened) -> None:

@@ -9,7 +9,7 @@ TRAINEE = (
     "/equivalency", "/equivalency/F1", "/retreats", "/retreats/RT_EXP", "/retreats/RT_DIA", "/nothing",
 )  # fmt: skip
 STAFF = (
-    "/desk", "/desk/programme", "/desk/equivalencies", "/desk/equivalencies/1",
+    "/desk", "/desk/programme", "/desk/programme/RT_EXP", "/desk/equivalencies", "/desk/equivalencies/1",
     "/desk/people", "/desk/sessions", "/desk/sessions/1", "/desk/unmatched",
     "/desk/scores", "/desk/platforms", "/desk/platforms/1/disable", "/desk/people/1", "/modules/F2",
     "/desk/sessions/add", "/desk/sessions/1/people/1", "/desk/sessions/1/people/3", "/desk/sessions/1/live",
