@@ -34,6 +34,8 @@ READERS = {
         (
             "",
             "/programme",
+            "/programme/F1",
+            "/programme/RT_EXP",
             "/equivalencies",
             "/equivalencies/1",
             "/people",
