@@ -62,7 +62,7 @@ def test_a_pick_goes_home_by_itself_and_is_what_the_unit_opens(visit: Visit) -> 
 def test_in_a_frame_it_works_as_well(visit: Visit) -> None:
     ida = visit("ida")
     picker = start_in_frame(ida)
-    picker.get_by_label("Experiential KAP Training Retreat").check()
+    picker.get_by_label("Experiential KAP Training Retreat", exact=True).check()
     picker.get_by_role("button", name="Replace what was picked before").click()
     saved(ida.unit)
     assert opened_by(visit("wendell")).url.endswith("/retreats/RT_EXP")
