@@ -21,6 +21,7 @@ from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
 from lti_tool.web import assets, deep_linking, errors, headers, health, notices, request, session
 from lti_tool.web.staff import (
+    accommodations,
     corrections,
     courses,
     diagnostics,
@@ -96,6 +97,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         live_board.blueprint(boards.board_of),
         matching.blueprint,
         corrections.blueprint,
+        accommodations.blueprint,
         equivalency_desk.blueprint,
         submission_review.blueprint,
         scores.blueprint,

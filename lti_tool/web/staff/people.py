@@ -27,7 +27,7 @@ from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import completions, equivalency_requests
 from lti_tool.tables.people import licences, trainees
 from lti_tool.tables.people import person_joins as joins_table
-from lti_tool.tables.presence import attendance_requests
+from lti_tool.tables.presence import accommodation_requests, attendance_requests
 from lti_tool.text import clean
 from lti_tool.times import day_of
 from lti_tool.web.forms import MAX_ID, Form, field, read
@@ -132,7 +132,10 @@ def _filters(programme: Programme, now: datetime) -> dict[str, ColumnElement[boo
         "licence": is_trainee & ~_has(licences, *_valid_on(today)),
         "away": is_trainee & (func.coalesce(OPENED_AT, trainees.c.created_at) <= now - AWAY),
         "request": is_trainee
-        & or_(_has(equivalency_requests, asked), _has(attendance_requests, attendance_requests.c.state == "open")),
+        & or_(
+            _has(equivalency_requests, asked),
+            *(_has(table, table.c.state == "open") for table in (attendance_requests, accommodation_requests)),
+        ),
         "staff": and_(~IS_JOINED, IS_STAFF),
     }
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, String, and_, cast, func, literal, selec
 from werkzeug.wrappers import Response
 
 from lti_tool import people
-from lti_tool.attendance import queries, reviews, timeline
+from lti_tool.attendance import accommodations, queries, reviews, timeline
 from lti_tool.credit import claims, licences
 from lti_tool.credit.checklist import body_name
 from lti_tool.errors import BadInput
@@ -40,7 +40,7 @@ from lti_tool.tables.operations import audit_log
 from lti_tool.tables.people import identities
 from lti_tool.tables.people import licences as licences_table
 from lti_tool.tables.platforms import registrations
-from lti_tool.tables.presence import attendance_corrections, attendance_requests, person_links
+from lti_tool.tables.presence import accommodation_requests, attendance_corrections, attendance_requests, person_links
 from lti_tool.tables.scores import scores
 from lti_tool.text import read_line
 from lti_tool.times import day_of
@@ -64,6 +64,7 @@ SUBJECTS = {
     "attendance": attendances,
     "correction": attendance_corrections,
     "attendance_request": attendance_requests,
+    "accommodation_request": accommodation_requests,
     "link": person_links,
 }
 
@@ -169,6 +170,7 @@ def person(trainee_id: int) -> str:
         words=wording,
         requests=equivalency.of_trainee(connection(), trainee_id),
         questions=reviews.requests_of(connection(), trainee_id),
+        accommodations=accommodations.of_trainee(connection(), trainee_id),
         log=log,
         acting=overview.acting(connection(), {row.actor for row in log.rows}),
         act_in_words=act_in_words,
