@@ -17,12 +17,12 @@ from lti_tool.attendance.evidence import NUMBERED
 from lti_tool.attendance.matching import UNMATCHED
 from lti_tool.attendance.preview import Effect
 from lti_tool.attendance.queries import AttendedDay
-from lti_tool.gates import equivalency
+from lti_tool.gates import completion_batches, equivalency
 from lti_tool.platforms import course_units
 from lti_tool.rosters.queries import unreadable
 from lti_tool.rosters.schedule import is_placed_in
 from lti_tool.tables.courses import enrolments, placements
-from lti_tool.tables.gates import equivalency_requests
+from lti_tool.tables.gates import completion_imports, equivalency_requests
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.operations import tasks
 from lti_tool.tables.people import trainees
@@ -169,6 +169,12 @@ def counts(connection: Connection, now: datetime) -> list[Count]:
             "/desk/equivalencies#revoked",
             equivalency_requests.c.revocation_at,
             equivalency.IS_TO_BE_REVOKED,
+        ),
+        counted(
+            "Imports to be undone by a second person",
+            "/desk/people/imports",
+            completion_imports.c.undo_at,
+            completion_batches.IS_TO_BE_UNDONE,
         ),
         Count("E-mail addresses that two people share", "/desk/joins", len(shared), min(shared, default=now)),
         counted("Possible gaps in attendance data", "/desk/settings/zoom", zoom_gaps.c.since, true()),

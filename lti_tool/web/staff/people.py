@@ -217,7 +217,7 @@ def _completed(connection: Connection, chosen: ColumnElement[bool]) -> dict[str,
 @blueprint.post("/search")
 @access("staff")
 def search() -> str | Response:
-    """People by a part of the name or address, sessions by the module's title or the date. A single hit is opened."""
+    """People by a part of the name or address or a whole licence number, sessions by the module's title or the date. A single hit is opened."""
     wanted = clean(field("q"))
     programme = versions.current(connection()).programme
     found = _find(connection(), programme, wanted)
@@ -240,7 +240,7 @@ def _find(connection: Connection, programme: Programme, wanted: str) -> Found:
         ]
     elif len(wanted) > 1 and titled:
         sessions = live_sessions.latest_of(connection, titled, MOST_FOUND + 1)
-    who = people.search(connection, wanted, MOST_FOUND + 1)
+    who = people.search(connection, wanted, MOST_FOUND + 1) or people.with_licence_number(connection, wanted)
     return Found(who[:MOST_FOUND], sessions[:MOST_FOUND], len(who) > MOST_FOUND, len(sessions) > MOST_FOUND)
 
 
