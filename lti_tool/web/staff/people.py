@@ -217,7 +217,8 @@ def _completed(connection: Connection, chosen: ColumnElement[bool]) -> dict[str,
 @blueprint.post("/search")
 @access("staff")
 def search() -> str | Response:
-    """People by a part of the name or address or a whole licence number, sessions by the module's title or the date. A single hit is opened."""
+    """People by a part of the name or address, or by a whole licence number; sessions by the module's title or
+    the date. A single hit is opened."""
     wanted = clean(field("q"))
     programme = versions.current(connection()).programme
     found = _find(connection(), programme, wanted)
