@@ -56,6 +56,8 @@ READERS = {
             "/settings/jobs",
             "/unmatched",
             "/mail",
+            "/accommodations",
+            "/people/imports",
             "/links",
             "/joins",
             "/joins/1/2",
