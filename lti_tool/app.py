@@ -21,9 +21,11 @@ from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
 from lti_tool.web import assets, deep_linking, errors, headers, health, notices, request, session
 from lti_tool.web.staff import (
+    accommodations,
     corrections,
     courses,
     diagnostics,
+    imports,
     live_board,
     live_sessions,
     matching,
@@ -93,11 +95,13 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         programme.blueprint,
         people.blueprint,
         person.blueprint,
+        imports.blueprint,
         live_sessions.blueprint,
         session_plan.blueprint,
         live_board.blueprint(boards.board_of),
         matching.blueprint,
         corrections.blueprint,
+        accommodations.blueprint,
         equivalency_desk.blueprint,
         submission_review.blueprint,
         scores.blueprint,

@@ -21,6 +21,9 @@ from lti_tool.text import clean, email_address
 MAX_TEXT = 255
 MAX_ID_DIGITS = 18
 IDS_IN_ONE_QUERY = 500
+# A licence number that a search takes, and how many it compares.
+MIN_NUMBER = 4
+MAX_NUMBERS = 5000
 
 
 class Profile(NamedTuple):
@@ -220,6 +223,21 @@ def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]
     return list(connection.execute(query.order_by(func.lower(trainees.c.name), trainees.c.id).limit(limit)))
 
 
+def with_licence_number(connection: Connection, text: str) -> list[Row[Any]]:
+    """Those whose licence in force has exactly this number, as `search` gives them. Numbers are encrypted, so each is
+    read and compared; in an installation with more than `MAX_NUMBERS` licences no one is found in this way."""
+    wanted = _plain_number(text)
+    in_force = select(licences.c.trainee_id, licences.c.number).where(licences.c.ended_at.is_(None))
+    if not any(map(str.isdigit, wanted)) or len(wanted) < MIN_NUMBER:
+        return []
+    rows = connection.execute(in_force.limit(MAX_NUMBERS + 1)).all()
+    if len(rows) > MAX_NUMBERS:
+        return []
+    ids = {row.trainee_id for row in rows if _plain_number(row.number) == wanted}
+    query = select(trainees.c.id, trainees.c.name, trainees.c.email).where(trainees.c.id.in_(ids))
+    return list(connection.execute(query.order_by(func.lower(trainees.c.name), trainees.c.id))) if ids else []
+
+
 def by_name(connection: Connection, size: int, part: int) -> Sequence[Row[Any]]:
     """Part `part` (from 1) of all people in the order of their names, `size` at a time."""
     order = func.lower(func.coalesce(trainees.c.name, trainees.c.email, "")), trainees.c.id
@@ -245,7 +263,7 @@ def refuse_own(connection: Connection, actor: str, trainee_id: int, opened_at: d
     own = trainee_of(actor)
     if own is None:
         return
-    if _may_be_one_person(connection, own, trainee_id) or _appeared_after(connection, own, opened_at):
+    if _may_be_one_person(connection, own, [trainee_id]) or _appeared_after(connection, own, opened_at):
         raise AccessDenied(
             "own_case",
             "You cannot decide about your own record. An account that shares an e-mail address or licence number with "
@@ -267,7 +285,7 @@ def refuse_alone(
     is_second = second is not None and second != actor
     if is_second and other is not None:
         others = [trainee_id] if first is None else [trainee_id, first]
-        is_second = not any(_may_be_one_person(connection, other, each) for each in others)
+        is_second = not _may_be_one_person(connection, other, others)
         is_second = is_second and not _appeared_after(connection, other, opened_at)
     if not is_second:
         raise AccessDenied(
@@ -283,32 +301,59 @@ def _appeared_after(connection: Connection, trainee_id: int, at: datetime | None
     return at is not None and appeared_at is not None and appeared_at > at
 
 
-def _may_be_one_person(connection: Connection, one: int, other: int) -> bool:
-    """Whether these accounts are one person as far as anyone can know: one trainee, accounts that staff joined once,
-    or an address that both had once, or a licence number."""
-    accounts = _ever_kept_for(connection, one), _ever_kept_for(connection, other)
-    if not accounts[0].isdisjoint(accounts[1]):
-        return True
-    everyone = set().union(*accounts)
+def own_cases(connection: Connection, actor: str, trainee_ids: Collection[int]) -> set[int]:
+    """Those of these trainees about whom this actor may not decide (`refuse_own`)."""
+    own = trainee_of(actor)
+    return set() if own is None else _may_be_one_person(connection, own, trainee_ids)
+
+
+def _may_be_one_person(connection: Connection, one: int, others: Collection[int]) -> set[int]:
+    """Those of the others who are one person with this one as far as anyone can know: one trainee, accounts that staff
+    joined once, or an address that both had once, or a licence number."""
+    accounts = _ever_kept_for(connection, {one, *others})
+    everyone = sorted(set().union(*accounts.values()))
     signs: dict[int, set[tuple[str, str]]] = defaultdict(set)
-    addresses = select(trainee_addresses.c.trainee_id, trainee_addresses.c.email)
-    for row in connection.execute(addresses.where(trainee_addresses.c.trainee_id.in_(everyone))):
-        signs[row.trainee_id].add(("email", row.email))
-    numbers = select(licences.c.trainee_id, licences.c.number).where(licences.c.trainee_id.in_(everyone))
-    for row in connection.execute(numbers):
-        signs[row.trainee_id].add(("licence", "".join(filter(str.isalnum, row.number)).casefold()))
-    ones, others = (set().union(*(signs[each] for each in some)) for some in accounts)
-    return not ones.isdisjoint(others)
+    for some in _portions(everyone):
+        addresses = select(trainee_addresses.c.trainee_id, trainee_addresses.c.email)
+        for row in connection.execute(addresses.where(trainee_addresses.c.trainee_id.in_(some))):
+            signs[row.trainee_id].add(("email", row.email))
+        numbers = select(licences.c.trainee_id, licences.c.number).where(licences.c.trainee_id.in_(some))
+        for row in connection.execute(numbers):
+            signs[row.trainee_id].add(("licence", _plain_number(row.number)))
+    own = set().union(*(signs[each] for each in accounts[one]))
+
+    def is_one(other: int) -> bool:
+        theirs = accounts[other]
+        return not theirs.isdisjoint(accounts[one]) or any(not own.isdisjoint(signs[each]) for each in theirs)
+
+    return {each for each in others if is_one(each)}
 
 
-def _ever_kept_for(connection: Connection, trainee_id: int) -> set[int]:
-    """This trainee and all who were ever kept for them in a join, one that has been undone included."""
-    found, latest = {trainee_id}, {trainee_id}
+def _plain_number(number: str) -> str:
+    """A licence number as numbers are compared."""
+    return "".join(filter(str.isalnum, number)).casefold()
+
+
+def _ever_kept_for(connection: Connection, trainee_ids: Collection[int]) -> dict[int, set[int]]:
+    """By trainee: this one and all who were ever kept for them in a join, one that has been undone included."""
+    kept: dict[int, set[int]] = {}
+    latest = set(trainee_ids)
     while latest:
-        kept = select(person_joins.c.kept_id).where(person_joins.c.joined_id.in_(latest))
-        latest = set(connection.scalars(kept)) - found
-        found |= latest
-    return found
+        kept |= {each: set() for each in latest}
+        for some in _portions(sorted(latest)):
+            joins = select(person_joins.c.joined_id, person_joins.c.kept_id).where(person_joins.c.joined_id.in_(some))
+            for row in connection.execute(joins):
+                kept[row.joined_id].add(row.kept_id)
+        latest = set().union(*(kept[each] for each in latest)) - set(kept)
+
+    def chain(trainee_id: int) -> set[int]:
+        found, more = {trainee_id}, set(kept[trainee_id])
+        while more:
+            found |= more
+            more = set().union(*(kept[each] for each in more)) - found
+        return found
+
+    return {each: chain(each) for each in trainee_ids}
 
 
 def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:

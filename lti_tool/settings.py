@@ -59,6 +59,7 @@ class Settings:
     zoom_registration: str
     zoom_quiet_minutes: int
     lock_days: int
+    accommodation_days: int
     smtp_url: SmtpServer | None
     mail_from: str | None
     lease_seconds: int
@@ -268,6 +269,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Minutes without an event during a class before it is an alarm.",
     ),
     Setting("lock_days", _DAYS, "0", "Days after its end at which a reconciled session is locked; 0: by hand only."),
+    Setting(
+        "accommodation_days",
+        _whole("days", 1, 3650),
+        "30",
+        "Days after its closing at which the text of a request for an accommodation is deleted.",
+    ),
     Setting("smtp_url", _smtp_server, "", "Mail server: smtp:// (with STARTTLS) or smtps://; empty: no mail is sent."),
     Setting("mail_from", _mail_from, "", "The address that messages come from."),
     Setting(

@@ -184,7 +184,7 @@ class HasTemplates(Protocol):
 
 
 def register(app: HasTemplates) -> None:
-    """Let every template of the app write `at | instant(zone)`, `seconds | minutes` and the like."""
+    """Let every template of the app write `at | clock(zone)`, `seconds | minutes` and the like."""
     for words in (
         day,
         weekday,
@@ -192,9 +192,7 @@ def register(app: HasTemplates) -> None:
         exact_clock,
         instant,
         date_of,
-        span,
         days,
-        abbreviation,
         utc_offset,
         machine,
         wall,

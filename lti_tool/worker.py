@@ -15,12 +15,12 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from lti_tool.attendance import live_sessions, locking
+from lti_tool.attendance import accommodations, live_sessions, locking
 from lti_tool.attendance.settlement import PEOPLE_PER_COMMIT
 from lti_tool.context import AppContext
 from lti_tool.credit import claims
 from lti_tool.db import chunks
-from lti_tool.gates import equivalency
+from lti_tool.gates import completion_batches, equivalency
 from lti_tool.grades import line_items, scores
 from lti_tool.grades.delivery import Deliverer
 from lti_tool.grades.line_item_search import LineItemSearch
@@ -227,11 +227,14 @@ class LateChanges:
 
 def tidy(context: AppContext) -> bool:
     """End expired equivalencies, lock old live sessions, record the latest launches, and delete expired nonces, browser
-    sessions, deep linking requests and old messages. Replace the tool's signing key when it is old enough."""
+    sessions, deep linking requests, old messages, uploads and the texts of closed requests for
+    accommodations. Replace the tool's signing key when it is old enough."""
     now = context.clock()
     with context.database.write() as connection:
         equivalency.expire_due(connection, today=now.date(), now=now)
         locking.lock_due(connection, now, context.settings.lock_days)
+        accommodations.purge(connection, now, context.settings.accommodation_days)
+        completion_batches.forget_uploads(connection, now)
         delivery.forget_old(connection, now)
     forget_nonces(context.database, now)
     record_latest_launches(context.database)

@@ -1,18 +1,18 @@
 """Days with odd evidence, which staff let stand or correct, and the questions that trainees ask about their own day.
 
-A review holds for exactly the evidence that was looked at: any change puts the day back on the list. The text of a
-trainee's question appears on its page only, never in a log line, an audit entry or an address.
+A review holds for exactly the evidence that was looked at: any change puts the day back on the list.
 """
 
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, cast, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, cast, exists, or_, select
 
 from lti_tool import audit
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.evidence import REVIEW_FLAGS, needs_review
+from lti_tool.attendance.requests import Requests, read_text
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
 from lti_tool.people import refuse_own
@@ -21,9 +21,10 @@ from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import attendance_requests as requests
 from lti_tool.tables.presence import attendance_reviews as reviews
-from lti_tool.text import MAX_STATEMENT, read_lines, reason_given
+from lti_tool.text import reason_given
 
 ENDED = ("provisional", "reconciled")
+QUESTIONS = Requests(requests, "attendance_request")
 # Condition for rows of `attendances`: staff have looked at exactly this evidence.
 REVIEWED = exists().where(
     reviews.c.live_session_id == attendances.c.live_session_id,
@@ -107,52 +108,23 @@ def open_request(connection: Connection, *, session_id: int, trainee_id: int, te
         raise Conflict("session_cancelled", f"Live session {session_id} is cancelled.")
     if session.state == "scheduled" and now < session.starts_at:
         raise Conflict("request_early", "This session has not begun yet.", "Look at your day after the session.")
-    said = _text(text)
-    row = {"live_session_id": session_id, "trainee_id": trainee_id, "text": said, "state": "open", "created_at": now}
-    # The unique index on open requests decides between two at once.
-    made = connection.scalar(insert_ignoring(connection, requests).values(row).returning(requests.c.id))
-    if made is None:
-        raise Conflict(
-            "request_open",
-            "You have asked about this session already, and the training team has not answered yet.",
-            "Wait for the answer, or withdraw your question and write a new one.",
-        )
-    _note(connection, made, "attendance_request_opened", f"trainee:{trainee_id}", now, session=session_id)
-    return int(made)
+    row = {"live_session_id": session_id, "trainee_id": trainee_id, "text": read_text(text), "created_at": now}
+    refusal = Conflict(
+        "request_open",
+        "You have asked about this session already, and the training team has not answered yet.",
+        "Wait for the answer, or withdraw your question and write a new one.",
+    )
+    return QUESTIONS.open(connection, row, refusal, session=session_id)
 
 
 def withdraw(connection: Connection, request_id: int, *, trainee_id: int, now: datetime) -> Row[Any]:
-    """Take the trainee's own request back; returns it. Another trainee's request counts as unknown.
-
-    Raises NotFound "request_unknown"; Conflict "request_state".
-    """
-    row = show(connection, request_id)
-    if row.trainee_id != trainee_id:
-        raise _unknown()
-    _close(connection, request_id, {"state": "withdrawn"})
-    _note(connection, request_id, "attendance_request_withdrawn", f"trainee:{trainee_id}", now)
-    return row
+    """Take the trainee's own request back; returns it. Raises as `Requests.withdraw` does."""
+    return QUESTIONS.withdraw(connection, request_id, trainee_id=trainee_id, now=now)
 
 
 def answer(connection: Connection, request_id: int, *, text: str, actor: str, now: datetime) -> None:
-    """Answer a request, in words that the trainee reads.
-
-    Raises BadInput "request_text_missing"; NotFound "request_unknown"; AccessDenied "own_case"; Conflict
-    "request_state".
-    """
-    said = _text(text)
-    row = show(connection, request_id)
-    refuse_own(connection, actor, row.trainee_id)
-    _close(connection, request_id, {"state": "answered", "answer": said, "answered_by": actor, "answered_at": now})
-    _note(connection, request_id, "attendance_request_answered", actor, now, trainee=row.trainee_id)
-
-
-def show(connection: Connection, request_id: int) -> Row[Any]:
-    """One request. Raises NotFound "request_unknown"."""
-    row = connection.execute(select(requests).where(requests.c.id == request_id)).first()
-    if row is None:
-        raise _unknown()
-    return row
+    """Answer a request, in words that the trainee reads. Raises as `Requests.answer` does."""
+    QUESTIONS.answer(connection, request_id, text=text, actor=actor, now=now)
 
 
 def queue(connection: Connection) -> list[Row[Any]]:
@@ -196,24 +168,3 @@ def _listed(connection: Connection, which: ColumnElement[bool], order: Any, limi
     )
     query = select(requests, trainees.c.name, *columns).join_from(requests, trainees).join(live_sessions_table)
     return list(connection.execute(query.where(which).order_by(order, requests.c.id).limit(limit)))
-
-
-def _text(text: str) -> str:
-    return read_lines(text, "request_text_missing", "The text", MAX_STATEMENT)
-
-
-def _close(connection: Connection, request_id: int, values: dict[str, Any]) -> None:
-    """Of an answer and a withdrawal at once, the first holds."""
-    is_open = (requests.c.id == request_id) & (requests.c.state == "open")
-    if not connection.execute(update(requests).where(is_open).values(values)).rowcount:
-        raise Conflict(
-            "request_state", "This request has been answered or withdrawn already.", "Look at the page again."
-        )
-
-
-def _note(connection: Connection, request_id: int, act: str, actor: str, now: datetime, **details: Any) -> None:
-    audit.record(connection, actor=actor, act=act, subject=f"attendance_request:{request_id}", at=now, **details)
-
-
-def _unknown() -> NotFound:
-    return NotFound("request_unknown", "There is no such request.", "Open it from the list again.")

@@ -7,9 +7,7 @@ import click
 from lti_tool import people
 from lti_tool.commands.console import DAY, Columns, json_option, open_context, print_fields, print_rows, trainee_option
 from lti_tool.credit import licences
-from lti_tool.errors import BadInput
 from lti_tool.programme import versions
-from lti_tool.text import clean
 
 SHOWN: Columns = {
     "id": "id",
@@ -49,11 +47,7 @@ def licence() -> None:
 def add(trainee: str, type_: str, as_json: bool, **given: Any) -> None:
     """Record a licence, or a correction of one with --replaces."""
     with open_context() as context, context.database.write() as connection:
-        known = licences.known_types(versions.current(connection).programme)
-        kind = known.get(clean(type_).lower())
-        if kind is None:  # a misspelt one would silently earn and open nothing
-            names = ", ".join(sorted(known.values(), key=str.lower))
-            raise BadInput("licence_type_unknown", "The programme knows no such licence.", f"It knows: {names}.")
+        kind = licences.known_type(versions.current(connection).programme, type_)
         trainee_id = people.find(connection, trainee)
         licences.record_licence(connection, trainee_id, type=kind, actor="cli", now=context.clock(), **given)
         row = licences.of_trainee(connection, trainee_id)[0]

@@ -10,7 +10,7 @@ from lti_tool import audit, people
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme.model import Programme
 from lti_tool.tables.people import licences
-from lti_tool.text import read_line, reason_given
+from lti_tool.text import clean, read_line, reason_given
 
 STATUSES = ("active", "probation", "inactive")
 LENGTHS = {"type": 32, "jurisdiction": 16, "number": 64, "name_on_licence": 255}
@@ -90,6 +90,17 @@ def known_types(programme: Programme) -> Mapping[str, str]:
     listed = [each for row in programme.document_matrix for each in row.licences]
     retreats = [each for retreat in programme.retreats.values() for each in retreat.licence_types or ()]
     return {each.lower(): each for each in (*listed, *retreats)}
+
+
+def known_type(programme: Programme, text: str) -> str:
+    """The licence type that is meant, as the programme writes it; a misspelt one would silently earn and open nothing.
+    Raises BadInput "licence_type_unknown"."""
+    known = known_types(programme)
+    kind = known.get(clean(text).lower())
+    if kind is None:
+        names = ", ".join(sorted(known.values(), key=str.lower))
+        raise BadInput("licence_type_unknown", "The programme knows no such licence.", f"It knows: {names}.")
+    return kind
 
 
 def masked(number: str) -> str:

@@ -7,7 +7,7 @@ existing record is never changed. `csv_rows` reads the file.
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
@@ -17,11 +17,12 @@ from sqlalchemy import Connection, select
 
 from lti_tool import audit, people
 from lti_tool.csv_rows import Columns, CsvRow, read_rows
+from lti_tool.db import chunks
 from lti_tool.errors import Conflict
 from lti_tool.gates.completions import complete
 from lti_tool.programme.model import Programme
 from lti_tool.tables.gates import completions
-from lti_tool.tables.people import identities
+from lti_tool.tables.people import identities, trainees
 from lti_tool.text import clean, email_address
 from lti_tool.times import day_of
 
@@ -34,6 +35,8 @@ COLUMNS = Columns(
     verbatim=("person_key",),
 )  # fmt: skip
 MAX_BYTES = COLUMNS.max_bytes
+# Parameters of one statement; both databases allow several times as many.
+KEYS_PER_QUERY = 5000
 KEY_TYPES = ("email", "platform_user", "external_id")
 # How a date of this precision is written, and what completes it: a month or a year counts from its first day.
 PRECISIONS = {"day": ("2024-07-13", ""), "month": ("2024-07", "-01"), "year": ("2024", "-01-01")}
@@ -88,20 +91,22 @@ def import_csv(
     content: bytes,
     *,
     commit: str | None = None,
+    columns: Columns = COLUMNS,
     actor: str,
     now: datetime,
 ) -> ImportReport:
     """Preview a file of past completions, or with `commit` (the digest of the preview) record them in one transaction.
 
     Raises BadInput "import_unreadable", "import_columns_wrong", "import_too_large"; Conflict "import_file_differs" if
-    the file is not the one that was previewed. Importing the same file again changes nothing.
+    the file is not the one that was previewed. Importing the same file again changes nothing. `columns` says how large
+    the file may be. A row about the actor is refused.
     """
     digest = digest_of(content)
     if commit is not None and commit != digest:
         message = "This is not the file that was previewed."
         raise Conflict("import_file_differs", message, "Preview this file first, then commit it with its own digest.")
-    importing = _Import(connection, programme, day_of(now, programme.zone))
-    lines = read_rows(content, COLUMNS)
+    lines = read_rows(content, columns)
+    importing = _Import(programme, _load_known(connection, lines, actor), day_of(now, programme.zone))
     rows = tuple(importing.judge(line) for line in lines)
     if commit is None:
         return ImportReport(digest, False, rows)
@@ -115,6 +120,11 @@ def import_csv(
 def digest_of(content: bytes) -> str:
     """SHA-256 of the file. A commit proves by it that this is the file that was previewed."""
     return sha256(content).hexdigest()
+
+
+def evidence_mark(digest: str) -> str:
+    """How the evidence of every completion from this file begins."""
+    return f"import {digest[:12]} line "
 
 
 def completion_day(line: CsvRow, today: date) -> date:
@@ -188,14 +198,49 @@ def inert(text: str) -> str:
     return f"'{plain}" if plain.startswith(("=", "+", "-", "@")) else plain
 
 
-class _Import:
-    """One pass over a file: the people looked up, and the completions that earlier rows would make."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The people that the rows name, by kind and key; those of them who may be the actor; and by trainee and module the
+    dates of their completions and whether each was ended, the one in force first."""
 
-    def __init__(self, connection: Connection, programme: Programme, today: date) -> None:
-        self._connection = connection
+    people: Mapping[tuple[str, str], Sequence[int]]
+    own: Set[int]
+    recorded: Mapping[tuple[int, str], Sequence[tuple[date, bool]]]
+
+
+def _load_known(connection: Connection, lines: Sequence[CsvRow], actor: str) -> _Known:
+    """What the rows are compared with: a few statements, however many rows there are."""
+    found: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    keys = {_key_of(line) for line in lines}
+    for some in chunks(sorted(key for kind, key in keys if kind == "email" and key), KEYS_PER_QUERY):
+        for row in connection.execute(select(trainees.c.email, trainees.c.id).where(trainees.c.email.in_(some))):
+            found["email", row.email].append(row.id)
+    for some in chunks(sorted(key for kind, key in keys if kind == "platform_user"), KEYS_PER_QUERY):
+        users = select(identities.c.sub, identities.c.trainee_id).where(identities.c.sub.in_(some)).distinct()
+        for row in connection.execute(users):
+            found["platform_user", row.sub].append(row.trainee_id)
+    everyone = sorted({each for some in found.values() for each in some})
+    recorded: defaultdict[tuple[int, str], list[tuple[date, bool]]] = defaultdict(list)
+    for ids in chunks(everyone, KEYS_PER_QUERY):
+        for row in connection.execute(select(completions).where(completions.c.trainee_id.in_(ids))):
+            recorded[row.trainee_id, row.module_id].append((row.completed_on, row.ended_at is not None))
+    in_force_first = {key: sorted(some, key=lambda each: each[1]) for key, some in recorded.items()}
+    return _Known(found, people.own_cases(connection, actor, everyone), in_force_first)
+
+
+def _key_of(line: CsvRow) -> tuple[str, str]:
+    """The kind of a row's key and the key as it is compared; "" for what is no key of this kind."""
+    kind, key = line["person_key_type"].lower(), line["person_key"]
+    return kind, (email_address(key) or "") if kind == "email" else key
+
+
+class _Import:
+    """One pass over a file: what is known, and the completions that earlier rows would make."""
+
+    def __init__(self, programme: Programme, known: _Known, today: date) -> None:
         self._titles = Titles(programme)
+        self._known = known
         self._today = today
-        self._people: dict[tuple[str, str], list[int]] = {}
         self._planned: dict[tuple[int, str], date] = {}
 
     def judge(self, line: CsvRow) -> ImportedRow:
@@ -213,25 +258,20 @@ class _Import:
 
     def trainee_of(self, line: CsvRow) -> int:
         """The trainee with this key. Keys of other systems are known only as a platform's user id. Raises Unfit."""
-        kind, key = line["person_key_type"].lower(), line["person_key"]
+        kind, key = _key_of(line)
         if kind not in KEY_TYPES:
             raise Unfit("invalid", "person_key_type", f"This is none of {', '.join(KEY_TYPES)}.")
-        if not key or (kind == "email" and email_address(key) is None):
+        if not key:
             raise Unfit("invalid", "person_key", "This is not one key of one person.")
-        found = self._people.get((kind, key), [])
-        if (kind, key) not in self._people:
-            if kind == "email":
-                found = people.with_email(self._connection, key)
-            elif kind == "platform_user":
-                wanted = select(identities.c.trainee_id).where(identities.c.sub == key).distinct()
-                found = list(self._connection.scalars(wanted))
-            self._people[kind, key] = found
+        found = self._known.people.get((kind, key), ())
         if not found:
             raise Unfit(
                 "unknown_person",
                 "person_key",
                 "No trainee with this key has launched yet. Import the row again afterwards.",
             )
+        if not self._known.own.isdisjoint(found):
+            raise Unfit("invalid", "person_key", "This row is about you. Another member of staff imports it.")
         if len(found) > 1:
             raise Unfit("ambiguous_person", "person_key", "Several people have this key.")
         return found[0]
@@ -241,7 +281,7 @@ class _Import:
         planned = self._planned.get((trainee_id, module))
         if planned is not None:
             return _compared(planned, completed_on, "an earlier row of this file")
-        for recorded_on, is_ended in _recorded(self._connection, trainee_id, module):
+        for recorded_on, is_ended in self._known.recorded.get((trainee_id, module), ()):
             if not is_ended:
                 return _compared(recorded_on, completed_on, "the record")
             if recorded_on == completed_on:
@@ -268,7 +308,7 @@ def _write(
     if row.outcome != "new" or row.trainee_id is None or row.module is None or row.completed_on is None:
         return row
     described = [f"{name}: {inert(line[name])}" for name in DESCRIBING if line[name]]
-    evidence = "; ".join([f"import {digest[:12]} line {line.line}", *described])
+    evidence = "; ".join([f"{evidence_mark(digest)}{line.line}", *described])
     made = complete(
         connection, row.trainee_id, row.module, row.completed_on, "imported", evidence=evidence, actor=actor, now=now
     )

@@ -33,6 +33,7 @@ from lti_tool.programme.versions import Published
 from lti_tool.tables.gates import completions, decisions, equivalency_requests, exceptions
 from lti_tool.tables.people import licences, trainees
 from lti_tool.tables.retreats import retreat_applications, retreat_attendances
+from lti_tool.times import day_of
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +118,17 @@ def ask_many(
         ]
         for trainee_id, known in facts.items()
     }
+
+
+def shut_without(published: Published, facts: Facts, without: Facts, at: datetime) -> list[str]:
+    """The published offerings that are open by these facts at `at` and shut by the others."""
+    programme, today = published.programme, day_of(at, published.programme.zone)
+
+    def is_open(offering: str, known: Facts) -> bool:
+        return evaluate(programme, published.version, offering, known, at, today).open
+
+    offered = [each for each in programme.gates if programme.is_published(each)]
+    return [each for each in offered if is_open(each, facts) and not is_open(each, without)]
 
 
 def record(connection: Connection, decision: Decision, route: str) -> None:

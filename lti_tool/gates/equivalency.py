@@ -16,8 +16,6 @@ from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates import decide
 from lti_tool.gates.condition_checks import short_name
-from lti_tool.gates.evaluate import evaluate
-from lti_tool.gates.facts import Facts
 from lti_tool.outbox import occasions
 from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
@@ -205,14 +203,7 @@ def shut_by_revoking(connection: Connection, published: Published, request: Row[
     """The published offerings that are open to the person now and would be shut without this approval."""
     facts = decide.load_facts(connection, [request.trainee_id])[request.trainee_id]
     changed = [replace(each, state="revoked") if each.id == request.id else each for each in facts.equivalencies]
-    without = replace(facts, equivalencies=tuple(changed))
-    programme, today = published.programme, day_of(at, published.programme.zone)
-
-    def is_open(offering: str, known: Facts) -> bool:
-        return evaluate(programme, published.version, offering, known, at, today).open
-
-    offered = [each for each in programme.gates if programme.is_published(each)]
-    return [each for each in offered if is_open(each, facts) and not is_open(each, without)]
+    return decide.shut_without(published, facts, replace(facts, equivalencies=tuple(changed)), at)
 
 
 def expire_due(connection: Connection, *, today: date, now: datetime) -> int:

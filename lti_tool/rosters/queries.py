@@ -3,12 +3,27 @@
 Nothing is decided by these lists: a roster may leave people out, and a trainee may arrive later (lti.md NR-7).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, case, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    String,
+    Subquery,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    select,
+)
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
@@ -105,8 +120,13 @@ def unreadable() -> Subquery:
     return select(since).where(rosters.c.code.not_in(("", SHRANK)), is_offered()).subquery()
 
 
-def members(connection: Connection, key: CourseKey, *, with_left: bool = True) -> list[ListedMember]:
+def members(connection: Connection, key: CourseKey) -> list[ListedMember]:
     """The people of a roster by name, those who have left at the end."""
+    return as_members(connection.execute(listed(key)))
+
+
+def listed(key: CourseKey, *conditions: Callable[[Subquery], ColumnElement[bool]]) -> Select[Any]:
+    """The query of the people of a roster who meet these conditions, in the same order."""
     launched = enrolments.c.last_launch_at.is_not(None)
     here = and_(is_of(enrolments, key), enrolments.c.trainee_id == roster_members.c.trainee_id)
     names = ("trainee_id", "user_id", "groups", "first_seen_at", "left_at")
@@ -122,9 +142,31 @@ def members(connection: Connection, key: CourseKey, *, with_left: bool = True) -
         .outerjoin(enrolments, here)
         .where(is_of(roster_members, key))
     )
-    rows = connection.execute(query if with_left else query.where(roster_members.c.left_at.is_(None)))
-    found = [ListedMember(**row._mapping) for row in rows]
-    return sorted(found, key=lambda each: (each.left_at is not None, each.shown_name.casefold(), each.user_id))
+    found = query.subquery()
+    shown_name = func.coalesce(found.c.name, literal("Person ") + cast(found.c.trainee_id, String))
+    order = found.c.left_at.is_not(None), func.lower(shown_name), found.c.user_id
+    return select(found).where(*(each(found) for each in conditions)).order_by(*order)
+
+
+def as_members(rows: Iterable[Row[Any]]) -> list[ListedMember]:
+    """The rows of such a query."""
+    return [ListedMember(**row._mapping) for row in rows]
+
+
+def is_learner(found: Subquery) -> ColumnElement[bool]:
+    """Whether this is a learner in the course now (docs/roles.md)."""
+    return (found.c.role == "trainee") & found.c.left_at.is_(None)
+
+
+def is_no_staff(found: Subquery) -> ColumnElement[bool]:
+    """Whether this is anyone but staff."""
+    return found.c.role != "staff"
+
+
+def count_learners(connection: Connection, key: CourseKey) -> int:
+    """How many learners a course has now."""
+    query = listed(key, is_learner).order_by(None).subquery()
+    return int(connection.execute(select(func.count()).select_from(query)).scalar_one())
 
 
 def _courses(connection: Connection, now: datetime, *conditions: ColumnElement[bool]) -> list[CourseRoster]:
@@ -161,62 +203,60 @@ def _courses(connection: Connection, now: datetime, *conditions: ColumnElement[b
 
 @dataclass(frozen=True, slots=True)
 class Attendees:
-    """Who has attended a session so far: the trainees, how many people are unmatched, and when attendance was settled
-    (None: not yet)."""
+    """Who has attended a session so far: how many people are unmatched, and when attendance was settled (None: not
+    yet)."""
 
-    trainee_ids: frozenset[int]
     unmatched: int
     settled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class CourseAttendance:
-    """One course at one live session: how many learners it lists, and which of them have not attended: `missing`, or
-    `done` if they have already completed the module and need not come."""
+    """One course at one live session: how many learners it lists, and the queries of those who have not attended:
+    `missing`, or `done` if they have already completed the module and need not come."""
 
     roster: CourseRoster
     listed: int
-    missing: tuple[ListedMember, ...]
-    done: tuple[ListedMember, ...]
-
-    @property
-    def present(self) -> int:
-        return self.listed - len(self.missing) - len(self.done)
+    missing: Select[Any]
+    done: Select[Any]
 
 
 def attendees_of(connection: Connection, session_id: int) -> Attendees:
     """Everyone in this session's evidence, as last settled."""
-    rows = _attendances(connection, [session_id])
-    return Attendees(
-        trainee_ids=frozenset(row.trainee_id for row in rows if row.trainee_id is not None),
-        unmatched=sum(row.trainee_id is None for row in rows),
-        settled_at=max((row.settled_at for row in rows), default=None),
-    )
+    unmatched = func.count(case((attendances.c.trainee_id.is_(None), 1)))
+    query = select(unmatched, func.max(attendances.c.settled_at)).where(_counts(session_id))
+    return Attendees(*connection.execute(query).one())
 
 
-def _attendances(connection: Connection, session_ids: Collection[int]) -> list[Row[Any]]:
-    columns = (attendances.c[name] for name in ("live_session_id", "trainee_id", "flags", "settled_at"))
-    current = attendances.c.is_current & attendances.c.live_session_id.in_(session_ids)
-    return [row for row in connection.execute(select(*columns).where(current)) if WITHDRAWN not in row.flags]
+def _counts(*session_ids: int) -> ColumnElement[bool]:
+    """Which rows of `attendances` say that someone attended one of these sessions."""
+    is_withdrawn = cast(attendances.c.flags, Text).contains(f'"{WITHDRAWN}"', autoescape=True)
+    return attendances.c.is_current & attendances.c.live_session_id.in_(session_ids) & ~is_withdrawn
 
 
-def of_session(
-    connection: Connection, session: LiveSession, attendees: Attendees, now: datetime
-) -> list[CourseAttendance]:
+def of_session(connection: Connection, session: LiveSession, now: datetime) -> list[CourseAttendance]:
     """The session's courses that have a roster, by title."""
-    in_force = (completions.c.module_id == session.module_id, completions.c.ended_at.is_(None))
-    done = set(connection.scalars(select(completions.c.trainee_id).where(*in_force)))
+
+    def has_come(found: Subquery) -> ColumnElement[bool]:
+        return exists().where(attendances.c.trainee_id == found.c.trainee_id, _counts(session.id))
+
+    def is_done(found: Subquery) -> ColumnElement[bool]:
+        this = (completions.c.module_id == session.module_id, completions.c.ended_at.is_(None))
+        return exists().where(completions.c.trainee_id == found.c.trainee_id, *this)
+
     placed = is_placed_in(rosters.c.registration_id, rosters.c.context_id) & (
         placements.c.module_id == session.module_id
     )
     query = select(rosters.c.registration_id, rosters.c.context_id).join_from(rosters, placements, placed).distinct()
-    found = []
-    for key in [CourseKey(*row) for row in connection.execute(query)]:
-        learners = learners_among(members(connection, key, with_left=False))
-        absent = [each for each in learners if each.trainee_id not in attendees.trainee_ids]
-        missing = tuple(each for each in absent if each.trainee_id not in done)
-        completed = tuple(each for each in absent if each.trainee_id in done)
-        found.append(CourseAttendance(course(connection, key, now), len(learners), missing, completed))
+    found = [
+        CourseAttendance(
+            roster=course(connection, key, now),
+            listed=count_learners(connection, key),
+            missing=listed(key, is_learner, lambda each: ~has_come(each) & ~is_done(each)),
+            done=listed(key, is_learner, lambda each: ~has_come(each) & is_done(each)),
+        )
+        for key in [CourseKey(*row) for row in connection.execute(query)]
+    ]
     return sorted(found, key=lambda each: (each.roster.title.casefold(), each.roster.key))
 
 
@@ -239,15 +279,14 @@ def sessions_of(connection: Connection, key: CourseKey, now: datetime) -> list[L
     return sorted(found, key=lambda each: (each.starts_at, each.id), reverse=True)[:MAX_SESSIONS]
 
 
-def learners_among(members: Iterable[ListedMember]) -> list[ListedMember]:
-    """The learners in the course now (docs/roles.md)."""
-    return [each for each in members if each.role == "trainee" and each.left_at is None]
-
-
-def count_present(
-    connection: Connection, sessions: Collection[LiveSession], learners: Iterable[ListedMember]
-) -> dict[int, int]:
-    """Session id → how many of these learners attended it."""
-    ids = {each.trainee_id for each in learners}
-    came = {(row.live_session_id, row.trainee_id) for row in _attendances(connection, [each.id for each in sessions])}
-    return {each.id: sum((each.id, trainee_id) in came for trainee_id in ids) for each in sessions}
+def count_present(connection: Connection, key: CourseKey, sessions: Collection[LiveSession]) -> dict[int, int]:
+    """Session id → how many of the course's learners attended it."""
+    learners = listed(key, is_learner).order_by(None).subquery()
+    query = (
+        select(attendances.c.live_session_id, func.count(attendances.c.trainee_id.distinct()))
+        .join_from(attendances, learners, learners.c.trainee_id == attendances.c.trainee_id)
+        .where(_counts(*(each.id for each in sessions)))
+        .group_by(attendances.c.live_session_id)
+    )
+    found = {row[0]: row[1] for row in connection.execute(query)}
+    return {each.id: found.get(each.id, 0) for each in sessions}

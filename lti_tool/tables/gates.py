@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from lti_tool.tables.types import Id, UtcDateTime, metadata
+from lti_tool.tables.types import Encrypted, Id, UtcDateTime, metadata
 
 EQUIVALENCY_OPEN = "state in ('draft', 'submitted', 'more_info')"
 
@@ -88,6 +88,28 @@ completions = Table(
         postgresql_where=text(IN_FORCE),
     ),
     Index(None, "trainee_id"),
+)
+
+# A file of past completions that staff uploaded: previewed, then imported as it is, then perhaps undone by two people.
+# Its content is deleted once it is imported, or soon after the upload.
+completion_imports = Table(
+    "completion_imports",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("content", Encrypted),
+    Column("uploaded_by", String(255), nullable=False),
+    Column("uploaded_at", UtcDateTime, nullable=False),
+    Column("counts", JSON),  # by outcome, once it is imported
+    Column("imported_by", String(255)),
+    Column("imported_at", UtcDateTime),
+    Column("undo_reason", Text),
+    Column("undo_by", String(255)),
+    Column("undo_at", UtcDateTime),
+    Column("undone_by", String(255)),
+    Column("undone_at", UtcDateTime),
+    CheckConstraint("(content is null) = (imported_at is not null)", name="content"),
+    CheckConstraint("undone_by is null or undone_by <> undo_by", name="second_person"),
 )
 
 exceptions = Table(

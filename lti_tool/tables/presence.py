@@ -127,6 +127,34 @@ attendance_requests = Table(
     ),
 )
 
+# What would help a trainee in everything, one module or one session; never why. Text and answer are deleted some time
+# after the end.
+accommodation_requests = Table(
+    "accommodation_requests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("trainee_id", ForeignKey("trainees.id"), nullable=False, index=True),
+    Column("module_id", String(64)),
+    Column("live_session_id", ForeignKey("live_sessions.id")),
+    Column("text", Encrypted),
+    Column("state", String(16), nullable=False),
+    Column("answer", Encrypted),
+    Column("answered_by", String(255)),
+    Column("answered_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    CheckConstraint("state in ('open', 'answered', 'closed', 'withdrawn')", name="state"),
+    CheckConstraint("(ended_at is null) = (state in ('open', 'answered'))", name="end"),
+    CheckConstraint("text is not null or ended_at is not null", name="text"),
+    Index(
+        "uq_accommodation_requests_open",
+        "trainee_id",
+        unique=True,
+        sqlite_where=text(REQUEST_OPEN),
+        postgresql_where=text(REQUEST_OPEN),
+    ),
+)
+
 # A trainee's registration for one Zoom meeting: what the gate wants, and what Zoom has been told. The worker brings the
 # second in line with the first.
 zoom_places = Table(

@@ -58,6 +58,8 @@ READERS = {
             "/settings/jobs",
             "/unmatched",
             "/mail",
+            "/accommodations",
+            "/people/imports",
             "/links",
             "/joins",
             "/joins/1/2",

@@ -12,21 +12,21 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, func, literal, select, true, union_all
 
-from lti_tool.attendance import corrections, locking, person_joins, preview, queries, reviews
+from lti_tool.attendance import accommodations, corrections, locking, person_joins, preview, queries, reviews
 from lti_tool.attendance.evidence import NUMBERED
 from lti_tool.attendance.matching import UNMATCHED
 from lti_tool.attendance.preview import Effect
 from lti_tool.attendance.queries import AttendedDay
-from lti_tool.gates import equivalency
+from lti_tool.gates import completion_batches, equivalency
 from lti_tool.platforms import course_units
 from lti_tool.rosters.queries import unreadable
 from lti_tool.rosters.schedule import is_placed_in
 from lti_tool.tables.courses import enrolments, placements
-from lti_tool.tables.gates import equivalency_requests
+from lti_tool.tables.gates import completion_imports, equivalency_requests
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.operations import tasks
 from lti_tool.tables.people import trainees
-from lti_tool.tables.presence import attendance_corrections, attendance_requests
+from lti_tool.tables.presence import accommodation_requests, attendance_corrections, attendance_requests
 from lti_tool.tables.scores import scores
 from lti_tool.tables.zoom import zoom_gaps
 from lti_tool.web.page import Part, sql_part
@@ -35,7 +35,7 @@ ITEMS_ON_A_PAGE = 20
 # More people than these are chosen on the participant's own page, by a search.
 MAX_CHOICES = 20
 
-Kind = Literal["equivalency", "participant", "correction", "day", "question"]
+Kind = Literal["equivalency", "participant", "correction", "day", "question", "accommodation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,8 @@ def items(connection: Connection, number: int) -> Items:
         found |= {("equivalency", each.id): each for each in equivalency.some(connection, ids["equivalency"])}
     if ids["question"]:
         found |= {("question", each.id): each for each in reviews.some_requests(connection, ids["question"])}
+    if ids["accommodation"]:
+        found |= {("accommodation", each.id): each for each in accommodations.some(connection, ids["accommodation"])}
     shown = [Item(row.kind, row.since, found[row.kind, row.id]) for row in rows if (row.kind, row.id) in found]
     matchable = {each.about.session_id for each in shown if each.kind == "participant" and may_match(each.about)}
     return Items(
@@ -112,13 +114,14 @@ def _waiting() -> CompoundSelect[Any]:
         return select(literal(kind).label("kind"), number.label("id"), since.label("since"))
 
     request, fix, asked = equivalency_requests.c, attendance_corrections.c, attendance_requests.c
-    person = attendances.c
+    person, wish = attendances.c, accommodation_requests.c
     return union_all(
         of("equivalency", request.id, request.submitted_at).where(request.state == "submitted"),
         of("participant", person.id, person.settled_at).join(live_sessions).where(*UNMATCHED),
         of("correction", fix.id, fix.proposed_at).where(corrections.WAITING),
         of("day", person.id, person.settled_at).join(live_sessions).where(*reviews.DUE),
         of("question", asked.id, asked.created_at).where(asked.state == "open"),
+        of("accommodation", wish.id, wish.created_at).where(wish.state == "open"),
     )
 
 
@@ -166,6 +169,12 @@ def counts(connection: Connection, now: datetime) -> list[Count]:
             "/desk/equivalencies#revoked",
             equivalency_requests.c.revocation_at,
             equivalency.IS_TO_BE_REVOKED,
+        ),
+        counted(
+            "Imports to be undone by a second person",
+            "/desk/people/imports",
+            completion_imports.c.undo_at,
+            completion_batches.IS_TO_BE_UNDONE,
         ),
         Count("E-mail addresses that two people share", "/desk/joins", len(shared), min(shared, default=now)),
         counted("Possible gaps in attendance data", "/desk/settings/zoom", zoom_gaps.c.since, true()),

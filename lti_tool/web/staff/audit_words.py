@@ -9,6 +9,10 @@ from lti_tool.programme.model import Programme
 from lti_tool.times import weekday
 
 ACTS = {
+    "accommodation_request_answered": "answered a request for an accommodation",
+    "accommodation_request_closed": "closed a request for an accommodation",
+    "accommodation_request_opened": "asked for an accommodation",
+    "accommodation_request_withdrawn": "withdrew a request for an accommodation",
     "application_submitted": "applied for a retreat",
     "application_withdrawn": "withdrew an application for a retreat",
     "attendance_let_stand": "accepted a day of attendance as it is",

@@ -27,7 +27,7 @@ from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import completions, equivalency_requests
 from lti_tool.tables.people import licences, trainees
 from lti_tool.tables.people import person_joins as joins_table
-from lti_tool.tables.presence import attendance_requests
+from lti_tool.tables.presence import accommodation_requests, attendance_requests
 from lti_tool.text import clean
 from lti_tool.times import day_of
 from lti_tool.web.forms import MAX_ID, Form, field, read
@@ -132,7 +132,10 @@ def _filters(programme: Programme, now: datetime) -> dict[str, ColumnElement[boo
         "licence": is_trainee & ~_has(licences, *_valid_on(today)),
         "away": is_trainee & (func.coalesce(OPENED_AT, trainees.c.created_at) <= now - AWAY),
         "request": is_trainee
-        & or_(_has(equivalency_requests, asked), _has(attendance_requests, attendance_requests.c.state == "open")),
+        & or_(
+            _has(equivalency_requests, asked),
+            *(_has(table, table.c.state == "open") for table in (attendance_requests, accommodation_requests)),
+        ),
         "staff": and_(~IS_JOINED, IS_STAFF),
     }
 
@@ -214,7 +217,8 @@ def _completed(connection: Connection, chosen: ColumnElement[bool]) -> dict[str,
 @blueprint.post("/search")
 @access("staff")
 def search() -> str | Response:
-    """People by a part of the name or address, sessions by the module's title or the date. A single hit is opened."""
+    """People by a part of the name or address, or by a whole licence number; sessions by the module's title or
+    the date. A single hit is opened."""
     wanted = clean(field("q"))
     programme = versions.current(connection()).programme
     found = _find(connection(), programme, wanted)
@@ -237,7 +241,7 @@ def _find(connection: Connection, programme: Programme, wanted: str) -> Found:
         ]
     elif len(wanted) > 1 and titled:
         sessions = live_sessions.latest_of(connection, titled, MOST_FOUND + 1)
-    who = people.search(connection, wanted, MOST_FOUND + 1)
+    who = people.search(connection, wanted, MOST_FOUND + 1) or people.with_licence_number(connection, wanted)
     return Found(who[:MOST_FOUND], sessions[:MOST_FOUND], len(who) > MOST_FOUND, len(sessions) > MOST_FOUND)
 
 

@@ -3,7 +3,7 @@
 Every act is refused about oneself, and is written to the audit log by the record that it changes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -18,10 +18,9 @@ from sqlalchemy import Connection, Row, String, and_, cast, func, literal, selec
 from werkzeug.wrappers import Response
 
 from lti_tool import people
-from lti_tool.attendance import queries, reviews, timeline
+from lti_tool.attendance import accommodations, queries, reviews, timeline
 from lti_tool.credit import claims, licences
 from lti_tool.credit.checklist import body_name
-from lti_tool.errors import BadInput
 from lti_tool.gates import completions, equivalency, exceptions
 from lti_tool.gates.causes import causes
 from lti_tool.gates.conditions import NEVER_EXCEPTED
@@ -40,9 +39,8 @@ from lti_tool.tables.operations import audit_log
 from lti_tool.tables.people import identities
 from lti_tool.tables.people import licences as licences_table
 from lti_tool.tables.platforms import registrations
-from lti_tool.tables.presence import attendance_corrections, attendance_requests, person_links
+from lti_tool.tables.presence import accommodation_requests, attendance_corrections, attendance_requests, person_links
 from lti_tool.tables.scores import scores
-from lti_tool.text import read_line
 from lti_tool.times import day_of
 from lti_tool.web.forms import Form, read, required_text
 from lti_tool.web.page import Part, address_of, asked_part, go, show, sql_part
@@ -64,6 +62,7 @@ SUBJECTS = {
     "attendance": attendances,
     "correction": attendance_corrections,
     "attendance_request": attendance_requests,
+    "accommodation_request": accommodation_requests,
     "link": person_links,
 }
 
@@ -112,7 +111,16 @@ class LicenceForm(Form):
     expires_on = day_field("Valid until")
 
 
+class ReasonForm(Form):
+    """Why; the record judges it."""
+
+    reason = fields.String(load_default="")
+
+
 EXCEPTION, COMPLETION, EQUIVALENCY, LICENCE = ExceptionForm(), CompletionForm(), EquivalencyForm(), LicenceForm()
+REASON = ReasonForm()
+Given = Mapping[str, Any]
+Record = Callable[..., None]
 
 
 @blueprint.get("")
@@ -169,17 +177,32 @@ def person(trainee_id: int) -> str:
         words=wording,
         requests=equivalency.of_trainee(connection(), trainee_id),
         questions=reviews.requests_of(connection(), trainee_id),
+        accommodations=accommodations.of_trainee(connection(), trainee_id),
         log=log,
         acting=overview.acting(connection(), {row.actor for row in log.rows}),
         act_in_words=act_in_words,
     )
 
 
-@blueprint.post("/exceptions")
-@access("staff")
-def make_exception(trainee_id: int) -> Response:
+def act(path: str, form: Form, done: str) -> Callable[[Record], Record]:
+    """Make the function a form of this page: it records what the form gives about this person, and never about the
+    viewer. The page then shows the notice `done`."""
+
+    def declare(record: Record) -> Record:
+        def send(trainee_id: int, **ids: int) -> Response:
+            people.refuse_own(connection(), viewer().actor, trainee_id)
+            record(trainee_id, given=read(form), actor=viewer().actor, now=now(), **ids)
+            return go(f"/desk/people/{trainee_id}", done)
+
+        blueprint.add_url_rule(path, record.__name__, access("staff")(send), methods=["POST"])
+        return record
+
+    return declare
+
+
+@act("/exceptions", EXCEPTION, "exception_made")
+def make_exception(trainee_id: int, given: Given, actor: str, now: datetime) -> None:
     """Open one gate for this person for a while."""
-    given = read(EXCEPTION)
     exceptions.grant(
         connection(),
         versions.current(connection()).programme,
@@ -187,27 +210,21 @@ def make_exception(trainee_id: int) -> Response:
         offering_id=given["offering"],
         reason=given["reason"],
         expires_on=given["until"],
-        actor=viewer().actor,
-        now=now(),
+        actor=actor,
+        now=now,
     )
-    return go(f"/desk/people/{trainee_id}", "exception_made")
 
 
-@blueprint.post("/exceptions/<int:exception_id>/end")
-@access("staff")
-def end_exception(trainee_id: int, exception_id: int) -> Response:
+@act("/exceptions/<int:exception_id>/end", REASON, "exception_ended")
+def end_exception(trainee_id: int, given: Given, actor: str, now: datetime, exception_id: int) -> None:
     """End an exception of this person before its last day."""
-    people.refuse_own(connection(), viewer().actor, trainee_id)
-    reason = http_request.form.get("reason", "")
-    exceptions.end(connection(), exception_id, reason=reason, actor=viewer().actor, now=now(), trainee_id=trainee_id)
-    return go(f"/desk/people/{trainee_id}", "exception_ended")
+    reason = given["reason"]
+    exceptions.end(connection(), exception_id, reason=reason, actor=actor, now=now, trainee_id=trainee_id)
 
 
-@blueprint.post("/completions")
-@access("staff")
-def add_completion(trainee_id: int) -> Response:
+@act("/completions", COMPLETION, "completion_added")
+def add_completion(trainee_id: int, given: Given, actor: str, now: datetime) -> None:
     """Record that this person took a module."""
-    given = read(COMPLETION)
     completions.record_by_staff(
         connection(),
         versions.current(connection()).programme,
@@ -215,18 +232,14 @@ def add_completion(trainee_id: int) -> Response:
         module_id=given["module"],
         completed_on=given["completed_on"],
         evidence=given["evidence"],
-        actor=viewer().actor,
-        now=now(),
+        actor=actor,
+        now=now,
     )
-    return go(f"/desk/people/{trainee_id}", "completion_added")
 
 
-@blueprint.post("/equivalencies")
-@access("staff")
-def record_equivalency(trainee_id: int) -> Response:
+@act("/equivalencies", EQUIVALENCY, "equivalency_recorded")
+def record_equivalency(trainee_id: int, given: Given, actor: str, now: datetime) -> None:
     """Record training elsewhere for this person and accept it at once: a request and its approval."""
-    given, actor = read(EQUIVALENCY), viewer().actor
-    people.refuse_own(connection(), actor, trainee_id)
     request_id = equivalency.submit(
         connection(),
         versions.current(connection()).programme,
@@ -237,34 +250,26 @@ def record_equivalency(trainee_id: int) -> Response:
         evidence_note=given["evidence"],
         as_full_review=True,
         actor=actor,
-        now=now(),
+        now=now,
     )
-    equivalency.approve(connection(), request_id, actor=actor, now=now())
-    return go(f"/desk/people/{trainee_id}", "equivalency_recorded")
+    equivalency.approve(connection(), request_id, actor=actor, now=now)
 
 
-@blueprint.post("/licences")
-@access("staff")
-def add_licence(trainee_id: int) -> Response:
+@act("/licences", LICENCE, "licence_added")
+def add_licence(trainee_id: int, given: Given, actor: str, now: datetime) -> None:
     """Record a licence of this person."""
-    given, actor = read(LICENCE), viewer().actor
-    people.refuse_own(connection(), actor, trainee_id)
-    kind = licences.known_types(versions.current(connection()).programme).get(given["type"].lower())
-    if kind is None:  # a misspelt one would silently earn and open nothing
-        raise BadInput("licence_type_unknown", "The programme knows no such licence.", "Choose one from the list.")
     licences.record_licence(
         connection(),
         trainee_id,
-        type=kind,
+        type=licences.known_type(versions.current(connection()).programme, given["type"]),
         jurisdiction=given["jurisdiction"],
         number=given["number"],
-        name_on_licence=read_line(given["name"], "licence_incomplete", "The name on the licence", 255),
+        name_on_licence=given["name"],
         issued_on=given["issued_on"],
         expires_on=given["expires_on"],
         actor=actor,
-        now=now(),
+        now=now,
     )
-    return go(f"/desk/people/{trainee_id}", "licence_added")
 
 
 def _asked_day(programme: Programme) -> date | None:

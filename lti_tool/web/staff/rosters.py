@@ -1,13 +1,11 @@
-"""Rosters for staff: the courses, the people of one course, and who is missing from a live session.
+"""Rosters for staff: the courses, the people of one course, and who is missing from a live session."""
 
-Parts of a long list are named by the people they begin with. A name that is searched for would stand in an address.
-"""
-
-from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint
 from flask import request as http_request
+from sqlalchemy import Select
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
@@ -17,11 +15,11 @@ from lti_tool.lti.claims import LONGEST_ID, is_plain_text
 from lti_tool.programme import versions
 from lti_tool.rosters import queries, schedule
 from lti_tool.rosters.schedule import CourseKey
-from lti_tool.web.page import asked_part, go, part, show
+from lti_tool.web.page import Part, asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now, read_id
 from lti_tool.web.session import access, viewer
 
-PEOPLE_ON_A_PAGE = 200
+PEOPLE_ON_A_PAGE = 100
 
 blueprint = Blueprint("rosters", __name__, url_prefix="/desk/rosters")
 
@@ -41,20 +39,18 @@ def course() -> str:
     key = _course_key(http_request.args)
     found = queries.course(connection(), key, now())
     without_staff = http_request.args.get("staff") == "hide"
-    members = queries.members(connection(), key)
-    learners = queries.learners_among(members)
-    shown = [each for each in members if not (without_staff and each.role == "staff")]
+    members = queries.listed(key, *([queries.is_no_staff] if without_staff else []))
     sessions = queries.sessions_of(connection(), key, now())
     return show(
         "staff/roster.html",
         versions.current(connection()).programme,
         course=found,
         address=_address(key),
-        members=part(shown, PEOPLE_ON_A_PAGE, asked_part()),
+        members=_part(members),
         without_staff=without_staff,
-        learners=len(learners),
+        learners=queries.count_learners(connection(), key),
         sessions=sessions,
-        present=queries.count_present(connection(), sessions, learners),
+        present=queries.count_present(connection(), key, sessions),
     )
 
 
@@ -72,14 +68,13 @@ def read_now() -> Response:
 def absent(session_id: int) -> str:
     """The enrolled people who have not been in a live session so far."""
     session = live_sessions.show(connection(), session_id)
-    attendees = queries.attendees_of(connection(), session_id)
+    found = queries.of_session(connection(), session, now())
     return show(
         "staff/missing.html",
         versions.version(connection(), session.programme_version).programme,
         session=session,
-        attendees=attendees,
-        courses=queries.of_session(connection(), session, attendees, now()),
-        asked_part=partial(part, size=PEOPLE_ON_A_PAGE, number=asked_part()),
+        attendees=queries.attendees_of(connection(), session_id),
+        courses=[(each, _part(each.missing), _part(each.done)) for each in found],
         course_address=_address,
     )
 
@@ -93,6 +88,12 @@ def look_now(session_id: int) -> Response:
     actor, subject = viewer().actor, f"session:{session_id}"
     audit.record(connection(), actor=actor, act="attendance_asked", subject=subject, at=now())
     return go(f"/desk/rosters/missing/{session_id}", "attendance_asked")
+
+
+def _part(query: Select[Any]) -> Part[queries.ListedMember]:
+    """The part of these people that the address asks for."""
+    found = sql_part(connection(), query, PEOPLE_ON_A_PAGE, asked_part())
+    return Part(queries.as_members(found.rows), found.number, found.total, found.firsts, found.size)
 
 
 def _course_key(given: "MultiDict[str, str]") -> CourseKey:

@@ -1,4 +1,5 @@
-"""What a trainee sent to the training team, with its state: requests, questions about a day, applications."""
+"""What a trainee sent to the training team, with its state: requests, questions about a day, accommodations,
+applications."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row
 
-from lti_tool.attendance import reviews
+from lti_tool.attendance import accommodations, reviews
 from lti_tool.gates import equivalency
 from lti_tool.programme.model import Programme
 from lti_tool.retreats import applications
@@ -16,7 +17,7 @@ from lti_tool.retreats import applications
 class Sent:
     """One request, question or application; its state is in its `row`."""
 
-    kind: Literal["equivalency", "question", "application"]
+    kind: Literal["equivalency", "question", "accommodation", "application"]
     title: str
     to: str
     row: Any
@@ -41,6 +42,10 @@ def load(
                 each,
             )
             for each in reviews.of_trainee(connection, trainee_id)
+        ),
+        *(
+            Sent("accommodation", "Accommodation", "/help#accommodations", each)
+            for each in accommodations.of_trainee(connection, trainee_id)
         ),
         *(
             Sent("application", programme.offering_title(each.retreat_id), f"/retreats/{each.retreat_id}", each)

@@ -38,7 +38,7 @@ def test_a_class_of_the_past_without_an_end_waits_for_staff(browse, happened, da
         connection.execute(by_staff)
     assert "Sessions still marked as running" not in staff.open("/desk").text
     assert (
-        "Staff reported the end Tue 10 Nov 2026, 5:00 pm PST"
+        "Staff reported the end Tue 10 Nov · 5:00 pm Pacific"
         in staff.open(f"/desk/sessions/{happened.day}/settings").text
     )
 

@@ -21,7 +21,8 @@ STAFF = (
     "/desk/settings", "/desk/settings/zoom", "/desk/settings/jobs", "/desk/courses", "/desk/setup",
     "/desk/review/F1", "/desk/review/F1/1",
     "/desk/unmatched/3", "/desk/unmatched/3?trainee=4", "/desk/links", "/desk/reviews", "/desk/corrections",
-    "/desk/sessions/1/corrections/2", "/desk/attendance-requests", "/desk/joins", "/desk/joins/1/2",
+    "/desk/sessions/1/corrections/2", "/desk/attendance-requests", "/desk/accommodations", "/desk/people/imports",
+    "/desk/joins", "/desk/joins/1/2",
 )  # fmt: skip
 pytestmark = pytest.mark.databases("sqlite")
 

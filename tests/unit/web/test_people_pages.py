@@ -163,6 +163,8 @@ class TestTheSearch:
         [
             ("trainee 4", "/desk/people/4"),
             ("RAINEE4@example", "/desk/people/4"),
+            ("MFT 12345", "/desk/people/1"),
+            ("mft-12345", "/desk/people/1"),
             ("15 Dec", "/desk/sessions/2"),
             ("2026-12-16", "/desk/sessions/3"),
             ("Dec 16, 2026", "/desk/sessions/3"),
@@ -180,11 +182,16 @@ class TestTheSearch:
         page = self.search(staff, "trainee")
         assert "People Trainee 1 trainee1@example.org" in page.text
 
-    @pytest.mark.parametrize("wanted", ["MFT 12345", "", "x", "%", "31 Feb", "nobody at all"])
+    @pytest.mark.parametrize("wanted", ["MFT 1234", "MFT", "", "x", "%", "31 Feb", "nobody at all"])
     def test_what_cannot_be_found_is_said(self, staff, wanted: str) -> None:
         page = self.search(staff, wanted)
         assert "Nothing found" in page.text
-        assert "Licence numbers are stored encrypted" in page.text
+        assert "a whole licence number" in page.text
+
+    def test_an_ended_licence_finds_no_one(self, staff, database, now) -> None:
+        with database.write() as connection:
+            connection.execute(update(licences).values(ended_at=now))
+        assert "Nothing found" in self.search(staff, "MFT 12345").text
 
     @pytest.mark.parametrize(
         "wanted", ["12", "Dec", "15 16 Dec", "99 Dec", "2026-13-01", "1/2/2026", "31 Dec 9999", "0001-01-01"]
