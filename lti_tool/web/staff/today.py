@@ -19,6 +19,7 @@ from lti_tool.attendance.live_board import AROUND, Curve, LiveBoard, LivePerson,
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.gates import wording
 from lti_tool.mail.messages import total_of
+from lti_tool.materials import records
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.times import day_of
@@ -168,6 +169,7 @@ def modules() -> str:
         version=published.version,
         in_words=partial(wording.gate_in_words, published.programme),
         coming=overview.next_sessions(connection(), now()),
+        materials=records.counts(connection()),
     )
 
 

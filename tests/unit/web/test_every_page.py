@@ -22,6 +22,7 @@ STAFF = (
     "/desk/review/F1", "/desk/review/F1/1",
     "/desk/unmatched/3", "/desk/unmatched/3?trainee=4", "/desk/links", "/desk/reviews", "/desk/corrections",
     "/desk/sessions/1/corrections/2", "/desk/attendance-requests", "/desk/joins", "/desk/joins/1/2",
+    "/desk/programme/F1/materials", "/desk/programme/F1/materials/link", "/desk/programme/F1/materials/preview",
 )  # fmt: skip
 pytestmark = pytest.mark.databases("sqlite")
 
