@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Download, expect
 
 from tests.browser.visitor import Visitor
 from tests.sample_files import MP3, PDF
@@ -26,14 +26,15 @@ def test_staff_add_files_in_the_frame_and_a_trainee_saves_and_plays_them(visit: 
     tool = trainee.open_unit("module1")
     card = tool.get_by_role("region", name="Materials")
     expect(card).to_contain_text("MP3 audio, 4 KB")
-    with trainee.page.expect_popup() as tab:
+    saved: list[Download] = []
+    trainee.page.context.on("page", lambda tab: tab.on("download", lambda each: saved.append(each)))
+    with trainee.page.expect_popup():  # it closes by itself once the file comes
         card.get_by_role("link", name="Download Set and setting").click()
-    with tab.value.expect_download() as saved:
-        pass
-    assert saved.value.suggested_filename == "Set and setting.pdf"
-    saved.value.save_as(tmp_path / "saved.pdf")
-    assert (tmp_path / "saved.pdf").read_bytes() == PDF
     player = card.locator("audio")
     player.evaluate("player => { player.preload = 'metadata'; player.load(); }")
     player.evaluate("player => new Promise(done => { player.onloadedmetadata = player.onerror = done; })")
     assert player.evaluate("player => player.networkState") != 3, "the player found no source"
+    (download,) = saved
+    assert download.suggested_filename == "Set and setting.pdf"
+    download.save_as(tmp_path / "saved.pdf")
+    assert (tmp_path / "saved.pdf").read_bytes() == PDF
