@@ -229,7 +229,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("public_url", _origin, None, "The address browsers and platforms reach the tool at, without a path."),
     Setting("secret_key", _secret, None, "Signs state values and forms. Changing it ends launches in progress."),
     Setting("field_keys", _field_keys, None, "Encrypt licence numbers and tool keys; comma separated, newest first."),
-    Setting("data", Path, "./data", "Folder of the SQLite file."),
+    Setting("data", Path, "./data", "Folder of the SQLite file and of copies of materials."),
     Setting("database_url", _database_url, "", "PostgreSQL: postgresql://…; empty: a SQLite file in the data folder."),
     Setting(
         "least_free_megabytes",

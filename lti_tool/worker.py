@@ -30,6 +30,7 @@ from lti_tool.lti.deep_linking import forget_requests
 from lti_tool.lti.keys import rotate_when_due
 from lti_tool.lti.login import forget_nonces
 from lti_tool.mail import delivery
+from lti_tool.materials import storage
 from lti_tool.platforms.course_copies import NOTICES_PATH, NoticeAsker
 from lti_tool.platforms.launch_records import record_latest_launches
 from lti_tool.rosters import schedule
@@ -105,6 +106,7 @@ def build_worker(context: AppContext) -> Worker:
                 GAPS_EVERY, clock, lambda: health.record_gaps(database, context.settings.zoom_quiet, clock())
             ),
             "log_seal": Every(TIDY_EVERY, clock, HeadLogger(database).log_head),
+            "clean_materials": Every(TIDY_EVERY, clock, lambda: storage.clean(database, clock())),
             "tidy": Every(TIDY_EVERY, clock, partial(tidy, context)),
         },
         clock=clock,
@@ -227,7 +229,7 @@ class LateChanges:
 
 def tidy(context: AppContext) -> bool:
     """End expired equivalencies, lock old live sessions, record the latest launches, and delete expired nonces, browser
-    sessions, deep linking requests, old messages, uploads and the texts of closed requests for
+    sessions, deep linking requests, old messages, uploads, copies of files and the texts of closed requests for
     accommodations. Replace the tool's signing key when it is old enough."""
     now = context.clock()
     with context.database.write() as connection:
@@ -240,5 +242,6 @@ def tidy(context: AppContext) -> bool:
     record_latest_launches(context.database)
     forget_sessions(context.database, now)
     forget_requests(context.database, now)
+    storage.forget_copies(context.settings.data)
     rotate_when_due(context.database, now, context.settings.key_rotation_days)
     return False

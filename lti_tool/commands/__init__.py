@@ -20,6 +20,7 @@ NOUNS = (
     "keys",
     "licence",
     "match",
+    "materials",
     "migrate",
     "person",
     "platform",

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -26,6 +27,7 @@ from lti_tool.log import configuration, configure
 from lti_tool.settings import Settings, load_settings
 from lti_tool.tasks import Worker
 from lti_tool.web.rsgi import RsgiApplication
+from lti_tool.web.session import large_body
 from lti_tool.worker import build_worker
 
 log = logging.getLogger(__name__)
@@ -116,7 +118,12 @@ class WebProcess:
             self.worker = build_worker(self.context)
             self.thread = threading.Thread(target=self.worker.run_forever, name="worker")
             self.thread.start()
-        self.server = RsgiApplication(self.app, threads=self.threads, body_seconds=self.settings.body_seconds)
+        self.server = RsgiApplication(
+            self.app,
+            threads=self.threads,
+            body_seconds=self.settings.body_seconds,
+            large_body=partial(large_body, self.app),
+        )
         return self.server
 
     def stop(self) -> None:

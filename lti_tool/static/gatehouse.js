@@ -207,3 +207,37 @@
     return told ? told.dataset.says : "";
   }
 })();
+
+// Shows how far an upload is. Without it the same form is sent by the browser; so it is in a visit without cookies, whose
+// own script sends every form.
+(function () {
+  "use strict";
+  var line = document.querySelector("[data-upload]");
+  var form = line && line.closest("form");
+  if (!form || document.body.dataset.visit) return;
+  form.addEventListener("submit", function (event) {
+    var sent = new XMLHttpRequest(), bar = line.querySelector("progress"), says = line.querySelector("[role]");
+    var button = form.querySelector("button");
+    event.preventDefault();
+    button.disabled = true;
+    line.hidden = false;
+    sent.upload.onprogress = function (now) {
+      var part = Math.floor(100 * now.loaded / now.total);
+      bar.value = part;
+      says.textContent = part < 100 ? "Uploaded " + part + " %" : "Uploaded. The file is being checked and saved.";
+    };
+    sent.onload = function () {
+      if (sent.status < 300) return location.replace(sent.responseURL);
+      document.open();
+      document.write(sent.responseText);
+      document.close();
+    };
+    sent.onerror = function () {
+      button.disabled = false;
+      bar.value = 0;
+      says.textContent = "The upload was cut off. Check your connection and the size of the file, then try again.";
+    };
+    sent.open("POST", form.action);
+    sent.send(new FormData(form));
+  });
+})();

@@ -19,6 +19,7 @@ document.body.append(voice);
 // Begin the visit and open its first page, in place of the launch in the frame's history.
 export function begin(given, path) {
   token = given;
+  document.body.dataset.visit = "in memory";
   document.addEventListener("click", follow);
   document.addEventListener("submit", send);
   document.addEventListener("gatehouse-read", readFor);

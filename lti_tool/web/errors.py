@@ -31,6 +31,7 @@ HEADINGS = {
     500: "Something went wrong on our side",
     502: "Another system did not answer as expected",
     503: "We cannot answer right now",
+    507: "There is no room left",
 }
 
 # What is refused before any view is called: code, what happened, what to do.

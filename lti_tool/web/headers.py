@@ -99,7 +99,7 @@ def register(app: Flask, ancestors: FrameAncestors, *, https: bool) -> None:
             form_action = _joined("'self'", allowed.form_to)
             headers["Content-Security-Policy"] = (
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-                f"connect-src 'self'; base-uri 'none'; form-action {form_action}; "
+                f"connect-src 'self'; media-src 'self'; base-uri 'none'; form-action {form_action}; "
                 f"frame-ancestors {_joined(ancestors.value(), allowed.framed_by)}"
             )
         if https:

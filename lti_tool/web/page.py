@@ -96,6 +96,15 @@ NOTICES = {
     "completion_added": Notice("ok", "Recorded. Whatever depends on it is now open for this person."),
     "equivalency_recorded": Notice("ok", "Recorded and approved. Whatever depends on it is now open for this person."),
     "licence_added": Notice("ok", "Recorded. Credit that waits for it is decided again within a minute."),
+    "materials_added": Notice("ok", "Added. Trainees see it on the page of the module as the list says."),
+    "material_saved": Notice("ok", "Saved as a new version."),
+    "material_hidden": Notice("info", "Hidden. Trainees no longer see it."),
+    "material_shown": Notice("ok", "Shown. Trainees see it on the page of the module as the list says."),
+    "material_deleted": Notice("info", "Deleted. You can undo this for 30 days, under “Deleted” below the list."),
+    "material_restored": Notice("ok", "Restored. It is back in the list."),
+    "material_moved": Notice("ok", "Moved."),
+    "material_version_deleted": Notice("info", "The file of that version is deleted. You can undo this for 30 days."),
+    "material_version_restored": Notice("ok", "The file of that version is back."),
     "columns_again": Notice("ok", "The grade columns of this unit will be looked up within a minute."),
 }
 

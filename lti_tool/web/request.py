@@ -27,6 +27,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 # A refusal that the server decided on before the request reached Flask; in the WSGI environment.
 REFUSED = "gatehouse.refused"
+# The file that the server sends as the body of an answer; in the WSGI environment.
+FILE = "gatehouse.file"
 READING_METHODS = ("GET", "HEAD", "OPTIONS")
 # 18 digits are below the largest id of either database.
 ID = re.compile(r"[0-9]{1,18}")

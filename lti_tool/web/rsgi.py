@@ -4,6 +4,9 @@ The web server hands a WSGI application its request before the body has arrived,
 body may take: sixteen slow uploads would hold sixteen threads for as long as they like. Here bodies are read by the
 event loop, which costs no thread, and each must arrive in time (docs/decisions/0017).
 
+A large body, which only staff may send, goes to a file that has no name instead of the memory, and a file is sent by
+the server itself, as fast as its reader takes it (docs/decisions/0021).
+
 What must be answered whatever people do has threads of its own: Zoom's deliveries and the health checks never wait
 behind pages.
 """
@@ -15,10 +18,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import closing
+from tempfile import TemporaryFile
+from typing import IO, Any
 
-from lti_tool.errors import BadInput
-from lti_tool.web.request import REFUSED
+from lti_tool.errors import BadInput, GatehouseError
+from lti_tool.web.request import FILE, REFUSED
 from zoom_adapter.webhook import ARRIVED_AT
 
 # The most that is read of a body; Flask refuses longer ones by their length. Only a form with a file is sent in parts.
@@ -26,6 +31,9 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_MULTIPART_BYTES = 2 * 1024 * 1024
 # The most that all bodies on their way may take of the memory.
 MAX_BYTES_IN_HAND = 128 * 1024 * 1024
+# How many large bodies may be on their way, and how slowly one may come.
+MAX_LARGE_BODIES = 4
+LARGE_BYTES_PER_SECOND = 64 * 1024
 # As many deliveries as commonly wait for one commit, and the few health checks of a machine that watches.
 WEBHOOK_THREADS = 32
 HEALTH_THREADS = 2
@@ -33,15 +41,21 @@ HEALTH_THREADS = 2
 Environ = dict[str, Any]
 WsgiApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Answer = tuple[int, list[tuple[str, str]], bytes]
+# What a view takes of a body before it is read: the most bytes, or None for as much as everywhere.
+LargeBody = Callable[[Environ], int | None]
 
 
 class RsgiApplication:
     """A WSGI application behind an event loop that reads the bodies. `pools` are the threads of paths that have their
     own."""
 
-    def __init__(self, wsgi: WsgiApplication, *, threads: int, body_seconds: int) -> None:
+    def __init__(
+        self, wsgi: WsgiApplication, *, threads: int, body_seconds: int, large_body: LargeBody = lambda _environ: None
+    ) -> None:
         self._wsgi = wsgi
         self._body_seconds = body_seconds
+        self._large_body = large_body
+        self._large_bodies = 0
         self._bytes_in_hand = 0
         self._pages = ThreadPoolExecutor(threads, "page")
         health = ThreadPoolExecutor(HEALTH_THREADS, "health")
@@ -62,8 +76,12 @@ class RsgiApplication:
         if scope.method not in ("GET", "HEAD", "OPTIONS"):
             await self._read_body(environ, protocol)
         pool = self.pools.get(scope.path, self._pages)
-        status, headers, body = await asyncio.get_running_loop().run_in_executor(pool, self._answer, environ)
-        protocol.response_bytes(status, headers, body)
+        with closing(environ["wsgi.input"]):
+            status, headers, body = await asyncio.get_running_loop().run_in_executor(pool, self._answer, environ)
+        if FILE in environ and scope.method == "GET" and status in (200, 206):
+            _send_file(protocol, status, headers, environ[FILE])
+        else:
+            protocol.response_bytes(status, headers, body)
 
     def close(self) -> None:
         """Let the requests in hand finish."""
@@ -85,6 +103,10 @@ class RsgiApplication:
         length, most = int(announced), MAX_BODY_BYTES
         if environ.get("CONTENT_TYPE", "").lower().startswith("multipart/"):
             most = MAX_MULTIPART_BYTES
+            if large := await self._ask_for_large(environ):
+                if 0 < length <= large:
+                    await self._read_large_body(environ, protocol, length)
+                return
         if length == 0 or length > most:
             return
         body = bytearray()
@@ -96,18 +118,46 @@ class RsgiApplication:
                     if len(body) >= length:
                         break
                     if self._bytes_in_hand > MAX_BYTES_IN_HAND:
-                        environ[REFUSED] = BadInput(
-                            "too_many_bodies",
-                            "Too much is being sent at the moment.",
-                            "Wait a moment, then try again.",
-                            status=503,
-                        )
+                        environ[REFUSED] = _busy()
                         break
         except TimeoutError:
             pass
         finally:
             self._bytes_in_hand -= len(body)
         environ["wsgi.input"] = io.BytesIO(body)
+
+    async def _ask_for_large(self, environ: Environ) -> int | None:
+        """How much a view that takes large bodies takes of this one: 0 after a refusal. None: the view takes none."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pages, self._large_body, environ)
+        except Exception as error:  # Flask answers it, as it answers every error
+            environ[REFUSED] = error
+            return None
+
+    async def _read_large_body(self, environ: Environ, protocol: Any, length: int) -> None:
+        """Read a large body into a file without a name; it is gone with the process, whatever happens."""
+        if self._large_bodies >= MAX_LARGE_BODIES:
+            environ[REFUSED] = _busy()
+            return
+        self._large_bodies += 1
+        try:
+            file = environ["wsgi.input"] = TemporaryFile()  # noqa: SIM115 (closed once it is answered)
+            async with asyncio.timeout(self._body_seconds + length / LARGE_BYTES_PER_SECOND):
+                await _copy_body(protocol, file, length)
+        except TimeoutError:
+            pass
+        except OSError as error:
+            refusal = GatehouseError(
+                "no_room_for_upload",
+                "The server has no room for this upload at the moment.",
+                "Try again later, or write to the people who run the server.",
+                status=507,
+            )
+            refusal.__cause__ = error
+            environ[REFUSED] = refusal
+        finally:
+            self._large_bodies -= 1
+        environ["wsgi.input"].seek(0)
 
     def _answer(self, environ: Environ) -> Answer:
         """Call the WSGI application, in a thread of a pool."""
@@ -118,12 +168,37 @@ class RsgiApplication:
 
         chunks = self._wsgi(environ, start_response)
         try:
-            body = b"".join(chunks)
+            body = b"" if FILE in environ and started[0] in (200, 206) else b"".join(chunks)
         finally:
             if close := getattr(chunks, "close", None):
                 close()
         status, headers = started
         return status, headers, body
+
+
+def _busy() -> GatehouseError:
+    return BadInput(
+        "too_many_bodies", "Too much is being sent at the moment.", "Wait a moment, then try again.", status=503
+    )
+
+
+async def _copy_body(protocol: Any, file: IO[bytes], length: int) -> None:
+    received = 0
+    async for chunk in protocol:
+        file.write(chunk)
+        received += len(chunk)
+        if received >= length:
+            return
+
+
+def _send_file(protocol: Any, status: int, headers: list[tuple[str, str]], path: str) -> None:
+    """Let the server send this file, or the range of it that the headers name."""
+    if status == 200:
+        protocol.response_file(status, headers, path)
+        return
+    span = dict(headers)["Content-Range"].removeprefix("bytes ").partition("/")[0]
+    first, _, last = span.partition("-")
+    protocol.response_file_range(status, headers, path, int(first), int(last) + 1)
 
 
 def _environ(scope: Any) -> Environ:

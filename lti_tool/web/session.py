@@ -17,7 +17,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from flask import Flask, Response, g
 from flask import request as http_request
 from sqlalchemy import Connection, and_, bindparam, delete, select
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from lti_tool import audit
 from lti_tool.db import Database
@@ -112,6 +112,8 @@ class Limits:
 
 
 FORM = Limits()
+# From here on a body is too large to be read before it is known who sends it.
+LARGE_BYTES = 2 * 1024 * 1024
 
 
 def access(level: Level, limits: Limits = FORM) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -136,10 +138,27 @@ def access(level: Level, limits: Limits = FORM) -> Callable[[Callable[P, R]], Ca
                 abandon()
                 raise
 
-        guarded.access = level  # type: ignore[attr-defined]
+        guarded.access, guarded.limits = level, limits  # type: ignore[attr-defined]
         return guarded
 
     return declare
+
+
+def large_body(app: Flask, environ: dict[str, Any]) -> int | None:
+    """The most bytes of the body that this request may send, if its view takes large ones; None for every other view.
+    The server asks this before it reads the body. Raises AccessDenied for anyone but staff."""
+    try:
+        endpoint, _ = app.url_map.bind_to_environ(environ).match()
+    except HTTPException:
+        return None
+    limits: Limits = getattr(app.view_functions[endpoint], "limits", FORM)
+    if limits.max_bytes <= LARGE_BYTES:
+        return None
+    with app.request_context(environ), context().database.read() as connection:
+        token = session_token()
+        g.viewer = viewer_of(connection, fingerprint(token), context().clock()) if token else None
+        _verify_level("staff")
+    return limits.max_bytes
 
 
 def _verify_form(limits: Limits) -> None:
@@ -161,17 +180,19 @@ def _verify_form(limits: Limits) -> None:
             )
         http_request.form  # noqa: B018 (parses the form)
     except RequestEntityTooLarge as error:
+        is_large = limits.max_bytes > LARGE_BYTES
+        most = f"{limits.max_bytes // 2**20} MB" if is_large else f"{limits.max_bytes // 1024} KB"
         raise BadInput(
             "form_too_large",
-            f"What was sent is larger than {limits.max_bytes // 1024} KB, or has more than {limits.max_fields} fields.",
-            "Send a shorter text.",
+            f"What was sent is larger than {most}, or has more than {limits.max_fields} fields.",
+            "Send fewer or smaller files." if is_large else "Send a shorter text.",
             status=413,
         ) from error
     if any("\0" in text for field in http_request.form.items(multi=True) for text in field):
         raise BadInput("form_unreadable", "The form contains a character that cannot be stored.", "Go back and fix it.")
 
 
-def _verify_access(level: Level) -> None:
+def _verify_level(level: Level) -> None:
     found = viewer()
     if level == "staff" and not found.is_staff:
         raise AccessDenied(
@@ -179,6 +200,10 @@ def _verify_access(level: Level) -> None:
             "This page is for the people who run the course.",
             "If you teach this course, open it from the course with your teaching role.",
         )
+
+
+def _verify_access(level: Level) -> None:
+    _verify_level(level)
     if http_request.method not in READING_METHODS and not is_own_form(http_request.form.get(CSRF_FIELD, "")):
         raise AccessDenied(
             "form_not_ours",

@@ -43,6 +43,7 @@ PUBLIC = {
     "mail.ask",
     "mail.unsubscribe",
     "modules.join_session",
+    "modules.material",
     "notices.take",
     "platforms.offer",
     "platforms.register",

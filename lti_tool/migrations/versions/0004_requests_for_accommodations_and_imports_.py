@@ -1,6 +1,6 @@
 """Requests for accommodations, and imports on the desk.
 
-Revision 0004, after 0002. Drafted from the tables, then read.
+Revision 0004, after 0003. Drafted from the tables, then read.
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from lti_tool.tables import types
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:

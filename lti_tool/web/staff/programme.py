@@ -10,6 +10,7 @@ from lti_tool.attendance import live_sessions
 from lti_tool.errors import NotFound
 from lti_tool.gates import wording
 from lti_tool.gates.evaluate import rules_of
+from lti_tool.materials import records
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.programme.open_values import cited, open_for, open_values
@@ -44,6 +45,7 @@ def overview_page() -> str:
         open_values=open_values(programme),
         open_count={each: len(open_for(programme, each)) for each in (*programme.modules, *programme.retreats)},
         coming=overview.next_sessions(connection(), now()),
+        materials=records.counts(connection()),
         **_words(programme),
     )
 

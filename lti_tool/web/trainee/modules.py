@@ -30,10 +30,11 @@ from lti_tool.programme.catalogue import Module, PlannedSession
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
 from lti_tool.tables.gates import decisions
+from lti_tool.tables.operations import audit_log
 from lti_tool.web.page import address_of, show
 from lti_tool.web.request import append, connection, context, now, read_id, writes
 from lti_tool.web.session import access, record_visit, viewer
-from lti_tool.web.trainee import join
+from lti_tool.web.trainee import join, materials
 from lti_tool.web.trainee.join import Ticket
 from lti_tool.web.trainee.next_thing import JOINED_WITHIN
 from lti_tool.web.trainee.progress import announced
@@ -63,8 +64,9 @@ def module(module_id: str) -> Page:
     def join_address(session: LiveSession) -> str | None:
         return join.address(settings.secret_key, who, session, now(), registers=settings.has_zoom_api)
 
+    shown = materials.card(connection(), settings.secret_key, who, module_id, now())
     values = open_page(connection(), published, decision, now(), registers=settings.has_zoom_api)
-    return show("trainee/module.html", published.programme, join_address=join_address, **values)
+    return show("trainee/module.html", published.programme, join_address=join_address, materials=shown, **values)
 
 
 @blueprint.route("/<module_id>/join", methods=["GET", "POST"])
@@ -99,6 +101,26 @@ def join_session(module_id: str) -> Page:
         return _waiting_page(published.programme, session, way, waited)
     _record_join(decision, ticket.is_staff)
     return redirect(way.url, 303)
+
+
+@blueprint.get("/<module_id>/materials/<int:material_id>")
+@access("public")
+def material(module_id: str, material_id: int) -> Page:
+    """Evaluate the gate again, then send the file or lead to the link. Needs a ticket or a browser session."""
+    who = materials.reader(connection(), context().settings.secret_key, module_id, now())
+    published = versions.current(connection())
+    decision = _decide(published, who.trainee_id, module_id, who.is_staff)
+    if not materials.is_later_part():
+        if who.is_staff:
+            subject, details = f"offering:{module_id}", {"route": "material"}
+            append(audit_log, audit.row(who.actor, "gate_bypassed", subject, now(), None, details))
+        else:
+            append(decisions, decide.decision_row(decision, "material"))
+    if not (decision.open or who.is_staff):
+        page = show("trainee/locked.html", published.programme, **locked_page(connection(), published, decision, now()))
+        return make_response(page, 403)
+    found = materials.load(connection(), who, module_id, material_id, now())
+    return redirect(found.url, 303) if found.url else materials.send(context(), found)
 
 
 def _decide(

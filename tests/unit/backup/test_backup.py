@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from hashlib import sha256
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from lti_tool.commands import main
 from lti_tool.context import build_context
 from lti_tool.db import Database
 from lti_tool.gates.publication import publish
+from lti_tool.materials.kinds import KINDS
+from lti_tool.materials.records import Content, load_all, of_module
+from lti_tool.materials.records import add as add_material
+from lti_tool.materials.storage import CHUNK_BYTES, copy_of, keep
 from lti_tool.migrations import head, migrate
 from lti_tool.programme import versions
 from lti_tool.settings import Settings, load_settings
@@ -40,6 +45,8 @@ from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import take_inbox
 
 DELIVERIES = 5
+# A material of several chunks, and of several commits.
+LARGE_FILE = b"0123456789abcde\n" * (5 * CHUNK_BYTES // 16) + b"the end"
 _numbers = count(1)
 
 
@@ -93,6 +100,10 @@ def filled(make: Callable[[], str], cipher: MultiFernet, settings_of: Callable[[
             add_trainee(connection, number, START)
     build_context(settings_of(url), TestClock(), database=database).keys.signing_key()
     append(database, DELIVERIES)
+    file_id = keep(database, BytesIO(LARGE_FILE), KINDS["text"], START, 0)
+    with database.write() as connection:
+        content = Content(file_id=file_id, file_name="notes.txt")
+        add_material(connection, "F1", content, title="Notes", actor="cli", now=START)
     database.close()
     return url
 
@@ -162,6 +173,21 @@ def test_what_was_backed_up_is_all_there_on_another_machine(
     assert f"{made['rows']} rows in {made['tables']} tables, and {DELIVERIES} seals" in result.stdout
     noted = gatehouse(elsewhere, "zoom", "verify", "--noted", made["last_seal"])
     assert noted.exit_code == 0, noted.stdout
+
+
+def test_a_material_comes_back_byte_for_byte(
+    filled: str, make: Callable[[], str], tmp_path: Path, cipher: MultiFernet
+) -> None:
+    backed_up(filled, tmp_path / "backup")
+    elsewhere = make()
+    assert gatehouse(elsewhere, "restore", tmp_path / "backup").exit_code == 0
+
+    def sent(database: Database) -> bytes:
+        with database.read() as connection:
+            (material,) = load_all(connection, of_module("F1"))
+        return copy_of(database, tmp_path, material).read_bytes()
+
+    assert run_on(elsewhere, cipher, sent) == LARGE_FILE
 
 
 def test_the_restored_database_goes_on_with_ids_seals_and_what_only_grows(

@@ -23,6 +23,8 @@ STAFF = (
     "/desk/unmatched/3", "/desk/unmatched/3?trainee=4", "/desk/links", "/desk/reviews", "/desk/corrections",
     "/desk/sessions/1/corrections/2", "/desk/attendance-requests", "/desk/accommodations", "/desk/people/imports",
     "/desk/joins", "/desk/joins/1/2",
+    "/desk/programme/F1", "/desk/programme/F1/materials", "/desk/programme/F1/materials/link",
+    "/desk/programme/F1/materials/preview",
 )  # fmt: skip
 pytestmark = pytest.mark.databases("sqlite")
 

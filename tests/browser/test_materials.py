@@ -1,0 +1,40 @@
+"""A presentation: staff add it inside the course page, and a trainee saves it from there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Download, expect
+
+from tests.browser.visitor import Visitor
+from tests.sample_files import MP3, PDF
+
+Visit = Callable[..., Visitor]
+
+
+def test_staff_add_files_in_the_frame_and_a_trainee_saves_and_plays_them(visit: Visit, tmp_path: Path) -> None:
+    slides = {"name": "Set and setting.pdf", "mimeType": "application/pdf", "buffer": PDF}
+    talk = {"name": "A talk.mp3", "mimeType": "audio/mpeg", "buffer": MP3}
+    desk = visit("ida").open_unit("dashboard")
+    desk.get_by_role("link", name="Programme", exact=True).click()
+    desk.get_by_role("link", name="Materials of Module 1").first.click()
+    desk.get_by_label("Files").set_input_files([slides, talk])
+    desk.get_by_role("button", name="Add", exact=True).click()
+    expect(desk.get_by_role("status").first).to_contain_text("Added.")
+    expect(desk.get_by_role("link", name="Set and setting", exact=True)).to_be_visible()
+
+    trainee = visit("maya")
+    tool = trainee.open_unit("module1")
+    card = tool.get_by_role("region", name="Materials")
+    expect(card).to_contain_text("MP3 audio, 4 KB")
+    saved: list[Download] = []
+    trainee.page.context.on("page", lambda tab: tab.on("download", lambda each: saved.append(each)))
+    with trainee.page.expect_popup():  # it closes by itself once the file comes
+        card.get_by_role("link", name="Download Set and setting").click()
+    player = card.locator("audio")
+    player.evaluate("player => { player.preload = 'metadata'; player.load(); }")
+    player.evaluate("player => new Promise(done => { player.onloadedmetadata = player.onerror = done; })")
+    assert player.evaluate("player => player.networkState") != 3, "the player found no source"
+    (download,) = saved
+    assert download.suggested_filename == "Set and setting.pdf"
+    download.save_as(tmp_path / "saved.pdf")
+    assert (tmp_path / "saved.pdf").read_bytes() == PDF
