@@ -50,10 +50,6 @@ class Case:
     code: str | None = None
     messages: tuple[Change, ...] = (Change(),)
 
-    @property
-    def is_refusal(self) -> bool:
-        return self.code is not None
-
 
 def altered(claims: Mapping[str, Any], change: Change) -> dict[str, Any]:
     """The claims with the change made."""

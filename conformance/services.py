@@ -5,7 +5,7 @@ that is not newer than the last one is refused.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,6 @@ SCORE_FIELDS = ("userId", "activityProgress", "gradingProgress", "timestamp")
 FILTERS = {"resource_link_id": "resourceLinkId", "resource_id": "resourceId", "tag": "tag"}
 
 Scopes = tuple[str, ...]
-Endpoint = Callable[..., Response]
 
 
 @dataclass

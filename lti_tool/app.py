@@ -8,7 +8,7 @@ from flask import Flask
 from lti_tool import launch, log, times
 from lti_tool.attendance import timeline
 from lti_tool.context import AppContext, build_context
-from lti_tool.diagnostics.database import Readiness
+from lti_tool.diagnostics.installation import Readiness
 from lti_tool.errors import BadInput, NotFound
 from lti_tool.gates import publication
 from lti_tool.gates.condition_checks import short_name

@@ -35,10 +35,8 @@ class TokenCache(Generic[Key, Token]):
         self._fetching: SingleFlight[Key, Token] = SingleFlight()
 
     def token(self, key: Key, fetch: Callable[[], Token]) -> Token:
-        """The token of this key; `fetch` brings a new one where none is usable.
-
-        Raises TimeoutError when another thread's fetch takes too long, and whatever `fetch` raises.
-        """
+        """The token of this key; `fetch` gets a new one if none is usable. Raises TimeoutError if another thread takes
+        too long to fetch one, and whatever `fetch` raises."""
 
         def renew() -> Token:
             # Another thread may have brought one between our look and our turn.
@@ -49,7 +47,7 @@ class TokenCache(Generic[Key, Token]):
         return self._usable(key) or self._fetching.run(key, renew, wait_seconds=self._wait_seconds)
 
     def forget(self, key: Key, refused: str) -> None:
-        """Drop the token with this value, which a service refused; one that came meanwhile stays."""
+        """Drop the token with this value, which a service refused, unless it has been replaced meanwhile."""
         known = self._tokens.get(key)
         if known is not None and known.value == refused:
             self._tokens.pop(key, None)
@@ -60,7 +58,7 @@ class TokenCache(Generic[Key, Token]):
 
 
 def usable_for(document: Mapping[str, Any], longest: timedelta) -> timedelta:
-    """For how long a token is used, from the `expires_in` (seconds) of the answer that brought it."""
+    """How long a token is used, by the `expires_in` (seconds) of the answer that brought it."""
     try:
         life = min(timedelta(seconds=float(document["expires_in"])), longest)
     except (KeyError, TypeError, ValueError, OverflowError):

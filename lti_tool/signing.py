@@ -1,4 +1,4 @@
-"""Values that leave the context and must come back unchanged: signed for one purpose and for a short time.
+"""Values that leave the tool and must come back unchanged: signed for one purpose and for a short time.
 
 A signed value is `base64url(JSON) . base64url(HMAC-SHA256)`. It is readable by whoever holds it.
 """

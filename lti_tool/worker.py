@@ -46,8 +46,7 @@ from zoom_adapter import admission, health, presence
 from zoom_adapter.api import ZoomApi
 from zoom_adapter.hash_chain import HeadLogger
 from zoom_adapter.meetings import MeetingDecider
-from zoom_adapter.polls import POLLS, PollReader
-from zoom_adapter.reconcile import RECONCILE, ReportReader
+from zoom_adapter.reconcile import POLLS, RECONCILE, PollReader, ReportReader
 from zoom_adapter.recovery import RECOVER, LogReader
 from zoom_adapter.registration import Registrar
 

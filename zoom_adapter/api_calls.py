@@ -110,25 +110,21 @@ class Limits:
         """Wait until a call of this weight may be made. Raises ZoomRefused `zoom_daily_limit` if none may today,
         `zoom_rate_limited` while Zoom wants a pause."""
         with self._lock:
-            seconds = self._reserve(self._paces[weight], self.clock())
-        if seconds > 0:
-            self.sleep(seconds)
-
-    def _reserve(self, pace: _Pace, now: datetime) -> float:
-        """Take the next free moment; return the seconds until it."""
-        if now < pace.closed_until:
-            raise daily_limit(pace.closed_until, answered=0)
-        if now < pace.paused_until:
-            raise rate_limited(pace.paused_until)
-        if pace.day != now.date():
-            pace.day, pace.calls = now.date(), 0
-        if pace.allowance.per_day is not None and pace.calls >= pace.allowance.per_day:
-            raise daily_limit(next_day(now), answered=0)
-        pace.calls += 1
-        at = self.monotonic()
-        starts = max(at, pace.next_at)
-        pace.next_at = starts + 1 / (pace.allowance.per_second * SHARE_OF_LIMIT)
-        return starts - at
+            pace, now = self._paces[weight], self.clock()
+            if now < pace.closed_until:
+                raise daily_limit(pace.closed_until, answered=0)
+            if now < pace.paused_until:
+                raise rate_limited(pace.paused_until)
+            if pace.day != now.date():
+                pace.day, pace.calls = now.date(), 0
+            if pace.allowance.per_day is not None and pace.calls >= pace.allowance.per_day:
+                raise daily_limit(next_day(now), answered=0)
+            pace.calls += 1
+            at = self.monotonic()
+            starts_at = max(at, pace.next_at)
+            pace.next_at = starts_at + 1 / (pace.allowance.per_second * SHARE_OF_LIMIT)
+        if starts_at > at:
+            self.sleep(starts_at - at)
 
     def heed(self, weight: Weight, headers: Mapping[str, str]) -> None:
         """Obey the rate limit headers of any answer.
@@ -326,7 +322,13 @@ class Calls:
         """
         for _ in range(1 + MAX_NEW_BEGINNINGS):
             try:
-                return [row for page in self._pages(question) for row in _rows(page.get(name))]
+                found: list[dict[str, Any]] = []
+                for page in self._pages(question):
+                    rows = page.get(name)
+                    if not isinstance(rows, list):
+                        raise unreadable()
+                    found += [row for row in rows if isinstance(row, dict)]
+                return found
             except _PageTokenExpiredError:
                 log.info("Zoom's page token expired; the list is begun again")
         raise NoAnswer("zoom_pages_expired", "Zoom's list takes longer than it allows for reading it.", AUTOMATIC_RETRY)
@@ -396,13 +398,6 @@ class Calls:
         query = f"?{urlencode(question.parameters, quote_via=quote)}" if question.parameters else ""
         url = f"{token.api_url}/{question.path}{query}"
         return self._http.request(question.method, url, headers=headers, data=body, most_bytes=MAX_ANSWER_BYTES)
-
-
-def _rows(found: object) -> list[dict[str, Any]]:
-    """The objects of one page; what else is in the list is left out."""
-    if not isinstance(found, list):
-        raise unreadable()
-    return [each for each in found if isinstance(each, dict)]
 
 
 def uuid_forms(uuid: str) -> tuple[str, str]:

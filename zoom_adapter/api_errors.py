@@ -122,7 +122,9 @@ def refusal(reply: Reply, scope: str) -> OutboundError:
     later request may succeed, and this one may have been carried out.
     """
     said = reply.json_object
-    zoom_code = _number(said.get("code"))
+    code = said.get("code")
+    is_number = isinstance(code, int | str) and re.fullmatch(r"[0-9]{1,9}", str(code))
+    zoom_code = int(str(code)) if is_number else 0
     message = str(said.get("message", ""))[:2000]
     if zoom_code in SCOPE_CODES or NO_SCOPE in message:
         # Zoom names in brackets the scopes any of which is enough.
@@ -196,8 +198,3 @@ def _find(zoom_code: int, status: int) -> _Refusal:
     by_code = (each for each in REFUSALS if zoom_code in each.zoom_codes)
     by_status = (each for each in REFUSALS if status in each.statuses)
     return next(by_code, None) or next(by_status, UNKNOWN)
-
-
-def _number(value: object) -> int:
-    text = str(value)
-    return int(text) if isinstance(value, int | str) and text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -179,15 +179,21 @@ class MeetingDecider:
         """Decide about people who registered at Zoom, then read the settings. A refusal pauses the decisions."""
         with self.leases.keep(job.lease):
             code = self._decide(job)
-            found, settings_code = self._read_settings(job)
+            found, settings_code = dict[str, Any](), ""
+            try:
+                found = self.api.meeting_settings(job.kind, job.meeting_id)
+            except OutboundError as error:
+                settings_code = error.code
+                log.warning("settings could not be read", extra={"meeting": job.meeting_id, "code": error.code})
         now = self.clock()
         if code:
             self._paused_until[job.meeting_id] = now + PAUSE
         is_soon = settings_code or job.starts_at - now < READ_DAILY
         due_at = now + (READ_SOON if is_soon else READ_DAILY)
         changes: dict[str, Any] = {"settings_code": settings_code, "due_at": due_at}
-        if found is not None:
-            changes |= {"settings": found, "settings_at": now}
+        if not settings_code:
+            checked = {name: found[name] for name in CHECKED_SETTINGS if name in found}
+            changes |= {"settings": checked, "settings_at": now}
         with self.database.write() as connection:
             job.lease.finish(connection, changes)
 
@@ -225,15 +231,6 @@ class MeetingDecider:
         ids = {"meeting": job.meeting_id, "outcome": STATUS_AFTER[action], "count": len(who)}
         log.info("the gate decided about registrants", extra=ids)
         return ""
-
-    def _read_settings(self, job: MeetingJob) -> tuple[dict[str, Any] | None, str]:
-        """The settings that Gatehouse checks, or the code that says why they could not be read."""
-        try:
-            found = self.api.meeting_settings(job.kind, job.meeting_id)
-        except OutboundError as error:
-            log.warning("settings could not be read", extra={"meeting": job.meeting_id, "code": error.code})
-            return None, error.code
-        return {name: found[name] for name in CHECKED_SETTINGS if name in found}, ""
 
 
 def verdicts(connection: Connection, meeting_id: str, admits: Admits, now: datetime) -> Verdicts:

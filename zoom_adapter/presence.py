@@ -2,24 +2,27 @@
 
 A session is the set of meeting instances (uuids) that overlap its window, never the meeting id alone: an id is used for
 months, and a restart during the session makes a second uuid (zoom.md §4). Everything here can be computed again from
-the inbox at any time.
+the inbox at any time, and `gatehouse zoom replay` does so. The inbox, reports, matches by staff, corrections and places
+are the evidence itself, and never change in that.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, select, text, tuple_, update
+from sqlalchemy import Connection, Row, and_, or_, select, text, tuple_, update
 
 from lti_tool.attendance import matching, settled_identities
 from lti_tool.attendance.evidence import PersonPresence
 from lti_tool.attendance.live_sessions import request_settlement, request_settlement_when_over, show, verify_settleable
-from lti_tool.attendance.settlement import After, settle
-from lti_tool.db import Database
+from lti_tool.attendance.settlement import After, preview, settle
+from lti_tool.db import Database, chunks
 from lti_tool.intervals import Interval
 from lti_tool.tables.live_sessions import attendances, live_sessions
-from lti_tool.tables.zoom import ENDED, zoom_inbox
+from lti_tool.tables.people import trainees
+from lti_tool.tables.presence import attendance_corrections, zoom_places
+from lti_tool.tables.zoom import ENDED, registrants, zoom_inbox, zoom_report_fetches
 from lti_tool.tasks import Clock
 from zoom_adapter import hash_chain, reports
 from zoom_adapter.bound_connections import Identity
@@ -27,7 +30,7 @@ from zoom_adapter.connections import Instance, gather
 from zoom_adapter.events import NO_SECRET, ZoomEvent, read_event
 from zoom_adapter.inbox import instance_bounds
 from zoom_adapter.participants import Everybody
-from zoom_adapter.registrants import directory_of, record_registrations
+from zoom_adapter.registrants import directory_of, record_place, record_registrations, record_status
 from zoom_adapter.report_matching import ReportRow, read_rows
 from zoom_adapter.reports import Session
 
@@ -77,7 +80,14 @@ def take_inbox(database: Database, now: datetime) -> bool:
 def _request_settlements(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
     """A session that has ended is settled now. Every session is settled once more after its scheduled end: Zoom may
     never report the end, or the meeting ended early and was not started again."""
-    intervals = _instance_intervals(connection, rows)
+    named = {(row.meeting_id, row.meeting_uuid) for row in rows if row.meeting_id and row.meeting_uuid}
+    # By meeting id and uuid, from the first to the last event of the instance.
+    intervals = {
+        (meeting_id, uuid): bounds
+        for meeting_id in sorted({meeting_id for meeting_id, _ in named})
+        for uuid, bounds in instance_bounds(connection, meeting_id).items()
+        if (meeting_id, uuid) in named
+    }
     ends = select(zoom_inbox.c.meeting_uuid).where(tuple_(*INSTANCE).in_(intervals), text(ENDED))
     ended = set(connection.execute(ends).scalars())
     registered = {row.meeting_id for row in rows if ".registration_" in row.event}
@@ -95,17 +105,6 @@ def _request_settlements(connection: Connection, rows: Sequence[Row[Any]], now: 
             request_settlement(connection, session.id, now)
         if uuids:
             request_settlement_when_over(connection, session.id, session.ends_at, now)
-
-
-def _instance_intervals(connection: Connection, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], Interval]:
-    """From the first to the last event of the instances of these rows, by meeting id and uuid."""
-    instances = {(row.meeting_id, row.meeting_uuid) for row in rows if row.meeting_id and row.meeting_uuid}
-    return {
-        (meeting_id, uuid): bounds
-        for meeting_id in sorted({meeting_id for meeting_id, _ in instances})
-        for uuid, bounds in instance_bounds(connection, meeting_id).items()
-        if (meeting_id, uuid) in instances
-    }
 
 
 def window(session: Session) -> Interval:
@@ -231,3 +230,98 @@ def _matchable_sessions(connection: Connection) -> list[int]:
         if any(known.identify(identity) is not None for identity in identities):
             found.append(session_id)
     return found
+
+
+# Small transactions, so a delivery that comes in the meantime hardly waits.
+IN_ONE_COMMIT = 100
+
+Key = tuple[str, str]
+
+
+def registration_deliveries(connection: Connection) -> Sequence[int]:
+    """The ids of the deliveries about registrations, in the order in which they came."""
+    is_registration = zoom_inbox.c.event.like("%.registration!_%", escape="!")
+    return connection.execute(select(zoom_inbox.c.id).where(is_registration).order_by(zoom_inbox.c.id)).scalars().all()
+
+
+def rebuild_registrants(
+    database: Database,
+    ids: Sequence[int],
+    now: datetime,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int], object] = lambda _more: None,
+) -> int:
+    """Read these deliveries anew, and the places that the tool reserved; returns how many registrants change. With
+    `dry_run` nothing is changed."""
+    changed: set[Key] = set()
+    # Places first: what Zoom reports about a registration overrides what we knew when we made it.
+    for some in ([], *chunks(ids, IN_ONE_COMMIT)):
+        with database.write() as connection, connection.begin_nested() as savepoint:
+            changed |= _reread(connection, some, now) if some else _restore_places(connection, now)
+            if dry_run:
+                savepoint.rollback()
+        progress(len(some))
+    return len(changed)
+
+
+def sessions_with_evidence(connection: Connection) -> Sequence[int]:
+    """The ids of the live sessions that have any evidence and may still be settled."""
+    session = live_sessions.c
+    evidence = (
+        select(zoom_inbox.c.id).where(zoom_inbox.c.meeting_id == session.zoom_meeting_id),
+        select(zoom_report_fetches.c.id).where(zoom_report_fetches.c.live_session_id == session.id),
+        select(attendance_corrections.c.id).where(attendance_corrections.c.live_session_id == session.id),
+    )
+    has_evidence = or_(*(each.exists() for each in evidence))
+    query = select(session.id).where(session.state.in_(UNSETTLED), has_evidence).order_by(session.id)
+    return connection.execute(query).scalars().all()
+
+
+def would_change(database: Database, session_id: int, now: datetime) -> list[str]:
+    """The keys of the people whose attendance a settlement of this session would change. Nothing is changed.
+
+    Raises the errors of `settlement.settle`.
+    """
+    with database.read() as connection:
+        present = load_presence(connection, show(connection, session_id))
+    return preview(database, session_id, present.people, present.ended_at, now, reports_settled=present.reports_settled)
+
+
+def _reread(connection: Connection, ids: Collection[int], now: datetime) -> set[Key]:
+    """Record the registrations in these deliveries again; returns the registrants that changed."""
+    bodies = select(zoom_inbox.c.body).where(zoom_inbox.c.id.in_(ids)).order_by(zoom_inbox.c.id)
+    events = [read_event(body) for body in connection.execute(bodies).scalars()]
+    keys = {(each.meeting_id[:32], each.registrant_id[:128]) for each in events}
+    before = _recorded(connection, keys)
+    record_registrations(connection, events, now)
+    after = _recorded(connection, keys)
+    return {key for key in keys if before.get(key) != after.get(key)}
+
+
+def _recorded(connection: Connection, keys: Collection[Key]) -> dict[Key, Any]:
+    """All that is recorded about these registrants, except the time of recording."""
+    columns = [column for column in registrants.c if column.name != "recorded_at"]
+    query = select(*columns).where(tuple_(registrants.c.meeting_id, registrants.c.registrant_id).in_(keys))
+    return {(row.meeting_id, row.registrant_id): tuple(row) for row in connection.execute(query)}
+
+
+def _restore_places(connection: Connection, now: datetime) -> set[Key]:
+    """Record the registrations that the tool made itself, if they are not recorded any more."""
+    same = and_(
+        registrants.c.meeting_id == zoom_places.c.meeting_id, registrants.c.registrant_id == zoom_places.c.registrant_id
+    )
+    query = (
+        select(zoom_places, trainees.c.email, trainees.c.name)
+        .join_from(zoom_places, trainees)
+        .where(zoom_places.c.registrant_id.is_not(None), ~select(registrants.c.meeting_id).where(same).exists())
+        .order_by(zoom_places.c.id)
+    )
+    restored = set()
+    for row in connection.execute(query).all():
+        key = (row.meeting_id, row.registrant_id)
+        record_place(connection, *key, row.trainee_id, email=row.email or "", name=row.name, now=now)
+        if row.state == "cancelled":
+            record_status(connection, row.meeting_id, [row.registrant_id], "cancelled")
+        restored.add(key)
+    return restored

@@ -278,7 +278,13 @@ class Registrar:
         if job.act == "cancel":
             self._cancel(job, places)
             return
-        places = self._without_shared(job, places)
+        # Zoom would give two people with one address one registration.
+        with self._database.read() as connection:
+            owners = trainees_by_email(connection, {each.email for each in places})
+            linked = matching.in_force(connection, job.meeting_id).email
+        own = [each for each in places if linked.get(each.email, owners.get(each.email)) == each.trainee_id]
+        self._refuse(job, [each for each in places if each not in own], "address_shared")
+        places = own
         if any(each.is_unsure for each in places):
             places = self._adopt(job, places)
         if len(places) > 1 and all(each.attempts <= MAX_BATCH_ATTEMPTS for each in places):
@@ -294,16 +300,6 @@ class Registrar:
         """Do jobs until nothing is due."""
         while jobs := self.claim(1):
             self.do(jobs[0])
-
-    def _without_shared(self, job: Job, places: Sequence[DuePlace]) -> list[DuePlace]:
-        """The places whose address only one person has; Zoom would give two people one registration."""
-        with self._database.read() as connection:
-            owners = trainees_by_email(connection, {each.email for each in places})
-            linked = matching.in_force(connection, job.meeting_id).email
-        own = [each for each in places if linked.get(each.email, owners.get(each.email)) == each.trainee_id]
-        shared = [each for each in places if each not in own]
-        self._refuse(job, shared, "address_shared")
-        return own
 
     def _adopt(self, job: Job, places: Sequence[DuePlace]) -> list[DuePlace]:
         """Record who is registered at Zoom already, as an answer was lost; return the rest.
@@ -366,16 +362,26 @@ class Registrar:
         return True
 
     def _cancel(self, job: Job, places: Sequence[DuePlace]) -> None:
-        places = self._with_registrations(job, places)
-        if len(places) > 1:
+        unsure = [each for each in places if each.is_unsure]
+        known = [each for each in places if not each.is_unsure]
+        if unsure:
+            # An answer was lost: Zoom says which registration they have, if any.
             try:
-                self._cancel_all(job, places)
+                there = {each.email: each.registrant_id for each in self._still_registered(job)}
+            except OutboundError as error:
+                self._stop(job, [], unsure, _trouble(error, unsure[0], self._clock()))
+            else:
+                self._keep_cancelled(job, [each for each in unsure if each.email not in there])
+                known += [replace(each, registrant_id=there[each.email]) for each in unsure if each.email in there]
+        if len(known) > 1:
+            try:
+                self._cancel_all(job, known)
                 return
             except OutboundError as error:
                 if isinstance(error, NoAnswer) or error.code == "zoom_token_refused":
-                    self._stop(job, places, [], _trouble(error, places[0], self._clock()))
+                    self._stop(job, known, [], _trouble(error, known[0], self._clock()))
                     return
-        self._one_by_one(job, places, self._cancel_one)
+        self._one_by_one(job, known, self._cancel_one)
 
     def _cancel_all(self, job: Job, places: Sequence[DuePlace]) -> None:
         who = [(each.registrant_id, each.email) for each in places]
@@ -408,20 +414,6 @@ class Registrar:
             if error.code == "zoom_not_found":
                 return []
             raise
-
-    def _with_registrations(self, job: Job, places: Sequence[DuePlace]) -> list[DuePlace]:
-        """The places that Zoom has, each with its registrant id, which is looked up where an answer was lost."""
-        unsure = [each for each in places if each.is_unsure]
-        sure = [each for each in places if not each.is_unsure]
-        if not unsure:
-            return sure
-        try:
-            there = {each.email: each.registrant_id for each in self._still_registered(job)}
-        except OutboundError as error:
-            self._stop(job, [], unsure, _trouble(error, unsure[0], self._clock()))
-            return sure
-        self._keep_cancelled(job, [each for each in unsure if each.email not in there])
-        return sure + [replace(each, registrant_id=there[each.email]) for each in unsure if each.email in there]
 
     def _one_by_one(self, job: Job, places: Sequence[DuePlace], call: Callable[[Job, DuePlace], None]) -> None:
         """Call Zoom for each place; an error that is not personal puts off the rest."""

@@ -91,7 +91,7 @@ class ArchiveWriter:
 
     @contextmanager
     def part(self, name: str) -> Iterator[Callable[[bytes], None]]:
-        """Yields what takes the bytes of this part."""
+        """Yields the function that takes the bytes of this part."""
         digest = sha256()
         with self._zip.open(name, "w", force_zip64=True) as member:
 
@@ -103,7 +103,7 @@ class ArchiveWriter:
         self.parts[name] = digest.hexdigest()
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the manifest, and everything through to the disk."""
+        """Write the manifest, and flush everything to the disk."""
         self._zip.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
         self._zip.close()
         self._file.flush()
@@ -111,7 +111,7 @@ class ArchiveWriter:
 
 
 class Archive:
-    """A backup that is read. Raises BadInput "backup_damaged" as soon as a part is not what was written."""
+    """A backup that is being read. Raises BadInput "backup_damaged" as soon as a part differs from what was written."""
 
     def __init__(self, zip_file: ZipFile, manifest: Manifest) -> None:
         self._zip = zip_file
@@ -120,7 +120,7 @@ class Archive:
     def copy(
         self, name: str, write: Callable[[bytes], Any], advance: Callable[[int], None] = lambda _more: None
     ) -> None:
-        """Hand the bytes of this part on, and check them."""
+        """Pass the bytes of this part to `write`, and verify them."""
         digest = sha256()
         try:
             with self._zip.open(name) as member:
@@ -134,7 +134,7 @@ class Archive:
             raise DAMAGED
 
     def check(self, progress: Progress) -> None:
-        """Read every part once, before anything is done with one."""
+        """Read and verify every part before any of them is used."""
         with progress("Checking the backup", sum(map(self.size, self.manifest.parts))) as advance:
             for name in self.manifest.parts:
                 self.copy(name, lambda _chunk: None, advance)
@@ -203,8 +203,8 @@ def _read_manifest(opened: ZipFile) -> Manifest:
 
 
 def _checked(told: dict[str, Any]) -> Manifest:
-    """Raises KeyError, TypeError, ValueError or AttributeError unless every value is of its kind. Names go into
-    statements."""
+    """Checks the kind of every value, since names go into SQL statements. Raises KeyError, TypeError, ValueError or
+    AttributeError."""
     contents = Contents(**told["contents"])
     manifest = Manifest(**{**told, "contents": contents})
     names = [

@@ -60,7 +60,8 @@ def _write(context: AppContext, scratch: Path, progress: Progress) -> Manifest:
 
 
 def restore(context: AppContext, source: Path, *, replace: bool, progress: Progress) -> tuple[Manifest, str | None]:
-    """Check a backup and put it in the place of the database: its manifest, and where the former database is kept.
+    """Check a backup and put it in the place of the database; returns its manifest and where the former database is
+    kept.
 
     Either everything has been verified and swapped in, or nothing has changed. Raises what `open_archive`,
     `sqlite.load` and `postgresql.load` do, and BadInput "backup_not_written".

@@ -29,7 +29,7 @@ OTHERS = text(
 def dump(
     connection: Connection, writer: ArchiveWriter, progress: Progress
 ) -> tuple[Contents, dict[str, list[str]], dict[str, int]]:
-    """Write every table as this read transaction sees it: the contents, the columns and the sequences."""
+    """Write every table as this read transaction sees it; returns the contents, the columns and the sequences."""
     connection.execute(text("SET LOCAL datestyle = ISO"))
     contents = measure(connection, progress)
     inspector = inspect(connection)
@@ -49,7 +49,8 @@ def dump(
 
 
 def load(archive: Archive, database: Database, stamp: str, *, replace: bool, progress: Progress) -> str | None:
-    """Put the backup in the place of our tables, in one transaction; the schema that keeps the former ones.
+    """Put the backup in the place of our tables, in one transaction; returns the schema that keeps the former ones, if
+    any.
 
     Raises Conflict "database_exists" (without `replace`), "database_in_use"; BadInput "backup_damaged",
     "backup_differs".

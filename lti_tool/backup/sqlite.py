@@ -92,7 +92,7 @@ def _copy_pages(source: Connection, target: Connection, advance: Callable[[int],
 def load(
     archive: Archive, database: Database, cipher: FieldCipher, stamp: str, *, replace: bool, progress: Progress
 ) -> str | None:
-    """Put the backup in the place of the database; where the former file is kept.
+    """Put the backup in the place of the database; returns where the former file is kept, if there was one.
 
     Raises Conflict "database_exists" (without `replace`), "database_in_use"; BadInput "backup_damaged",
     "backup_differs".
@@ -117,8 +117,8 @@ def load(
 
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
-    """Hold the file so that no process can open it as a database, without opening it as one: what lies beside it may be
-    another database's."""
+    """Hold the file so that no process can open it as a database. It is not opened as a database here: the files beside
+    it may belong to another one."""
     if not path.exists():
         yield
         return
@@ -165,7 +165,7 @@ def _is_sound(connection: Connection) -> bool:
 
 
 def _swap(new: Path, path: Path, former: Path) -> str | None:
-    """The path is never without a database. The former -wal goes with the former file: there it still is its own."""
+    """The path is never without a database. The former -wal moves with the former file, to which it belongs."""
     had_any = path.exists()
     if had_any:
         os.link(path, former)

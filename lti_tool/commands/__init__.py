@@ -1,4 +1,4 @@
-"""The `gatehouse` command line: one module for each noun (`backup` holds `restore` too), gathered here."""
+"""The `gatehouse` command line: the nouns, and the module that holds each."""
 
 from importlib import import_module
 
@@ -7,44 +7,44 @@ from click.exceptions import NoSuchCommand
 
 from lti_tool.commands.console import RefusingGroup
 
-NOUNS = (
-    "attendance",
-    "backup",
-    "certify",
-    "completions",
-    "credit",
-    "doctor",
-    "equivalency",
-    "gate",
-    "grades",
-    "keys",
-    "licence",
-    "match",
-    "materials",
-    "migrate",
-    "person",
-    "platform",
-    "programme",
-    "restore",
-    "retreat",
-    "roster",
-    "serve",
-    "session",
-    "worker",
-    "zoom",
-)
+MODULE_OF = {
+    "attendance": "attendance",
+    "backup": "database",
+    "certify": "certify",
+    "completions": "gate",
+    "credit": "credit",
+    "doctor": "doctor",
+    "equivalency": "gate",
+    "gate": "gate",
+    "grades": "grades",
+    "keys": "platform",
+    "licence": "credit",
+    "match": "attendance",
+    "materials": "materials",
+    "migrate": "database",
+    "person": "person",
+    "platform": "platform",
+    "programme": "programme",
+    "restore": "database",
+    "retreat": "retreat",
+    "roster": "roster",
+    "serve": "serve",
+    "session": "session",
+    "worker": "worker",
+    "zoom": "zoom",
+}
 
 
 class Nouns(RefusingGroup):
     """Imports a noun's module only when it is used, so that listing sessions doesn't load the web server."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(NOUNS)
+        return list(MODULE_OF)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in NOUNS:
+        module = MODULE_OF.get(cmd_name)
+        if module is None:
             return None
-        module = "backup" if cmd_name == "restore" else cmd_name
         command: click.Command = getattr(import_module(f"{__name__}.{module}"), cmd_name)
         return command
 
@@ -55,7 +55,7 @@ class Nouns(RefusingGroup):
         try:
             return super().resolve_command(ctx, args)
         except NoSuchCommand as unknown:
-            raise NoSuchCommand(unknown.command_name, possibilities=NOUNS, ctx=ctx) from None
+            raise NoSuchCommand(unknown.command_name, possibilities=MODULE_OF, ctx=ctx) from None
 
 
 @click.group(cls=Nouns, name="gatehouse", context_settings={"help_option_names": ["-h", "--help"]})

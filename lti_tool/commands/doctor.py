@@ -53,7 +53,7 @@ def doctor(ctx: click.Context, units: bool, as_json: bool) -> None:
 
 
 def _of_units(examined: Iterable[Examined]) -> Iterable[Finding]:
-    """What was found in each unit, then once for each kind of platform what no launch and no service shows."""
+    """The findings of each unit; then, once for each kind of platform, what staff must check by hand."""
     for unit in examined:
         about = f"{unit.course}, {unit.title}"
         if not unit.findings:

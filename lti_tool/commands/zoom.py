@@ -24,9 +24,8 @@ from lti_tool.context import AppContext
 from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.worker import settle_now, zoom_api
-from zoom_adapter import hash_chain
+from zoom_adapter import hash_chain, presence
 from zoom_adapter import health as zoom_health
-from zoom_adapter import replay as zoom_replay
 from zoom_adapter import reports as zoom_reports
 from zoom_adapter.hash_chain import WORDS, Head
 from zoom_adapter.reconcile import ReportReader
@@ -105,16 +104,16 @@ def replay(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
     """
     with open_context() as context:
         with context.database.read() as connection:
-            registrations = zoom_replay.registrations(connection)
+            registrations = presence.registration_deliveries(connection)
         with progress("registrations", len(registrations)) as more:
-            changed = zoom_replay.rebuild_registrants(
+            changed = presence.rebuild_registrants(
                 context.database, registrations, context.clock(), dry_run=dry_run, progress=more
             )
         if changed:
             says = "would change; attendance may follow" if dry_run else "changed"
             click.echo(f"registrants: {changed} {says}", err=True)
         with context.database.read() as connection:
-            sessions = zoom_replay.sessions(connection)
+            sessions = presence.sessions_with_evidence(connection)
         with progress("sessions", len(sessions)) as more:
             rows = []
             for session_id in sessions:
@@ -129,7 +128,7 @@ def _replay(context: AppContext, session_id: int, dry_run: bool) -> dict[str, An
     """What came of one session: "settled", or with `dry_run` "same" or "would_change", or the code of the refusal."""
     try:
         if dry_run:
-            changed = len(zoom_replay.would_change(context.database, session_id, context.clock()))
+            changed = len(presence.would_change(context.database, session_id, context.clock()))
             return {"result": "would_change" if changed else "same", "changed": changed}
         before = _count_versions(context, session_id)
         settle_now(context, session_id)

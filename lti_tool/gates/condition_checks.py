@@ -253,7 +253,7 @@ def _step_status(facts: Facts, offering: str, step: str, last_day: date) -> tupl
     latest = max(records, key=lambda each: (each.recorded_at, each.id), default=None)
     if latest is None or latest.status == "not_started":
         return "unmet", "screening_not_started"
-    if latest.status in CLEARED and _is_in_date(latest.valid_until, last_day):
+    if latest.status in CLEARED and (latest.valid_until is None or latest.valid_until >= last_day):
         return "satisfied", "screening_done"
     if latest.status in (*CLEARED, "expired"):
         return "expired", "screening_expired"
@@ -337,7 +337,3 @@ def _verify_target(target: str, offerings: Mapping[str, object]) -> None:
 def _current_id(programme: Programme, offering: str) -> str:
     """The current offering that a taken one counts for: itself, or that of a confirmed legacy row (gates.md A10.4)."""
     return programme.legacy_to_current.get(offering, offering)
-
-
-def _is_in_date(last_day: date | None, day: date) -> bool:
-    return last_day is None or last_day >= day

@@ -244,7 +244,7 @@ class Sender:
 
 
 def verdict_of(error: Exception) -> Verdict:
-    """What happens to a score that met an error instead of an answer."""
+    """The verdict on a score whose sending ended in an error instead of an answer."""
     if isinstance(error, AddressRefused):
         return Verdict("parked", error.code)
     if isinstance(error, PlatformRefused):  # the platform gave no token, or redirected, which is never followed

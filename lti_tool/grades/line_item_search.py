@@ -200,8 +200,8 @@ def _due(now: datetime) -> Select[Any]:
 
 
 def _claim(connection: Connection, placement_id: int, tried_at: datetime | None, now: datetime) -> Search | None:
-    """Lease one search, unless another worker searched meanwhile or holds another unit of the course, of whatever
-    registration: both may look for the same column. The column that the launch named is settled first."""
+    """Lease one search, unless another worker searched meanwhile, or holds a search for another unit of the course
+    under any registration: both may look for the same column. The column that the launch named is settled first."""
     row = {"placement_id": placement_id, "next_at": now, "attempts": 0, "code": ""}
     connection.execute(insert_ignoring(connection, searches), row)
     unit = next(iter(line_items.units(connection, placements.c.id == placement_id)), None)

@@ -217,9 +217,9 @@ def load(
 
 
 def answer(connection: Connection, request: DeepLinkRequest, now: datetime) -> None:
-    """Mark a request as answered: of two answers at once one gets through. Raises Conflict `deep_link_answered`.
+    """Mark a request as answered; of two answers at once, one succeeds. Raises Conflict `deep_link_answered`.
 
-    Where the answer went is forgotten: Moodle's address carries the key of the teacher's own session.
+    The return address is deleted: Moodle's contains the key of the teacher's own session.
     """
     answered = {"answered_at": now, "return_url": "", "data": None}
     open_still = (deep_link_requests.c.id == request.id) & deep_link_requests.c.answered_at.is_(None)

@@ -54,8 +54,8 @@ TOKEN = re.compile(r"[\x21-\x7e]{0,4096}")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a platform's administrator came with: the invitation, where the platform describes itself, and the token
-    that the platform takes one registration for ("" when it gave none)."""
+    """What a platform's administrator opened the link with: the invitation, the address of the platform's
+    configuration, and the token that is good for one registration ("" if the platform gave none)."""
 
     invitation: str
     configuration_url: str
@@ -152,7 +152,7 @@ def read_configuration(body: bytes, url: str) -> Configuration:
     )
 
 
-def registration_document(public_url: str, platform: Configuration, client_name: str = "Gatehouse") -> dict[str, Any]:
+def registration_document(public_url: str, platform: Configuration) -> dict[str, Any]:
     """What we ask the platform to register (lti.md DR-3). `public_url` is the tool's own origin."""
     launch_url = public_url + LAUNCH_PATH
     return {
@@ -161,7 +161,7 @@ def registration_document(public_url: str, platform: Configuration, client_name:
         "grant_types": ["client_credentials", "implicit"],
         "initiate_login_uri": public_url + LOGIN_PATH,
         "redirect_uris": [launch_url],
-        "client_name": client_name,
+        "client_name": "Gatehouse",
         "jwks_uri": f"{public_url}/lti/jwks.json",
         "token_endpoint_auth_method": "private_key_jwt",
         "scope": " ".join([*SCOPES, *(each for each in RARE_SCOPES if each in platform.scopes)]),

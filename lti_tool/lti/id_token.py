@@ -254,10 +254,10 @@ def checks_of(it: Candidate) -> Iterator[Check]:
 
 
 def verify(token: str, registration: Registration, state: State, key_sets: KeySets, now: datetime) -> Mapping[str, Any]:
-    """The claims of a token that this registration's platform signed for this login and that stands.
+    """The claims of a token that this registration's platform signed for this login, if every check holds.
 
     May ask the platform for its key set, so call it outside of a transaction. Raises RefusedLaunch with the code of the
-    first thing that does not hold.
+    first check that fails.
     """
     claims = verify_signature(token, registration, key_sets)
     candidate = Candidate(claims, registration, state, now.timestamp())
@@ -268,9 +268,16 @@ def verify(token: str, registration: Registration, state: State, key_sets: KeySe
 
 
 def verify_signature(token: str, registration: Registration, key_sets: KeySets) -> dict[str, Any]:
-    """lti.md LA-2, LA-3: RS256 and nothing else, by a key of this registration's key set; key material in the header is
-    ignored. Returns the claims, still unchecked."""
-    header = _read_header(token)
+    """lti.md LA-2, LA-3: accepts RS256 only, by a key of this registration's key set; ignores key material in the
+    header. Returns the claims, still unchecked."""
+    try:
+        if len(token) > LONGEST_TOKEN or not token.isascii():
+            raise ValueError("not a token")
+        header = json.loads(base64url_decode(token.partition(".")[0]))
+    except (ValueError, RecursionError):
+        raise _unreadable() from None
+    if not isinstance(header, dict):
+        raise _unreadable()
     if header.get("alg") != ALGORITHM:
         raise _refused("token_algorithm", f"The launch is not signed with {ALGORITHM}.")
     kid = header.get("kid")
@@ -286,18 +293,6 @@ def verify_signature(token: str, registration: Registration, key_sets: KeySets) 
     if not isinstance(claims, dict):
         raise _unreadable()
     return claims
-
-
-def _read_header(token: str) -> dict[str, Any]:
-    try:
-        if len(token) > LONGEST_TOKEN or not token.isascii():
-            raise ValueError("not a token")
-        header = json.loads(base64url_decode(token.partition(".")[0]))
-    except (ValueError, RecursionError):
-        raise _unreadable() from None
-    if not isinstance(header, dict):
-        raise _unreadable()
-    return header
 
 
 def _refused(code: str, message: str) -> RefusedLaunch:

@@ -44,7 +44,7 @@ class _KeySet:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def age(self, now: datetime) -> timedelta:
-        """Also old when the clock was set back since."""
+        """The age of the keys; a clock that was set back makes them old too."""
         return timedelta.max if self.fetched_at is None else abs(now - self.fetched_at)
 
     def may_ask(self, now: datetime) -> bool:
@@ -55,7 +55,7 @@ class _KeySet:
 class KeySets:
     """The key sets of all registrations. Safe to use from several threads; call it outside of a transaction.
 
-    `note` is told what each fetch brought, as `service_answers.AnswerBook.note` is.
+    `note` gets the result of each fetch, as `service_log.AnswerBook.note` does.
     """
 
     def __init__(self, http: Http, clock: Callable[[], datetime], note: Note | None = None) -> None:
@@ -86,8 +86,8 @@ class KeySets:
             ) from None
 
     def _refresh(self, known: _KeySet, registration: Registration, kid: str) -> None:
-        """Fetch once per window. Threads whose key is at hand do not wait for the one that fetches, the others only a
-        moment: a platform that answers slowly must not take up every thread."""
+        """Fetch at most once per window. A thread that has its key does not wait for the thread that fetches; any other
+        waits only a moment, so that a slow platform does not block every thread."""
         is_known = kid in known.keys
         if not known.lock.acquire(timeout=0 if is_known else WAIT_SECONDS):
             if is_known:
@@ -101,7 +101,7 @@ class KeySets:
             known.lock.release()
 
     def _ask(self, known: _KeySet, registration: Registration) -> None:
-        """The window begins when the answer is there, or when there was none."""
+        """The window begins when the platform has answered or failed to answer."""
         try:
             known.keys = self._fetch(registration)
         except OutboundError as error:
@@ -113,7 +113,7 @@ class KeySets:
             self._note(registration.id, "key_set", registration.key_set_url, 200, "")
 
     def _fetch(self, registration: Registration) -> dict[str, RSAPublicKey]:
-        """Raises OutboundError: PlatformRefused `key_set_unreadable` when the answer is no key set."""
+        """Raises OutboundError: PlatformRefused `key_set_unreadable` if the answer is no key set."""
         reply = self._http.request("GET", registration.key_set_url, headers={"Accept": "application/json"})
         self._pauses.heed(_place(registration), reply)
         try:

@@ -69,7 +69,7 @@ class ToolKeys:
         self._read_at: datetime | None = None
 
     def signing_key(self) -> ToolKey:
-        """The key that signs now: of those whose time has come, the newest."""
+        """The newest key that may sign now."""
         now = self._clock()
         return signing(self._present(now), now)
 
@@ -80,22 +80,20 @@ class ToolKeys:
 
     def _present(self, now: datetime) -> tuple[ToolKey, ...]:
         with self._lock:
-            if self._read_at is None or abs(now - self._read_at) > REMEMBERED:
-                known = {key.kid: key.private_key for key in self._keys}
-                with self._database.read() as connection:
-                    self._keys = load_keys(connection, known)
-                self._keys = self._keys or self._make_first(now)
-                self._read_at = now
+            if self._read_at is not None and abs(now - self._read_at) <= REMEMBERED:
+                return self._keys
+            known = {key.kid: key.private_key for key in self._keys}
+            with self._database.read() as connection:
+                self._keys = load_keys(connection, known)
+            if not self._keys:
+                private_key = make_private_key()
+                with self._database.write() as connection:
+                    _take_turn(connection)
+                    if not load_keys(connection):  # of several processes that start at once, one makes the first key
+                        _insert(connection, private_key, signs_from=now, now=now)
+                    self._keys = load_keys(connection)
+            self._read_at = now
             return self._keys
-
-    def _make_first(self, now: datetime) -> tuple[ToolKey, ...]:
-        """Of several processes that start at once, one makes it."""
-        private_key = make_private_key()
-        with self._database.write() as connection:
-            _take_turn(connection)
-            if not load_keys(connection):
-                _insert(connection, private_key, signs_from=now, now=now)
-            return load_keys(connection)
 
 
 def load_keys(connection: Connection, known: dict[str, RSAPrivateKey] | None = None) -> tuple[ToolKey, ...]:
@@ -112,8 +110,8 @@ def load_keys(connection: Connection, known: dict[str, RSAPrivateKey] | None = N
 
 
 def signing(keys: tuple[ToolKey, ...], now: datetime) -> ToolKey:
-    """Of keys that are newest first, the newest whose time has come; where that of none has (another machine made the
-    first one, and its clock is ahead), the oldest."""
+    """The newest key that may sign now; `keys` has the newest first. If none may, because another machine with a fast
+    clock made the first one, the oldest."""
     return next((key for key in keys if key.may_sign(now)), keys[-1])
 
 
@@ -132,7 +130,8 @@ def make_private_key() -> RSAPrivateKey:
 
 
 def rotate(connection: Connection, private_key: RSAPrivateKey, *, at_once: bool, actor: str, now: datetime) -> str:
-    """Publish a new signing key; its kid. It signs in three days, and the keys before it leave a week after that.
+    """Publish a new signing key; returns its kid. It signs in three days, and the keys before it leave a week after
+    that.
 
     `at_once` is for a key that fell into other hands: the new key signs now and all others are withdrawn now. Raises
     Conflict `rotation_under_way` while the key of an earlier rotation still waits to sign.
@@ -156,9 +155,10 @@ def rotate(connection: Connection, private_key: RSAPrivateKey, *, at_once: bool,
 
 
 def rotate_when_due(database: Database, now: datetime, days: int) -> bool:
-    """Periodic job: rotate when the newest key is `days` old; 0 means never. Never more to do.
+    """Periodic job: rotate when the newest key is `days` old; 0 means never. Always returns False: there is never more
+    to do at once.
 
-    Of several workers that find it due at once, one rotates. The first key is made by who signs first.
+    If several workers find it due at the same time, one rotates. The first process that signs makes the first key.
     """
     if not days:
         return False
@@ -176,7 +176,7 @@ def rotate_when_due(database: Database, now: datetime, days: int) -> bool:
 
 
 def _is_due(connection: Connection, now: datetime, days: int) -> bool:
-    """Asked often, so no key is decrypted for it."""
+    """Called often, so it decrypts no key."""
     waits = (tool_keys.c.signs_from > now) & or_(tool_keys.c.retired_at.is_(None), tool_keys.c.retired_at > now)
     if connection.execute(select(tool_keys.c.kid).where(waits).limit(1)).first() is not None:
         return False
@@ -185,7 +185,7 @@ def _is_due(connection: Connection, now: datetime, days: int) -> bool:
 
 
 def _take_turn(connection: Connection) -> None:
-    """One at a time looks at the keys and adds one; SQLite has one writer anyway."""
+    """Lets one process at a time look at the keys and add one; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(_ONE_AT_A_TIME)
 

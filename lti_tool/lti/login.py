@@ -59,7 +59,7 @@ KEPT = timedelta(hours=1)
 
 
 class Cookie(Enum):
-    """What came back of the cookie that the login set."""
+    """What the browser sent back of the cookie that the login set."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -67,8 +67,8 @@ class Cookie(Enum):
 
 
 class Stored(Enum):
-    """What the platform's storage gave back: it was not asked yet, it gave nothing (no answer in time, an error, no
-    value), a value that is not ours, or the very value that the login left there."""
+    """What the platform's storage returned: it was not asked yet; it returned nothing (no answer in time, an error, no
+    value); a value that is not ours; or the value that the login stored there."""
 
     UNASKED = "unasked"
     SILENT = "silent"
@@ -121,7 +121,7 @@ class Site:
         return self.public_url + LAUNCH_PATH
 
     def is_own(self, url: str) -> bool:
-        """Whether an absolute URL points into this tool, by no trick of spelling."""
+        """Whether an absolute URL points into this tool; spelling tricks do not pass."""
         if TRICKS.search(url):
             return False
         return origin(url) == origin(self.public_url) and "@" not in urlsplit(url).netloc
@@ -272,22 +272,23 @@ def _is_same(given: str, expected: str) -> bool:
 def _refusal(step: Step, again_url: str | None) -> RefusedLaunch:
     if step is Step.OFFER_TAB:
         message = "Your browser does not let this page keep you signed in inside the course page."
-        return _in_new_tab("cookie_missing", message, CONTINUE, again_url)
+        return _in_new_tab("cookie_missing", message, again_url)
     if step is Step.OFFER_TAB_SILENT:
         message = "Your browser does not let this page keep you signed in, and the course page gave no answer in time."
-        return _in_new_tab("storage_silent", message, CONTINUE, again_url)
+        return _in_new_tab("storage_silent", message, again_url)
     if step is Step.REFUSE_STORED:
         message = "What the course page kept for this launch is not what we left there, so nothing was opened."
-        return _in_new_tab("storage_wrong", message, CONTINUE, again_url, status=401)
+        return _in_new_tab("storage_wrong", message, again_url, status=401)
     message = "This launch was started in another browser, or has been used already."
     return RefusedLaunch("state_foreign", message, REOPEN, status=401)
 
 
-def _in_new_tab(code: str, message: str, next_step: str, again_url: str | None, *, status: int = 403) -> RefusedLaunch:
-    """The offer of a new tab. `again_url` None: the login cannot be begun again from here, so cookies are the way."""
+def _in_new_tab(code: str, message: str, again_url: str | None, *, status: int = 403) -> RefusedLaunch:
+    """Offers a new tab. With `again_url` None the login cannot be begun again from here, so the person must allow
+    cookies."""
     if again_url is None:
         return RefusedLaunch(code, message, ALLOW_COOKIES, status=status)
-    return NewTab(code, message, next_step, again_url, status=status)
+    return NewTab(code, message, CONTINUE, again_url, status=status)
 
 
 def _verify_parameters(given: Mapping[str, str]) -> None:

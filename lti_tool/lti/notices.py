@@ -39,7 +39,7 @@ Find = Callable[[str, str], Registration]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One verified notice. `nonce` must be used up by who acts on it, and remembered until `expires_at`."""
+    """One verified notice. Whoever acts on it must use up `nonce`, and remember it until `expires_at`."""
 
     registration_id: int
     deployment_id: str
@@ -105,11 +105,11 @@ def ask_for_notices(
 
 
 def load_notices(body: bytes, find: Find, key_sets: KeySets, now: datetime) -> list[Notice]:
-    """The notices of one delivery, each signed by the platform that it names and still in its time.
+    """The notices of one delivery, each signed by the platform that it names and not expired.
 
     `find` gives the active registration of an issuer and client id, or raises RefusedLaunch. May ask platforms for
-    their key sets: call it outside of a transaction. Raises RefusedLaunch; one notice that does not stand refuses the
-    whole delivery.
+    their key sets: call it outside of a transaction. Raises RefusedLaunch; one invalid notice refuses the whole
+    delivery.
     """
     return [_load(token, find, key_sets, now) for token in _tokens(body)]
 
@@ -147,7 +147,8 @@ def _load(token: str, find: Find, key_sets: KeySets, now: datetime) -> Notice:
 
 
 def _says_it_is_from(token: str) -> tuple[str, str]:
-    """Issuer and client id as the token says them, unverified: they only choose whose keys must have signed it."""
+    """The issuer and client id that the token states, not verified yet: they only select the keys that must have signed
+    it."""
     try:
         claims = json.loads(base64url_decode(token.split(".")[1]))
         audience = claims["aud"]

@@ -114,7 +114,7 @@ class Tokens:
             ) from error
 
     def forget(self, registration: Registration, scopes: Collection[str], refused: str) -> None:
-        """Drop the token that a service refused; one that came meanwhile stays."""
+        """Drop a token that a service refused, unless it has been replaced meanwhile."""
         self._cache.forget(_token_key(registration, scopes), refused)
 
     def _fetch(self, registration: Registration, scopes: tuple[str, ...]) -> AccessToken:
@@ -145,7 +145,7 @@ class Tokens:
         return AccessToken(document["access_token"], self._clock() + usable_for(document, LONGEST_LIFE))
 
     def _assertion(self, registration: Registration) -> str:
-        """lti.md TK-2. The deployment is named where there is no doubt which one it is (core 6.2.1)."""
+        """lti.md TK-2. Names the deployment if the registration has only one (core 6.2.1)."""
         key, now = self._keys.signing_key(), self._clock()
         claims = {
             "iss": registration.client_id,
@@ -185,7 +185,7 @@ def _is_bearer(document: Mapping[str, Any]) -> bool:
 
 
 def _granted(document: Mapping[str, Any], asked: Collection[str]) -> set[str]:
-    """lti.md TK-3: what the answer says it is good for, and what was asked where it says nothing (RFC 6749 5.1)."""
+    """lti.md TK-3: the scopes that the answer names; if it names none, those that were asked for (RFC 6749 5.1)."""
     said = document.get("scope")
     if said is None:
         return set(asked)
@@ -242,8 +242,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request to a service. `scopes` are whole URIs; `service` and `subject` are what its answer is filed under
-    (service_answers). A 403 whose body holds `not_the_token` is no reason to ask for another token."""
+    """One request to a service. `scopes` are whole URIs; the log of services (service_log) keeps its answer under
+    `service` and `subject`. A 403 whose body holds `not_the_token` is no reason to ask for another token."""
 
     registration_id: int
     scopes: tuple[str, ...]
@@ -293,7 +293,7 @@ class PlatformApi:
         return self._tokens.token(self.registration(registration_id), scopes)
 
     def fetch(self, question: Question, read: Callable[[Reply], Read]) -> Read:
-        """What `read` makes of the answer to a question. What came of it is noted (service_answers).
+        """What `read` makes of the answer to a question; the outcome is kept in service_answers.
 
         A 401 or 403 is asked once more with a new token. Raises AddressRefused `service_foreign` when the address is
         not on one of the platform's own hosts, PlatformRefused when the platform is not in use here, no token is to be

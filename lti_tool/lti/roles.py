@@ -41,16 +41,11 @@ class Right:
     terms: str
 
 
-def role_of(roles: Iterable[str], *, old_roles: bool = False) -> Role:
-    """The one role that a launch's roles come to. `old_roles`: this registration's switch (lti.md RO-3)."""
-    return "staff" if is_teacher(roles, old_roles=old_roles) else "trainee"
-
-
 def course_role_of(roles: Iterable[str], *, old_roles: bool = False) -> CourseRole:
-    """What a person is in a course: only a trainee is scored and missed (lti.md FR-4).
+    """The person's role in a course: only a trainee is scored and missed (lti.md FR-4).
 
-    Whoever holds a role of the course other than Learner is none, unless they hold Learner too; a test user never is.
-    Who holds no known role of the course is a learner (lti.md RO-4).
+    A person whose roles in the course do not include Learner is "other", and so is a test user. A person without a
+    known role in the course is a trainee (lti.md RO-4).
     """
     held = frozenset(roles)
     if is_teacher(held, old_roles=old_roles):
@@ -61,9 +56,9 @@ def course_role_of(roles: Iterable[str], *, old_roles: bool = False) -> CourseRo
 
 
 def is_teacher(roles: Iterable[str], *, old_roles: bool = False) -> bool:
-    """lti.md RO-1 to RO-5: whoever holds a teacher's role and a learner's is a teacher; a teaching assistant is none,
-    though platforms send the principal role Instructor beside that sub-role (LTI 1.3 core A.2.3). Old roles count only
-    where the launch names no role in the course: a platform that names some has said all."""
+    """lti.md RO-1 to RO-5: a person with a teacher's and a learner's role is a teacher. A teaching assistant is not,
+    although platforms send the principal role Instructor with that sub-role (LTI 1.3 core A.2.3). `old_roles` count
+    only if the launch names no role in the course: a platform that names one has sent them all."""
     held = frozenset(roles)
     if old_roles and held.isdisjoint(OF_THE_COURSE):
         return not TEACHERS_BY_OLD_ROLES.isdisjoint(held)

@@ -96,8 +96,8 @@ class AnswerBook:
         self._noted: dict[Key, tuple[int, str, datetime]] = {}
 
     def note(self, registration_id: int, service: str, subject: str, status: int, code: str) -> None:
-        """Record in a transaction of its own, unless this process has just done so. Never raises: what could not be
-        written is missed only on the page that shows it."""
+        """Record in a transaction of its own, unless this process has just done so. Never raises: an answer that could
+        not be written is missing only on the page that shows it."""
         key, now = (registration_id, service, subject), self._clock()
         known = self._noted.get(key)
         if known is not None and known[:2] == (status, code) and not _is_old(known[2], now):

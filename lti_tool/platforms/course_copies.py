@@ -1,7 +1,7 @@
 """Copied courses, as platforms report them by notices (Platform Notification Service; lti.md §14)."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -103,23 +103,21 @@ class NoticeAsker:
                 service_log.record(connection, offer.registration_id, SERVICE, subject, status, code, self._clock())
 
     def _load_due(self) -> list[Offer]:
+        """The offers in the latest launch of each deployment of active platforms, except those accepted, and those
+        refused recently."""
+        query = (
+            select(placements.c.registration_id, placements.c.deployment_id, placements.c.notices_url)
+            .join(registrations)
+            .where(placements.c.notices_url.is_not(None), registrations.c.status == "active")
+            .order_by(placements.c.updated_at, placements.c.id)
+        )
+        now, due = self._clock(), []
         with self._database.read() as connection:
-            return list(_due(connection, self._handler_url, self._clock()))
-
-
-def _due(connection: Connection, handler_url: str, now: datetime) -> Iterator[Offer]:
-    """The offers in the latest launch of each deployment of active platforms, except those accepted, and those refused
-    recently."""
-    query = (
-        select(placements.c.registration_id, placements.c.deployment_id, placements.c.notices_url)
-        .join(registrations)
-        .where(placements.c.notices_url.is_not(None), registrations.c.status == "active")
-        .order_by(placements.c.updated_at, placements.c.id)
-    )
-    latest = {(row.registration_id, row.deployment_id): Offer(*row) for row in connection.execute(query)}
-    for offer in latest.values():
-        digest = service_log.subject_digest(offer.subject(handler_url))
-        answers = service_log.of_registration(connection, offer.registration_id)
-        known = next((each for each in answers if (each.service, each.subject) == (SERVICE, digest)), None)
-        if known is None or (not known.is_well and now - known.answered_at >= ASK_AGAIN):
-            yield offer
+            latest = {(row.registration_id, row.deployment_id): Offer(*row) for row in connection.execute(query)}
+            for offer in latest.values():
+                digest = service_log.subject_digest(offer.subject(self._handler_url))
+                answers = service_log.of_registration(connection, offer.registration_id)
+                known = next((each for each in answers if (each.service, each.subject) == (SERVICE, digest)), None)
+                if known is None or (not known.is_well and now - known.answered_at >= ASK_AGAIN):
+                    due.append(offer)
+        return due

@@ -111,16 +111,21 @@ class _Building:
         return value
 
     def _value(self, event: Any, path: str, depth: int) -> Any:
+        value: Any
         self.lines.setdefault(path, _line(event))
         self._count(1, event, path)
         if depth > MAX_DEPTH:
             raise _Refused("yaml_too_deep", f"More than {MAX_DEPTH} levels inside one another.", path, _line(event))
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, path)
+            if event.anchor not in self._anchors:
+                message = "This alias names nothing that is written before it."
+                raise _Refused("yaml_alias", message, path, _line(event))
+            value, size = self._anchors[event.anchor]
+            self._count(size, event, path)
+            return value
         if event.tag is not None:
             raise _Refused("yaml_tag", "Tags (words starting with '!') are not read.", path, _line(event))
         before = self._values
-        value: Any
         if isinstance(event, yaml.ScalarEvent):
             value = _scalar(event)
         elif isinstance(event, yaml.MappingStartEvent):
@@ -131,13 +136,6 @@ class _Building:
                 value.append(self._value(inner, f"{path}[{len(value)}]", depth + 1))
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, self._values - before + 1)
-        return value
-
-    def _alias(self, event: Any, path: str) -> Any:
-        if event.anchor not in self._anchors:
-            raise _Refused("yaml_alias", "This alias names nothing that is written before it.", path, _line(event))
-        value, size = self._anchors[event.anchor]
-        self._count(size, event, path)
         return value
 
     def _count(self, more: int, event: Any, path: str) -> None:

@@ -63,12 +63,22 @@ class DueRoster:
 def plan(database: Database, now: datetime) -> bool:
     """Periodic job: add the rosters of new courses, and bring forward those of courses with a live session about now.
     Always False: it never has to run again at once."""
+    context = func.coalesce(placements.c.context_id, "").label("context_id")
+    known = and_(rosters.c.registration_id == placements.c.registration_id, rosters.c.context_id == context)
+    without_roster = (
+        select(placements.c.registration_id, context, func.max(placements.c.memberships_url).label("memberships_url"))
+        .outerjoin_from(placements, rosters, known)
+        .where(placements.c.memberships_url.is_not(None), rosters.c.registration_id.is_(None))
+        .group_by(placements.c.registration_id, context)
+    )
     with database.read() as connection:
-        new, soon = _new(connection, now), _needed_for_session(connection, now)
+        new = connection.execute(without_roster).all()
+        soon = _needed_for_session(connection, now)
     if new or soon:
         with database.write() as connection:
             for row in new:
-                connection.execute(insert_ignoring(connection, rosters).values(row))
+                values = {**row._mapping, "code": "", "next_at": now}
+                connection.execute(insert_ignoring(connection, rosters).values(values))
             _bring_forward(connection, soon, now)
     return False
 
@@ -133,19 +143,6 @@ def is_offered() -> ColumnElement[bool]:
 def _due(now: datetime) -> ColumnElement[bool]:
     """Matches the rosters that are due, not leased, and offered."""
     return and_(rosters.c.next_at <= now, ~is_held(rosters, now), is_offered())
-
-
-def _new(connection: Connection, now: datetime) -> list[dict[str, Any]]:
-    """Rows for the courses that offer a roster and have none yet."""
-    context = func.coalesce(placements.c.context_id, "").label("context_id")
-    known = and_(rosters.c.registration_id == placements.c.registration_id, rosters.c.context_id == context)
-    query = (
-        select(placements.c.registration_id, context, func.max(placements.c.memberships_url).label("memberships_url"))
-        .outerjoin_from(placements, rosters, known)
-        .where(placements.c.memberships_url.is_not(None), rosters.c.registration_id.is_(None))
-        .group_by(placements.c.registration_id, context)
-    )
-    return [{**row._mapping, "code": "", "next_at": now} for row in connection.execute(query)]
 
 
 def _needed_for_session(connection: Connection, now: datetime) -> list[CourseKey]:

@@ -55,7 +55,7 @@ launch_refusals = Table(
     Column("count", Integer, nullable=False),
 )
 
-# One row, written to see that the database takes writes (diagnostics.database).
+# One row, written to see that the database takes writes (diagnostics.installation).
 readiness = Table(
     "readiness",
     metadata,

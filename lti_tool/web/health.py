@@ -5,7 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from sqlalchemy import Connection, Select, func, select, text
 
 from lti_tool.attendance import evidence_gaps
-from lti_tool.diagnostics.database import MEGABYTE, State
+from lti_tool.diagnostics.installation import MEGABYTE, State
 from lti_tool.tables.operations import launch_refusals, tasks
 from lti_tool.tables.scores import scores
 from lti_tool.tables.zoom import UNTAKEN, zoom_inbox, zoom_refusals, zoom_seals

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from lti_tool.commands.completions import completions
 from lti_tool.commands.console import RefusingGroup
-from lti_tool.commands.equivalency import equivalency
-from lti_tool.commands.gate import gate
-from lti_tool.commands.licence import licence
+from lti_tool.commands.credit import licence
+from lti_tool.commands.gate import completions, equivalency, gate
 from lti_tool.commands.retreat import retreat
 from lti_tool.db import Database
 from lti_tool.programme.versions import Published

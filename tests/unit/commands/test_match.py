@@ -7,8 +7,8 @@ from click.testing import CliRunner
 from sqlalchemy import update
 
 from lti_tool.attendance.settlement import settle
+from lti_tool.commands.attendance import match
 from lti_tool.commands.console import RefusingGroup
-from lti_tool.commands.match import match
 from lti_tool.tables.live_sessions import live_sessions
 from tests.training_day import FIVE, MEETING, WHOLE_DAY, add_session, add_trainee, present
 

@@ -29,7 +29,7 @@ from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode
 from tests.profiles import portion
 from tests.training_day import FIVE, NINE, add_licence, add_place, add_platform, add_session, enrol
-from zoom_adapter import replay, reports
+from zoom_adapter import presence, reports
 from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import match_late, settle_presence, take_inbox
@@ -151,8 +151,8 @@ class World:
         elif then == "replay":
             with self.database.write() as connection:
                 connection.execute(delete(registrants).where(registrants.c.meeting_id == self.meeting_id))
-                ids = replay.registrations(connection)
-            replay.rebuild_registrants(self.database, ids, self.clock())
+                ids = presence.registration_deliveries(connection)
+            presence.rebuild_registrants(self.database, ids, self.clock())
 
     def settle(self) -> None:
         match_late(self.database, self.clock())

@@ -19,7 +19,7 @@ from lti_tool.tables.zoom import zoom_report_fetches, zoom_reports
 from tests.training_day import FIVE, add_session, add_trainee, at
 from zoom_adapter import reports
 from zoom_adapter.api import ZoomApi
-from zoom_adapter.polls import PollAnswer, PollReader, keep, read_answers
+from zoom_adapter.reconcile import PollAnswer, PollReader, keep_answers, read_answers
 
 UUID = "a/b+c=="
 REST, TOKEN = "https://api.zoom.example.org/v2", "https://zoom.example.org/oauth/token"
@@ -147,7 +147,7 @@ def test_one_meeting_may_hold_two_classes(database, session_id, published, clock
         other = add_session(connection, published, clock(), starts=evening)
         trainee_id = add_trainee(connection, 1, at(0))
         for each in (session_id, other):
-            keep(connection, each, UUID, [answer], clock())
+            keep_answers(connection, each, UUID, [answer], clock())
             assert [one.answered_at for one in presence_checks.load(connection, each).of(trainee_id)] == [at(10)]
 
 
@@ -189,6 +189,6 @@ def test_the_same_answers_twice_are_one(database, session_id, clock) -> None:
     answer = PollAnswer("p1", "a@example.org", at(10))
     for _ in range(2):
         with database.write() as connection:
-            keep(connection, session_id, UUID, [answer], clock())
+            keep_answers(connection, session_id, UUID, [answer], clock())
     with database.read() as connection:
         assert len(connection.execute(select(poll_answers)).all()) == 1

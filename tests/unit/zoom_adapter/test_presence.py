@@ -25,7 +25,7 @@ from sandbox.zoom.training_day import Attendee, TrainingDay, arrivals, encode
 from tests.clock import TestClock
 from tests.statements import listening
 from tests.zoom_day import CLOSES, MEETING, OPENS, people_of, seconds, whole_day
-from zoom_adapter import replay, reports
+from zoom_adapter import presence, reports
 from zoom_adapter.events import read_event
 from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import load_presence, match_late, settle_presence, take_inbox
@@ -543,9 +543,9 @@ def test_replaying_the_inbox_writes_nothing_new(
     everything = select(attendances).order_by(attendances.c.id)
     with database.read() as connection:
         before = connection.execute(everything).all()
-        ids = replay.registrations(connection)
-        assert replay.sessions(connection) == [session_id]
-    assert replay.rebuild_registrants(database, ids, clock()) == 0
+        ids = presence.registration_deliveries(connection)
+        assert presence.sessions_with_evidence(connection) == [session_id]
+    assert presence.rebuild_registrants(database, ids, clock()) == 0
     settle_presence(database, session_id, lambda *_: None, clock)
     with database.read() as connection:
         assert connection.execute(everything).all() == before

@@ -1,4 +1,4 @@
-"""`gatehouse backup`: the whole database in one file. `gatehouse restore`: that file in the place of the database."""
+"""`gatehouse backup`, `restore` and `migrate`: the database in one file, that file put back, and its schema."""
 
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from lti_tool.backup.archive import Manifest
 from lti_tool.backup.backups import create
 from lti_tool.backup.backups import restore as put_back
 from lti_tool.commands.console import Columns, json_option, listed, open_context, print_fields, progress
+from lti_tool.migrations import migrate as to_head
+from lti_tool.migrations import present_revision
 
 MANIFEST: Columns = {
     "created_at": "created_at",
@@ -67,3 +69,16 @@ def restore(file: Path, replace: bool, as_json: bool) -> None:
         if contents.chain_breaks:
             breaks = contents.chain_breaks
             click.echo(f"The chain's {breaks} breaks are older than the backup: `gatehouse zoom verify` lists them.")
+
+
+@click.command()
+@json_option
+def migrate(as_json: bool) -> None:
+    """Bring the database to this release's schema, in one transaction.
+
+    Safe to repeat, and from several machines at once. A database of a newer release is left unchanged, with an error.
+    """
+    with open_context() as context:
+        with context.database.read() as connection:
+            before = present_revision(connection)
+        print_fields({"before": before, "revision": to_head(context.database)}, as_json)
