@@ -76,12 +76,11 @@ def take_pictures(folder: Path) -> None:
 
 def _zone() -> str:
     """Where it is about eleven o'clock; Pacific time if nowhere."""
-    return next((each for each in ZONES if 10 < _hour(each) <= 12), PACIFIC.key)
+    return next((each for each in ZONES if _hour(each) == 11), PACIFIC.key)
 
 
-def _hour(zone: str) -> float:
-    now = datetime.now(ZoneInfo(zone))
-    return now.hour + now.minute / 60
+def _hour(zone: str) -> int:
+    return datetime.now(ZoneInfo(zone)).hour
 
 
 def _of_settings(browser: Browser, stage: Stage) -> None:
