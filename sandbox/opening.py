@@ -75,6 +75,10 @@ class Opening(Story):
             ("Today's class is running", self.class_now),
         ]
 
+    def start_playing(self, **options: Any) -> None:
+        """In order of time, so that no one's record shows a first result that later messages took back."""
+        super().start_playing(**{"shuffle": False, **options})
+
     def at_zoom(self, behaviours: Mapping[str, str]) -> list[dict[str, str]]:
         """Someone dials in by telephone, whom Zoom cannot name."""
         return [*super().at_zoom(behaviours), {"email": "", "name": "By telephone", "behaviour": "phone"}]
