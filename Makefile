@@ -1,6 +1,7 @@
 # make install   .venv with the `gatehouse` command
-# make demo      the tool, an Open edX sandbox and a Zoom player: prints one address to click through
-# make demo-check  the same story without a browser: exits 0, or says which step failed
+# make demo      the tool, an Open edX sandbox, a Zoom and a mailbox, in the middle of a class: prints one address
+# make demo-check  the same without a browser, and what each page then shows: exits 0, or says which step failed
+# make pictures  the pictures of README and guides, taken anew from the demo
 # make test      every test once, on SQLite or on a real PostgreSQL: some minutes
 # make sure      format, lint, types, import contracts, known vulnerabilities, every test on both databases at full length,
 #                demo-check
@@ -172,7 +173,7 @@ migration: $(TEST) $(LINT)
 reference: $(TEST)
 	@.venv-test/bin/python -m tests.reference
 
-# The pictures of docs/platforms, taken anew from the running tool.
+# The pictures of README and guides, taken anew from the demo.
 pictures: $(TEST) $(SANDBOX)
 	@.venv-test/bin/python -m tests.browser.pictures
 

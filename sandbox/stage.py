@@ -41,6 +41,8 @@ STOP_SECONDS = 120.0
 WORK_SECONDS = 240.0
 PLAYED_MEETING = "86400001001"
 ZOOM_CREDENTIALS = ("account_id", "client_id", "client_secret", "app_id")
+# More people, and what the first page of the demo says of everybody.
+DEMO = ROOT / "sandbox" / "openedx" / "demo.yaml"
 LATER_MEETINGS = (("F1", 9, "86400001002"), ("F1", 30, "86400001003"), ("F2", 16, "86400002001"))
 
 
@@ -163,23 +165,30 @@ class Stage:
     """Everything the story needs, started in order and stopped in reverse.
 
     `folder` keeps databases and logs; `sandbox_python` is the interpreter of the sandbox LMS's own
-    virtual environment. With `database_url` empty the tool runs on SQLite. The played day was yesterday: it is over, so
-    Zoom's report of it is due, and the session can be reconciled.
+    virtual environment. With `database_url` empty the tool runs on SQLite. The played day was `days_ago`, so Zoom's
+    report of it is due, and the session can be reconciled. `zone` is where the programme is taught. `with_demo` adds
+    the people and the table of the demo's first page, and a mail server.
     """
 
     folder: Path
     sandbox_python: Path
     database_url: str = ""
-    ports: tuple[int, int, int] = (0, 0, 0)
+    ports: tuple[int, int, int, int] = (0, 0, 0, 0)
     split_worker: bool = False
-    played_on: date = field(default_factory=lambda: datetime.now(PACIFIC).date() - timedelta(days=1))
+    with_demo: bool = False
+    zone: str = PACIFIC.key
+    days_ago: int = 1
+    played_on: date = field(init=False)
 
     def __post_init__(self) -> None:
+        self.played_on = self.today - timedelta(days=self.days_ago)
         self.folder.mkdir(parents=True, exist_ok=True)
-        tool, lms, zoom = (free_port(wanted) for wanted in self.ports)
+        tool, lms, zoom, mail = (free_port(wanted) for wanted in self.ports)
+        self.smtp_port = free_port(0)
         self.tool_url = f"http://127.0.0.1:{tool}"
         self.lms_url = f"http://localhost:{lms}"
         self.zoom_url = f"http://localhost:{zoom}"
+        self.mail_url = f"http://localhost:{mail}"
         self.zoom_secret = secrets.token_hex(24)
         self.zoom_credentials = {name: secrets.token_hex(8) for name in ZOOM_CREDENTIALS}
         self.environment = self._environment()
@@ -187,11 +196,18 @@ class Stage:
         self.worker = Actor("worker", [*self._gatehouse_command, "worker"], self.folder, self.environment)
         self.lms = Actor("lms", self._lms_command(lms), self.folder, self._plain_environment())
         self.zoom = Actor("zoom", self._zoom_command(zoom), self.folder, self._plain_environment())
+        self.mail = Actor("mail", self._mail_command(mail), self.folder, self._plain_environment())
         self.played_session = 0
 
     @property
+    def today(self) -> date:
+        """The day in the programme's zone."""
+        return datetime.now(ZoneInfo(self.zone)).date()
+
+    @property
     def actors(self) -> list[Actor]:
-        return [self.lms, self.tool, *([self.worker] if self.split_worker else []), self.zoom]
+        with_worker, with_mail = [self.worker] * self.split_worker, [self.mail] * self.with_demo
+        return [self.lms, self.tool, *with_worker, self.zoom, *with_mail]
 
     def __enter__(self) -> "Stage":
         try:
@@ -207,8 +223,13 @@ class Stage:
     def open(self) -> None:
         self.lms.start()
         self.zoom.start()
+        if self.with_demo:
+            self.mail.start()
         self.gatehouse("migrate")
-        self.gatehouse("programme", "publish", str(ROOT / "config" / "demo.yaml"))
+        programme = self.folder / "programme.yaml"
+        shipped = (ROOT / "config" / "demo.yaml").read_text(encoding="utf-8")
+        programme.write_text(shipped.replace(f"  zone: {PACIFIC.key}", f"  zone: {self.zone}"), encoding="utf-8")
+        self.gatehouse("programme", "publish", str(programme))
         self.zoom.wait_until_ready(f"{self.zoom_url}/healthz")
         self.start_tool()
         self.lms.wait_until_ready(f"{self.lms_url}/healthz")
@@ -246,6 +267,9 @@ class Stage:
     def zoom_json(self, path: str) -> Any:
         return self._json(f"{self.zoom_url}/{path}")
 
+    def mail_json(self, path: str) -> Any:
+        return self._json(f"{self.mail_url}/{path}")
+
     def _json(self, url: str) -> Any:
         with requests.Session() as plain:
             plain.trust_env = False
@@ -267,13 +291,13 @@ class Stage:
             self.gatehouse("platform", "add", *(word for pair in options.items() for word in pair))
 
     def _schedule(self) -> None:
-        self.played_session = self._add_session("F1", self.played_on, PLAYED_MEETING)
+        self.played_session = self.add_session("F1", f"{self.played_on}T09:00", PLAYED_MEETING)
         for module, days, meeting in LATER_MEETINGS:
-            self._add_session(module, self.played_on + timedelta(days=days), meeting)
+            self.add_session(module, f"{self.played_on + timedelta(days=days)}T09:00", meeting)
 
-    def _add_session(self, module: str, day: date, meeting: str) -> int:
+    def add_session(self, module: str, starts: str, meeting: str) -> int:
+        """Schedule a live session at this wall time of the programme; its id."""
         link = f"{self.zoom_url}/join/{meeting}"
-        starts = f"{day.isoformat()}T09:00"
         words = ("--module", module, "--starts", starts, "--zoom-meeting", meeting, "--join-url", link)
         return int(self.gatehouse_json("session", "add", *words)["id"])
 
@@ -290,6 +314,13 @@ class Stage:
             "GATEHOUSE_ZOOM_TOKEN_URL": f"{self.zoom_url}/oauth/token",
             **{f"GATEHOUSE_ZOOM_{name.upper()}": value for name, value in self.zoom_credentials.items()},
             "GATEHOUSE_ALLOW_PRIVATE_ADDRESSES": "1",
+            **(self._mail_environment() if self.with_demo else {}),
+        }
+
+    def _mail_environment(self) -> dict[str, str]:
+        return {
+            "GATEHOUSE_SMTP_URL": f"smtp://127.0.0.1:{self.smtp_port}",
+            "GATEHOUSE_MAIL_FROM": "training@example.org",
         }
 
     def _plain_environment(self) -> dict[str, str]:
@@ -310,9 +341,14 @@ class Stage:
             "--public-url": self.lms_url,
             "--tool-url": self.tool_url,
             "--data": str(self.folder / "lms"),
-            "--extra-link": f"Play the day={self.zoom_url}",
+            "--extra-link": f"Zoom={self.zoom_url}" if self.with_demo else f"Play the day={self.zoom_url}",
         }
-        return [str(self.sandbox_python), "-m", "sandbox.openedx", *(word for pair in options.items() for word in pair)]
+        demo = ["--demo", str(DEMO), "--extra-link", f"Mailbox={self.mail_url}"] if self.with_demo else []
+        given = [word for pair in options.items() for word in pair]
+        return [str(self.sandbox_python), "-m", "sandbox.openedx", *given, *demo]
+
+    def _mail_command(self, port: int) -> list[str]:
+        return [sys.executable, "-m", "sandbox.mail", "--port", str(port), "--smtp-port", str(self.smtp_port)]
 
     def _zoom_command(self, port: int) -> list[str]:
         options = {

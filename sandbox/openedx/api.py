@@ -12,12 +12,13 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 from lti_consumer.api import config_id_for_block
+from lti_consumer.models import LtiAgsLineItem
 from xblock.fields import Scope
 
 from sandbox.openedx import gradebook
 from sandbox.openedx.courseware import load_block
 from sandbox.openedx.models import Course, ExternalId, PublishedGrade, Unit
-from sandbox.openedx.registrations import registration_of, registrations
+from sandbox.openedx.registrations import configuration_of, registration_of, registrations
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -84,6 +85,14 @@ def change_unit(request: HttpRequest, block_id: str) -> HttpResponse:
     unit.settings = {name: value for name, value in (unit.settings | changes).items() if value is not None}
     unit.save()
     config_id_for_block(load_block(unit))
+    return JsonResponse(_unit(unit))
+
+
+@require_POST
+def delete_column(_request: HttpRequest, block_id: str) -> HttpResponse:
+    """Delete the unit's line item, as an administrator of the site can. The next launch of the unit makes another."""
+    unit = get_object_or_404(Unit, block_id=block_id)
+    LtiAgsLineItem.objects.filter(lti_configuration=configuration_of(unit)).delete()
     return JsonResponse(_unit(unit))
 
 

@@ -19,6 +19,7 @@ class Options:
     tool_url: str
     data: Path
     extra_links: tuple[tuple[str, str], ...]
+    demo: Path | None
 
     @property
     def database(self) -> Path:
@@ -41,9 +42,16 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         metavar="LABEL=URL",
         help="one more link in the top bar; may be repeated",
     )
+    parser.add_argument("--demo", type=Path, help="YAML with more people, and what the first page says of everybody")
     given = parser.parse_args(arguments)
     return Options(
-        given.host, given.port, given.public_url, given.tool_url, given.data.resolve(), tuple(given.extra_link)
+        host=given.host,
+        port=given.port,
+        public_url=given.public_url,
+        tool_url=given.tool_url,
+        data=given.data.resolve(),
+        extra_links=tuple(given.extra_link),
+        demo=given.demo,
     )
 
 

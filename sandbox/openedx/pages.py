@@ -7,6 +7,7 @@ from functools import wraps
 from itertools import groupby
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -41,10 +42,12 @@ def people(request: HttpRequest) -> HttpResponse:
     """Choose whom to be."""
     everybody = User.objects.select_related("profile").order_by("id")
     cards = [(person, ROLE_NAMES[person.profile.role]) for person in everybody]
+    by_username = {person.username: (person, role) for person, role in cards}
     return render(
         request,
         "sandbox/people.html",
         {
+            "guide": [(*by_username[row["username"]], row["unit"], row["sees"]) for row in settings.SANDBOX_GUIDE],
             "learners": [card for card in cards if card[0].profile.role == "learner"],
             "team": [card for card in cards if card[0].profile.role != "learner"],
             "next": request.GET.get("next", ""),

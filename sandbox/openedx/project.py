@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import django
+import yaml
 from django.conf import settings
 from django.core.management import call_command
 
@@ -60,6 +61,14 @@ def application(options: Options) -> Callable[..., Any]:
     return get_wsgi_application()
 
 
+def _demo(options: Options) -> dict[str, Any]:
+    """More people, and the table of the first page; empty where the sandbox is no demo."""
+    if options.demo is None:
+        return {}
+    found: dict[str, Any] = yaml.safe_load(options.demo.read_text(encoding="utf-8"))
+    return found
+
+
 def django_settings(options: Options) -> dict[str, Any]:
     """The settings, those of edx-platform's names first."""
     return {
@@ -71,6 +80,7 @@ def django_settings(options: Options) -> dict[str, Any]:
         "USAGE_ID_PATTERN": r"(?P<usage_id>[^/]+)",
         "SANDBOX_TOOL_URL": options.tool_url,
         "SANDBOX_EXTRA_LINKS": options.extra_links,
+        "SANDBOX_GUIDE": _demo(options).get("guide", []),
         "SECRET_KEY": hashlib.sha256(str(options.data).encode()).hexdigest(),  # guards nothing: see the package's text
         "ALLOWED_HOSTS": ["localhost", "127.0.0.1", "[::1]", urlsplit(options.public_url).hostname],
         "INSTALLED_APPS": APPS,
@@ -123,7 +133,7 @@ def _logging() -> dict[str, Any]:
 def _seed(options: Options) -> None:
     from sandbox.openedx import seed
 
-    made_for = seed.plant(options.public_url, options.tool_url)
+    made_for = seed.plant(options.public_url, options.tool_url, _demo(options).get("people", []))
     if made_for != (options.public_url, options.tool_url):
         raise OtherAddresses(
             f"{options.data} belongs to the platform {made_for[0]} with the tool {made_for[1]}; "

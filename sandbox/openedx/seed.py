@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ SEED = Path(__file__).with_name("seed.yaml")
 
 
 @transaction.atomic
-def plant(public_url: str, tool_url: str) -> tuple[str, str]:
+def plant(public_url: str, tool_url: str, more_people: Sequence[dict[str, Any]] = ()) -> tuple[str, str]:
     """Seed the database if it is empty; answer for which platform and tool address it was made."""
     made = Installation.objects.first()
     if made is None:
@@ -28,7 +29,7 @@ def plant(public_url: str, tool_url: str) -> tuple[str, str]:
         courses = {
             entry["key"].split("+")[1]: _plant_course(entry, position) for position, entry in enumerate(seed["courses"])
         }
-        for entry in seed["people"]:
+        for entry in (*seed["people"], *more_people):
             _plant_person(entry, courses)
         _plant_units(seed, courses)
         made = Installation.objects.create(public_url=public_url, tool_url=tool_url)
@@ -46,9 +47,8 @@ def _plant_course(entry: dict[str, Any], position: int) -> Course:
 
 def _plant_person(entry: dict[str, Any], courses: dict[str, Course]) -> None:
     role = entry["role"]
-    user = User.objects.create_user(
-        entry["username"], email=f"{entry['username']}@example.org", is_staff=role == "global_staff"
-    )
+    address = entry.get("email", f"{entry['username']}@example.org")
+    user = User.objects.create_user(entry["username"], email=address, is_staff=role == "global_staff")
     Profile.objects.create(user=user, name=entry["name"], note=entry["note"], role=role)
     ExternalId.of(user, "lti")
     for course in (courses[short] for short in entry["courses"]):

@@ -33,6 +33,7 @@ urlpatterns = [
     path("sandbox/state.json", api.state_json),
     path("sandbox/sign-in", api.sign_in),
     path("sandbox/units/<slug:block_id>", api.change_unit),
+    path("sandbox/units/<slug:block_id>/delete-column", api.delete_column),
     path("sandbox/units/<slug:block_id>/sign.json", certification.sign_json),
     path("sandbox/units/<slug:block_id>/content.json", certification.content_json),
     path("sandbox/requests.json", certification.requests_json),

@@ -7,14 +7,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import requests
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, jsonify, redirect, render_template, request
+from flask.typing import ResponseReturnValue
 
 from sandbox.zoom.account import Account
 from sandbox.zoom.behaviours import BEHAVIOURS
-from sandbox.zoom.plan import CAST, ZONE, Plan, PlanError, read_plan
+from sandbox.zoom.plan import CAST, ZONE, Plan, PlanError, read_class, read_plan
 from sandbox.zoom.player import Player
 from sandbox.zoom.rest import rest_pages
 from sandbox.zoom.rest_answers import Rest
+from sandbox.zoom.running import PACES, RunningClass, keep_telling
+from sandbox.zoom.training_day import TrainingDay
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -28,6 +31,7 @@ class Stage:
     state_url: str = ""
     lms_url: str = ""
     rest: Rest | None = None
+    running: RunningClass | None = None
 
     def __post_init__(self) -> None:
         self.rest = self.rest or Rest(self.player, Account())
@@ -41,6 +45,18 @@ class Stage:
         if is_played:
             account.hold(day)
         return is_played
+
+    def hold_class(self, title: str, day: TrainingDay) -> RunningClass:
+        """Begin a class that is under way: what has happened so far is sent before this returns, the rest in time."""
+        assert self.rest is not None
+        account = self.rest.account
+        for registration in day.registrations():
+            if not account.is_registered(day.meeting_id, registration["payload"]["object"]["registrant"]["email"]):
+                self.player.send(registration)
+        running = self.running = RunningClass(day, title, self.player.send)
+        running.tell(_now())
+        keep_telling(running, _now, lambda: account.hold(running.as_held()))
+        return running
 
     def cast(self) -> list[dict[str, str]]:
         """The people of the LMS with what they do by default; nobody where the LMS does not answer."""
@@ -64,7 +80,7 @@ class Stage:
 
     def classes(self) -> list[dict[str, str]]:
         """Each class with the date in its label, today in Pacific time where it has none."""
-        today = datetime.now(UTC).astimezone(ZoneInfo(ZONE)).date().isoformat()
+        today = _now().astimezone(ZoneInfo(ZONE)).date().isoformat()
         return [
             {"id": meeting_id, "label": label, "date": (DAY.search(label) or [today])[0]}
             for meeting_id, label in self.meetings.items()
@@ -81,7 +97,13 @@ def create_player(stage: Stage) -> Flask:
     @app.get("/")
     def page() -> str:
         return render_template(
-            "player.html", classes=stage.classes(), cast=stage.cast(), behaviours=BEHAVIOURS, lms_url=stage.lms_url
+            "player.html",
+            classes=stage.classes(),
+            cast=stage.cast(),
+            behaviours=BEHAVIOURS,
+            lms_url=stage.lms_url,
+            running=stage.running.report(_now()) if stage.running else None,
+            paces=PACES,
         )
 
     @app.get("/healthz")
@@ -102,6 +124,22 @@ def create_player(stage: Stage) -> Flask:
             return jsonify({"error": "a day is being played; wait until it has ended"}), 409
         return jsonify(stage.player.report()), 202
 
+    @app.post("/class")
+    def hold_class() -> tuple[Response, int]:
+        try:
+            title, day = read_class(request.get_json(force=True, silent=True))
+        except PlanError as error:
+            return jsonify({"error": str(error)}), 400
+        return jsonify(stage.hold_class(title, day).report(_now())), 202
+
+    @app.post("/class/pace")
+    def turn() -> ResponseReturnValue:
+        pace = request.form.get("pace", type=int)
+        if stage.running is None or pace not in PACES:
+            return "No class is running, or it cannot run at this pace.", 400
+        stage.running.turn(pace, _now())
+        return redirect("/", 303)
+
     @app.get("/meetings")
     def meetings() -> Response:
         return jsonify(stage.classes())
@@ -119,6 +157,10 @@ def create_player(stage: Stage) -> Flask:
         return render_template("join.html", meeting_id=meeting_id, label=stage.meetings.get(meeting_id, ""))
 
     return app
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _meetings(raw: Any) -> dict[str, str] | None:

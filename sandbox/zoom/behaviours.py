@@ -91,6 +91,13 @@ BEHAVIOURS: dict[str, Behaviour] = {
     ),
     "guest": Behaviour("is there all day, known to nobody", (_visit(-2, 479),), registers=False),
     "phone": Behaviour("dials in by telephone", (_visit(1, 478, phone=True),), registers=False),
+    "stepped_out": Behaviour(
+        "goes away after an hour and a half and comes back before lunch",
+        (_visit(-5, 92, 40, 65.5), _visit(171, 481, 270, 300)),
+    ),
+    "very_late": Behaviour(
+        "comes nearly two hours late and then stands in the waiting room", (_visit(145, 480, waits=37),)
+    ),
     "no_show": Behaviour("does not come", ()),
 }
 

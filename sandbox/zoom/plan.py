@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -63,7 +63,7 @@ def read_plan(raw: object) -> Plan:
         raise PlanError("the plan should be a JSON object")
     meeting_id = _words(raw, "meeting_id")
     opens_at, closes_at = _times(raw)
-    people = tuple(_attendee(each, meeting_id) for each in _list(raw, "people"))
+    people = _people(raw, meeting_id)
     seed = int(sha256(json.dumps(raw["people"], sort_keys=True).encode()).hexdigest()[:8], 16)
     return Plan(
         TrainingDay(meeting_id, opens_at, closes_at, people, seed=seed),
@@ -72,6 +72,26 @@ def read_plan(raw: object) -> Plan:
         seconds=_seconds(raw.get("speed_seconds", 8)),
         lose=_every(raw.get("lose", 0)),
     )
+
+
+def read_class(raw: object) -> tuple[str, TrainingDay]:
+    """Title and day of a class that is under way: {title, meeting_id, opens_at, minutes?, people}. With an empty
+    registrant_id somebody joins by the general link.
+
+    Raises PlanError."""
+    if not isinstance(raw, dict):
+        raise PlanError("the class should be a JSON object")
+    meeting_id = _words(raw, "meeting_id")
+    try:
+        opens_at = datetime.fromisoformat(_words(raw, "opens_at")).astimezone(UTC)
+        closes_at = opens_at + timedelta(minutes=int(raw.get("minutes", 480)))
+    except (ValueError, OverflowError) as error:
+        raise PlanError(f"the time cannot be read: {error}") from error
+    return _words(raw, "title"), TrainingDay(meeting_id, opens_at, closes_at, _people(raw, meeting_id))
+
+
+def _people(raw: Mapping[str, Any], meeting_id: str) -> tuple[Attendee, ...]:
+    return tuple(_attendee(each, meeting_id) for each in _list(raw, "people"))
 
 
 def _times(raw: Mapping[str, Any]) -> tuple[datetime, datetime]:
@@ -94,7 +114,7 @@ def _attendee(raw: object, meeting_id: str) -> Attendee:
     if behaviour not in BEHAVIOURS:
         raise PlanError(f"nobody can {behaviour!r}; there are {', '.join(BEHAVIOURS)}")
     email = str(raw.get("email") or "")
-    registrant = str(raw.get("registrant_id") or (registrant_id(meeting_id, email) if email else ""))
+    registrant = str(raw.get("registrant_id", registrant_id(meeting_id, email) if email else ""))
     return Attendee(str(raw.get("name") or "Somebody"), email, registrant, behaviour)
 
 

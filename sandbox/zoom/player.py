@@ -76,7 +76,7 @@ class Player:
 
     def announce(self, event: Event) -> None:
         """Send one delivery that belongs to no played day, again and again as Zoom does, without being waited for."""
-        threading.Thread(target=self._send_alone, args=(encode(event),), daemon=True).start()
+        threading.Thread(target=self.send, args=(event,), daemon=True).start()
 
     def is_playing(self, uuid: str) -> bool:
         with self._changed:
@@ -108,7 +108,9 @@ class Player:
             while (delivery := self._next(run)) is not None:
                 self._note(run, delivery, self._answer(session, delivery.body))
 
-    def _send_alone(self, body: bytes) -> None:
+    def send(self, event: Event) -> None:
+        """Send one delivery, again and again as Zoom does, until the tool has taken or refused it."""
+        body = encode(event)
         with requests.Session() as session:
             session.trust_env = False
             for attempt, pause in enumerate((*RETRY_AFTER, 0)):

@@ -30,7 +30,7 @@ class TrainingDay:
 
     `restarts` are pairs of seconds after the beginning: the host ended the meeting at the first and began it again at
     the second, which makes another instance. `shared_user_ids` above 0 lets so many people and no more have `user_id`s
-    of their own.
+    of their own. `visits`, one entry for each attendee, replace what their patterns say.
     """
 
     meeting_id: str
@@ -42,6 +42,7 @@ class TrainingDay:
     seed: int = 0
     restarts: tuple[tuple[int, int], ...] = ()
     shared_user_ids: int = 0
+    visits: tuple[tuple[Visit, ...], ...] | None = None
     instances: tuple[Opening, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +64,8 @@ class TrainingDay:
 
     def visits_of(self, attendee: Attendee) -> tuple[Visit, ...]:
         """What this attendee does on this day."""
+        if self.visits is not None:
+            return self.visits[self.attendees.index(attendee)]
         return pattern(attendee.behaviour, self.seconds) if attendee.visits is None else attendee.visits
 
     def stays(self) -> list[RoomInterval]:

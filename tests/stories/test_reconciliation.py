@@ -4,14 +4,13 @@ Zoom's log of deliveries cannot be read here, so the report is the only way back
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
 
 from lti_tool.attendance.evidence import needs_review
-from sandbox.stage import PACIFIC, Stage
+from sandbox.stage import Stage
 from sandbox.story import CAST, Story, until
 from tests.postgres import Postgres
 from tests.stages import SANDBOX_PYTHON
@@ -27,7 +26,7 @@ def story(
     """A class of the day before yesterday: its report is due, and has stopped growing."""
     assert SANDBOX_PYTHON.exists(), "the sandbox LMS is not installed: run `make environments`"
     with Stage(
-        tmp_path_factory.mktemp("stage"), SANDBOX_PYTHON, **_database(backend_of_module, request), played_on=_day()
+        tmp_path_factory.mktemp("stage"), SANDBOX_PYTHON, **_database(backend_of_module, request), days_ago=2
     ) as stage:
         switch(stage, **NO_LOG, most_rows=3, refusals=[PAGES_BREAK])
         story = Story(stage)
@@ -41,10 +40,6 @@ def _database(backend: str, request: pytest.FixtureRequest) -> dict[str, Any]:
         return {}
     server: Postgres = request.getfixturevalue("postgres")
     return {"database_url": server.create("reconciliation"), "split_worker": True}
-
-
-def _day() -> Any:
-    return datetime.now(PACIFIC).date() - timedelta(days=2)
 
 
 def switch(stage: Stage, **fields: Any) -> None:

@@ -1,13 +1,12 @@
 """A day of which Zoom could not deliver every third message: its own log brings them back, and the day is whole."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
 
-from sandbox.stage import PACIFIC, Stage
+from sandbox.stage import Stage
 from sandbox.story import CAST, Story
 from tests.stages import SANDBOX_PYTHON
 
@@ -22,8 +21,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """A class of the day before yesterday, all of which Zoom still has in its log; of reports it has none. The server
     is not told the app's id, so the log is read when somebody types it, and not by the worker before that."""
     assert SANDBOX_PYTHON.exists(), "the sandbox LMS is not installed: run `make environments`"
-    played_on = datetime.now(PACIFIC).date() - timedelta(days=2)
-    stage = Stage(tmp_path_factory.mktemp("stage"), SANDBOX_PYTHON, played_on=played_on)
+    stage = Stage(tmp_path_factory.mktemp("stage"), SANDBOX_PYTHON, days_ago=2)
     stage.tool.environment = {name: each for name, each in stage.environment.items() if name != APP_ID}
     with stage:
         switch(stage, "rest/switches", {"refusals": [REPORTS_ARE_AWAY]})
