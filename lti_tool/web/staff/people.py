@@ -40,7 +40,8 @@ from lti_tool.web.staff import matrix, overview
 PEOPLE_ON_A_PAGE = 50
 MOST_FOUND = 20
 AWAY = timedelta(days=30)
-# To find who is locked by one thing, the gates of everyone are decided; above this number that would take too long.
+# To find who is locked by one thing, the gates of everyone are decided: only when this filter is chosen, and not above
+# this number of people, where it would take too long.
 MOST_JUDGED = 5000
 # The years in which a search looks for sessions.
 YEARS = (2000, 2100)
@@ -163,7 +164,8 @@ def all_people() -> str:
     starts = overview.starts(connection(), programme, now())
     conditions = _filters(programme, now())
     numbers = _count(connection(), conditions)
-    if numbers[""] <= MOST_JUDGED:
+    filters = {each: says for each, says in FILTERS.items() if each != "one" or numbers[""] <= MOST_JUDGED}
+    if view.which == "one" and view.which in filters:
         everyone = connection().scalars(select(trainees.c.id).where(conditions[""])).all()
         single = matrix.locked_by_one_thing(connection(), published, everyone, columns, starts, now())
         conditions["one"], numbers["one"] = trainees.c.id.in_(single), len(single)
@@ -175,9 +177,9 @@ def all_people() -> str:
         programme,
         view=view,
         filters=[
-            (each, says, numbers[each])
-            for each, says in FILTERS.items()
-            if each in numbers and (numbers[each] or each in ("", view.which))
+            (each, says, numbers.get(each))
+            for each, says in filters.items()
+            if numbers.get(each) != 0 or each in ("", view.which)
         ],
         part=part,
         groups=groups,
