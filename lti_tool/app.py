@@ -19,7 +19,7 @@ from lti_tool.programme import versions
 from lti_tool.settings import Settings
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
-from lti_tool.web import assets, deep_linking, errors, headers, health, notices, request, session
+from lti_tool.web import assets, deep_linking, errors, headers, health, notices, page, request, session
 from lti_tool.web.staff import (
     accommodations,
     corrections,
@@ -62,6 +62,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gatehouse"] = context
     app.extensions["gatehouse_readiness"] = Readiness(context)
+    page.register(app)
     request.register_converters(app)
     ancestors = headers.FrameAncestors(context.database, context.settings.frame_origins)
     headers.register(app, ancestors, https=settings.public_url.startswith("https:"))

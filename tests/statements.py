@@ -29,3 +29,29 @@ def before_each_statement(database: Database, call: Callable[[str, Any], object]
         yield
     finally:
         event.remove(database.engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def counting_rows(database: Database) -> Iterator[Callable[[], int]]:
+    """How many rows SQLite has handed over since."""
+    rows = 0
+
+    def count(_cursor: object, row: Any) -> Any:
+        nonlocal rows
+        rows += 1
+        return row
+
+    def note(connection: Any, *_rest: object) -> None:
+        connection.row_factory = count
+
+    def forget(connection: Any, *_rest: object) -> None:
+        if connection is not None:
+            connection.row_factory = None
+
+    event.listen(database.engine, "checkout", note)
+    event.listen(database.engine, "checkin", forget)
+    try:
+        yield lambda: rows
+    finally:
+        event.remove(database.engine, "checkout", note)
+        event.remove(database.engine, "checkin", forget)

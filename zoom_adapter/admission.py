@@ -4,12 +4,13 @@ The gate is evaluated in bulk and often, so that places follow the records: a pl
 and no longer if the gate shuts, the class is cancelled or the person leaves the course. Another module tells Zoom.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select, tuple_
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
@@ -17,7 +18,7 @@ from lti_tool.db import Database
 from lti_tool.gates.decide import load_facts, needed_facts
 from lti_tool.gates.evaluate import evaluate
 from lti_tool.programme import versions
-from lti_tool.rosters.schedule import is_placed_in
+from lti_tool.rosters.schedule import IS_STAFF, is_placed_in
 from lti_tool.tables.courses import enrolments, placements, roster_members
 from lti_tool.tables.gates import completions, equivalency_requests, exceptions
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
@@ -167,7 +168,31 @@ def enrolled(
 
 
 def enrolled_in(connection: Connection, module_ids: Collection[str]) -> dict[str, int]:
-    """Module id → how many people `enrolled` has for a class of it; modules without any are left out."""
+    """Module id → how many people `enrolled` has for a class of it; modules without any are left out.
+
+    A person is in one course once, so modules that one course alone shows share its number of rows.
+    """
+    course = (placements.c.registration_id, func.coalesce(placements.c.context_id, "").label("context_id"))
+    query = select(placements.c.module_id, *course).where(placements.c.module_id.in_(module_ids)).distinct()
+    courses: dict[str, set[tuple[int, str]]] = defaultdict(set)
+    for row in connection.execute(query) if module_ids else ():
+        courses[row.module_id].add((row.registration_id, row.context_id))
+    alone = {module_id: next(iter(those)) for module_id, those in courses.items() if len(those) == 1}
+    numbers = _numbers(connection, set(alone.values()))
+    found = {module_id: numbers[where] for module_id, where in alone.items() if where in numbers}
+    return found | _numbers_across(connection, courses.keys() - alone.keys())
+
+
+def _numbers(connection: Connection, courses: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """How many people are enrolled in each of these courses."""
+    course = (enrolments.c.registration_id, enrolments.c.context_id)
+    here = tuple_(*course).in_(courses)
+    query = select(*course, func.count()).where(here, _has_role("trainee"), _is_active()).group_by(*course)
+    return {(row[0], row[1]): row[2] for row in connection.execute(query)} if courses else {}
+
+
+def _numbers_across(connection: Connection, module_ids: Collection[str]) -> dict[str, int]:
+    """How many people are enrolled for each of these modules, which several courses show."""
     here = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
     query = (
         select(placements.c.module_id, func.count(enrolments.c.trainee_id.distinct()))
@@ -186,7 +211,7 @@ def _active(connection: Connection, among: Collection[int]) -> set[int]:
 
 def _has_role(role: str) -> ColumnElement[bool]:
     """Who is no staff may attend as a trainee does, scored or not."""
-    return enrolments.c.role == "staff" if role == "staff" else enrolments.c.role != "staff"
+    return IS_STAFF if role == "staff" else enrolments.c.role != "staff"
 
 
 def _found(connection: Connection, query: Select[Any], among: Collection[int] | None) -> set[int]:

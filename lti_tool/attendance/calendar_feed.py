@@ -7,8 +7,8 @@ are UTC instants (RFC 5545, date with UTC time): every calendar program reads th
 import secrets
 from collections.abc import Callable, Container
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from icalendar import Calendar, Event
 from sqlalchemy import Connection, select, update
 
 from lti_tool import audit
@@ -22,6 +22,9 @@ from lti_tool.tables.courses import enrolments
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.people import trainees
 from lti_tool.tables.platforms import registrations
+
+if TYPE_CHECKING:
+    from icalendar import Calendar, Event
 
 # How long a past session stays in the calendars of people who did not attend it.
 KEPT = timedelta(days=30)
@@ -132,14 +135,19 @@ def may_join(connection: Connection, trainee_id: int) -> bool:
     return connection.execute(query.where(registrations.c.status == "active").limit(1)).first() is not None
 
 
-def _calendar() -> Calendar:
+def _calendar() -> "Calendar":
+    """An empty calendar. Its library takes 4 MB in each process, so it is loaded with the first calendar."""
+    from icalendar import Calendar  # noqa: PLC0415
+
     calendar = Calendar()
     calendar.add("prodid", "-//Gatehouse//Live sessions//EN")
     calendar.add("version", "2.0")
     return calendar
 
 
-def _event(session: LiveSession, programme: Programme, link: str | None, host: str, *, is_open: bool) -> Event:
+def _event(session: LiveSession, programme: Programme, link: str | None, host: str, *, is_open: bool) -> "Event":
+    from icalendar import Event  # noqa: PLC0415
+
     title = programme.offering_title(session.module_id) + (f" ({session.note})" if session.note else "")
     is_cancelled = session.state == "cancelled"
     event = Event()

@@ -179,10 +179,12 @@ def confirm(connection: Connection, correction_id: int, *, actor: str, now: date
     Raises NotFound "correction_unknown"; AccessDenied "second_person_needed", "own_case"; Conflict "correction_state",
     "session_locked", "session_cancelled".
     """
-    row = _settleable(connection, correction_id)
+    row = _held(connection, correction_id)
     refuse_own(connection, actor, row.trainee_id)
     refuse_alone(connection, row.proposed_by, actor, row.trainee_id, row.proposed_at)
-    _change(connection, row, WAITING, {"confirmed_by": actor, "confirmed_at": now})
+    if row.confirmed_at is not None:
+        raise _decided_already()
+    _change(connection, row, {"confirmed_by": actor, "confirmed_at": now})
     _note(connection, row.id, "correction_confirmed", actor, now, None, proposed_by=row.proposed_by)
     request_settlement(connection, row.live_session_id, now)
 
@@ -194,29 +196,36 @@ def undo(connection: Connection, correction_id: int, *, reason: str, actor: str,
     "correction_state", "session_locked", "session_cancelled".
     """
     why = reason_given(reason)
-    row = _settleable(connection, correction_id)
+    row = _held(connection, correction_id)
     refuse_own(connection, actor, row.trainee_id)
     values = {"undone_by": actor, "undone_reason": why, "undone_at": now}
-    _change(connection, row, corrections.c.undone_at.is_(None), values)
+    _change(connection, row, values)
     _note(connection, row.id, "correction_undone", actor, now, why, was_in_force=row.confirmed_at is not None)
     request_settlement(connection, row.live_session_id, now)
 
 
-def _settleable(connection: Connection, correction_id: int) -> Row[Any]:
+def _held(connection: Connection, correction_id: int) -> Row[Any]:
+    """The correction; its session is held from now on. A lock that is under way comes first and refuses this act, and
+    none begins until it ends."""
     row = show(connection, correction_id)
-    verify_settleable(live_sessions.show(connection, row.live_session_id))
+    verify_settleable(live_sessions.hold(connection, row.live_session_id))
     return row
 
 
-def _change(connection: Connection, row: Row[Any], where: ColumnElement[bool], values: dict[str, Any]) -> None:
-    """Of two people at once, the first decides."""
-    changed = connection.execute(update(corrections).where(corrections.c.id == row.id, where).values(values))
+def _change(connection: Connection, row: Row[Any], values: dict[str, Any]) -> None:
+    """Change the correction if it still is in the state of this row: of two people at once, the first decides."""
+    as_it_was = corrections.c.undone_at.is_(None) & corrections.c.confirmed_at.is_not_distinct_from(row.confirmed_at)
+    changed = connection.execute(update(corrections).where(corrections.c.id == row.id, as_it_was).values(values))
     if not changed.rowcount:
-        raise Conflict(
-            "correction_state",
-            "This correction has been confirmed or taken back already.",
-            "Look at the list of corrections again.",
-        )
+        raise _decided_already()
+
+
+def _decided_already() -> Conflict:
+    return Conflict(
+        "correction_state",
+        "This correction has been confirmed or taken back already.",
+        "Look at the list of corrections again.",
+    )
 
 
 def _note(

@@ -68,7 +68,7 @@ def suggestions(connection: Connection) -> list[Suggestion]:
         select(trainee_addresses.c.email)
         .where(present)
         .group_by(trainee_addresses.c.email)
-        .having(func.count(trainee_addresses.c.trainee_id.distinct()) > 1)
+        .having(func.min(trainee_addresses.c.trainee_id) != func.max(trainee_addresses.c.trainee_id))
     )
     query = (
         select(trainee_addresses.c.email, trainee_addresses.c.since_at, trainees.c.id, trainees.c.name)

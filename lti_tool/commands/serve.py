@@ -25,7 +25,7 @@ from lti_tool.context import AppContext, build_context
 from lti_tool.errors import BadInput
 from lti_tool.log import configuration, configure
 from lti_tool.settings import Settings, load_settings
-from lti_tool.tasks import Worker
+from lti_tool.tasks import Worker, set_aside_what_is_loaded
 from lti_tool.web.rsgi import RsgiApplication
 from lti_tool.web.session import large_body
 from lti_tool.worker import build_worker
@@ -118,6 +118,7 @@ class WebProcess:
             self.worker = build_worker(self.context)
             self.thread = threading.Thread(target=self.worker.run_forever, name="worker")
             self.thread.start()
+        set_aside_what_is_loaded()
         self.server = RsgiApplication(
             self.app,
             threads=self.threads,

@@ -11,6 +11,7 @@ from datetime import date, time
 from decimal import Decimal
 from functools import partial
 from hashlib import sha256
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
@@ -127,21 +128,27 @@ def _document(connection: Connection, number: int) -> str:
     return str(connection.execute(wanted).scalar_one())
 
 
-# Programmes by the digest of their document. The number of versions is small, so none is ever dropped; two threads that
-# parse the same one get the same value.
+# Programmes by the digest of their document. The number of versions is small, so none is ever dropped. One thread
+# parses, and those that want the same one wait.
 _parsed: dict[str, Programme] = {}
+_parsing = Lock()
 
 
 def _published(connection: Connection, row: Row[Any, Any]) -> Published:
     """A version as it was checked. One that this release can no longer read opens nothing."""
-    programme = _parsed.get(row.digest)
-    if programme is None:
-        checked = read_programme(_document(connection, row.version), f"version {row.version}")
-        if checked.programme is None:
-            message = f"Programme version {row.version} cannot be read by this release: {checked.errors[0]}"
-            raise ProgrammeError("programme_version_unreadable", message, "Publish a corrected document.", status=500)
-        programme = _parsed.setdefault(row.digest, checked.programme)
-    return Published(row.version, programme)
+    if row.digest not in _parsed:
+        with _parsing:
+            if row.digest not in _parsed:
+                _parsed[row.digest] = _parse(connection, row)
+    return Published(row.version, _parsed[row.digest])
+
+
+def _parse(connection: Connection, row: Row[Any, Any]) -> Programme:
+    checked = read_programme(_document(connection, row.version), f"version {row.version}")
+    if checked.programme is None:
+        message = f"Programme version {row.version} cannot be read by this release: {checked.errors[0]}"
+        raise ProgrammeError("programme_version_unreadable", message, "Publish a corrected document.", status=500)
+    return checked.programme
 
 
 _versions = select(programme_versions.c.version, programme_versions.c.digest)

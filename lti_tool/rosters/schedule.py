@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, or_, select, tuple_, update
 
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import NotFound
 from lti_tool.leases import Lease, claim_rows, is_held
 from lti_tool.lti import registration
 from lti_tool.lti.registration import Registration
-from lti_tool.tables.courses import placements, rosters
+from lti_tool.tables.courses import enrolments, placements, rosters
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.platforms import registrations
 
@@ -114,6 +114,10 @@ def claim(database: Database, now: datetime) -> DueRoster | None:
 def is_of(table: Any, key: CourseKey) -> ColumnElement[bool]:
     """Matches the rows of this course in any table of courses."""
     return and_(table.c.registration_id == key.registration_id, table.c.context_id == key.context_id)
+
+
+# Matches the enrolments of staff; few, with an index (tables/courses.py).
+IS_STAFF = enrolments.c.role == literal_column("'staff'")
 
 
 def is_placed_in(registration_id: Any, context_id: Any) -> ColumnElement[bool]:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from lti_tool.tables.types import Id, UtcDateTime, metadata
@@ -51,6 +52,8 @@ placements = Table(
     Index(None, "registration_id", "context_id"),
 )
 
+IS_STAFF = "role = 'staff'"
+
 # Who belongs to which course, from launches and rosters; the platform's user id is what scores are addressed to. Once
 # a person has launched, the launch's role holds (lti.md RO-6). Only trainees are scored and missed: "other" is a person
 # who is no learner in the course, or a test user (lti.md FR-4).
@@ -65,6 +68,13 @@ enrolments = Table(
     Column("last_launch_at", UtcDateTime),  # None: known from the roster only
     Column("listed_at", UtcDateTime),  # when a roster first listed a person who had not launched
     Index(None, "trainee_id"),
+    Index(None, "last_launch_at", "trainee_id"),
+    Index(
+        "ix_enrolments_staff",
+        "trainee_id",
+        sqlite_where=text(IS_STAFF),
+        postgresql_where=text(IS_STAFF),
+    ),
     CheckConstraint("last_launch_at is not null or listed_at is not null", name="seen"),
     CheckConstraint("role in ('trainee', 'staff', 'other')", name="role"),
 )

@@ -66,6 +66,8 @@ live_sessions = Table(
 )
 
 CURRENT = "is_current"
+# Few days have a flag. SQLite takes their index only for a statement that has each of its terms word by word.
+FLAGGED = "CAST(flags AS TEXT) != '[]'"
 
 # One version of one person's attendance. `person_key` names whom the evidence speaks of ("trainee:7",
 # "registrant:abc", "email:…", "connection:…"); a correction is a new version, old ones stay readable (ce.md T12).
@@ -99,4 +101,20 @@ attendances = Table(
         postgresql_where=text(CURRENT),
     ),
     Index(None, "trainee_id", "live_session_id"),
+    Index(
+        "ix_attendances_flagged",
+        "live_session_id",
+        sqlite_where=text(f"is_current = 1 AND {FLAGGED}"),
+        postgresql_where=text(f"is_current AND {FLAGGED}"),
+    ),
+    # All that is counted of a session, so that no row with its whole day is read for it.
+    Index(
+        "ix_attendances_counted",
+        "live_session_id",
+        "trainee_id",
+        "seconds_present",
+        "completed",
+        sqlite_where=text("is_current = 1"),
+        postgresql_where=text(CURRENT),
+    ),
 )

@@ -30,6 +30,8 @@ identities = Table(
 
 JOINED = "undone_at is null"
 
+PRESENT = "until_at IS NULL"
+
 # Since when, and until when, a platform named an address for a trainee. An address that changes hands means whoever had
 # it at the time. Only a person with several accounts has several addresses at once.
 trainee_addresses = Table(
@@ -42,6 +44,13 @@ trainee_addresses = Table(
     Column("until_at", UtcDateTime),
     Index(None, "email"),
     Index(None, "trainee_id"),
+    Index(
+        "ix_trainee_addresses_present",
+        "email",
+        "trainee_id",
+        sqlite_where=text(PRESENT),
+        postgresql_where=text(PRESENT),
+    ),
 )
 
 # Staff said that two trainees are one person; everything of `joined_id` belongs to `kept_id` until it is undone.

@@ -4,13 +4,16 @@ A notice travels as a short code in the address (`?done=request_sent`), because 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from flask import redirect, render_template
+from flask import Flask, redirect, render_template
 from flask import request as http_request
+from flask.templating import Environment
+from jinja2 import Template
 from sqlalchemy import Connection, Row, Select, func, select
 from werkzeug.wrappers import Response
 
@@ -18,6 +21,28 @@ from lti_tool.programme.model import Programme
 from lti_tool.web.request import now, read_id
 
 T = TypeVar("T")
+
+
+class OneCompiler(Environment):
+    """Compiles each template once. After a start a whole class may open the same page; each thread would compile it for
+    itself, which took longer than all their pages."""
+
+    _lock = RLock()
+
+    def get_template(
+        self, name: str | Template, parent: str | None = None, globals: MutableMapping[str, Any] | None = None
+    ) -> Template:
+        """The compiled template of this name."""
+        with self._lock:
+            return super().get_template(name, parent, globals)
+
+
+def register(app: Flask) -> None:
+    """Let the app compile its templates in this way, and each of them ask for the instant of the request: `asked_at()`.
+    A part that is imported without the page's values is made once, not anew for each page. Call it before anything else
+    that concerns templates."""
+    app.jinja_environment = OneCompiler
+    app.jinja_env.globals["asked_at"] = now
 
 
 @dataclass(frozen=True, slots=True)

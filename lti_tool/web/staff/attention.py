@@ -4,13 +4,13 @@ The items of all kinds are one list, the oldest first, which the database pages.
 with one statement for each kind, not for each item.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, func, literal, select, true, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, and_, func, literal, select, true, union_all
 
 from lti_tool.attendance import accommodations, corrections, locking, person_joins, preview, queries, reviews
 from lti_tool.attendance.evidence import NUMBERED
@@ -18,9 +18,9 @@ from lti_tool.attendance.matching import UNMATCHED
 from lti_tool.attendance.preview import Effect
 from lti_tool.attendance.queries import AttendedDay
 from lti_tool.gates import completion_batches, equivalency
+from lti_tool.grades.ags import NUMBER_OF
 from lti_tool.platforms import course_units
 from lti_tool.rosters.queries import unreadable
-from lti_tool.rosters.schedule import is_placed_in
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.gates import completion_imports, equivalency_requests
 from lti_tool.tables.live_sessions import attendances, live_sessions
@@ -94,7 +94,8 @@ def items(connection: Connection, number: int) -> Items:
     if ids["accommodation"]:
         found |= {("accommodation", each.id): each for each in accommodations.some(connection, ids["accommodation"])}
     shown = [Item(row.kind, row.since, found[row.kind, row.id]) for row in rows if (row.kind, row.id) in found]
-    matchable = {each.about.session_id for each in shown if each.kind == "participant" and may_match(each.about)}
+    unmatched = (each.about for each in shown if each.kind == "participant" and may_match(each.about))
+    matchable = {each.session_id: each.module_id for each in unmatched}
     return Items(
         Part(shown, part.number, part.total, part.firsts, part.size),
         preview.of_corrections(connection, proposed),
@@ -125,37 +126,43 @@ def _waiting() -> CompoundSelect[Any]:
     )
 
 
-def _choices(connection: Connection, session_ids: Collection[int]) -> dict[int, list[Choice]]:
+def _choices(connection: Connection, modules: Mapping[int, str]) -> dict[int, list[Choice]]:
     """By session, the learners of its module's courses of whom no attendance is on record; none where they are more
-    than `MAX_CHOICES`."""
-    here = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
+    than `MAX_CHOICES`. `modules` are the modules of these sessions."""
+    some = (
+        select(literal(each).label("session_id"), _first_learners(each, of).subquery()) for each, of in modules.items()
+    )
+    rows = connection.execute(union_all(*some)).all()
+    too_many = {
+        session_id for session_id, many in Counter(row.session_id for row in rows).items() if many > MAX_CHOICES
+    }
+    found: dict[int, set[Choice]] = defaultdict(set)
+    for row in rows:
+        if row.session_id not in too_many:
+            found[row.session_id].add(Choice(row.id, row.name or f"Person {row.id}"))
+    return {each: sorted(those, key=lambda one: (one.name, one.trainee_id)) for each, those in found.items()}
+
+
+def _first_learners(session_id: int, module_id: str) -> Select[Any]:
+    """These learners of one session, in no order; who is in two of the courses comes twice. The database stops once it
+    has found too many."""
+    course = (placements.c.registration_id, func.coalesce(placements.c.context_id, "").label("context_id"))
+    courses = select(*course).where(placements.c.module_id == module_id).distinct().subquery()
+    here = and_(
+        enrolments.c.registration_id == courses.c.registration_id, enrolments.c.context_id == courses.c.context_id
+    )
     is_known = select(attendances.c.id).where(
-        attendances.c.live_session_id == live_sessions.c.id,
+        attendances.c.live_session_id == session_id,
         attendances.c.trainee_id == trainees.c.id,
         attendances.c.is_current,
     )
-    learners = (
-        select(live_sessions.c.id.label("session_id"), trainees.c.id, trainees.c.name)
-        .join_from(live_sessions, placements, placements.c.module_id == live_sessions.c.module_id)
-        .join(enrolments, here)
-        .join(trainees, trainees.c.id == enrolments.c.trainee_id)
-        .where(live_sessions.c.id.in_(session_ids), enrolments.c.role == "trainee", ~is_known.exists())
-        .distinct()
-        .subquery()
-    )
-    number = func.row_number().over(partition_by=learners.c.session_id, order_by=(learners.c.name, learners.c.id))
-    numbered = select(learners, number.label("number")).subquery()
-    query = select(numbered).where(numbered.c.number <= MAX_CHOICES + 1).order_by(numbered.c.number)
-    found: dict[int, list[Choice]] = defaultdict(list)
-    for row in connection.execute(query):
-        found[row.session_id].append(Choice(row.id, row.name or f"Person {row.id}"))
-    return {session_id: some for session_id, some in found.items() if len(some) <= MAX_CHOICES}
+    learners = select(trainees.c.id, trainees.c.name).join_from(courses, enrolments, here).join(trainees)
+    return learners.where(enrolments.c.role == "trainee", ~is_known.exists()).limit(MAX_CHOICES + 1)
 
 
 def counts(connection: Connection, now: datetime) -> list[Count]:
     """What needs attention on pages of its own; only kinds of which there is something, the oldest first."""
-    parked = scores.c.status == "parked"
-    regraded = (scores.c.seen == "differs") & scores.c.status.in_(("delivered", "parked"))
+    refused, regraded = (scores.c.state == NUMBER_OF[each] for each in ("refused", "regraded"))
     units, rosters = course_units.unconfirmed(now), unreadable()
 
     def counted(says: str, where: str, since: Any, which: ColumnElement[bool]) -> Count:
@@ -181,7 +188,7 @@ def counts(connection: Connection, now: datetime) -> list[Count]:
         counted("Sessions still marked as running", "/desk/sessions", live_sessions.c.ends_at, locking.is_missing(now)),
         counted("Courses with unconfirmed units", "/desk/courses", units.c.since, true()),
         counted("Rosters that cannot be read", "/desk/rosters", rosters.c.since, true()),
-        counted("Scores a platform refused", "/desk/scores?state=refused", scores.c.desired_at, parked & ~regraded),
+        counted("Scores a platform refused", "/desk/scores?state=refused", scores.c.desired_at, refused),
         counted("Grades changed on a platform", "/desk/scores?state=regraded", scores.c.seen_at, regraded),
         counted("Background jobs that failed", "/desk/settings/jobs", tasks.c.created_at, tasks.c.state == "parked"),
     ]

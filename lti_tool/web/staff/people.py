@@ -23,6 +23,7 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.grades.outcomes import separate
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
+from lti_tool.rosters.schedule import IS_STAFF
 from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import completions, equivalency_requests
 from lti_tool.tables.people import licences, trainees
@@ -39,7 +40,8 @@ from lti_tool.web.staff import matrix, overview
 PEOPLE_ON_A_PAGE = 50
 MOST_FOUND = 20
 AWAY = timedelta(days=30)
-# To find who is locked by one thing, the gates of everyone are decided; above this number that would take too long.
+# To find who is locked by one thing, the gates of everyone are decided: only when this filter is chosen, and not above
+# this number of people, where it would take too long.
 MOST_JUDGED = 5000
 # The years in which a search looks for sessions.
 YEARS = (2000, 2100)
@@ -103,12 +105,18 @@ blueprint = Blueprint("desk_people", __name__, url_prefix="/desk")
 
 
 def _has(table: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Asked of each person: for what most people have."""
     return exists().where(table.c.trainee_id == trainees.c.id, *conditions)
 
 
-IS_JOINED = exists().where(joins_table.c.joined_id == trainees.c.id, joins_table.c.undone_at.is_(None))
+def _among(table: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The same, read once for all people: for what few people have."""
+    return trainees.c.id.in_(select(table.c.trainee_id).where(*conditions))
+
+
+IS_JOINED = trainees.c.id.in_(select(joins_table.c.joined_id).where(joins_table.c.undone_at.is_(None)))
 # Who only teaches is no trainee.
-IS_STAFF = _has(enrolments, enrolments.c.role == "staff") & ~_has(enrolments, enrolments.c.role != "staff")
+ONLY_TEACHES = _among(enrolments, IS_STAFF) & ~_has(enrolments, enrolments.c.role != "staff")
 OPENED_AT = (
     select(func.max(enrolments.c.last_launch_at))
     .where(enrolments.c.trainee_id == trainees.c.id)
@@ -125,18 +133,20 @@ def _valid_on(today: date) -> tuple[ColumnElement[bool], ...]:
 def _filters(programme: Programme, now: datetime) -> dict[str, ColumnElement[bool]]:
     """The condition of each filter but `one`, which no statement can ask."""
     today = day_of(now, programme.zone)
-    is_trainee = and_(~IS_JOINED, ~IS_STAFF)
+    is_trainee = and_(~IS_JOINED, ~ONLY_TEACHES)
     asked = equivalency_requests.c.state.in_(("submitted", "more_info"))
     return {
         "": is_trainee,
-        "licence": is_trainee & ~_has(licences, *_valid_on(today)),
-        "away": is_trainee & (func.coalesce(OPENED_AT, trainees.c.created_at) <= now - AWAY),
+        "licence": is_trainee & ~_among(licences, *_valid_on(today)),
+        "away": is_trainee
+        & ~_among(enrolments, enrolments.c.last_launch_at > now - AWAY)
+        & or_(trainees.c.created_at <= now - AWAY, _has(enrolments, enrolments.c.last_launch_at.is_not(None))),
         "request": is_trainee
         & or_(
-            _has(equivalency_requests, asked),
-            *(_has(table, table.c.state == "open") for table in (attendance_requests, accommodation_requests)),
+            _among(equivalency_requests, asked),
+            *(_among(table, table.c.state == "open") for table in (attendance_requests, accommodation_requests)),
         ),
-        "staff": and_(~IS_JOINED, IS_STAFF),
+        "staff": and_(~IS_JOINED, ONLY_TEACHES),
     }
 
 
@@ -157,7 +167,8 @@ def all_people() -> str:
     starts = overview.starts(connection(), programme, now())
     conditions = _filters(programme, now())
     numbers = _count(connection(), conditions)
-    if numbers[""] <= MOST_JUDGED:
+    filters = {each: says for each, says in FILTERS.items() if each != "one" or numbers[""] <= MOST_JUDGED}
+    if view.which == "one" and view.which in filters:
         everyone = connection().scalars(select(trainees.c.id).where(conditions[""])).all()
         single = matrix.locked_by_one_thing(connection(), published, everyone, columns, starts, now())
         conditions["one"], numbers["one"] = trainees.c.id.in_(single), len(single)
@@ -169,9 +180,9 @@ def all_people() -> str:
         programme,
         view=view,
         filters=[
-            (each, says, numbers[each])
-            for each, says in FILTERS.items()
-            if each in numbers and (numbers[each] or each in ("", view.which))
+            (each, says, numbers.get(each))
+            for each, says in filters.items()
+            if numbers.get(each) != 0 or each in ("", view.which)
         ],
         part=part,
         groups=groups,

@@ -4,10 +4,10 @@ graded people. Staff never count."""
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
 
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.rosters.schedule import is_placed_in
+from lti_tool.rosters.schedule import IS_STAFF, is_placed_in
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.credit import awards
 from lti_tool.tables.live_sessions import attendances, live_sessions
@@ -90,15 +90,16 @@ def has_attended() -> ColumnElement[bool]:
         courses = select(placements.c.id).where(of_course, shows).correlate(enrolments, live_sessions)
         return exists(select(enrolments.c.trainee_id).where(mine, role, courses.exists()))
 
-    is_staff = enrolments.c.role == "staff"
+    teaches_somewhere = attendances.c.trainee_id.in_(select(enrolments.c.trainee_id).where(IS_STAFF))
     return and_(
         attendances.c.is_current,
         attendances.c.trainee_id.is_not(None),
         attendances.c.seconds_present > 0,
-        ~enrolled_as(is_staff) | enrolled_as(~is_staff),
+        or_(~teaches_somewhere, ~enrolled_as(IS_STAFF), enrolled_as(~IS_STAFF)),
     )
 
 
 def teachers(connection: Connection, session: LiveSession) -> set[int]:
     """Those who are staff, and no trainees, in the courses that show the session's module."""
-    return admission.enrolled(connection, [session], "staff") - admission.enrolled(connection, [session])
+    staff = admission.enrolled(connection, [session], "staff")
+    return staff - admission.enrolled(connection, [session], among=staff)

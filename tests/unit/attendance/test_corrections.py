@@ -8,11 +8,13 @@ from sqlalchemy import select, update
 
 from lti_tool import people
 from lti_tool.attendance import corrections, preview, queries
+from lti_tool.attendance import live_sessions as sessions
 from lti_tool.attendance.settlement import settle
 from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.operations import audit_log, tasks
 from tests.training_day import DAY, FIVE, HALF_A_DAY, NINE, WHOLE_DAY, add_trainee, at, present
+from tests.waiting import until_somebody_waits
 
 GIVEN = {
     "from_at": NINE,
@@ -232,3 +234,54 @@ def test_a_second_account_of_whoever_proposed_it_confirms_nothing(database, sess
     made = propose(database, session_id, trainee_id, now, actor=f"staff:{first}")
     assert code_of(confirm, database, made, now, f"staff:{again}") == "second_person_needed"
     assert in_force(database, session_id) == {}
+
+
+def beside(database, first, second):
+    """The code with which `second` is refused, if it begins while the transaction of `first` is still open."""
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            first(connection)
+            other = pool.submit(second)
+            if not database.is_sqlite:  # there it waits for its turn before it begins
+                with database.read() as watching:
+                    until_somebody_waits(watching)
+        return code_of(other.result)
+
+
+def acts_on(database, made, now):
+    """Each act on this correction: in a given transaction, and in one of its own."""
+    within = {
+        "confirm": lambda connection: corrections.confirm(connection, made, actor="staff:92", now=now),
+        "undo": lambda connection: corrections.undo(connection, made, reason="Wrong day.", actor="staff:93", now=now),
+    }
+    alone = {"confirm": lambda: confirm(database, made, now, "staff:94"), "undo": lambda: undo(database, made, now)}
+    return within, alone
+
+
+@pytest.mark.parametrize(("first", "second"), [("confirm", "confirm"), ("undo", "undo"), ("undo", "confirm")])
+def test_of_two_acts_at_once_only_the_first_changes_it(database, session_id, trainee_id, now, first, second):
+    made = propose(database, session_id, trainee_id, now)
+    within, alone = acts_on(database, made, now)
+    assert beside(database, within[first], alone[second]) == "correction_state"
+    with database.read() as connection:
+        row = corrections.show(connection, made)
+    assert (row.confirmed_by, row.undone_by) == (("staff:92", None) if first == "confirm" else (None, "staff:93"))
+
+
+@pytest.mark.databases("postgresql")
+def test_who_turned_a_proposal_down_while_it_was_confirmed_takes_nothing_back(database, session_id, trainee_id, now):
+    made = propose(database, session_id, trainee_id, now)
+    within, alone = acts_on(database, made, now)
+    assert beside(database, within["confirm"], alone["undo"]) == "correction_state"
+    assert in_force(database, session_id) != {}
+
+
+@pytest.mark.parametrize("act", ["confirm", "undo"])
+def test_a_correction_that_is_decided_during_a_lock_waits_and_is_refused(database, session_id, trainee_id, now, act):
+    made = propose(database, session_id, trainee_id, now)
+
+    def lock(connection):
+        sessions.hold(connection, session_id)
+        connection.execute(update(live_sessions).values(state="locked", locked_at=now))
+
+    assert beside(database, lock, acts_on(database, made, now)[1][act]) == "session_locked"

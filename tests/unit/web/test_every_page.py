@@ -4,6 +4,15 @@ import re
 
 import pytest
 
+from tests.statements import counting_rows, listening
+from tests.training_day import add_trainee, enrol
+
+# More people than any page shows of them at once, and the most that a page reads of them. Now and then a request also
+# reads which sites may frame a page.
+CROWD, PART, SITES = 150, 60, 2
+# Who lists everybody of one session, because staff ask for exactly that.
+LISTS_EVERYBODY = {"/desk/rosters/missing/1"}
+
 TRAINEE = (
     "/", "/modules/F1", "/modules/F2", "/record", "/sessions/1", "/sessions/2", "/calendar", "/help", "/mail",
     "/equivalency", "/equivalency/F1", "/retreats", "/retreats/RT_EXP", "/retreats/RT_DIA", "/nothing",
@@ -90,3 +99,24 @@ def test_links_of_our_own_lead_somewhere(browse, happened, path: str, role: str)
 def test_a_page_has_one_primary_button_at_most(browse, happened, path: str, role: str) -> None:
     html = read(browse, happened, path, role).html
     assert len(re.findall(r'class="btn pri[ "]', html)) <= 1
+
+
+@pytest.mark.parametrize("role", ["trainee", "staff"])
+def test_no_page_says_more_or_reads_more_because_more_people_are_known(browse, happened, database, now, role) -> None:
+    reader = browse(happened.staff if role == "staff" else happened.whole)
+    pages = [path for path, who in PAGES if who == role and path not in LISTS_EVERYBODY]
+    few = {path: work_for(reader, database, path) for path in pages}
+    with database.write() as connection:
+        for number in range(100, 100 + CROWD):
+            enrol(connection, happened.platform, add_trainee(connection, number, now), now)
+    many = {path: work_for(reader, database, path) for path in pages}
+    more = {path: (said - few[path][0], rows - few[path][1]) for path, (said, rows) in many.items()}
+    assert {path: found for path, found in more.items() if found[0] > SITES or found[1] > PART} == {}
+
+
+def work_for(reader, database, path: str) -> tuple[int, int]:
+    """The statements that a page says and the rows that it reads, once it has been opened before."""
+    reader.open(path)
+    with listening(database) as said, counting_rows(database) as rows:
+        reader.open(path)
+        return len(said), rows()
