@@ -31,8 +31,8 @@ PRESSING = re.compile(r"/")
 FOR_MACHINES = ("/lti/jwks.json",)
 ELSEWHERE = ("https:", "http:", "mailto:", "webcal:", "webcals:", "tel:")
 
-# Addresses, and examples of what a field takes.
-NOT_WORDS = re.compile(r"\S+@\S+|https?://\S+|(?<=such as )\S+")
+# Addresses, examples of what a field takes, and the custom parameter that staff type in the LMS.
+NOT_WORDS = re.compile(r"\S+@\S+|https?://\S+|(?<=such as )\S+|\bmodule_id\b")
 RAW = {
     "a banned word": BANNED,
     "a name of the program": re.compile(r"\b[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+\b"),

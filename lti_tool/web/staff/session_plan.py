@@ -23,7 +23,7 @@ from lti_tool.text import meeting_number
 from lti_tool.times import zone_of
 from lti_tool.web.forms import Problems, sent
 from lti_tool.web.page import go, show
-from lti_tool.web.request import connection, now, read_id
+from lti_tool.web.request import connection, context, now, read_id
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import session_numbers
 from zoom_adapter import places
@@ -288,6 +288,7 @@ def _plan_page(template: str, session: LiveSession, given: Mapping[str, Any], pr
         kinds=live_sessions.KINDS,
         enrolled=session_numbers.of_sessions(connection(), [session])[session.id].enrolled,
         registered=len(taken),
+        has_mail=context().settings.has_mail,
         others=len(live_sessions.of_meeting(connection(), session.zoom_meeting_id)) > 1,
     )
 
