@@ -30,15 +30,17 @@ READERS = {
 }
 PAINTED = """() => new Promise((found) => {
     let last = 0;
-    new PerformanceObserver((list) => { for (const each of list.getEntries()) last = each.startTime; })
-        .observe({ type: "largest-contentful-paint", buffered: true });
-    setTimeout(() => found(last), 300);
+    new PerformanceObserver((list) => {
+        if (!last) setTimeout(() => found(last), 500);
+        last = list.getEntries().at(-1).startTime;
+    }).observe({ type: "largest-contentful-paint", buffered: true });
 })"""
 WATCHED = """() => {
     window.shifts = 0;
     window.slowest = 0;
-    new PerformanceObserver((list) => { for (const each of list.getEntries()) window.shifts += each.value; })
-        .observe({ type: "layout-shift", buffered: true });
+    new PerformanceObserver((list) => {
+        for (const { hadRecentInput, value } of list.getEntries()) if (!hadRecentInput) window.shifts += value;
+    }).observe({ type: "layout-shift", buffered: true });
     new PerformanceObserver((list) => {
         for (const { interactionId, duration } of list.getEntries())
             if (interactionId) window.slowest = Math.max(window.slowest, duration);
