@@ -155,7 +155,7 @@ audit: $(LINT)
 materials: $(LINT)
 	@.venv-lint/bin/python requirements/bom.py requirements/app.txt .cache/gatehouse.cdx.json
 
-bench: $(TEST) $(BENCH) $(NODE)
+bench: $(TEST) $(BENCH) $(SANDBOX) $(NODE)
 	@.venv-test/bin/python -m benchmarks
 
 # All mutants of the pure modules (docs/testing.md), or those of one: make mutants ONLY="lti_tool.gates.evaluate.*"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import gates, launches, nine, pages, primitives, report, settlements, start, webhooks
+from benchmarks import gates, launches, nine, pages, primitives, report, settlements, start, vitals, webhooks
 from benchmarks.figures import Figure, progress
 from benchmarks.installation import Bench, open_bench
 from benchmarks.servers import ROOT
@@ -23,6 +23,7 @@ ROWS: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "webhook": webhooks.measure,
     "nine": nine.measure,
     "pages": pages.measure,
+    "vitals": vitals.measure,
     "settle": settlements.settlements,
     "deliver": settlements.deliveries,
 }

@@ -19,6 +19,7 @@ from lti_tool.programme import versions
 from lti_tool.settings import Settings
 from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
+from lti_tool.text import licence_words
 from lti_tool.web import assets, deep_linking, errors, headers, health, notices, page, request, session
 from lti_tool.web.staff import (
     accommodations,
@@ -73,6 +74,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     times.register(app)
     assets.register(app)
     app.jinja_env.globals.update(day_words=timeline, short_name=short_name)
+    app.jinja_env.filters.update(licence_words=licence_words)
     inbox, refusals, boards = Inbox(context.database), Refusals(context.database), Boards()
     writers: dict[str, GroupWriter[Any, Any]] = {
         launch_records.WRITER: launch_records.launch_writer(context.database),

@@ -48,6 +48,11 @@ def clean_lines(text: str) -> str:
     return "\n".join(line.rstrip() for line in lines).strip()
 
 
+def licence_words(kind: str) -> str:
+    """A type of licence as people write it: "pre-licensed", not "pre_licensed"."""
+    return kind.replace("_", "-")
+
+
 def email_address(text: str) -> str | None:
     """An e-mail address in the one form in which addresses are kept and compared: cleaned, casefolded, in NFC.
 

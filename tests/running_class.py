@@ -15,24 +15,26 @@ BEGUN = timedelta(hours=2)
 WHOLE = Visit(0, 8 * 3600)
 
 
-def attendee(username: str, *visits: Visit, name: str = "") -> Attendee:
+def attendee(username: str, *visits: Visit, name: str = "", meeting: str = MEETING) -> Attendee:
     """One of the sandbox's people, registered for the class; `name` is what Zoom shows."""
     email = f"{username}@example.org"
-    return Attendee(name or username.title(), email, registrant_id(MEETING, email), "all_day", visits)
+    return Attendee(name or username.title(), email, registrant_id(meeting, email), "all_day", visits)
 
 
 @dataclass
 class RunningClass:
-    """Module 1 on a stage. `tell` sends what Zoom would have sent by now of these people, and waits
-    until the tool has read it."""
+    """Module 1 on a stage, begun some time ago; at Zoom the meeting `lasts` so long. `tell` sends what Zoom would have
+    sent by now of these people, and waits until the tool has read it."""
 
     stage: Stage
     meeting: str = MEETING
+    begun: timedelta = BEGUN
+    lasts: timedelta = timedelta(hours=8)
     opens_at: datetime = field(init=False)
     session: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.opens_at = datetime.now(UTC).replace(second=0, microsecond=0) - BEGUN
+        self.opens_at = datetime.now(UTC).replace(second=0, microsecond=0) - self.begun
         starts = self.opens_at.strftime("%Y-%m-%dT%H:%M")  # in UTC no clock shows an hour twice
         words = ("--module", "F1", "--starts", starts, "--zone", "UTC", "--zoom-meeting", self.meeting)
         self.session = int(self.stage.gatehouse_json("session", "add", *words)["id"])
@@ -40,7 +42,7 @@ class RunningClass:
     def tell(self, *attendees: Attendee) -> None:
         """Send the edges that lie before this moment. Told again, the same people keep their place in the list: by it
         they keep their connections."""
-        day = TrainingDay(self.meeting, self.opens_at, self.opens_at + timedelta(hours=8), attendees)
+        day = TrainingDay(self.meeting, self.opens_at, self.opens_at + self.lasts, attendees)
         now = datetime.now(UTC)
         with requests.Session() as zoom:
             zoom.trust_env = False

@@ -116,7 +116,7 @@ def present(trainee_id: int | None, *stays: PresenceInterval, key: str | None = 
     values = {
         "person_key": key or f"trainee:{trainee_id}",
         "trainee_id": trainee_id,
-        "display_name": "Somebody",
+        "display_name": "Trainee in Zoom",
         "email": None,
         "registrant_id": None,
         "flags": (),

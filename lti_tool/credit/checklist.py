@@ -17,6 +17,7 @@ from typing import Any, Literal
 from lti_tool import times
 from lti_tool.attendance.minutes import Attendance, SettledDay
 from lti_tool.programme.model import CreditBody, CreditPolicy, DocumentRow, Programme
+from lti_tool.text import licence_words
 
 ClaimState = Literal["open", "ready"]
 Kind = Literal["proven", "unproven", "absent"]
@@ -158,16 +159,16 @@ def offering(body: CreditBody | None, policy: CreditPolicy | None, credits: Deci
     name = body_name(body, case.body_id)
     not_offered = f"Credit of {name} is not offered for this module."
     if body is None or policy is None:
-        staff = f"The policy of {case.body_id} is unset or incomplete: it must be set before credit can be offered."
+        staff = f"The policy of {name} is unset or incomplete: it must be set before credit can be offered."
         return Line("offering", False, not_offered, staff)
     if credits is None or credits <= 0:
-        staff = f"This session's programme version names no number of credits of {case.body_id}."
+        staff = f"This session's programme version names no number of credits of {name}."
         return Line("offering", None, f"Credits of {name} have not been announced for this module.", staff)
     if body.valid_from is None or body.valid_to is None:
-        staff = f"The approval dates of {case.body_id} are unset: they must be set before credit can be offered."
+        staff = f"The approval dates of {name} are unset: they must be set before credit can be offered."
         return Line("offering", False, not_offered, staff)
     if not body.is_approved_on(case.attended.held_on):
-        staff = f"The approval of {case.body_id} does not cover {times.day(case.attended.held_on)}."
+        staff = f"The approval of {name} does not cover {times.day(case.attended.held_on)}."
         return Line("offering", False, f"Credit of {name} is not offered for this date.", staff)
     says = f"This module carries {credits} credits of {name}."
     return Line("offering", True, says, says, evidence={"credits": str(credits)})
@@ -180,15 +181,17 @@ def matrix(programme: Programme, held: Licence | None, case: ClaimCase) -> Line:
     row = document_row(programme.document_matrix, held.type, held.jurisdiction)
     notice = programme.notices.get(row.notice, "") if row is not None and row.notice else ""
     evidence = {"licence": held.id, "type": held.type, "jurisdiction": held.jurisdiction}
+    kind = licence_words(held.type)
     if row is not None and not row.decided:
         says = "It has not been decided yet whether your licence earns this credit."
-        staff = f"The row {held.type}/{held.jurisdiction} of the document table is undecided and awards nothing."
+        staff = f"The row for {kind}, {held.jurisdiction}, of the document table is undecided and awards nothing."
         return Line("matrix", None, says, staff, notice, evidence)
     if row is None or row.body != case.body_id:
         says = "Your licence does not earn this body's credit."
-        staff = f"The document table does not name {case.body_id} for {held.type}/{held.jurisdiction}."
+        name = body_name(programme.bodies.get(case.body_id), case.body_id)
+        staff = f"The document table does not name {name} for {kind}, {held.jurisdiction}."
         return Line("matrix", False, says, staff, notice, evidence)
-    says = f"Your licence ({held.type}, {held.jurisdiction}) earns this body's credit."
+    says = f"Your licence ({kind}, {held.jurisdiction}) earns this body's credit."
     return Line("matrix", True, says, says, notice, evidence)
 
 

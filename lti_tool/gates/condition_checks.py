@@ -14,6 +14,7 @@ from lti_tool.gates.conditions import Condition, Members
 from lti_tool.gates.decision import NextStep, Node, Status
 from lti_tool.gates.facts import OPEN_STATES, EquivalencyRequest, Facts, Licence
 from lti_tool.programme.model import Programme
+from lti_tool.text import licence_words
 from lti_tool.times import day_of, zone_of
 
 CONTACT = NextStep("Write to the training team", "contact")
@@ -200,7 +201,7 @@ def licence_active(rule: conditions.LicenceActive, inputs: Inputs) -> Node:
     valid = [each for each in left if each.issued_on <= day <= each.expires_on]
     best = max(valid or left, key=lambda each: (each.expires_on, -each.id))
     evidence = f"licence:{best.id}"
-    params = {"type": best.type, "jurisdiction": best.jurisdiction, "date": best.expires_on.isoformat()}
+    params = {"type": licence_words(best.type), "jurisdiction": best.jurisdiction, "date": best.expires_on.isoformat()}
     if valid:
         return _satisfied(rule, "licence_ok_until", params, evidence)
     if best.issued_on > day:

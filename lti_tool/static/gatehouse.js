@@ -1,6 +1,12 @@
 // What every page has: the reader's own times, focus on a heading, the height of the frame, and parts that are read anew.
 // Each part is complete in itself. Nothing here is needed: without script every page works.
 
+// Runs once the page has been read.
+function whenRead(part) {
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", part);
+  else part();
+}
+
 // Puts the reader's own time first and keeps the programme's beside it: "12:00 – 8:00 pm your time (9:00 am – 5:00 pm
 // Pacific)". Without script the page is complete: it shows the programme's time.
 (function () {
@@ -34,8 +40,27 @@
   }
 
   function tell() {
-    document.querySelectorAll("[data-from]:not([data-told])").forEach(tellSpan);
-    document.querySelectorAll("text[data-at]:not([data-told])").forEach(tellMark);
+    all("[data-from]:not([data-told])", tellSpan);
+    all("text[data-at]:not([data-told])", tellMark);
+    all("[data-own-zone]:not([data-told])", function (element) {
+      element.dataset.told = "yes";
+      element.textContent = zone.split("/").pop().replace(/_/g, " ");
+      element.parentElement.hidden = false;
+    });
+    all("[data-own-column]", function (element) {
+      element.hidden = !element.closest("table").querySelector("[data-own]:not([hidden])");
+    });
+  }
+
+  // What is still being read is left for the next time.
+  function all(which, each) {
+    document.querySelectorAll(which).forEach(function (element) { if (isWhole(element)) each(element); });
+  }
+
+  function isWhole(node) {
+    if (document.readyState !== "loading") return true;
+    while (node && !node.nextSibling) node = node.parentNode;
+    return Boolean(node);
   }
 
   // A time of the clock under a picture.
@@ -62,29 +87,28 @@
     own.hidden = false;
   }
 
-  tell();
+  // Each time is told as it is read, before it is drawn, so nothing on the page moves.
+  var reading = new MutationObserver(tell);
+  reading.observe(document, { childList: true, subtree: true });
+  whenRead(function () {
+    reading.disconnect();
+    tell();
+  });
   document.addEventListener("gatehouse-renewed", tell);
-  document.querySelectorAll("[data-own-zone]").forEach(function (element) {
-    element.textContent = zone.split("/").pop().replace(/_/g, " ");
-    element.parentElement.hidden = false;
-  });
-  document.querySelectorAll("[data-own-column]").forEach(function (element) {
-    element.hidden = !element.closest("table").querySelector("[data-own]:not([hidden])");
-  });
 })();
 
 // Some pages are read from their heading on, so the focus goes there. Browsers refuse the attribute autofocus inside
 // another site's frame, and a frame that does not hold the focus must not take it from the course page around it.
-(function () {
+whenRead(function () {
   "use strict";
   var heading = document.querySelector("h1[data-focus]");
   if (heading && document.hasFocus() && !location.hash) heading.focus({ preventScroll: true });
-})();
+});
 
 // Tells the page around the frame how tall this one is, so that it need not scroll inside (Canvas and Moodle listen;
-// Open edX's consumer gives the frame the height set in the unit). The message holds a number and nothing else, and the
-// platform frames us from a host that is not known here, so it goes to any parent.
-(function () {
+// Open edX's consumer gives the frame the height set in the unit). The message is an object (docs/facts/lti.md, FR-1),
+// holds a number and nothing else, and the platform frames us from a host that is not known here, so it goes to any parent.
+whenRead(function () {
   "use strict";
   if (window.parent === window || document.body.dataset.measured) return;
   document.body.dataset.measured = "yes";
@@ -93,16 +117,16 @@
     var height = Math.ceil(document.body.getBoundingClientRect().height);
     if (height === sent || !window.parent) return;
     sent = height;
-    window.parent.postMessage(JSON.stringify({ subject: "lti.frameResize", height: height }), "*");
+    window.parent.postMessage({ subject: "lti.frameResize", height: height }, "*");
   }
   new ResizeObserver(tell).observe(document.body);
-})();
+});
 
 // Renews a part of a page every few seconds: data-renew is where it is read, data-every how many seconds lie between.
 // Without this script the page is complete and has a link to look again. What has not changed is left alone; nothing
 // happens while nobody looks. Where the page has them: a button pauses it (#live-pause), a line says how it goes
 // (#live-manner), and a voice for screen readers (#live-voice) tells what is in data-says, once a minute at most.
-(function () {
+whenRead(function () {
   "use strict";
   var OVER_EVERY = 60000, SAY_EVERY = 60000;
   var board = document.querySelector("[data-renew]");
@@ -206,7 +230,7 @@
     var told = part.querySelector("[data-says]");
     return told ? told.dataset.says : "";
   }
-})();
+});
 
 // Shows how far an upload is. Without it the same form is sent by the browser; so it is in a visit without cookies, whose
 // own script sends every form.

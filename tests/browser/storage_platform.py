@@ -24,8 +24,8 @@ STORAGE = """
 const kept = {};
 window.heard = [];
 addEventListener("message", function (event) {
-  if (typeof event.data === "string") return; // the height of the frame
   const asked = event.data;
+  if (asked.subject === "lti.frameResize") return;
   heard.push(asked.subject);
   if (MANNER === "silent") return;
   const place = event.origin + " " + asked.key;

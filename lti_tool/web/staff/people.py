@@ -29,7 +29,7 @@ from lti_tool.tables.gates import completions, equivalency_requests
 from lti_tool.tables.people import licences, trainees
 from lti_tool.tables.people import person_joins as joins_table
 from lti_tool.tables.presence import accommodation_requests, attendance_requests
-from lti_tool.text import clean
+from lti_tool.text import clean, licence_words
 from lti_tool.times import day_of
 from lti_tool.web.forms import MAX_ID, Form, field, read
 from lti_tool.web.page import Part, asked_part, go, show, sql_part
@@ -214,7 +214,8 @@ def _licence_types(connection: Connection, ids: Sequence[int], today: date) -> d
     query = select(licences.c.trainee_id, licences.c.type).where(*in_force).order_by(licences.c.id)
     for row in connection.execute(query):
         held = found.get(row.trainee_id)
-        found[row.trainee_id] = f"{held}, {row.type}" if held else row.type
+        kind = licence_words(row.type)
+        found[row.trainee_id] = f"{held}, {kind}" if held else kind
     return found
 
 

@@ -153,7 +153,7 @@ def person(trainee_id: int) -> str:
         as_of=day,
         licences=licences.of_trainee(connection(), trainee_id),
         masked=licences.masked,
-        licence_types=sorted(licences.known_types(programme).values(), key=str.lower),
+        licence_types=sorted(set(licences.known_types(programme).values()) - {"none"}, key=str.lower),
         accounts=_accounts(connection(), trainee_id),
         courses=_courses(connection(), trainee_id),
         causes=[

@@ -158,7 +158,7 @@ def test_attendance_has_the_shape_that_scripts_lean_on(run, taught):
         "trainee": trainee_id,
         "name": "Trainee 1",
         "email": "trainee1@example.org",
-        "name_in_zoom": "Somebody",
+        "name_in_zoom": "Trainee in Zoom",
         "email_in_zoom": "trainee1@example.org",
         "registrant_id": "r1",
         "minutes_present": 390.0,

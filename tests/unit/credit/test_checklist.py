@@ -324,7 +324,7 @@ def test_a_body_without_approval_dates_awards_nothing_and_says_so():
     body = replace(PROGRAMME.bodies["apa"], valid_from=None, valid_to=None)
     checklist = decide_claim(replace(PROGRAMME, bodies={"apa": body}), case())
     assert unmet(checklist) == {"offering": False}
-    assert "approval dates of apa are unset" in line(checklist, "offering").staff
+    assert "approval dates of APA are unset" in line(checklist, "offering").staff
 
 
 @pytest.mark.parametrize("missing", ["type", "number", "jurisdiction", "name"])
@@ -435,7 +435,7 @@ LINES = {
             "offering",
             False,
             NOT_OFFERED,
-            "The policy of apa is unset or incomplete: it must be set before credit can be offered.",
+            "The policy of APA is unset or incomplete: it must be set before credit can be offered.",
         ),
     ),
     "credits not announced": (
@@ -445,7 +445,7 @@ LINES = {
             "offering",
             None,
             "Credits of APA have not been announced for this module.",
-            "This session's programme version names no number of credits of apa.",
+            "This session's programme version names no number of credits of APA.",
         ),
     ),
     "a body without approval dates": (
@@ -455,7 +455,7 @@ LINES = {
             "offering",
             False,
             NOT_OFFERED,
-            "The approval dates of apa are unset: they must be set before credit can be offered.",
+            "The approval dates of APA are unset: they must be set before credit can be offered.",
         ),
     ),
     "a session after the approval": (
@@ -465,7 +465,7 @@ LINES = {
             "offering",
             False,
             "Credit of APA is not offered for this date.",
-            "The approval of apa does not cover 10 Nov 2026.",
+            "The approval of APA does not cover 10 Nov 2026.",
         ),
     ),
     "half a credit": (
@@ -506,7 +506,7 @@ LINES = {
         "CA",
         satisfied=None,
         says="It has not been decided yet whether your licence earns this credit.",
-        staff="The row MD/CA of the document table is undecided and awards nothing.",
+        staff="The row for MD, CA, of the document table is undecided and awards nothing.",
         step=PROGRAMME.notices["ask_staff"],
     ),
     "a licence of another body": matched(
@@ -514,7 +514,7 @@ LINES = {
         "CA",
         satisfied=False,
         says="Your licence does not earn this body's credit.",
-        staff="The document table does not name apa for associate/CA.",
+        staff="The document table does not name APA for associate, CA.",
         step=PROGRAMME.notices["licence_needed"],
     ),
     "a licence that earns the credit": matched(
