@@ -177,4 +177,3 @@ def test_a_whole_day_of_a_coordinator(
     cause = tool.locator('section[aria-labelledby="why"] li').filter(has_text="Make an exception").first
     ida.act(cause, "Make an exception", Why="She showed me her certificate today.")
     ida.assert_said("Open for this person")
-    over.call_off()
