@@ -211,7 +211,7 @@ class Story:
 
     # 9
     def retreats(self) -> None:
-        expect_words(self.visit("maya", "retreats"), "Experiential", "Advanced", "Diamonds")
+        expect_words(self.visit("maya", "retreats"), "Experiential", "Advanced", "Open Sky")
         expect_words(self.retreat("maya", "RT_EXP"), "You may apply", "sleep apnea")
         expect_words(self.retreat("tomas", "RT_EXP"), "locked", "Take one more")
         self._import_completion("tomas", "ST_MUS", "2024-08-03")

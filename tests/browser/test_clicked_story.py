@@ -118,5 +118,5 @@ def test_the_main_job_from_a_locked_module_to_the_grade_and_the_next_module(visi
     tool.get_by_role("link", name="Experiential KAP Training Retreat").first.click()
     expect(tool.locator("main")).to_contain_text("You may apply")
     tool.get_by_role("link", name="Retreats", exact=True).first.click()
-    tool.get_by_role("link", name="Diamonds").click()
+    tool.get_by_role("link", name="Open Sky").click()
     expect(tool.locator("main")).to_contain_text("Applications are closed")
