@@ -4,6 +4,7 @@ Two rules compare people: no one decides about themselves, and some decisions ne
 a licence number that two accounts share is enough to refuse (roles.md RL3).
 """
 
+import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,19 +12,20 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, String, bindparam, delete, func, insert, or_, select, update
 
+from lti_tool import signing
 from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import AccessDenied, BadInput, Conflict, NotFound
 from lti_tool.intervals import Interval
-from lti_tool.tables.people import identities, licences, person_joins, trainee_addresses, trainees
+from lti_tool.tables.people import digest_keys, identities, licences, person_joins, trainee_addresses, trainees
 from lti_tool.text import clean, email_address
 
 MAX_TEXT = 255
 MAX_ID_DIGITS = 18
 IDS_IN_ONE_QUERY = 500
-# A licence number that a search takes, and how many it compares.
+# The shortest licence number that a search takes.
 MIN_NUMBER = 4
-MAX_NUMBERS = 5000
+LICENCE = "licence"
 
 
 class Profile(NamedTuple):
@@ -224,18 +226,27 @@ def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]
 
 
 def with_licence_number(connection: Connection, text: str) -> list[Row[Any]]:
-    """Those whose licence in force has exactly this number, as `search` gives them. Numbers are encrypted, so each is
-    read and compared; in an installation with more than `MAX_NUMBERS` licences no one is found in this way."""
+    """Those whose licence in force has exactly this number, as `search` gives them; found by its digest, since numbers
+    are encrypted."""
     wanted = _plain_number(text)
-    in_force = select(licences.c.trainee_id, licences.c.number).where(licences.c.ended_at.is_(None))
     if not any(map(str.isdigit, wanted)) or len(wanted) < MIN_NUMBER:
         return []
-    rows = connection.execute(in_force.limit(MAX_NUMBERS + 1)).all()
-    if len(rows) > MAX_NUMBERS:
-        return []
-    ids = {row.trainee_id for row in rows if _plain_number(row.number) == wanted}
-    query = select(trainees.c.id, trainees.c.name, trainees.c.email).where(trainees.c.id.in_(ids))
-    return list(connection.execute(query.order_by(func.lower(trainees.c.name), trainees.c.id))) if ids else []
+    is_it = (licences.c.number_digest == number_digest(connection, wanted), licences.c.ended_at.is_(None))
+    query = select(trainees.c.id, trainees.c.name, trainees.c.email)
+    query = query.where(trainees.c.id.in_(select(licences.c.trainee_id).where(*is_it)))
+    return list(connection.execute(query.order_by(func.lower(trainees.c.name), trainees.c.id)))
+
+
+def number_digest(connection: Connection, number: str) -> str:
+    """The digest by which a licence number is found, keyed by a secret of this installation; blanks, dashes and case do
+    not matter. The secret is made in a write transaction when it is needed first."""
+    held = select(digest_keys.c.key).where(digest_keys.c.purpose == LICENCE)
+    key = connection.scalar(held)
+    if key is None:
+        row = {"purpose": LICENCE, "key": secrets.token_urlsafe(32)}
+        connection.execute(insert_ignoring(connection, digest_keys).values(row))
+        key = connection.execute(held).scalar_one()
+    return signing.digest(key, LICENCE, _plain_number(number))
 
 
 def by_name(connection: Connection, size: int, part: int) -> Sequence[Row[Any]]:

@@ -190,7 +190,6 @@ def register(app: HasTemplates) -> None:
         weekday,
         clock,
         exact_clock,
-        instant,
         date_of,
         days,
         utc_offset,

@@ -227,13 +227,15 @@ class LateChanges:
 
 
 def tidy(context: AppContext) -> bool:
-    """End expired equivalencies, lock old live sessions, record the latest launches, and delete expired nonces, browser
-    sessions, deep linking requests, old messages, uploads, copies of files and the texts of closed requests for
-    accommodations. Replace the tool's signing key when it is old enough."""
+    """End expired equivalencies, lock old live sessions, close answered requests for accommodations that are no longer
+    needed, record the latest launches, and delete expired nonces, browser sessions, deep linking requests, old
+    messages, uploads, copies of files and the texts of closed requests for accommodations. Replace the tool's signing
+    key when it is old enough."""
     now = context.clock()
     with context.database.write() as connection:
         equivalency.expire_due(connection, today=now.date(), now=now)
         locking.lock_due(connection, now, context.settings.lock_days)
+        accommodations.close_due(connection, now, context.settings.accommodation_days)
         accommodations.purge(connection, now, context.settings.accommodation_days)
         completion_batches.forget_uploads(connection, now)
         delivery.forget_old(connection, now)

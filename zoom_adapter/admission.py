@@ -18,7 +18,7 @@ from lti_tool.db import Database
 from lti_tool.gates.decide import load_facts, needed_facts
 from lti_tool.gates.evaluate import evaluate
 from lti_tool.programme import versions
-from lti_tool.rosters.schedule import IS_STAFF, is_placed_in
+from lti_tool.rosters.schedule import IS_STAFF, IS_TRAINEE, is_placed_in
 from lti_tool.tables.courses import enrolments, placements, roster_members
 from lti_tool.tables.gates import completions, equivalency_requests, exceptions
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
@@ -36,6 +36,8 @@ OVERLAP = timedelta(seconds=5)
 # If the records of more people change at once, as after a class, a full plan replaces the plan of the changes.
 MAX_PEOPLE_PER_CHANGE = 50
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
+# Who is no staff may attend as a trainee does, scored or not.
+MAY_ATTEND = ~IS_STAFF
 
 
 @dataclass
@@ -95,7 +97,7 @@ def plan(database: Database, meeting_id: str, now: datetime, only: Collection[in
         asked = [each for each, asked_at in wanted.items() if asked_at is not None]
         if only is not None:
             wanted = {each: wanted[each] for each in wanted if each in only}
-        people = enrolled(connection, coming, among=only) | _active(connection, wanted.keys() & set(asked))
+        people = enrolled(connection, coming, MAY_ATTEND, only) | _active(connection, wanted.keys() & set(asked))
         admitted = admits(connection, people, coming, now)
     missing, spare = sorted(admitted - wanted.keys()), sorted(wanted.keys() - admitted)
     if missing or spare:
@@ -112,7 +114,7 @@ def may_register(connection: Connection, trainee_ids: Collection[int], meeting_i
     """
     coming = upcoming(connection, meeting_id, now)
     active = _active(connection, trainee_ids)
-    return admits(connection, active, coming, now) | enrolled(connection, coming, "staff", trainee_ids)
+    return admits(connection, active, coming, now) | enrolled(connection, coming, IS_STAFF, trainee_ids)
 
 
 def meetings(connection: Connection, now: datetime, only: str | None = None) -> list[str]:
@@ -157,13 +159,14 @@ def admits(
 def enrolled(
     connection: Connection,
     coming: Sequence[LiveSession],
-    role: str = "trainee",
+    who: ColumnElement[bool] = IS_TRAINEE,
     among: Collection[int] | None = None,
 ) -> set[int]:
-    """The people with this role in a course that shows the module of one of these classes, or those among `among`."""
+    """The people with such an enrolment in a course that shows the module of one of these classes, or those among
+    `among`. Only trainees are counted and missed."""
     shown = placements.c.module_id.in_({each.module_id for each in coming})
     here = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
-    query = select(enrolments.c.trainee_id).join(placements, here).where(shown, _has_role(role))
+    query = select(enrolments.c.trainee_id).join(placements, here).where(shown, who)
     return _found(connection, query, among) if coming else set()
 
 
@@ -187,7 +190,7 @@ def _numbers(connection: Connection, courses: Collection[tuple[int, str]]) -> di
     """How many people are enrolled in each of these courses."""
     course = (enrolments.c.registration_id, enrolments.c.context_id)
     here = tuple_(*course).in_(courses)
-    query = select(*course, func.count()).where(here, _has_role("trainee"), _is_active()).group_by(*course)
+    query = select(*course, func.count()).where(here, IS_TRAINEE, _is_active()).group_by(*course)
     return {(row[0], row[1]): row[2] for row in connection.execute(query)} if courses else {}
 
 
@@ -197,21 +200,16 @@ def _numbers_across(connection: Connection, module_ids: Collection[str]) -> dict
     query = (
         select(placements.c.module_id, func.count(enrolments.c.trainee_id.distinct()))
         .join_from(enrolments, placements, here)
-        .where(placements.c.module_id.in_(module_ids), _has_role("trainee"), _is_active())
+        .where(placements.c.module_id.in_(module_ids), IS_TRAINEE, _is_active())
         .group_by(placements.c.module_id)
     )
     return {str(module_id): count for module_id, count in connection.execute(query)} if module_ids else {}
 
 
 def _active(connection: Connection, among: Collection[int]) -> set[int]:
-    """The people among these who are trainees in any course."""
-    query = select(enrolments.c.trainee_id).where(_has_role("trainee"))
+    """The people among these who may attend as trainees do, in any course."""
+    query = select(enrolments.c.trainee_id).where(MAY_ATTEND)
     return _found(connection, query, among) if among else set()
-
-
-def _has_role(role: str) -> ColumnElement[bool]:
-    """Who is no staff may attend as a trainee does, scored or not."""
-    return IS_STAFF if role == "staff" else enrolments.c.role != "staff"
 
 
 def _found(connection: Connection, query: Select[Any], among: Collection[int] | None) -> set[int]:

@@ -8,11 +8,12 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.requests import Requests, read_text
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.outbox import occasions
 from lti_tool.people import refuse_own
 from lti_tool.programme.model import Programme
 from lti_tool.tables.live_sessions import live_sessions as live_sessions_table
@@ -70,8 +71,11 @@ def withdraw(connection: Connection, request_id: int, *, trainee_id: int, now: d
 
 
 def answer(connection: Connection, request_id: int, *, text: str, actor: str, now: datetime) -> None:
-    """Answer a request, in words that the trainee reads. Raises as `Requests.answer` does."""
+    """Answer a request, in words that the trainee reads, and tell the trainee by a message that holds none of them.
+    Raises as `Requests.answer` does."""
     REQUESTS.answer(connection, request_id, text=text, actor=actor, now=now)
+    trainee_id = REQUESTS.show(connection, request_id).trainee_id
+    occasions.enqueue(connection, "accommodation_answered", trainee_id, request_id, "answered", now=now)
 
 
 def close(connection: Connection, request_id: int, *, actor: str, now: datetime) -> None:
@@ -98,6 +102,17 @@ def listed(which: ColumnElement[bool]) -> Select[Any]:
     columns = (live_sessions_table.c.starts_at, live_sessions_table.c.zone)
     query = select(requests, trainees.c.name, *columns).join_from(requests, trainees).outerjoin(live_sessions_table)
     return query.where(which).order_by(requests.c.created_at, requests.c.id)
+
+
+def close_due(connection: Connection, now: datetime, after_days: int) -> None:
+    """Close the answered requests that no one closed: this many days after the end of the session that they are about,
+    or after the answer where they name none."""
+    ends_at = select(live_sessions_table.c.ends_at).where(live_sessions_table.c.id == requests.c.live_session_id)
+    over_at = func.coalesce(ends_at.scalar_subquery(), requests.c.answered_at)
+    is_due = (requests.c.state == "answered", over_at <= now - timedelta(days=after_days))
+    due = select(requests.c.id).where(*is_due).order_by(requests.c.id)
+    for request_id in connection.scalars(due).all():
+        REQUESTS.move(connection, request_id, ("answered",), {"state": "closed", "ended_at": now}, "system", now)
 
 
 def purge(connection: Connection, now: datetime, keep_days: int) -> None:

@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 PEOPLE_PER_COMMIT = 100
 # Zoom's last retry comes 85 minutes after the first try; until then more may arrive.
 LAST_WORD = timedelta(minutes=90)
+# The end of a meeting may come before the leave events of its people: events come in any order, and the leave event of
+# a client that died up to a minute and a half late (zoom.md §4). Until then nothing is given that they might take back.
+AFTER_THE_END = timedelta(minutes=2)
 
 
 After = Callable[[Connection, Sequence[SettledDay]], None]
@@ -319,6 +322,9 @@ def _begin(
     over_at = ended_at or session.ended_by_staff_at
     # An end in the middle of the day may be followed by a new start, so it is believed once the day is over too.
     ended = session.ended_at is not None or (over_at is not None and max(over_at, now) >= session.ends_at)
+    if ended_at and not session.ended_at and not session.ended_by_staff_at and now < ended_at + AFTER_THE_END:
+        ended = False
+        live_sessions.request_settlement_at(connection, session_id, ended_at + AFTER_THE_END, now)
     if ended:
         session = _mark_ended(connection, session, ended_at, now, reports_settled)
     return open_round(connection, session, ended=ended)

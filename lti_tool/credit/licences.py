@@ -53,6 +53,7 @@ def record_licence(
         _end(connection, replaces, trainee_id=trainee_id, now=now)
     row = {
         **texts,
+        "number_digest": people.number_digest(connection, texts["number"]),
         "trainee_id": trainee_id,
         "issued_on": issued_on,
         "expires_on": expires_on,

@@ -256,6 +256,15 @@ def heading(decision: Decision, programme: Programme) -> str:
     return f"{title} is locked until {_joined(list(dict.fromkeys(untils)), 'and')}"
 
 
+def staff_reason(decision: Decision, programme: Programme) -> str:
+    """Why a gate is shut, in sentences about the trainee; empty if it is open."""
+    if decision.open:
+        return ""
+    if decision.tree is None:
+        return REASONS[decision.reason].staff if decision.reason else ""
+    return " ".join(dict.fromkeys(staff_sentence(node, programme) for node in shortest_way(decision.tree)))
+
+
 def first_step(decision: Decision, programme: Programme) -> str:
     """What a shut gate waits for, in one sentence: "Complete Module 1 first."; empty if the gate is open."""
     if decision.open:

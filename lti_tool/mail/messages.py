@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from sqlalchemy import Connection, Row, func, select
 
 from lti_tool import people, times
-from lti_tool.attendance import calendar_feed, live_sessions
+from lti_tool.attendance import accommodations, calendar_feed, live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.errors import BadInput
 from lti_tool.gates import decide, equivalency
@@ -94,6 +94,8 @@ def compose(
         return None
     if row.kind in REQUEST_STATES:
         about = _about_request(connection, published, row)
+    elif row.kind == "accommodation_answered":
+        about = _about_accommodation(connection, row)
     elif row.kind == "digest":
         about = _about_desk(connection, now, attention)
     else:
@@ -178,6 +180,11 @@ def _about_request(connection: Connection, published: Published, row: Row[Any]) 
     if request.state != REQUEST_STATES[row.kind]:
         return None
     return {"title": short_name(published.programme, request.target)}
+
+
+def _about_accommodation(connection: Connection, row: Row[Any]) -> dict[str, Any] | None:
+    request = accommodations.REQUESTS.show(connection, row.subject_id)
+    return {"module_id": request.module_id} if request.state == "answered" else None
 
 
 def _about_desk(connection: Connection, now: datetime, attention: Attention) -> dict[str, Any] | None:

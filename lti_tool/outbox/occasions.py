@@ -25,6 +25,7 @@ Kind = Literal[
     "equivalency_question",
     "equivalency_approved",
     "equivalency_declined",
+    "accommodation_answered",
     "session_scheduled",
     "session_moved",
     "session_cancelled",

@@ -213,12 +213,13 @@ class Attendees:
 @dataclass(frozen=True, slots=True)
 class CourseAttendance:
     """One course at one live session: how many learners it lists, and the queries of those who have not attended:
-    `missing`, or `done` if they have already completed the module and need not come."""
+    `missing`, `done` if they have already completed the module and need not come, or `locked` if their gate is shut."""
 
     roster: CourseRoster
     listed: int
     missing: Select[Any]
     done: Select[Any]
+    locked: Select[Any]
 
 
 def attendees_of(connection: Connection, session_id: int) -> Attendees:
@@ -234,11 +235,16 @@ def _counts(*session_ids: int) -> ColumnElement[bool]:
     return attendances.c.is_current & attendances.c.live_session_id.in_(session_ids) & ~is_withdrawn
 
 
-def of_session(connection: Connection, session: LiveSession, now: datetime) -> list[CourseAttendance]:
-    """The session's courses that have a roster, by title."""
+def of_session(
+    connection: Connection, session: LiveSession, locked: Collection[int], now: datetime
+) -> list[CourseAttendance]:
+    """The session's courses that have a roster, by title. `locked` are the people whose gate is shut."""
 
-    def has_come(found: Subquery) -> ColumnElement[bool]:
-        return exists().where(attendances.c.trainee_id == found.c.trainee_id, _counts(session.id))
+    def is_absent(found: Subquery) -> ColumnElement[bool]:
+        return is_learner(found) & ~exists().where(attendances.c.trainee_id == found.c.trainee_id, _counts(session.id))
+
+    def is_locked(found: Subquery) -> ColumnElement[bool]:
+        return found.c.trainee_id.in_(locked)
 
     def is_done(found: Subquery) -> ColumnElement[bool]:
         this = (completions.c.module_id == session.module_id, completions.c.ended_at.is_(None))
@@ -252,8 +258,9 @@ def of_session(connection: Connection, session: LiveSession, now: datetime) -> l
         CourseAttendance(
             roster=course(connection, key, now),
             listed=count_learners(connection, key),
-            missing=listed(key, is_learner, lambda each: ~has_come(each) & ~is_done(each)),
-            done=listed(key, is_learner, lambda each: ~has_come(each) & is_done(each)),
+            missing=listed(key, is_absent, lambda each: ~is_done(each) & ~is_locked(each)),
+            done=listed(key, is_absent, is_done),
+            locked=listed(key, is_absent, lambda each: ~is_done(each) & is_locked(each)),
         )
         for key in [CourseKey(*row) for row in connection.execute(query)]
     ]

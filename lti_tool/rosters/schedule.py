@@ -118,6 +118,7 @@ def is_of(table: Any, key: CourseKey) -> ColumnElement[bool]:
 
 # Matches the enrolments of staff; few, with an index (tables/courses.py).
 IS_STAFF = enrolments.c.role == literal_column("'staff'")
+IS_TRAINEE = enrolments.c.role == literal_column("'trainee'")
 
 
 def is_placed_in(registration_id: Any, context_id: Any) -> ColumnElement[bool]:

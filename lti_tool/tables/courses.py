@@ -52,7 +52,7 @@ placements = Table(
     Index(None, "registration_id", "context_id"),
 )
 
-IS_STAFF = "role = 'staff'"
+IS_NO_TRAINEE = "role != 'trainee'"
 
 # Who belongs to which course, from launches and rosters; the platform's user id is what scores are addressed to. Once
 # a person has launched, the launch's role holds (lti.md RO-6). Only trainees are scored and missed: "other" is a person
@@ -70,10 +70,10 @@ enrolments = Table(
     Index(None, "trainee_id"),
     Index(None, "last_launch_at", "trainee_id"),
     Index(
-        "ix_enrolments_staff",
+        "ix_enrolments_no_trainees",
         "trainee_id",
-        sqlite_where=text(IS_STAFF),
-        postgresql_where=text(IS_STAFF),
+        sqlite_where=text(IS_NO_TRAINEE),
+        postgresql_where=text(IS_NO_TRAINEE),
     ),
     CheckConstraint("last_launch_at is not null or listed_at is not null", name="seen"),
     CheckConstraint("role in ('trainee', 'staff', 'other')", name="role"),

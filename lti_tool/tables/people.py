@@ -101,6 +101,14 @@ separate_people = Table(
 )
 
 # A correction is a new row; `ended_at` closes the old one. `status` is what the board says.
+# The secrets of this installation for digests of encrypted columns, random and encrypted as those are.
+digest_keys = Table(
+    "digest_keys",
+    metadata,
+    Column("purpose", String(32), primary_key=True),
+    Column("key", Encrypted, nullable=False),
+)
+
 licences = Table(
     "licences",
     metadata,
@@ -109,6 +117,7 @@ licences = Table(
     Column("type", String(32), nullable=False),
     Column("jurisdiction", String(16), nullable=False),
     Column("number", Encrypted, nullable=False),
+    Column("number_digest", String(64), index=True),  # by which the number is found (people.number_digest)
     Column("name_on_licence", String(255), nullable=False),
     Column("issued_on", Date, nullable=False),
     Column("expires_on", Date, nullable=False),

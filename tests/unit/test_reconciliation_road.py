@@ -20,6 +20,7 @@ from lti_tool.db import Database
 from lti_tool.gates.publication import publish
 from lti_tool.programme.versions import Published, current
 from lti_tool.settings import Settings
+from lti_tool.tables.gates import completions
 from lti_tool.tables.operations import tasks
 from lti_tool.tables.zoom import zoom_inbox
 from lti_tool.tasks import Worker
@@ -102,7 +103,7 @@ def deliver(context: AppContext, events: Iterable[dict[str, Any]]) -> None:
 def pass_time(worker: Worker, clock: TestClock, *minutes: int) -> None:
     """Work at these minutes after the end of the class; each of them is a little late, as a worker is."""
     for each in minutes:
-        clock.at = CLOSES + timedelta(minutes=each, seconds=150)
+        clock.at = CLOSES + timedelta(minutes=each, seconds=200)
         worker.run_once()
 
 
@@ -343,3 +344,21 @@ def test_while_zoom_takes_its_time_over_a_report_the_inbox_is_read(
     zoom.meanwhile.append(take_time)
     pass_time(worker, clock, 0, 5)
     assert taken == [True]
+
+
+@pytest.mark.parametrize("last", ["participant_left", "ended"])
+def test_nothing_is_given_that_a_departure_told_after_the_end_would_take_back(
+    context: AppContext, worker: Worker, clock: TestClock, session_id: int, last: str
+) -> None:
+    events = DAY.events()
+    late = [each for each in events if each["event"].endswith(last)]
+    every = select(completions.c.ended_at).where(completions.c.live_session_id == session_id)
+    deliver(context, DAY.registrations() + [each for each in events if each not in late])
+    clock.at = CLOSES + timedelta(seconds=30)
+    worker.run_once()
+    with context.database.read() as connection:
+        assert connection.scalars(every).all() == []
+    deliver(context, late)
+    pass_time(worker, clock, 0)
+    with context.database.read() as connection:
+        assert set(connection.scalars(every)) == {None}

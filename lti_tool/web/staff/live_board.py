@@ -18,16 +18,14 @@ from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_board import LiveBoard, draw
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.gates import decide
-from lti_tool.gates.wording import heading
+from lti_tool.gates.wording import staff_reason
 from lti_tool.programme import versions
 from lti_tool.rosters import queries
-from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainees
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access
 from lti_tool.web.staff import overview, session_numbers
-from zoom_adapter import admission
 
 FRESH_FOR = timedelta(seconds=15)
 MAX_REMEMBERED_SESSIONS = 8
@@ -41,7 +39,7 @@ BoardOf = Callable[[Connection, LiveSession, datetime], LiveBoard]
 
 
 class Expected(NamedTuple):
-    """An enrolled person who has not completed the module yet."""
+    """An enrolled person whose gate is open and who has not completed the module yet."""
 
     id: int
     name: str
@@ -53,14 +51,16 @@ class Enrolled:
     """The session's enrolled people.
 
     `enrolled` is how many there are. `expected` lists them by name but for those `excused`, who have completed the
-    module already. `staff` are on the board in no list. `shut` maps a trainee to the reason why their gate is shut
-    (possibly ""), for learners who came. `names` holds every known person who came or may come. `has_roster`: some
-    course with this module lists its people, so that those who never opened it are known too.
+    module already, and those `locked`, whose gate is shut. `staff` teach or assist, and are on the board in no list.
+    `shut` maps a trainee to the reason why their gate is shut (possibly ""), for learners who came. `names` holds every
+    known person who came or may come. `has_roster`: some course with this module lists its people, so that those who
+    never opened it are known too.
     """
 
     enrolled: int
     expected: Sequence[Expected]
     excused: Set[int]
+    locked: Set[int]
     staff: Set[int]
     shut: Mapping[int, str]
     names: Mapping[int, str]
@@ -90,25 +90,24 @@ class EnrolledCache:
 
 
 def load_enrolled(connection: Connection, session: LiveSession, board: LiveBoard, now: datetime) -> Enrolled:
-    """The enrolled people as of `now`. Gates are evaluated as for joining: by the programme in force."""
-    enrolled = admission.enrolled(connection, [session])
-    in_force = (completions.c.module_id == session.module_id, completions.c.ended_at.is_(None))
-    excused = enrolled & set(connection.scalars(select(completions.c.trainee_id).where(*in_force)))
-    of_expected = trainees.c.id.in_(enrolled - excused)
-    found = connection.execute(select(trainees.c.id, trainees.c.name, trainees.c.email).where(of_expected))
-    expected = [Expected(row.id, row.name or f"Person {row.id}", row.email) for row in found]
+    """The enrolled people as of `now`."""
     staff = session_numbers.teachers(connection, session)
     learners = set(board.trainee_ids) - staff
-    shut = sorted(learners - admission.admits(connection, learners, [session], now))
+    those = session_numbers.needing(connection, session, now, learners)
+    of_expected = trainees.c.id.in_(those.expected)
+    found = connection.execute(select(trainees.c.id, trainees.c.name, trainees.c.email).where(of_expected))
+    expected = [Expected(row.id, row.name or f"Person {row.id}", row.email) for row in found]
+    shut = sorted(learners - those.admitted)
     published = versions.current(connection)
     reasons = dict.fromkeys(shut, "")
     for each in shut[:MAX_REASONS]:
         decision = decide.ask(connection, published, each, session.module_id, now, offering_start=session.held_on)
-        reasons[each] = heading(decision, published.programme)
+        reasons[each] = staff_reason(decision, published.programme)
     return Enrolled(
-        enrolled=len(enrolled),
+        enrolled=len(those.expected) + len(those.excused) + len(those.locked),
         expected=sorted(expected, key=lambda each: each.name.casefold()),
-        excused=excused,
+        excused=those.excused,
+        locked=those.locked,
         staff=staff,
         shut=reasons,
         names=overview.names(connection, {*board.trainee_ids, *(each.id for each in expected)}),
@@ -147,6 +146,7 @@ def blueprint(board_of: BoardOf) -> Blueprint:
             standing=enrolled,
             missing=[each for each in enrolled.expected if each.id not in board.trainee_ids],
             excused=len(enrolled.excused - board.trainee_ids),
+            locked=len(enrolled.locked - board.trainee_ids),
             curve=draw(board, session, enrolled.enrolled or None),
             room_labels=live_sessions.labels(connection(), session_id),
             is_running=session.starts_at <= now() < session.ends_at and session.state != "cancelled",

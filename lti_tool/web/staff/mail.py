@@ -25,6 +25,7 @@ KINDS = {
     "equivalency_question": "Question about a request",
     "equivalency_approved": "Request approved",
     "equivalency_declined": "Request declined",
+    "accommodation_answered": "Request for an accommodation answered",
     "session_scheduled": "New live session",
     "session_moved": "New time of a live session",
     "session_cancelled": "Live session cancelled",

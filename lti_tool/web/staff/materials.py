@@ -33,6 +33,9 @@ MAX_FILES = 20
 REFUSED = (BadInput, Conflict)
 # Which field of a form a refusal is about.
 FIELD_OF = {
+    "file_missing": "files",
+    "files_too_many": "files",
+    "title_for_several": "title",
     "material_description_long": "description",
     "material_link_wrong": "url",
     "material_shown_from_wrong": "shown_from",
@@ -219,13 +222,10 @@ def _problems_of_files(files: Sequence[FileStorage], given: Mapping[str, str]) -
     The request's transaction, which has written nothing, is given back first: no one waits while large files are read.
     """
     abandon()
-    if not files:
-        return {"files": ["Choose a file."]}, {"file_missing"}
-    if len(files) > MAX_FILES:
-        return {"files": [f"Choose at most {MAX_FILES} files at a time."]}, {"files_too_many"}
-    if given.get("title") and len(files) > 1:
-        says = "Leave the title empty when you add several files. You can edit each one afterwards."
-        return {"title": [says]}, {"title_for_several"}
+    try:
+        _verify_number(files, given)
+    except BadInput as refusal:
+        return _problems(refusal), {refusal.code}
     problems, codes = [], set()
     for each in files:
         name = kinds.name_of(each.filename)
@@ -235,6 +235,20 @@ def _problems_of_files(files: Sequence[FileStorage], given: Mapping[str, str]) -
             problems.append(f"{name}: {refusal.message} {refusal.next_step}")
             codes.add(refusal.code)
     return ({"files": problems} if problems else {}), codes
+
+
+def _verify_number(files: Sequence[FileStorage], given: Mapping[str, str]) -> None:
+    """Raises BadInput "file_missing", "files_too_many" or "title_for_several"."""
+    if not files:
+        raise BadInput("file_missing", "No file was chosen.", "Choose a file.")
+    if len(files) > MAX_FILES:
+        raise BadInput("files_too_many", "These are too many files.", f"Choose at most {MAX_FILES} files at a time.")
+    if given.get("title") and len(files) > 1:
+        raise BadInput(
+            "title_for_several",
+            "One title cannot name several files.",
+            "Leave the title empty when you add several files. You can edit each one afterwards.",
+        )
 
 
 def _keep(files: Sequence[FileStorage]) -> list[Content]:

@@ -23,7 +23,7 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.grades.outcomes import separate
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
-from lti_tool.rosters.schedule import IS_STAFF
+from lti_tool.rosters.schedule import IS_STAFF, IS_TRAINEE
 from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import completions, equivalency_requests
 from lti_tool.tables.people import licences, trainees
@@ -116,7 +116,7 @@ def _among(table: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 
 IS_JOINED = trainees.c.id.in_(select(joins_table.c.joined_id).where(joins_table.c.undone_at.is_(None)))
 # Who only teaches is no trainee.
-ONLY_TEACHES = _among(enrolments, IS_STAFF) & ~_has(enrolments, enrolments.c.role != "staff")
+ONLY_TEACHES = _among(enrolments, ~IS_TRAINEE, IS_STAFF) & ~_has(enrolments, enrolments.c.role != "staff")
 OPENED_AT = (
     select(func.max(enrolments.c.last_launch_at))
     .where(enrolments.c.trainee_id == trainees.c.id)

@@ -18,6 +18,7 @@ from lti_tool.rosters.schedule import CourseKey
 from lti_tool.web.page import Part, asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now, read_id
 from lti_tool.web.session import access, viewer
+from lti_tool.web.staff import session_numbers
 
 PEOPLE_ON_A_PAGE = 100
 
@@ -68,13 +69,14 @@ def read_now() -> Response:
 def absent(session_id: int) -> str:
     """The enrolled people who have not been in a live session so far."""
     session = live_sessions.show(connection(), session_id)
-    found = queries.of_session(connection(), session, now())
+    locked = session_numbers.needing(connection(), session, now()).locked
+    found = queries.of_session(connection(), session, locked, now())
     return show(
         "staff/missing.html",
         versions.version(connection(), session.programme_version).programme,
         session=session,
         attendees=queries.attendees_of(connection(), session_id),
-        courses=[(each, _part(each.missing), _part(each.done)) for each in found],
+        courses=[(each, _part(each.missing), _part(each.done), _part(each.locked)) for each in found],
         course_address=_address,
     )
 

@@ -1,15 +1,17 @@
 """The numbers of live sessions, each counted in one place for every page: enrolled, attended, completed, credited and
-graded people. Staff never count."""
+graded people. Who teaches or assists never counts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
 
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.rosters.schedule import IS_STAFF, is_placed_in
+from lti_tool.rosters.schedule import IS_TRAINEE, is_placed_in
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.credit import awards
+from lti_tool.tables.gates import completions
 from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.tables.scores import scores
 from zoom_adapter import admission
@@ -48,6 +50,28 @@ class Funnel(Numbers):
         return max(1, *(count for _, count in self.steps))
 
 
+@dataclass(frozen=True, slots=True)
+class Needing:
+    """The enrolled people of one session, apart: `excused` have completed its module already, `locked` have a shut
+    gate, and `expected` are all others. `admitted` have an open gate, be they enrolled or not."""
+
+    expected: Set[int]
+    excused: Set[int]
+    locked: Set[int]
+    admitted: Set[int]
+
+
+def needing(connection: Connection, session: LiveSession, now: datetime, others: Collection[int] = ()) -> Needing:
+    """The enrolled people as of `now`. Gates, those of `others` too, are evaluated as for joining: by the programme in
+    force."""
+    enrolled = admission.enrolled(connection, [session])
+    in_force = (completions.c.module_id == session.module_id, completions.c.ended_at.is_(None))
+    excused = enrolled & set(connection.scalars(select(completions.c.trainee_id).where(*in_force)))
+    due = enrolled - excused
+    admitted = admission.admits(connection, due | set(others), [session], now)
+    return Needing(due & admitted, excused, due - admitted, admitted)
+
+
 def of_sessions(connection: Connection, sessions: Collection[LiveSession]) -> dict[int, Numbers]:
     """Session id → its numbers, in two statements for any number of sessions."""
     enrolled = admission.enrolled_in(connection, {each.module_id for each in sessions})
@@ -81,7 +105,8 @@ def funnel(connection: Connection, session: LiveSession) -> Funnel:
 
 
 def has_attended() -> ColumnElement[bool]:
-    """Current attendances, joined with their sessions, of matched people who were in the class and do not teach it."""
+    """Current attendances, joined with their sessions, of matched people who were in the class and neither teach
+    nor assist in it."""
 
     def enrolled_as(role: ColumnElement[bool]) -> ColumnElement[bool]:
         of_course = is_placed_in(enrolments.c.registration_id, enrolments.c.context_id)
@@ -90,16 +115,16 @@ def has_attended() -> ColumnElement[bool]:
         courses = select(placements.c.id).where(of_course, shows).correlate(enrolments, live_sessions)
         return exists(select(enrolments.c.trainee_id).where(mine, role, courses.exists()))
 
-    teaches_somewhere = attendances.c.trainee_id.in_(select(enrolments.c.trainee_id).where(IS_STAFF))
+    helps_somewhere = attendances.c.trainee_id.in_(select(enrolments.c.trainee_id).where(~IS_TRAINEE))
     return and_(
         attendances.c.is_current,
         attendances.c.trainee_id.is_not(None),
         attendances.c.seconds_present > 0,
-        or_(~teaches_somewhere, ~enrolled_as(IS_STAFF), enrolled_as(~IS_STAFF)),
+        or_(~helps_somewhere, ~enrolled_as(~IS_TRAINEE), enrolled_as(IS_TRAINEE)),
     )
 
 
 def teachers(connection: Connection, session: LiveSession) -> set[int]:
-    """Those who are staff, and no trainees, in the courses that show the session's module."""
-    staff = admission.enrolled(connection, [session], "staff")
+    """Those who teach or assist, and are no trainees, in the courses that show the session's module."""
+    staff = admission.enrolled(connection, [session], ~IS_TRAINEE)
     return staff - admission.enrolled(connection, [session], among=staff)

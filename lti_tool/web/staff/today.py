@@ -44,14 +44,15 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The numbers of a session that is on, as its live board shows them. `expected` have not come; `excused` have not
-    come either, but completed the module before. Both are None while no one is enrolled."""
+    """The numbers of a session that is on, as its live board shows them. `expected` have not come. Nor have `excused`,
+    who completed the module before, and `locked`, whose gate is shut. All three are None while no one is enrolled."""
 
     here: int
     enrolled: int
     left: int
     expected: int | None
     excused: int | None
+    locked: int | None
     unmatched: int
     away: Sequence[Away]
 
@@ -176,6 +177,7 @@ def _shown(look: Look, when: When, session: LiveSession, enrolled: Mapping[str, 
         left=len(gone),
         expected=len(missing) if known.enrolled else None,
         excused=len(known.excused - board.trainee_ids) if known.enrolled else None,
+        locked=len(known.locked - board.trainee_ids) if known.enrolled else None,
         unmatched=len(board.unmatched),
         away=_away(session, gone, missing, known.names) if when == "now" else (),
     )

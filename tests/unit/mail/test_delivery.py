@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from lti_tool.attendance import live_sessions, person_joins
+from lti_tool.attendance import accommodations, live_sessions, person_joins
 from lti_tool.context import build_context
 from lti_tool.gates import completions, equivalency
 from lti_tool.mail import delivery
@@ -100,6 +100,20 @@ def test_a_request_is_answered_by_a_message_at_each_step(database, published, co
     # The second request was approved before its receipt was sent, and then the receipt is of no use.
     assert states(database)[f"equivalency_received:{course.one}"] == ("dropped", None)
     assert not [message for message in server.to(ONE) if message["List-Unsubscribe"]]
+
+
+def test_an_answer_about_an_accommodation_is_told_without_its_words(
+    database, published, course, server, work, clock
+) -> None:
+    with database.write() as connection:
+        request = accommodations.ask(
+            connection, published.programme, trainee_id=course.one, text="Captions", now=clock()
+        )
+        accommodations.answer(connection, request, text="They are on", actor="cli", now=clock())
+    work()
+    (message,) = server.to(ONE)
+    assert message["Subject"] == "The training team answered your request"
+    assert not [each for each in ("Captions", "They are on") if each in message.as_string()]
 
 
 def test_a_new_session_is_told_to_those_in_its_course_and_to_no_one_else(

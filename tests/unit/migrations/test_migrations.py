@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from cryptography.fernet import MultiFernet
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, column, insert, inspect, table, text
 from sqlalchemy.exc import IntegrityError
 
+from lti_tool import people
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
-from lti_tool.migrations import SCRIPTS, head, migrate, present_revision
+from lti_tool.migrations import SCRIPTS, head, migrate, present_revision, upgrade
+from lti_tool.tables.people import licences, trainees
 from lti_tool.tables.types import metadata
 from tests.postgres import Postgres
 
@@ -114,3 +117,25 @@ def test_a_migration_that_leaves_a_row_hanging_changes_nothing(database: Databas
         assert connection.execute(text("SELECT count(*) FROM deployments")).scalar() == 0
         with pytest.raises(IntegrityError):
             connection.execute(text("INSERT INTO deployments VALUES (999, '1')"))
+
+
+def test_the_licences_on_record_are_found_by_their_numbers_after_the_migration(
+    empty_database: Database, now: datetime
+) -> None:
+    numbers = [f"MFT-{each}" for each in range(1001, 2003)]
+    with empty_database.rebuild() as connection:
+        upgrade(connection, "0005")
+        person = {"name": "Ada", "email": None, "created_at": now}
+        trainee_id = connection.execute(insert(trainees).values(**person).returning(trainees.c.id)).scalar_one()
+        of_then = table(
+            "licences", *(column(each.name, each.type) for each in licences.c if each.name != "number_digest")
+        )
+        days = {"issued_on": date(2020, 1, 1), "expires_on": date(2027, 1, 1), "recorded_at": now, "verified": True}
+        row = {"trainee_id": trainee_id, "type": "LMFT", "jurisdiction": "CA", "name_on_licence": "Ada", **days}
+        row |= {"status": "active", "recorded_by": "cli"}
+        connection.execute(insert(of_then), [{**row, "number": number} for number in numbers])
+    migrate(empty_database)
+    with empty_database.read() as connection:
+        for number in (numbers[0], "mft 1555", numbers[-1]):
+            assert [found.id for found in people.with_licence_number(connection, number)] == [trainee_id]
+        assert people.with_licence_number(connection, "MFT-3003") == []

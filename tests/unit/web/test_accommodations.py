@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text
 
-from lti_tool.attendance import accommodations
+from lti_tool.attendance import accommodations, live_sessions
 from lti_tool.errors import GatehouseError
 from lti_tool.mail.messages import total_of
 from lti_tool.tables.operations import audit_log
@@ -141,6 +141,23 @@ def test_the_text_goes_some_days_after_the_end_and_not_before(trainee, database,
         assert row(database).text == kept
     assert row(database).state == "withdrawn"
     assert "Withdrawn" not in trainee.open("/help").text
+
+
+@pytest.mark.parametrize("about", ["", "session"])
+def test_an_answered_request_is_closed_some_days_after_its_session_or_after_the_answer(
+    trainee, staff, database, happened, now, about: str
+) -> None:
+    ask(trainee, **({"about": f"session:{happened.next_day}"} if about else {}))
+    with database.write() as connection:
+        accommodations.close_due(connection, now + timedelta(days=400), 30)
+    assert row(database).state == "open", "no one has answered"
+    staff.send(staff.open("/desk"), "/desk/accommodations/1/answer", answer="Captions are on.")
+    with database.read() as connection:
+        since = live_sessions.show(connection, happened.next_day).ends_at if about else now
+    for early, state in ((timedelta(seconds=1), "answered"), (timedelta(), "closed")):
+        with database.write() as connection:
+            accommodations.close_due(connection, since + timedelta(days=30) - early, 30)
+        assert row(database).state == state
 
 
 def test_a_withdrawn_request_cannot_be_answered(database, published, happened, now) -> None:

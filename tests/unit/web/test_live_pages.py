@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
-from lti_tool.tables.courses import roster_members, rosters
+from lti_tool.tables.courses import enrolments, roster_members, rosters
 from sandbox.zoom.behaviours import Visit
 from sandbox.zoom.training_day import Attendee, TrainingDay, encode, registrant_id
-from tests.training_day import add_session, enrol
+from tests.training_day import add_place, add_session, enrol
 from tests.zoom_inbox import keep
 from zoom_adapter.events import read_event
 from zoom_adapter.registrants import record_registrations
@@ -151,7 +151,8 @@ def test_somebody_here_with_a_shut_gate_is_named_with_what_is_missing(
     text = board(browse, happened, second).text
     shut = text.partition("Here with a shut gate")[2].partition("Here now")[0]
     assert "Trainee 2" in shut
-    assert "is locked until" in shut
+    assert "No completion of Module 1 is recorded." in shut
+    assert "you" not in shut.partition("counts.")[2]
     assert "Trainee 1" not in shut
 
 
@@ -218,3 +219,26 @@ def test_the_board_is_for_staff(browse, happened, running, place: str) -> None:
 
 def test_a_session_that_is_not_there_has_no_board(browse, happened) -> None:
     assert board(browse, happened, 99).status == 404
+
+
+def test_assistants_and_people_with_a_shut_gate_are_not_expected_on_any_page(
+    browse, happened, database, published, now
+) -> None:
+    with database.write() as connection:
+        second = add_session(connection, published, now, module_id="F2", starts=STARTS, zoom_meeting_id=MEETING)
+        add_place(connection, happened.platform, now, module_id="F2", content="module:F2", resource_link_id="unit-2")
+        helps = (enrolments.c.trainee_id == happened.new, enrolments.c.role == "trainee")
+        connection.execute(update(enrolments).where(*helps).values(role="other"))
+    list_learners(database, happened, now, happened.whole, happened.half, happened.elsewhere)
+    tell(database, attendee("trainee4@example.org", THERE), until=now)
+    page = board(browse, happened, second)
+    assert 'data-says="0 here of 3 enrolled, 0 waiting, 0 not matched, 0 with a shut gate."' in page.html
+    assert "Not joined 1 " in page.text
+    assert "2 more have a shut gate and are not expected." in page.text
+    assert lists_with(page, "Trainee 2") == lists_with(page, "Trainee 4") == []
+    today = browse(happened.staff).open("/desk").text
+    assert "in Zoom now 0 of 3 not joined 1 gate shut 2" in today
+    assert "Trainee 2" not in today.partition("gate shut 2")[2].partition("Needs your attention")[0]
+    missing = browse(happened.staff).open(f"/desk/rosters/missing/{second}").text
+    assert "Missing so far: 1" in missing
+    assert "Not expected, because their gate is shut: 2" in missing

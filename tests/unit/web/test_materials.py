@@ -537,3 +537,13 @@ def test_copies_that_were_not_asked_for_are_dropped(add, browse, happened, app, 
     storage.forget_copies(settings.data)
     assert not copy.exists()
     assert get(address, app).data == PDF
+
+
+def test_a_material_deleted_too_long_ago_is_not_brought_back(add, staff, database, now) -> None:
+    gone = add("gone.pdf")
+    staff.send(staff.open(F1), f"{F1}/{gone}/state", to="deleted")
+    page = staff.open(F1)
+    with database.write() as connection:
+        connection.execute(update(materials).values(deleted_at=now - storage.UNDO))
+    refused = staff.send(page, f"{F1}/{gone}/state", to="restored")
+    assert (refused.status, "material_gone" in refused.text) == (409, True)
