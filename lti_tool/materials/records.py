@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, select, update
 
 from lti_tool import audit
+from lti_tool.attendance.queries import WAS_IN_CLASS
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.materials.kinds import KINDS, Kind, size_in_words
 from lti_tool.materials.storage import UNDO
@@ -152,9 +153,7 @@ def reach_of(connection: Connection, trainee_id: int, module_id: str, now: datet
     """The sessions of this module in which the person was, by Zoom or by their join link, and their completion of it by
     another way."""
     session, person, joined = live_sessions.c, attendances.c, decisions.c
-    was_there = exists().where(
-        person.live_session_id == session.id, person.trainee_id == trainee_id, person.is_current.is_(True)
-    )
+    was_there = exists().where(person.live_session_id == session.id, person.trainee_id == trainee_id, WAS_IN_CLASS)
     ended = func.coalesce(session.ended_at, session.ends_at).label("ended_at")
     query = select(session.starts_at, session.ends_at, ended, was_there.label("was_there"))
     held = connection.execute(query.where(session.module_id == module_id, session.state != "cancelled")).all()
@@ -308,7 +307,8 @@ def move(connection: Connection, material: Material, *, up: bool, actor: str, no
 
 
 def read_link(given: str) -> str:
-    """A link that staff entered. Raises BadInput "material_link_wrong" unless it is an https address with a host."""
+    """A link that staff entered. Raises BadInput "material_link_wrong" unless it is an https address with a host of
+    ASCII letters."""
     url = clean(given)
     wrong = BadInput(
         "material_link_wrong",
@@ -317,6 +317,12 @@ def read_link(given: str) -> str:
     )
     try:
         parts = urlsplit(url)
+        if not (parts.hostname or "").isascii():  # Python and browsers may spell such a host in different ways
+            raise BadInput(
+                "material_link_wrong",
+                "The host of this address has letters other than a to z.",
+                "Write the host in its form that begins with xn--.",
+            )
         is_right = parts.scheme == "https" and not parts.username and not parts.password and bool(host_of(url))
     except ValueError as error:
         raise wrong from error
@@ -326,17 +332,12 @@ def read_link(given: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host of an address as a browser looks it up (letters of other scripts as xn--…), with a port that is not the
-    usual one. Raises ValueError."""
+    """The host of an address, with a port that is not the usual one. Raises ValueError."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
-    try:
-        plain = host if host.isascii() else host.encode("idna").decode()
-    except UnicodeError as error:
-        raise ValueError("no host") from error
-    if "." not in plain or not all(letter.isalnum() or letter in "-._" for letter in plain):
+    if "." not in host or not host.isascii() or not all(letter.isalnum() or letter in "-._" for letter in host):
         raise ValueError("no host")
-    return plain if parts.port in (None, 443) else f"{plain}:{parts.port}"
+    return host if parts.port in (None, 443) else f"{host}:{parts.port}"
 
 
 def _given(title: str, description: str, shown_from: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select, update
 from lti_tool.materials import records, storage
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.gates import completions, decisions
+from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
 from lti_tool.tables.materials import material_chunks, material_files, material_versions, materials
 from lti_tool.tables.operations import audit_log
@@ -183,6 +184,17 @@ def test_a_presentation_is_released_after_the_persons_own_session(add, browse, h
     for each in (later, during):
         answer = get(f"/modules/F1/materials/{each}?{ticket}", app, Accept="application/json")
         assert (answer.status_code, answer.json["error"]) == (403, "material_not_yet")
+
+
+@pytest.mark.parametrize("lost", [{"flags": ["evidence_withdrawn"]}, {"seconds_present": 0}])
+def test_a_match_that_was_taken_back_releases_nothing(lost: dict[str, Any], add, browse, happened, database) -> None:
+    add("after.pdf", shown_from="session_end")
+    add("during.pdf", PDF + b"1", shown_from="session_start")
+    half = browse(happened.half)
+    assert len(downloads(half.open("/modules/F1"))) == 2
+    with database.write() as connection:
+        connection.execute(update(attendances).where(attendances.c.trainee_id == happened.half).values(lost))
+    assert downloads(half.open("/modules/F1")) == []
 
 
 def test_joining_a_class_releases_what_is_shown_once_it_has_begun(add, browse, happened, app, database, now) -> None:
@@ -406,12 +418,20 @@ def test_only_an_https_address_with_a_host_is_a_link(url: str, staff) -> None:
     assert "This is not an https address." in answer.text
 
 
+@pytest.mark.parametrize("host", ["fa\N{LATIN SMALL LETTER SHARP S}.de", "www.\N{CYRILLIC SMALL LETTER A}pple.com"])
+def test_a_host_that_programs_spell_in_different_ways_is_refused(host: str, staff) -> None:
+    url = f"https://{host}/"
+    answer = staff.send(staff.open(f"{F1}/link"), f"{F1}/link", url=url, title="A film", shown_from="gate")
+    assert answer.status == 422
+    assert "Write the host in its form that begins with xn--." in answer.text
+
+
 @pytest.mark.parametrize(
     ("url", "host"),
     [
         ("https://films.example.org/a?b=1#c", "films.example.org"),
         ("https://FILMS.example.org:8443/", "films.example.org:8443"),
-        ("https://www.аpple.com/", "www.xn--pple-43d.com"),
+        ("https://www.xn--pple-43d.com/", "www.xn--pple-43d.com"),
     ],
 )
 def test_the_host_of_a_link_is_shown_before_it_is_saved(url: str, host: str, staff, browse, happened, app, database):
