@@ -4,12 +4,14 @@ import io
 import os
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from lti_tool.errors import Conflict
 from lti_tool.materials import records, storage
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.gates import completions, decisions
@@ -298,11 +300,56 @@ def test_a_name_with_a_path_becomes_a_plain_name_in_the_header(add, browse, happ
     assert "filename*=UTF-8''" in answer.headers["Content-Disposition"]
 
 
-def test_the_same_file_is_not_added_twice(add, staff) -> None:
+def test_the_same_file_is_not_added_twice(add, staff, database) -> None:
     add()
     again = upload(staff, F1, ("slides.pdf", PDF))
     assert again.status == 409
     assert "exactly this material" in again.text
+    both = upload(staff, F2, ("one.pdf", PDF), ("two.pdf", PDF))
+    assert both.status == 409
+    assert count_files(database) == 1
+
+
+def count_files(database) -> int:
+    with database.read() as connection:
+        return connection.scalar(select(func.count()).select_from(material_files)) or 0
+
+
+@pytest.mark.parametrize("fields", [{"title": "x" * 256}, {"description": "x" * 1001}, {"version": "7"}])
+def test_what_a_form_will_be_refused_for_is_known_before_its_file_is_kept(fields, add, staff, database) -> None:
+    place = f"{F1}/{add()}"
+    assert upload(staff, f"{place}/file", ("b.pdf", PDF + b"2"), **{"version": "1", **fields}).status in (409, 422)
+    if "version" not in fields:
+        assert upload(staff, F1, ("b.pdf", PDF + b"2"), **fields).status == 422
+    assert count_files(database) == 1
+
+
+def test_forms_sent_at_the_same_time_add_each_material_once_and_no_more_than_fifty(database, now, happened) -> None:
+    def add_link(number: int) -> int | str:
+        content = records.Content(url=f"https://films.example.org/{number}")
+        try:
+            with database.write() as connection:
+                return records.add(connection, "F1", content, title="A film", actor="cli", now=now)
+        except Conflict as refusal:
+            return refusal.code
+
+    for number in range(records.MAX_PER_MODULE - 2):
+        add_link(number)
+    with ThreadPoolExecutor(8) as threads:
+        same = list(threads.map(add_link, [900] * 8))
+        others = list(threads.map(add_link, range(901, 909)))
+    assert sorted(map(str, same))[1:] == ["material_there_already"] * 7
+    assert sorted(map(str, others))[1:] == ["materials_too_many"] * 7
+
+
+def test_a_deleted_material_comes_back_only_while_there_is_room(add, staff, database, now) -> None:
+    number = add()
+    staff.send(staff.open(F1), f"{F1}/{number}/state", to="deleted")
+    with database.write() as connection:
+        for each in range(records.MAX_PER_MODULE):
+            content = records.Content(url=f"https://films.example.org/{each}")
+            records.add(connection, "F1", content, title="A film", actor="cli", now=now)
+    assert staff.send(staff.open(F1), f"{F1}/{number}/state", to="restored").status == 409
 
 
 @pytest.mark.parametrize("title", ["<script>alert(1)</script>", "مقدمة في العلاج", "質問" * 120, "a\u202eb"])
