@@ -273,8 +273,8 @@ def _add(module_id: str, content: Content, given: Mapping[str, str]) -> None:
 
 
 def _change(found: Material, given: Mapping[str, str], content: Content | None) -> None:
-    details = {"seen": _seen(given), "content": content, **_details(given)}
-    records.change(connection(), found, **details, actor=viewer().actor, now=now())
+    details, actor = _details(given), viewer().actor
+    records.change(connection(), found, seen=_seen(given), content=content, **details, actor=actor, now=now())
 
 
 def _seen(given: Mapping[str, str]) -> int:

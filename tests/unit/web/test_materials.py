@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import event, func, insert, select, update
 
 from lti_tool.errors import Conflict
 from lti_tool.materials import records, storage
@@ -103,7 +103,7 @@ def test_a_shut_gate_shuts_every_road_to_a_material(who: str, add, browse, happe
         assert ranged.status_code == 403
     with database.read() as connection:
         recorded = connection.execute(select(decisions.c.open).where(decisions.c.route == "material")).scalars().all()
-    assert recorded == [False, False]
+    assert recorded == [False] * 4
 
 
 def sessions_began(connection) -> Any:
@@ -162,14 +162,47 @@ def test_a_player_asks_for_parts(asked: str, status: int, start: int, end: int |
         assert answer.headers["Content-Range"].endswith(f"/{len(MP3)}")
 
 
+def opened(database) -> list[int]:
+    """Who is recorded as opening a material."""
+    with database.read() as connection:
+        return list(connection.scalars(select(decisions.c.trainee_id).where(decisions.c.route == "material")))
+
+
 def test_every_download_but_no_later_part_of_it_is_recorded(add, browse, happened, app, database) -> None:
     add("talk.mp3", MP3)
     (address,) = set(downloads(browse(happened.new).open("/modules/F1")))
-    for asked in ("bytes=0-", "bytes=100-", "bytes=200-"):
-        get(address, app, Range=asked)
+    for asked in ("bytes=1-", "bytes=100-", "bytes=0-"):
+        assert get(address, app, Range=asked).status_code == 206
+    assert opened(database) == [happened.new]
+    other = browse(happened.whole).open("/modules/F1")
+    assert get(downloads(other)[0], app, Range="bytes=1-").status_code == 206
+    assert opened(database) == [happened.new, happened.whole]
+
+
+def test_a_whole_file_is_recorded_whatever_part_was_asked_for(add, browse, happened, app, database) -> None:
+    add("talk.mp3", MP3)
+    (address,) = set(downloads(browse(happened.new).open("/modules/F1")))
+    for _ in range(2):
+        whole = get(address, app, **{"Range": "bytes=1-", "If-Range": '"x"'})
+        assert (whole.status_code, whole.data) == (200, MP3)
+    get(address, app)
+    assert opened(database) == [happened.new] * 3
+
+
+def test_every_part_that_staff_or_a_shut_gate_ask_for_is_recorded(add, staff, browse, happened, app, database, now):
+    add("talk.mp3", MP3, to=F2)
+    address = downloads(staff.open("/modules/F2"))[0]
+    own = downloads(browse(happened.whole).open("/modules/F2"))[0]
+    get(own, app)
+    with database.write() as connection:
+        connection.execute(update(completions).values(ended_at=now, ended_reason="A test ends it."))
+    for _ in range(2):
+        assert get(own, app, Range="bytes=1-").status_code == 403
+        assert get(address, app, Range="bytes=1-").status_code == 206
+    assert opened(database) == [happened.whole] * 3
     with database.read() as connection:
-        rows = connection.execute(select(decisions.c.trainee_id).where(decisions.c.route == "material")).scalars().all()
-    assert rows == [happened.new]
+        bypassed = select(audit_log.c.details).where(audit_log.c.act == "gate_bypassed")
+        assert list(connection.scalars(bypassed)).count({"route": "material"}) == 2
 
 
 def test_a_presentation_is_released_after_the_persons_own_session(add, browse, happened, app) -> None:
@@ -581,6 +614,24 @@ def test_a_file_of_an_earlier_version_is_deleted_and_brought_back(add, staff, ap
     assert "File deleted" in staff.open(place).text
     with database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(material_chunks)) == 1
+
+
+def test_a_class_that_opens_a_file_at_once_makes_one_copy(add, database, settings) -> None:
+    add()
+    with database.read() as connection:
+        file = records.load(connection, "F1", 1)
+    reads = []
+
+    @event.listens_for(database.engine, "before_cursor_execute")
+    def count(_connection, _cursor, statement, *_rest) -> None:
+        if "material_chunks.data" in statement:
+            reads.append(statement)
+
+    with ThreadPoolExecutor(16) as threads:
+        copies = set(threads.map(lambda _: storage.copy_of(database, settings.data, file), range(16)))
+    event.remove(database.engine, "before_cursor_execute", count)
+    assert len(copies) == 1
+    assert len(reads) == 2  # the chunk, and that there is no other
 
 
 def test_a_damaged_file_is_not_sent(add, browse, happened, app, database) -> None:
