@@ -28,7 +28,7 @@ from lti_tool.materials.kinds import Kind
 from lti_tool.tables.materials import material_chunks, material_files, material_versions, materials
 
 CHUNK_BYTES = 256 * 1024
-# About 10 ms of writing, so that a delivery of Zoom never waits long behind an upload.
+# One commit is short, so that a delivery of Zoom never waits long behind an upload.
 CHUNKS_PER_COMMIT = 4
 FILES_PER_CLEANING = 5
 # How long a deleted material, or a deleted version, can be brought back.
