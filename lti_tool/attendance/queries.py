@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from lti_tool.attendance.evidence import (
+    EVIDENCE_WITHDRAWN,
     IDENTITY_DIFFERS,
     IDENTITY_FLAGS,
     STAFF_ROLE,
@@ -50,6 +51,10 @@ STATE_OF_DAY = case(
     (and_(_SESSION.state == "reconciled", _PERSON.settled_at < _SESSION.reconciled_at), "provisional"),
     else_=_SESSION.state,
 )
+# Whether the evidence of a row turned out to be about another person.
+IS_WITHDRAWN = cast(_PERSON.flags, Text).contains(f'"{EVIDENCE_WITHDRAWN}"', autoescape=True)
+# Whether a row says that the person was in the class for some of its instruction.
+WAS_IN_CLASS = and_(_PERSON.is_current.is_(True), _PERSON.seconds_present > 0, ~IS_WITHDRAWN)
 # Joins a row of `attendances` with the review of exactly this evidence.
 REVIEW_OF_THIS = and_(
     attendance_reviews.c.live_session_id == _PERSON.live_session_id,

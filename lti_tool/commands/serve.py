@@ -124,6 +124,7 @@ class WebProcess:
             threads=self.threads,
             body_seconds=self.settings.body_seconds,
             large_body=partial(large_body, self.app),
+            least_free_bytes=self.settings.least_free_megabytes * 2**20,
         )
         return self.server
 

@@ -20,7 +20,7 @@ HEAD_BYTES = 512
 # The list of contents of a ZIP file is read into memory: an office file has some hundred entries.
 MAX_ZIP_LIST_BYTES = 1024 * 1024
 ZIP_END, ZIP64_END = b"PK\x05\x06", b"PK\x06\x07"
-ZIP_END_BYTES, ZIP_COMMENT_BYTES = 22, 65_535
+ZIP_END_BYTES, ZIP_COMMENT_BYTES, ZIP64_END_BYTES = 22, 65_535, 20
 # Text that browsers could take for a page.
 MARKUP = re.compile(rb"\s*<(!doctype|html|head|body|script|iframe|svg|\?xml|!--)", re.IGNORECASE)
 CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -183,11 +183,13 @@ def _office_kind(file: IO[bytes]) -> str | None:
     """The kind of a package of Office Open XML; None for other ZIP files, and for one with macros. Nothing is unpacked,
     and a list of contents that is too long is not read."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(-min(size, ZIP_END_BYTES + ZIP_COMMENT_BYTES), os.SEEK_END)
+    file.seek(-min(size, ZIP_END_BYTES + ZIP_COMMENT_BYTES + ZIP64_END_BYTES), os.SEEK_END)
     tail = file.read()
-    end = tail.rfind(ZIP_END)
-    length = int.from_bytes(tail[end + 12 : end + 16], "little")
-    if end < 0 or ZIP64_END in tail or length > MAX_ZIP_LIST_BYTES:
+    end = tail[max(0, tail.rfind(ZIP_END)) :]
+    length, comment = int.from_bytes(end[12:16], "little"), int.from_bytes(end[20:22], "little")
+    # The last record must end with the file: ZipFile then finds the same one.
+    is_clear = end.startswith(ZIP_END) and len(end) == ZIP_END_BYTES + comment
+    if not is_clear or ZIP64_END in tail or length > MAX_ZIP_LIST_BYTES:
         return None
     try:
         with ZipFile(file) as package:

@@ -3,14 +3,16 @@
 A form names the version that the person saw, so that two people cannot overwrite each other's change.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, select, text, update
 
 from lti_tool import audit
+from lti_tool.attendance.queries import WAS_IN_CLASS
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.materials.kinds import KINDS, Kind, size_in_words
 from lti_tool.materials.storage import UNDO
@@ -30,6 +32,8 @@ MAX_TITLE = 255
 MAX_DESCRIPTION = 1000
 MAX_URL = 2000
 MAX_PER_MODULE = 50
+# The second number is the module's.
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(1303, hashtext(:module))")
 # Who joins this long before a session joins that session.
 _EARLY = timedelta(hours=2)
 
@@ -152,9 +156,7 @@ def reach_of(connection: Connection, trainee_id: int, module_id: str, now: datet
     """The sessions of this module in which the person was, by Zoom or by their join link, and their completion of it by
     another way."""
     session, person, joined = live_sessions.c, attendances.c, decisions.c
-    was_there = exists().where(
-        person.live_session_id == session.id, person.trainee_id == trainee_id, person.is_current.is_(True)
-    )
+    was_there = exists().where(person.live_session_id == session.id, person.trainee_id == trainee_id, WAS_IN_CLASS)
     ended = func.coalesce(session.ended_at, session.ends_at).label("ended_at")
     query = select(session.starts_at, session.ends_at, ended, was_there.label("was_there"))
     held = connection.execute(query.where(session.module_id == module_id, session.state != "cancelled")).all()
@@ -197,18 +199,13 @@ def add(
     "materials_too_many", "material_there_already".
     """
     given = _given(title, description, shown_from)
-    of_this = and_(materials.c.module_id == module_id, materials.c.deleted_at.is_(None))
-    count, last = connection.execute(select(func.count(), func.max(materials.c.position)).where(of_this)).one()
-    if count >= MAX_PER_MODULE:
-        raise Conflict(
-            "materials_too_many",
-            f"This module has {MAX_PER_MODULE} materials, which is the most it can have.",
-            "Delete some that are no longer needed.",
-        )
-    _refuse_again(connection, content, of_this)
+    last = _hold_list(connection, module_id)
+    own = select(material_files.c.digest).where(material_files.c.id == content.file_id).scalar_subquery()
+    same = material_versions.c.url == content.url if content.url else material_files.c.digest == own
+    _refuse_again(connection, module_id, same)
     row = {
         "module_id": module_id,
-        "position": (last or 0) + 1,
+        "position": last + 1,
         "version": 1,
         "created_at": now,
         "shown_at": now,
@@ -217,6 +214,23 @@ def add(
     _add_version(connection, material_id, 1, content, given, actor, now)
     _log(connection, "material_added", material_id, module_id, actor, now, version=1)
     return material_id
+
+
+def verify_addable(
+    connection: Connection, module_id: str, digests: Sequence[str], *, title: str, description: str, shown_from: str
+) -> None:
+    """Raise what `add` would raise for files with these SHA-256, before they are kept."""
+    _given(title, description, shown_from)
+    _hold_list(connection, module_id, more=len(digests))
+    if len(set(digests)) < len(digests):
+        raise _there_already()
+    _refuse_again(connection, module_id, material_files.c.digest.in_(digests))
+
+
+def verify_changeable(material: Material, *, seen: int, title: str, description: str, shown_from: str) -> None:
+    """Raise what `change` would raise, before a file is kept."""
+    _given(title, description, shown_from)
+    _refuse_changed(material, seen)
 
 
 def change(
@@ -235,8 +249,8 @@ def change(
 
     Raises as `add` does, and Conflict "material_changed", "material_deleted".
     """
+    verify_changeable(material, seen=seen, title=title, description=description, shown_from=shown_from)
     given = _given(title, description, shown_from)
-    _refuse_changed(material, seen)
     number = material.version + 1
     mine = and_(materials.c.id == material.id, materials.c.version == seen)
     if connection.execute(update(materials).where(mine).values(version=number)).rowcount != 1:
@@ -259,10 +273,13 @@ def set_hidden(connection: Connection, material: Material, *, hidden: bool, acto
 
 
 def set_deleted(connection: Connection, material: Material, *, deleted: bool, actor: str, now: datetime) -> None:
-    """Delete a material, or bring it back while that is possible. Raises Conflict "material_gone"."""
+    """Delete a material, or bring it back while that is possible. Raises Conflict "material_gone",
+    "materials_too_many"."""
     if (material.deleted_at is not None) == deleted:
         return
     _refuse_gone(material.deleted_at, now)
+    if not deleted:
+        _hold_list(connection, material.module_id)
     changed = {"deleted_at": now} if deleted else {"deleted_at": None, "shown_at": now}
     connection.execute(update(materials).where(materials.c.id == material.id).values(changed))
     act = "material_deleted" if deleted else "material_restored"
@@ -308,7 +325,8 @@ def move(connection: Connection, material: Material, *, up: bool, actor: str, no
 
 
 def read_link(given: str) -> str:
-    """A link that staff entered. Raises BadInput "material_link_wrong" unless it is an https address with a host."""
+    """A link that staff entered. Raises BadInput "material_link_wrong" unless it is an https address with a host of
+    ASCII letters."""
     url = clean(given)
     wrong = BadInput(
         "material_link_wrong",
@@ -317,6 +335,12 @@ def read_link(given: str) -> str:
     )
     try:
         parts = urlsplit(url)
+        if not (parts.hostname or "").isascii():  # Python and browsers may spell such a host in different ways
+            raise BadInput(
+                "material_link_wrong",
+                "The host of this address has letters other than a to z.",
+                "Write the host in its form that begins with xn--.",
+            )
         is_right = parts.scheme == "https" and not parts.username and not parts.password and bool(host_of(url))
     except ValueError as error:
         raise wrong from error
@@ -326,22 +350,17 @@ def read_link(given: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host of an address as a browser looks it up (letters of other scripts as xn--…), with a port that is not the
-    usual one. Raises ValueError."""
+    """The host of an address, with a port that is not the usual one. Raises ValueError."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
-    try:
-        plain = host if host.isascii() else host.encode("idna").decode()
-    except UnicodeError as error:
-        raise ValueError("no host") from error
-    if "." not in plain or not all(letter.isalnum() or letter in "-._" for letter in plain):
+    if "." not in host or not host.isascii() or not all(letter.isalnum() or letter in "-._" for letter in host):
         raise ValueError("no host")
-    return plain if parts.port in (None, 443) else f"{plain}:{parts.port}"
+    return host if parts.port in (None, 443) else f"{host}:{parts.port}"
 
 
 def _given(title: str, description: str, shown_from: str) -> dict[str, Any]:
-    text = clean_lines(description)
-    if len(text) > MAX_DESCRIPTION:
+    words = clean_lines(description)
+    if len(words) > MAX_DESCRIPTION:
         raise BadInput(
             "material_description_long",
             f"The description is longer than {MAX_DESCRIPTION} characters.",
@@ -350,7 +369,7 @@ def _given(title: str, description: str, shown_from: str) -> dict[str, Any]:
     if shown_from not in SHOWN_FROM:
         raise BadInput("material_shown_from_wrong", "Choose when trainees see this.")
     title = read_line(title, "material_title_wrong", "The title", MAX_TITLE)
-    return {"title": title, "description": text, "shown_from": shown_from}
+    return {"title": title, "description": words, "shown_from": shown_from}
 
 
 def _add_version(
@@ -375,23 +394,38 @@ def _add_version(
     connection.execute(insert(material_versions).values(row))
 
 
-def _refuse_again(connection: Connection, content: Content, of_this: ColumnElement[bool]) -> None:
+def _hold_list(connection: Connection, module_id: str, more: int = 1) -> int:
+    """The last position in the module's list, which others cannot add to until the transaction ends (SQLite has one
+    writer anyway). Raises Conflict "materials_too_many" if it takes no more."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_ONE_AT_A_TIME, {"module": module_id})
+    count, last = connection.execute(
+        select(func.count(), func.max(materials.c.position)).where(_listed(module_id))
+    ).one()
+    if count + more > MAX_PER_MODULE:
+        raise Conflict(
+            "materials_too_many",
+            f"A module can have at most {MAX_PER_MODULE} materials; this one has {count}.",
+            "Delete some that are no longer needed.",
+        )
+    return last or 0
+
+
+def _listed(module_id: str) -> ColumnElement[bool]:
+    return and_(materials.c.module_id == module_id, materials.c.deleted_at.is_(None))
+
+
+def _refuse_again(connection: Connection, module_id: str, same: ColumnElement[bool]) -> None:
     """A form that was sent twice adds nothing twice."""
     version, file = material_versions.c, material_files.c
-    own = select(file.digest).where(file.id == content.file_id).scalar_subquery()
-    same = version.url == content.url if content.url else file.digest == own
     query = (
         select(materials.c.id)
         .join_from(materials, material_versions, and_(version.material_id == materials.c.id, _IS_CURRENT))
         .outerjoin(material_files, file.id == version.file_id)
-        .where(of_this, same)
+        .where(_listed(module_id), same)
     )
     if connection.execute(query).first() is not None:
-        raise Conflict(
-            "material_there_already",
-            "This module has exactly this material already.",
-            "Look for it in the list; it may be hidden.",
-        )
+        raise _there_already()
 
 
 def _refuse_changed(material: Material, seen: int) -> None:
@@ -415,6 +449,14 @@ def _log(
 ) -> None:
     subject = f"material:{material_id}"
     audit.record(connection, actor=actor, act=act, subject=subject, at=now, module=module_id, **details)
+
+
+def _there_already() -> Conflict:
+    return Conflict(
+        "material_there_already",
+        "This module has exactly this material already.",
+        "Look for it in the list; it may be hidden.",
+    )
 
 
 def _changed() -> Conflict:

@@ -23,11 +23,12 @@ from sqlalchemy.exc import OperationalError
 
 from lti_tool.db import PRIVATE_FOLDER, Database
 from lti_tool.errors import GatehouseError
+from lti_tool.http import SingleFlight
 from lti_tool.materials.kinds import Kind
 from lti_tool.tables.materials import material_chunks, material_files, material_versions, materials
 
 CHUNK_BYTES = 256 * 1024
-# About 10 ms of writing, so that a delivery of Zoom never waits long behind an upload.
+# One commit is short, so that a delivery of Zoom never waits long behind an upload.
 CHUNKS_PER_COMMIT = 4
 FILES_PER_CLEANING = 5
 # How long a deleted material, or a deleted version, can be brought back.
@@ -39,6 +40,8 @@ COPIES = "copies"
 COPY_SECONDS = 24 * 3600
 LEAST_COPY_SECONDS = 600
 MAX_COPIES_BYTES = 2**30
+COPY_WAIT_SECONDS = 60
+_copying: SingleFlight[Path, Path] = SingleFlight()
 
 
 def keep(database: Database, file: IO[bytes], kind: Kind, now: datetime, least_free_megabytes: int) -> int:
@@ -78,10 +81,16 @@ class StoredFile(Protocol):
 
 
 def copy_of(database: Database, data: Path, file: StoredFile) -> Path:
-    """The copy of a file that is sent; it is made if there is none.
+    """The copy of a file that is sent; it is made if there is none, by one thread while others wait for it. Call it
+    while no transaction is open.
 
-    Raises GatehouseError "file_damaged", "storage_full".
+    Raises GatehouseError "file_damaged", "storage_full"; TimeoutError.
     """
+    path = data / COPIES / str(file.digest)
+    return _copying.run(path, lambda: _copy(database, data, file), wait_seconds=COPY_WAIT_SECONDS)
+
+
+def _copy(database: Database, data: Path, file: StoredFile) -> Path:
     folder = data / COPIES
     path = folder / str(file.digest)
     with suppress(FileNotFoundError):

@@ -318,7 +318,8 @@ class Programme(Head):
         """The e-mail address for a purpose ("training", "credits"), else the first in the programme; None without
         any."""
         every = [self.contacts[purpose]] if purpose in self.contacts else []
-        return next((each.address for each in (*every, *self.contacts.values()) if "@" in each.address), None)
+        found = (each.address for each in (*every, *self.contacts.values()))
+        return next((each for each in found if "@" in each and not each.startswith("https://")), None)
 
     def set_title(self, name: str) -> str:
         """The title of a set, or its name with spaces."""

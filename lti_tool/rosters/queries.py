@@ -15,7 +15,6 @@ from sqlalchemy import (
     Select,
     String,
     Subquery,
-    Text,
     and_,
     case,
     cast,
@@ -27,6 +26,7 @@ from sqlalchemy import (
 
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.attendance.queries import IS_WITHDRAWN
 from lti_tool.rosters.reading import READ_FAILED, SHRANK
 from lti_tool.rosters.schedule import CourseKey, is_of, is_offered, is_placed_in, unknown
 from lti_tool.tables.courses import enrolments, placements, roster_members, rosters
@@ -49,7 +49,6 @@ TROUBLES = {
     "service_foreign": "The roster is not on one of the platform's hosts. Gatehouse sends no access token there.",
     "no_answer": "The platform did not answer in time. Gatehouse tries again soon.",
 }
-WITHDRAWN = "evidence_withdrawn"
 MAX_SESSIONS = 20
 ANY_TROUBLE = "The platform's roster could not be read."
 NOT_OFFERED = "The units of this course no longer offer a roster. People are known from launches only."
@@ -231,8 +230,7 @@ def attendees_of(connection: Connection, session_id: int) -> Attendees:
 
 def _counts(*session_ids: int) -> ColumnElement[bool]:
     """Which rows of `attendances` say that someone attended one of these sessions."""
-    is_withdrawn = cast(attendances.c.flags, Text).contains(f'"{WITHDRAWN}"', autoescape=True)
-    return attendances.c.is_current & attendances.c.live_session_id.in_(session_ids) & ~is_withdrawn
+    return attendances.c.is_current & attendances.c.live_session_id.in_(session_ids) & ~IS_WITHDRAWN
 
 
 def of_session(

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table
 from werkzeug.routing import IntegerConverter, Map, UnicodeConverter
 
 from lti_tool.context import AppContext
-from lti_tool.errors import BadInput
+from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.group_commit import GroupWriter
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -82,6 +82,16 @@ def submit(to: str, item: Any) -> Any:
 def append(table: Table, row: Mapping[str, Any]) -> None:
     """Append a row in a commit shared with other requests; for views that otherwise only read. Raises NotStored."""
     submit(table.name, row)
+
+
+def no_room() -> GatehouseError:
+    """What a body is refused with that the disk has no room for."""
+    return GatehouseError(
+        "no_room_for_upload",
+        "The server has no room for this upload at the moment.",
+        "Try again later, or write to the people who run the server.",
+        status=507,
+    )
 
 
 def writes(view: View) -> View:

@@ -13,17 +13,17 @@ behind pages.
 
 import asyncio
 import io
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import IO, Any
 
 from lti_tool.errors import BadInput, GatehouseError
-from lti_tool.web.request import FILE, REFUSED
+from lti_tool.web.request import FILE, REFUSED, no_room
 from zoom_adapter.webhook import ARRIVED_AT
 
 # The most that is read of a body; Flask refuses longer ones by their length. Only a form with a file is sent in parts.
@@ -31,9 +31,11 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_MULTIPART_BYTES = 2 * 1024 * 1024
 # The most that all bodies on their way may take of the memory.
 MAX_BYTES_IN_HAND = 128 * 1024 * 1024
-# How many large bodies may be on their way, and how slowly one may come.
+# How many large bodies may be in hand, one of each browser session, and how slowly one may come: as many bytes in each
+# span of so many seconds.
 MAX_LARGE_BODIES = 4
-LARGE_BYTES_PER_SECOND = 64 * 1024
+SPAN_SECONDS = 30
+SPAN_BYTES = SPAN_SECONDS * 64 * 1024
 # As many deliveries as commonly wait for one commit, and the few health checks of a machine that watches.
 WEBHOOK_THREADS = 32
 HEALTH_THREADS = 2
@@ -41,8 +43,11 @@ HEALTH_THREADS = 2
 Environ = dict[str, Any]
 WsgiApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Answer = tuple[int, list[tuple[str, str]], bytes]
-# What a view takes of a body before it is read: the most bytes, or None for as much as everywhere.
-LargeBody = Callable[[Environ], int | None]
+# What a view takes of a body before it is read: the browser session and the most bytes, or None for as much as
+# everywhere.
+LargeBody = Callable[[Environ], tuple[str, int] | None]
+# The browser session whose large body is in hand; in the environment.
+SENDER = "gatehouse.sender"
 
 
 class RsgiApplication:
@@ -50,12 +55,19 @@ class RsgiApplication:
     own."""
 
     def __init__(
-        self, wsgi: WsgiApplication, *, threads: int, body_seconds: int, large_body: LargeBody = lambda _environ: None
+        self,
+        wsgi: WsgiApplication,
+        *,
+        threads: int,
+        body_seconds: int,
+        large_body: LargeBody = lambda _environ: None,
+        least_free_bytes: int = 0,
     ) -> None:
         self._wsgi = wsgi
         self._body_seconds = body_seconds
         self._large_body = large_body
-        self._large_bodies = 0
+        self._least_free_bytes = least_free_bytes
+        self._large_bodies: dict[str, int] = {}  # their lengths
         self._bytes_in_hand = 0
         self._pages = ThreadPoolExecutor(threads, "page")
         health = ThreadPoolExecutor(HEALTH_THREADS, "health")
@@ -73,11 +85,15 @@ class RsgiApplication:
         """Answer one request."""
         environ = _environ(scope)
         environ[ARRIVED_AT] = time.monotonic()
-        if scope.method not in ("GET", "HEAD", "OPTIONS"):
-            await self._read_body(environ, protocol)
-        pool = self.pools.get(scope.path, self._pages)
-        with closing(environ["wsgi.input"]):
+        try:
+            if scope.method not in ("GET", "HEAD", "OPTIONS"):
+                await self._read_body(environ, protocol)
+            pool = self.pools.get(scope.path, self._pages)
             status, headers, body = await asyncio.get_running_loop().run_in_executor(pool, self._answer, environ)
+        finally:
+            environ["wsgi.input"].close()
+            if SENDER in environ:
+                del self._large_bodies[environ[SENDER]]
         if FILE in environ and scope.method == "GET" and status in (200, 206):
             _send_file(protocol, status, headers, environ[FILE])
         else:
@@ -104,8 +120,9 @@ class RsgiApplication:
         if environ.get("CONTENT_TYPE", "").lower().startswith("multipart/"):
             most = MAX_MULTIPART_BYTES
             if large := await self._ask_for_large(environ):
-                if 0 < length <= large:
-                    await self._read_large_body(environ, protocol, length)
+                sender, large_most = large
+                if 0 < length <= large_most:
+                    await self._read_large_body(environ, protocol, sender, length)
                 return
         if length == 0 or length > most:
             return
@@ -126,37 +143,35 @@ class RsgiApplication:
             self._bytes_in_hand -= len(body)
         environ["wsgi.input"] = io.BytesIO(body)
 
-    async def _ask_for_large(self, environ: Environ) -> int | None:
-        """How much a view that takes large bodies takes of this one: 0 after a refusal. None: the view takes none."""
+    async def _ask_for_large(self, environ: Environ) -> tuple[str, int] | None:
+        """Who sends a large body to a view that takes it, and how much that takes. None: the view takes none, or not of
+        them."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pages, self._large_body, environ)
         except Exception as error:  # Flask answers it, as it answers every error
             environ[REFUSED] = error
             return None
 
-    async def _read_large_body(self, environ: Environ, protocol: Any, length: int) -> None:
+    async def _read_large_body(self, environ: Environ, protocol: Any, sender: str, length: int) -> None:
         """Read a large body into a file without a name; it is gone with the process, whatever happens."""
-        if self._large_bodies >= MAX_LARGE_BODIES:
+        if len(self._large_bodies) >= MAX_LARGE_BODIES or sender in self._large_bodies:
             environ[REFUSED] = _busy()
             return
-        self._large_bodies += 1
+        self._large_bodies[sender], environ[SENDER] = length, sender
         try:
+            # Flask copies the files out of each body.
+            wanted = 2 * sum(self._large_bodies.values()) + self._least_free_bytes
+            if shutil.disk_usage(gettempdir()).free < wanted:
+                environ[REFUSED] = no_room()
+                return
             file = environ["wsgi.input"] = TemporaryFile()  # noqa: SIM115 (closed once it is answered)
-            async with asyncio.timeout(self._body_seconds + length / LARGE_BYTES_PER_SECOND):
-                await _copy_body(protocol, file, length)
+            await _copy_body(protocol, file, length)
         except TimeoutError:
             pass
         except OSError as error:
-            refusal = GatehouseError(
-                "no_room_for_upload",
-                "The server has no room for this upload at the moment.",
-                "Try again later, or write to the people who run the server.",
-                status=507,
-            )
+            refusal = no_room()
             refusal.__cause__ = error
             environ[REFUSED] = refusal
-        finally:
-            self._large_bodies -= 1
         environ["wsgi.input"].seek(0)
 
     def _answer(self, environ: Environ) -> Answer:
@@ -183,12 +198,17 @@ def _busy() -> GatehouseError:
 
 
 async def _copy_body(protocol: Any, file: IO[bytes], length: int) -> None:
-    received = 0
-    async for chunk in protocol:
-        file.write(chunk)
-        received += len(chunk)
-        if received >= length:
-            return
+    """Raises TimeoutError when too little comes in one span."""
+    chunks, received = aiter(protocol), 0
+    while received < length:
+        due = min(received + SPAN_BYTES, length)
+        async with asyncio.timeout(SPAN_SECONDS):
+            while received < due:
+                chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                file.write(chunk)
+                received += len(chunk)
 
 
 def _send_file(protocol: Any, status: int, headers: list[tuple[str, str]], path: str) -> None:

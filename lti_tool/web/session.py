@@ -6,6 +6,7 @@ the platform's storage confirmed the launch (lti_tool/lti/login.py), the token l
 script (static/visit.js), which sends it as `Authorization: Bearer`.
 """
 
+import errno
 import hmac
 import secrets
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from lti_tool.signing import digest, fingerprint
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.operations import audit_log
 from lti_tool.tables.platforms import registrations
-from lti_tool.web.request import READING_METHODS, abandon, append, connection, context, now
+from lti_tool.web.request import READING_METHODS, abandon, append, connection, context, no_room, now
 
 COOKIE = "__Host-gatehouse"
 # Where a browser without cookies goes next.
@@ -144,8 +145,8 @@ def access(level: Level, limits: Limits = FORM) -> Callable[[Callable[P, R]], Ca
     return declare
 
 
-def large_body(app: Flask, environ: dict[str, Any]) -> int | None:
-    """The most bytes of the body that this request may send, if its view takes large ones; None for every other view.
+def large_body(app: Flask, environ: dict[str, Any]) -> tuple[str, int] | None:
+    """The browser session and the most bytes of its body, if the view takes large ones; None for every other view.
     The server asks this before it reads the body. Raises AccessDenied for anyone but staff."""
     try:
         endpoint, _ = app.url_map.bind_to_environ(environ).match()
@@ -158,7 +159,7 @@ def large_body(app: Flask, environ: dict[str, Any]) -> int | None:
         token = session_token()
         g.viewer = viewer_of(connection, fingerprint(token), context().clock()) if token else None
         _verify_level("staff")
-    return limits.max_bytes
+        return viewer().visit, limits.max_bytes
 
 
 def _verify_form(limits: Limits) -> None:
@@ -188,6 +189,10 @@ def _verify_form(limits: Limits) -> None:
             "Send fewer or smaller files." if is_large else "Send a shorter text.",
             status=413,
         ) from error
+    except OSError as error:  # a file of the form is copied to the disk
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise no_room() from error
+        raise
     if any("\0" in text for field in http_request.form.items(multi=True) for text in field):
         raise BadInput("form_unreadable", "The form contains a character that cannot be stored.", "Go back and fix it.")
 

@@ -4,6 +4,7 @@ A file is kept before the request's own transaction begins to write (`materials.
 every other writer waiting. What is refused leaves nothing in the list.
 """
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -63,6 +64,9 @@ def add_files(module_id: str) -> Page:
     if problems:
         return _list_page(module_id, given, problems, codes), 422
     try:
+        digests = _digests(files)
+        title = given.get("title") or kinds.title_of(kinds.name_of(files[0].filename))
+        records.verify_addable(connection(), module_id, digests, **_details({**given, "title": title}))
         contents = _keep(files)
         for content in contents:
             title = given.get("title") or kinds.title_of(content.file_name or "")
@@ -152,9 +156,11 @@ def replace(module_id: str, material_id: int) -> Page:
     if problems:
         return _material_page(found, {}, problems, codes=codes), 422
     try:
+        given = {"title": found.title, "description": found.description, "shown_from": found.shown_from, **sent()}
+        current = records.load(connection(), module_id, material_id)
+        records.verify_changeable(current, seen=_seen(given), **_details(given))
         (content,) = _keep(files[:1])
-        values = {"title": found.title, "description": found.description, "shown_from": found.shown_from}
-        _change(records.load(connection(), module_id, material_id), {**values, **sent()}, content)
+        _change(records.load(connection(), module_id, material_id), given, content)
     except REFUSED as refusal:
         abandon()
         return _material_page(found, {}, _problems(refusal)), refusal.status
@@ -251,6 +257,18 @@ def _verify_number(files: Sequence[FileStorage], given: Mapping[str, str]) -> No
         )
 
 
+def _digests(files: Sequence[FileStorage]) -> list[str]:
+    """The SHA-256 of each file, read while no transaction is open."""
+    found = []
+    for each in files:
+        each.stream.seek(0)
+        digest = hashlib.sha256()
+        while chunk := each.stream.read(storage.CHUNK_BYTES):
+            digest.update(chunk)
+        found.append(digest.hexdigest())
+    return found
+
+
 def _keep(files: Sequence[FileStorage]) -> list[Content]:
     """Keep these files, which have been verified. Raises GatehouseError "storage_full"."""
     abandon()
@@ -269,12 +287,16 @@ def _add(module_id: str, content: Content, given: Mapping[str, str]) -> None:
 
 
 def _change(found: Material, given: Mapping[str, str], content: Content | None) -> None:
+    details, actor = _details(given), viewer().actor
+    records.change(connection(), found, seen=_seen(given), content=content, **details, actor=actor, now=now())
+
+
+def _seen(given: Mapping[str, str]) -> int:
+    """The version that the person saw."""
     try:
-        seen = read_id(given.get("version", ""))
+        return read_id(given.get("version", ""))
     except ValueError:
-        seen = 0  # no version has this number
-    details = _details(given)
-    records.change(connection(), found, seen=seen, content=content, **details, actor=viewer().actor, now=now())
+        return 0  # no version has this number
 
 
 def _details(given: Mapping[str, str]) -> dict[str, str]:

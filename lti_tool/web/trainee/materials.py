@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
+from flask import current_app, send_file
 from flask import request as http_request
-from flask import send_file
 from sqlalchemy import Connection, func, select
 from werkzeug.wrappers import Response
 
@@ -21,12 +21,14 @@ from lti_tool.materials import records, storage
 from lti_tool.materials.records import Material
 from lti_tool.signing import SignatureExpired, SignatureWrong, sign
 from lti_tool.tables.gates import decisions
-from lti_tool.web.request import FILE, read_id
+from lti_tool.web.request import FILE, abandon, read_id
 from lti_tool.web.session import LIFETIME, Viewer, viewer, viewer_of
 
 PURPOSE = "material"
 # Visits that lie closer together are one visit.
 ONE_VISIT = timedelta(minutes=30)
+# How many openings a process remembers.
+MAX_OPENINGS = 20_000
 # No script, no plug-in and no form of a file acts in our name, wherever it is opened.
 FILE_POLICY = "default-src 'none'; sandbox"
 # Value of `shown_from` → what a trainee reads of materials that are still to come.
@@ -146,15 +148,32 @@ def load(connection: Connection, who: Viewer, module_id: str, material_id: int, 
     return found
 
 
-def is_later_part() -> bool:
-    """Whether a later part of a file is asked for, as a player does while it plays."""
-    asked = http_request.range
-    return asked is not None and bool(asked.ranges) and asked.ranges[0][0] not in (0, None)
+class Openings:
+    """Which browser session has lately been recorded as opening which material; only of this process."""
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[str, int], datetime] = {}
+
+    def note(self, who: Viewer, material_id: int, now: datetime) -> None:
+        if len(self._at) >= MAX_OPENINGS:
+            self._at.clear()  # each is recorded once more
+        self._at[who.visit, material_id] = now
+
+    def has(self, who: Viewer, material_id: int, now: datetime) -> bool:
+        at = self._at.get((who.visit, material_id))
+        return at is not None and now - at < ONE_VISIT
+
+
+def openings() -> Openings:
+    """Those of this app."""
+    found: Openings = current_app.extensions.setdefault("gatehouse_openings", Openings())
+    return found
 
 
 def send(context: AppContext, material: Material) -> Response:
     """The file, or the part of it that was asked for; the server itself sends it (`web.rsgi`)."""
     assert material.kind is not None
+    abandon()  # it has only read: no connection is held while a large file is copied
     path = storage.copy_of(context.database, context.settings.data, material)
     http_request.environ[FILE] = str(path)
     response = send_file(

@@ -110,17 +110,26 @@ def material(module_id: str, material_id: int) -> Page:
     who = materials.reader(connection(), context().settings.secret_key, module_id, now())
     published = versions.current(connection())
     decision = _decide(published, who.trainee_id, module_id, who.is_staff)
-    if not materials.is_later_part():
-        if who.is_staff:
-            subject, details = f"offering:{module_id}", {"route": "material"}
-            append(audit_log, audit.row(who.actor, "gate_bypassed", subject, now(), None, details))
-        else:
-            append(decisions, decide.decision_row(decision, "material"))
+    # A player asks for one part after the other: they are one opening.
+    goes_on = decision.open and not who.is_staff and materials.openings().has(who, material_id, now())
+    is_part = goes_on and http_request.range is not None
+    if who.is_staff:
+        subject, details = f"offering:{module_id}", {"route": "material"}
+        append(audit_log, audit.row(who.actor, "gate_bypassed", subject, now(), None, details))
+    elif not is_part:
+        append(decisions, decide.decision_row(decision, "material"))
     if not (decision.open or who.is_staff):
         page = show("trainee/locked.html", published.programme, **locked_page(connection(), published, decision, now()))
         return make_response(page, 403)
     found = materials.load(connection(), who, module_id, material_id, now())
-    return redirect(found.url, 303) if found.url else materials.send(context(), found)
+    if found.url:
+        return redirect(found.url, 303)
+    answer = materials.send(context(), found)
+    if is_part and answer.status_code != 206:
+        append(decisions, decide.decision_row(decision, "material"))
+    if not is_part:
+        materials.openings().note(who, material_id, now())
+    return answer
 
 
 def _decide(

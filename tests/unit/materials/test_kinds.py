@@ -55,6 +55,33 @@ def test_a_package_that_lies_about_its_list_of_contents_is_refused() -> None:
         assert kinds.kind_of(io.BytesIO(lying)) is None
 
 
+def test_the_end_that_is_checked_is_the_end_that_is_read() -> None:
+    """The list of contents is too long; a second end, inside the record that ZipFile reads first, says it is short."""
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as written:
+        written.writestr("[Content_Types].xml", "")
+        written.writestr("word/document.xml", "")
+        for number in range(12_000):
+            written.writestr(f"{number:0>60}", "")
+    content = package.getvalue()
+    at = content.rfind(kinds.ZIP_END)
+    fields = struct.unpack("<4s4H2LH", content[at:])
+    for field in (1, 3):  # the number of this disk, the entries on it: ZipFile asks neither
+        lying = [*fields]
+        lying[field : field + 2] = struct.unpack("<2H", kinds.ZIP_END)
+        file = io.BytesIO(content[:at] + struct.pack("<4s4H2LH", *lying))
+        assert "word/document.xml" in zipfile.ZipFile(file).namelist()
+        assert kinds.kind_of(file) is None
+
+
+def test_a_package_may_have_a_comment_up_to_its_end_and_nothing_after_it() -> None:
+    package = io.BytesIO(TAKEN["handout.docx"][0])
+    with zipfile.ZipFile(package, "a") as written:
+        written.comment = b"a comment" * 7000
+    assert kinds.kind_of(package) == kinds.KINDS["docx"]
+    assert kinds.kind_of(io.BytesIO(package.getvalue() + b"more")) is None
+
+
 @given(st.binary(max_size=600), st.sampled_from([b"", b"PK\x03\x04", b"RIFF", b"OggS", b"%PDF-1.", PDF]))
 def test_no_content_breaks_the_check(content: bytes, start: bytes) -> None:
     kinds.kind_of(io.BytesIO(start + content))

@@ -4,15 +4,18 @@ import io
 import os
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import event, func, insert, select, update
 
+from lti_tool.errors import Conflict
 from lti_tool.materials import records, storage
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.gates import completions, decisions
+from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
 from lti_tool.tables.materials import material_chunks, material_files, material_versions, materials
 from lti_tool.tables.operations import audit_log
@@ -100,7 +103,7 @@ def test_a_shut_gate_shuts_every_road_to_a_material(who: str, add, browse, happe
         assert ranged.status_code == 403
     with database.read() as connection:
         recorded = connection.execute(select(decisions.c.open).where(decisions.c.route == "material")).scalars().all()
-    assert recorded == [False, False]
+    assert recorded == [False] * 4
 
 
 def sessions_began(connection) -> Any:
@@ -159,14 +162,47 @@ def test_a_player_asks_for_parts(asked: str, status: int, start: int, end: int |
         assert answer.headers["Content-Range"].endswith(f"/{len(MP3)}")
 
 
+def opened(database) -> list[int]:
+    """Who is recorded as opening a material."""
+    with database.read() as connection:
+        return list(connection.scalars(select(decisions.c.trainee_id).where(decisions.c.route == "material")))
+
+
 def test_every_download_but_no_later_part_of_it_is_recorded(add, browse, happened, app, database) -> None:
     add("talk.mp3", MP3)
     (address,) = set(downloads(browse(happened.new).open("/modules/F1")))
-    for asked in ("bytes=0-", "bytes=100-", "bytes=200-"):
-        get(address, app, Range=asked)
+    for asked in ("bytes=1-", "bytes=100-", "bytes=0-"):
+        assert get(address, app, Range=asked).status_code == 206
+    assert opened(database) == [happened.new]
+    other = browse(happened.whole).open("/modules/F1")
+    assert get(downloads(other)[0], app, Range="bytes=1-").status_code == 206
+    assert opened(database) == [happened.new, happened.whole]
+
+
+def test_a_whole_file_is_recorded_whatever_part_was_asked_for(add, browse, happened, app, database) -> None:
+    add("talk.mp3", MP3)
+    (address,) = set(downloads(browse(happened.new).open("/modules/F1")))
+    for _ in range(2):
+        whole = get(address, app, **{"Range": "bytes=1-", "If-Range": '"x"'})
+        assert (whole.status_code, whole.data) == (200, MP3)
+    get(address, app)
+    assert opened(database) == [happened.new] * 3
+
+
+def test_every_part_that_staff_or_a_shut_gate_ask_for_is_recorded(add, staff, browse, happened, app, database, now):
+    add("talk.mp3", MP3, to=F2)
+    address = downloads(staff.open("/modules/F2"))[0]
+    own = downloads(browse(happened.whole).open("/modules/F2"))[0]
+    get(own, app)
+    with database.write() as connection:
+        connection.execute(update(completions).values(ended_at=now, ended_reason="A test ends it."))
+    for _ in range(2):
+        assert get(own, app, Range="bytes=1-").status_code == 403
+        assert get(address, app, Range="bytes=1-").status_code == 206
+    assert opened(database) == [happened.whole] * 3
     with database.read() as connection:
-        rows = connection.execute(select(decisions.c.trainee_id).where(decisions.c.route == "material")).scalars().all()
-    assert rows == [happened.new]
+        bypassed = select(audit_log.c.details).where(audit_log.c.act == "gate_bypassed")
+        assert list(connection.scalars(bypassed)).count({"route": "material"}) == 2
 
 
 def test_a_presentation_is_released_after_the_persons_own_session(add, browse, happened, app) -> None:
@@ -183,6 +219,17 @@ def test_a_presentation_is_released_after_the_persons_own_session(add, browse, h
     for each in (later, during):
         answer = get(f"/modules/F1/materials/{each}?{ticket}", app, Accept="application/json")
         assert (answer.status_code, answer.json["error"]) == (403, "material_not_yet")
+
+
+@pytest.mark.parametrize("lost", [{"flags": ["evidence_withdrawn"]}, {"seconds_present": 0}])
+def test_a_match_that_was_taken_back_releases_nothing(lost: dict[str, Any], add, browse, happened, database) -> None:
+    add("after.pdf", shown_from="session_end")
+    add("during.pdf", PDF + b"1", shown_from="session_start")
+    half = browse(happened.half)
+    assert len(downloads(half.open("/modules/F1"))) == 2
+    with database.write() as connection:
+        connection.execute(update(attendances).where(attendances.c.trainee_id == happened.half).values(lost))
+    assert downloads(half.open("/modules/F1")) == []
 
 
 def test_joining_a_class_releases_what_is_shown_once_it_has_begun(add, browse, happened, app, database, now) -> None:
@@ -286,11 +333,56 @@ def test_a_name_with_a_path_becomes_a_plain_name_in_the_header(add, browse, happ
     assert "filename*=UTF-8''" in answer.headers["Content-Disposition"]
 
 
-def test_the_same_file_is_not_added_twice(add, staff) -> None:
+def test_the_same_file_is_not_added_twice(add, staff, database) -> None:
     add()
     again = upload(staff, F1, ("slides.pdf", PDF))
     assert again.status == 409
     assert "exactly this material" in again.text
+    both = upload(staff, F2, ("one.pdf", PDF), ("two.pdf", PDF))
+    assert both.status == 409
+    assert count_files(database) == 1
+
+
+def count_files(database) -> int:
+    with database.read() as connection:
+        return connection.scalar(select(func.count()).select_from(material_files)) or 0
+
+
+@pytest.mark.parametrize("fields", [{"title": "x" * 256}, {"description": "x" * 1001}, {"version": "7"}])
+def test_what_a_form_will_be_refused_for_is_known_before_its_file_is_kept(fields, add, staff, database) -> None:
+    place = f"{F1}/{add()}"
+    assert upload(staff, f"{place}/file", ("b.pdf", PDF + b"2"), **{"version": "1", **fields}).status in (409, 422)
+    if "version" not in fields:
+        assert upload(staff, F1, ("b.pdf", PDF + b"2"), **fields).status == 422
+    assert count_files(database) == 1
+
+
+def test_forms_sent_at_the_same_time_add_each_material_once_and_no_more_than_fifty(database, now, happened) -> None:
+    def add_link(number: int) -> int | str:
+        content = records.Content(url=f"https://films.example.org/{number}")
+        try:
+            with database.write() as connection:
+                return records.add(connection, "F1", content, title="A film", actor="cli", now=now)
+        except Conflict as refusal:
+            return refusal.code
+
+    for number in range(records.MAX_PER_MODULE - 2):
+        add_link(number)
+    with ThreadPoolExecutor(8) as threads:
+        same = list(threads.map(add_link, [900] * 8))
+        others = list(threads.map(add_link, range(901, 909)))
+    assert sorted(map(str, same))[1:] == ["material_there_already"] * 7
+    assert sorted(map(str, others))[1:] == ["materials_too_many"] * 7
+
+
+def test_a_deleted_material_comes_back_only_while_there_is_room(add, staff, database, now) -> None:
+    number = add()
+    staff.send(staff.open(F1), f"{F1}/{number}/state", to="deleted")
+    with database.write() as connection:
+        for each in range(records.MAX_PER_MODULE):
+            content = records.Content(url=f"https://films.example.org/{each}")
+            records.add(connection, "F1", content, title="A film", actor="cli", now=now)
+    assert staff.send(staff.open(F1), f"{F1}/{number}/state", to="restored").status == 409
 
 
 @pytest.mark.parametrize("title", ["<script>alert(1)</script>", "مقدمة في العلاج", "質問" * 120, "a\u202eb"])
@@ -406,12 +498,20 @@ def test_only_an_https_address_with_a_host_is_a_link(url: str, staff) -> None:
     assert "This is not an https address." in answer.text
 
 
+@pytest.mark.parametrize("host", ["fa\N{LATIN SMALL LETTER SHARP S}.de", "www.\N{CYRILLIC SMALL LETTER A}pple.com"])
+def test_a_host_that_programs_spell_in_different_ways_is_refused(host: str, staff) -> None:
+    url = f"https://{host}/"
+    answer = staff.send(staff.open(f"{F1}/link"), f"{F1}/link", url=url, title="A film", shown_from="gate")
+    assert answer.status == 422
+    assert "Write the host in its form that begins with xn--." in answer.text
+
+
 @pytest.mark.parametrize(
     ("url", "host"),
     [
         ("https://films.example.org/a?b=1#c", "films.example.org"),
         ("https://FILMS.example.org:8443/", "films.example.org:8443"),
-        ("https://www.аpple.com/", "www.xn--pple-43d.com"),
+        ("https://www.xn--pple-43d.com/", "www.xn--pple-43d.com"),
     ],
 )
 def test_the_host_of_a_link_is_shown_before_it_is_saved(url: str, host: str, staff, browse, happened, app, database):
@@ -514,6 +614,24 @@ def test_a_file_of_an_earlier_version_is_deleted_and_brought_back(add, staff, ap
     assert "File deleted" in staff.open(place).text
     with database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(material_chunks)) == 1
+
+
+def test_a_class_that_opens_a_file_at_once_makes_one_copy(add, database, settings) -> None:
+    add()
+    with database.read() as connection:
+        file = records.load(connection, "F1", 1)
+    reads = []
+
+    @event.listens_for(database.engine, "before_cursor_execute")
+    def count(_connection, _cursor, statement, *_rest) -> None:
+        if "material_chunks.data" in statement:
+            reads.append(statement)
+
+    with ThreadPoolExecutor(16) as threads:
+        copies = set(threads.map(lambda _: storage.copy_of(database, settings.data, file), range(16)))
+    event.remove(database.engine, "before_cursor_execute", count)
+    assert len(copies) == 1
+    assert len(reads) == 2  # the chunk, and that there is no other
 
 
 def test_a_damaged_file_is_not_sent(add, browse, happened, app, database) -> None:

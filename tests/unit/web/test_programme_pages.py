@@ -102,6 +102,26 @@ def test_group_registration_is_a_link_whose_host_can_be_read(browse, happened) -
     assert ">larkspur-hill.example/group-registration<" in html
 
 
+def test_a_package_without_a_price_says_so_on_every_page_of_its_modules(browse, happened, database, now) -> None:
+    priced = ("tuition: 1830, admin_fee: 120, total: 1950}", "tuition: UNSET}")
+    publish_changed(
+        database, now, priced, ("price: {tuition: 340, admin_fee: 20, total: 360}", "price: {tuition: UNSET}")
+    )
+    for path, person in (("/modules/F1", happened.new), ("/desk/programme/F1", happened.staff)):
+        page = browse(person).open(path)
+        assert page.status == 200
+        assert "Foundational Series 6 modules Price not announced" in page.text
+        assert page.text.count("Price not announced") == 2
+
+
+def test_a_page_with_an_at_sign_in_its_path_is_a_link_and_no_e_mail_address(browse, happened, database, now) -> None:
+    profile = "https://larkspur-hill.example/@groups"
+    publish_changed(database, now, ("address: larkspur-hill.example/group-registration", f"address: {profile}"))
+    html = browse(happened.new).open("/help").html
+    assert f'href="{profile}"' in html
+    assert f"mailto:{profile}" not in html
+
+
 def test_a_contact_without_an_address_is_for_staff_to_find_not_for_trainees(browse, happened, database, now) -> None:
     publish_changed(database, now, ("address: ce@larkspur-hill.example", "address: null"))
     page = browse(happened.new).open("/help")
