@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask
 
-from lti_tool import launch, log, times
+from lti_tool import languages, launch, log, times
 from lti_tool.attendance import timeline
 from lti_tool.context import AppContext, build_context
 from lti_tool.diagnostics.database import Readiness
@@ -65,6 +65,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     request.register(app)
     session.register(app)
     errors.register(app)
+    languages.register(app)
     times.register(app)
     assets.register(app)
     app.jinja_env.globals.update(day_words=timeline, short_name=short_name)
