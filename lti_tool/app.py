@@ -39,7 +39,7 @@ from lti_tool.web.staff import (
 from lti_tool.web.staff import equivalency as equivalency_desk
 from lti_tool.web.staff import mail as mail_desk
 from lti_tool.web.staff import settings as settings_desk
-from lti_tool.web.trainee import equivalency, help, home, mail, modules, retreats, sessions
+from lti_tool.web.trainee import equivalency, help, home, language, mail, modules, retreats, sessions
 from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.live import Boards
@@ -84,6 +84,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         webhook.blueprint(context.settings.zoom_secret_tokens, inbox, context.clock, refusals),
         home.blueprint(boards.board_of),
         help.blueprint,
+        language.blueprint,
         modules.blueprint,
         sessions.blueprint,
         equivalency.blueprint,

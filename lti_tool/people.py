@@ -15,6 +15,7 @@ from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import AccessDenied, BadInput, Conflict, NotFound
 from lti_tool.intervals import Interval
+from lti_tool.languages import known_language
 from lti_tool.tables.people import identities, licences, person_joins, trainee_addresses, trainees
 from lti_tool.text import clean, email_address
 
@@ -245,7 +246,7 @@ def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
 
 def language_of(connection: Connection, trainee_id: int) -> str | None:
     """The language that this person chose or, if none, the one that their platform says; None if neither is known."""
-    return connection.scalar(select(LANGUAGE).where(trainees.c.id == trainee_id))
+    return known_language(connection.scalar(select(LANGUAGE).where(trainees.c.id == trainee_id)))
 
 
 def choose_language(connection: Connection, trainee_id: int, language: str) -> None:

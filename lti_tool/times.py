@@ -1,9 +1,10 @@
 """Instants and durations as people read them: "Tue 1 Dec 2026, 9:00 am – 5:00 pm PST"; in Spanish "mar 1 dic 2026".
 
-Pure but for the reader's language: the instant and the zone are arguments. Instants are aware; a zone is an IANA name such as America/Los_Angeles.
+Pure but for the reader's language: instant and zone are arguments. Instants are aware; a zone is an IANA name such as
+America/Los_Angeles.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -38,6 +39,11 @@ def weekday(value: date) -> str:
 def clock(at: datetime, zone: str) -> str:
     """'9:00 am': the wall time of an instant in a zone."""
     return _clock(_wall(at, zone))
+
+
+def wall_clock(at: time) -> str:
+    """'9:00 am': a time of the day, whatever the zone."""
+    return _clock(at)
 
 
 def exact_clock(at: datetime, zone: str) -> str:
@@ -229,19 +235,19 @@ def _wall(at: datetime, zone: str) -> datetime:
     return at.astimezone(ZoneInfo(zone))
 
 
-def _clock(wall: datetime) -> str:
+def _clock(wall: datetime | time) -> str:
     return f"{_hours(wall)} {_half(wall)}"
 
 
-def _hours(wall: datetime) -> str:
+def _hours(wall: datetime | time) -> str:
     return f"{_hour(wall)}:{wall.minute:02}"
 
 
-def _hour(wall: datetime) -> int:
+def _hour(wall: datetime | time) -> int:
     return wall.hour % 12 or 12
 
 
-def _half(wall: datetime) -> str:
+def _half(wall: datetime | time) -> str:
     return gettext("am") if wall.hour < 12 else gettext("pm")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from lti_tool.errors import RefusedLaunch
-from lti_tool.languages import known_language
+from lti_tool.languages import gettext, known_language
 from lti_tool.lti.registration import Registration
 from lti_tool.lti.roles import CourseRole, course_role_of
 from lti_tool.text import clean
@@ -178,7 +178,7 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
         names = ", ".join(claim.removeprefix(LTI) for claim in sorted(error.messages_dict))
         raise RefusedLaunch(
             "claims_wrong",
-            f"The learning platform's message is not as LTI 1.3 describes it: {names}.",
+            gettext("The learning platform's message is not as LTI 1.3 describes it: %(names)s.", names=names),
             "Tell the people who run the course: the platform sends something this tool cannot read.",
         ) from error
     context, link = known.get("context") or {}, known.get("resource_link") or {}

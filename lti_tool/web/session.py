@@ -22,6 +22,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from lti_tool import audit, languages
 from lti_tool.db import Database
 from lti_tool.errors import AccessDenied, BadInput
+from lti_tool.languages import gettext
 from lti_tool.people import LANGUAGE
 from lti_tool.signing import digest, fingerprint
 from lti_tool.tables.browser_sessions import web_sessions
@@ -158,7 +159,7 @@ def _verify_form(limits: Limits) -> None:
         if body.count(b"&") >= limits.max_fields:
             raise BadInput(
                 "form_too_many_fields",
-                f"This form has more than {limits.max_fields} fields.",
+                gettext("This form has more than %(most)s fields.", most=limits.max_fields),
                 "Open the page again and send the form from there.",
                 status=413,
             )
@@ -166,7 +167,11 @@ def _verify_form(limits: Limits) -> None:
     except RequestEntityTooLarge as error:
         raise BadInput(
             "form_too_large",
-            f"What was sent is larger than {limits.max_bytes // 1024} KB, or has more than {limits.max_fields} fields.",
+            gettext(
+                "What was sent is larger than %(size)s KB, or has more than %(most)s fields.",
+                size=limits.max_bytes // 1024,
+                most=limits.max_fields,
+            ),
             "Send a shorter text.",
             status=413,
         ) from error

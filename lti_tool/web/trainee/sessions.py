@@ -19,7 +19,7 @@ from lti_tool.attendance.queries import AttendedDay
 from lti_tool.credit import claims, licences
 from lti_tool.credit.checklist import body_name
 from lti_tool.errors import NotFound
-from lti_tool.gates.condition_checks import short_name
+from lti_tool.gates.wording import name_of
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.times import day_of
@@ -67,7 +67,7 @@ def _by_body_and_year(programme: Programme, awards: Sequence[Row[Any]]) -> dict[
     for each in awards:
         name = body_name(programme.bodies.get(each.body_id), each.body_id)
         year = day_of(each.starts_at, each.zone).year
-        found[name][year].append((short_name(programme, each.module_id), each.credits))
+        found[name][year].append((name_of(programme, each.module_id), each.credits))
     return {
         name: [
             CreditYear(year, sum((credits for _, credits in earned), Decimal()), earned)
