@@ -8,6 +8,7 @@ from flask import Flask
 from lti_tool import languages, launch, log, times
 from lti_tool.attendance import timeline
 from lti_tool.context import AppContext, build_context
+from lti_tool.credit.checklist import in_words
 from lti_tool.diagnostics.database import Readiness
 from lti_tool.errors import BadInput, NotFound
 from lti_tool.gates import publication
@@ -68,7 +69,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     languages.register(app)
     times.register(app)
     assets.register(app)
-    app.jinja_env.globals.update(day_words=timeline, short_name=short_name)
+    app.jinja_env.globals.update(day_words=timeline, short_name=short_name, claim_words=in_words)
     inbox, refusals, boards = Inbox(context.database), Refusals(context.database), Boards()
     writers: dict[str, GroupWriter[Any, Any]] = {
         launch_records.WRITER: launch_records.launch_writer(context.database),

@@ -19,7 +19,7 @@ from flask import request as http_request
 from sqlalchemy import Connection, and_, bindparam, delete, select
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from lti_tool import audit, languages
+from lti_tool import audit, languages, people
 from lti_tool.db import Database
 from lti_tool.errors import AccessDenied, BadInput
 from lti_tool.languages import gettext
@@ -226,6 +226,12 @@ def choose_language(reader: Viewer | None) -> None:
         languages.choose(languages.ENGLISH)
     else:
         languages.choose(languages.known_language(reader and reader.language) or _asked_language())
+
+
+def write_for(trainee_id: int) -> None:
+    """Write the answer in the language of a person whom a signed link names, where it is known."""
+    if known := people.language_of(connection(), trainee_id):
+        languages.choose(known)
 
 
 def _asked_language() -> str:

@@ -33,7 +33,7 @@ from lti_tool.programme.versions import Published
 from lti_tool.tables.gates import decisions
 from lti_tool.web.page import address_of, show
 from lti_tool.web.request import append, connection, context, now, read_id, writes
-from lti_tool.web.session import access, record_visit, viewer
+from lti_tool.web.session import access, record_visit, viewer, write_for
 from lti_tool.web.trainee import join
 from lti_tool.web.trainee.join import Ticket
 from lti_tool.web.trainee.next_thing import JOINED_WITHIN
@@ -76,6 +76,7 @@ def join_session(module_id: str) -> Page:
     registers = context().settings.has_zoom_api
     if given := http_request.args.get("ticket"):
         ticket = join.read_ticket(connection(), context().settings.secret_key, given, now())
+        write_for(ticket.trainee_id)
     else:
         ticket = Ticket(viewer().trainee_id, http_request.values.get("session", 0, read_id), viewer().is_staff)
     published = versions.current(connection())
