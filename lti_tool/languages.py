@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from markupsafe import Markup
+
 # Language → its name in itself. The first is that of the code.
 LANGUAGES = {"en": "English", "es": "Español"}
 ENGLISH = "en"
@@ -89,6 +91,11 @@ class HasTemplates(Protocol):
     def jinja_env(self) -> Any: ...
 
 
+def lang_of_programme() -> Markup:
+    """The attribute of an element that holds the programme's own words, which stay English on every page."""
+    return Markup("" if _language.get() == ENGLISH else f' lang="{ENGLISH}"')  # noqa: S704 (constant)
+
+
 def register(app: HasTemplates) -> None:
     """Let every template of the app write `_("…")` and `{% trans %}`, and say in which language it is written."""
     environment = app.jinja_env
@@ -101,7 +108,7 @@ def register(app: HasTemplates) -> None:
         pgettext=lambda context, message: _catalogue(_language.get()).pgettext(context, message),
     )
     environment.filters["translated"] = translated
-    environment.globals.update(language=language, LANGUAGES=LANGUAGES)
+    environment.globals.update(language=language, lang_of_programme=lang_of_programme, LANGUAGES=LANGUAGES)
 
 
 @cache

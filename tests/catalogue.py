@@ -38,6 +38,7 @@ FOR_STAFF = (
 )
 # Where a trainee may be refused; the refusals of other files are for staff, platforms and commands.
 REFUSES_TRAINEES = {
+    "lti_tool.attendance.accommodations",
     "lti_tool.attendance.calendar_feed",
     "lti_tool.attendance.presence_checks",
     "lti_tool.attendance.requests",
@@ -173,7 +174,11 @@ def _of_module(module: Module, notices: set[str]) -> Iterator[Message]:
     if module.name == "lti_tool.web.errors":
         yield from (_message("", [each], file) for each in _values(module, "HEADINGS"))
     for each in refused_in(module):
-        is_for_trainees = module.name in REFUSES_TRAINEES or each.code in OTHER_REFUSALS
+        is_for_trainees = (
+            module.name.startswith("lti_tool.web.trainee.")
+            or module.name in REFUSES_TRAINEES
+            or each.code in OTHER_REFUSALS
+        )
         texts = [text for text in (each.message, each.next_step) if text and UNKNOWN not in text]
         yield from (Message(text, file, is_for_trainees) for text in texts)
 

@@ -277,14 +277,20 @@ def _until(decision: Decision, programme: Programme) -> str:
     return joined(list(dict.fromkeys(untils))) if decision.reason is None and all(untils) else ""
 
 
+def modules_first(decision: Decision) -> list[Node]:
+    """The modules that must be completed to open a shut gate; empty if it waits for anything else, too."""
+    is_shut = not (decision.open or decision.is_pending)
+    way = shortest_way(decision.tree) if decision.tree and is_shut else []
+    return way if all(node.condition == "completed" and node.status == "unmet" for node in way) else []
+
+
 def first_step(decision: Decision, programme: Programme) -> str:
     """What a shut gate waits for, in one sentence: "Complete Module 1 first."; empty if the gate is open."""
     if decision.open:
         return ""
     if decision.is_pending:
         return gettext("Your request is being reviewed.")
-    way = shortest_way(decision.tree) if decision.tree else []
-    if way and all(node.condition == "completed" and node.status == "unmet" for node in way):
+    if way := modules_first(decision):
         titles = [_title(node.params, node.condition, programme) for node in way]
         return gettext("Complete %(titles)s first.", titles=joined(titles))
     if decision.reason in ("gate_unset", "not_offered"):

@@ -50,7 +50,7 @@ def load(
             for each in reviews.of_trainee(connection, trainee_id)
         ),
         *(
-            Sent("accommodation", "Accommodation", "/help#accommodations", each)
+            Sent("accommodation", gettext("Accommodation"), "/help#accommodations", each)
             for each in accommodations.of_trainee(connection, trainee_id)
         ),
         *(
