@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from sqlalchemy import insert
 
+from lti_tool import people
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.programme.model import Programme
@@ -18,6 +19,7 @@ from tests.training_day import FIVE, WHOLE_DAY, add_licence, add_session, add_tr
 from tests.unit.web.browser import BASE, Browser
 from tests.unit.web.conftest import JOIN_URL
 from tests.unit.web.test_live_pages import HOURS, MEETING, STARTS, attendee, tell
+from tests.unit.web.test_spanish import english_in
 
 # More people than any page shows of them at once, and the most that a page reads of them. Now and then a request also
 # reads which sites may frame a page.
@@ -115,6 +117,19 @@ def test_every_page_that_a_reader_reaches_is_whole(browse, happened, published, 
 def test_every_page_is_whole_while_a_class_runs_and_much_is_open(browse, happened, published, who: str) -> None:
     pages = walk(browse(getattr(happened, who)), FIRST.get(who, "/"))
     assert faults_of(pages, names_of(published.programme)) == ""
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("who", ["whole", "half", "elsewhere", "new"])
+def test_no_page_for_trainees_leaves_a_sentence_in_english_to_who_reads_spanish(
+    browse, happened, published, database, who: str
+) -> None:
+    with database.write() as connection:
+        people.choose_language(connection, getattr(happened, who), "es")
+    pages = walk(browse(getattr(happened, who)), "/")
+    assert faults_of(pages, names_of(published.programme)) == ""
+    assert {page.path: left for page in pages if page.is_page and (left := english_in(page.document.text))} == {}
+    assert [page.path for page in pages if page.is_page and '<html lang="es">' not in page.answer.html] == []
 
 
 @pytest.mark.parametrize("who", ["whole", "staff"])
