@@ -18,7 +18,7 @@ ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
-.PHONY: install environments test-environments demo demo-check test every-test sure format lint types contracts audit materials chromium bench mutants migration reference pictures lock clean help
+.PHONY: install environments test-environments demo demo-check test every-test sure format lint types contracts audit materials chromium bench mutants migration reference words pictures lock clean help
 
 PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.14 python3.11; do \
 	"$$each" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
@@ -172,6 +172,10 @@ migration: $(TEST) $(LINT)
 # docs/errors.md, docs/commands.md and docs/roles.md, written anew from the source.
 reference: $(TEST)
 	@.venv-test/bin/python -m tests.reference
+
+# The messages of pages and mail for translators, and the compiled catalogues: lti_tool/translations.
+words: $(TEST)
+	@.venv-test/bin/python -m tests.catalogue
 
 # The pictures of README and guides, taken anew from the demo.
 pictures: $(TEST) $(SANDBOX)

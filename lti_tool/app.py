@@ -3,11 +3,12 @@
 import logging
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 
-from lti_tool import launch, log, times
+from lti_tool import languages, launch, log, times
 from lti_tool.attendance import timeline
 from lti_tool.context import AppContext, build_context
+from lti_tool.credit.checklist import in_words
 from lti_tool.diagnostics.installation import Readiness
 from lti_tool.errors import BadInput, NotFound
 from lti_tool.gates import publication
@@ -44,7 +45,7 @@ from lti_tool.web.staff import (
 from lti_tool.web.staff import equivalency as equivalency_desk
 from lti_tool.web.staff import mail as mail_desk
 from lti_tool.web.staff import settings as settings_desk
-from lti_tool.web.trainee import equivalency, help, home, mail, modules, retreats, sessions
+from lti_tool.web.trainee import equivalency, help, home, language, mail, modules, retreats, sessions
 from zoom_adapter import webhook
 from zoom_adapter.inbox import Inbox, Refusals
 from zoom_adapter.live import Boards
@@ -71,9 +72,10 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     request.register(app)
     session.register(app)
     errors.register(app)
+    languages.register(app)
     times.register(app)
     assets.register(app)
-    app.jinja_env.globals.update(day_words=timeline, short_name=short_name)
+    app.jinja_env.globals.update(day_words=timeline, short_name=short_name, claim_words=in_words)
     app.jinja_env.filters.update(licence_words=licence_words)
     inbox, refusals, boards = Inbox(context.database), Refusals(context.database), Boards()
     writers: dict[str, GroupWriter[Any, Any]] = {
@@ -88,8 +90,18 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         notices.blueprint,
         deep_linking.blueprint,
         webhook.blueprint(context.settings.zoom_secret_tokens, inbox, context.clock, refusals),
+        *_pages(boards),
+    ):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _pages(boards: Boards) -> tuple[Blueprint, ...]:
+    """The pages for trainees and then those for staff."""
+    return (
         home.blueprint(boards.board_of),
         help.blueprint,
+        language.blueprint,
         modules.blueprint,
         sessions.blueprint,
         equivalency.blueprint,
@@ -116,9 +128,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         platforms.blueprint,
         diagnostics.blueprint,
         settings_desk.blueprint,
-    ):
-        app.register_blueprint(blueprint)
-    return app
+    )
 
 
 def close_app(app: Flask) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from lti_tool import people
 from lti_tool.errors import GatehouseError, RefusedLaunch
+from lti_tool.languages import gettext
 from lti_tool.lti import deep_linking, id_token, keys, service_log
 from lti_tool.lti import login as oidc
 from lti_tool.lti.claims import (
@@ -148,7 +149,7 @@ def _form_field(name: str) -> str:
     if not value:
         raise RefusedLaunch(
             "launch_incomplete",
-            f"The learning platform's answer lacks {name}.",
+            gettext("The learning platform's answer lacks %(name)s.", name=name),
             "Open the unit from your course. This address is meant for the platform, not for a bookmark.",
         )
     return value
@@ -156,10 +157,10 @@ def _form_field(name: str) -> str:
 
 def _platform_error() -> RefusedLaunch:
     given = http_request.form["error"]
-    named = given if PLATFORM_ERROR.fullmatch(given) else "an error"
+    named = given if PLATFORM_ERROR.fullmatch(given) else gettext("an error")
     return RefusedLaunch(
         "platform_error",
-        f"The learning platform refused this launch ({named}).",
+        gettext("The learning platform refused this launch (%(reason)s).", reason=named),
         "Go back to your course, make sure that you are signed in there, and open this unit again.",
     )
 

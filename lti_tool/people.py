@@ -17,6 +17,7 @@ from lti_tool.audit import trainee_of
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import AccessDenied, BadInput, Conflict, NotFound
 from lti_tool.intervals import Interval
+from lti_tool.languages import known_language
 from lti_tool.tables.people import digest_keys, identities, licences, person_joins, trainee_addresses, trainees
 from lti_tool.text import clean, email_address
 
@@ -26,6 +27,8 @@ IDS_IN_ONE_QUERY = 500
 # The shortest licence number that a search takes.
 MIN_NUMBER = 4
 LICENCE = "licence"
+# What a person chose counts for more than what a platform says of them.
+LANGUAGE = func.coalesce(trainees.c.language, trainees.c.platform_language)
 
 
 class Profile(NamedTuple):
@@ -33,18 +36,20 @@ class Profile(NamedTuple):
 
     name: str | None
     email: str | None
+    platform_language: str | None = None
 
 
-def profile(name: str | None, email: str | None) -> Profile:
-    return Profile(clean(name or "")[:MAX_TEXT] or None, email_address(email or ""))
+def profile(name: str | None, email: str | None, language: str | None = None) -> Profile:
+    return Profile(clean(name or "")[:MAX_TEXT] or None, email_address(email or ""), language)
 
 
 class Person(NamedTuple):
-    """The person of a platform identity: id, name and e-mail address."""
+    """The person of a platform identity: id, name, e-mail address and the platform's language."""
 
     id: int
     name: str | None
     email: str | None
+    platform_language: str | None = None
 
 
 def find_or_add(
@@ -84,7 +89,7 @@ def add_missing(
     missing = sorted(profiles.keys() - known.keys())
     if not missing:
         return known
-    people = [_person(*profiles[sub], now) for sub in missing]
+    people = [_person(profiles[sub], now) for sub in missing]
     ids = connection.scalars(_insert_people, people).all()
     rows = [{"issuer": issuer, "sub": sub, "trainee_id": each} for sub, each in zip(missing, ids, strict=True)]
     added = {sub: Person(each, *profiles[sub]) for sub, each in zip(missing, ids, strict=True)}
@@ -108,7 +113,7 @@ def hold(connection: Connection, trainee_ids: Sequence[int]) -> None:
 
 
 def change(connection: Connection, news: Mapping[int, Profile], now: datetime) -> None:
-    """Replace name and address of these people by what is told; None leaves what is kept."""
+    """Replace name, address and language of these people by what is told; None leaves what is kept."""
     rows = [{"person": each, **news[each]._asdict()} for each in sorted(news)]
     if rows:
         connection.execute(_change_person, rows)
@@ -268,6 +273,16 @@ def trainee(connection: Connection, trainee_id: int) -> Row[Any]:
     return row
 
 
+def language_of(connection: Connection, trainee_id: int) -> str | None:
+    """The language that this person chose or, if none, the one that their platform says; None if neither is known."""
+    return known_language(connection.scalar(select(LANGUAGE).where(trainees.c.id == trainee_id)))
+
+
+def choose_language(connection: Connection, trainee_id: int, language: str) -> None:
+    """Keep the language that a person chose."""
+    connection.execute(update(trainees).where(trainees.c.id == trainee_id).values(language=language))
+
+
 def refuse_own(connection: Connection, actor: str, trainee_id: int, opened_at: datetime | None = None) -> None:
     """No one decides about themselves, nor about a case that was opened before their own account first appeared
     (`opened_at`). Raises AccessDenied "own_case"."""
@@ -367,8 +382,13 @@ def _ever_kept_for(connection: Connection, trainee_ids: Collection[int]) -> dict
     return {each: chain(each) for each in trainee_ids}
 
 
-def _person(name: str | None, email: str | None, now: datetime) -> dict[str, Any]:
-    return {"name": name, "email": email, "created_at": now}
+def _person(profile: Profile, now: datetime) -> dict[str, Any]:
+    return {
+        "name": profile.name,
+        "email": profile.email,
+        "platform_language": profile.platform_language,
+        "created_at": now,
+    }
 
 
 def _record_addresses(connection: Connection, addresses: Mapping[int, str | None], now: datetime) -> None:
@@ -394,7 +414,7 @@ def _unknown() -> NotFound:
 
 
 _people = (
-    select(identities.c.sub, trainees.c.id, trainees.c.name, trainees.c.email)
+    select(identities.c.sub, trainees.c.id, trainees.c.name, trainees.c.email, trainees.c.platform_language)
     .join_from(identities, trainees)
     .where(identities.c.issuer == bindparam("issuer"), identities.c.sub.in_(bindparam("subs", expanding=True)))
 )
@@ -434,5 +454,6 @@ _change_person = (
     .values(
         name=func.coalesce(bindparam("name", type_=String), trainees.c.name),
         email=func.coalesce(bindparam("email", type_=String), trainees.c.email),
+        platform_language=func.coalesce(bindparam("platform_language", type_=String), trainees.c.platform_language),
     )
 )

@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 from lti_tool.errors import BadInput
+from lti_tool.languages import gettext, translated
 
 MAX_STATEMENT = 2000
 MAX_EMAIL = 255
@@ -88,17 +89,21 @@ def reason_given(text: str, next_step: str = "Say in a sentence or two how you k
         raise BadInput("reason_missing", "A reason is missing.", next_step)
     if len(reason) > MAX_STATEMENT:
         raise BadInput(
-            "reason_missing", f"The reason is longer than {MAX_STATEMENT} characters.", "Say it more briefly."
+            "reason_missing",
+            gettext("The reason is longer than %(longest)s characters.", longest=MAX_STATEMENT),
+            "Say it more briefly.",
         )
     return reason
 
 
 def _within(text: str, code: str, field: str, longest: int) -> str:
+    if text and len(text) <= longest:
+        return text
+    limit = gettext("Give 1 to %(longest)s characters.", longest=longest)
     if not text:
-        raise BadInput(code, f"{field} is missing.", f"Give 1 to {longest} characters.")
-    if len(text) > longest:
-        raise BadInput(code, f"{field} is longer than {longest} characters.", f"Give 1 to {longest} characters.")
-    return text
+        raise BadInput(code, gettext("%(field)s is missing.", field=translated(field)), limit)
+    too_long = gettext("%(field)s is longer than %(longest)s characters.", field=translated(field), longest=longest)
+    raise BadInput(code, too_long, limit)
 
 
 def _visible(text: str) -> str:

@@ -1,38 +1,49 @@
-"""Instants and durations as people read them: "Tue 1 Dec 2026, 9:00 am – 5:00 pm PST".
+"""Instants and durations as people read them: "Tue 1 Dec 2026, 9:00 am – 5:00 pm PST"; in Spanish "mar 1 dic 2026".
 
-Pure: the instant and the zone are arguments. Instants are aware; a zone is an IANA name such as America/Los_Angeles.
+Pure but for the reader's language: instant and zone are arguments. Instants are aware; a zone is an IANA name such as
+America/Los_Angeles.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-# Written out here so that a page never depends on the locale of the machine.
-_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+from lti_tool.languages import N_, gettext, ngettext, translated
+
+# Messages of the catalogue, so that a page never depends on the locale of the machine.
+_WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
+_MONTHS = (
+    N_("Jan"), N_("Feb"), N_("Mar"), N_("Apr"), N_("May"), N_("Jun"),
+    N_("Jul"), N_("Aug"), N_("Sep"), N_("Oct"), N_("Nov"), N_("Dec"),
+)  # fmt: skip
 
 _ZONE_WORDS = {
-    "America/Los_Angeles": "Pacific",
-    "America/Denver": "Mountain",
-    "America/Chicago": "Central",
-    "America/New_York": "Eastern",
+    "America/Los_Angeles": N_("Pacific"),
+    "America/Denver": N_("Mountain"),
+    "America/Chicago": N_("Central"),
+    "America/New_York": N_("Eastern"),
 }
 
 
 def day(value: date) -> str:
     """'1 Dec 2026'."""
-    return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+    return f"{value.day} {_month(value)} {value.year}"
 
 
 def weekday(value: date) -> str:
     """'Tue 1 Dec 2026'."""
-    return f"{_WEEKDAYS[value.weekday()]} {day(value)}"
+    return f"{_weekday(value)} {day(value)}"
 
 
 def clock(at: datetime, zone: str) -> str:
     """'9:00 am': the wall time of an instant in a zone."""
     return _clock(_wall(at, zone))
+
+
+def wall_clock(at: time) -> str:
+    """'9:00 am': a time of the day, whatever the zone."""
+    return _clock(at)
 
 
 def exact_clock(at: datetime, zone: str) -> str:
@@ -68,7 +79,7 @@ def days(first: date, last: date) -> str:
         return day(first)
     if (first.year, first.month) == (last.year, last.month):
         return f"{first.day}–{day(last)}"
-    start = day(first) if first.year != last.year else f"{first.day} {_MONTHS[first.month - 1]}"
+    start = day(first) if first.year != last.year else f"{first.day} {_month(first)}"
     return f"{start} – {day(last)}"
 
 
@@ -97,7 +108,7 @@ def wall(at: datetime, zone: str) -> str:
 def short_day(at: datetime, zone: str, now: datetime) -> str:
     """'Mon 30 Nov', or 'Mon 30 Nov 2025' if that is not the year of `now`."""
     wall = _wall(at, zone)
-    short = f"{_WEEKDAYS[wall.weekday()]} {wall.day} {_MONTHS[wall.month - 1]}"
+    short = f"{_weekday(wall)} {wall.day} {_month(wall)}"
     return short if wall.year == _wall(now, zone).year else f"{short} {wall.year}"
 
 
@@ -112,7 +123,8 @@ def clocks(starts_at: datetime, ends_at: datetime, zone: str) -> str:
 
 def zone_word(at: datetime, zone: str) -> str:
     """'Pacific' for a zone that people call by a name, else its letters or its offset."""
-    return _ZONE_WORDS.get(zone) or abbreviation(at, zone)
+    word = _ZONE_WORDS.get(zone)
+    return translated(word) if word else abbreviation(at, zone)
 
 
 def machine(at: datetime) -> str:
@@ -142,20 +154,21 @@ def age(since: datetime, now: datetime) -> str:
     """'less than a day', '1 day', '12 days': how long something has waited, in full days."""
     waited = (now - since).days
     if waited <= 0:
-        return "less than a day"
-    return "1 day" if waited == 1 else f"{waited} days"
+        return gettext("less than a day")
+    return ngettext("%(num)s day", "%(num)s days", waited)
 
 
 def ago(at: datetime, now: datetime) -> str:
     """'just now', '1 minute ago', '5 hours ago', '12 days ago': how fresh something is, rounded down."""
     minutes_since = int((now - at).total_seconds()) // 60
     if minutes_since < 1:
-        return "just now"
-    for size, unit in ((60 * 24, "day"), (60, "hour"), (1, "minute")):
-        if minutes_since >= size:
-            count = minutes_since // size
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    raise AssertionError("unreachable")
+        return gettext("just now")
+    if minutes_since < 60:
+        return ngettext("%(num)s minute ago", "%(num)s minutes ago", minutes_since)
+    hours_since = minutes_since // 60
+    if hours_since < 24:
+        return ngettext("%(num)s hour ago", "%(num)s hours ago", hours_since)
+    return ngettext("%(num)s day ago", "%(num)s days ago", hours_since // 24)
 
 
 def ahead(at: datetime, now: datetime) -> str:
@@ -163,16 +176,18 @@ def ahead(at: datetime, now: datetime) -> str:
     comes late by it."""
     minutes_left = max(1, -int((now - at).total_seconds() // 60))
     if minutes_left < 120:
-        return f"in {minutes_left} minute{'s' if minutes_left > 1 else ''}"
+        return ngettext("in %(num)s minute", "in %(num)s minutes", minutes_left)
     hours_left = round(minutes_left / 60)
-    return f"in {hours_left} hours" if hours_left < 36 else f"in {round(hours_left / 24)} days"
+    if hours_left < 36:
+        return ngettext("in %(num)s hour", "in %(num)s hours", hours_left)
+    return ngettext("in %(num)s day", "in %(num)s days", round(hours_left / 24))
 
 
 def ago_exactly(at: datetime, now: datetime) -> str:
     """'12 seconds ago', '3 minutes ago': like `ago`, for what should be fresh to the second."""
     seconds = max(0, int((now - at).total_seconds()))
     if seconds < 120:
-        return "1 second ago" if seconds == 1 else f"{seconds} seconds ago"
+        return ngettext("%(num)s second ago", "%(num)s seconds ago", seconds)
     return ago(at, now)
 
 
@@ -217,20 +232,28 @@ def _wall(at: datetime, zone: str) -> datetime:
     return at.astimezone(ZoneInfo(zone))
 
 
-def _clock(wall: datetime) -> str:
+def _clock(wall: datetime | time) -> str:
     return f"{_hours(wall)} {_half(wall)}"
 
 
-def _hours(wall: datetime) -> str:
+def _hours(wall: datetime | time) -> str:
     return f"{_hour(wall)}:{wall.minute:02}"
 
 
-def _hour(wall: datetime) -> int:
+def _hour(wall: datetime | time) -> int:
     return wall.hour % 12 or 12
 
 
-def _half(wall: datetime) -> str:
-    return "am" if wall.hour < 12 else "pm"
+def _half(wall: datetime | time) -> str:
+    return gettext("am") if wall.hour < 12 else gettext("pm")
+
+
+def _weekday(value: date) -> str:
+    return translated(_WEEKDAYS[value.weekday()])
+
+
+def _month(value: date) -> str:
+    return translated(_MONTHS[value.month - 1])
 
 
 @lru_cache(maxsize=64)

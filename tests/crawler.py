@@ -272,7 +272,7 @@ def _structure(page: Found) -> Iterator[str]:
             yield f"{document.tags[tag]} {tag}"
     if "#page" not in document.links:
         yield "no way past the bar"
-    if '<html lang="en">' not in html:
+    if not re.search(r'<html lang="(en|es)">', html):
         yield "no language"
     if not re.fullmatch(r"\S.* · Gatehouse", document.title.strip()):
         yield f"the title {document.title!r}"

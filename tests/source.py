@@ -11,6 +11,8 @@ ROOT = Path(__file__).parent.parent
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 # They refuse a text with the code and the name of the field that they are given (`lti_tool.text`).
 READERS = ("read_line", "read_lines")
+# They give a message in the reader's language (`lti_tool.languages`).
+MESSAGES = ("gettext", "translated", "N_")
 UNKNOWN = "…"
 
 DOCS = ROOT / "docs"
@@ -83,6 +85,11 @@ def refusals() -> tuple[Refused, ...]:
     and next step.
     """
     return tuple(found for module in modules() for found in _refusals(module))
+
+
+def refused_in(module: Module) -> list[Refused]:
+    """Where a module refuses something; without what READERS refuse, whose words are put together there."""
+    return [each for each in _refusals(module) if not each.message.endswith(" is missing or too long.")]
 
 
 def _refusals(module: Module) -> Iterator[Refused]:
@@ -177,6 +184,10 @@ def _text(node: ast.expr) -> str:
     """The text of an expression; "…" for what is only known when it runs, also where `str.format` puts it in."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return re.sub(r"\{\w+\}", UNKNOWN, node.value)
+    if isinstance(node, ast.Call) and _called(node) in MESSAGES:
+        return re.sub(r"%\(\w+\)s", UNKNOWN, _text(node.args[0]))
+    if isinstance(node, ast.IfExp):
+        return _text(node.body)
     if isinstance(node, ast.JoinedStr):
         return "".join(_text(part) for part in node.values)
     if isinstance(node, ast.FormattedValue):

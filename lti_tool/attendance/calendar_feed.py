@@ -15,6 +15,7 @@ from lti_tool import audit
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.errors import NotFound
+from lti_tool.languages import gettext
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
 from lti_tool.signing import fingerprint
@@ -157,14 +158,15 @@ def _event(session: LiveSession, programme: Programme, link: str | None, host: s
     event.add("dtstart", session.starts_at)
     event.add("dtend", session.ends_at)
     # Some calendar programs show the title alone, so it says what STATUS says.
-    event.add("summary", f"Cancelled: {title}" if is_cancelled else title)
+    event.add("summary", gettext("Cancelled: %(title)s", title=title) if is_cancelled else title)
     event.add("status", "CANCELLED" if is_cancelled else "CONFIRMED")
     if is_cancelled:
-        event.add("description", "This live session is cancelled.")
+        event.add("description", gettext("This live session is cancelled."))
     elif is_open:
-        event.add("description", "This session is live and is not recorded.")
+        event.add("description", gettext("This session is live and is not recorded."))
     else:
-        event.add("description", "This live session is not open for you yet. Once it is, you find the join link here.")
+        not_yet = gettext("This live session is not open for you yet. Once it is, you find the join link here.")
+        event.add("description", not_yet)
     if link and not is_cancelled:
         event.add("location", link)
         event.add("url", link)

@@ -15,6 +15,7 @@ from lti_tool.attendance import live_sessions, reviews
 from lti_tool.attendance.live_sessions import SETTLE, LiveSession, request_settlement, verify_settleable
 from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.errors import BadInput, Conflict
+from lti_tool.languages import N_
 from lti_tool.tables.live_sessions import live_sessions as table
 from lti_tool.tables.operations import tasks
 from lti_tool.tables.presence import attendance_corrections, attendance_requests
@@ -162,37 +163,41 @@ def progress(session: LiveSession, now: datetime, *, has_reports: bool, lock_day
     """How far the session is. `has_reports`: the tool may ask Zoom for reports; `lock_days`: how long after its end a
     reconciled session is locked automatically, 0 for never."""
     if session.state == "cancelled":
-        return Progress("stop", "Cancelled", "This session does not take place.", "")
+        return Progress("stop", N_("Cancelled"), N_("This session does not take place."), "")
     if session.state == "locked":
-        says = "These numbers are final. They change only if the training team reopens the session, with a reason."
-        return Progress("ok", "Locked", says, "Locked since", session.locked_at)
+        says = N_("These numbers are final. They change only if the training team reopens the session, with a reason.")
+        return Progress("ok", N_("Locked"), says, N_("Locked since"), session.locked_at)
     if session.state == "reconciled":
-        says = "These numbers have been compared with Zoom's report."
+        says = N_("These numbers have been compared with Zoom's report.")
         if not lock_days or session.ended_at is None:
-            return Progress("ok", "Reconciled", says, "The training team locks the session when no case is open.")
+            return Progress(
+                "ok", N_("Reconciled"), says, N_("The training team locks the session when no case is open.")
+            )
         locked_at = session.ended_at + timedelta(days=lock_days)
-        return Progress("ok", "Reconciled", says, "Corrections are possible until the session is locked:", locked_at)
+        return Progress(
+            "ok", N_("Reconciled"), says, N_("Corrections are possible until the session is locked:"), locked_at
+        )
     if session.state == "provisional":
-        says = "These numbers rest on Zoom's live messages."
+        says = N_("These numbers rest on Zoom's live messages.")
         final_at = (session.ended_at or session.ends_at) + LAST_WORD
         if not has_reports:
-            follows = "Zoom's report cannot be fetched here, so the numbers stay provisional."
-            return Progress("wait", "Provisional", says, follows)
+            follows = N_("Zoom's report cannot be fetched here, so the numbers stay provisional.")
+            return Progress("wait", N_("Provisional"), says, follows)
         if now < final_at:
-            follows = "They are compared with Zoom's report and become final at the earliest on"
-            return Progress("wait", "Provisional", says, follows, final_at)
-        follows = "They become final when Zoom gives the same report twice in a row."
-        return Progress("wait", "Provisional", says, follows)
+            follows = N_("They are compared with Zoom's report and become final at the earliest on")
+            return Progress("wait", N_("Provisional"), says, follows, final_at)
+        follows = N_("They become final when Zoom gives the same report twice in a row.")
+        return Progress("wait", N_("Provisional"), says, follows)
     if now < session.starts_at:
-        return Progress("info", "Scheduled", "The session has not begun.", "Starts at", session.starts_at)
+        return Progress("info", N_("Scheduled"), N_("The session has not begun."), N_("Starts at"), session.starts_at)
     if now < session.ends_at:
-        says = "Numbers may change until the session ends."
-        return Progress("info", "Live now", says, "Ends at", session.ends_at)
+        says = N_("Numbers may change until the session ends.")
+        return Progress("info", N_("Live now"), says, N_("Ends at"), session.ends_at)
     overdue = session.ends_at + LAST_WORD
-    says = "The scheduled end is past, but Zoom has not reported the end yet."
+    says = N_("The scheduled end is past, but Zoom has not reported the end yet.")
     if now < overdue:
-        return Progress("wait", "Over", says, "Zoom's message about the end can arrive until", overdue)
-    return Progress("wait", "Over", says, "The training team records when it ended.")
+        return Progress("wait", N_("Over"), says, N_("Zoom's message about the end can arrive until"), overdue)
+    return Progress("wait", N_("Over"), says, N_("The training team records when it ended."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,18 @@ from lti_tool.attendance.agenda import Segment, taught
 from lti_tool.attendance.evidence import ReportComparison, RoomInterval
 from lti_tool.attendance.minutes import Attendance, forgiven_gaps
 from lti_tool.intervals import Interval, common, union
+from lti_tool.languages import N_, gettext, translated
 
 WHY = {
-    "counted": "You were in the session.",
-    "absent": "Zoom did not record you in the session.",
-    "before_arrival": "Before you arrived.",
-    "away": "You were not in the session.",
-    "left_early": "After you had left.",
-    "waiting_room": "You were in the waiting room, which is not the session.",
-    "unconfirmed": "Zoom's records do not show that you were in the session.",
-    "staff_role": "You ran the session during this time, so it does not count as attendance.",
-    "corrected": "The training team removed this time and recorded the reason.",
+    "counted": N_("You were in the session."),
+    "absent": N_("Zoom did not record you in the session."),
+    "before_arrival": N_("Before you arrived."),
+    "away": N_("You were not in the session."),
+    "left_early": N_("After you had left."),
+    "waiting_room": N_("You were in the waiting room, which is not the session."),
+    "unconfirmed": N_("Zoom's records do not show that you were in the session."),
+    "staff_role": N_("You ran the session during this time, so it does not count as attendance."),
+    "corrected": N_("The training team removed this time and recorded the reason."),
 }
 WHY_OF_ANOTHER = {
     "counted": "In the session.",
@@ -39,32 +40,38 @@ WHY_OF_ANOTHER = {
     "corrected": "Removed by staff, with a reason.",
 }
 EVIDENCE = {
-    "webhook": "Zoom, live",
-    "report": "Zoom's report afterwards",
-    "both": "Zoom, live and in its report",
-    "estimated": "estimated",
-    "manual": "the training team",
+    "webhook": N_("Zoom, live"),
+    "report": N_("Zoom's report afterwards"),
+    "both": N_("Zoom, live and in its report"),
+    "estimated": N_("estimated"),
+    "manual": N_("the training team"),
 }
 FLAGS = {
-    "estimated": "Some of this time is an estimate, because Zoom's records have a gap.",
-    "unconfirmed": "Some time could not be counted, because Zoom's records do not confirm it.",
-    "concurrent": "You were connected with two devices at once. The time counts once.",
-    "stale": "Some of Zoom's messages arrived late.",
-    "webhook_log": "Some of Zoom's messages were lost and were read from Zoom's own log later.",
-    "interrupted": "Your connection dropped for a while, or Zoom's messages from that time were lost.",
-    "open": "Zoom has not reported when one of your connections ended, so it does not count yet.",
-    "conflict": "Zoom's records name two different people for one connection. The training team checks it.",
-    "report_differs": "Zoom's live messages and its report show different times for you. The training team checks it.",
-    "report_missing": "Zoom's report does not list you. The training team checks it.",
-    "report_only": "Only Zoom's report lists you; its live messages do not. The training team checks it.",
-    "phone": "Some of this time was by phone.",
-    "manual": "The training team recorded some of this time by hand.",
-    "corrected": "The training team corrected this day and recorded the reason.",
-    "evidence_withdrawn": "The records that showed you here turned out to be about another person.",
-    "identity_differs": "Zoom's records now name another person for some of this day. You keep what you have earned; "
-    "the training team checks it.",
-    "taught_while_joined": "Your account was joined with another one on this day, and has been separated since. You "
-    "keep what you have earned; the training team checks whose time this is.",
+    "estimated": N_("Some of this time is an estimate, because Zoom's records have a gap."),
+    "unconfirmed": N_("Some time could not be counted, because Zoom's records do not confirm it."),
+    "concurrent": N_("You were connected with two devices at once. The time counts once."),
+    "stale": N_("Some of Zoom's messages arrived late."),
+    "webhook_log": N_("Some of Zoom's messages were lost and were read from Zoom's own log later."),
+    "interrupted": N_("Your connection dropped for a while, or Zoom's messages from that time were lost."),
+    "open": N_("Zoom has not reported when one of your connections ended, so it does not count yet."),
+    "conflict": N_("Zoom's records name two different people for one connection. The training team checks it."),
+    "report_differs": N_(
+        "Zoom's live messages and its report show different times for you. The training team checks it."
+    ),
+    "report_missing": N_("Zoom's report does not list you. The training team checks it."),
+    "report_only": N_("Only Zoom's report lists you; its live messages do not. The training team checks it."),
+    "phone": N_("Some of this time was by phone."),
+    "manual": N_("The training team recorded some of this time by hand."),
+    "corrected": N_("The training team corrected this day and recorded the reason."),
+    "evidence_withdrawn": N_("The records that showed you here turned out to be about another person."),
+    "identity_differs": N_(
+        "Zoom's records now name another person for some of this day. You keep what you have earned; "
+        "the training team checks it."
+    ),
+    "taught_while_joined": N_(
+        "Your account was joined with another one on this day, and has been separated since. You "
+        "keep what you have earned; the training team checks whose time this is."
+    ),
 }
 STAFF_FLAGS = {
     "estimated": "partly estimated",
@@ -92,15 +99,15 @@ STAFF_FLAGS = {
     "in_progress": "running values",
 }
 REASONS = {
-    "report_lacks": "the report lacks time that the live messages prove",
-    "webhooks_lack": "the report shows time without any live message",
-    "estimate_unconfirmed": "the report does not confirm what was estimated",
-    "completed_by_report": "the report fills a gap in the live messages",
-    "waiting_room_in_report": "the report counts time in the waiting room",
-    "room_unclear_in_report": "the report shows this address in a breakout room, which alone proves no presence",
-    "rounding": "the two round to different seconds",
+    "report_lacks": N_("the report lacks time that the live messages prove"),
+    "webhooks_lack": N_("the report shows time without any live message"),
+    "estimate_unconfirmed": N_("the report does not confirm what was estimated"),
+    "completed_by_report": N_("the report fills a gap in the live messages"),
+    "waiting_room_in_report": N_("the report counts time in the waiting room"),
+    "room_unclear_in_report": N_("the report shows this address in a breakout room, which alone proves no presence"),
+    "rounding": N_("the two round to different seconds"),
 }
-DIFFERENCE_TOLD = "The two are kept side by side; neither replaces the other by itself."
+DIFFERENCE_TOLD = N_("The two are kept side by side; neither replaces the other by itself.")
 
 
 def flags_in_words(flags: Iterable[str]) -> list[str]:
@@ -110,23 +117,25 @@ def flags_in_words(flags: Iterable[str]) -> list[str]:
 
 def evidence_in_words(grades: Iterable[str]) -> str:
     """The records that show something: "Zoom, live; estimated"."""
-    return "; ".join(EVIDENCE.get(grade, grade) for grade in grades)
+    return "; ".join(translated(EVIDENCE.get(grade, grade)) for grade in grades)
 
 
 def reasons_in_words(report: ReportComparison) -> str:
     """Why the two records of a day differ, empty where that is unknown."""
-    return "; ".join(REASONS.get(each, each.replace("_", " ")) for each in report.reasons)
+    return "; ".join(translated(REASONS.get(each, each.replace("_", " "))) for each in report.reasons)
 
 
 def room_name(room: str, names: Mapping[str, str]) -> str:
     """The name that staff gave a room; else a short mark of Zoom's id, which is the same on every page."""
     if not room:
-        return "A breakout room"
+        return gettext("A breakout room")
     mark = "".join(letter for letter in room if letter.isalnum() and letter.isascii())[:4].upper()
-    return names.get(room) or f"Room {mark}"
+    return names.get(room) or gettext("Room %(mark)s", mark=mark)
 
 
 Kind = Literal["counted", "forgiven", "missed", "pause", "outside"]
+# The kinds that the picture of a day labels.
+KINDS = {"counted": N_("counted"), "forgiven": N_("forgiven"), "missed": N_("missed")}
 
 # How much presence before the first and after the last segment the picture still shows.
 MARGIN = timedelta(minutes=30)
@@ -200,19 +209,21 @@ def stretches(day: Attendance, why: Mapping[str, str] = WHY, grace_seconds: int 
     for part in day.segments:
         segment, title = part.segment, part.segment.title
         if not segment.instructional:
-            says = "A break: it does not count, and leaving costs nothing."
+            says = gettext("A break: it does not count, and leaving costs nothing.")
             rows.append(Stretch(segment.starts_at, segment.ends_at, "pause", title, says))
             continue
         at = segment.starts_at
         for gap in part.missed:
-            rows += _counted(at, gap.from_at, title, day, why["counted"])
+            rows += _counted(at, gap.from_at, title, day, translated(why["counted"]))
             if gap in forgiven:
-                says = "A short absence, which the rules forgive. It is not presence."
+                says = gettext("A short absence, which the rules forgive. It is not presence.")
                 rows.append(Stretch(gap.from_at, gap.to_at, "forgiven", title, says))
             else:
-                rows.append(Stretch(gap.from_at, gap.to_at, "missed", title, why.get(gap.why, "Not counted.")))
+                rows.append(
+                    Stretch(gap.from_at, gap.to_at, "missed", title, translated(why.get(gap.why, N_("Not counted."))))
+                )
             at = gap.to_at
-        rows += _counted(at, segment.ends_at, title, day, why["counted"])
+        rows += _counted(at, segment.ends_at, title, day, translated(why["counted"]))
     first, last = rows[0].from_at, rows[-1].to_at
     before = [_outside(start, min(end, first)) for start, end in _presence(day) if start < first]
     after = [_outside(max(start, last), end) for start, end in _presence(day) if end > last]
@@ -258,9 +269,13 @@ def draw(day: Attendance, zone: str, rooms: Mapping[str, str] | None = None, gra
         ),
         # Instruction comes from the table's own rows; presence in breaks and around the day does not count.
         presence=(
-            *(scale.shape(each.from_at, each.to_at, "waiting", "waiting room") for each in places if each.is_waiting),
             *(
-                scale.shape(start, end, "uncounted", "not counted")
+                scale.shape(each.from_at, each.to_at, "waiting", gettext("waiting room"))
+                for each in places
+                if each.is_waiting
+            ),
+            *(
+                scale.shape(start, end, "uncounted", gettext("not counted"))
                 for start, end in presence
                 if scale.x(start) < scale.x(end)
             ),
@@ -360,7 +375,7 @@ class _Scale:
 
     def row(self, row: Stretch) -> Shape:
         kind = "missing" if row.kind == "missed" else row.kind
-        return self.shape(row.from_at, row.to_at, kind, row.kind, row.evidence)
+        return self.shape(row.from_at, row.to_at, kind, translated(KINDS.get(row.kind, row.kind)), row.evidence)
 
 
 def _counted(start: datetime, end: datetime, title: str, day: Attendance, says: str) -> Iterator[Stretch]:
@@ -384,7 +399,8 @@ def _counted(start: datetime, end: datetime, title: str, day: Attendance, says: 
 
 
 def _outside(start: datetime, end: datetime) -> Stretch:
-    return Stretch(start, end, "outside", "Outside the agenda", "Only teaching on the agenda counts.")
+    title, says = gettext("Outside the agenda"), gettext("Only teaching on the agenda counts.")
+    return Stretch(start, end, "outside", title, says)
 
 
 def _presence(day: Attendance) -> list[Interval]:
@@ -406,5 +422,5 @@ def full_hours(start: datetime, end: datetime, zone: str) -> Iterator[tuple[date
     at = start.astimezone(ZoneInfo(zone))
     at = (at + timedelta(minutes=59, seconds=59)).replace(minute=0, second=0, microsecond=0)
     while at <= end:
-        yield at, f"{at.hour % 12 or 12} {'am' if at.hour < 12 else 'pm'}"
+        yield at, times.clock(at, zone).replace(":00", "")
         at = (at.astimezone(UTC) + timedelta(hours=1)).astimezone(ZoneInfo(zone))

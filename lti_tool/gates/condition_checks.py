@@ -13,12 +13,14 @@ from lti_tool.gates import conditions
 from lti_tool.gates.conditions import Condition, Members
 from lti_tool.gates.decision import NextStep, Node, Status
 from lti_tool.gates.facts import OPEN_STATES, EquivalencyRequest, Facts, Licence
+from lti_tool.languages import N_
 from lti_tool.programme.model import Programme
 from lti_tool.text import licence_words
 from lti_tool.times import day_of, zone_of
 
-CONTACT = NextStep("Write to the training team", "contact")
-CATALOGUE = NextStep("See modules", "catalogue")
+# The labels of next steps are kept in English; `wording` says them in the reader's language.
+CONTACT = NextStep(N_("Write to the training team"), "contact")
+CATALOGUE = NextStep(N_("See modules"), "catalogue")
 CLEARED = ("cleared", "cleared_with_conditions")
 WORST_LAST: tuple[Status, ...] = ("satisfied", "pending", "expired", "unmet")
 
@@ -132,7 +134,7 @@ def _request(rule: conditions.EquivalencyOf | conditions.RetreatEquivalencyOf, i
     def rank(request: EquivalencyRequest) -> tuple[int, int]:
         return (2 if request.is_accepted_on(inputs.day) else 1 if request.state in OPEN_STATES else 0), request.id
 
-    ask = NextStep("I trained elsewhere", f"equivalency:{rule.target}")
+    ask = NextStep(N_("I trained elsewhere"), f"equivalency:{rule.target}")
     request = max((each for each in inputs.facts.equivalencies if each.target == rule.target), key=rank, default=None)
     if request is None:
         return _unmet(rule, "equivalency_none", {"for": rule.target}, ask)
@@ -140,7 +142,7 @@ def _request(rule: conditions.EquivalencyOf | conditions.RetreatEquivalencyOf, i
     params = {"for": rule.target, "date": inputs.local_day(at)}
     if request.expires_on is not None:
         params["until"] = request.expires_on.isoformat()
-    step = NextStep("See your request", ask.to) if status == "pending" else None if status == "waived" else ask
+    step = NextStep(N_("See your request"), ask.to) if status == "pending" else None if status == "waived" else ask
     return Node(status, rule.name, reason, params, (f"request:{request.id}",), next_step=step, path=rule.path)
 
 
@@ -171,7 +173,7 @@ def attended_retreat(rule: conditions.AttendedRetreat, inputs: Inputs) -> Node:
         first = min(attended, key=lambda each: (each.starts_on, each.id))
         params = {"retreat": rule.retreat, "date": first.starts_on.isoformat()}
         return _satisfied(rule, "retreat_attended", params, f"roster:{first.id}")
-    step = NextStep("See the retreat", f"retreat:{rule.retreat}")
+    step = NextStep(N_("See the retreat"), f"retreat:{rule.retreat}")
     if records:
         last = max(records, key=lambda each: each.id)
         params = {"retreat": rule.retreat, "date": last.starts_on.isoformat()}

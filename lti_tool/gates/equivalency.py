@@ -16,6 +16,7 @@ from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates import decide
 from lti_tool.gates.condition_checks import short_name
+from lti_tool.languages import N_, gettext, translated
 from lti_tool.outbox import occasions
 from lti_tool.people import refuse_alone, refuse_own
 from lti_tool.programme.model import Equivalency, EquivalencyProvider, Programme
@@ -91,7 +92,7 @@ def submit(
         ),
         "course_title": read_line(course_title, "equivalency_incomplete", "The title of the course", MAX_TITLE),
         "completed_on": completed_on,
-        "evidence_note": _note(evidence_note, "What shows that you took it"),
+        "evidence_note": _note(evidence_note, N_("What shows that you took it")),
         "state": "submitted",
         "submitted_at": now,
         "created_at": now,
@@ -117,7 +118,7 @@ def ask_more(connection: Connection, request_id: int, *, question: str, actor: s
 def answer(connection: Connection, request_id: int, *, text: str, actor: str, now: datetime) -> None:
     """Add the learner's answer; the request returns to its old place in the queue."""
     request = _own(connection, request_id, actor)
-    whole = f"{request.evidence_note}\n\n{_note(text, 'The answer')}"
+    whole = f"{request.evidence_note}\n\n{_note(text, N_('The answer'))}"
     note = read_lines(whole, "equivalency_incomplete", "What you told us, with all answers,", 4 * MAX_NOTE)
     _move(connection, request, "submitted", actor=actor, now=now, evidence_note=note)
 
@@ -261,12 +262,20 @@ def _accepted_provider(
     if provider is None:
         raise BadInput("equivalency_provider_unknown", "There is no such provider on the list.", "Choose one listed.")
     if provider.decision == "not_accepted" and not as_full_review:
-        title = short_name(programme, target)
-        reason = f": {provider.reason}" if provider.reason else ""
+        names = {"provider": provider.name, "title": short_name(programme, target)}
         raise Conflict(
             "equivalency_not_accepted",
-            f"Training by {provider.name} is not accepted in place of {title}{reason}.",
-            f"Take {title}; its dates are listed. If you still want to ask, send the request as a full review.",
+            gettext(
+                "Training by %(provider)s is not accepted in place of %(title)s: %(reason)s.",
+                reason=provider.reason,
+                **names,
+            )
+            if provider.reason
+            else gettext("Training by %(provider)s is not accepted in place of %(title)s.", **names),
+            gettext(
+                "Take %(title)s; its dates are listed. If you still want to ask, send the request as a full review.",
+                **names,
+            ),
         )
     return provider
 
@@ -313,9 +322,21 @@ def _change_proposal(
     audit.record(connection, actor=actor, act=f"equivalency_{act}", subject=subject, at=now, reason=reason)
 
 
+_STATES = {
+    "draft": N_("draft"),
+    "submitted": N_("submitted"),
+    "more_info": N_("more info"),
+    "approved": N_("approved"),
+    "declined": N_("declined"),
+    "withdrawn": N_("withdrawn"),
+    "expired": N_("expired"),
+    "revoked": N_("revoked"),
+}
+
+
 def _wrong_state(request: Row[Any]) -> Conflict:
-    state = request.state.replace("_", " ")
-    return Conflict("equivalency_state", f"This request is {state}; that cannot be done now.", "Check its state first.")
+    message = gettext("This request is %(state)s; that cannot be done now.", state=translated(_STATES[request.state]))
+    return Conflict("equivalency_state", message, "Check its state first.")
 
 
 def _move(

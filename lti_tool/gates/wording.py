@@ -2,7 +2,8 @@
 
 Both sentences come from the reason key of one node, so they cannot disagree. In braces: {title} is the offering or set
 that the condition names; {date}, {until}, {on}, {from} and {to} are days; {missing} is how many are still needed; the
-rest are the node's own params.
+rest are the node's own params. Everything is written in the reader's language; the sentences are messages of its
+catalogue.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,10 @@ from datetime import date
 from typing import Any, assert_never
 
 from lti_tool.gates import conditions
-from lti_tool.gates.condition_checks import short_name
 from lti_tool.gates.conditions import Group, Members, Rule
-from lti_tool.gates.decision import Decision, Node, blocking
+from lti_tool.gates.decision import Decision, NextStep, Node, blocking
 from lti_tool.gates.evaluate import rules_of
+from lti_tool.languages import N_, gettext, translated
 from lti_tool.programme.model import Programme
 
 
@@ -27,7 +28,7 @@ class Sentences:
     until: str = ""
 
 
-_CANNOT_CHECK = "We cannot check this right now."
+_CANNOT_CHECK = N_("We cannot check this right now.")
 
 REASONS: Mapping[str, Sentences] = {
     # completed, completed_any
@@ -223,15 +224,30 @@ REASONS: Mapping[str, Sentences] = {
     "not_offered": Sentences("This is not offered at present.", "The offering is not published."),
 }
 
-MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
+_DATES = (
+    N_("January %(day)s, %(year)s"), N_("February %(day)s, %(year)s"), N_("March %(day)s, %(year)s"),
+    N_("April %(day)s, %(year)s"), N_("May %(day)s, %(year)s"), N_("June %(day)s, %(year)s"),
+    N_("July %(day)s, %(year)s"), N_("August %(day)s, %(year)s"), N_("September %(day)s, %(year)s"),
+    N_("October %(day)s, %(year)s"), N_("November %(day)s, %(year)s"), N_("December %(day)s, %(year)s"),
 )  # fmt: skip
 
 
-def learner_sentence(node: Node, programme: Programme) -> str:
-    """What this node says to the learner. A group says how many of its children are needed."""
-    return _filled(REASONS[node.reason].learner, node, programme) if node.reason else _group_sentence(node)
+def name_of(programme: Programme, offering: str) -> str:
+    """'Module 1' where the programme prints a number, else the title."""
+    module = programme.modules.get(offering)
+    if module and module.number:
+        return gettext("Module %(number)s", number=module.number)
+    return programme.offering_title(offering)
+
+
+def learner_sentence(says: Node | NextStep, programme: Programme) -> str:
+    """What this node says to the learner, or the label of a next step. A group says how many of its children are
+    needed."""
+    if isinstance(says, NextStep):
+        kind, _, name = says.to.partition(":")
+        is_named = kind == "dates"
+        return gettext("See %(title)s dates", title=name_of(programme, name)) if is_named else translated(says.label)
+    return _filled(REASONS[says.reason].learner, says, programme) if says.reason else _group_sentence(says)
 
 
 def staff_sentence(node: Node, programme: Programme) -> str:
@@ -245,15 +261,27 @@ def heading(decision: Decision, programme: Programme) -> str:
     title = programme.offering_title(decision.offering)
     if decision.open:
         return title
+    if decision.reason in ("gate_unset", "not_offered"):
+        return gettext("%(title)s is not open", title=title)
+    if conditions := _until(decision, programme):
+        return gettext("%(title)s is locked until %(conditions)s", title=title, conditions=conditions)
+    return gettext("%(title)s cannot be checked right now", title=title)
+
+
+def _until(decision: Decision, programme: Programme) -> str:
+    """What a shut gate waits for, to complete "locked until …"; empty if that cannot be said."""
     untils = [
         _filled(REASONS[node.reason].until, node, programme) if node.reason else ""
         for node in (shortest_way(decision.tree) if decision.tree else ())
     ]
-    if decision.reason in ("gate_unset", "not_offered"):
-        return f"{title} is not open"
-    if decision.reason is not None or not all(untils):
-        return f"{title} cannot be checked right now"
-    return f"{title} is locked until {_joined(list(dict.fromkeys(untils)), 'and')}"
+    return joined(list(dict.fromkeys(untils))) if decision.reason is None and all(untils) else ""
+
+
+def modules_first(decision: Decision) -> list[Node]:
+    """The modules that must be completed to open a shut gate; empty if it waits for anything else, too."""
+    is_shut = not (decision.open or decision.is_pending)
+    way = shortest_way(decision.tree) if decision.tree and is_shut else []
+    return way if all(node.condition == "completed" and node.status == "unmet" for node in way) else []
 
 
 def staff_reason(decision: Decision, programme: Programme) -> str:
@@ -270,13 +298,15 @@ def first_step(decision: Decision, programme: Programme) -> str:
     if decision.open:
         return ""
     if decision.is_pending:
-        return "Your request is being reviewed."
-    way = shortest_way(decision.tree) if decision.tree else []
-    if way and all(node.condition == "completed" and node.status == "unmet" for node in way):
+        return gettext("Your request is being reviewed.")
+    if way := modules_first(decision):
         titles = [_title(node.params, node.condition, programme) for node in way]
-        return f"Complete {_joined(titles, 'and')} first."
-    state = heading(decision, programme).removeprefix(programme.offering_title(decision.offering)).split(maxsplit=1)
-    return f"{state[-1][:1].upper()}{state[-1][1:]}." if state[0] == "is" else f"{' '.join(state).capitalize()}."
+        return gettext("Complete %(titles)s first.", titles=joined(titles))
+    if decision.reason in ("gate_unset", "not_offered"):
+        return gettext("Not open.")
+    if conditions := _until(decision, programme):
+        return gettext("Locked until %(conditions)s.", conditions=conditions)
+    return gettext("Cannot be checked right now.")
 
 
 def recommendation(decision: Decision, programme: Programme) -> str:
@@ -286,7 +316,9 @@ def recommendation(decision: Decision, programme: Programme) -> str:
     titles = [_title(node.params, node.condition, programme) for node in way if node.condition == "completed"]
     if not way:
         return ""
-    return f"{_joined(titles, 'and') if len(titles) == len(way) else 'More'} first is recommended, not required."
+    if len(titles) < len(way):
+        return gettext("More first is recommended, not required.")
+    return gettext("%(titles)s first is recommended, not required.", titles=joined(titles))
 
 
 def shortest_way(node: Node) -> list[Node]:
@@ -308,8 +340,8 @@ def gate_in_words(programme: Programme, offering_id: str) -> str:
         return rule_in_words(required, programme)
     gate = programme.gates.get(offering_id)
     if gate is not None and gate.mode == "recommended" and recommended is not None:
-        return f"Recommended, not required: {rule_in_words(recommended, programme)}"
-    return "Open to everyone" if gate is not None and gate.mode == "none" else "Not decided yet"
+        return gettext("Recommended, not required: %(rule)s", rule=rule_in_words(recommended, programme))
+    return gettext("Open to everyone") if gate is not None and gate.mode == "none" else gettext("Not decided yet")
 
 
 def rule_in_words(rule: Rule, programme: Programme) -> str:
@@ -320,17 +352,17 @@ def rule_in_words(rule: Rule, programme: Programme) -> str:
 
 def day_in_words(iso: str) -> str:
     """'July 2, 2024' from an ISO date; a wall time keeps its time."""
-    day = date.fromisoformat(iso[:10])
-    clock = f" at {iso[11:16]}" if len(iso) > 10 else ""
-    return f"{MONTHS[day.month - 1]} {day.day}, {day.year}{clock}"
+    on = date.fromisoformat(iso[:10])
+    day = gettext(_DATES[on.month - 1], day=on.day, year=on.year)
+    return gettext("%(day)s at %(clock)s", day=day, clock=iso[11:16]) if len(iso) > 10 else day
 
 
 def _group_sentence(node: Node) -> str:
     if node.op == "any" or (node.op == "at_least" and node.needed == 1):
-        return "One of these:"
+        return gettext("One of these:")
     if node.op == "at_least":
-        return f"At least {node.needed} of these:"
-    return "None of these:" if node.op == "not" else "All of these:"
+        return gettext("At least %(count)s of these:", count=node.needed)
+    return gettext("None of these:") if node.op == "not" else gettext("All of these:")
 
 
 class _Words(dict[str, Any]):
@@ -347,7 +379,7 @@ def _filled(sentence: str, node: Node, programme: Programme) -> str:
     words["title"] = _title(node.params, node.condition, programme)
     if node.progress is not None:
         words["missing"] = node.progress[1] - node.progress[0]
-    return sentence.format_map(words)
+    return translated(sentence).format_map(words)
 
 
 def _title(params: Mapping[str, Any], condition: str | None, programme: Programme) -> str:
@@ -355,13 +387,21 @@ def _title(params: Mapping[str, Any], condition: str | None, programme: Programm
     if "set" in params or ("list" in params and condition == "completed_any"):
         return _members(Members(params.get("set"), tuple(params.get("list", ()))), programme)
     offering = next((params[name] for name in ("module", "for", "retreat", "offering") if name in params), None)
-    return short_name(programme, offering) if offering else "this"
+    return name_of(programme, offering) if offering else gettext("this")
 
 
 def _members(members: Members, programme: Programme) -> str:
     if members.set_name is not None:
-        return f"the {programme.set_title(members.set_name)}"
-    return _joined([short_name(programme, each) for each in members.names], "and")
+        return gettext("the %(set)s", set=programme.set_title(members.set_name))
+    return joined([name_of(programme, each) for each in members.names])
+
+
+# On which day a licence must be valid → the phrase.
+_LICENCES = {
+    "now": N_("an active clinical licence"),
+    "live_session": N_("an active clinical licence on the day"),
+    "offering_start": N_("an active clinical licence on the first day"),
+}
 
 
 def _named(rule: Rule) -> frozenset[str]:
@@ -382,49 +422,69 @@ def _phrase(rule: Rule, programme: Programme, named: frozenset[str]) -> str:
         case Group():
             parts = [_phrase(child, programme, named) for child in rule.children]
             if rule.op == "not":
-                return f"not: {parts[0]}"
+                return gettext("not: %(rule)s", rule=parts[0])
             if len(parts) > 1:
                 inner = [
                     isinstance(each, Group) and each.op != "not" and len(each.children) > 1 for each in rule.children
                 ]
                 parts = [f"({part})" if is_group else part for part, is_group in zip(parts, inner, strict=True)]
             if rule.n == len(parts):
-                return _joined(parts, "and")
+                return joined(parts)
             if rule.n == 1:
-                return f"{', '.join(parts[:-1])}, or {parts[-1]}"
-            return f"at least {rule.n} of: {'; '.join(parts)}"
+                return gettext("%(parts)s, or %(last)s", parts=", ".join(parts[:-1]), last=parts[-1])
+            return gettext("at least %(count)s of: %(parts)s", count=rule.n, parts="; ".join(parts))
         case conditions.Completed():
-            return short_name(programme, rule.module)
+            return name_of(programme, rule.module)
         case conditions.CompletedAny():
-            return f"{'one' if rule.n == 1 else rule.n} of {_members(rule.members, programme)}"
-        case conditions.EquivalencyOf() | conditions.RetreatEquivalencyOf():
-            is_retreat = isinstance(rule, conditions.RetreatEquivalencyOf)
-            words = "an accepted equivalent elsewhere" if is_retreat else "an accepted equivalency"
-            return words if rule.target in named else f"{words} of {short_name(programme, rule.target)}"
+            members = _members(rule.members, programme)
+            if rule.n == 1:
+                return gettext("one of %(members)s", members=members)
+            return gettext("%(count)s of %(members)s", count=rule.n, members=members)
+        case conditions.EquivalencyOf():
+            title = "" if rule.target in named else name_of(programme, rule.target)
+            return (
+                gettext("an accepted equivalency of %(title)s", title=title)
+                if title
+                else gettext("an accepted equivalency")
+            )
+        case conditions.RetreatEquivalencyOf():
+            title = "" if rule.target in named else name_of(programme, rule.target)
+            return (
+                gettext("an accepted equivalent elsewhere of %(title)s", title=title)
+                if title
+                else gettext("an accepted equivalent elsewhere")
+            )
         case conditions.AttendedRetreat():
-            return f"having attended {short_name(programme, rule.retreat)}"
+            return gettext("having attended %(title)s", title=name_of(programme, rule.retreat))
         case conditions.LicenceActive():
-            days = {"now": "", "live_session": " on the day", "offering_start": " on the first day"}
-            day = days[rule.at] if isinstance(rule.at, str) else f" on {day_in_words(rule.at.isoformat())}"
-            return f"an active clinical licence{day}"
+            if isinstance(rule.at, str):
+                return translated(_LICENCES[rule.at])
+            return gettext("an active clinical licence on %(day)s", day=day_in_words(rule.at.isoformat()))
         case conditions.ProfessionIn():
             set_name = rule.members.set_name
             codes = programme.set_title(set_name) if set_name else ", ".join(rule.members.names)
-            return f"one of these professions: {codes}"
+            return gettext("one of these professions: %(professions)s", professions=codes)
         case conditions.DateWindow():
-            first = f"from {day_in_words(rule.opens.isoformat())}" if rule.opens else ""
-            last = f"until {day_in_words(rule.closes.isoformat())}" if rule.closes else ""
-            return f"{first} {last}".strip()
+            return _window_phrase(rule)
         case conditions.HealthClearance():
-            return "screening by the clinic"
+            return gettext("screening by the clinic")
         case conditions.AttestationOf():
-            return "the statement about the list of conditions"
+            return gettext("the statement about the list of conditions")
         case conditions.InvitationTo():
-            return "an invitation"
+            return gettext("an invitation")
     assert_never(rule)
 
 
-def _joined(parts: Sequence[str], word: str) -> str:
+def _window_phrase(rule: conditions.DateWindow) -> str:
+    first = day_in_words(rule.opens.isoformat()) if rule.opens else ""
+    last = day_in_words(rule.closes.isoformat()) if rule.closes else ""
+    if first and last:
+        return gettext("from %(first)s until %(last)s", first=first, last=last)
+    return gettext("from %(first)s", first=first) if first else gettext("until %(last)s", last=last) if last else ""
+
+
+def joined(parts: Sequence[str]) -> str:
+    """'A, B and C'."""
     if len(parts) < 2:
         return "".join(parts)
-    return f"{', '.join(parts[:-1])} {word} {parts[-1]}"
+    return gettext("%(parts)s and %(last)s", parts=", ".join(parts[:-1]), last=parts[-1])

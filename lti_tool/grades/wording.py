@@ -3,6 +3,7 @@
 PURE.
 """
 
+from lti_tool.languages import gettext
 from lti_tool.lti.quirks import PROFILES
 
 ANSWERS = {
@@ -129,9 +130,21 @@ def credit_in_words(credits: float, most: float, maximum: float, *, with_share: 
     """What a gradebook's number means: `maximum` stands for `most` credits (ce.md G5). Empty where the number is the
     credits; `with_share` also explains a percentage below 100, which many gradebooks show."""
     share = credits / most
-    number = f"{round(share * maximum, 5):g} of {maximum:g}"
+    values = {
+        "number": f"{round(share * maximum, 5):g}",
+        "maximum": f"{maximum:g}",
+        "credits": f"{credits:g}",
+        "most": f"{most:g}",
+    }
     if not with_share:
-        return "" if maximum == most else f"{number} means {credits:g} of {most:g} credits."
+        if maximum == most:
+            return ""
+        return gettext("%(number)s of %(maximum)s means %(credits)s of %(most)s credits.", **values)
     if maximum == most and share >= 1:
         return ""
-    return f"{number} ({share:.0%}) means {credits:g} of {most:g} credits, the most that a body gives for this module."
+    return gettext(
+        "%(number)s of %(maximum)s (%(share)s) means %(credits)s of %(most)s credits, the most that a body gives for "
+        "this module.",
+        share=f"{share:.0%}",
+        **values,
+    )

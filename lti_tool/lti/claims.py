@@ -14,6 +14,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from lti_tool.errors import RefusedLaunch
+from lti_tool.languages import gettext, known_language
 from lti_tool.lti.registration import Registration
 from lti_tool.lti.roles import CourseRole, course_role_of
 from lti_tool.text import clean
@@ -131,6 +132,7 @@ class Launch:
     """A verified launch. Only `sub` identifies a person; `name` and `email` are for display and may be missing.
 
     `deep_linking` is there in a deep linking request, `for_user` (the learner's user id) in a submission review.
+    `language` is that of the platform's page around us, None if it is not said or has no catalogue here.
     """
 
     registration_id: int
@@ -156,6 +158,7 @@ class Launch:
     notices: NoticeService | None = None
     deep_linking: DeepLinkingSettings | None = None
     for_user: str | None = None
+    language: str | None = None
 
     @property
     def is_staff(self) -> bool:
@@ -175,7 +178,7 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
         names = ", ".join(claim.removeprefix(LTI) for claim in sorted(error.messages_dict))
         raise RefusedLaunch(
             "claims_wrong",
-            f"The learning platform's message is not as LTI 1.3 describes it: {names}.",
+            gettext("The learning platform's message is not as LTI 1.3 describes it: %(names)s.", names=names),
             "Tell the people who run the course: the platform sends something this tool cannot read.",
         ) from error
     context, link = known.get("context") or {}, known.get("resource_link") or {}
@@ -209,6 +212,7 @@ def load_launch(claims: Mapping[str, Any], registration: Registration) -> Launch
         notices=NoticeService(notices_url, tuple(notices.get("notice_types_supported") or ())) if notices_url else None,
         deep_linking=_deep_linking(known.get("deep_linking")),
         for_user=(known.get("for_user") or {}).get("user_id"),
+        language=(known.get("presentation") or {}).get("locale"),
     )
 
 
@@ -283,6 +287,10 @@ class _ForUser(Claims):
     user_id = plain_text(required=True)
 
 
+class _Presentation(Claims):
+    locale = fields.Function(deserialize=known_language, allow_none=True)
+
+
 class _LaunchClaims(Claims):
     """What any message may hold; what one kind of message must hold stands in id_token.MESSAGES."""
 
@@ -304,6 +312,7 @@ class _LaunchClaims(Claims):
     notices = Offer(_Notices, NOTICES)
     deep_linking = Section(_DeepLinking, DL + "deep_linking_settings")
     for_user = Offer(_ForUser, LTI + "for_user")
+    presentation = Offer(_Presentation, LTI + "launch_presentation")
 
 
 _schema = _LaunchClaims()

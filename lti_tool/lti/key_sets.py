@@ -18,6 +18,7 @@ from jwt.exceptions import InvalidKeyError
 
 from lti_tool.errors import OutboundError, PlatformRefused, RefusedLaunch
 from lti_tool.http import Http, Pauses
+from lti_tool.languages import gettext
 from lti_tool.lti.registration import Registration
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,10 @@ class KeySets:
             shown = kid if len(kid) <= 64 and kid.isprintable() else "(unreadable)"
             raise RefusedLaunch(
                 "key_unknown",
-                f"The launch was signed with the key {shown}, which is not in the learning platform's key set.",
+                gettext(
+                    "The launch was signed with the key %(key)s, which is not in the learning platform's key set.",
+                    key=shown,
+                ),
                 "Try again in a minute. If it stays, tell the people who run the platform: launch and key set "
                 "disagree.",
                 status=401,

@@ -26,6 +26,7 @@ from sqlalchemy import Connection, delete, select
 
 from lti_tool.db import Database, insert_ignoring
 from lti_tool.errors import RefusedLaunch
+from lti_tool.languages import gettext
 from lti_tool.lti.claims import is_plain_text
 from lti_tool.lti.registration import Registration, Registrations, origin
 from lti_tool.signing import SignatureExpired, SignatureWrong, digest, load, sign
@@ -296,14 +297,17 @@ def _verify_parameters(given: Mapping[str, str]) -> None:
     if missing:
         raise RefusedLaunch(
             "login_incomplete",
-            f"The learning platform's login request lacks {', '.join(missing)}.",
+            gettext("The learning platform's login request lacks %(names)s.", names=", ".join(missing)),
             "Open the unit from your course. This address is meant for the platform, not for a bookmark.",
         )
     wrong = [name for name, longest in (REQUIRED | OPTIONAL).items() if not is_plain_text(given.get(name, ""), longest)]
     if wrong:
         raise RefusedLaunch(
             "login_wrong",
-            f"The learning platform's login request holds a value that cannot be read: {', '.join(wrong)}.",
+            gettext(
+                "The learning platform's login request holds a value that cannot be read: %(names)s.",
+                names=", ".join(wrong),
+            ),
             "Tell the people who run the course: the platform sends something this tool cannot read.",
         )
 

@@ -20,12 +20,12 @@ from urllib.parse import quote, urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from sqlalchemy import Connection, Row, func, select
 
-from lti_tool import people, times
+from lti_tool import languages, people, times
 from lti_tool.attendance import accommodations, calendar_feed, live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.errors import BadInput
 from lti_tool.gates import decide, equivalency
-from lti_tool.gates.condition_checks import short_name
+from lti_tool.gates.wording import name_of
 from lti_tool.outbox import preferences
 from lti_tool.outbox.preferences import Choice
 from lti_tool.programme import versions
@@ -84,10 +84,19 @@ class Course:
 def compose(
     connection: Connection, settings: Settings, row: Row[Any], now: datetime, attention: Attention
 ) -> EmailMessage | None:
-    """The message of one row of the outbox as of now; None if it is no longer due.
+    """The message of one row of the outbox as of now, in the person's language; None if it is no longer due. The
+    digest is in English, as the desk is.
 
     Raises BadInput "no_address" if the person's platform shares no e-mail address that a message can go to.
     """
+    known = None if row.kind == "digest" else people.language_of(connection, row.trainee_id)
+    with languages.written_in(known or languages.ENGLISH):
+        return _compose(connection, settings, row, now, attention)
+
+
+def _compose(
+    connection: Connection, settings: Settings, row: Row[Any], now: datetime, attention: Attention
+) -> EmailMessage | None:
     published = versions.current(connection)
     choice = CHOICES.get(row.kind)
     if choice and not getattr(preferences.of(connection, row.trainee_id), choice):
@@ -179,7 +188,7 @@ def _about_request(connection: Connection, published: Published, row: Row[Any]) 
     request = equivalency.load(connection, row.subject_id)
     if request.state != REQUEST_STATES[row.kind]:
         return None
-    return {"title": short_name(published.programme, request.target)}
+    return {"title": name_of(published.programme, request.target)}
 
 
 def _about_accommodation(connection: Connection, row: Row[Any]) -> dict[str, Any] | None:
@@ -246,5 +255,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    times.register(SimpleNamespace(jinja_env=environment))
+    application = SimpleNamespace(jinja_env=environment)
+    languages.register(application)
+    times.register(application)
     return environment

@@ -12,6 +12,7 @@ from typing import IO
 from zipfile import BadZipFile, ZipFile
 
 from lti_tool.errors import BadInput
+from lti_tool.languages import N_
 from lti_tool.text import clean
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
@@ -48,18 +49,18 @@ KINDS: Mapping[str, Kind] = {
     each.id: each
     for each in (
         Kind("pdf", "PDF", "application/pdf", (".pdf",)),
-        Kind("docx", "Word document", f"{_OFFICE}.wordprocessingml.document", (".docx",)),
-        Kind("pptx", "PowerPoint presentation", f"{_OFFICE}.presentationml.presentation", (".pptx",)),
-        Kind("xlsx", "Excel workbook", f"{_OFFICE}.spreadsheetml.sheet", (".xlsx",)),
-        Kind("png", "PNG image", "image/png", (".png",)),
-        Kind("jpeg", "JPEG image", "image/jpeg", (".jpg", ".jpeg")),
-        Kind("gif", "GIF image", "image/gif", (".gif",)),
-        Kind("webp", "WebP image", "image/webp", (".webp",)),
-        Kind("mp3", "MP3 audio", "audio/mpeg", (".mp3",)),
-        Kind("m4a", "M4A audio", "audio/mp4", (".m4a", ".m4b")),
-        Kind("wav", "WAV audio", "audio/wav", (".wav",)),
-        Kind("ogg", "Ogg audio", "audio/ogg", (".ogg", ".oga", ".opus")),
-        Kind("text", "Text", "text/plain; charset=utf-8", (".txt", ".md", ".csv")),
+        Kind("docx", N_("Word document"), f"{_OFFICE}.wordprocessingml.document", (".docx",)),
+        Kind("pptx", N_("PowerPoint presentation"), f"{_OFFICE}.presentationml.presentation", (".pptx",)),
+        Kind("xlsx", N_("Excel workbook"), f"{_OFFICE}.spreadsheetml.sheet", (".xlsx",)),
+        Kind("png", N_("PNG image"), "image/png", (".png",)),
+        Kind("jpeg", N_("JPEG image"), "image/jpeg", (".jpg", ".jpeg")),
+        Kind("gif", N_("GIF image"), "image/gif", (".gif",)),
+        Kind("webp", N_("WebP image"), "image/webp", (".webp",)),
+        Kind("mp3", N_("MP3 audio"), "audio/mpeg", (".mp3",)),
+        Kind("m4a", N_("M4A audio"), "audio/mp4", (".m4a", ".m4b")),
+        Kind("wav", N_("WAV audio"), "audio/wav", (".wav",)),
+        Kind("ogg", N_("Ogg audio"), "audio/ogg", (".ogg", ".oga", ".opus")),
+        Kind("text", N_("Text"), "text/plain; charset=utf-8", (".txt", ".md", ".csv")),
     )
 }
 # What a package of each kind of office file holds, beside its list of types.

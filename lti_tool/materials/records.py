@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, in
 from lti_tool import audit
 from lti_tool.attendance.queries import WAS_IN_CLASS
 from lti_tool.errors import BadInput, Conflict, NotFound
+from lti_tool.languages import translated
 from lti_tool.materials.kinds import KINDS, Kind, size_in_words
 from lti_tool.materials.storage import UNDO
 from lti_tool.tables.gates import completions, decisions
@@ -90,7 +91,7 @@ class Material:
     @property
     def about(self) -> str:
         """'PDF, 1.2 MB', or the host of a link."""
-        return f"{self.kind.words}, {size_in_words(self.bytes or 0)}" if self.kind else self.host
+        return f"{translated(self.kind.words)}, {size_in_words(self.bytes or 0)}" if self.kind else self.host
 
     @property
     def content(self) -> Content:

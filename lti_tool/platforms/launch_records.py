@@ -142,8 +142,9 @@ def enrol(connection: Connection, launches: Sequence[Launch], now: datetime) -> 
         profiles: dict[str, Profile] = {}
         for each in launches:
             if each.issuer == issuer:
-                said, before = people.profile(each.name, each.email), profiles.get(each.sub, Profile(None, None))
-                profiles[each.sub] = Profile(said.name or before.name, said.email or before.email)
+                said = people.profile(each.name, each.email, each.language)
+                before = profiles.get(each.sub, Profile(None, None))
+                profiles[each.sub] = Profile(*(new or old for new, old in zip(said, before, strict=True)))
         found = people.find_or_add_all(connection, issuer, profiles, now)
         ids |= {(issuer, sub): trainee_id for sub, trainee_id in found.items()}
     trainee_ids = [ids[each.issuer, each.sub] for each in launches]

@@ -9,6 +9,7 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Annotated, Literal
 
+from lti_tool.languages import gettext
 from lti_tool.programme.values import Key, Link, Name, Passage, Refs
 
 DateConfidence = Literal["printed", "confirmed", "high", "medium", "none"]
@@ -132,7 +133,9 @@ class Module:
     @property
     def label(self) -> str:
         """'Module 1: Introduction …', the words people use; without a number just the title."""
-        return f"Module {self.number}: {self.title}" if self.number else self.title
+        if not self.number:
+            return self.title
+        return gettext("Module %(number)s: %(title)s", number=self.number, title=self.title)
 
 
 @dataclass(frozen=True, slots=True)

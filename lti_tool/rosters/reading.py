@@ -234,7 +234,7 @@ def _changed(profile: Profile, kept: Person, *, is_launched: bool) -> Profile | 
     be newer than this roster, and evidence was matched by it."""
     name, email = (
         None if new == old or (is_launched and old is not None) else new
-        for new, old in zip(profile, (kept.name, kept.email), strict=True)
+        for new, old in ((profile.name, kept.name), (profile.email, kept.email))
     )
     return Profile(name, email) if name or email else None
 

@@ -14,14 +14,19 @@ function whenRead(part) {
   var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!zone) return;
 
+  // The words come from the page, in its language.
+  function words() {
+    return document.querySelector("[data-your-time]").dataset;
+  }
+
   function parts(at, inZone) {
     var found = {};
-    new Intl.DateTimeFormat("en-US", {
+    new Intl.DateTimeFormat(document.documentElement.lang + "-US", {
       weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "numeric", minute: "2-digit",
-      hour12: true, timeZone: inZone
+      hourCycle: "h23", timeZone: inZone
     }).formatToParts(at).forEach(function (part) { found[part.type] = part.value; });
-    found.half = found.dayPeriod.toLowerCase();
-    found.hours = found.hour + ":" + found.minute;
+    found.half = found.hour < 12 ? words().am : words().pm;
+    found.hours = (found.hour % 12 || 12) + ":" + found.minute;
     found.clock = found.hours + " " + found.half;
     found.date = found.weekday + " " + found.day + " " + found.month;
     return found;
@@ -83,7 +88,7 @@ function whenRead(part) {
       kept.classList.add("muted");
     }
     if (date) date.textContent = date.textContent.replace(there.date, first.date);
-    own.textContent = clocks(first, last) + (kept ? " your time " : "");
+    own.textContent = clocks(first, last) + (kept ? " " + words().yourTime + " " : "");
     own.hidden = false;
   }
 
@@ -129,6 +134,9 @@ whenRead(function () {
 whenRead(function () {
   "use strict";
   var OVER_EVERY = 60000, SAY_EVERY = 60000;
+  // What pages for staff say; those for trainees bring the words in their language.
+  var PAUSED = "Paused: this page stands still.", RENEWS = "This page renews itself.";
+  var FAILS = "This page could not be renewed. It is tried again.";
   var board = document.querySelector("[data-renew]");
   var button = document.getElementById("live-pause");
   var manner = document.getElementById("live-manner");
@@ -156,7 +164,7 @@ whenRead(function () {
 
   function tell(trouble) {
     if (!manner) return;
-    manner.textContent = trouble || (paused ? "Paused: this page stands still." : "This page renews itself.");
+    manner.textContent = trouble ? manner.dataset.fails || FAILS : paused ? PAUSED : manner.dataset.renews || RENEWS;
     manner.classList.toggle("problem", Boolean(trouble));
   }
 
@@ -171,7 +179,7 @@ whenRead(function () {
     if (!board.isConnected || paused) return;
     if (document.hidden) return wait();
     read(board.dataset.renew).then(put).catch(function () {
-      tell("This page could not be renewed. It is tried again.");
+      tell(true);
     }).then(wait);
   }
 

@@ -32,6 +32,7 @@ export function show(text) {
   const page = new DOMParser().parseFromString(text, "text/html");
   const scripts = page.querySelectorAll("script[src]");
   document.title = page.title;
+  document.documentElement.lang = page.documentElement.lang;
   [...document.body.childNodes].forEach((node) => node === voice || node.remove());
   document.body.prepend(...page.body.childNodes);
   page.querySelectorAll("link[rel=stylesheet]").forEach(addStyle);

@@ -11,6 +11,8 @@ trainees = Table(
     Column("name", String(255)),  # display only; a platform may send none
     Column("email", String(255)),  # as text.email_address gives it; never proof of identity
     Column("profession", String(64)),
+    Column("language", String(8)),  # what the person chose here; None: what the platform says
+    Column("platform_language", String(8)),
     # SHA-256 of the random token in the address of the calendar feed; None until the person makes an address.
     Column("calendar_digest", String(64), unique=True),
     Column("calendar_made_at", UtcDateTime),

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError, TimeoutError
 from werkzeug.exceptions import BadHost, HTTPException
 
 from lti_tool.errors import GatehouseError
+from lti_tool.languages import N_, gettext, translated
 from lti_tool.web.request import abandon
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def answer_unexpected(error: Exception) -> Response:
         500,
         "unexpected_error",
         "The page failed. Nothing you entered was saved.",
-        f"Try again. If it fails again, write to us and name the reference {reference}.",
+        gettext("Try again. If it fails again, write to us and name the reference %(code)s.", code=reference),
         reference=reference,
     )
 
@@ -109,10 +110,11 @@ def _answer(status: int, code: str, message: str, next_step: str, **more: str) -
     else:
         heading = HEADINGS.get(status, HEADINGS[400])
         if http_request.path == "/lti/register" and status != 500:
-            heading = "The registration did not work"
+            heading = N_("The registration did not work")
         elif http_request.path.startswith("/lti/") and status < 500:
-            heading = "The launch did not work"
-        page = {"heading": heading, "code": code, "message": message, "next_step": next_step}
+            heading = N_("The launch did not work")
+        said = {"heading": heading, "message": message, "next_step": next_step}
+        page = {"code": code, **{name: translated(text) for name, text in said.items()}}
         response = make_response(render_template("shared/error.html", **page))
     response.status_code = status
     if status == 503:

@@ -3,12 +3,14 @@
 Texts that a record judges itself, such as a reason, are read by name. A schema says what the other forms may hold.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import request as http_request
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
 from lti_tool.errors import BadInput
+from lti_tool.languages import gettext, translated
 from lti_tool.text import clean_lines
 
 # 18 digits are below the largest id of either database.
@@ -42,8 +44,16 @@ def optional_text(label: str, longest: int = MAX_TEXT, *, default: str | None = 
     return fields.String(load_default=default, validate=_at_most(longest, label))
 
 
-def _at_most(longest: int, label: str) -> validate.Length:
-    return validate.Length(max=longest, error=f"{label}: please use at most {longest} characters.")
+def _at_most(longest: int, label: str) -> Callable[[str], None]:
+    def verify(text: str) -> None:
+        if len(text) > longest:
+            raise ValidationError(
+                gettext(
+                    "%(label)s: please use at most %(longest)s characters.", label=translated(label), longest=longest
+                )
+            )
+
+    return verify
 
 
 def field(name: str) -> str:

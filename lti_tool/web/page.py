@@ -17,6 +17,7 @@ from jinja2 import Template
 from sqlalchemy import Connection, Row, Select, func, select
 from werkzeug.wrappers import Response
 
+from lti_tool.languages import gettext
 from lti_tool.programme.model import Programme
 from lti_tool.web.request import now, read_id
 
@@ -193,7 +194,7 @@ class Part(Generic[T]):
     def span(self) -> str:
         """Which rows of the list these are: "51–100 of 122"."""
         first = (self.number - 1) * self.size + 1
-        return f"{first}–{first + len(self.rows) - 1} of {self.total}"
+        return gettext("%(first)s–%(last)s of %(all)s", first=first, last=first + len(self.rows) - 1, all=self.total)
 
     @property
     def left_out(self) -> int:

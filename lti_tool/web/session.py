@@ -20,12 +20,15 @@ from flask import request as http_request
 from sqlalchemy import Connection, and_, bindparam, delete, select
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from lti_tool import audit
+from lti_tool import audit, languages, people
 from lti_tool.db import Database
 from lti_tool.errors import AccessDenied, BadInput
+from lti_tool.languages import gettext
+from lti_tool.people import LANGUAGE
 from lti_tool.signing import digest, fingerprint
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.operations import audit_log
+from lti_tool.tables.people import trainees
 from lti_tool.tables.platforms import registrations
 from lti_tool.web.request import READING_METHODS, abandon, append, connection, context, no_room, now
 
@@ -47,7 +50,7 @@ R = TypeVar("R")
 class Viewer:
     """The person who looks at the page, in one course of one platform. Staff have a `trainee_id` too; `placement_id`
     is None if no resource link led here. `visit`, the digest of the session's token, names the session and opens
-    nothing."""
+    nothing. `language` is None if neither the person nor the platform named one."""
 
     visit: str
     trainee_id: int
@@ -55,6 +58,7 @@ class Viewer:
     context_id: str | None
     placement_id: int | None
     role: Role
+    language: str | None = None
 
     @property
     def is_staff(self) -> bool:
@@ -175,7 +179,7 @@ def _verify_form(limits: Limits) -> None:
         if body.count(b"&") >= limits.max_fields:
             raise BadInput(
                 "form_too_many_fields",
-                f"This form has more than {limits.max_fields} fields.",
+                gettext("This form has more than %(most)s fields.", most=limits.max_fields),
                 "Open the page again and send the form from there.",
                 status=413,
             )
@@ -185,7 +189,11 @@ def _verify_form(limits: Limits) -> None:
         most = f"{limits.max_bytes // 2**20} MB" if is_large else f"{limits.max_bytes // 1024} KB"
         raise BadInput(
             "form_too_large",
-            f"What was sent is larger than {most}, or has more than {limits.max_fields} fields.",
+            gettext(
+                "What was sent is larger than %(size)s, or has more than %(most)s fields.",
+                size=most,
+                most=limits.max_fields,
+            ),
             "Send fewer or smaller files." if is_large else "Send a shorter text.",
             status=413,
         ) from error
@@ -235,8 +243,31 @@ def viewer_or_none() -> Viewer | None:
     if "viewer" not in g:
         token = session_token()
         g.viewer = viewer_of(connection(), fingerprint(token), now()) if token else None
+        if g.viewer is not None:
+            choose_language(g.viewer)
     found: Viewer | None = g.viewer
     return found
+
+
+def choose_language(reader: Viewer | None) -> None:
+    """Write the page in the language of its reader: what they chose, else what their platform says, else what their
+    browser asks for. The desk is in English, and so is all that staff see."""
+    if reader is not None and reader.is_staff:
+        languages.choose(languages.ENGLISH)
+    else:
+        languages.choose(languages.known_language(reader and reader.language) or _asked_language())
+
+
+def write_for(trainee_id: int) -> None:
+    """Write the answer in the language of a person whom a signed link names, where it is known."""
+    if known := people.language_of(connection(), trainee_id):
+        languages.choose(known)
+
+
+def _asked_language() -> str:
+    """The language that the browser asks for, of those that have a catalogue."""
+    known = (languages.known_language(tag) for tag in http_request.accept_languages.values())
+    return next(filter(None, known), languages.ENGLISH)
 
 
 def session_token() -> str | None:
@@ -306,6 +337,7 @@ def register(app: Flask) -> None:
         g.pop("csrf", None)
 
     app.jinja_env.globals.update(csrf_token=csrf_token, viewer_or_none=viewer_or_none)
+    app.before_request(lambda: choose_language(None))
     app.after_request(redirect_by_header)
     app.teardown_request(forget_viewer)
 
@@ -323,8 +355,10 @@ _viewer_of_session = (
         web_sessions.c.context_id,
         web_sessions.c.placement_id,
         web_sessions.c.role,
+        LANGUAGE.label("language"),
     )
     .join_from(web_sessions, registrations)
+    .join(trainees, trainees.c.id == web_sessions.c.trainee_id)
     .where(
         web_sessions.c.token_digest == bindparam("digest"),
         web_sessions.c.expires_at > bindparam("now"),

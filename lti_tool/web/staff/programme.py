@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint
 
+from lti_tool import times
 from lti_tool.attendance import live_sessions
 from lti_tool.errors import NotFound
 from lti_tool.gates import wording
@@ -18,7 +19,7 @@ from lti_tool.web.page import show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access
 from lti_tool.web.staff import overview
-from lti_tool.web.trainee.modules import agenda_of, offered_credit, wall_clock
+from lti_tool.web.trainee.modules import agenda_of, offered_credit
 
 # How a date of the programme is known, and whether trainees see it.
 CONFIDENCE: Mapping[str, str] = {
@@ -73,7 +74,7 @@ def offering(offering_id: str) -> str:
         series=next((each for each in programme.series if module and each.id == module.series), None),
         length=programme.lengths.get(module.length or "") if module else None,
         agenda=agenda_of(programme, module, None) if module else None,
-        clock=wall_clock,
+        clock=times.wall_clock,
         offered=offered_credit(programme, module) if module else [],
         packages=[each for each in programme.packages if offering_id in each.modules],
         teachers=[each for each in programme.teachers.values() if offering_id in each.teaches],

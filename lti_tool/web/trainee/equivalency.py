@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from lti_tool.attendance import live_sessions
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.gates import equivalency
-from lti_tool.gates.condition_checks import short_name
+from lti_tool.gates.wording import name_of
 from lti_tool.programme import versions
 from lti_tool.web.forms import MAX_TITLE, Form, Problems, optional_text, required_text, sent
 from lti_tool.web.page import go, show
@@ -61,7 +61,7 @@ blueprint = Blueprint("gates", __name__, url_prefix="/equivalency")
 def requests() -> Page:
     """Every request of this person, and the offerings that can be requested."""
     programme = versions.current(connection()).programme
-    targets = {each.target: short_name(programme, each.target) for each in programme.equivalencies.values()}
+    targets = {each.target: name_of(programme, each.target) for each in programme.equivalencies.values()}
     own = equivalency.of_trainee(connection(), viewer().trainee_id)
     busy = {each.target for each in own if each.state in CURRENT_STATES}
     return show("trainee/equivalencies.html", programme, requests=own, targets=targets, busy=busy)
@@ -131,7 +131,7 @@ def _form(target: str, given: dict[str, str], problems: Problems, refused: str =
         "trainee/equivalency.html",
         programme,
         target=target,
-        name=short_name(programme, target),
+        name=name_of(programme, target),
         offered=equivalency.offered(programme, target),
         request_now=own[0] if own and own[0].state in CURRENT_STATES else None,
         earlier=[each for each in own if each.state not in CURRENT_STATES],

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from lti_tool.attendance import accommodations, live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.errors import BadInput, Conflict, GatehouseError
+from lti_tool.languages import translated
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.web.forms import Problems, field
@@ -95,4 +96,6 @@ def _subject(about: str) -> tuple[str | None, int | None]:
 
 
 def _problems(refusal: GatehouseError) -> Problems:
-    return {FIELD_OF.get(refusal.code, "form"): [f"{refusal.message} {refusal.next_step}".strip()]}
+    return {
+        FIELD_OF.get(refusal.code, "form"): [f"{translated(refusal.message)} {translated(refusal.next_step)}".strip()]
+    }

@@ -18,6 +18,7 @@ from lti_tool import people
 from lti_tool.attendance import calendar_feed
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.errors import AccessDenied
+from lti_tool.languages import N_, translated
 from lti_tool.signing import SignatureExpired, SignatureWrong, fingerprint, load, sign
 from lti_tool.web.session import LIFETIME, Viewer, viewer_of
 from zoom_adapter import places
@@ -28,11 +29,11 @@ PATIENCE = 8
 
 # Code → why a person has no personal join link, as that person reads it.
 REASONS: Mapping[str, str] = {
-    "no_address": "We don't have your e-mail address, and Zoom makes no personal join link without one.",
-    "zoom_host_cannot_register": "You are a host of this meeting, and Zoom doesn't register hosts.",
-    "zoom_registrants_full": "Zoom takes no more registrations for this meeting.",
+    "no_address": N_("We don't have your e-mail address, and Zoom makes no personal join link without one."),
+    "zoom_host_cannot_register": N_("You are a host of this meeting, and Zoom doesn't register hosts."),
+    "zoom_registrants_full": N_("Zoom takes no more registrations for this meeting."),
 }
-OTHER_REASON = "Zoom has not made your personal join link in time. The training team can see this too."
+OTHER_REASON = N_("Zoom has not made your personal join link in time. The training team can see this too.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,9 @@ def way_in(
     if place.is_ready:
         return Way(place.join_url)
     if not people.trainee(connection, ticket.trainee_id).email:
-        return Way(why=REASONS["no_address"])
+        return Way(why=translated(REASONS["no_address"]))
     if place.is_put_off(now) or waited >= PATIENCE:
-        return Way(why=REASONS.get(place.last_code or "", OTHER_REASON))
+        return Way(why=translated(REASONS.get(place.last_code or "", OTHER_REASON)))
     return Way(is_coming=True)
 
 

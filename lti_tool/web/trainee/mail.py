@@ -9,7 +9,7 @@ from lti_tool.outbox.preferences import Choice, Preferences
 from lti_tool.programme import versions
 from lti_tool.web.page import go, show
 from lti_tool.web.request import connection, context, now
-from lti_tool.web.session import access, viewer
+from lti_tool.web.session import access, viewer, write_for
 
 blueprint = Blueprint("mail", __name__, url_prefix="/mail")
 
@@ -44,7 +44,8 @@ def choose() -> Response:
 @access("public")
 def ask(token: str) -> str:
     """Ask before anything changes: programs that look for harm in messages open every link."""
-    _, choice = preferences.read_link(context().settings.secret_key, token, now())
+    trainee_id, choice = preferences.read_link(context().settings.secret_key, token, now())
+    write_for(trainee_id)
     return _unsubscribe_page(choice, is_done=False)
 
 
@@ -53,6 +54,7 @@ def ask(token: str) -> str:
 def unsubscribe(token: str) -> str:
     """End these messages at once: the button of the page, or the one that a mail program shows."""
     trainee_id, choice = preferences.read_link(context().settings.secret_key, token, now())
+    write_for(trainee_id)
     preferences.unsubscribe(connection(), trainee_id, choice, now())
     return _unsubscribe_page(choice, is_done=True)
 

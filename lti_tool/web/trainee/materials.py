@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response
 from lti_tool import signing
 from lti_tool.context import AppContext
 from lti_tool.errors import AccessDenied, NotFound
+from lti_tool.languages import N_, translated
 from lti_tool.materials import records, storage
 from lti_tool.materials.records import Material
 from lti_tool.signing import SignatureExpired, SignatureWrong, sign
@@ -33,8 +34,8 @@ MAX_OPENINGS = 20_000
 FILE_POLICY = "default-src 'none'; sandbox"
 # Value of `shown_from` → what a trainee reads of materials that are still to come.
 COMING = {
-    "session_start": "More will appear here once your session has begun.",
-    "session_end": "More will appear here after your session has ended.",
+    "session_start": N_("More will appear here once your session has begun."),
+    "session_end": N_("More will appear here after your session has ended."),
 }
 # … and what a member of staff reads beside a material that trainees do not see yet.
 FOR_TRAINEES = {
@@ -77,7 +78,7 @@ def card(connection: Connection, secret: str, who: Viewer, module_id: str, now: 
             says = FOR_TRAINEES.get(each.shown_from, "") if who.is_staff else ""
             shown.append(Shown(each, ticket(each), is_new, says))
     left_out = {each.shown_from for each in found if reach.since(each) is None} if not who.is_staff else set()
-    return Card(shown, [says for value, says in COMING.items() if value in left_out])
+    return Card(shown, [translated(says) for value, says in COMING.items() if value in left_out])
 
 
 def address_maker(secret: str, who: Viewer, module_id: str, now: datetime) -> "Addresses":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -22,9 +22,10 @@ from lti_tool.credit import claims
 from lti_tool.credit.checklist import body_name
 from lti_tool.errors import NotFound
 from lti_tool.gates import decide, equivalency, wording
-from lti_tool.gates.condition_checks import short_name
 from lti_tool.gates.decision import Decision, blocking, walk
+from lti_tool.gates.wording import name_of
 from lti_tool.grades import scores
+from lti_tool.languages import gettext
 from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Module, PlannedSession
 from lti_tool.programme.model import Programme
@@ -33,7 +34,7 @@ from lti_tool.tables.gates import decisions
 from lti_tool.tables.operations import audit_log
 from lti_tool.web.page import address_of, show
 from lti_tool.web.request import append, connection, context, now, read_id, writes
-from lti_tool.web.session import access, record_visit, viewer
+from lti_tool.web.session import access, record_visit, viewer, write_for
 from lti_tool.web.trainee import join, materials
 from lti_tool.web.trainee.join import Ticket
 from lti_tool.web.trainee.next_thing import JOINED_WITHIN
@@ -77,6 +78,7 @@ def join_session(module_id: str) -> Page:
     registers = context().settings.has_zoom_api
     if given := http_request.args.get("ticket"):
         ticket = join.read_ticket(connection(), context().settings.secret_key, given, now())
+        write_for(ticket.trainee_id)
     else:
         ticket = Ticket(viewer().trainee_id, http_request.values.get("session", 0, read_id), viewer().is_staff)
     published = versions.current(connection())
@@ -214,10 +216,13 @@ def open_page(
     ended = [each for each in attended if not each.is_running]
     shown = attended[:MAX_DAYS]
     if decision.open:
-        learner_view = "A learner with your records would see this page too."
+        learner_view = gettext("A learner with your records would see this page too.")
+    elif decision.is_pending:
+        learner_view = gettext(
+            "A learner with your records would see that it is locked and that an answer is awaited, and why."
+        )
     else:
-        waiting = " and that an answer is awaited" if decision.is_pending else ""
-        learner_view = f"A learner with your records would see that it is locked{waiting}, and why."
+        learner_view = gettext("A learner with your records would see that it is locked, and why.")
     taught = any(each.completed for each in ended)
     return {
         **decision_words(programme, decision),
@@ -262,9 +267,8 @@ def locked_page(connection: Connection, published: Published, decision: Decision
     return {
         **decision_words(programme, decision),
         "title": programme.offering_title(decision.offering),
-        "short": short_name(programme, decision.offering),
+        "short": name_of(programme, decision.offering),
         "series": next((each for each in programme.series if module and each.id == module.series), None),
-        "headline": wording.heading(decision, programme),
         "first_step": wording.first_step(decision, programme),
         "rule_words": wording.gate_in_words(programme, decision.offering),
         "attended": [each for each in queries.of_trainee(connection, decision.trainee_id) if each.module_id in missing],
@@ -301,22 +305,21 @@ def agenda_of(programme: Programme, module: Module, session: LiveSession | None)
         seconds = instructional_seconds(session.segments)
         bar = timeline.bar(session.segments, session.zone)
         return AgendaTable(
-            f"The day of {times.weekday(session.held_on)}", parts, bar, seconds, _needed(programme, seconds)
+            gettext("The day of %(day)s", day=times.weekday(session.held_on)),
+            parts,
+            bar,
+            seconds,
+            _needed(programme, seconds),
         )
     agenda = programme.agendas.get(module.agenda or "")
     if agenda is None:
         return None
     parts = tuple(
-        AgendaLine(wall_clock(each.starts), wall_clock(each.ends), each.title, each.instructional)
+        AgendaLine(times.wall_clock(each.starts), times.wall_clock(each.ends), each.title, each.instructional)
         for each in agenda.parts
     )
     seconds = agenda.instructional_minutes * 60
-    return AgendaTable("A day of this module", parts, None, seconds, _needed(programme, seconds))
-
-
-def wall_clock(at: time) -> str:
-    """A time of day as people say it: "9:00 am"."""
-    return f"{at.hour % 12 or 12}:{at.minute:02} {'am' if at.hour < 12 else 'pm'}"
+    return AgendaTable(gettext("A day of this module"), parts, None, seconds, _needed(programme, seconds))
 
 
 def _needed(programme: Programme, seconds: int) -> int | None:
@@ -363,7 +366,7 @@ def _needed_dates(connection: Connection, programme: Programme, module_ids: list
     return [
         Needed(
             id=each,
-            name=short_name(programme, each),
+            name=name_of(programme, each),
             title=programme.modules[each].title if each in programme.modules else programme.offering_title(each),
             sessions=coming.get(each, []),
             planned=announced(programme, each, today, coming.get(each, [])),
@@ -383,6 +386,10 @@ class Elsewhere:
     accepted: Sequence[str]
 
     @property
+    def accepted_in_words(self) -> str:
+        return wording.joined(self.accepted)
+
+    @property
     def is_open(self) -> bool:
         return self.request is not None and self.request.state in ("draft", "submitted", "more_info")
 
@@ -397,7 +404,7 @@ def _elsewhere(connection: Connection, programme: Programme, decision: Decision)
     def accepted(target: str) -> list[str]:
         return [each.name for each in rules[target].providers if each.decision == "accepted"] if target in rules else []
 
-    return [Elsewhere(each, short_name(programme, each), latest.get(each), accepted(each)) for each in targets]
+    return [Elsewhere(each, name_of(programme, each), latest.get(each), accepted(each)) for each in targets]
 
 
 def _met(decision: Decision) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.gates import decide
 from lti_tool.gates.decision import Decision, walk
-from lti_tool.gates.wording import first_step, recommendation
+from lti_tool.gates.wording import first_step, modules_first, recommendation
 from lti_tool.programme.catalogue import Module, PlannedSession, Series
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
@@ -49,6 +49,11 @@ class ModuleProgress:
     def is_needed(self) -> bool:
         """Whether the trainee has neither completed it nor had training elsewhere accepted in its place."""
         return self.completed_on is None and not self.is_waived
+
+    @property
+    def needs_modules_only(self) -> bool:
+        """Whether nothing but other modules keeps it locked."""
+        return bool(modules_first(self.decision))
 
     @cached_property
     def replaceable(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from flask import Blueprint, Response
 from sqlalchemy import Row
 from werkzeug.wrappers import Response as AnyResponse
 
-from lti_tool import people
+from lti_tool import languages, people
 from lti_tool.attendance import calendar_feed, live_sessions, presence_checks, queries, reviews, timeline
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.locking import progress
@@ -19,14 +19,14 @@ from lti_tool.attendance.queries import AttendedDay
 from lti_tool.credit import claims, licences
 from lti_tool.credit.checklist import body_name
 from lti_tool.errors import NotFound
-from lti_tool.gates.condition_checks import short_name
+from lti_tool.gates.wording import name_of
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.times import day_of
 from lti_tool.web.forms import field
 from lti_tool.web.page import go, show
 from lti_tool.web.request import connection, context, now
-from lti_tool.web.session import access, viewer
+from lti_tool.web.session import access, viewer, write_for
 from lti_tool.web.trainee import join, with_team
 from lti_tool.web.trainee.progress import open_modules
 
@@ -67,7 +67,7 @@ def _by_body_and_year(programme: Programme, awards: Sequence[Row[Any]]) -> dict[
     for each in awards:
         name = body_name(programme.bodies.get(each.body_id), each.body_id)
         year = day_of(each.starts_at, each.zone).year
-        found[name][year].append((short_name(programme, each.module_id), each.credits))
+        found[name][year].append((name_of(programme, each.module_id), each.credits))
     return {
         name: [
             CreditYear(year, sum((credits for _, credits in earned), Decimal()), earned)
@@ -196,6 +196,7 @@ def feed(token: str) -> Response:
     """The feed for calendar programs, which have no browser session: the token says who asks."""
     settings = context().settings
     trainee_id = calendar_feed.owner(connection(), token)
+    write_for(trainee_id)
     published = versions.current(connection())
     may_join = calendar_feed.may_join(connection(), trainee_id)
     is_open = open_modules(connection(), published, trainee_id, now()) if may_join else ()
@@ -215,6 +216,7 @@ def feed(token: str) -> Response:
 @access("public")
 def staff_feed(token: str) -> Response:
     """The feed of all sessions. Raises NotFound `calendar_unknown` for a person who teaches no course any more."""
+    languages.choose(languages.ENGLISH)
     trainee_id = calendar_feed.owner(connection(), token)
     if not calendar_feed.teaches(connection(), trainee_id):
         raise calendar_feed.unknown_calendar()

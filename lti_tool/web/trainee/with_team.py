@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 
 from lti_tool.attendance import accommodations, reviews
 from lti_tool.gates import equivalency
+from lti_tool.languages import gettext
 from lti_tool.programme.model import Programme
 from lti_tool.retreats import applications
 
@@ -31,20 +32,25 @@ def load(
         requests = equivalency.of_trainee(connection, trainee_id)
     sent = [
         *(
-            Sent("equivalency", f"Training elsewhere: {each.provider_name}", f"/equivalency/{each.target}", each)
+            Sent(
+                "equivalency",
+                gettext("Training elsewhere: %(provider)s", provider=each.provider_name),
+                f"/equivalency/{each.target}",
+                each,
+            )
             for each in requests
         ),
         *(
             Sent(
                 "question",
-                f"Your attendance of {programme.offering_title(each.module_id)}",
+                gettext("Your attendance of %(title)s", title=programme.offering_title(each.module_id)),
                 f"/sessions/{each.live_session_id}#not-right",
                 each,
             )
             for each in reviews.of_trainee(connection, trainee_id)
         ),
         *(
-            Sent("accommodation", "Accommodation", "/help#accommodations", each)
+            Sent("accommodation", gettext("Accommodation"), "/help#accommodations", each)
             for each in accommodations.of_trainee(connection, trainee_id)
         ),
         *(

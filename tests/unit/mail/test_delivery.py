@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
+from lti_tool import people
 from lti_tool.attendance import accommodations, live_sessions, person_joins
 from lti_tool.context import build_context
 from lti_tool.gates import completions, equivalency
@@ -114,6 +115,22 @@ def test_an_answer_about_an_accommodation_is_told_without_its_words(
     (message,) = server.to(ONE)
     assert message["Subject"] == "The training team answered your request"
     assert not [each for each in ("Captions", "They are on") if each in message.as_string()]
+
+
+def test_each_person_is_written_to_in_their_own_language(database, course, server, work, schedule) -> None:
+    with database.write() as connection:
+        people.choose_language(connection, course.one, "es")
+    schedule()
+    work()
+    [spanish], [english] = server.to(ONE), server.to(TWO)
+    assert spanish["Subject"].startswith("Nueva sesión en vivo: Módulo 1: ")
+    assert "mar 15 dic 2026 · 9:00 a. m.–" in text(spanish)
+    assert "Abra su curso «Foundations» para ver la agenda" in text(spanish)
+    assert '<html lang="es">' in html(spanish)
+    assert "Dejar de recibir estos mensajes" in html(spanish)
+    assert b"Esta sesi" in spanish.get_payload()[-1].get_payload(decode=True).replace(b"\r\n ", b"")
+    assert english["Subject"].startswith("New live session: Module 1: ")
+    assert '<html lang="en">' in html(english)
 
 
 def test_a_new_session_is_told_to_those_in_its_course_and_to_no_one_else(

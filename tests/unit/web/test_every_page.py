@@ -7,17 +7,19 @@ from functools import partial
 import pytest
 from sqlalchemy import insert
 
+from lti_tool import people
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.programme.model import Programme
 from lti_tool.tables.presence import presence_checks
 from sandbox.zoom.behaviours import Visit
-from tests.crawler import Answer, Found, crawl, faults, faults_between
+from tests.crawler import Answer, Document, Found, crawl, faults, faults_between
 from tests.statements import counting_rows, listening
 from tests.training_day import FIVE, WHOLE_DAY, add_licence, add_session, add_trainee, enrol, present, stay
 from tests.unit.web.browser import BASE, Browser
 from tests.unit.web.conftest import JOIN_URL
 from tests.unit.web.test_live_pages import HOURS, MEETING, STARTS, attendee, tell
+from tests.unit.web.test_spanish import english_in
 
 # More people than any page shows of them at once, and the most that a page reads of them. Now and then a request also
 # reads which sites may frame a page.
@@ -25,6 +27,9 @@ CROWD, PART, SITES = 150, 60, 2
 # Who lists everybody of one session, because staff ask for exactly that.
 LISTS_EVERYBODY = "/desk/rosters/missing/"
 pytestmark = pytest.mark.databases("sqlite")
+
+# What the programme says stays in its language, and is marked so.
+PROGRAMMES_WORDS = re.compile(r"<(\w+)\b[^>]* lang=\"en\"[^>]*>.*?</\1>", re.DOTALL)
 
 FIRST = {"staff": "/desk"}
 FORM = "/equivalency/F1"
@@ -115,6 +120,20 @@ def test_every_page_that_a_reader_reaches_is_whole(browse, happened, published, 
 def test_every_page_is_whole_while_a_class_runs_and_much_is_open(browse, happened, published, who: str) -> None:
     pages = walk(browse(getattr(happened, who)), FIRST.get(who, "/"))
     assert faults_of(pages, names_of(published.programme)) == ""
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("who", ["whole", "half", "elsewhere", "new"])
+def test_no_page_for_trainees_leaves_a_sentence_in_english_to_who_reads_spanish(
+    browse, happened, published, database, who: str
+) -> None:
+    with database.write() as connection:
+        people.choose_language(connection, getattr(happened, who), "es")
+    pages = walk(browse(getattr(happened, who)), "/")
+    assert faults_of(pages, names_of(published.programme)) == ""
+    ours = {page.path: Document(PROGRAMMES_WORDS.sub("", page.answer.html)).text for page in pages if page.is_page}
+    assert {path: left for path, text in ours.items() if (left := english_in(text))} == {}
+    assert [page.path for page in pages if page.is_page and '<html lang="es">' not in page.answer.html] == []
 
 
 @pytest.mark.parametrize("who", ["whole", "staff"])
