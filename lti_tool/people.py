@@ -7,10 +7,10 @@ a licence number that two accounts share is enough to refuse (roles.md RL3).
 import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, String, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, String, Table, bindparam, delete, func, insert, or_, select, update
 
 from lti_tool import signing
 from lti_tool.audit import trainee_of
@@ -286,10 +286,16 @@ def choose_language(connection: Connection, trainee_id: int, language: str) -> N
 def refuse_own(connection: Connection, actor: str, trainee_id: int, opened_at: datetime | None = None) -> None:
     """No one decides about themselves, nor about a case that was opened before their own account first appeared
     (`opened_at`). Raises AccessDenied "own_case"."""
+    _refuse_own(connection, actor, [trainee_id], opened_at)
+
+
+def _refuse_own(
+    connection: Connection, actor: str, trainee_ids: Collection[int], opened_at: datetime | None = None
+) -> None:
     own = trainee_of(actor)
     if own is None:
         return
-    if _may_be_one_person(connection, own, [trainee_id]) or _appeared_after(connection, own, opened_at):
+    if _may_be_one_person(connection, own, trainee_ids) or _appeared_after(connection, own, opened_at):
         raise AccessDenied(
             "own_case",
             "You cannot decide about your own record. An account that shares an e-mail address or licence number with "
@@ -306,11 +312,22 @@ def refuse_alone(
 
     Raises AccessDenied "second_person_needed" or "own_case".
     """
-    refuse_own(connection, actor, trainee_id)
+    refuse_alone_for_all(connection, actor, second, [trainee_id], opened_at)
+
+
+def refuse_alone_for_all(
+    connection: Connection,
+    actor: str,
+    second: str | None,
+    trainee_ids: Collection[int],
+    opened_at: datetime | None = None,
+) -> None:
+    """As `refuse_alone`, for an act on several trainees at once; as many statements as for one."""
+    _refuse_own(connection, actor, trainee_ids)
     first, other = trainee_of(actor), trainee_of(second or "")
     is_second = second is not None and second != actor
     if is_second and other is not None:
-        others = [trainee_id] if first is None else [trainee_id, first]
+        others = [*trainee_ids] if first is None else [*trainee_ids, first]
         is_second = not _may_be_one_person(connection, other, others)
         is_second = is_second and not _appeared_after(connection, other, opened_at)
     if not is_second:
@@ -325,6 +342,20 @@ def refuse_alone(
 def _appeared_after(connection: Connection, trainee_id: int, at: datetime | None) -> bool:
     appeared_at = connection.scalar(select(trainees.c.created_at).where(trainees.c.id == trainee_id))
     return at is not None and appeared_at is not None and appeared_at > at
+
+
+def refuse_too_many(connection: Connection, requests: Table, trainee_id: int, most: int, now: datetime) -> None:
+    """A trainee sends at most so many requests of one kind within 24 hours; withdrawn ones count. `requests` has the
+    columns trainee_id and created_at. Raises Conflict "requests_too_many" (429)."""
+    lately = (requests.c.trainee_id == trainee_id) & (requests.c.created_at > now - timedelta(days=1))
+    sent = connection.scalar(select(func.count()).select_from(requests).where(lately)) or 0
+    if sent >= most:
+        raise Conflict(
+            "requests_too_many",
+            f"You have sent {sent} requests of this kind within 24 hours. No more can be sent for now.",
+            "Try again tomorrow.",
+            status=429,
+        )
 
 
 def own_cases(connection: Connection, actor: str, trainee_ids: Collection[int]) -> set[int]:

@@ -21,7 +21,7 @@ from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import accommodation_requests as requests
 
 MAX_TEXT = 1000
-REQUESTS = Requests(requests, "accommodation_request")
+REQUESTS = Requests(requests, "accommodation_request", most_a_day=5)
 # What staff still have in mind: not answered yet, or answered and not closed.
 IN_FORCE = requests.c.state.in_(("open", "answered"))
 HAS_TEXT = requests.c.text.is_not(None)
@@ -40,7 +40,7 @@ def ask(
     """Ask for an accommodation in a module or a session, in everything if neither is named; returns the request's id.
 
     Raises BadInput "request_text_missing" or "session_over"; NotFound "session_unknown" or "module_unknown"; Conflict
-    "request_open" (one at a time).
+    "request_open" (one at a time), "requests_too_many".
     """
     if session_id is not None:
         session = live_sessions.show(connection, session_id)

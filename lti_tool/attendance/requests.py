@@ -14,20 +14,23 @@ from sqlalchemy import Connection, Row, Table, select, update
 from lti_tool import audit
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import Conflict, NotFound
-from lti_tool.people import refuse_own
+from lti_tool.people import refuse_own, refuse_too_many
 from lti_tool.text import MAX_STATEMENT, read_lines
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
     """All requests of one kind: their table, with the columns id, trainee_id, text, state, answer, answered_by,
-    answered_at and created_at; and what the audit log calls one."""
+    answered_at and created_at; what the audit log calls one; and how many one person sends a day at most."""
 
     table: Table
     name: str
+    most_a_day: int
 
     def open(self, connection: Connection, row: Mapping[str, Any], refusal: Conflict, **details: Any) -> int:
-        """Record a new request and return its id. Raises `refusal` if the same person has one open already."""
+        """Record a new request and return its id. Raises `refusal` if the same person has one open already; Conflict
+        "requests_too_many"."""
+        refuse_too_many(connection, self.table, row["trainee_id"], self.most_a_day, row["created_at"])
         new = {**row, "state": "open"}
         made = connection.scalar(insert_ignoring(connection, self.table).values(new).returning(self.table.c.id))
         if made is None:

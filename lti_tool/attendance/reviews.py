@@ -24,7 +24,7 @@ from lti_tool.tables.presence import attendance_reviews as reviews
 from lti_tool.text import reason_given
 
 ENDED = ("provisional", "reconciled")
-QUESTIONS = Requests(requests, "attendance_request")
+QUESTIONS = Requests(requests, "attendance_request", most_a_day=10)  # roles.md RL12
 # Condition for rows of `attendances`: staff have looked at exactly this evidence.
 REVIEWED = exists().where(
     reviews.c.live_session_id == attendances.c.live_session_id,
@@ -107,7 +107,7 @@ def open_request(connection: Connection, *, session_id: int, trainee_id: int, te
     """Ask staff to look at the trainee's own day; returns the request's id. Locked sessions are allowed too.
 
     Raises NotFound "session_unknown"; BadInput "request_text_missing"; Conflict "request_open" (one at a time),
-    "request_early" (the session has not begun), "session_cancelled".
+    "request_early" (the session has not begun), "session_cancelled", "requests_too_many".
     """
     session = live_sessions.show(connection, session_id)
     if session.state == "cancelled":

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
 
 from lti_tool import audit
 from lti_tool.csv_rows import CsvRow, read_rows
 from lti_tool.errors import Conflict, NotFound
-from lti_tool.gates.completion_import import COLUMNS, ImportReport, digest_of, evidence_mark, import_csv
-from lti_tool.gates.completions import end_completion
+from lti_tool.gates.completion_import import COLUMNS, ImportReport, digest_of, import_csv
+from lti_tool.gates.completions import end_imported
 from lti_tool.gates.decide import load_facts, shut_without
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
@@ -66,18 +66,32 @@ def preview(connection: Connection, programme: Programme, row: Row[Any], *, acto
 
 
 def confirm(
-    connection: Connection, programme: Programme, import_id: int, *, digest: str, actor: str, now: datetime
+    connection: Connection, programme: Programme, import_id: int, *, seen: str, actor: str, now: datetime
 ) -> None:
-    """Import an upload. `digest` is that of the file whose preview this actor saw.
+    """Import an upload. `seen` is the digest of the judged rows in the preview that this actor saw.
 
-    Raises NotFound "import_unknown"; Conflict "import_file_differs", "import_made".
+    Raises NotFound "import_unknown"; Conflict "import_made" or "import_preview_differs". The latter is raised after the
+    rows are written: the caller takes them back.
     """
     row = show(connection, import_id, now)
     if row.imported_at is not None:
         raise _made()
-    report = import_csv(connection, programme, _content(row), commit=digest, columns=UPLOADED, actor=actor, now=now)
-    values = {"content": None, "counts": dict(report.counts), "imported_by": actor, "imported_at": now}
+    values = {"content": None, "imported_by": actor, "imported_at": now}
     _change(connection, import_id, imports.c.imported_at.is_(None), values, _made())
+    report = import_csv(
+        connection,
+        programme,
+        _content(row),
+        commit=row.digest,
+        columns=UPLOADED,
+        import_id=import_id,
+        actor=actor,
+        now=now,
+    )
+    if report.judged != seen:
+        raise Conflict("import_preview_differs", "Something changed since the preview.", "Look again.")
+    counts = dict(report.counts)
+    connection.execute(update(imports).where(imports.c.id == import_id).values(counts=counts))
 
 
 def latest(connection: Connection, limit: int) -> list[Row[Any]]:
@@ -89,15 +103,15 @@ def latest(connection: Connection, limit: int) -> list[Row[Any]]:
 
 def recorded(row: Row[Any]) -> Select[Any]:
     """The query of the completions that this import recorded, by person, with the names."""
-    query = select(completions, trainees.c.name).join_from(completions, trainees).where(_made_by(row))
+    query = (
+        select(completions, trainees.c.name).join_from(completions, trainees).where(completions.c.import_id == row.id)
+    )
     return query.order_by(func.lower(func.coalesce(trainees.c.name, "")), completions.c.id)
 
 
 def in_force(connection: Connection, row: Row[Any]) -> Sequence[int]:
     """The ids of the completions that this import recorded and that count still."""
-    if row.imported_at is None:
-        return ()
-    query = select(completions.c.id).where(_made_by(row), completions.c.ended_at.is_(None))
+    query = select(completions.c.id).where(completions.c.import_id == row.id, completions.c.ended_at.is_(None))
     return connection.scalars(query.order_by(completions.c.id)).all()
 
 
@@ -137,17 +151,22 @@ def drop_undo(connection: Connection, import_id: int, *, actor: str, now: dateti
 def confirm_undo(connection: Connection, import_id: int, *, actor: str, now: datetime) -> None:
     """End the completions in force that the import recorded, as another member of staff proposed.
 
-    Raises NotFound "import_unknown"; AccessDenied "second_person_needed", "own_case" (one of them is about one of the
-    two); Conflict "import_state".
+    Raises NotFound "import_unknown"; AccessDenied as `end_imported` does; Conflict "import_state".
     """
     row = show(connection, import_id, now)
-    ended = in_force(connection, row)
-    if row.undo_by is None or not ended:
+    if row.undo_by is None or row.undone_at is not None:
         raise _wrong_state()
-    for each in ended:  # each refuses an act of one person alone
-        end_completion(connection, each, reason=row.undo_reason, actor=row.undo_by, confirmed_by=actor, now=now)
+    ended = end_imported(
+        connection,
+        import_id,
+        reason=row.undo_reason,
+        actor=row.undo_by,
+        confirmed_by=actor,
+        proposed_at=row.undo_at,
+        now=now,
+    )
     _change(connection, import_id, IS_TO_BE_UNDONE, {"undone_by": actor, "undone_at": now}, _wrong_state())
-    _note(connection, import_id, "import_undone", actor, now, reason=row.undo_reason, completions=len(ended))
+    _note(connection, import_id, "import_undone", actor, now, reason=row.undo_reason, completions=ended)
 
 
 def forget_uploads(connection: Connection, now: datetime) -> None:
@@ -157,14 +176,6 @@ def forget_uploads(connection: Connection, now: datetime) -> None:
 
 def _content(row: Row[Any]) -> bytes:
     return bytes(row.content.encode("latin-1"))
-
-
-def _made_by(row: Row[Any]) -> ColumnElement[bool]:
-    return and_(
-        completions.c.origin == "imported",
-        completions.c.recorded_at == row.imported_at,
-        completions.c.evidence.startswith(evidence_mark(row.digest), autoescape=True),
-    )
 
 
 def _change(

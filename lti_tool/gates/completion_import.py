@@ -4,6 +4,7 @@ An import makes completions and nothing else. A person is never matched by name,
 existing record is never changed. `csv_rows` reads the file.
 """
 
+import json
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -13,15 +14,15 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, select
 
 from lti_tool import audit, people
 from lti_tool.csv_rows import Columns, CsvRow, read_rows
 from lti_tool.db import chunks
 from lti_tool.errors import Conflict
-from lti_tool.gates.completions import complete
+from lti_tool.gates.completions import complete_imported
 from lti_tool.programme.model import Programme
-from lti_tool.tables.gates import completions
+from lti_tool.tables.gates import completion_imports, completions
 from lti_tool.tables.people import identities, trainees
 from lti_tool.text import clean, email_address
 from lti_tool.times import day_of
@@ -84,6 +85,15 @@ class ImportReport:
         found = Counter(row.outcome for row in self.rows)
         return {outcome: found[outcome] for outcome in OUTCOMES}
 
+    @property
+    def judged(self) -> str:
+        """SHA-256 of the file and of what becomes of every row: of which person, module and day."""
+        rows = [
+            (row.line, row.outcome, row.trainee_id, row.module, row.completed_on and row.completed_on.isoformat())
+            for row in self.rows
+        ]
+        return sha256(json.dumps([self.digest, rows]).encode()).hexdigest()
+
 
 def import_csv(
     connection: Connection,
@@ -92,6 +102,7 @@ def import_csv(
     *,
     commit: str | None = None,
     columns: Columns = COLUMNS,
+    import_id: int | None = None,
     actor: str,
     now: datetime,
 ) -> ImportReport:
@@ -99,7 +110,7 @@ def import_csv(
 
     Raises BadInput "import_unreadable", "import_columns_wrong", "import_too_large"; Conflict "import_file_differs" if
     the file is not the one that was previewed. Importing the same file again changes nothing. `columns` says how large
-    the file may be. A row about the actor is refused.
+    the file may be, and `import_id` which upload it was. A row about the actor is refused.
     """
     digest = digest_of(content)
     if commit is not None and commit != digest:
@@ -110,8 +121,7 @@ def import_csv(
     rows = tuple(importing.judge(line) for line in lines)
     if commit is None:
         return ImportReport(digest, False, rows)
-    written = tuple(_write(connection, row, line, digest, actor, now) for row, line in zip(rows, lines, strict=True))
-    report = ImportReport(digest, True, written)
+    report = ImportReport(digest, True, _write(connection, rows, lines, digest, import_id, actor, now))
     counts: dict[str, Any] = dict(report.counts)
     audit.record(connection, actor=actor, act="completions_imported", subject=f"import:{digest[:12]}", at=now, **counts)
     return report
@@ -120,11 +130,6 @@ def import_csv(
 def digest_of(content: bytes) -> str:
     """SHA-256 of the file. A commit proves by it that this is the file that was previewed."""
     return sha256(content).hexdigest()
-
-
-def evidence_mark(digest: str) -> str:
-    """How the evidence of every completion from this file begins."""
-    return f"import {digest[:12]} line "
 
 
 def completion_day(line: CsvRow, today: date) -> date:
@@ -208,6 +213,17 @@ class _Known:
     recorded: Mapping[tuple[int, str], Sequence[tuple[date, bool]]]
 
 
+# Every completion but those that ended because the import which recorded them was undone.
+_undone = and_(
+    completion_imports.c.id == completions.c.import_id, completion_imports.c.undone_at == completions.c.ended_at
+)
+_counted = (
+    select(*(completions.c[name] for name in ("trainee_id", "module_id", "completed_on", "ended_at")))
+    .outerjoin(completion_imports, _undone)
+    .where(completion_imports.c.id.is_(None))
+)
+
+
 def _load_known(connection: Connection, lines: Sequence[CsvRow], actor: str) -> _Known:
     """What the rows are compared with: a few statements, however many rows there are."""
     found: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
@@ -222,7 +238,7 @@ def _load_known(connection: Connection, lines: Sequence[CsvRow], actor: str) -> 
     everyone = sorted({each for some in found.values() for each in some})
     recorded: defaultdict[tuple[int, str], list[tuple[date, bool]]] = defaultdict(list)
     for ids in chunks(everyone, KEYS_PER_QUERY):
-        for row in connection.execute(select(completions).where(completions.c.trainee_id.in_(ids))):
+        for row in connection.execute(_counted.where(completions.c.trainee_id.in_(ids))):
             recorded[row.trainee_id, row.module_id].append((row.completed_on, row.ended_at is not None))
     in_force_first = {key: sorted(some, key=lambda each: each[1]) for key, some in recorded.items()}
     return _Known(found, people.own_cases(connection, actor, everyone), in_force_first)
@@ -302,17 +318,38 @@ def _recorded(connection: Connection, trainee_id: int, module: str) -> list[tupl
 
 
 def _write(
-    connection: Connection, row: ImportedRow, line: CsvRow, digest: str, actor: str, now: datetime
-) -> ImportedRow:
-    """Record a new completion with its source: the file, the line, and how the row describes it."""
+    connection: Connection,
+    rows: Sequence[ImportedRow],
+    lines: Sequence[CsvRow],
+    digest: str,
+    import_id: int | None,
+    actor: str,
+    now: datetime,
+) -> tuple[ImportedRow, ...]:
+    """Record the new completions, each with its source: the file, the line, and how the row describes it."""
+    new = [
+        {
+            "trainee_id": row.trainee_id,
+            "module_id": row.module,
+            "completed_on": row.completed_on,
+            "evidence": _evidence(digest, line),
+        }
+        for row, line in zip(rows, lines, strict=True)
+        if row.outcome == "new"
+    ]
+    made = complete_imported(connection, new, import_id=import_id, actor=actor, now=now)
+    return tuple(_written(connection, row, made) for row in rows)
+
+
+def _evidence(digest: str, line: CsvRow) -> str:
+    described = [f"{name}: {inert(line[name])}" for name in DESCRIBING if line[name]]
+    return "; ".join([f"import {digest[:12]} line {line.line}", *described])
+
+
+def _written(connection: Connection, row: ImportedRow, made: Mapping[tuple[int, str], int]) -> ImportedRow:
     if row.outcome != "new" or row.trainee_id is None or row.module is None or row.completed_on is None:
         return row
-    described = [f"{name}: {inert(line[name])}" for name in DESCRIBING if line[name]]
-    evidence = "; ".join([f"{evidence_mark(digest)}{line.line}", *described])
-    made = complete(
-        connection, row.trainee_id, row.module, row.completed_on, "imported", evidence=evidence, actor=actor, now=now
-    )
-    if made is not None:
+    if (row.trainee_id, row.module) in made:
         return row
     # Another transaction recorded it since this one compared: compare again.
     recorded_on, _is_ended = _recorded(connection, row.trainee_id, row.module)[0]

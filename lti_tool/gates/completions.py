@@ -3,7 +3,7 @@
 One is in force per trainee and module. A completion is ended with a reason, never deleted.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select, update
 from lti_tool import audit, people
 from lti_tool.db import insert_ignoring
 from lti_tool.errors import BadInput, Conflict, NotFound
-from lti_tool.people import refuse_alone, refuse_own
+from lti_tool.people import refuse_alone, refuse_alone_for_all, refuse_own
 from lti_tool.programme.model import Programme
 from lti_tool.tables.gates import completions
 from lti_tool.tables.people import trainees
@@ -37,7 +37,17 @@ def complete(
     """Record that a trainee took a module; returns the completion's id, or None if one is in force already. Never
     changes an existing record."""
     source = {"origin": origin, "live_session_id": None, "evidence": evidence, "recorded_by": actor}
-    return _record(connection, [trainee_id], module_id, completed_on, source, now).get(trainee_id)
+    row = {"trainee_id": trainee_id, "module_id": module_id, "completed_on": completed_on, **source}
+    return _record(connection, [row], actor, now).get((trainee_id, module_id))
+
+
+def complete_imported(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], *, import_id: int | None, actor: str, now: datetime
+) -> Mapping[tuple[int, str], int]:
+    """Record completions from a file, each with trainee_id, module_id, completed_on and evidence; returns the ids of
+    those recorded by trainee and module. A completion in force is kept."""
+    source = {"origin": "imported", "live_session_id": None, "recorded_by": actor, "import_id": import_id}
+    return _record(connection, [{**each, **source} for each in rows], actor, now)
 
 
 def record_by_staff(
@@ -80,7 +90,8 @@ def complete_by_attendance(
 ) -> None:
     """Record that several trainees took a module in one live session. A completion in force is kept."""
     source = {"origin": "attendance", "live_session_id": live_session_id, "evidence": None, "recorded_by": "system"}
-    _record(connection, trainee_ids, module_id, held_on, source, now)
+    same = {"module_id": module_id, "completed_on": held_on, **source}
+    _record(connection, [{"trainee_id": each, **same} for each in trainee_ids], "system", now)
 
 
 def end_completion(
@@ -117,6 +128,30 @@ def end_completion(
     )
 
 
+def end_imported(
+    connection: Connection,
+    import_id: int,
+    *,
+    reason: str,
+    actor: str,
+    confirmed_by: str,
+    proposed_at: datetime,
+    now: datetime,
+) -> int:
+    """End the completions in force that one upload recorded, as two people decide; returns how many.
+
+    Raises AccessDenied "second_person_needed" or "own_case", also if one of them is about one of the two.
+    """
+    theirs = (completions.c.import_id == import_id) & completions.c.ended_at.is_(None)
+    people_of = connection.scalars(select(completions.c.trainee_id).where(theirs).distinct()).all()
+    refuse_alone_for_all(connection, actor, confirmed_by, people_of, proposed_at)
+    ending = update(completions).where(theirs).values(ended_at=now, ended_reason=reason)
+    ended = connection.scalars(ending.returning(completions.c.id)).all()
+    acts = [(f"completion:{each}", {"confirmed_by": confirmed_by}) for each in sorted(ended)]
+    audit.record_all(connection, acts, actor=actor, act="completion_ended", at=now, reason=reason)
+    return len(ended)
+
+
 def of_trainee(connection: Connection, trainee_id: int, *, ended: bool = False) -> list[Row[Any]]:
     """The completions of one trainee in the order they were recorded; ended ones only if `ended` is true."""
     wanted = select(completions).where(completions.c.trainee_id == trainee_id).order_by(completions.c.id)
@@ -135,25 +170,20 @@ def in_force(connection: Connection, module_id: str | None = None) -> list[Row[A
 
 
 def _record(
-    connection: Connection,
-    trainee_ids: Collection[int],
-    module_id: str,
-    completed_on: date,
-    source: Mapping[str, Any],
-    now: datetime,
-) -> dict[int, int]:
-    """The ids of the completions recorded, by trainee. The unique index leaves out trainees who have one in force."""
-    if not trainee_ids:
+    connection: Connection, rows: Sequence[Mapping[str, Any]], actor: str, now: datetime
+) -> dict[tuple[int, str], int]:
+    """The ids of the completions recorded, by trainee and module. The unique index leaves out those of which one is in
+    force."""
+    if not rows:
         return {}
-    same = {"module_id": module_id, "completed_on": completed_on, **source, "recorded_at": now}
+    table = completions.c
     written = connection.execute(
-        insert_ignoring(connection, completions).returning(completions.c.trainee_id, completions.c.id),
-        [{"trainee_id": each, **same} for each in trainee_ids],
-    )
-    made = {row.trainee_id: row.id for row in written}
+        insert_ignoring(connection, completions).returning(table.trainee_id, table.module_id, table.id, table.origin),
+        [{**each, "recorded_at": now} for each in rows],
+    ).all()
     acts = [
-        (f"completion:{made_id}", {"trainee": trainee_id, "module": module_id, "origin": source["origin"]})
-        for trainee_id, made_id in made.items()
+        (f"completion:{row.id}", {"trainee": row.trainee_id, "module": row.module_id, "origin": row.origin})
+        for row in written
     ]
-    audit.record_all(connection, acts, actor=source["recorded_by"], act="completion_recorded", at=now)
-    return made
+    audit.record_all(connection, acts, actor=actor, act="completion_recorded", at=now)
+    return {(row.trainee_id, row.module_id): row.id for row in written}

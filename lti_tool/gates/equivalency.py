@@ -51,6 +51,7 @@ DECLINE_REASONS = ("not_equivalent", "provider_not_accepted", "evidence_missing"
 IS_TO_BE_REVOKED = (requests.c.state == "approved") & requests.c.revocation_by.is_not(None)
 MAX_TITLE = 255
 MAX_NOTE = 4000
+MOST_A_DAY = 5  # roles.md RL12
 
 
 def submit(
@@ -72,10 +73,13 @@ def submit(
 
     `provider_name` names the provider if `provider_id` is a general one. Raises Conflict "equivalency_not_accepted"
     with the programme's reason for a provider that it does not accept, unless a full review is requested; Conflict
-    "equivalency_open" for a second open request for the target; BadInput "equivalency_target_unknown",
+    "equivalency_open" for a second open request for the target, "requests_too_many" for too many of a trainee in one
+    day; BadInput "equivalency_target_unknown",
     "equivalency_provider_unknown", "equivalency_incomplete" or "equivalency_date_wrong".
     """
     people.trainee(connection, trainee_id)
+    if actor == f"trainee:{trainee_id}":
+        people.refuse_too_many(connection, requests, trainee_id, MOST_A_DAY, now)
     provider = _accepted_provider(programme, target, provider_id, as_full_review)
     if completed_on is not None and completed_on > day_of(now, programme.zone):
         raise BadInput(

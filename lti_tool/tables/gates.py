@@ -77,6 +77,7 @@ completions = Table(
     Column("recorded_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("ended_reason", Text),
+    Column("import_id", ForeignKey("completion_imports.id"), index=True),  # the upload that recorded it
     CheckConstraint("origin in ('attendance', 'imported', 'staff')", name="origin"),
     CheckConstraint("(origin = 'attendance') = (live_session_id is not null)", name="origin_session"),
     Index(

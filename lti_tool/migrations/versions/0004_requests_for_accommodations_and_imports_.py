@@ -34,6 +34,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_completion_imports")),
     )
+    import_id = sa.Column(
+        "import_id",
+        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+        sa.ForeignKey("completion_imports.id", name=op.f("fk_completions_import_id_completion_imports")),
+        nullable=True,
+    )
+    op.add_column("completions", import_id, inline_references=True)
+    op.create_index(op.f("ix_completions_import_id"), "completions", ["import_id"], unique=False)
     op.create_table(
         "accommodation_requests",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -12,6 +12,7 @@ ACTS = {
     "accommodation_request_answered": "answered a request for an accommodation",
     "accommodation_request_closed": "closed a request for an accommodation",
     "accommodation_request_opened": "asked for an accommodation",
+    "accommodation_request_viewed": "read a request for an accommodation",
     "accommodation_request_withdrawn": "withdrew a request for an accommodation",
     "application_submitted": "applied for a retreat",
     "application_withdrawn": "withdrew an application for a retreat",

@@ -14,11 +14,11 @@ from sqlalchemy import Row
 from werkzeug.wrappers import Response
 
 from lti_tool.csv_rows import CsvRow
-from lti_tool.errors import BadInput
+from lti_tool.errors import BadInput, Conflict
 from lti_tool.gates import completion_batches
 from lti_tool.gates.completion_import import COLUMNS, ImportedRow, Outcome
 from lti_tool.programme import versions
-from lti_tool.web.forms import field
+from lti_tool.web.forms import Problems, field
 from lti_tool.web.page import asked_part, go, part, show, sql_part
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import Limits, access, viewer
@@ -87,10 +87,10 @@ def upload() -> Page:
 def one(import_id: int) -> Page:
     """The preview of an upload; after the import its result."""
     found = completion_batches.show(connection(), import_id, now())
-    return _result(found) if found.imported_at else _preview(found)
+    return _result(found) if found.imported_at else _preview(found, {})
 
 
-def _preview(found: Row[Any]) -> str:
+def _preview(found: Row[Any], problems: Problems) -> str:
     programme = versions.current(connection()).programme
     seen = completion_batches.preview(connection(), programme, found, actor=viewer().actor, now=now())
     counts = Counter(fate_of(each.outcome) for each in seen.report.rows)
@@ -107,6 +107,8 @@ def _preview(found: Row[Any]) -> str:
         "staff/import_preview.html",
         programme,
         upload=found,
+        judged=seen.report.judged,
+        problems=problems,
         rows=[
             ShownRow(row, fate_of(row.outcome), names.get(row.trainee_id or 0, ""), line) for row, line in shown.rows
         ],
@@ -139,11 +141,17 @@ def _result(found: Row[Any]) -> str:
 
 @blueprint.post("/<int:import_id>/confirm")
 @access("staff")
-def confirm(import_id: int) -> Response:
-    """Import the file exactly as it was previewed."""
-    programme = versions.current(connection()).programme
-    digest = field("digest")
-    completion_batches.confirm(connection(), programme, import_id, digest=digest, actor=viewer().actor, now=now())
+def confirm(import_id: int) -> Page:
+    """Import the file exactly as it was previewed; the new preview if anything has changed since."""
+    programme, actor = versions.current(connection()).programme, viewer().actor
+    try:
+        with connection().begin_nested():
+            completion_batches.confirm(connection(), programme, import_id, seen=field("judged"), actor=actor, now=now())
+    except Conflict as refusal:
+        if refusal.code != "import_preview_differs":
+            raise
+        found = completion_batches.show(connection(), import_id, now())
+        return _preview(found, {"rows": [f"{refusal.message} {refusal.next_step}"]}), refusal.status
     return go(f"{HERE}/{import_id}", "completions_imported")
 
 

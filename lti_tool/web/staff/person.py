@@ -47,6 +47,7 @@ from lti_tool.web.page import Part, address_of, asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, record_visit, viewer
 from lti_tool.web.staff import overview
+from lti_tool.web.staff.accommodations import record_reading
 from lti_tool.web.staff.audit_words import act_in_words
 
 LOG_ON_A_PAGE = 20
@@ -136,7 +137,9 @@ def person(trainee_id: int) -> str:
     day = _asked_day(programme)
     decided_at = _end_of(day, programme.zone) if day else now()
     decisions = ask_many(connection(), published, [trainee_id], offered, decided_at, starts=starts)[trainee_id]
+    wishes = accommodations.of_trainee(connection(), trainee_id)
     record_visit("decisions_viewed", f"trainee:{trainee_id}")
+    record_reading(wishes)
     known = decisions[0].facts.completions if decisions else ()
     taken = {each.module: each for each in known if each.ended_at is None}
     to_take = [each for each in decisions if each.offering not in taken]
@@ -177,7 +180,7 @@ def person(trainee_id: int) -> str:
         words=wording,
         requests=equivalency.of_trainee(connection(), trainee_id),
         questions=reviews.requests_of(connection(), trainee_id),
-        accommodations=accommodations.of_trainee(connection(), trainee_id),
+        accommodations=wishes,
         log=log,
         acting=overview.acting(connection(), {row.actor for row in log.rows}),
         act_in_words=act_in_words,

@@ -21,6 +21,7 @@ from lti_tool.web.page import asked_part, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.staff import attention, overview, session_numbers
+from lti_tool.web.staff.accommodations import record_reading
 from lti_tool.web.staff.live_board import BoardOf, Enrolled, EnrolledCache, Expected
 from zoom_adapter import admission, health
 
@@ -106,6 +107,7 @@ def _today(look: Look) -> str:
     coming, last = _coming(programme, 2 * WEEK), live_sessions.last_one(connection(), now())
     enrolled = _enrolled(coming, last)
     counts, items = attention.counts(connection(), now()), attention.items(connection(), asked_part())
+    record_reading(each.about for each in items.part.rows if each.kind == "accommodation")
     days = [day_of(now(), programme.zone) + timedelta(days=number) for number in range(WEEK)]
     return show(
         "staff/today.html",

@@ -131,3 +131,12 @@ def test_somebody_elses_request_does_not_exist(database, session_id, trainee_id,
 def test_nobody_answers_themselves(database, session_id, trainee_id, now):
     made = ask(database, session_id, trainee_id, now)
     assert code_of(answer, database, made, now, actor=f"staff:{trainee_id}") == "own_case"
+
+
+def test_one_person_asks_ten_times_a_day(database, session_id, trainee_id, now):
+    for _ in range(10):
+        made = ask(database, session_id, trainee_id, now)
+        with database.write() as connection:
+            reviews.withdraw(connection, made, trainee_id=trainee_id, now=now)
+    assert code_of(ask, database, session_id, trainee_id, now + timedelta(hours=23)) == "requests_too_many"
+    assert ask(database, session_id, trainee_id, now + timedelta(days=1))

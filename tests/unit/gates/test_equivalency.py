@@ -380,3 +380,16 @@ def test_no_one_decides_about_their_own_request_with_a_second_account(database, 
         with pytest.raises(AccessDenied) as caught:
             equivalency.approve(connection, number, actor=f"staff:{staff}", now=now + timedelta(hours=1))
     assert caught.value.code == "own_case"
+
+
+def test_a_trainee_sends_five_requests_a_day_and_staff_any_number(database: Database, now: datetime) -> None:
+    with database.write() as connection:
+        person = launched(connection, now)
+        for _ in range(5):
+            equivalency.withdraw(connection, submit(connection, person, now), actor=f"trainee:{person}", now=now)
+        with pytest.raises(Conflict) as caught:
+            submit(connection, person, now + timedelta(hours=23))
+        by_staff = submit(connection, person, now, actor=STAFF)
+        equivalency.withdraw(connection, by_staff, actor=f"trainee:{person}", now=now)
+        submit(connection, person, now + timedelta(days=1))
+    assert (caught.value.code, caught.value.status) == ("requests_too_many", 429)

@@ -4,7 +4,7 @@ import logging
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from lti_tool.attendance import accommodations, live_sessions
 from lti_tool.errors import GatehouseError
@@ -79,6 +79,32 @@ def test_a_second_request_waits_for_the_first(trainee) -> None:
     ask(trainee)
     second = trainee.send(page, ASK, needed="A seat near the door.")
     assert (second.status, "You have asked already" in second.text) == (409, True)
+
+
+def test_one_person_sends_five_requests_a_day(trainee, browse, happened, database, now) -> None:
+    for number in range(1, 6):
+        assert ask(trainee).status == 303
+        trainee.send(trainee.open("/help"), f"{ASK}/{number}/withdraw")
+    sixth = ask(trainee)
+    assert (sixth.status, "You have sent 5 requests of this kind within 24 hours." in sixth.text) == (429, True)
+    assert "Captions," in sixth.text, "what was written is kept in the form"
+    assert ask(browse(happened.half)).status == 303, "another person may"
+    with database.write() as connection:
+        connection.execute(update(accommodation_requests).values(created_at=now - timedelta(days=1)))
+    assert ask(trainee).status == 303
+
+
+@pytest.mark.parametrize("where", ["/desk", "/desk/accommodations", "person"])
+def test_the_audit_log_says_which_staff_read_a_request(trainee, staff, database, happened, where: str) -> None:
+    assert "The staff of your training read your request." in trainee.open("/help").text
+    ask(trainee)
+    trainee.open("/help")
+    staff.open(f"/desk/people/{happened.new}" if where == "person" else where)
+    with database.read() as connection:
+        query = select(audit_log.c.actor, audit_log.c.subject)
+        read = connection.execute(query.where(audit_log.c.act == "accommodation_request_viewed")).all()
+    assert read == [(f"staff:{happened.staff}", "accommodation_request:1")]
+    assert "read a request for an accommodation" in staff.open(f"/desk/people/{happened.new}").text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Past completions from a file: previewed, imported exactly as previewed, and undone by two people."""
 
+import re
 from datetime import timedelta
 from io import BytesIO
 
@@ -7,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from lti_tool.gates import completion_batches
-from lti_tool.gates.completion_import import digest_of
+from lti_tool.gates.completions import end_completion
 from lti_tool.tables.gates import completion_imports, completions
 from lti_tool.tables.operations import audit_log
 from lti_tool.tables.people import trainees
@@ -54,7 +55,13 @@ def upload(browser: Browser, content: str = FILE) -> Page:
 
 def confirm(browser: Browser, content: str = FILE) -> Page:
     where = upload(browser, content).sent_to
-    return browser.send(browser.open(where), f"{where}/confirm", digest=digest_of(content.encode()))
+    return send_preview(browser, browser.open(where), where)
+
+
+def send_preview(browser: Browser, page: Page, where: str) -> Page:
+    """Import what this page shows."""
+    (judged,) = re.findall(r'name="judged" value="(\w+)"', page.html) or [""]
+    return browser.send(page, f"{where}/confirm", judged=judged)
 
 
 def imported(database) -> list:
@@ -91,7 +98,7 @@ def test_what_was_previewed_is_recorded_once(staff, database, happened) -> None:
     assert "Recorded 2 Held 1 Refused 2" in result.text
     assert "Locks Module 2" in result.text
     assert "2 completions Tue 1 Dec" in staff.open(IMPORTS).text
-    again = staff.send(result, f"{IMPORTS}/1/confirm", digest=digest_of(FILE.encode()))
+    again = staff.send(result, f"{IMPORTS}/1/confirm")
     assert (again.status, "import_made" in again.text) == (409, True)
     with database.read() as connection:
         kept = connection.execute(select(completion_imports)).one()
@@ -99,11 +106,24 @@ def test_what_was_previewed_is_recorded_once(staff, database, happened) -> None:
         assert "completions_imported" in connection.scalars(select(audit_log.c.act)).all()
 
 
-def test_only_the_previewed_file_is_imported(staff, database) -> None:
+def test_an_import_is_refused_once_it_would_do_anything_but_what_was_previewed(staff, database, happened, now) -> None:
     where = upload(staff).sent_to
-    other_file = staff.send(staff.open(where), f"{where}/confirm", digest=digest_of(b"another file"))
-    assert (other_file.status, "import_file_differs" in other_file.text) == (409, True)
-    assert imported(database) == []
+    seen = staff.open(where)
+    with database.write() as connection:
+        connection.execute(trainees.insert().values(name="New Here", email="unknown@example.org", created_at=now))
+    refused = send_preview(staff, seen, where)
+    assert refused.status == 409
+    assert "Something changed since the preview. Look again." in refused.text
+    assert "All 5 Will be recorded 3 Refused 2" in refused.text
+    assert "4 New Here Module 1: " in refused.text
+    assert imported(database) == [], "no one has seen what this import would do"
+    with database.write() as connection:
+        moved = update(trainees).where(trainees.c.id == happened.new).values(email="moved@example.org")
+        connection.execute(moved)
+        connection.execute(update(trainees).where(trainees.c.name == "New Here").values(email="trainee4@example.org"))
+    again = send_preview(staff, refused, where)
+    assert again.status == 409, "the address belongs to another person now"
+    assert send_preview(staff, again, where).sent_to == f"{where}?done=completions_imported"
 
 
 def test_an_upload_is_encrypted_and_kept_for_an_hour(staff, database, now) -> None:
@@ -151,7 +171,7 @@ def test_no_one_imports_a_completion_of_their_own(staff, database, happened) -> 
     where = upload(staff, own).sent_to
     assert "This row is about you." in staff.open(where).text
     assert "btn pri" not in staff.open(where).html
-    staff.send(staff.open(where), f"{where}/confirm", digest=digest_of(own.encode()))
+    send_preview(staff, staff.open(where), where)
     assert imported(database) == []
 
 
@@ -178,8 +198,44 @@ def test_an_import_is_undone_by_two_people_and_can_be_made_again(staff, other, d
     assert "by Trainee 5 and Trainee 3: “The wrong year.”" in text
     assert "Ended" in text
     assert other.send(other.open("/help"), f"{IMPORTS}/1/undo/confirm").status == 409
-    right = FILE.replace("2024-07-13", "2023-07-13")
-    assert confirm(staff, right).sent_to == f"{IMPORTS}/2?done=completions_imported"
+    corrected = FILE.replace("trainee4@example.org,Some,Body,F1,2024-07-13", "trainee4@example.org,,,F1,2023-07-13")
+    assert confirm(staff, corrected).sent_to == f"{IMPORTS}/2?done=completions_imported"
+    assert [(row.trainee_id, row.module_id, row.completed_on.year) for row in imported(database)[2:]] == [
+        (happened.new, "F1", 2023),
+        (happened.half, "F2", 2024),
+    ], "the row that was right is recorded again"
+
+
+def test_what_staff_ended_before_the_import_was_undone_stays_a_conflict(staff, other, database, now) -> None:
+    page = staff.open(confirm(staff).sent_to)
+    first = imported(database)[0].id
+    with database.write() as connection:
+        end_completion(connection, first, reason="A mistake.", actor="cli", now=now - timedelta(minutes=1))
+    staff.send(page, f"{IMPORTS}/1/undo", reason="The wrong year.")
+    other.send(other.open(f"{IMPORTS}/1"), f"{IMPORTS}/1/undo/confirm")
+    again = staff.open(upload(staff).sent_to).text
+    assert "Will be recorded 1 Held 1 Refused 3" in again
+    assert "Staff ended this completion." in again
+
+
+def test_an_account_that_is_newer_than_the_proposal_does_not_confirm_an_undoing(
+    staff, other, database, happened, now
+) -> None:
+    staff.send(staff.open(confirm(staff).sent_to), f"{IMPORTS}/1/undo", reason="The wrong year.")
+    with database.write() as connection:
+        later = update(trainees).where(trainees.c.id == happened.elsewhere)
+        connection.execute(later.values(created_at=now + timedelta(seconds=1)))
+    refused = other.send(other.open(f"{IMPORTS}/1"), f"{IMPORTS}/1/undo/confirm")
+    assert (refused.status, "second_person_needed" in refused.text) == (403, True)
+    assert not any(row.ended_at for row in imported(database))
+
+
+def test_no_one_undoes_a_completion_of_their_own(staff, other, database) -> None:
+    page = staff.open(confirm(staff, f"{FILE}\nemail,trainee3@example.org,,,F2,2024-07-13").sent_to)
+    staff.send(page, f"{IMPORTS}/1/undo", reason="The wrong year.")
+    refused = other.send(other.open(f"{IMPORTS}/1"), f"{IMPORTS}/1/undo/confirm")
+    assert (refused.status, "second_person_needed" in refused.text) == (403, True)
+    assert not any(row.ended_at for row in imported(database))
 
 
 def test_an_import_whose_undoing_is_dropped_stays(staff, other, database) -> None:
@@ -199,7 +255,9 @@ def test_a_long_preview_is_paged(staff, database) -> None:
     assert "a119@example.org" in last.text
 
 
-def test_a_result_reads_as_many_statements_for_many_people_as_for_few(staff, database, now) -> None:
+@pytest.fixture
+def few_and_many(database, now) -> tuple[str, str]:
+    """Two files about people of their own: 2 rows and 40."""
     with database.write() as connection:
         rows = [{"name": f"P {each}", "email": f"p{each}@example.org", "created_at": now} for each in range(40)]
         connection.execute(trainees.insert(), rows)
@@ -207,8 +265,34 @@ def test_a_result_reads_as_many_statements_for_many_people_as_for_few(staff, dat
         "\n".join([HEADINGS, *(f"email,p{each}@example.org,,,{module},2024-07-13" for each in range(count))])
         for module, count in (("F2", 2), ("F1", 40))
     )
-    confirm(staff, few)
-    confirm(staff, many)
+    return few, many
+
+
+def test_an_import_and_its_undoing_take_as_many_statements_for_many_people_as_for_few(
+    staff, other, database, few_and_many
+) -> None:
+    counted = []
+    for number, content in enumerate(few_and_many, 1):
+        where = upload(staff, content).sent_to
+        preview = staff.open(where)
+        with listening(database) as importing:
+            assert send_preview(staff, preview, where).status == 303
+        staff.send(staff.open(where), f"{where}/undo", reason="The wrong year.")
+        page = other.open(where)
+        with listening(database) as undoing:
+            assert other.send(page, f"{where}/undo/confirm").sent_to == f"{IMPORTS}/{number}?done=import_undone"
+        counted.append((len(importing), len(undoing)))
+    assert counted[0] == counted[1]
+    assert all(row.ended_at for row in imported(database))
+    with database.read() as connection:
+        acts = connection.scalars(select(audit_log.c.act)).all()
+    assert acts.count("completion_ended") == 42
+    assert acts.count("completion_recorded") == 42 + 1, "one by attendance"
+
+
+def test_a_result_reads_as_many_statements_for_many_people_as_for_few(staff, database, few_and_many) -> None:
+    for content in few_and_many:
+        confirm(staff, content)
     staff.open(f"{IMPORTS}/1")
     with listening(database) as of_few:
         staff.open(f"{IMPORTS}/1")
