@@ -72,11 +72,8 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     request.register(app)
     session.register(app)
     errors.register(app)
-    languages.register(app)
-    times.register(app)
     assets.register(app)
-    app.jinja_env.globals.update(day_words=timeline, short_name=short_name, claim_words=in_words)
-    app.jinja_env.filters.update(licence_words=licence_words)
+    _register_words(app)
     inbox, refusals, boards = Inbox(context.database), Refusals(context.database), Boards()
     writers: dict[str, GroupWriter[Any, Any]] = {
         launch_records.WRITER: launch_records.launch_writer(context.database),
@@ -122,6 +119,14 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     ):
         app.register_blueprint(blueprint)
     return app
+
+
+def _register_words(app: Flask) -> None:
+    """Give templates the words and times in the reader's language."""
+    languages.register(app)
+    times.register(app)
+    app.jinja_env.globals.update(day_words=timeline, short_name=short_name, claim_words=in_words)
+    app.jinja_env.filters.update(licence_words=licence_words)
 
 
 def close_app(app: Flask) -> None:
