@@ -93,7 +93,7 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
         home.blueprint(boards.board_of),
         help.blueprint,
         language.blueprint,
-        modules.blueprint,
+        modules.blueprint(boards.board_of),
         sessions.blueprint,
         equivalency.blueprint,
         retreats.blueprint,
