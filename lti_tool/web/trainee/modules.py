@@ -219,14 +219,6 @@ def open_page(
     attended = [each for each in queries.of_trainee(connection, trainee_id) if each.module_id == module.id]
     ended = [each for each in attended if not each.is_running]
     shown = attended[:MAX_DAYS]
-    if decision.open:
-        learner_view = gettext("A learner with your records would see this page too.")
-    elif decision.is_pending:
-        learner_view = gettext(
-            "A learner with your records would see that it is locked and that an answer is awaited, and why."
-        )
-    else:
-        learner_view = gettext("A learner with your records would see that it is locked, and why.")
     facts = decide.load_facts(connection, [trainee_id], set(ALSO))[trainee_id]
     recorded = any(each.module == module.id and each.ended_at is None for each in facts.completions)
     completed = recorded or any(each.completed for each in ended)
@@ -259,11 +251,22 @@ def open_page(
         "teachers": [each for each in programme.teachers.values() if module.id in each.teaches],
         "recommendation": wording.recommendation(decision, programme),
         "rule_words": wording.gate_in_words(programme, module.id),
-        "learner_view": learner_view,
+        "learner_view": _learner_view(decision),
         "registers": registers,
         "own_places": places.of_trainee(connection, trainee_id) if registers and upcoming else {},
         "own_address": people.trainee(connection, trainee_id).email,
     }
+
+
+def _learner_view(decision: Decision) -> str:
+    """What staff are told about the page that a learner would see."""
+    if decision.open:
+        return gettext("A learner with your records would see this page too.")
+    if decision.is_pending:
+        return gettext(
+            "A learner with your records would see that it is locked and that an answer is awaited, and why."
+        )
+    return gettext("A learner with your records would see that it is locked, and why.")
 
 
 def _after(programme: Programme, module: Module, facts: Facts, today: date) -> Module | None:

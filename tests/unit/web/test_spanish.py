@@ -55,7 +55,7 @@ def english_messages() -> tuple[tuple[str, re.Pattern[str]], ...]:
     found = []
     for english, given in both:
         pieces = [each for each in PIECE.split(english) if each and not each.isspace() and not each.startswith("<")]
-        words = [each for each in pieces if not PIECE.fullmatch(each)]
+        words = [each for each in pieces if not PIECE.fullmatch(each) and each.strip("()")]
         if len(words) > 2 and english != given:
             pattern = r"\s*".join(VALUE if PIECE.fullmatch(each) else re.escape(each) for each in pieces)
             found.append((english, re.compile(rf"(?<!\w){pattern}(?!\w)")))
