@@ -96,7 +96,7 @@ def _pages(boards: Boards) -> tuple[Blueprint, ...]:
         home.blueprint(boards.board_of),
         help.blueprint,
         language.blueprint,
-        modules.blueprint,
+        modules.blueprint(boards.board_of),
         sessions.blueprint,
         equivalency.blueprint,
         retreats.blueprint,

@@ -168,14 +168,14 @@ def progress(session: LiveSession, now: datetime, *, has_reports: bool, lock_day
         says = N_("These numbers are final. They change only if the training team reopens the session, with a reason.")
         return Progress("ok", N_("Locked"), says, N_("Locked since"), session.locked_at)
     if session.state == "reconciled":
-        says = N_("These numbers have been compared with Zoom's report.")
+        says = N_("These numbers have been checked against Zoom's report.")
         if not lock_days or session.ended_at is None:
             return Progress(
-                "ok", N_("Reconciled"), says, N_("The training team locks the session when no case is open.")
+                "ok", N_("Confirmed"), says, N_("The training team locks the session when no case is open.")
             )
         locked_at = session.ended_at + timedelta(days=lock_days)
         return Progress(
-            "ok", N_("Reconciled"), says, N_("Corrections are possible until the session is locked:"), locked_at
+            "ok", N_("Confirmed"), says, N_("Corrections are possible until the session is locked:"), locked_at
         )
     if session.state == "provisional":
         says = N_("These numbers rest on Zoom's live messages.")

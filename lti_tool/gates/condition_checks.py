@@ -134,7 +134,7 @@ def _request(rule: conditions.EquivalencyOf | conditions.RetreatEquivalencyOf, i
     def rank(request: EquivalencyRequest) -> tuple[int, int]:
         return (2 if request.is_accepted_on(inputs.day) else 1 if request.state in OPEN_STATES else 0), request.id
 
-    ask = NextStep(N_("I trained elsewhere"), f"equivalency:{rule.target}")
+    ask = NextStep(N_("Request equivalency"), f"equivalency:{rule.target}")
     request = max((each for each in inputs.facts.equivalencies if each.target == rule.target), key=rank, default=None)
     if request is None:
         return _unmet(rule, "equivalency_none", {"for": rule.target}, ask)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, assert_never
 
+from lti_tool import times
 from lti_tool.gates import conditions
 from lti_tool.gates.conditions import Group, Members, Rule
 from lti_tool.gates.decision import Decision, NextStep, Node, blocking
@@ -224,13 +225,6 @@ REASONS: Mapping[str, Sentences] = {
     "not_offered": Sentences("This is not offered at present.", "The offering is not published."),
 }
 
-_DATES = (
-    N_("January %(day)s, %(year)s"), N_("February %(day)s, %(year)s"), N_("March %(day)s, %(year)s"),
-    N_("April %(day)s, %(year)s"), N_("May %(day)s, %(year)s"), N_("June %(day)s, %(year)s"),
-    N_("July %(day)s, %(year)s"), N_("August %(day)s, %(year)s"), N_("September %(day)s, %(year)s"),
-    N_("October %(day)s, %(year)s"), N_("November %(day)s, %(year)s"), N_("December %(day)s, %(year)s"),
-)  # fmt: skip
-
 
 def name_of(programme: Programme, offering: str) -> str:
     """'Module 1' where the programme prints a number, else the title."""
@@ -351,9 +345,8 @@ def rule_in_words(rule: Rule, programme: Programme) -> str:
 
 
 def day_in_words(iso: str) -> str:
-    """'July 2, 2024' from an ISO date; a wall time keeps its time."""
-    on = date.fromisoformat(iso[:10])
-    day = gettext(_DATES[on.month - 1], day=on.day, year=on.year)
+    """'2 Jul 2024' from an ISO date; a wall time keeps its time."""
+    day = times.day(date.fromisoformat(iso[:10]))
     return gettext("%(day)s at %(clock)s", day=day, clock=iso[11:16]) if len(iso) > 10 else day
 
 

@@ -5,6 +5,7 @@ Never a stack trace. Machines (Zoom, health checks, clients that prefer it) get 
 
 import logging
 import secrets
+from contextlib import suppress
 
 from flask import Flask, Response, jsonify, make_response, render_template
 from flask import request as http_request
@@ -14,6 +15,7 @@ from werkzeug.exceptions import BadHost, HTTPException
 from lti_tool.errors import GatehouseError
 from lti_tool.languages import N_, gettext, translated
 from lti_tool.web.request import abandon
+from lti_tool.web.session import viewer_or_none
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,9 @@ def refuse_http(error: HTTPException) -> Response:
     original = getattr(error, "original_exception", None)
     if original is not None:
         return answer_database_away(original) if isinstance(original, DATABASE_AWAY) else answer_unexpected(original)
+    if error.code in (404, 405) and http_request.method == "GET" and not _is_for_a_machine():
+        with suppress(*DATABASE_AWAY):
+            viewer_or_none()  # so that the page has its navigation
     abandon()
     if error.code is None or error.code < 400:
         return make_response(error.get_response())

@@ -50,7 +50,8 @@ R = TypeVar("R")
 class Viewer:
     """The person who looks at the page, in one course of one platform. Staff have a `trainee_id` too; `placement_id`
     is None if no resource link led here. `visit`, the digest of the session's token, names the session and opens
-    nothing. `language` is None if neither the person nor the platform named one."""
+    nothing. `language` is None if neither the person nor the platform named one,
+    `name` if the platform told none."""
 
     visit: str
     trainee_id: int
@@ -59,6 +60,7 @@ class Viewer:
     placement_id: int | None
     role: Role
     language: str | None = None
+    name: str | None = None
 
     @property
     def is_staff(self) -> bool:
@@ -356,6 +358,7 @@ _viewer_of_session = (
         web_sessions.c.placement_id,
         web_sessions.c.role,
         LANGUAGE.label("language"),
+        trainees.c.name,
     )
     .join_from(web_sessions, registrations)
     .join(trainees, trainees.c.id == web_sessions.c.trainee_id)

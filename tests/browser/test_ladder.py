@@ -138,7 +138,7 @@ def test_second_rung_pages_forms_and_the_way_back_work_as_ever(
     expect(tool.locator("h1")).to_be_focused()
     assert frame.url == f"{stage.tool_url}/equivalency"
 
-    tool.get_by_role("link", name="I trained elsewhere in place of Module 1").click()
+    tool.get_by_role("link", name="Request equivalency in place of Module 1").click()
     fill_in_a_request(tool)
     tool.get_by_role("button", name="Send the request").click()
     expect(tool.locator("main")).to_contain_text("Nothing has been saved yet")

@@ -50,7 +50,7 @@ def test_without_script_the_page_is_whole(visit: Visit, browser: Browser, watche
     expect(page.locator("main")).to_contain_text("Complete Module 1 first.")
     expect(page.locator("main")).to_contain_text("9:00 am–5:00 pm Pacific")
     expect(page.locator("[data-own]:visible")).to_have_count(0)
-    page.get_by_role("link", name="Send your training").click()
+    page.get_by_role("link", name="Request equivalency").click()
     expect(page.locator("h1")).to_contain_text("Training taken elsewhere")
     page.get_by_label("Title of the course").fill("Nothing else")
     page.get_by_role("button", name="Send the request").click()

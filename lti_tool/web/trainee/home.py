@@ -14,7 +14,7 @@ from lti_tool.attendance import live_sessions, queries
 from lti_tool.attendance.agenda import instructional_seconds
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.timeline import bar
-from lti_tool.credit import claims
+from lti_tool.credit import claims, licences
 from lti_tool.credit.checklist import body_name
 from lti_tool.errors import NotFound
 from lti_tool.gates import decide, equivalency
@@ -55,6 +55,9 @@ def blueprint(board_of: BoardOf) -> Blueprint:
             "trainee/home.html",
             programme,
             thing=thing,
+            requests=requests,
+            has_licence=bool(awards) or bool(licences.of_trainee(connection(), trainee_id)),
+            credits_contact=programme.contact("credits"),
             series=series,
             waived=any(each.is_waived and not each.completed_on for _, some in series for each in some),
             credits=credits_by_body(programme, awards),
@@ -68,8 +71,8 @@ def blueprint(board_of: BoardOf) -> Blueprint:
     @pages.get("/now")
     @access("trainee")
     def running_class() -> str:
-        """The part of the home page about a running class, which its script fetches every few seconds. A class that has
-        not begun, or whose module is not offered or locked, answers 404."""
+        """The part about a running class of the home page or the page of its module, which its script fetches every
+        few seconds. A class that has not begun, or whose module is not offered or locked, answers 404."""
         session = live_sessions.show(connection(), http_request.args.get("session", 0, read_id))
         published, trainee_id = versions.current(connection()), viewer().trainee_id
         module_id, day = session.module_id, session.held_on
@@ -80,7 +83,9 @@ def blueprint(board_of: BoardOf) -> Blueprint:
         ):
             raise NotFound("session_unknown", "There is no such live session.", "Choose one from the list of sessions.")
         shown = {} if is_over else _class(session, board_of)
-        return show("trainee/class_now.html", published.programme, session=session, is_over=is_over, **shown)
+        on_module = http_request.args.get("on") == "module"
+        shown |= {"session": session, "is_over": is_over, "on_module": on_module}
+        return show("trainee/class_now.html", published.programme, **shown)
 
     return pages
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, make_response, redirect
 from flask import request as http_request
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from werkzeug.wrappers import Response
 
 from lti_tool import audit, people, times
@@ -23,6 +23,7 @@ from lti_tool.credit.checklist import body_name
 from lti_tool.errors import NotFound
 from lti_tool.gates import decide, equivalency, wording
 from lti_tool.gates.decision import Decision, blocking, walk
+from lti_tool.gates.facts import Facts
 from lti_tool.gates.wording import name_of
 from lti_tool.grades import scores
 from lti_tool.languages import gettext
@@ -35,23 +36,35 @@ from lti_tool.tables.operations import audit_log
 from lti_tool.web.page import address_of, show
 from lti_tool.web.request import append, connection, context, now, read_id, writes
 from lti_tool.web.session import access, record_visit, viewer, write_for
+from lti_tool.web.staff.live_board import BoardOf
 from lti_tool.web.trainee import join, materials
+from lti_tool.web.trainee.class_now import load_class
 from lti_tool.web.trainee.join import Ticket
 from lti_tool.web.trainee.next_thing import JOINED_WITHIN
-from lti_tool.web.trainee.progress import announced
+from lti_tool.web.trainee.progress import ALSO, announced, asked_back
 from zoom_adapter import places
 
 Page = str | Response
 # Who takes a module again and again finds the older days in the record.
 MAX_DAYS = 3
 
-blueprint = Blueprint("modules", __name__, url_prefix="/modules")
+
+def blueprint(board_of: BoardOf) -> Blueprint:
+    """The pages; `board_of(connection, session, now)` says who is in a running session."""
+    pages = Blueprint("modules", __name__, url_prefix="/modules")
+
+    @pages.get("/<module_id>")
+    @access("trainee")
+    def module(module_id: str) -> Page:
+        """The module's page if its gate is open, or what is missing and how to get it. Always 200."""
+        return _module_page(module_id, board_of)
+
+    pages.route("/<module_id>/join", methods=["GET", "POST"])(join_session)
+    pages.get("/<module_id>/materials/<int:material_id>")(material)
+    return pages
 
 
-@blueprint.get("/<module_id>")
-@access("trainee")
-def module(module_id: str) -> Page:
-    """The module's page if its gate is open, or what is missing and how to get it. Always 200."""
+def _module_page(module_id: str, board_of: BoardOf) -> Page:
     published = versions.current(connection())
     decision = _decide(published, viewer().trainee_id, module_id, viewer().is_staff)
     if viewer().is_staff:
@@ -67,10 +80,11 @@ def module(module_id: str) -> Page:
 
     shown = materials.card(connection(), settings.secret_key, who, module_id, now())
     values = open_page(connection(), published, decision, now(), registers=settings.has_zoom_api)
+    if values["in_class"]:
+        values["running"] = load_class(connection(), values["in_class"], who.trainee_id, board_of, now())
     return show("trainee/module.html", published.programme, join_address=join_address, materials=shown, **values)
 
 
-@blueprint.route("/<module_id>/join", methods=["GET", "POST"])
 @access("public")
 @writes
 def join_session(module_id: str) -> Page:
@@ -105,7 +119,6 @@ def join_session(module_id: str) -> Page:
     return redirect(way.url, 303)
 
 
-@blueprint.get("/<module_id>/materials/<int:material_id>")
 @access("public")
 def material(module_id: str, material_id: int) -> Page:
     """Evaluate the gate again, then send the file or lead to the link. Needs a ticket or a browser session."""
@@ -215,21 +228,21 @@ def open_page(
     attended = [each for each in queries.of_trainee(connection, trainee_id) if each.module_id == module.id]
     ended = [each for each in attended if not each.is_running]
     shown = attended[:MAX_DAYS]
-    if decision.open:
-        learner_view = gettext("A learner with your records would see this page too.")
-    elif decision.is_pending:
-        learner_view = gettext(
-            "A learner with your records would see that it is locked and that an answer is awaited, and why."
-        )
-    else:
-        learner_view = gettext("A learner with your records would see that it is locked, and why.")
-    taught = any(each.completed for each in ended)
+    facts = decide.load_facts(connection, [trainee_id], set(ALSO))[trainee_id]
+    recorded = any(each.module == module.id and each.ended_at is None for each in facts.completions)
+    completed = recorded or any(each.completed for each in ended)
+    today = times.day_of(now, programme.zone)
+    first = upcoming[0] if upcoming else None
+    attending = {each.session_id for each in attended if each.is_running}
+    is_running = first is not None and first.starts_at <= now
     return {
         **decision_words(programme, decision),
         "module": module,
         "series": next((each for each in programme.series if each.id == module.series), None),
         "attended": shown,
-        "completed": taught or _is_completed(connection, trainee_id, module.id),
+        "completed": completed,
+        "after": _after(programme, module, facts, today) if completed else None,
+        "in_class": first if first and is_running and (not completed or first.id in attending) else None,
         "bars": {each.id: timeline.bar_of(each.day, each.zone) for each in shown if not each.is_running},
         "own_claims": [
             each
@@ -238,42 +251,61 @@ def open_page(
         ],
         "gradebook_credit": scores.credits_of(connection, trainee_id, module.id),
         "upcoming": upcoming,
-        "is_near": bool(upcoming) and upcoming[0].starts_at - now <= JOINED_WITHIN,
-        "planned": announced(programme, module.id, times.day_of(now, programme.zone), upcoming),
-        "agenda": agenda_of(programme, module, upcoming[0] if upcoming else None),
+        "is_near": first is not None and first.starts_at - now <= JOINED_WITHIN,
+        "planned": announced(programme, module.id, today, upcoming),
+        "agenda": agenda_of(programme, module, first, now if is_running else None),
         "offered": offered_credit(programme, module),
         "place_in_order": place_in_order(programme, module),
         "packages": [each for each in programme.packages if module.id in each.modules],
         "teachers": [each for each in programme.teachers.values() if module.id in each.teaches],
         "recommendation": wording.recommendation(decision, programme),
         "rule_words": wording.gate_in_words(programme, module.id),
-        "learner_view": learner_view,
+        "learner_view": _learner_view(decision),
         "registers": registers,
         "own_places": places.of_trainee(connection, trainee_id) if registers and upcoming else {},
         "own_address": people.trainee(connection, trainee_id).email,
     }
 
 
-def _is_completed(connection: Connection, trainee_id: int, module_id: str) -> bool:
-    facts = decide.load_facts(connection, [trainee_id], {"completions"})[trainee_id]
-    return any(each.module == module_id and each.ended_at is None for each in facts.completions)
+def _learner_view(decision: Decision) -> str:
+    """What staff are told about the page that a learner would see."""
+    if decision.open:
+        return gettext("A learner with your records would see this page too.")
+    if decision.is_pending:
+        return gettext(
+            "A learner with your records would see that it is locked and that an answer is awaited, and why."
+        )
+    return gettext("A learner with your records would see that it is locked, and why.")
+
+
+def _after(programme: Programme, module: Module, facts: Facts, today: date) -> Module | None:
+    """The next module of the series that the trainee has not done, else the first of the others."""
+    done = {each.module for each in facts.completions if each.ended_at is None}
+    done |= {each.target for each in facts.equivalencies if each.is_accepted_on(today)}
+    every = [each for series in programme.series for each in series.modules]
+    place = every.index(module.id) if module.id in every else 0
+    offered = [each for each in (*every[place:], *every[:place]) if programme.is_published(each)]
+    return next((programme.modules[each] for each in offered if each not in done), None)
 
 
 def locked_page(connection: Connection, published: Published, decision: Decision, now: datetime) -> dict[str, Any]:
     """What is missing and how to get it. Of the locked offering it shows only the title (gates.md A6)."""
     programme = published.programme
     missing = _named(decision, "completed", "module")
+    requests = equivalency.of_trainee(connection, decision.trainee_id)
+    asked = asked_back(decision, requests)
     module = programme.modules.get(decision.offering)
     return {
         **decision_words(programme, decision),
         "title": programme.offering_title(decision.offering),
         "short": name_of(programme, decision.offering),
         "series": next((each for each in programme.series if module and each.id == module.series), None),
-        "first_step": wording.first_step(decision, programme),
+        "first_step": asked or wording.first_step(decision, programme),
+        "is_asked": bool(asked),
         "rule_words": wording.gate_in_words(programme, decision.offering),
         "attended": [each for each in queries.of_trainee(connection, decision.trainee_id) if each.module_id in missing],
         "needed_dates": _needed_dates(connection, programme, missing, now),
-        "elsewhere": _elsewhere(connection, programme, decision),
+        "elsewhere": _elsewhere(programme, decision, requests),
         "met": _met(decision),
     }
 
@@ -287,8 +319,10 @@ def decision_words(programme: Programme, decision: Decision) -> dict[str, Any]:
     }
 
 
-def agenda_of(programme: Programme, module: Module, session: LiveSession | None) -> AgendaTable | None:
-    """The agenda of the next session, or else of the module; None if it has none yet."""
+def agenda_of(
+    programme: Programme, module: Module, session: LiveSession | None, now: datetime | None = None
+) -> AgendaTable | None:
+    """The agenda of the next session, or else of the module; None if it has none yet. `now`, if given, is marked."""
     if session is not None:
         zone = programme.zone
         parts = tuple(
@@ -303,7 +337,7 @@ def agenda_of(programme: Programme, module: Module, session: LiveSession | None)
             for each in session.segments
         )
         seconds = instructional_seconds(session.segments)
-        bar = timeline.bar(session.segments, session.zone)
+        bar = timeline.bar(session.segments, session.zone, now=now)
         return AgendaTable(
             gettext("The day of %(day)s", day=times.weekday(session.held_on)),
             parts,
@@ -394,11 +428,11 @@ class Elsewhere:
         return self.request is not None and self.request.state in ("draft", "submitted", "more_info")
 
 
-def _elsewhere(connection: Connection, programme: Programme, decision: Decision) -> list[Elsewhere]:
+def _elsewhere(programme: Programme, decision: Decision, requests: Sequence[Row[Any]]) -> list[Elsewhere]:
     targets = [
         target for condition in ("equivalency", "retreat_equivalency") for target in _named(decision, condition, "for")
     ]
-    latest = {each.target: each for each in reversed(equivalency.of_trainee(connection, decision.trainee_id))}
+    latest = {each.target: each for each in reversed(requests)}
     rules = {each.target: each for each in programme.equivalencies.values()}
 
     def accepted(target: str) -> list[str]:

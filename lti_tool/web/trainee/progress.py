@@ -1,6 +1,6 @@
 """How far one trainee is with every module of the programme, loaded once for a page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -13,9 +13,11 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.gates import decide
 from lti_tool.gates.decision import Decision, walk
 from lti_tool.gates.wording import first_step, modules_first, recommendation
+from lti_tool.languages import gettext
 from lti_tool.programme.catalogue import Module, PlannedSession, Series
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
+from lti_tool.web.trainee.next_thing import Request
 
 # What says that a module need not be taken, whether its gate asks for it or not.
 ALSO = ("completions", "equivalencies")
@@ -55,11 +57,14 @@ class ModuleProgress:
         """Whether nothing but other modules keeps it locked."""
         return bool(modules_first(self.decision))
 
+    def waits_for(self, requests: Iterable[Request]) -> str:
+        """What it waits for, where the training team may have asked the trainee something about one of the requests."""
+        return asked_back(self.decision, requests) or self.first_step
+
     @cached_property
     def replaceable(self) -> tuple[str, ...]:
-        """The offerings that training elsewhere could replace, so that a locked module would open."""
-        nodes = [node for each in self.decision.unmet() for node in walk(each)]
-        return tuple(dict.fromkeys(str(node.params["for"]) for node in nodes if node.condition == "equivalency"))
+        """The offerings that training elsewhere could replace, so that this one would open."""
+        return replaceable(self.decision)
 
 
 def load_progress(
@@ -88,6 +93,22 @@ def load_progress(
             is_waived=any(each.target == module_id and each.is_accepted_on(today) for each in known.equivalencies),
         )
     return every
+
+
+def asked_back(decision: Decision, requests: Iterable[Request]) -> str:
+    """What a pending decision waits for where the training team has a question about one of its requests; else
+    empty."""
+    asked = {each.target for each in requests if each.state == "more_info"}
+    if not decision.is_pending or asked.isdisjoint(replaceable(decision)):
+        return ""
+    return gettext("Answer the training team’s question first.")
+
+
+def replaceable(decision: Decision) -> tuple[str, ...]:
+    """The offerings that training elsewhere could replace, so that a locked module would open."""
+    nodes = [node for each in decision.unmet() for node in walk(each)]
+    targets = [str(node.params["for"]) for node in nodes if node.condition in ("equivalency", "retreat_equivalency")]
+    return tuple(dict.fromkeys(targets))
 
 
 def open_modules(connection: Connection, published: Published, trainee_id: int, now: datetime) -> set[str]:

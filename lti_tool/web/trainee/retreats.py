@@ -31,6 +31,8 @@ from lti_tool.web.request import append, connection, now
 from lti_tool.web.session import access, viewer
 from lti_tool.web.trainee import modules
 
+# An application in one of these states waits for nothing.
+OVER = ("declined", "withdrawn", "attended", "no_show")
 Page = str | Response | tuple[str, int]
 
 
@@ -53,11 +55,13 @@ blueprint = Blueprint("retreats", __name__, url_prefix="/retreats")
 def list_retreats() -> Page:
     """Every retreat with the viewer's eligibility, and the viewer's applications."""
     published = versions.current(connection())
+    own = applications.of_trainee(connection(), viewer().trainee_id)
     return show(
         "trainee/retreats.html",
         published.programme,
         asked=eligibility_for_all(connection(), published, viewer().trainee_id, now()),
-        applications=applications.of_trainee(connection(), viewer().trainee_id),
+        applications=own,
+        under_way={each.retreat_id for each in own if each.state not in OVER},
         today=day_of(now(), published.programme.zone),
     )
 
@@ -150,6 +154,7 @@ def _values(published: Published, asked: Eligibility) -> dict[str, Any]:
         "dates": dates,
         "dates_to_come": to_come if asked.may_apply else [],
         "applications": own,
+        "under_way": [each for each in own if each.state not in OVER],
         "conditions": programme.contraindications,
         "teachers": [each for each in programme.teachers.values() if retreat.id in each.teaches],
     }

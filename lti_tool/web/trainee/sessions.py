@@ -96,6 +96,7 @@ def own_day(session_id: int) -> str:
         "trainee/day.html",
         programme,
         session=session,
+        name_of=name_of,
         progress=progress(session, now(), has_reports=settings.has_zoom_api, lock_days=settings.lock_days),
         mine=mine,
         rows=timeline.stretches(mine.day, grace_seconds=grace) if mine else (),

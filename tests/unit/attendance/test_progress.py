@@ -33,7 +33,7 @@ ENDED = {"ended_at": FIVE}
         ("scheduled", 100, {}, "Over", None),
         ("provisional", 10, ENDED, "Provisional", timedelta(minutes=90)),
         ("provisional", 100, ENDED, "Provisional", None),
-        ("reconciled", 100, ENDED, "Reconciled", None),
+        ("reconciled", 100, ENDED, "Confirmed", None),
         ("locked", 100, {**ENDED, "locked_at": FIVE + timedelta(days=2)}, "Locked", timedelta(days=2)),
         ("cancelled", -60, {}, "Cancelled", None),
     ],

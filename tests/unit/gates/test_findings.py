@@ -25,7 +25,7 @@ from tests.unit.gates.people_and_programmes import (
 CONTACT = NextStep("Write to the training team", "contact")
 CATALOGUE = NextStep("See modules", "catalogue")
 DATES = NextStep("See Module 1 dates", "dates:F1")
-ELSEWHERE = NextStep("I trained elsewhere", "equivalency:F1")
+ELSEWHERE = NextStep("Request equivalency", "equivalency:F1")
 OWN_REQUEST = NextStep("See your request", "equivalency:F1")
 RETREAT_PAGE = NextStep("See the retreat", "retreat:RT_EXP")
 LATER, LATEST = BEFORE + timedelta(days=2), BEFORE + timedelta(days=4)
@@ -295,7 +295,7 @@ REQUESTS = {
             "retreat_equivalency",
             "equivalency_none",
             {"for": "RT_EXP"},
-            step=NextStep("I trained elsewhere", "equivalency:RT_EXP"),
+            step=NextStep("Request equivalency", "equivalency:RT_EXP"),
         ),
     ),
 }

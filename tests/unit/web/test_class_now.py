@@ -46,7 +46,9 @@ def test_who_is_there_sees_the_minutes_and_is_on_track(browse, happened, running
     assert "On track You joined at 9:07 am Pacific and have missed 7 minutes." in page.text
     assert "For CE credit at most 15 may be missed." in page.text
     assert 'role="img" aria-label="Your class day so far. You were present for 53 of 390 teaching minutes' in page.html
-    assert page.html.count("btn pri") == 0
+    assert page.html.count("btn pri") == 1
+    assert "Are you there? Join again (new tab)" in page.text
+    assert "Until 5:00 pm Pacific" in page.text
 
 
 def test_who_has_not_come_is_led_into_the_class(browse, happened, running) -> None:
@@ -179,3 +181,15 @@ def test_breaks_are_neither_missed_nor_attended() -> None:
 def test_nobody_has_missed_anything_before_the_class() -> None:
     mine = so_far(None, DAY, POLICY, at(-10))
     assert (mine.missed_seconds, mine.can_complete, mine.joined_at) == (0, True, None)
+
+
+def test_the_page_of_the_module_shows_the_same_part(browse, happened, running, database, now) -> None:
+    tell(database, attendee("trainee4@example.org", THERE), until=now)
+    reader = browse(happened.new)
+    page = reader.open("/modules/F1")
+    part = reader.open(f"/now?session={running}&on=module").html
+    assert without_tokens(part.strip()) in without_tokens(page.html)
+    assert page.html.count("btn pri") == 1
+    assert page.html.count("<h1") == 1
+    assert page.text.count("In class now") == 1
+    assert "of 312 minutes needed" in page.text

@@ -114,3 +114,8 @@ def test_a_host_that_is_none_is_refused_without_a_page(client: FlaskClient, host
     answer = client.get("/lti/login", headers={"Host": host})
     assert answer.status_code == 400
     assert answer.json["error"] == "request_unreadable"
+
+
+def test_an_unknown_address_has_a_way_home_for_who_is_signed_in(browse, happened) -> None:
+    assert "/" in browse(happened.new).open("/nothing/here").links
+    assert "/desk" in browse(happened.staff).open("/nothing/here").links

@@ -60,7 +60,7 @@ def test_nothing_of_a_locked_module_but_its_title_is_on_the_page(browse, happene
 def test_a_pending_request_is_shown_with_its_day_instead_of_the_button(browse, happened) -> None:
     page = browse(happened.elsewhere).open("/modules/F2")
     assert "Sent, waiting for an answer since 29 Nov 2026" in page.text
-    assert "Send your training" not in page.text
+    assert "Request equivalency" not in page.text
     assert page.html.count("btn pri") == 1
 
 
@@ -215,3 +215,10 @@ def test_the_number_of_the_gradebook_is_explained_where_it_shows_credit(browse, 
 
 def test_a_gradebook_that_shows_no_credit_needs_no_explanation(browse, happened) -> None:
     assert "gradebook" not in browse(happened.whole).open("/modules/F1").text
+
+
+def test_a_completed_module_leads_to_the_next_one(browse, happened) -> None:
+    page = browse(happened.whole).open("/modules/F1")
+    assert "Next: Module 2" in page.text
+    assert page.html.count("btn pri") == 1
+    assert "Confirmed" in page.text or "Provisional" in page.text

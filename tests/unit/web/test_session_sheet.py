@@ -266,14 +266,14 @@ def test_a_session_is_locked_and_opened_again_with_a_reason(staff, happened, dat
     state_is(database, happened.day, "reconciled", reconciled_at=now)
     place = f"/desk/sessions/{happened.day}"
     page = staff.open(f"{place}/settings")
-    assert "Reconciled." in page.text
+    assert "Confirmed." in page.text
     without = staff.send(page, f"{place}/lock", reason=" ")
     assert (without.status, "reason_missing" in without.text) == (422, True)
     assert staff.send(page, f"{place}/lock", reason="Everything is looked at.").status == 303
     locked = staff.open(f"{place}/settings")
     assert "Locked. These numbers are final." in locked.text
     assert staff.send(locked, f"{place}/reopen", reason="A board asks.").status == 303
-    assert "Reconciled." in sheet_of(staff, happened).text
+    assert "Confirmed." in sheet_of(staff, happened).text
 
 
 @pytest.mark.parametrize(
