@@ -192,7 +192,7 @@ class Opening(Story):
         expect_words(desk, "Open live board", "Needs your attention", "Last class: Module 1", "Module 3")
         expect_words(desk, "Jomo Baraka", "Saoirse Quinlan", "+1 ***", "Priya Raman", "Lucia Ferrante")
         expect_words(desk, "E-mail addresses that two people share: 1", "Scores a platform refused: 2")
-        expect_words(self._desk(f"/sessions/{self.stage.played_session}"), "Reconciled", "147 min missing", "6.5 APA")
+        expect_words(self._desk(f"/sessions/{self.stage.played_session}"), "Confirmed", "147 min missing", "6.5 APA")
         expect_words(self._find("Bodhi Ramesh"), "never")
         expect_words(self._find("Greta Halvorsen"), "RN")
 
@@ -214,7 +214,7 @@ class Opening(Story):
         expect_words(self.retreat("greta", "RT_EXP"), "Your application for")
 
     def records(self) -> None:
-        expect_words(self.day_page("maya"), "390 min of 390 min", "6.5 credits", "Reconciled")
+        expect_words(self.day_page("maya"), "390 min of 390 min", "6.5 credits", "Confirmed")
         expect_words(self.day_page("priya"), "147 min", "I came back after lunch")
         expect_words(self.day_page("noor"), "Completed", "licence")
         expect_words(self._own("maya", "/record"), "6.5")

@@ -167,11 +167,11 @@ def progress(session: LiveSession, now: datetime, *, has_reports: bool, lock_day
         says = "These numbers are final. They change only if the training team reopens the session, with a reason."
         return Progress("ok", "Locked", says, "Locked since", session.locked_at)
     if session.state == "reconciled":
-        says = "These numbers have been compared with Zoom's report."
+        says = "These numbers have been checked against Zoom's report."
         if not lock_days or session.ended_at is None:
-            return Progress("ok", "Reconciled", says, "The training team locks the session when no case is open.")
+            return Progress("ok", "Confirmed", says, "The session is locked when no case is open.")
         locked_at = session.ended_at + timedelta(days=lock_days)
-        return Progress("ok", "Reconciled", says, "Corrections are possible until the session is locked:", locked_at)
+        return Progress("ok", "Confirmed", says, "Corrections are possible until the session is locked:", locked_at)
     if session.state == "provisional":
         says = "These numbers rest on Zoom's live messages."
         final_at = (session.ended_at or session.ends_at) + LAST_WORD
@@ -179,15 +179,15 @@ def progress(session: LiveSession, now: datetime, *, has_reports: bool, lock_day
             follows = "Zoom's report cannot be fetched here, so the numbers stay provisional."
             return Progress("wait", "Provisional", says, follows)
         if now < final_at:
-            follows = "They are compared with Zoom's report and become final at the earliest on"
+            follows = "They are checked against Zoom's report at the earliest on"
             return Progress("wait", "Provisional", says, follows, final_at)
-        follows = "They become final when Zoom gives the same report twice in a row."
+        follows = "They are confirmed when Zoom gives the same report twice in a row."
         return Progress("wait", "Provisional", says, follows)
     if now < session.starts_at:
         return Progress("info", "Scheduled", "The session has not begun.", "Starts at", session.starts_at)
     if now < session.ends_at:
         says = "Numbers may change until the session ends."
-        return Progress("info", "Live now", says, "Ends at", session.ends_at)
+        return Progress("info", "Live", says, "Ends at", session.ends_at)
     overdue = session.ends_at + LAST_WORD
     says = "The scheduled end is past, but Zoom has not reported the end yet."
     if now < overdue:

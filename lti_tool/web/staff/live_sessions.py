@@ -33,7 +33,7 @@ from lti_tool.web.session import Limits, access, record_visit, viewer
 from lti_tool.web.staff import attendance, overview, session_numbers
 from lti_tool.web.staff.attendance import ONLY, SORTS, SheetView
 from lti_tool.web.staff.session_plan import wall_time
-from zoom_adapter import meetings, places, reports
+from zoom_adapter import meetings, places, reconcile, reports
 
 ROWS_ON_A_PAGE = 50
 # The states that the list can be filtered by, in words.
@@ -172,6 +172,7 @@ def session_settings(session_id: int) -> str:
         session=found,
         progress=_progress(found),
         reports=reports.report_progress(connection(), found, has_api=context().settings.has_zoom_api),
+        has_api=context().settings.has_zoom_api,
         rooms=live_sessions.rooms_entered(connection(), found.id),
         room_labels=live_sessions.labels(connection(), found.id),
     )
@@ -243,6 +244,23 @@ def reopen(session_id: int) -> AnyResponse:
     """Undo a lock."""
     locking.reopen(connection(), session_id, actor=viewer().actor, reason=field("reason"), now=now())
     return go(f"/desk/sessions/{session_id}/settings", "session_reopened")
+
+
+@blueprint.post("/<int:session_id>/reports")
+@access("staff")
+def ask_for_reports(session_id: int) -> AnyResponse:
+    """Let the worker ask Zoom again for the reports of this session, now."""
+    has_api = context().settings.has_zoom_api
+    reconcile.ask_again(connection(), session_id, has_api=has_api, actor=viewer().actor, now=now())
+    return go(f"/desk/sessions/{session_id}/settings", "reports_asked")
+
+
+@blueprint.post("/<int:session_id>/reports/waive")
+@access("staff")
+def waive_reports(session_id: int) -> AnyResponse:
+    """Decide without the reports that Zoom does not give."""
+    reports.waive_report(connection(), session_id, actor=viewer().actor, reason=field("reason"), now=now())
+    return go(f"/desk/sessions/{session_id}/settings", "reports_waived")
 
 
 @blueprint.post("/<int:session_id>/rooms")

@@ -65,7 +65,7 @@ def test_gates_are_told_in_words(browse, happened) -> None:
 
 
 def test_sessions_are_listed_with_how_many_completed(browse, happened) -> None:
-    assert "Attendance provisional 4 2 1" in browse(happened.staff).open("/desk/sessions").text
+    assert "Provisional 4 2 1" in browse(happened.staff).open("/desk/sessions").text
 
 
 def test_people_nobody_matched_are_listed_by_session(browse, happened) -> None:

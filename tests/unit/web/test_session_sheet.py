@@ -12,17 +12,18 @@ from hashlib import sha256
 import pytest
 from sqlalchemy import select, update
 
-from lti_tool.attendance import live_sessions
+from lti_tool.attendance import evidence_gaps, live_sessions
 from lti_tool.attendance import live_sessions as rooms
 from lti_tool.attendance.evidence import STAFF_ROLE, ReportComparison, RoomInterval
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
-from lti_tool.tables.operations import audit_log
+from lti_tool.tables.operations import audit_log, tasks
 from lti_tool.web.staff import session_numbers
 from tests.statements import listening
 from tests.training_day import FIVE, WHOLE_DAY, add_trainee, at, enrol, present, stay
+from zoom_adapter import reconcile
 
 ROOM = "Zm9vYmFy/8Q=="
 
@@ -266,14 +267,14 @@ def test_a_session_is_locked_and_opened_again_with_a_reason(staff, happened, dat
     state_is(database, happened.day, "reconciled", reconciled_at=now)
     place = f"/desk/sessions/{happened.day}"
     page = staff.open(f"{place}/settings")
-    assert "Reconciled." in page.text
+    assert "Confirmed." in page.text
     without = staff.send(page, f"{place}/lock", reason=" ")
     assert (without.status, "reason_missing" in without.text) == (422, True)
     assert staff.send(page, f"{place}/lock", reason="Everything is looked at.").status == 303
     locked = staff.open(f"{place}/settings")
     assert "Locked. These numbers are final." in locked.text
     assert staff.send(locked, f"{place}/reopen", reason="A board asks.").status == 303
-    assert "Reconciled." in sheet_of(staff, happened).text
+    assert "Confirmed." in sheet_of(staff, happened).text
 
 
 @pytest.mark.parametrize(
@@ -310,3 +311,30 @@ def test_a_page_of_a_session_runs_as_many_statements_for_many_people_as_for_few(
         shown = staff.open(place)
     assert len(many) <= len(few)
     assert len(gzip.compress(shown.response.get_data())) < 12_000
+
+
+def test_staff_let_zoom_be_asked_again_or_decide_without_a_report(staff, happened, database, now) -> None:
+    with database.write() as connection:
+        evidence_gaps.record(connection, [evidence_gaps.of_session("reports_unsettled", happened.day)], now)
+    settings = f"/desk/sessions/{happened.day}/settings"
+    assert f"{settings}#reports" in staff.open("/desk/settings/zoom").links
+    page = staff.open(settings)
+    waived = f"/desk/sessions/{happened.day}/reports/waive"
+    unreasoned = staff.send(page, waived, reason="")
+    assert (unreasoned.status, "reason_missing" in unreasoned.text) == (422, True)
+    sent = staff.send(page, waived, reason="The meeting was deleted at Zoom.")
+    assert sent.sent_to == f"{settings}?done=reports_waived"
+    noted = [(each.actor, each.reason) for each in acts(database, "reports_waived")]
+    assert noted == [(f"staff:{happened.staff}", "The meeting was deleted at Zoom.")]
+
+
+def test_zoom_is_asked_again_by_the_worker(staff, app, happened, database, now) -> None:
+    with database.write() as connection:
+        reconcile.ask_again(connection, happened.day, has_api=True, actor="cli", now=now)
+        row = connection.execute(select(tasks).where(tasks.c.kind == "reconcile")).one()
+    assert (row.key, row.payload) == (f"session:{happened.day}", {"session_id": happened.day, "every": True})
+    assert len(acts(database, "reports_asked")) == 1
+    refused = staff.send(
+        staff.open(f"/desk/sessions/{happened.day}/settings"), f"/desk/sessions/{happened.day}/reports"
+    )
+    assert "zoom_api_unset" in refused.text

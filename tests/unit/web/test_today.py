@@ -5,7 +5,7 @@ import re
 from functools import partial
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from lti_tool import people
 from lti_tool.attendance import corrections, reviews
@@ -19,6 +19,7 @@ from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import equivalency_requests
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.presence import person_links
+from lti_tool.tables.scores import scores
 from lti_tool.web.session import COOKIE
 from lti_tool.web.staff import attention, session_numbers
 from sandbox.zoom.behaviours import Visit
@@ -57,7 +58,8 @@ def test_the_session_that_is_on_has_the_numbers_of_its_live_board(staff, happene
     )
     page = staff.open("/desk")
     assert "Live 9:00 am–5:00 pm Pacific" in page.text
-    assert "in Zoom now 2 of 4 left 1 not joined 2 to match 1" in page.text
+    assert "enrolled, in Zoom now 1 of 4 left 1 not joined 2 more to match 1" in page.text
+    assert ">2 in Zoom</text>" in page.html
     assert "Trainee 2 left at 9:30 am. Can still complete if back by" in page.text
     assert "Trainee 3 has not joined." in page.text
     assert f"/desk/sessions/{running}/live" in page.links
@@ -68,7 +70,7 @@ def test_the_session_that_is_on_has_the_numbers_of_its_live_board(staff, happene
     assert "<html" not in part.html
     assert "in Zoom now" in part.html
     board = staff.open(f"/desk/sessions/{running}/live")
-    assert 'data-says="2 here of 4 enrolled, 0 waiting, 1 not matched' in board.html
+    assert 'data-says="1 here of 4 enrolled, 0 waiting, 1 not matched' in board.html
 
 
 @pytest.mark.parametrize("left_after", [0, 30, 75])
@@ -116,6 +118,26 @@ def test_an_approval_from_today_leads_back_and_is_refused_the_second_time(staff,
     assert "Approved. Whatever depends on it is now open for this person." in staff.open(sent.sent_to).text
     again = staff.send(page, "/desk/equivalencies/1/approve", back="/desk")
     assert (again.status, "equivalency_state" in again.text) == (409, True)
+
+
+def test_the_line_of_health_covers_all_scores_and_turns_red(staff, happened, database) -> None:
+    with database.write() as connection:
+        connection.execute(update(scores).values(status="delivered"))
+        count = connection.scalar(select(func.count()).select_from(scores))
+    assert (
+        f'<span class="ok"><span class="dot"></span>Scores: {count} of {count} delivered<' in staff.open("/desk").html
+    )
+    with database.write() as connection:
+        refused = update(scores).where(scores.c.trainee_id == happened.half)
+        gone = connection.execute(refused.values(status="parked", last_answer="404 gone")).rowcount
+    said = f"Scores: {count - gone} of {count} delivered · {gone} refused"
+    assert f'<span class="stop"><span class="dot"></span>{said}<' in staff.open("/desk").html
+
+
+def test_the_graded_are_among_the_completed(staff, happened, database) -> None:
+    with database.write() as connection:
+        connection.execute(update(scores).values(status="delivered"))
+    assert "Completed 1 Credited 1 Completed and graded 1" in staff.open("/desk").text
 
 
 def test_no_one_is_offered_to_settle_their_own_request(staff, happened, database) -> None:
