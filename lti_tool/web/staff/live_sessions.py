@@ -6,6 +6,7 @@ they are there (presence checks), and see who is registered at Zoom, who is not 
 
 import calendar
 import re
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -154,6 +155,7 @@ def session(session_id: int) -> str:
         progress=_progress(found),
         funnel=funnel,
         sheet=sheet,
+        usual=next((each for each, _ in Counter(row.known_from for row in sheet.part.rows).most_common(1)), ""),
         curve=attendance.curve(sheet.rows, found, funnel.enrolled, now()),
         view=view,
         filters=ONLY,

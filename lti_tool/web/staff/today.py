@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_board import AROUND, Curve, LiveBoard, LivePerson, draw, latest_return
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.mail.messages import total_of
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.times import day_of
@@ -98,8 +97,8 @@ def _today(look: Look) -> str:
         "staff/today.html",
         programme,
         items=items,
-        counts=counts,
-        total=items.part.total + total_of(counts),
+        rows=attention.merged(items, counts),
+        total=items.part.total + len(counts),
         may_match=attention.may_match,
         acting=overview.acting(
             connection(), {each.about.proposed_by for each in items.part.rows if each.kind == "correction"}

@@ -61,7 +61,10 @@ def state_is(database, session_id: int, state: str, **values) -> None:
 def test_everybody_stands_on_the_sheet_with_minutes_credit_and_evidence(staff, happened) -> None:
     page = sheet_of(staff, happened)
     assert "312 min of 390 min are needed" in page.text
-    assert "Trainee 1 in Zoom: Trainee in Zoom 390 min Yes none yet" in page.text
+    assert "Trainee 1 in Zoom: Trainee in Zoom 390 min Yes" in page.text
+    assert "Evidence: Zoom, live, unless a row says otherwise." in page.text
+    assert "once matched" in page.text
+    assert page.html.count('data-l="Report differs"') == 0
     assert "Trainee 2 in Zoom: Trainee in Zoom 138 min 30 s No, 173 min 30 s missing" in page.text
     assert "A guest Not matched 85 min" in page.text or "A guest Not matched 90 min" in page.text
     assert page.html.count('class="timeline slim"') == 3

@@ -1,27 +1,26 @@
 """Today: what is on, what needs attention with its act, the week, the last class."""
 
 import gzip
-import re
+from datetime import timedelta
 from functools import partial
 
 import pytest
 from sqlalchemy import func, select, update
 
 from lti_tool import people
-from lti_tool.attendance import corrections, reviews
+from lti_tool.attendance import corrections, evidence_gaps, reviews
 from lti_tool.attendance.live_board import LivePerson, latest_return
 from lti_tool.attendance.live_sessions import show
 from lti_tool.attendance.minutes import attend
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
-from lti_tool.mail.messages import total_of
 from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import equivalency_requests
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.presence import person_links
 from lti_tool.tables.scores import scores
 from lti_tool.web.session import COOKIE
-from lti_tool.web.staff import attention, session_numbers
+from lti_tool.web.staff import session_numbers
 from sandbox.zoom.behaviours import Visit
 from tests.browser_session import start
 from tests.statements import listening
@@ -149,10 +148,27 @@ def test_no_one_is_offered_to_settle_their_own_request(staff, happened, database
     assert "/desk/equivalencies/1" in page.links
 
 
-def test_the_digest_counts_what_today_counts(staff, database, now) -> None:
-    shown = re.search(r"Needs your attention (\d+)", staff.open("/desk").text)
-    with database.read() as connection:
-        assert int(shown[1]) == total_of(attention.summary(connection, now))
+def test_the_number_of_what_needs_attention_is_that_of_its_rows(staff, database) -> None:
+    with database.write() as connection:
+        refused = connection.execute(update(scores).values(status="parked", last_answer="404 gone")).rowcount
+    page = staff.open("/desk")
+    listed = page.html.partition('<ul class="rows hov">')[2].partition("</ul>")[0]
+    assert refused > 1
+    assert f"Scores a platform refused: {refused}" in page.text
+    assert f"Needs your attention {listed.count('<li>')} " in page.text
+
+
+def test_a_count_stands_in_the_part_to_which_its_age_belongs(staff, happened, database, now) -> None:
+    ask_about_the_day(database, happened, now, range(60))
+    old, new = (
+        evidence_gaps.of_session("people_differ", happened.day, now - timedelta(days=9)),
+        evidence_gaps.of_session("people_differ", happened.day, now + timedelta(seconds=1)),
+    )
+    for gap, first, last in ((old, True, False), (new, False, True)):
+        with database.write() as connection:
+            evidence_gaps.record(connection, [gap], now)
+        parts = [staff.open(f"/desk?page={number}").text for number in range(1, 5)]
+        assert ["Possible gaps" in each for each in parts] == [first, False, False, last]
 
 
 @pytest.mark.parametrize("back", ["https://elsewhere.example.org", "//elsewhere.example.org", "/desk/scores", ""])
@@ -172,6 +188,7 @@ def test_only_a_provider_that_the_programme_accepts_can_be_approved_at_one_press
 
 def test_a_participant_is_matched_where_they_are_listed(staff, happened, database) -> None:
     page = staff.open("/desk")
+    assert '<span class="when-open">Cancel</span>' in page.html
     assert "Trainee 4, not in this session" in page.text
     assert "Trainee 1, not in this session" not in page.text
     given = {"back": "/desk", "trainee": str(happened.new), "reason": "She rang and said so."}
