@@ -43,7 +43,7 @@ def lock(connection: Connection, session_id: int, *, actor: str, reason: str, no
             f"Zoom may still deliver something about live session {session.id}.",
             "Lock it 90 minutes after its end at the earliest.",
         )
-    if cases := _open_cases(connection, session.id):
+    if cases := open_cases(connection, session.id):
         raise Conflict(
             "session_has_open_cases",
             f"Live session {session.id} has open cases: {', '.join(cases)}.",
@@ -85,7 +85,7 @@ def lock_due(connection: Connection, now: datetime, days: int) -> list[int]:
     return locked
 
 
-def _open_cases(connection: Connection, session_id: int) -> list[str]:
+def open_cases(connection: Connection, session_id: int) -> list[str]:
     """What must be decided before a lock, in words."""
     requests, corrections = attendance_requests.c, attendance_corrections.c
     cases: dict[str, ColumnElement[bool]] = {

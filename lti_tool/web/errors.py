@@ -112,7 +112,7 @@ def _answer(status: int, code: str, message: str, next_step: str, **more: str) -
             heading = "The registration did not work"
         elif http_request.path.startswith("/lti/") and status < 500:
             heading = "The launch did not work"
-        page = {"heading": heading, "code": code, "message": message, "next_step": next_step}
+        page = {"heading": heading, "code": code, "message": message, "next_step": next_step, "status": status}
         response = make_response(render_template("shared/error.html", **page))
     response.status_code = status
     if status == 503:

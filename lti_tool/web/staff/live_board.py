@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_board import LiveBoard, draw
 from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.gates import decide
 from lti_tool.gates.wording import staff_reason
 from lti_tool.programme import versions
@@ -186,6 +187,7 @@ def blueprint(board_of: BoardOf) -> Blueprint:
             curve=draw(board, session, enrolled.enrolled or None),
             room_labels=live_sessions.labels(connection(), session_id),
             is_running=session.starts_at <= now() < session.ends_at and session.state != "cancelled",
+            renews=now() < session.ends_at + LAST_WORD,
             quiet_after=timedelta(minutes=context().settings.zoom_quiet_minutes),
             whole=whole if whole in LISTS else "",
             shown=PEOPLE_SHOWN,

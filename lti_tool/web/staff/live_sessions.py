@@ -38,7 +38,13 @@ from zoom_adapter import meetings, places, reconcile, reports
 
 ROWS_ON_A_PAGE = 50
 # The states that the list can be filtered by, in words.
-STATES = {"coming": "To come", "provisional": "Provisional", "confirmed": "Confirmed", "cancelled": "Cancelled"}
+STATES = {
+    "coming": "To come",
+    "provisional": "Provisional",
+    "confirmed": "Confirmed",
+    "locked": "Locked",
+    "cancelled": "Cancelled",
+}
 MONTH = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
 # How long a presence check is open.
 LENGTHS = {60: "1 minute", 120: "2 minutes", 300: "5 minutes"}
@@ -64,7 +70,8 @@ class Shown:
         wanted = {
             "coming": (table.c.ends_at > now) & (table.c.state != "cancelled"),
             "provisional": table.c.state == "provisional",
-            "confirmed": table.c.state.in_(("reconciled", "locked")),
+            "confirmed": table.c.state == "reconciled",
+            "locked": table.c.state == "locked",
             "cancelled": table.c.state == "cancelled",
         }
         found = [wanted[self.state]] if self.state else []
@@ -94,7 +101,10 @@ def sessions() -> str:
         "staff/sessions.html",
         programme,
         part=part,
-        coming=[each for each in found if each.ends_at > now()],
+        running=[each for each in found if each.starts_at <= now() < each.ends_at and each.state != "cancelled"],
+        coming=[
+            each for each in found if each.ends_at > now() and (each.starts_at > now() or each.state == "cancelled")
+        ],
         past=[each for each in found if each.ends_at <= now()],
         numbers=session_numbers.of_sessions(connection(), found),
         **_filters(programme, shown),
@@ -175,6 +185,7 @@ def session_settings(session_id: int) -> str:
         progress=_progress(found),
         reports=reports.report_progress(connection(), found, has_api=context().settings.has_zoom_api),
         has_api=context().settings.has_zoom_api,
+        cases=locking.open_cases(connection(), found.id) if found.state == "reconciled" else (),
         rooms=live_sessions.rooms_entered(connection(), found.id),
         room_labels=live_sessions.labels(connection(), found.id),
     )

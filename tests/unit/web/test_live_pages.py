@@ -251,7 +251,12 @@ def test_while_the_class_is_on_only_the_board_has_numbers(browse, happened, runn
         assert "The class is running" in page.text
         assert f"/desk/sessions/{running}/live{list_there}" in page.links
         assert "Trainee 2" not in page.text
-    assert "Live 4 – –" in staff.open("/desk/sessions").text
+    listed = staff.open("/desk/sessions").text
+    assert "Live 4 – –" in listed
+    assert listed.index("Live now") < listed.rindex("To come")
     clock.advance(seconds=8 * HOURS)
+    assert "data-renew" in board(browse, happened, running).html
+    clock.advance(seconds=2 * HOURS)
+    assert "data-renew" not in board(browse, happened, running).html
     assert "Attendance is not calculated yet" in staff.open(places[1]).text
     assert "Over, being calculated 4 – –" in staff.open("/desk/sessions").text

@@ -12,7 +12,7 @@ from hashlib import sha256
 import pytest
 from sqlalchemy import select, update
 
-from lti_tool.attendance import evidence_gaps, live_sessions
+from lti_tool.attendance import evidence_gaps, live_sessions, reviews
 from lti_tool.attendance import live_sessions as rooms
 from lti_tool.attendance.evidence import STAFF_ROLE, ReportComparison, RoomInterval
 from lti_tool.attendance.settlement import settle
@@ -341,3 +341,23 @@ def test_zoom_is_asked_again_by_the_worker(staff, app, happened, database, now) 
         staff.open(f"/desk/sessions/{happened.day}/settings"), f"/desk/sessions/{happened.day}/reports"
     )
     assert "zoom_api_unset" in refused.text
+
+
+def test_an_open_case_stands_where_the_lock_would_be_and_leads_to_its_page(staff, happened, database, now) -> None:
+    state_is(database, happened.day, "reconciled", reconciled_at=now)
+    settings = f"/desk/sessions/{happened.day}/settings"
+    assert f"{settings}#state" in sheet_of(staff, happened).links
+    assert "Lock this session" in staff.open(settings).text
+    with database.write() as connection:
+        reviews.open_request(connection, session_id=happened.day, trainee_id=happened.whole, text="Lunch?", now=now)
+    page = staff.open(settings)
+    assert "The session can be locked when nothing is open: requests of trainees." in page.text
+    assert "/desk/attendance-requests" in page.links
+    assert "Lock this session" not in page.text
+
+
+def test_the_list_tells_confirmed_from_locked(staff, happened, database, now) -> None:
+    state_is(database, happened.day, "locked", locked_at=now)
+    day = f"/desk/sessions/{happened.day}"
+    assert day in staff.open("/desk/sessions?state=locked").links
+    assert day not in staff.open("/desk/sessions?state=confirmed").links
