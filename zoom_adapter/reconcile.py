@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from lti_tool import audit
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_sessions import verify_settleable
 from lti_tool.attendance.settlement import LAST_WORD
@@ -21,6 +22,7 @@ from lti_tool.db import Database, upsert
 from lti_tool.errors import Conflict, OutboundError
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
 from lti_tool.tables.presence import poll_answers
+from lti_tool.tasks import enqueue
 from zoom_adapter import reports
 from zoom_adapter.api import Kind, ZoomApi, verify_configured
 from zoom_adapter.events import address, instant, text
@@ -69,6 +71,28 @@ class Answer(NamedTuple):
     refusal: OutboundError | None = None
 
 
+def ask_again(connection: Connection, session_id: int, *, has_api: bool, actor: str, now: datetime) -> None:
+    """Let the worker read every report of one live session now, outside the plan. Raises as `ReportReader.read_now`."""
+    _over(connection, session_id, now)
+    if not has_api:
+        verify_configured(None)
+    enqueue(connection, RECONCILE, f"session:{session_id}", {"session_id": session_id, "every": True}, now=now)
+    audit.record(connection, actor=actor, act="reports_asked", subject=f"session:{session_id}", at=now)
+
+
+def _over(connection: Connection, session_id: int, now: datetime) -> Session:
+    """The live session, which is over and may still be reconciled."""
+    verify_settleable(live_sessions.show(connection, session_id))
+    session = reconcilable(connection, session_id)
+    if session is None or over_at(session) > now:
+        raise Conflict(
+            "session_not_over",
+            f"Live session {session_id} is not over, so Zoom has no report of it.",
+            "Ask again a few minutes after its end.",
+        )
+    return session
+
+
 @dataclass(frozen=True, slots=True)
 class ReportReader:
     """Asks Zoom for reports by the plan; does nothing without Zoom credentials (`api` None).
@@ -88,11 +112,17 @@ class ReportReader:
         return False
 
     def read_due(self, payload: Mapping[str, Any]) -> None:
-        """Read the due reports of one live session; a report that was read in the meantime is not read again."""
+        """Read the due reports of one live session, or `every` one of them; a due report that was read in the meantime
+        is not read again."""
         now = self.clock()
         with self.database.read() as connection:
             session = reconcilable(connection, payload["session_id"])
-            uuids = due(connection, session, now) if session is not None else []
+            if session is None:
+                uuids: Sequence[str] = []
+            elif payload.get("every"):
+                uuids = reports.of_class(connection, session) or [NO_UUID]
+            else:
+                uuids = due(connection, session, now)
         if self.api is not None and session is not None and uuids:
             self._read(self.api, session, uuids)
 
@@ -103,14 +133,7 @@ class ReportReader:
         "zoom_api_unset".
         """
         with self.database.read() as connection:
-            verify_settleable(live_sessions.show(connection, session_id))
-            session = reconcilable(connection, session_id)
-            if session is None or over_at(session) > self.clock():
-                raise Conflict(
-                    "session_not_over",
-                    f"Live session {session_id} is not over, so Zoom has no report of it.",
-                    "Ask again a few minutes after its end.",
-                )
+            session = _over(connection, session_id, self.clock())
             uuids = reports.of_class(connection, session)
         return self._read(verify_configured(self.api), session, uuids)
 

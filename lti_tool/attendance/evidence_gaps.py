@@ -17,6 +17,7 @@ from lti_tool.tables.zoom import zoom_gaps
 WEBHOOK = "webhook"
 DESK = "/desk/settings/zoom"
 SESSION = "/desk/sessions/{session}"
+SETTINGS = SESSION + "/settings"
 
 
 class GapWords(NamedTuple):
@@ -73,7 +74,7 @@ GAPS: Mapping[str, GapWords] = {
     ),
     "deliveries_unread": GapWords(
         "Deliveries have been waiting to be read for more than five minutes.",
-        "Check that a worker is running. `gatehouse serve` includes one, unless it was started with --no-worker.",
+        "Check that a worker is running. The server includes one, unless it was started without.",
         DESK,
         True,
     ),
@@ -115,8 +116,8 @@ GAPS: Mapping[str, GapWords] = {
     ),
     "end_missing": GapWords(
         "The scheduled end is past, and Zoom has not reported the end.",
-        "Record when it ended: on the session's page, or with `gatehouse session end`.",
-        SESSION,
+        "Record when it ended, in the session's settings.",
+        SETTINGS,
         True,
     ),
     "edges_missing": GapWords(
@@ -133,8 +134,8 @@ GAPS: Mapping[str, GapWords] = {
     ),
     "report_failing": GapWords(
         "Zoom has not returned the report of this session.",
-        "It is requested again automatically until a day after the end; `gatehouse zoom reconcile` requests it now.",
-        SESSION,
+        "It is requested again automatically until a day after the end. The session's settings can ask Zoom now.",
+        SETTINGS + "#reports",
         False,
     ),
     "reports_refused": GapWords(
@@ -145,19 +146,19 @@ GAPS: Mapping[str, GapWords] = {
     ),
     "reports_unsettled": GapWords(
         "A day after the end, Zoom has not returned the same report twice, so the session stays provisional.",
-        "Run `gatehouse zoom reconcile` for it, or decide by the webhooks.",
-        SESSION,
+        "Ask Zoom again, or decide without a report, in the session's settings.",
+        SETTINGS + "#reports",
         False,
     ),
     "locked_evidence": GapWords(
         "Zoom sent something about a locked session. It does not count while the session is locked.",
-        "If it must count, reopen the session with a reason: `gatehouse session reopen`.",
-        SESSION,
+        "If it must count, open the session again in its settings, with a reason.",
+        SETTINGS,
         False,
     ),
     "settlement_parked": GapWords(
         "The attendance of this session could not be computed in eight attempts.",
-        "See the error code in the list of tasks; `gatehouse session settle` tries again.",
+        "The list of background jobs has the error code. Report it to the people who maintain Gatehouse.",
         "/desk/settings/jobs",
         True,
     ),

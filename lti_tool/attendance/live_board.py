@@ -96,7 +96,8 @@ class LiveBoard:
         return sorted(counted.items(), key=lambda each: (bool(each[0]), -each[1], each[0]))
 
     def curve(self, starts_at: datetime, ends_at: datetime) -> list[tuple[datetime, int]]:
-        """How many people were in the meeting at instants between these two, as far as the day has come."""
+        """How many people were in the meeting at instants between these two, as far as the day has come; the last one
+        is the moment of the board, or the end."""
         until = min(self.at, ends_at)
         step = max((ends_at - starts_at) / POINTS, timedelta(minutes=1))
         changes: Counter[datetime] = Counter()
@@ -106,7 +107,8 @@ class LiveBoard:
                 changes[end] -= 1
         edges = sorted(changes.items(), reverse=True)
         points, number = [], 0
-        for instant in (starts_at + step * each for each in range(int((until - starts_at) / step) + 1)):
+        instants = [starts_at + step * each for each in range(math.ceil((until - starts_at) / step))]
+        for instant in [*instants, until] if until >= starts_at else []:
             while edges and edges[-1][0] <= instant:
                 number += edges.pop()[1]
             points.append((instant, number))
@@ -186,13 +188,14 @@ def so_far(person: LivePerson | None, segments: Sequence[Segment], policy: Compl
 class Curve:
     """`line` are the points of a polyline "x,y x,y …" within WIDTH × HEIGHT; `enrolled_y` the height of the number of
     enrolled people, None where it is unknown; `now_x` how far the day has come, and `now_y` how many people there are
-    then. `taught` are the left and right edges of the times of instruction. `most` and `most_at` are the highest
-    number and when it was reached; `points` are some of them, for a table."""
+    then (`now_count`). `taught` are the left and right edges of the times of instruction. `most` and `most_at` are the
+    highest number and when it was reached; `points` are some of them, for a table."""
 
     line: str
     enrolled_y: float | None
     now_x: float
     now_y: float
+    now_count: int
     taught: tuple[tuple[float, float], ...]
     top: int
     most: int
@@ -221,6 +224,7 @@ def draw(board: LiveBoard, session: "LiveSession", enrolled: int | None) -> Curv
         enrolled_y=None if enrolled is None else y(enrolled),
         now_x=x(points[-1][0]),
         now_y=y(points[-1][1]),
+        now_count=points[-1][1],
         taught=tuple((x(each.start), x(each.end)) for each in taught(session.segments)),
         top=top,
         most=most,

@@ -44,7 +44,7 @@ def lock(connection: Connection, session_id: int, *, actor: str, reason: str, no
             f"Zoom may still deliver something about live session {session.id}.",
             "Lock it 90 minutes after its end at the earliest.",
         )
-    if cases := _open_cases(connection, session.id):
+    if cases := open_cases(connection, session.id):
         raise Conflict(
             "session_has_open_cases",
             f"Live session {session.id} has open cases: {', '.join(cases)}.",
@@ -86,7 +86,7 @@ def lock_due(connection: Connection, now: datetime, days: int) -> list[int]:
     return locked
 
 
-def _open_cases(connection: Connection, session_id: int) -> list[str]:
+def open_cases(connection: Connection, session_id: int) -> list[str]:
     """What must be decided before a lock, in words."""
     requests, corrections = attendance_requests.c, attendance_corrections.c
     cases: dict[str, ColumnElement[bool]] = {
@@ -170,9 +170,7 @@ def progress(session: LiveSession, now: datetime, *, has_reports: bool, lock_day
     if session.state == "reconciled":
         says = N_("These numbers have been checked against Zoom's report.")
         if not lock_days or session.ended_at is None:
-            return Progress(
-                "ok", N_("Confirmed"), says, N_("The training team locks the session when no case is open.")
-            )
+            return Progress("ok", N_("Confirmed"), says, N_("The session is locked when no case is open."))
         locked_at = session.ended_at + timedelta(days=lock_days)
         return Progress(
             "ok", N_("Confirmed"), says, N_("Corrections are possible until the session is locked:"), locked_at
@@ -184,15 +182,15 @@ def progress(session: LiveSession, now: datetime, *, has_reports: bool, lock_day
             follows = N_("Zoom's report cannot be fetched here, so the numbers stay provisional.")
             return Progress("wait", N_("Provisional"), says, follows)
         if now < final_at:
-            follows = N_("They are compared with Zoom's report and become final at the earliest on")
+            follows = N_("They are checked against Zoom's report at the earliest on")
             return Progress("wait", N_("Provisional"), says, follows, final_at)
-        follows = N_("They become final when Zoom gives the same report twice in a row.")
+        follows = N_("They are confirmed when Zoom gives the same report twice in a row.")
         return Progress("wait", N_("Provisional"), says, follows)
     if now < session.starts_at:
         return Progress("info", N_("Scheduled"), N_("The session has not begun."), N_("Starts at"), session.starts_at)
     if now < session.ends_at:
         says = N_("Numbers may change until the session ends.")
-        return Progress("info", N_("Live now"), says, N_("Ends at"), session.ends_at)
+        return Progress("info", N_("Live"), says, N_("Ends at"), session.ends_at)
     overdue = session.ends_at + LAST_WORD
     says = N_("The scheduled end is past, but Zoom has not reported the end yet.")
     if now < overdue:

@@ -99,7 +99,7 @@ REASONS: Mapping[str, Sentences] = {
     # attended_retreat
     "retreat_attended": Sentences("You attended {title} from {date}.", "Attended {title} from {date}."),
     "retreat_not_attended": Sentences(
-        "You have not attended {title}.", "No attendance of {title} on a roster.", "you have attended {title}"
+        "You have not attended {title}.", "No attendance of {title} is recorded.", "you have attended {title}"
     ),
     "retreat_no_show": Sentences(
         "You were not present at {title} from {date}.",

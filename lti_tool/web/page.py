@@ -105,6 +105,8 @@ NOTICES = {
     "session_edited": Notice("ok", "Saved. Pages and calendars show it from now on."),
     "session_moved": Notice("ok", "Moved. Pages and calendars show the new time. Registrations at Zoom stay."),
     "session_cancelled": Notice("info", "Cancelled. Pages and calendars show it as cancelled."),
+    "reports_asked": Notice("info", "Zoom is being asked. Reload this page in a few seconds."),
+    "reports_waived": Notice("info", "Recorded. Attendance is being calculated without the report."),
     "session_ended": Notice("ok", "Recorded. Attendance is being calculated. Reload this page in a few seconds."),
     "session_locked": Notice("ok", "Locked. These numbers no longer change."),
     "session_reopened": Notice("info", "Open again. Data received since the lock is being added."),

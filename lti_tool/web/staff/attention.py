@@ -12,7 +12,16 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, and_, func, literal, select, true, union_all
 
-from lti_tool.attendance import accommodations, corrections, locking, person_joins, preview, queries, reviews
+from lti_tool.attendance import (
+    accommodations,
+    corrections,
+    evidence_gaps,
+    locking,
+    person_joins,
+    preview,
+    queries,
+    reviews,
+)
 from lti_tool.attendance.evidence import NUMBERED
 from lti_tool.attendance.matching import UNMATCHED
 from lti_tool.attendance.preview import Effect
@@ -28,7 +37,6 @@ from lti_tool.tables.operations import tasks
 from lti_tool.tables.people import trainees
 from lti_tool.tables.presence import accommodation_requests, attendance_corrections, attendance_requests
 from lti_tool.tables.scores import scores
-from lti_tool.tables.zoom import zoom_gaps
 from lti_tool.web.page import Part, sql_part
 
 ITEMS_ON_A_PAGE = 20
@@ -49,12 +57,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many things of one kind need attention on a page of their own, and since when the oldest does."""
+    """How many things of one kind need attention on a page of their own, since when the oldest does, and which one it
+    is, as far as a few words say it."""
 
     says: str
     where: str
     count: int
     oldest_at: datetime
+    oldest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +77,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """One part of the items; by correction what it would change, and by session who may be an unmatched participant."""
+    """One part of the items; by correction what it would change, and by session who may be an unmatched participant.
+    `after` is since when the last item of the part before it waits, None for the first part."""
 
     part: Part[Item]
+    after: datetime | None
     effects: Mapping[int, Effect]
     choices: Mapping[int, Sequence[Choice]]
 
@@ -80,6 +92,7 @@ def items(connection: Connection, number: int) -> Items:
     order = listed.c.since, listed.c.kind, listed.c.id
     part = sql_part(connection, select(listed).order_by(*order), ITEMS_ON_A_PAGE, number)
     rows = part.rows
+    last_before = select(listed.c.since).order_by(*order).offset((part.number - 1) * ITEMS_ON_A_PAGE - 1).limit(1)
     ids: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         ids[row.kind].append(row.id)
@@ -98,9 +111,22 @@ def items(connection: Connection, number: int) -> Items:
     matchable = {each.session_id: each.module_id for each in unmatched}
     return Items(
         Part(shown, part.number, part.total, part.firsts, part.size),
+        connection.scalar(last_before) if part.number > 1 else None,
         preview.of_corrections(connection, proposed),
         _choices(connection, matchable) if matchable else {},
     )
+
+
+def merged(items: Items, counts: Sequence[Count]) -> list[Item | Count]:
+    """The rows of one part, the oldest first: its items, and the counts whose oldest is not in another part."""
+    part = items.part
+    until = part.rows[-1].since if part.rows and part.number < part.count else None
+    here = [
+        each
+        for each in counts
+        if (items.after is None or each.oldest_at > items.after) and (until is None or each.oldest_at <= until)
+    ]
+    return sorted([*part.rows, *here], key=lambda each: each.oldest_at if isinstance(each, Count) else each.since)
 
 
 def may_match(day: AttendedDay) -> bool:
@@ -169,7 +195,8 @@ def counts(connection: Connection, now: datetime) -> list[Count]:
         row = connection.execute(select(func.count(), func.min(since)).where(which)).one()
         return Count(says, where, row[0], row[1] or now)
 
-    shared = [each.since for each in person_joins.suggestions(connection)]
+    shared = sorted(person_joins.suggestions(connection), key=lambda each: each.since)
+    gaps = sorted(evidence_gaps.on_record(connection), key=lambda each: each.since or now)
     found = [
         counted(
             "Revocations waiting for a second person",
@@ -183,8 +210,20 @@ def counts(connection: Connection, now: datetime) -> list[Count]:
             completion_imports.c.undo_at,
             completion_batches.IS_TO_BE_UNDONE,
         ),
-        Count("E-mail addresses that two people share", "/desk/joins", len(shared), min(shared, default=now)),
-        counted("Possible gaps in attendance data", "/desk/settings/zoom", zoom_gaps.c.since, true()),
+        Count(
+            "E-mail addresses that two people share",
+            "/desk/joins",
+            len(shared),
+            shared[0].since if shared else now,
+            ", ".join(each.name or f"Person {each.id}" for each in shared[0].people) if shared else "",
+        ),
+        Count(
+            "Possible gaps in attendance data",
+            "/desk/settings/zoom",
+            len(gaps),
+            (gaps[0].since or now) if gaps else now,
+            gaps[0].words.says if gaps else "",
+        ),
         counted("Sessions still marked as running", "/desk/sessions", live_sessions.c.ends_at, locking.is_missing(now)),
         counted("Courses with unconfirmed units", "/desk/courses", units.c.since, true()),
         counted("Rosters that cannot be read", "/desk/rosters", rosters.c.since, true()),

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_board import LiveBoard, draw
 from lti_tool.attendance.live_sessions import LiveSession
+from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.gates import decide
 from lti_tool.gates.wording import staff_reason
 from lti_tool.programme import versions
@@ -65,6 +66,44 @@ class Enrolled:
     shut: Mapping[int, str]
     names: Mapping[int, str]
     has_roster: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the enrolled people of a session are; each of them is counted once, so the six numbers add up to
+    `enrolled`. Of those who have not come, `missing` are expected, `excused` completed the module before, and
+    `locked` have a shut gate. Beside them `guests` are in Zoom now without being enrolled, and `unmatched` came, and
+    may be enrolled or not."""
+
+    enrolled: int
+    here: int
+    waiting: int
+    left: int
+    missing: Sequence[Expected]
+    excused: int
+    locked: int
+    guests: int
+    unmatched: int
+
+
+def standing_of(board: LiveBoard, known: Enrolled) -> Standing:
+    """The numbers of every page that shows a session while it is on; the board is without staff."""
+    enrolled = {each.id for each in known.expected} | known.excused | known.locked
+    here, waiting, left = (
+        {each.trainee_id for each in board.those(where) if each.trainee_id is not None}
+        for where in ("here", "waiting", "gone")
+    )
+    return Standing(
+        enrolled=known.enrolled,
+        here=len(here & enrolled),
+        waiting=len((waiting & enrolled) - here),
+        left=len((left & enrolled) - here - waiting),
+        missing=[each for each in known.expected if each.id not in board.trainee_ids],
+        excused=len(known.excused - board.trainee_ids),
+        locked=len(known.locked - board.trainee_ids),
+        guests=len(here - enrolled),
+        unmatched=len(board.unmatched),
+    )
 
 
 class EnrolledCache:
@@ -144,12 +183,11 @@ def blueprint(board_of: BoardOf) -> Blueprint:
             session=session,
             board=board,
             standing=enrolled,
-            missing=[each for each in enrolled.expected if each.id not in board.trainee_ids],
-            excused=len(enrolled.excused - board.trainee_ids),
-            locked=len(enrolled.locked - board.trainee_ids),
+            numbers=standing_of(board, enrolled),
             curve=draw(board, session, enrolled.enrolled or None),
             room_labels=live_sessions.labels(connection(), session_id),
             is_running=session.starts_at <= now() < session.ends_at and session.state != "cancelled",
+            renews=now() < session.ends_at + LAST_WORD,
             quiet_after=timedelta(minutes=context().settings.zoom_quiet_minutes),
             whole=whole if whole in LISTS else "",
             shown=PEOPLE_SHOWN,

@@ -6,6 +6,7 @@ they are there (presence checks), and see who is registered at Zoom, who is not 
 
 import calendar
 import re
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -33,11 +34,17 @@ from lti_tool.web.session import Limits, access, record_visit, viewer
 from lti_tool.web.staff import attendance, overview, session_numbers
 from lti_tool.web.staff.attendance import ONLY, SORTS, SheetView
 from lti_tool.web.staff.session_plan import wall_time
-from zoom_adapter import meetings, places, reports
+from zoom_adapter import meetings, places, reconcile, reports
 
 ROWS_ON_A_PAGE = 50
 # The states that the list can be filtered by, in words.
-STATES = {"coming": "To come", "provisional": "Provisional", "confirmed": "Confirmed", "cancelled": "Cancelled"}
+STATES = {
+    "coming": "To come",
+    "provisional": "Provisional",
+    "confirmed": "Confirmed",
+    "locked": "Locked",
+    "cancelled": "Cancelled",
+}
 MONTH = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
 # How long a presence check is open.
 LENGTHS = {60: "1 minute", 120: "2 minutes", 300: "5 minutes"}
@@ -63,7 +70,8 @@ class Shown:
         wanted = {
             "coming": (table.c.ends_at > now) & (table.c.state != "cancelled"),
             "provisional": table.c.state == "provisional",
-            "confirmed": table.c.state.in_(("reconciled", "locked")),
+            "confirmed": table.c.state == "reconciled",
+            "locked": table.c.state == "locked",
             "cancelled": table.c.state == "cancelled",
         }
         found = [wanted[self.state]] if self.state else []
@@ -93,7 +101,10 @@ def sessions() -> str:
         "staff/sessions.html",
         programme,
         part=part,
-        coming=[each for each in found if each.ends_at > now()],
+        running=[each for each in found if each.starts_at <= now() < each.ends_at and each.state != "cancelled"],
+        coming=[
+            each for each in found if each.ends_at > now() and (each.starts_at > now() or each.state == "cancelled")
+        ],
         past=[each for each in found if each.ends_at <= now()],
         numbers=session_numbers.of_sessions(connection(), found),
         **_filters(programme, shown),
@@ -154,6 +165,7 @@ def session(session_id: int) -> str:
         progress=_progress(found),
         funnel=funnel,
         sheet=sheet,
+        usual=next((each for each, _ in Counter(row.known_from for row in sheet.part.rows).most_common(1)), ""),
         curve=attendance.curve(sheet.rows, found, funnel.enrolled, now()),
         view=view,
         filters=ONLY,
@@ -172,6 +184,8 @@ def session_settings(session_id: int) -> str:
         session=found,
         progress=_progress(found),
         reports=reports.report_progress(connection(), found, has_api=context().settings.has_zoom_api),
+        has_api=context().settings.has_zoom_api,
+        cases=locking.open_cases(connection(), found.id) if found.state == "reconciled" else (),
         rooms=live_sessions.rooms_entered(connection(), found.id),
         room_labels=live_sessions.labels(connection(), found.id),
     )
@@ -243,6 +257,23 @@ def reopen(session_id: int) -> AnyResponse:
     """Undo a lock."""
     locking.reopen(connection(), session_id, actor=viewer().actor, reason=field("reason"), now=now())
     return go(f"/desk/sessions/{session_id}/settings", "session_reopened")
+
+
+@blueprint.post("/<int:session_id>/reports")
+@access("staff")
+def ask_for_reports(session_id: int) -> AnyResponse:
+    """Let the worker ask Zoom again for the reports of this session, now."""
+    has_api = context().settings.has_zoom_api
+    reconcile.ask_again(connection(), session_id, has_api=has_api, actor=viewer().actor, now=now())
+    return go(f"/desk/sessions/{session_id}/settings", "reports_asked")
+
+
+@blueprint.post("/<int:session_id>/reports/waive")
+@access("staff")
+def waive_reports(session_id: int) -> AnyResponse:
+    """Decide without the reports that Zoom does not give."""
+    reports.waive_report(connection(), session_id, actor=viewer().actor, reason=field("reason"), now=now())
+    return go(f"/desk/sessions/{session_id}/settings", "reports_waived")
 
 
 @blueprint.post("/<int:session_id>/rooms")

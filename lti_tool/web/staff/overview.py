@@ -64,7 +64,7 @@ def acting(connection: Connection, actors: Iterable[str | None]) -> dict[str, st
     """Actor ("staff:3", "cli") → the name to show."""
     ids = {actor: trainee_of(actor) for actor in actors if actor is not None}
     known = names(connection, {each for each in ids.values() if each is not None})
-    fixed = {"cli": "the command line", "system": "Gatehouse itself"}
+    fixed = {"cli": "An administrator", "system": "Gatehouse"}
     return {actor: fixed.get(actor) or known.get(number or 0, actor) for actor, number in ids.items()}
 
 

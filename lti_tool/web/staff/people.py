@@ -43,6 +43,8 @@ AWAY = timedelta(days=30)
 # To find who is locked by one thing, the gates of everyone are decided: only when this filter is chosen, and not above
 # this number of people, where it would take too long.
 MOST_JUDGED = 5000
+# Up to so many, their number is shown before it is chosen.
+MOST_COUNTED = 200
 # The years in which a search looks for sessions.
 YEARS = (2000, 2100)
 QUEUE = "/desk/joins"
@@ -52,6 +54,7 @@ FILTERS = {
     "one": "Locked by one thing",
     "licence": "No licence",
     "away": "Not opened in 30 days",
+    "never": "Never opened",
     "request": "Request open",
     "staff": "Staff",
 }
@@ -141,6 +144,7 @@ def _filters(programme: Programme, now: datetime) -> dict[str, ColumnElement[boo
         "away": is_trainee
         & ~_among(enrolments, enrolments.c.last_launch_at > now - AWAY)
         & or_(trainees.c.created_at <= now - AWAY, _has(enrolments, enrolments.c.last_launch_at.is_not(None))),
+        "never": is_trainee & ~_has(enrolments, enrolments.c.last_launch_at.is_not(None)),
         "request": is_trainee
         & or_(
             _among(equivalency_requests, asked),
@@ -168,7 +172,7 @@ def all_people() -> str:
     conditions = _filters(programme, now())
     numbers = _count(connection(), conditions)
     filters = {each: says for each, says in FILTERS.items() if each != "one" or numbers[""] <= MOST_JUDGED}
-    if view.which == "one" and view.which in filters:
+    if numbers[""] <= MOST_COUNTED or (view.which == "one" and view.which in filters):
         everyone = connection().scalars(select(trainees.c.id).where(conditions[""])).all()
         single = matrix.locked_by_one_thing(connection(), published, everyone, columns, starts, now())
         conditions["one"], numbers["one"] = trainees.c.id.in_(single), len(single)
@@ -215,6 +219,7 @@ def _licence_types(connection: Connection, ids: Sequence[int], today: date) -> d
     for row in connection.execute(query):
         held = found.get(row.trainee_id)
         kind = licence_words(row.type)
+        kind = kind[:1].upper() + kind[1:]
         found[row.trainee_id] = f"{held}, {kind}" if held else kind
     return found
 

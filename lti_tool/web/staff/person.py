@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint
 from flask import request as http_request
 from marshmallow import fields
-from sqlalchemy import Connection, Row, String, and_, cast, func, literal, select, union_all
+from sqlalchemy import Connection, Row, String, and_, cast, exists, func, literal, select, union_all
 from werkzeug.wrappers import Response
 
 from lti_tool import people
@@ -22,7 +22,7 @@ from lti_tool.attendance import accommodations, queries, reviews, timeline
 from lti_tool.credit import claims, licences
 from lti_tool.credit.checklist import body_name
 from lti_tool.gates import completions, equivalency, exceptions
-from lti_tool.gates.causes import causes
+from lti_tool.gates.causes import Cause, causes
 from lti_tool.gates.conditions import NEVER_EXCEPTED
 from lti_tool.gates.decide import ask_many
 from lti_tool.gates.wording import staff_sentence
@@ -52,6 +52,8 @@ from lti_tool.web.staff.audit_words import act_in_words
 
 LOG_ON_A_PAGE = 20
 STRIP_WIDTH = 120
+# What the audit log calls a visit to this page.
+VISIT = "decisions_viewed"
 # Every condition whose missing the staff may replace by an exception.
 NOT_EXCEPTED = frozenset(each.name for each in NEVER_EXCEPTED)
 # The audit log names a record of a person by the kind of the record and its id.
@@ -138,7 +140,7 @@ def person(trainee_id: int) -> str:
     decided_at = _end_of(day, programme.zone) if day else now()
     decisions = ask_many(connection(), published, [trainee_id], offered, decided_at, starts=starts)[trainee_id]
     wishes = accommodations.of_trainee(connection(), trainee_id)
-    record_visit("decisions_viewed", f"trainee:{trainee_id}")
+    record_visit(VISIT, f"trainee:{trainee_id}")
     record_reading(wishes)
     known = decisions[0].facts.completions if decisions else ()
     taken = {each.module: each for each in known if each.ended_at is None}
@@ -159,10 +161,7 @@ def person(trainee_id: int) -> str:
         licence_types=sorted(set(licences.known_types(programme).values()) - {"none"}, key=str.lower),
         accounts=_accounts(connection(), trainee_id),
         courses=_courses(connection(), trainee_id),
-        causes=[
-            ("Modules", causes([each for each in to_take if each.offering in programme.modules], programme)),
-            ("Retreats", causes([each for each in to_take if each.offering not in programme.modules], programme)),
-        ],
+        causes=_grouped(causes(to_take, programme), programme),
         not_excepted=NOT_EXCEPTED,
         decisions=decisions,
         taken=taken,
@@ -302,6 +301,12 @@ def _progress(programme: Programme, taken: Mapping[str, Any]) -> list[Series]:
     return [Series(title, sum(one in taken for one in modules), len(modules)) for title, modules in offered if modules]
 
 
+def _grouped(found: Sequence[Cause], programme: Programme) -> list[tuple[str, list[Cause]]]:
+    """The causes that lock modules, with the retreats that each locks too, then those that lock retreats alone."""
+    of_modules = [each for each in found if any(one in programme.modules for one in each.offerings)]
+    return [("Modules", of_modules), ("Retreats", [each for each in found if each not in of_modules])]
+
+
 def _accounts(connection: Connection, trainee_id: int) -> list[str]:
     """The hosts of the platforms on which this person has an account, one for each account."""
     query = select(identities.c.issuer).where(identities.c.trainee_id == trainee_id).order_by(identities.c.issuer)
@@ -378,7 +383,8 @@ def _scores(connection: Connection, trainee_id: int) -> list[Row[Any]]:
 
 
 def _log(connection: Connection, trainee_id: int) -> Part[Row[Any]]:
-    """A part of the audit log's entries about this person and the records of this person, the latest first."""
+    """A part of the audit log's entries about this person and the records of this person, the latest first. Of the
+    visits of one member of staff to this page only the latest is shown."""
 
     def named(kind: str, number: Any) -> Any:
         return literal(f"{kind}:") + cast(number, String)
@@ -388,5 +394,13 @@ def _log(connection: Connection, trainee_id: int) -> Part[Row[Any]]:
         *(select(named(kind, table.c.id)).where(table.c.trainee_id == trainee_id) for kind, table in SUBJECTS.items()),
     )
     about = audit_log.c.subject.in_(subjects)
-    query = select(audit_log).where(about).order_by(audit_log.c.at.desc(), audit_log.c.id.desc())
+    later = audit_log.alias()
+    again = select(later.c.id).where(
+        later.c.act == audit_log.c.act,
+        later.c.actor == audit_log.c.actor,
+        later.c.subject == audit_log.c.subject,
+        later.c.id > audit_log.c.id,
+    )
+    is_repeated = (audit_log.c.act == VISIT) & exists(again)
+    query = select(audit_log).where(about, ~is_repeated).order_by(audit_log.c.at.desc(), audit_log.c.id.desc())
     return sql_part(connection, query, LOG_ON_A_PAGE, asked_part())

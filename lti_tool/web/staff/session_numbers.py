@@ -32,18 +32,16 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Funnel(Numbers):
-    """The same, with those of the attendees who got credit from some body, and those whose score a gradebook has
-    accepted. `sent` of their `scores` on every platform are delivered, or a grade entered there is kept."""
+    """The same, with those of the attendees who got credit from some body, and those of the completed whose score a
+    gradebook has accepted, or where a grade entered there is kept."""
 
     credited: int = 0
     graded: int = 0
-    sent: int = 0
-    scores: int = 0
 
     @property
     def steps(self) -> list[tuple[str, int]]:
-        names = ("enrolled", "attended", "completed", "credited", "graded")
-        return [(name.capitalize(), getattr(self, name)) for name in names]
+        names = ("enrolled", "attended", "completed", "credited")
+        return [*((name.capitalize(), getattr(self, name)) for name in names), ("Completed and graded", self.graded)]
 
     @property
     def widest(self) -> int:
@@ -94,14 +92,11 @@ def funnel(connection: Connection, session: LiveSession) -> Funnel:
     in_force = (awards.c.live_session_id == session.id, awards.c.state == "awarded", awards.c.trainee_id.in_(attendees))
     credited = connection.scalar(select(func.count(awards.c.trainee_id.distinct())).where(*in_force)) or 0
     is_sent = scores.c.status.in_(("delivered", "kept"))
-    graded, sent, every = connection.execute(
-        select(
-            func.count(case((is_sent, scores.c.trainee_id)).distinct()), func.count(case((is_sent, 1))), func.count()
-        )
-        .join_from(scores, placements)
-        .where(placements.c.module_id == session.module_id, scores.c.trainee_id.in_(attendees))
-    ).one()
-    return Funnel(numbers.enrolled, numbers.attended, numbers.completed, credited, graded, sent, every)
+    of_module = (placements.c.module_id == session.module_id, is_sent)
+    completed = scores.c.trainee_id.in_(attendees.where(attendances.c.completed))
+    people = select(func.count(scores.c.trainee_id.distinct())).join_from(scores, placements)
+    graded = connection.scalar(people.where(*of_module, completed)) or 0
+    return Funnel(numbers.enrolled, numbers.attended, numbers.completed, credited, graded)
 
 
 def has_attended() -> ColumnElement[bool]:

@@ -86,7 +86,7 @@ def lines(connection: Connection, now: datetime) -> Iterator[Line]:
     yield Line("/desk/platforms", "Platforms", "Which learning platforms may open Gatehouse", *_platforms(connection))
     yield Line("/desk/courses", "Courses", "Which module each unit of a course opens", *_courses(connection, now))
     yield Line("/desk/rosters", "Rosters", "Who is enrolled in each course", *_rosters(connection, now))
-    yield Line("/desk/scores", "Scores", "What was sent to the gradebooks", *_scores(connection))
+    yield Line("/desk/scores", "Scores", "What was sent to the gradebooks", *score_line(connection))
     yield Line("/desk/mail", "Mail", "Messages to people", *_mail(connection))
     yield Line("/desk/settings/zoom", "Zoom", "Messages about who is in a class", *_zoom(connection, now))
     about = "What Gatehouse does by itself, such as calculating attendance"
@@ -126,7 +126,8 @@ def _rosters(connection: Connection, now: datetime) -> tuple[str, str]:
     return "ok", f"Read {times.ago(read_at, now)}"
 
 
-def _scores(connection: Connection) -> tuple[str, str]:
+def score_line(connection: Connection) -> tuple[str, str]:
+    """The sign and the words for all scores that are due."""
     count = {state.id: number for state, number in scores.counts(connection)}
     total = sum(count.values())
     if not total:

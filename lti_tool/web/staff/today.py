@@ -13,16 +13,15 @@ from sqlalchemy import Connection
 from lti_tool.attendance import live_sessions
 from lti_tool.attendance.live_board import AROUND, Curve, LiveBoard, LivePerson, draw, latest_return
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.mail.messages import total_of
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.times import day_of
 from lti_tool.web.page import asked_part, show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access, viewer
-from lti_tool.web.staff import attention, overview, session_numbers
+from lti_tool.web.staff import attention, overview, session_numbers, settings
 from lti_tool.web.staff.accommodations import record_reading
-from lti_tool.web.staff.live_board import BoardOf, Enrolled, EnrolledCache, Expected
+from lti_tool.web.staff.live_board import BoardOf, Enrolled, EnrolledCache, Expected, Standing, standing_of
 from zoom_adapter import admission, health
 
 When = Literal["now", "next", "last"]
@@ -44,28 +43,15 @@ class Away:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
-    """The numbers of a session that is on, as its live board shows them. `expected` have not come. Nor have `excused`,
-    who completed the module before, and `locked`, whose gate is shut. All three are None while no one is enrolled."""
-
-    here: int
-    enrolled: int
-    left: int
-    expected: int | None
-    excused: int | None
-    locked: int | None
-    unmatched: int
-    away: Sequence[Away]
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
-    """The session on top of the page: `when` is now, next or last; `part` is the part of its agenda that is on."""
+    """The session on top of the page: `when` is now, next or last; `numbers` are those of its live board; `part` is the
+    part of its agenda that is on."""
 
     when: When
     session: LiveSession
     enrolled: int | None
-    numbers: Numbers | None
+    numbers: Standing | None
+    away: Sequence[Away]
     curve: Curve | None
     part: str
 
@@ -113,8 +99,8 @@ def _today(look: Look) -> str:
         "staff/today.html",
         programme,
         items=items,
-        counts=counts,
-        total=items.part.total + total_of(counts),
+        rows=attention.merged(items, counts),
+        total=items.part.total + len(counts),
         may_match=attention.may_match,
         acting=overview.acting(
             connection(), {each.about.proposed_by for each in items.part.rows if each.kind == "correction"}
@@ -126,6 +112,7 @@ def _today(look: Look) -> str:
         last=last,
         **_on_top(look, coming, last, enrolled),
         funnel=session_numbers.funnel(connection(), last) if last else None,
+        scores=settings.score_line(connection()),
         heard_at=health.delivery_times(connection()).last_at,
         rosters_read_at=overview.rosters_read_at(connection()),
         roster_old=ROSTER_OLD,
@@ -169,22 +156,12 @@ def _chosen(coming: Sequence[LiveSession], last: LiveSession | None) -> tuple[Wh
 def _shown(look: Look, when: When, session: LiveSession, enrolled: Mapping[str, int]) -> Shown:
     listed = enrolled.get(session.module_id)
     if when == "next" and now() < session.starts_at - AROUND:
-        return Shown(when, session, listed, None, None, "")
+        return Shown(when, session, listed, None, (), None, "")
     board, known = look(session)
-    missing = [each for each in known.expected if each.id not in board.trainee_ids]
-    gone = board.those("gone")
-    numbers = Numbers(
-        here=len(board.here),
-        enrolled=known.enrolled,
-        left=len(gone),
-        expected=len(missing) if known.enrolled else None,
-        excused=len(known.excused - board.trainee_ids) if known.enrolled else None,
-        locked=len(known.locked - board.trainee_ids) if known.enrolled else None,
-        unmatched=len(board.unmatched),
-        away=_away(session, gone, missing, known.names) if when == "now" else (),
-    )
+    numbers = standing_of(board, known)
+    away = _away(session, board.those("gone"), numbers.missing, known.names) if when == "now" else ()
     part = next((each.title for each in session.segments if each.starts_at <= now() < each.ends_at), "")
-    return Shown(when, session, listed, numbers, draw(board, session, known.enrolled or None), part)
+    return Shown(when, session, listed, numbers, away, draw(board, session, known.enrolled or None), part)
 
 
 def _away(

@@ -28,7 +28,7 @@ ENDED = {"ended_at": FIVE}
     ("state", "minutes", "given", "word", "next_after"),
     [
         ("scheduled", -600, {}, "Scheduled", timedelta(hours=-8)),
-        ("scheduled", -60, {}, "Live now", timedelta()),
+        ("scheduled", -60, {}, "Live", timedelta()),
         ("scheduled", 10, {}, "Over", timedelta(minutes=90)),
         ("scheduled", 100, {}, "Over", None),
         ("provisional", 10, ENDED, "Provisional", timedelta(minutes=90)),

@@ -72,7 +72,7 @@ def test_the_board_says_who_is_here_who_waits_who_left_and_who_is_missing(
         until=now,
     )
     text = board(browse, happened, running).text
-    assert "here 2 of 4" in text
+    assert "enrolled, in Zoom now 1 of 4 in the waiting room 1 left 1 not joined 1 more to match 1" in text
     assert "Not matched to a trainee" in text
     assert "A guest from elsewhere here since 9:00 am" in text
     assert "In the waiting room 1 Trainee 3 in Zoom: trainee3@example.org since 9:51 am" in text
@@ -137,7 +137,7 @@ def test_an_unmatched_person_is_counted_whether_here_or_gone(browse, happened, r
     gone = attendee("guest@example.org", Visit(0, HOURS // 2), name="A guest from elsewhere")
     tell(database, gone, attendee("other@example.org", THERE, name="Another guest"), until=now)
     page = board(browse, happened, running)
-    assert 'data-says="1 here of 4 enrolled, 0 waiting, 2 not matched, 0 with a shut gate."' in page.html
+    assert 'data-says="0 here of 4 enrolled, 0 waiting, 2 not matched, 0 with a shut gate."' in page.html
     assert "A guest from elsewhere left at 9:30 am" in page.text
 
 
@@ -239,6 +239,24 @@ def test_assistants_and_people_with_a_shut_gate_are_not_expected_on_any_page(
     today = browse(happened.staff).open("/desk").text
     assert "in Zoom now 0 of 3 not joined 1 gate shut 2" in today
     assert "Trainee 2" not in today.partition("gate shut 2")[2].partition("Needs your attention")[0]
-    missing = browse(happened.staff).open(f"/desk/rosters/missing/{second}").text
-    assert "Missing so far: 1" in missing
-    assert "Not expected, because their gate is shut: 2" in missing
+
+
+def test_while_the_class_is_on_only_the_board_has_numbers(browse, happened, running, database, clock) -> None:
+    list_learners(database, happened, clock(), happened.whole, happened.half)
+    tell(database, attendee("trainee1@example.org", THERE), until=clock())
+    staff = browse(happened.staff)
+    places = (f"/desk/sessions/{running}", f"/desk/rosters/missing/{running}")
+    for place, list_there in zip(places, ("", "#missing"), strict=True):
+        page = staff.open(place)
+        assert "The class is running" in page.text
+        assert f"/desk/sessions/{running}/live{list_there}" in page.links
+        assert "Trainee 2" not in page.text
+    listed = staff.open("/desk/sessions").text
+    assert "Live 4 – –" in listed
+    assert listed.index("Live now") < listed.rindex("To come")
+    clock.advance(seconds=8 * HOURS)
+    assert "data-renew" in board(browse, happened, running).html
+    clock.advance(seconds=2 * HOURS)
+    assert "data-renew" not in board(browse, happened, running).html
+    assert "Attendance is not calculated yet" in staff.open(places[1]).text
+    assert "Over, being calculated 4 – –" in staff.open("/desk/sessions").text

@@ -12,17 +12,18 @@ from hashlib import sha256
 import pytest
 from sqlalchemy import select, update
 
-from lti_tool.attendance import live_sessions
+from lti_tool.attendance import evidence_gaps, live_sessions, reviews
 from lti_tool.attendance import live_sessions as rooms
 from lti_tool.attendance.evidence import STAFF_ROLE, ReportComparison, RoomInterval
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.live_sessions import live_sessions as sessions_table
-from lti_tool.tables.operations import audit_log
+from lti_tool.tables.operations import audit_log, tasks
 from lti_tool.web.staff import session_numbers
 from tests.statements import listening
 from tests.training_day import FIVE, WHOLE_DAY, add_trainee, at, enrol, present, stay
+from zoom_adapter import reconcile
 
 ROOM = "Zm9vYmFy/8Q=="
 
@@ -60,7 +61,10 @@ def state_is(database, session_id: int, state: str, **values) -> None:
 def test_everybody_stands_on_the_sheet_with_minutes_credit_and_evidence(staff, happened) -> None:
     page = sheet_of(staff, happened)
     assert "312 min of 390 min are needed" in page.text
-    assert "Trainee 1 in Zoom: Trainee in Zoom 390 min Yes none yet" in page.text
+    assert "Trainee 1 in Zoom: Trainee in Zoom 390 min Yes" in page.text
+    assert "Evidence: Zoom, live, unless a row says otherwise." in page.text
+    assert "once matched" in page.text
+    assert page.html.count('data-l="Report differs"') == 0
     assert "Trainee 2 in Zoom: Trainee in Zoom 138 min 30 s No, 173 min 30 s missing" in page.text
     assert "A guest Not matched 85 min" in page.text or "A guest Not matched 90 min" in page.text
     assert page.html.count('class="timeline slim"') == 3
@@ -310,3 +314,50 @@ def test_a_page_of_a_session_runs_as_many_statements_for_many_people_as_for_few(
         shown = staff.open(place)
     assert len(many) <= len(few)
     assert len(gzip.compress(shown.response.get_data())) < 12_000
+
+
+def test_staff_let_zoom_be_asked_again_or_decide_without_a_report(staff, happened, database, now) -> None:
+    with database.write() as connection:
+        evidence_gaps.record(connection, [evidence_gaps.of_session("reports_unsettled", happened.day)], now)
+    settings = f"/desk/sessions/{happened.day}/settings"
+    assert f"{settings}#reports" in staff.open("/desk/settings/zoom").links
+    page = staff.open(settings)
+    waived = f"/desk/sessions/{happened.day}/reports/waive"
+    unreasoned = staff.send(page, waived, reason="")
+    assert (unreasoned.status, "reason_missing" in unreasoned.text) == (422, True)
+    sent = staff.send(page, waived, reason="The meeting was deleted at Zoom.")
+    assert sent.sent_to == f"{settings}?done=reports_waived"
+    noted = [(each.actor, each.reason) for each in acts(database, "reports_waived")]
+    assert noted == [(f"staff:{happened.staff}", "The meeting was deleted at Zoom.")]
+
+
+def test_zoom_is_asked_again_by_the_worker(staff, app, happened, database, now) -> None:
+    with database.write() as connection:
+        reconcile.ask_again(connection, happened.day, has_api=True, actor="cli", now=now)
+        row = connection.execute(select(tasks).where(tasks.c.kind == "reconcile")).one()
+    assert (row.key, row.payload) == (f"session:{happened.day}", {"session_id": happened.day, "every": True})
+    assert len(acts(database, "reports_asked")) == 1
+    refused = staff.send(
+        staff.open(f"/desk/sessions/{happened.day}/settings"), f"/desk/sessions/{happened.day}/reports"
+    )
+    assert "zoom_api_unset" in refused.text
+
+
+def test_an_open_case_stands_where_the_lock_would_be_and_leads_to_its_page(staff, happened, database, now) -> None:
+    state_is(database, happened.day, "reconciled", reconciled_at=now)
+    settings = f"/desk/sessions/{happened.day}/settings"
+    assert f"{settings}#state" in sheet_of(staff, happened).links
+    assert "Lock this session" in staff.open(settings).text
+    with database.write() as connection:
+        reviews.open_request(connection, session_id=happened.day, trainee_id=happened.whole, text="Lunch?", now=now)
+    page = staff.open(settings)
+    assert "The session can be locked when nothing is open: requests of trainees." in page.text
+    assert "/desk/attendance-requests" in page.links
+    assert "Lock this session" not in page.text
+
+
+def test_the_list_tells_confirmed_from_locked(staff, happened, database, now) -> None:
+    state_is(database, happened.day, "locked", locked_at=now)
+    day = f"/desk/sessions/{happened.day}"
+    assert day in staff.open("/desk/sessions?state=locked").links
+    assert day not in staff.open("/desk/sessions?state=confirmed").links

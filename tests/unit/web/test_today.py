@@ -1,26 +1,26 @@
 """Today: what is on, what needs attention with its act, the week, the last class."""
 
 import gzip
-import re
+from datetime import timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from lti_tool import people
-from lti_tool.attendance import corrections, reviews
+from lti_tool.attendance import corrections, evidence_gaps, reviews
 from lti_tool.attendance.live_board import LivePerson, latest_return
 from lti_tool.attendance.live_sessions import show
 from lti_tool.attendance.minutes import attend
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
-from lti_tool.mail.messages import total_of
 from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import equivalency_requests
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.presence import person_links
+from lti_tool.tables.scores import scores
 from lti_tool.web.session import COOKIE
-from lti_tool.web.staff import attention, session_numbers
+from lti_tool.web.staff import session_numbers
 from sandbox.zoom.behaviours import Visit
 from tests.browser_session import start
 from tests.statements import listening
@@ -57,7 +57,8 @@ def test_the_session_that_is_on_has_the_numbers_of_its_live_board(staff, happene
     )
     page = staff.open("/desk")
     assert "Live 9:00 am–5:00 pm Pacific" in page.text
-    assert "in Zoom now 2 of 4 left 1 not joined 2 to match 1" in page.text
+    assert "enrolled, in Zoom now 1 of 4 left 1 not joined 2 more to match 1" in page.text
+    assert ">2 in Zoom</text>" in page.html
     assert "Trainee 2 left at 9:30 am. Can still complete if back by" in page.text
     assert "Trainee 3 has not joined." in page.text
     assert f"/desk/sessions/{running}/live" in page.links
@@ -68,7 +69,7 @@ def test_the_session_that_is_on_has_the_numbers_of_its_live_board(staff, happene
     assert "<html" not in part.html
     assert "in Zoom now" in part.html
     board = staff.open(f"/desk/sessions/{running}/live")
-    assert 'data-says="2 here of 4 enrolled, 0 waiting, 1 not matched' in board.html
+    assert 'data-says="1 here of 4 enrolled, 0 waiting, 1 not matched' in board.html
 
 
 @pytest.mark.parametrize("left_after", [0, 30, 75])
@@ -118,6 +119,26 @@ def test_an_approval_from_today_leads_back_and_is_refused_the_second_time(staff,
     assert (again.status, "equivalency_state" in again.text) == (409, True)
 
 
+def test_the_line_of_health_covers_all_scores_and_turns_red(staff, happened, database) -> None:
+    with database.write() as connection:
+        connection.execute(update(scores).values(status="delivered"))
+        count = connection.scalar(select(func.count()).select_from(scores))
+    assert (
+        f'<span class="ok"><span class="dot"></span>Scores: {count} of {count} delivered<' in staff.open("/desk").html
+    )
+    with database.write() as connection:
+        refused = update(scores).where(scores.c.trainee_id == happened.half)
+        gone = connection.execute(refused.values(status="parked", last_answer="404 gone")).rowcount
+    said = f"Scores: {count - gone} of {count} delivered · {gone} refused"
+    assert f'<span class="stop"><span class="dot"></span>{said}<' in staff.open("/desk").html
+
+
+def test_the_graded_are_among_the_completed(staff, happened, database) -> None:
+    with database.write() as connection:
+        connection.execute(update(scores).values(status="delivered"))
+    assert "Completed 1 Credited 1 Completed and graded 1" in staff.open("/desk").text
+
+
 def test_no_one_is_offered_to_settle_their_own_request(staff, happened, database) -> None:
     assert "/desk/equivalencies/1/approve" in staff.open("/desk").html
     with database.write() as connection:
@@ -127,10 +148,27 @@ def test_no_one_is_offered_to_settle_their_own_request(staff, happened, database
     assert "/desk/equivalencies/1" in page.links
 
 
-def test_the_digest_counts_what_today_counts(staff, database, now) -> None:
-    shown = re.search(r"Needs your attention (\d+)", staff.open("/desk").text)
-    with database.read() as connection:
-        assert int(shown[1]) == total_of(attention.summary(connection, now))
+def test_the_number_of_what_needs_attention_is_that_of_its_rows(staff, database) -> None:
+    with database.write() as connection:
+        refused = connection.execute(update(scores).values(status="parked", last_answer="404 gone")).rowcount
+    page = staff.open("/desk")
+    listed = page.html.partition('<ul class="rows hov">')[2].partition("</ul>")[0]
+    assert refused > 1
+    assert f"Scores a platform refused: {refused}" in page.text
+    assert f"Needs your attention {listed.count('<li>')} " in page.text
+
+
+def test_a_count_stands_in_the_part_to_which_its_age_belongs(staff, happened, database, now) -> None:
+    ask_about_the_day(database, happened, now, range(60))
+    old, new = (
+        evidence_gaps.of_session("people_differ", happened.day, now - timedelta(days=9)),
+        evidence_gaps.of_session("people_differ", happened.day, now + timedelta(seconds=1)),
+    )
+    for gap, first, last in ((old, True, False), (new, False, True)):
+        with database.write() as connection:
+            evidence_gaps.record(connection, [gap], now)
+        parts = [staff.open(f"/desk?page={number}").text for number in range(1, 5)]
+        assert ["Possible gaps" in each for each in parts] == [first, False, False, last]
 
 
 @pytest.mark.parametrize("back", ["https://elsewhere.example.org", "//elsewhere.example.org", "/desk/scores", ""])
@@ -150,6 +188,7 @@ def test_only_a_provider_that_the_programme_accepts_can_be_approved_at_one_press
 
 def test_a_participant_is_matched_where_they_are_listed(staff, happened, database) -> None:
     page = staff.open("/desk")
+    assert '<span class="when-open">Cancel</span>' in page.html
     assert "Trainee 4, not in this session" in page.text
     assert "Trainee 1, not in this session" not in page.text
     given = {"back": "/desk", "trainee": str(happened.new), "reason": "She rang and said so."}
