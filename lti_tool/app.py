@@ -68,15 +68,9 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     request.register_converters(app)
     ancestors = headers.FrameAncestors(context.database, context.settings.frame_origins)
     headers.register(app, ancestors, https=settings.public_url.startswith("https:"))
-    log.register(app)
-    request.register(app)
-    session.register(app)
-    errors.register(app)
-    languages.register(app)
-    times.register(app)
-    assets.register(app)
-    app.jinja_env.globals.update(day_words=timeline, short_name=short_name, claim_words=in_words)
-    app.jinja_env.filters.update(licence_words=licence_words)
+    for part in (log, request, session, errors, languages, times, assets):
+        part.register(app)
+    _name_words(app)
     inbox, refusals, boards = Inbox(context.database), Refusals(context.database), Boards()
     writers: dict[str, GroupWriter[Any, Any]] = {
         launch_records.WRITER: launch_records.launch_writer(context.database),
@@ -122,6 +116,12 @@ def create_app(settings: Settings, *, context: AppContext | None = None) -> Flas
     ):
         app.register_blueprint(blueprint)
     return app
+
+
+def _name_words(app: Flask) -> None:
+    """Let every template say what the credit checklist, a day, a module and a licence are in words."""
+    app.jinja_env.globals.update(day_words=timeline, short_name=short_name, claim_words=in_words)
+    app.jinja_env.filters.update(licence_words=licence_words)
 
 
 def close_app(app: Flask) -> None:
