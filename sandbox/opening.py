@@ -209,7 +209,7 @@ class Opening(Story):
         expect_words(self.visit("hiro", "module2"), "The training team has a question")
         expect_words(self.visit("jomo", "module2"), "Locked, waiting for an answer")
         expect_words(self.visit("wendell", "module2"), "Declined")
-        expect_words(self.visit("tomas", "module2"), "Your class is running")
+        expect_words(self.visit("tomas", "module2"), "In class now", "minutes needed")
         expect_words(self.visit("idris", "module2"), "open to you by an exception of the training team, until")
         expect_words(self.retreat("greta", "RT_EXP"), "Your application for")
 

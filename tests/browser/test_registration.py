@@ -82,7 +82,7 @@ def register(page: Page, stage: Stage, administration: str) -> FrameLocator:
 
 
 # What the platform's page was told, but for the height of the frame, which every page tells.
-HEARD = 'heard.filter(([, said]) => typeof said === "object")'
+HEARD = 'heard.filter(([, said]) => said.subject !== "lti.frameResize")'
 
 
 def heard(page: Page) -> list[tuple[str, Any]]:

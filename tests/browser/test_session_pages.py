@@ -17,6 +17,7 @@ from tests.running_class import WHOLE, RunningClass, attendee
 # read is up to two seconds old, so now and then it takes another ten.
 RENEWED_MS = 11_000
 HERE = "#live .stats > div:first-child dd"
+TO_MATCH = "#live .stats > div:has-text('more to match') dd"
 MAYA = attendee("maya", WHOLE)
 STRANGER = attendee("stranger", WHOLE, name="Somebody Unknown")
 STRANGER_LEFT = attendee("stranger", Visit(0, 3600), name="Somebody Unknown")
@@ -55,11 +56,13 @@ def test_the_board_renews_itself_and_can_be_paused(
     page = visit("ida").enter("dashboard")
     page.clock.install()
     page.goto(f"{story.stage.tool_url}/desk/sessions/{running.session}/live")
-    expect(page.locator(HERE)).to_have_text(re.compile(r"^2\b"))
+    expect(page.locator(HERE)).to_have_text(re.compile(r"^1\b"))
+    expect(page.locator(TO_MATCH)).to_have_text("1")
     assert_good(page)
     page.locator("#here-list summary").focus()
     running.tell(MAYA, STRANGER_LEFT)
     page.clock.fast_forward(RENEWED_MS)
+    expect(page.locator(TO_MATCH)).to_have_count(0)
     expect(page.locator(HERE)).to_have_text(re.compile(r"^1\b"))
     expect(page.locator("#here-list summary")).to_be_focused()
 
