@@ -135,7 +135,7 @@ def test_mentors_and_managers_of_the_course_are_neither_scored_nor_missing_wheth
     with database.read() as connection:
         assert [each.user_id for each in scores.rows(connection)] == ["user-1"]
         session = live_sessions.show(connection, session_id)
-        (course,) = rosters.of_session(connection, session, clock())
+        (course,) = rosters.of_session(connection, session, (), clock())
         missing = [row.user_id for row in connection.execute(course.missing)]
         done = connection.execute(course.done).all()
     assert (course.listed, missing, done) == (2, ["user-6"], [])

@@ -71,7 +71,7 @@ def is_listed_as_missing(who: Somebody) -> bool:
         seen = {"first_seen_at": who.now, "last_seen_at": who.now, "groups": [], "user_id": f"user-{who.trainee_id}"}
         connection.execute(insert(roster_members).values(**course, **seen, trainee_id=who.trainee_id, role=who.role))
         session = live_sessions.show(connection, who.happened.day)
-        found = queries.of_session(connection, session, who.now)
+        found = queries.of_session(connection, session, (), who.now)
         return who.trainee_id in {row.trainee_id for course in found for row in connection.execute(course.missing)}
 
 
