@@ -43,8 +43,6 @@ AWAY = timedelta(days=30)
 # To find who is locked by one thing, the gates of everyone are decided: only when this filter is chosen, and not above
 # this number of people, where it would take too long.
 MOST_JUDGED = 5000
-# Up to so many, their number is shown before it is chosen.
-MOST_COUNTED = 200
 # The years in which a search looks for sessions.
 YEARS = (2000, 2100)
 QUEUE = "/desk/joins"
@@ -172,7 +170,7 @@ def all_people() -> str:
     conditions = _filters(programme, now())
     numbers = _count(connection(), conditions)
     filters = {each: says for each, says in FILTERS.items() if each != "one" or numbers[""] <= MOST_JUDGED}
-    if numbers[""] <= MOST_COUNTED or (view.which == "one" and view.which in filters):
+    if view.which == "one" and view.which in filters:
         everyone = connection().scalars(select(trainees.c.id).where(conditions[""])).all()
         single = matrix.locked_by_one_thing(connection(), published, everyone, columns, starts, now())
         conditions["one"], numbers["one"] = trainees.c.id.in_(single), len(single)
