@@ -31,8 +31,11 @@ def test_staff_add_files_in_the_frame_and_a_trainee_saves_and_plays_them(visit: 
     with trainee.page.expect_popup():  # it closes by itself once the file comes
         card.get_by_role("link", name="Download Set and setting").click()
     player = card.locator("audio")
-    player.evaluate("player => { player.preload = 'metadata'; player.load(); }")
-    player.evaluate("player => new Promise(done => { player.onloadedmetadata = player.onerror = done; })")
+    player.evaluate("""player => new Promise((done) => {
+        player.onloadedmetadata = player.onerror = () => done();
+        player.preload = "metadata";
+        player.load();
+    })""")
     assert player.evaluate("player => player.networkState") != 3, "the player found no source"
     (download,) = saved
     assert download.suggested_filename == "Set and setting.pdf"
