@@ -33,11 +33,12 @@ def test_the_frame_tells_its_height_and_needs_no_scrolling_inside(visit: Callabl
     assert not frame.evaluate(SCROLLS)
 
     frame.goto(f"{story.stage.tool_url}/modules/F2")
-    fold = frame.locator("main details:not([open]) summary").first
-    before = around.evaluate("heard.length")
-    fold.click()
-    around.wait_for_function(f"heard.length > {before}")
-    assert around.evaluate("heard.at(-1)[1].height") == frame.evaluate(HEIGHT)
+    is_told = "(height) => heard.at(-1)[1].height === height"
+    around.wait_for_function(is_told, arg=frame.evaluate(HEIGHT))
+    fold = frame.locator("main details:not([open])").first
+    fold.locator("summary").click()
+    expect(frame.locator("main details[open]").first).to_be_visible()
+    around.wait_for_function(is_told, arg=frame.evaluate(HEIGHT))
 
 
 def test_nothing_jumps_while_a_page_is_drawn(visit: Callable[..., Visitor], after_the_day: Story) -> None:
