@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(17)
-MP3 = b"ID3\x04\0\0\0\0\0\0" + b"\xff\xfb\x90\x00" + bytes(4000)
+# Ten frames of silence, which a player takes.
+MP3 = b"ID3\x04\0\0\0\0\0\0" + 10 * (b"\xff\xfb\x90\x00" + bytes(413))
 HTML = b"<!doctype html><script>alert(document.domain)</script>"
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
 

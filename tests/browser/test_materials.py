@@ -28,7 +28,7 @@ def test_staff_add_files_in_the_frame_and_a_trainee_saves_and_plays_them(visit: 
     expect(card).to_contain_text("MP3 audio, 4 KB")
     saved: list[Download] = []
     trainee.page.context.on("page", lambda tab: tab.on("download", lambda each: saved.append(each)))
-    with trainee.page.expect_popup():  # it closes by itself once the file comes
+    with trainee.page.expect_popup() as popup:  # it closes by itself once the file comes
         card.get_by_role("link", name="Download Set and setting").click()
     player = card.locator("audio")
     player.evaluate("""player => new Promise((done) => {
@@ -37,6 +37,8 @@ def test_staff_add_files_in_the_frame_and_a_trainee_saves_and_plays_them(visit: 
         player.load();
     })""")
     assert player.evaluate("player => player.networkState") != 3, "the player found no source"
+    if not saved:
+        popup.value.wait_for_event("download")
     (download,) = saved
     assert download.suggested_filename == "Set and setting.pdf"
     download.save_as(tmp_path / "saved.pdf")

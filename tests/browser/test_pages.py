@@ -25,7 +25,7 @@ READERS = {
 }
 MAX_OF_A_VIEW = 2
 # They register at Zoom, or are files.
-SKIPPED = ("/join", ".csv", ".ics", "/jwks.json")
+SKIPPED = ("/join", ".csv", ".ics", "/jwks.json", "/modules/F1/materials/")
 # One page of each kind, for what is the same on all of them.
 SAMPLES = {
     "maya": ("/", "/modules/F2", "/sessions/1", "/record", "/retreats/RT_EXP"),
