@@ -1,4 +1,4 @@
-"""A presentation: staff add it inside the course page, and a trainee sees it there. Downloads: tests/unit/web/test_materials.py."""
+"""A presentation: staff add it inside the course page, and a trainee sees it there."""
 
 from collections.abc import Callable
 
