@@ -561,9 +561,8 @@ def test_a_module_has_at_most_fifty_materials(staff, database, now, happened) ->
     assert page.status == 200
 
 
-def test_a_disk_that_is_full_refuses_the_file_in_plain_words(staff, app, settings, monkeypatch, database) -> None:
-    if not database.is_sqlite:
-        pytest.skip("PostgreSQL's disk is not seen from here")
+@pytest.mark.databases("sqlite")  # PostgreSQL's disk is not seen from here
+def test_a_disk_that_is_full_refuses_the_file_in_plain_words(staff, app) -> None:
     object.__setattr__(app.extensions["gatehouse"].settings, "least_free_megabytes", 10**9)
     answer = upload(staff, F1, ("a.pdf", PDF))
     assert answer.status == 507
