@@ -50,6 +50,17 @@ def story(opened: Stage, site: CourseSite) -> Story:
     return story
 
 
+@pytest.fixture(scope="module")
+def story_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """The cast on a stage of this file alone, for days that begin with who has completed nothing."""
+    if CHROMIUM is None:
+        pytest.skip(MISSING)
+    with opened_stage(tmp_path_factory.mktemp("stage")) as stage:
+        story = Story(stage)
+        story.gather_the_cast()
+        yield story
+
+
 @pytest.fixture
 def stage(story: Story) -> Stage:
     return story.stage

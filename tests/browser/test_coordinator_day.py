@@ -26,6 +26,11 @@ NOON = Visit(0, 3 * 3600)
 STAYS_ON = Visit(0, 9 * 3600)
 
 
+@pytest.fixture(scope="module")
+def story(story_of_its_own: Story) -> Story:
+    return story_of_its_own
+
+
 def ask_for_equivalency(story: Story) -> str:
     """Whoever has not asked yet asks; the name."""
     asked = {

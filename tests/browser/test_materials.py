@@ -1,4 +1,4 @@
-"""A presentation: staff add it inside the course page, and a trainee sees it there."""
+"""A presentation: staff add it inside the course page, and a trainee saves and plays it there."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from tests.sample_files import MP3, PDF
 Visit = Callable[..., Visitor]
 
 
-def test_staff_add_files_in_the_frame_and_a_trainee_sees_them(visit: Visit) -> None:
+def test_staff_add_files_in_the_frame_and_a_trainee_saves_and_plays_them(visit: Visit) -> None:
     slides = {"name": "Set and setting.pdf", "mimeType": "application/pdf", "buffer": PDF}
     talk = {"name": "A talk.mp3", "mimeType": "audio/mpeg", "buffer": MP3}
     desk = visit("ida").open_unit("dashboard")
@@ -25,3 +25,14 @@ def test_staff_add_files_in_the_frame_and_a_trainee_sees_them(visit: Visit) -> N
     tool = trainee.open_unit("module1")
     card = tool.get_by_role("region", name="Materials")
     expect(card).to_contain_text("MP3 audio, 4 KB")
+    link = card.get_by_role("link", name="Download Set and setting").get_attribute("href")
+    file = trainee.page.context.request.get(f"{trainee.stage.tool_url}{link}")
+    assert "Set%20and%20setting.pdf" in file.headers["content-disposition"].replace(" ", "%20")
+    assert file.body() == PDF
+    player = card.locator("audio")
+    player.evaluate("""player => new Promise((done) => {
+        player.onloadedmetadata = player.onerror = () => done();
+        player.preload = "metadata";
+        player.load();
+    })""")
+    assert player.evaluate("player => player.networkState") != 3, "the player found no source"

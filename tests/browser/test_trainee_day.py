@@ -25,6 +25,11 @@ LICENCE = ("--type", "psychologist", "--jurisdiction", "CA", "--number", "PSY-90
            "--issued", "2019-03-01", "--expires", "2044-02-29")  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def story(story_of_its_own: Story) -> Story:
+    return story_of_its_own
+
+
 def decline(story: Story, username: str) -> None:
     """Staff answer that the training does not stand for the module."""
     (asked,) = story.stage.gatehouse_json("equivalency", "list", "--trainee", f"{username}@example.org")
