@@ -25,7 +25,7 @@ from lti_tool.lti.platform_api import PlatformApi
 from lti_tool.lti.roles import course_role_of
 from lti_tool.people import Person, Profile
 from lti_tool.rosters import schedule
-from lti_tool.rosters.schedule import LEASE, WHOLE_EVERY, CourseKey, DueRoster, is_of
+from lti_tool.rosters.schedule import LEASE, LONGEST_READING, WHOLE_EVERY, CourseKey, DueRoster, is_of
 from lti_tool.tables.courses import enrolments, roster_members, rosters
 from lti_tool.tasks import Clock, JobPool, next_try
 
@@ -68,7 +68,7 @@ def read(api: PlatformApi, due: DueRoster, clock: Clock) -> Reading:
     """Fetch the differences or the whole roster. Call it outside of a transaction.
 
     Raises OutboundError with a code of `lti.nrps` if any page cannot be read, and PlatformRefused `roster_too_slow` if
-    the lease runs out before the last page arrives.
+    the last page has not arrived after `LONGEST_READING`.
     """
     reading = None
     if due.may_ask_differences and due.differences_url:
@@ -98,8 +98,8 @@ def _pages(api: PlatformApi, due: DueRoster, clock: Clock, resource_link_id: str
 def _in_time(due: DueRoster, clock: Clock, pages: Iterator[RosterPage]) -> Iterator[RosterPage]:
     """Stops a platform that sends pages without end: there are few readers."""
     for page in pages:
-        if clock() >= due.taken_at + LEASE:
-            message = "The platform did not finish its roster within a quarter of an hour."
+        if clock() >= due.taken_at + LONGEST_READING:
+            message = "The platform did not finish its roster within ten minutes."
             raise PlatformRefused("roster_too_slow", message, answered=200)
         yield page
 

@@ -25,6 +25,8 @@ BEFORE_SESSION = timedelta(minutes=30)
 MAX_AGE_DURING_SESSION = timedelta(minutes=15)
 # Longer than the largest roster takes. If a reader dies, another takes over after this time.
 LEASE = timedelta(minutes=15)
+# A reading is given up before its lease ends: otherwise another reader would begin beside it.
+LONGEST_READING = timedelta(minutes=10)
 WHOLE_EVERY = timedelta(hours=24)
 TOO_LARGE = "above_response_limit"
 

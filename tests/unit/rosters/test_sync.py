@@ -225,7 +225,7 @@ class TestTroubles:
 
         course.wire.add_callback("GET", re.compile(f"{MEMBERS_URL}.*"), callback=slowly)
         assert course.read().code == "roster_too_slow"
-        assert (course.people(), len(course.wire.calls)) == ([], 1 + 4)
+        assert (course.people(), len(course.wire.calls)) == ([], 1 + 3)
 
     def test_a_roster_that_was_switched_off_is_refused(self, course: RosterCourse) -> None:
         asked = course.answer(status=403)
