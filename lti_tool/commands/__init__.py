@@ -27,6 +27,7 @@ MODULE_OF = {
     "programme": "programme",
     "restore": "database",
     "retreat": "retreat",
+    "role": "role",
     "roster": "roster",
     "serve": "serve",
     "session": "session",

@@ -102,6 +102,22 @@ separate_people = Table(
     CheckConstraint("one_id < other_id", name="ordered"),
 )
 
+# Roles that are granted by name (lti_tool/rights.py). A grant ends; it is never deleted.
+role_grants = Table(
+    "role_grants",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("trainee_id", ForeignKey("trainees.id"), nullable=False, index=True),
+    Column("role", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("granted_by", String(255), nullable=False),
+    Column("granted_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime),  # None: until it is ended
+    Column("ended_at", UtcDateTime),
+    Column("ended_by", String(255)),
+    Column("end_reason", Text),
+)
+
 # A correction is a new row; `ended_at` closes the old one. `status` is what the board says.
 # The secrets of this installation for digests of encrypted columns, random and encrypted as those are.
 digest_keys = Table(

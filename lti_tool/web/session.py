@@ -9,7 +9,7 @@ script (static/visit.js), which sends it as `Authorization: Bearer`.
 import errno
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
@@ -20,16 +20,19 @@ from flask import request as http_request
 from sqlalchemy import Connection, and_, bindparam, delete, select
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from lti_tool import audit, languages, people
+from lti_tool import audit, languages, people, rights
 from lti_tool.db import Database
 from lti_tool.errors import AccessDenied, BadInput
 from lti_tool.languages import gettext
 from lti_tool.people import LANGUAGE
+from lti_tool.rights import Right
 from lti_tool.signing import digest, fingerprint
 from lti_tool.tables.browser_sessions import web_sessions
 from lti_tool.tables.operations import audit_log
 from lti_tool.tables.people import trainees
 from lti_tool.tables.platforms import registrations
+from lti_tool.web import course_scope
+from lti_tool.web.course_scope import Course
 from lti_tool.web.request import READING_METHODS, abandon, append, connection, context, no_room, now
 
 COOKIE = "__Host-gatehouse"
@@ -40,7 +43,7 @@ URLENCODED = "application/x-www-form-urlencoded"
 # A training day and the evening after it.
 LIFETIME = timedelta(hours=12)
 
-Level = Literal["public", "trainee", "staff"]
+Level = Literal["public", "trainee"]
 Role = Literal["trainee", "staff"]
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,8 +53,9 @@ R = TypeVar("R")
 class Viewer:
     """The person who looks at the page, in one course of one platform. Staff have a `trainee_id` too; `placement_id`
     is None if no resource link led here. `visit`, the digest of the session's token, names the session and opens
-    nothing. `language` is None if neither the person nor the platform named one,
-    `name` if the platform told none."""
+    nothing. `role` is that of the launch, `granted` are the programme roles that the person holds now, by name with
+    blanks between. `language` is None if neither the person nor the platform named one, `name` if the platform told
+    none."""
 
     visit: str
     trainee_id: int
@@ -59,17 +63,36 @@ class Viewer:
     context_id: str | None
     placement_id: int | None
     role: Role
+    granted: str | None = None
     language: str | None = None
     name: str | None = None
 
     @property
     def is_staff(self) -> bool:
-        return self.role == "staff"
+        """Whether the desk is open to them: as teacher of their course, or by a programme role."""
+        return self.role == "staff" or bool(self.granted)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The programme roles, and COURSE_STAFF for a teacher."""
+        return frozenset((self.granted or "").split()) | ({rights.COURSE_STAFF} if self.role == "staff" else set())
+
+    @property
+    def course(self) -> Course:
+        return self.registration_id, self.context_id
+
+    def may(self, right: Right, *, reads: bool = False) -> bool:
+        """Whether they may do this anywhere, or look at it; a right that is theirs in one course only is no answer."""
+        return right.is_held(self.roles - {rights.COURSE_STAFF}, reads=reads)
+
+    def may_in_course(self, right: Right, *, reads: bool = False) -> bool:
+        """Whether they may do this at least in their own course."""
+        return right.is_held(self.roles, reads=reads)
 
     @property
     def actor(self) -> str:
         """The id that the audit log keeps, such as "staff:3"."""
-        return f"{self.role}:{self.trainee_id}"
+        return f"{'staff' if self.is_staff else 'trainee'}:{self.trainee_id}"
 
 
 def new_session(
@@ -123,13 +146,14 @@ FORM = Limits()
 LARGE_BYTES = 2 * 1024 * 1024
 
 
-def access(level: Level, limits: Limits = FORM) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def access(level: Level | Right, limits: Limits = FORM) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare who may call a view. Every view of the tool carries this decorator.
 
-    "public": anyone. "trainee": anyone with a session. "staff": a session that a teacher's launch started. For the
-    latter two, a request that changes something must carry the session's CSRF token. The form is read completely before
-    a connection is taken, so that a slow upload holds none. A view that takes files or long messages declares its own
-    `limits`. Raises AccessDenied, or BadInput `form_unreadable`, `form_too_large` or `form_too_many_fields` (both 413).
+    "public": anyone. "trainee": anyone with a session. A right: whoever of the staff holds it; who holds it as teacher
+    of a course only, for what belongs to that course (lti_tool/web/course_scope.py). But for "public", a request that
+    changes something must carry the session's CSRF token. The form is read completely before a connection is taken, so
+    that a slow upload holds none. A view that takes files or long messages declares its own `limits`. Raises
+    AccessDenied, or BadInput `form_unreadable`, `form_too_large` or `form_too_many_fields` (both 413).
     """
 
     def declare(view: Callable[P, R]) -> Callable[P, R]:
@@ -139,7 +163,7 @@ def access(level: Level, limits: Limits = FORM) -> Callable[[Callable[P, R]], Ca
                 if http_request.method not in READING_METHODS:
                     _verify_form(limits)
                 if level != "public":
-                    _verify_access(level)
+                    _verify_access(level, http_request.view_args or {})
                 return view(*args, **named)
             except Exception:
                 abandon()
@@ -164,7 +188,7 @@ def large_body(app: Flask, environ: dict[str, Any]) -> tuple[str, int] | None:
     with app.request_context(environ), context().database.read() as connection:
         token = session_token()
         g.viewer = viewer_of(connection, fingerprint(token), context().clock()) if token else None
-        _verify_level("staff")
+        _verify_right(getattr(app.view_functions[endpoint], "access"), http_request.view_args or {})  # noqa: B009
         return viewer().visit, limits.max_bytes
 
 
@@ -207,18 +231,26 @@ def _verify_form(limits: Limits) -> None:
         raise BadInput("form_unreadable", "The form contains a character that cannot be stored.", "Go back and fix it.")
 
 
-def _verify_level(level: Level) -> None:
+def _verify_right(right: Right, named: Mapping[str, Any]) -> None:
     found = viewer()
-    if level == "staff" and not found.is_staff:
+    if not found.is_staff:
         raise AccessDenied(
             "role_not_allowed",
             "This page is for the people who run the course.",
             "If you teach this course, open it from the course with your teaching role.",
         )
+    reads = http_request.method in READING_METHODS
+    if found.may(right, reads=reads):
+        return
+    if not found.may_in_course(right, reads=reads) or not course_scope.holds(connection(), found.course, named):
+        raise rights.missing(right)
 
 
-def _verify_access(level: Level) -> None:
-    _verify_level(level)
+def _verify_access(level: Literal["trainee"] | Right, named: Mapping[str, Any]) -> None:
+    if level == "trainee":
+        viewer()
+    else:
+        _verify_right(level, named)
     if http_request.method not in READING_METHODS and not is_own_form(http_request.form.get(CSRF_FIELD, "")):
         raise AccessDenied(
             "form_not_ours",
@@ -357,6 +389,7 @@ _viewer_of_session = (
         web_sessions.c.context_id,
         web_sessions.c.placement_id,
         web_sessions.c.role,
+        rights.held_by(web_sessions.c.trainee_id, bindparam("now")).label("granted"),
         LANGUAGE.label("language"),
         trainees.c.name,
     )

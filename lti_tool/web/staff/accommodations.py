@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from lti_tool.attendance import accommodations
 from lti_tool.errors import BadInput, Conflict
 from lti_tool.programme import versions
+from lti_tool.rights import ANSWER_ACCOMMODATIONS
 from lti_tool.web.forms import Problems, field
 from lti_tool.web.page import Part, asked_part, back, go, show, sql_part
 from lti_tool.web.request import connection, now
@@ -24,7 +25,7 @@ blueprint = Blueprint("desk_accommodations", __name__, url_prefix=HERE)
 
 
 @blueprint.get("")
-@access("staff")
+@access(ANSWER_ACCOMMODATIONS)
 def requests() -> Page:
     """The requests that wait for an answer and those answered and not closed, the first asked first."""
     part = _part()
@@ -33,7 +34,7 @@ def requests() -> Page:
 
 
 @blueprint.post("/<int:request_id>/answer")
-@access("staff")
+@access(ANSWER_ACCOMMODATIONS)
 def answer(request_id: int) -> Page:
     """Answer a request. The trainee reads the answer."""
     text, place = field("answer"), f"answer-{request_id}"
@@ -49,7 +50,7 @@ def answer(request_id: int) -> Page:
 
 
 @blueprint.post("/<int:request_id>/close")
-@access("staff")
+@access(ANSWER_ACCOMMODATIONS)
 def close(request_id: int) -> Response:
     """Close an answered request."""
     accommodations.close(connection(), request_id, actor=viewer().actor, now=now())

@@ -23,6 +23,7 @@ from lti_tool.credit import claims
 from lti_tool.credit.checklist import body_name
 from lti_tool.errors import BadInput, Conflict, GatehouseError
 from lti_tool.programme import versions
+from lti_tool.rights import CORRECT_ATTENDANCE
 from lti_tool.web.forms import Form, Problems, field, sent
 from lti_tool.web.page import back, go, part, show
 from lti_tool.web.request import connection, now
@@ -63,7 +64,7 @@ blueprint = Blueprint("desk_evidence", __name__, url_prefix="/desk")
 
 
 @blueprint.get("/reviews")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def to_review() -> Page:
     """The days whose attendance data staff have to review."""
     return _reviews_page({})
@@ -86,7 +87,7 @@ def _reviews_page(problems: Problems) -> str:
 
 
 @blueprint.post("/reviews/<int:session_id>")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def let_stand(session_id: int) -> Page:
     """Accept a day as it is."""
     try:
@@ -106,7 +107,7 @@ def let_stand(session_id: int) -> Page:
 
 
 @blueprint.get("/corrections")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def all_corrections() -> Page:
     """The corrections that need a second person, with what each would change; and those decided."""
     return _corrections_page({})
@@ -134,7 +135,7 @@ def _corrections_page(problems: Problems) -> str:
 
 
 @blueprint.get("/sessions/<int:session_id>/corrections/<int:trainee_id>")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def correction_form(session_id: int, trainee_id: int) -> Page:
     """The form that proposes a correction of one person's day."""
     return _correction_page(session_id, trainee_id, {}, {})
@@ -166,7 +167,7 @@ def _correction_page(session_id: int, trainee_id: int, given: dict[str, str], pr
 
 
 @blueprint.post("/sessions/<int:session_id>/corrections/<int:trainee_id>")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def propose(session_id: int, trainee_id: int) -> Page:
     """Propose a correction. It counts once a second person confirms it."""
     zone = live_sessions.show(connection(), session_id).zone
@@ -195,7 +196,7 @@ def propose(session_id: int, trainee_id: int) -> Page:
 
 
 @blueprint.post("/corrections/<int:correction_id>/confirm")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def confirm(correction_id: int) -> Page:
     """Put a correction in force, as the second person."""
     try:
@@ -207,7 +208,7 @@ def confirm(correction_id: int) -> Page:
 
 
 @blueprint.post("/corrections/<int:correction_id>/undo")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def undo_correction(correction_id: int) -> Page:
     """Turn a proposal down, or take a correction back."""
     try:
@@ -219,7 +220,7 @@ def undo_correction(correction_id: int) -> Page:
 
 
 @blueprint.get("/attendance-requests")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def questions() -> Page:
     """What trainees say is wrong with their day, the oldest first."""
     return _requests_page({}, {})
@@ -241,7 +242,7 @@ def _requests_page(given: dict[str, str], problems: Problems) -> str:
 
 
 @blueprint.post("/attendance-requests/<int:request_id>/answer")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def answer(request_id: int) -> Page:
     """Answer a request. The trainee reads the answer."""
     text, place = field("answer"), f"answer-{request_id}"

@@ -8,6 +8,7 @@ from lti_tool.audit import trainee_of
 from lti_tool.platforms import course_units
 from lti_tool.platforms.course_units import Unit
 from lti_tool.programme import versions
+from lti_tool.rights import SET_UP_UNITS
 from lti_tool.web.forms import MAX_ID, Form, read
 from lti_tool.web.page import go, show
 from lti_tool.web.request import connection, now
@@ -52,7 +53,7 @@ blueprint = Blueprint("courses", __name__, url_prefix=COURSES)
 
 
 @blueprint.get("")
-@access("staff")
+@access(SET_UP_UNITS)
 def courses() -> str:
     """Every course with its units; first those with unconfirmed units."""
     programme = versions.current(connection()).programme
@@ -79,7 +80,7 @@ def courses() -> str:
 
 
 @blueprint.post("/confirm")
-@access("staff")
+@access(SET_UP_UNITS)
 def confirm() -> Response:
     """Confirm the units of one course that the page showed."""
     given = read(CONFIRM, "unit", refusal=FORM_WRONG)
@@ -89,7 +90,7 @@ def confirm() -> Response:
 
 
 @blueprint.post("/units/<int:unit_id>/assign")
-@access("staff")
+@access(SET_UP_UNITS)
 def assign(unit_id: int) -> Response:
     """Choose the module for a unit that names nothing itself."""
     programme = versions.current(connection()).programme
@@ -99,7 +100,7 @@ def assign(unit_id: int) -> Response:
 
 
 @blueprint.post("/units/<int:unit_id>/unassign")
-@access("staff")
+@access(SET_UP_UNITS)
 def unassign(unit_id: int) -> Response:
     """Undo that choice."""
     course_units.unassign(connection(), unit_id, actor=viewer().actor, now=now())

@@ -7,6 +7,7 @@ from flask import Blueprint
 from lti_tool.diagnostics.unit_findings import BY_HAND
 from lti_tool.diagnostics.units import Examined, examine_units
 from lti_tool.programme import versions
+from lti_tool.rights import SET_UP_UNITS
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access
@@ -15,7 +16,7 @@ blueprint = Blueprint("setup", __name__, url_prefix="/desk")
 
 
 @blueprint.get("/setup")
-@access("staff")
+@access(SET_UP_UNITS)
 def setup() -> str:
     """Every unit with its findings, course by course, the most urgent first."""
     examined = sorted(examine_units(connection(), now()), key=_course)

@@ -9,6 +9,7 @@ from lti_tool import people
 from lti_tool.gates import completions, equivalency
 from lti_tool.gates.equivalency import APPROVAL_REASONS, DECLINE_REASONS
 from lti_tool.programme import versions
+from lti_tool.rights import DECIDE_ACCESS
 from lti_tool.tables.gates import equivalency_requests
 from lti_tool.tables.people import trainees
 from lti_tool.web.forms import Form, optional_text, read, required_text
@@ -70,7 +71,7 @@ blueprint = Blueprint("desk_equivalency", __name__, url_prefix=QUEUE)
 
 
 @blueprint.get("")
-@access("staff")
+@access(DECIDE_ACCESS)
 def requests() -> str:
     """Requests to review, the oldest first; those waiting for an answer or a second person; the latest decisions."""
     named = select(equivalency_requests, trainees.c.name).join(trainees)
@@ -88,7 +89,7 @@ def requests() -> str:
 
 
 @blueprint.get("/<int:request_id>")
-@access("staff")
+@access(DECIDE_ACCESS)
 def request(request_id: int) -> str:
     """One request with everything it rests on, and the forms that decide it. The visit is logged."""
     found = equivalency.load(connection(), request_id)
@@ -114,7 +115,7 @@ def request(request_id: int) -> str:
 
 
 @blueprint.post("/<int:request_id>/approve")
-@access("staff")
+@access(DECIDE_ACCESS)
 def approve(request_id: int) -> Response:
     """Accept a request. Gates that depend on it open the next time they are evaluated."""
     equivalency.approve(connection(), request_id, actor=viewer().actor, now=now(), **read(APPROVAL))
@@ -122,7 +123,7 @@ def approve(request_id: int) -> Response:
 
 
 @blueprint.post("/<int:request_id>/decline")
-@access("staff")
+@access(DECIDE_ACCESS)
 def decline(request_id: int) -> Response:
     """Refuse a request, with a text for the trainee."""
     equivalency.decline(connection(), request_id, actor=viewer().actor, now=now(), **read(DECLINE))
@@ -130,7 +131,7 @@ def decline(request_id: int) -> Response:
 
 
 @blueprint.post("/<int:request_id>/ask")
-@access("staff")
+@access(DECIDE_ACCESS)
 def ask(request_id: int) -> Response:
     """Ask the trainee a question."""
     equivalency.ask_more(connection(), request_id, actor=viewer().actor, now=now(), **read(QUESTION))
@@ -138,7 +139,7 @@ def ask(request_id: int) -> Response:
 
 
 @blueprint.get("/<int:request_id>/revoke")
-@access("staff")
+@access(DECIDE_ACCESS)
 def revocation(request_id: int) -> str:
     """What revoking an approval would change, and the form that proposes or confirms it."""
     published = versions.current(connection())
@@ -155,7 +156,7 @@ def revocation(request_id: int) -> str:
 
 
 @blueprint.post("/<int:request_id>/revoke")
-@access("staff")
+@access(DECIDE_ACCESS)
 def propose_revocation(request_id: int) -> Response:
     """Propose to revoke an approval; a second person confirms it."""
     equivalency.propose_revocation(connection(), request_id, actor=viewer().actor, now=now(), **read(REVOCATION))
@@ -163,7 +164,7 @@ def propose_revocation(request_id: int) -> Response:
 
 
 @blueprint.post("/<int:request_id>/revoke/confirm")
-@access("staff")
+@access(DECIDE_ACCESS)
 def confirm_revocation(request_id: int) -> Response:
     """Revoke an approval as another member of staff proposed."""
     equivalency.confirm_revocation(connection(), request_id, actor=viewer().actor, now=now(), **read(CONFIRMATION))
@@ -171,7 +172,7 @@ def confirm_revocation(request_id: int) -> Response:
 
 
 @blueprint.post("/<int:request_id>/revoke/drop")
-@access("staff")
+@access(DECIDE_ACCESS)
 def drop_revocation(request_id: int) -> Response:
     """Keep an approval whose revocation is proposed."""
     equivalency.drop_revocation(connection(), request_id, actor=viewer().actor, now=now())

@@ -18,6 +18,7 @@ from lti_tool.errors import BadInput, Conflict
 from lti_tool.gates import completion_batches
 from lti_tool.gates.completion_import import COLUMNS, ImportedRow, Outcome
 from lti_tool.programme import versions
+from lti_tool.rights import DECIDE_ACCESS
 from lti_tool.web.forms import Problems, field
 from lti_tool.web.page import asked_part, go, part, show, sql_part
 from lti_tool.web.request import connection, now
@@ -48,7 +49,7 @@ class ShownRow:
 
 
 @blueprint.get("")
-@access("staff")
+@access(DECIDE_ACCESS)
 def imports() -> Page:
     """The form for a file, and the latest imports."""
     return _imports_page("")
@@ -69,7 +70,7 @@ def _imports_page(problem: str) -> str:
 
 
 @blueprint.post("")
-@access("staff", FILE)
+@access(DECIDE_ACCESS, FILE)
 def upload() -> Page:
     """Take a file and show its preview. Nothing of it counts before it is confirmed."""
     file = http_request.files.get("file")
@@ -83,7 +84,7 @@ def upload() -> Page:
 
 
 @blueprint.get("/<int:import_id>")
-@access("staff")
+@access(DECIDE_ACCESS)
 def one(import_id: int) -> Page:
     """The preview of an upload; after the import its result."""
     found = completion_batches.show(connection(), import_id, now())
@@ -140,7 +141,7 @@ def _result(found: Row[Any]) -> str:
 
 
 @blueprint.post("/<int:import_id>/confirm")
-@access("staff")
+@access(DECIDE_ACCESS)
 def confirm(import_id: int) -> Page:
     """Import the file exactly as it was previewed; the new preview if anything has changed since."""
     programme, actor = versions.current(connection()).programme, viewer().actor
@@ -156,7 +157,7 @@ def confirm(import_id: int) -> Page:
 
 
 @blueprint.post("/<int:import_id>/undo")
-@access("staff")
+@access(DECIDE_ACCESS)
 def propose_undo(import_id: int) -> Response:
     """Propose to undo an import; a second person confirms it."""
     completion_batches.propose_undo(connection(), import_id, reason=field("reason"), actor=viewer().actor, now=now())
@@ -164,7 +165,7 @@ def propose_undo(import_id: int) -> Response:
 
 
 @blueprint.post("/<int:import_id>/undo/confirm")
-@access("staff")
+@access(DECIDE_ACCESS)
 def confirm_undo(import_id: int) -> Response:
     """Undo an import, as the second person."""
     completion_batches.confirm_undo(connection(), import_id, actor=viewer().actor, now=now())
@@ -172,7 +173,7 @@ def confirm_undo(import_id: int) -> Response:
 
 
 @blueprint.post("/<int:import_id>/undo/drop")
-@access("staff")
+@access(DECIDE_ACCESS)
 def drop_undo(import_id: int) -> Response:
     """Keep an import whose undoing is proposed."""
     completion_batches.drop_undo(connection(), import_id, actor=viewer().actor, now=now())

@@ -21,6 +21,7 @@ from lti_tool.attendance.settlement import LAST_WORD
 from lti_tool.gates import decide
 from lti_tool.gates.wording import staff_reason
 from lti_tool.programme import versions
+from lti_tool.rights import SEE_CLASSES
 from lti_tool.rosters import queries
 from lti_tool.tables.people import trainees
 from lti_tool.web.page import show
@@ -160,13 +161,13 @@ def blueprint(board_of: BoardOf) -> Blueprint:
     cache = EnrolledCache()
 
     @pages.get("")
-    @access("staff")
+    @access(SEE_CLASSES)
     def whole_page(session_id: int) -> str:
         """The whole page."""
         return render("staff/live.html", session_id)
 
     @pages.get("/now")
-    @access("staff")
+    @access(SEE_CLASSES)
     def middle_part(session_id: int) -> str:
         """The middle part, which the page's script fetches every few seconds."""
         return render("staff/live_now.html", session_id)

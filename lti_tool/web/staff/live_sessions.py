@@ -25,6 +25,7 @@ from lti_tool.credit import claims
 from lti_tool.errors import Conflict
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
+from lti_tool.rights import CORRECT_ATTENDANCE, RUN_SESSIONS, SEE_CLASSES
 from lti_tool.tables.live_sessions import live_sessions as table
 from lti_tool.times import zone_of
 from lti_tool.web.forms import field, sent
@@ -79,7 +80,7 @@ class Shown:
 
 
 @blueprint.get("")
-@access("staff")
+@access(SEE_CLASSES)
 def sessions() -> str:
     """The live sessions: those to come, the next one first, and below them the past, the latest first; or one month of
     them. Anything odd in the query is ignored."""
@@ -142,7 +143,7 @@ def _filters(programme: Programme, shown: Shown) -> dict[str, Any]:
 
 
 @blueprint.get("/<int:session_id>")
-@access("staff")
+@access(SEE_CLASSES)
 def session(session_id: int) -> str:
     """Everyone's minutes, evidence, notes, completion and credit in one session, its curve and its numbers.
 
@@ -174,7 +175,7 @@ def session(session_id: int) -> str:
 
 
 @blueprint.get("/<int:session_id>/settings")
-@access("staff")
+@access(RUN_SESSIONS)
 def session_settings(session_id: int) -> str:
     """The plan of one session, how final its attendance is, the names of its rooms, and what Zoom's reports said."""
     found = live_sessions.show(connection(), session_id)
@@ -192,7 +193,7 @@ def session_settings(session_id: int) -> str:
 
 
 @blueprint.get("/<int:session_id>/people/<int:attendance_id>")
-@access("staff")
+@access(SEE_CLASSES)
 def person(session_id: int, attendance_id: int) -> str:
     """One version of one person's day, beside all its versions. The visit is logged."""
     found = live_sessions.show(connection(), session_id)
@@ -222,7 +223,7 @@ def person(session_id: int, attendance_id: int) -> str:
 
 
 @blueprint.get("/<int:session_id>/attendance.csv")
-@access("staff")
+@access(SEE_CLASSES)
 @writes
 def export(session_id: int) -> Response:
     """The attendance as a CSV file. The download is logged."""
@@ -234,7 +235,7 @@ def export(session_id: int) -> Response:
 
 
 @blueprint.post("/<int:session_id>/end")
-@access("staff")
+@access(RUN_SESSIONS)
 def end(session_id: int) -> AnyResponse:
     """Record when the session ended; the form gives wall time in the session's zone."""
     zone = live_sessions.show(connection(), session_id).zone
@@ -244,7 +245,7 @@ def end(session_id: int) -> AnyResponse:
 
 
 @blueprint.post("/<int:session_id>/lock")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def lock(session_id: int) -> AnyResponse:
     """Make the attendance final."""
     locking.lock(connection(), session_id, actor=viewer().actor, reason=field("reason"), now=now())
@@ -252,7 +253,7 @@ def lock(session_id: int) -> AnyResponse:
 
 
 @blueprint.post("/<int:session_id>/reopen")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def reopen(session_id: int) -> AnyResponse:
     """Undo a lock."""
     locking.reopen(connection(), session_id, actor=viewer().actor, reason=field("reason"), now=now())
@@ -260,7 +261,7 @@ def reopen(session_id: int) -> AnyResponse:
 
 
 @blueprint.post("/<int:session_id>/reports")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def ask_for_reports(session_id: int) -> AnyResponse:
     """Let the worker ask Zoom again for the reports of this session, now."""
     has_api = context().settings.has_zoom_api
@@ -269,7 +270,7 @@ def ask_for_reports(session_id: int) -> AnyResponse:
 
 
 @blueprint.post("/<int:session_id>/reports/waive")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def waive_reports(session_id: int) -> AnyResponse:
     """Decide without the reports that Zoom does not give."""
     reports.waive_report(connection(), session_id, actor=viewer().actor, reason=field("reason"), now=now())
@@ -277,7 +278,7 @@ def waive_reports(session_id: int) -> AnyResponse:
 
 
 @blueprint.post("/<int:session_id>/rooms")
-@access("staff", Limits(max_fields=1000))
+@access(RUN_SESSIONS, Limits(max_fields=1000))
 def name_rooms(session_id: int) -> AnyResponse:
     """Name the breakout rooms; the form gives each room before its label."""
     given = sent("room", "label")
@@ -287,21 +288,21 @@ def name_rooms(session_id: int) -> AnyResponse:
 
 
 @blueprint.get("/<int:session_id>/checks")
-@access("staff")
+@access(SEE_CLASSES)
 def checks(session_id: int) -> str:
     """The checks of one session, and the form that asks."""
     return _checks_page("staff/presence_checks.html", session_id)
 
 
 @blueprint.get("/<int:session_id>/checks/now")
-@access("staff")
+@access(SEE_CLASSES)
 def checks_now(session_id: int) -> str:
     """The part that changes, for the page's script."""
     return _checks_page("staff/presence_checks_now.html", session_id)
 
 
 @blueprint.post("/<int:session_id>/checks")
-@access("staff")
+@access(RUN_SESSIONS)
 def ask_whether_there(session_id: int) -> AnyResponse:
     """Ask everyone in the session whether they are there."""
     open_for = timedelta(seconds=http_request.form.get("seconds", 120, read_id))
@@ -325,7 +326,7 @@ def _checks_page(template: str, session_id: int) -> str:
 
 
 @blueprint.get("/<int:session_id>/zoom")
-@access("staff")
+@access(SEE_CLASSES)
 def session_at_zoom(session_id: int) -> str:
     """The registrations of the session's meeting, those with a problem first, and the settings of the meeting."""
     session = live_sessions.show(connection(), session_id)
@@ -349,7 +350,7 @@ def session_at_zoom(session_id: int) -> str:
 
 
 @blueprint.post("/<int:session_id>/zoom/places/<int:place_id>")
-@access("staff")
+@access(RUN_SESSIONS)
 def try_place_again(session_id: int, place_id: int) -> AnyResponse:
     """Ask the worker to try this registration again now."""
     places.try_again(connection(), place_id, actor=viewer().actor, now=now())
@@ -357,7 +358,7 @@ def try_place_again(session_id: int, place_id: int) -> AnyResponse:
 
 
 @blueprint.post("/<int:session_id>/zoom/settings")
-@access("staff")
+@access(RUN_SESSIONS)
 def read_settings_again(session_id: int) -> AnyResponse:
     """Read the meeting's settings again, after they were changed at Zoom. Raises Conflict `settings_not_read`."""
     session = live_sessions.show(connection(), session_id)

@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response
 
 from lti_tool.mail import delivery
 from lti_tool.programme import versions
+from lti_tool.rights import RUN_PLATFORMS
 from lti_tool.web.page import asked_part, go, show
 from lti_tool.web.request import connection, context, now
 from lti_tool.web.session import access
@@ -44,7 +45,7 @@ blueprint = Blueprint("mail_desk", __name__, url_prefix=PLACE)
 
 
 @blueprint.get("")
-@access("staff")
+@access(RUN_PLATFORMS)
 def messages() -> str:
     """Counts by state, and the messages that could not be delivered, the latest first."""
     counts = delivery.counts(connection())
@@ -66,7 +67,7 @@ def messages() -> str:
 
 
 @blueprint.post("/<int:message_id>/again")
-@access("staff")
+@access(RUN_PLATFORMS)
 def try_again(message_id: int) -> Response:
     """Try one of them again."""
     delivery.try_again(connection(), message_id, now())

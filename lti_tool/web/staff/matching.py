@@ -17,6 +17,7 @@ from lti_tool.attendance.matching import Claim, UnmatchedPerson
 from lti_tool.attendance.preview import Effect
 from lti_tool.errors import BadInput
 from lti_tool.programme import versions
+from lti_tool.rights import CORRECT_ATTENDANCE
 from lti_tool.web.forms import MAX_ID, Form, field, read
 from lti_tool.web.page import asked_part, back, go, part, show
 from lti_tool.web.request import connection, now, read_id
@@ -47,7 +48,7 @@ blueprint = Blueprint("matching", __name__, url_prefix="/desk")
 
 
 @blueprint.get("/unmatched")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def queue() -> str:
     """Every unmatched person, session by session."""
     programme = versions.current(connection()).programme
@@ -55,7 +56,7 @@ def queue() -> str:
 
 
 @blueprint.get("/unmatched/<int:attendance_id>")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def person(attendance_id: int) -> str:
     """What Zoom shows of one person, a search for trainees, and what a link to the chosen one would change."""
     unmatched = matching.unmatched_person(connection(), attendance_id)
@@ -64,7 +65,7 @@ def person(attendance_id: int) -> str:
 
 
 @blueprint.post("/unmatched/<int:attendance_id>/search")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def search(attendance_id: int) -> str:
     """Known people whose name or address contains the text."""
     unmatched = matching.unmatched_person(connection(), attendance_id)
@@ -73,7 +74,7 @@ def search(attendance_id: int) -> str:
 
 
 @blueprint.post("/unmatched/<int:attendance_id>/match")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def match(attendance_id: int) -> Response:
     """Link the person to the chosen trainee."""
     given = read(MATCH)
@@ -98,7 +99,7 @@ def match(attendance_id: int) -> Response:
 
 
 @blueprint.post("/unmatched/<int:attendance_id>/leave")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def leave(attendance_id: int) -> Response:
     """Say that the person is not a trainee. They leave the list until the evidence changes."""
     day = matching.unmatched_person(connection(), attendance_id).day
@@ -115,7 +116,7 @@ def leave(attendance_id: int) -> Response:
 
 
 @blueprint.get("/links")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def made() -> str:
     """The links in force, the latest first, and those taken back."""
     rows = matching.listed(connection())
@@ -132,7 +133,7 @@ def made() -> str:
 
 
 @blueprint.post("/links/<int:link_id>/undo")
-@access("staff")
+@access(CORRECT_ATTENDANCE)
 def undo(link_id: int) -> Response:
     """Take a link back."""
     matching.undo(connection(), link_id, reason=field("reason"), actor=viewer().actor, now=now())

@@ -19,6 +19,7 @@ from lti_tool.materials.kinds import MAX_FILE_BYTES
 from lti_tool.materials.records import Content, Material
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
+from lti_tool.rights import EDIT_PROGRAMME
 from lti_tool.web.forms import Problems, sent
 from lti_tool.web.page import go, show
 from lti_tool.web.request import abandon, connection, context, now, read_id
@@ -48,14 +49,14 @@ blueprint = Blueprint("desk_materials", __name__, url_prefix="/desk/programme/<m
 
 
 @blueprint.get("")
-@access("staff")
+@access(EDIT_PROGRAMME)
 def listing(module_id: str) -> Page:
     """The materials in their order, those that can be brought back, and the form for files."""
     return _list_page(module_id, {}, {})
 
 
 @blueprint.post("")
-@access("staff", UPLOAD)
+@access(EDIT_PROGRAMME, UPLOAD)
 def add_files(module_id: str) -> Page:
     """Add one or several files: all of them, or none."""
     _module(module_id)
@@ -78,14 +79,14 @@ def add_files(module_id: str) -> Page:
 
 
 @blueprint.get("/link")
-@access("staff")
+@access(EDIT_PROGRAMME)
 def link_form(module_id: str) -> Page:
     """The form for a link."""
     return _link_page(module_id, {}, {})
 
 
 @blueprint.post("/link")
-@access("staff")
+@access(EDIT_PROGRAMME)
 def add_link(module_id: str) -> Page:
     """Show where the link leads; once that is confirmed, add it (roles.md RL11)."""
     _module(module_id)
@@ -101,7 +102,7 @@ def add_link(module_id: str) -> Page:
 
 
 @blueprint.get("/preview")
-@access("staff")
+@access(EDIT_PROGRAMME)
 def preview(module_id: str) -> Page:
     """The card as trainees see it: on the day they enter, and after their session."""
     programme = _module(module_id)
@@ -120,7 +121,7 @@ def preview(module_id: str) -> Page:
 
 
 @blueprint.get("/<int:material_id>")
-@access("staff")
+@access(EDIT_PROGRAMME)
 def material(module_id: str, material_id: int) -> Page:
     """One material: its details, its versions, and what can be done with it."""
     _module(module_id)
@@ -128,7 +129,7 @@ def material(module_id: str, material_id: int) -> Page:
 
 
 @blueprint.post("/<int:material_id>")
-@access("staff")
+@access(EDIT_PROGRAMME)
 def edit(module_id: str, material_id: int) -> Page:
     """Save title, description and when it is shown; of a link also its address, once its host is confirmed."""
     _module(module_id)
@@ -147,7 +148,7 @@ def edit(module_id: str, material_id: int) -> Page:
 
 
 @blueprint.post("/<int:material_id>/file")
-@access("staff", UPLOAD)
+@access(EDIT_PROGRAMME, UPLOAD)
 def replace(module_id: str, material_id: int) -> Page:
     """Replace the file; the one before stays as an earlier version."""
     _module(module_id)
@@ -168,7 +169,7 @@ def replace(module_id: str, material_id: int) -> Page:
 
 
 @blueprint.post("/<int:material_id>/move")
-@access("staff")
+@access(EDIT_PROGRAMME)
 def move(module_id: str, material_id: int) -> Page:
     """Let it change places with the one above or below."""
     _module(module_id)
@@ -178,7 +179,7 @@ def move(module_id: str, material_id: int) -> Page:
 
 
 @blueprint.post("/<int:material_id>/state")
-@access("staff")
+@access(EDIT_PROGRAMME)
 def set_state(module_id: str, material_id: int) -> Page:
     """Hide it, show it again, delete it, or bring it back."""
     _module(module_id)
@@ -194,7 +195,7 @@ def set_state(module_id: str, material_id: int) -> Page:
 
 
 @blueprint.post("/<int:material_id>/versions/<int:number>")
-@access("staff")
+@access(EDIT_PROGRAMME)
 def set_version_state(module_id: str, material_id: int, number: int) -> Page:
     """Delete the file of an earlier version, or bring it back."""
     _module(module_id)

@@ -23,6 +23,7 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.grades.outcomes import separate
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
+from lti_tool.rights import DECIDE_ACCESS, SEE_PEOPLE
 from lti_tool.rosters.schedule import IS_STAFF, IS_TRAINEE
 from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import completions, equivalency_requests
@@ -153,7 +154,7 @@ def _filters(programme: Programme, now: datetime) -> dict[str, ColumnElement[boo
 
 
 @blueprint.get("/people")
-@access("staff")
+@access(SEE_PEOPLE)
 def all_people() -> str:
     """The people of the training and the state of each module for them; filter, order and part stand in the address."""
     given = http_request.args
@@ -230,7 +231,7 @@ def _completed(connection: Connection, chosen: ColumnElement[bool]) -> dict[str,
 
 
 @blueprint.post("/search")
-@access("staff")
+@access(SEE_PEOPLE)
 def search() -> str | Response:
     """People by a part of the name or address, or by a whole licence number; sessions by the module's title or
     the date. A single hit is opened."""
@@ -281,7 +282,7 @@ def _held_on(day: date) -> date | None:
 
 
 @blueprint.get("/joins")
-@access("staff")
+@access(DECIDE_ACCESS)
 def queue() -> str:
     """The people who share an address, the joins, and the people kept apart."""
     rows, apart = person_joins.listed(connection()), person_joins.kept_apart(connection())
@@ -300,7 +301,7 @@ def queue() -> str:
 
 
 @blueprint.get("/joins/<int:kept>/<int:joined>")
-@access("staff")
+@access(DECIDE_ACCESS)
 def pair(kept: int, joined: int) -> str:
     """Two people side by side, and the form that joins them."""
     both = [person_joins.known(connection(), each) for each in (kept, joined)]
@@ -308,7 +309,7 @@ def pair(kept: int, joined: int) -> str:
 
 
 @blueprint.post("/joins")
-@access("staff")
+@access(DECIDE_ACCESS)
 def join() -> Response:
     """Join two people."""
     given = read(PAIR)
@@ -324,7 +325,7 @@ def join() -> Response:
 
 
 @blueprint.post("/joins/apart")
-@access("staff")
+@access(DECIDE_ACCESS)
 def keep_apart() -> Response:
     """Say that two people who share an address are two people."""
     given = read(PAIR)
@@ -334,7 +335,7 @@ def keep_apart() -> Response:
 
 
 @blueprint.post("/joins/<int:join_id>/undo")
-@access("staff")
+@access(DECIDE_ACCESS)
 def undo(join_id: int) -> Response:
     """Separate two joined people."""
     separate(connection(), join_id, reason=field("reason"), actor=viewer().actor, now=now())

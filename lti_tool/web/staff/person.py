@@ -5,11 +5,10 @@ Every act is refused about oneself, and is written to the audit log by the recor
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint
 from flask import request as http_request
@@ -29,6 +28,7 @@ from lti_tool.gates.wording import staff_sentence
 from lti_tool.grades import ags, wording
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
+from lti_tool.rights import ANSWER_ACCOMMODATIONS, DECIDE_ACCESS, KEEP_CREDIT, SEE_PEOPLE, Right
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.credit import awards
 from lti_tool.tables.gates import completions as completions_table
@@ -41,7 +41,8 @@ from lti_tool.tables.people import licences as licences_table
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.presence import accommodation_requests, attendance_corrections, attendance_requests, person_links
 from lti_tool.tables.scores import scores
-from lti_tool.times import day_of
+from lti_tool.times import day_of, end_of_day
+from lti_tool.web import course_scope
 from lti_tool.web.forms import Form, read, required_text
 from lti_tool.web.page import Part, address_of, asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now
@@ -127,19 +128,21 @@ Record = Callable[..., None]
 
 
 @blueprint.get("")
-@access("staff")
+@access(SEE_PEOPLE)
 def person(trainee_id: int) -> str:
     """Everything about one person; with `?at=` what was open at the end of a day of the past, by the rules of today
     (gates.md A7.2). The visit is logged (gates.md A7.7)."""
     published = versions.current(connection())
     programme = published.programme
     who = people.trainee(connection(), trainee_id)
-    offered = [each for each in programme.gates if programme.is_published(each)]
+    sees_all = viewer().may(SEE_PEOPLE, reads=True)
+    ours = None if sees_all else set(connection().scalars(course_scope.module_ids(viewer().course)))
+    offered = [each for each in programme.gates if programme.is_published(each) and (ours is None or each in ours)]
     starts = overview.starts(connection(), programme, now())
     day = _asked_day(programme)
-    decided_at = _end_of(day, programme.zone) if day else now()
+    decided_at = end_of_day(day, programme.zone) if day else now()
     decisions = ask_many(connection(), published, [trainee_id], offered, decided_at, starts=starts)[trainee_id]
-    wishes = accommodations.of_trainee(connection(), trainee_id)
+    wishes = accommodations.of_trainee(connection(), trainee_id) if viewer().may(ANSWER_ACCOMMODATIONS) else []
     record_visit(VISIT, f"trainee:{trainee_id}")
     record_reading(wishes)
     known = decisions[0].facts.completions if decisions else ()
@@ -154,7 +157,9 @@ def person(trainee_id: int) -> str:
         person=who,
         name=who.name or f"Person {trainee_id}",
         own=viewer().trainee_id == trainee_id,
-        may_act=viewer().trainee_id != trainee_id and day is None,
+        sees_all=sees_all,
+        may_decide=viewer().may(DECIDE_ACCESS) and viewer().trainee_id != trainee_id and day is None,
+        may_licence=viewer().may(KEEP_CREDIT) and viewer().trainee_id != trainee_id and day is None,
         as_of=day,
         licences=licences.of_trainee(connection(), trainee_id),
         masked=licences.masked,
@@ -171,7 +176,11 @@ def person(trainee_id: int) -> str:
         address=address_of,
         today=day_of(now(), programme.zone),
         until=day_of(now(), programme.zone) + exceptions.DEFAULT_DURATION,
-        days=[(each, timeline.strip(each.day, STRIP_WIDTH)) for each in queries.of_trainee(connection(), trainee_id)],
+        days=[
+            (each, timeline.strip(each.day, STRIP_WIDTH))
+            for each in queries.of_trainee(connection(), trainee_id)
+            if ours is None or each.module_id in ours
+        ],
         strip_width=STRIP_WIDTH,
         claims=_claims(connection(), programme, trainee_id),
         scores=_scores(connection(), trainee_id),
@@ -186,7 +195,7 @@ def person(trainee_id: int) -> str:
     )
 
 
-def act(path: str, form: Form, done: str) -> Callable[[Record], Record]:
+def act(right: Right, path: str, form: Form, done: str) -> Callable[[Record], Record]:
     """Make the function a form of this page: it records what the form gives about this person, and never about the
     viewer. The page then shows the notice `done`."""
 
@@ -196,13 +205,13 @@ def act(path: str, form: Form, done: str) -> Callable[[Record], Record]:
             record(trainee_id, given=read(form), actor=viewer().actor, now=now(), **ids)
             return go(f"/desk/people/{trainee_id}", done)
 
-        blueprint.add_url_rule(path, record.__name__, access("staff")(send), methods=["POST"])
+        blueprint.add_url_rule(path, record.__name__, access(right)(send), methods=["POST"])
         return record
 
     return declare
 
 
-@act("/exceptions", EXCEPTION, "exception_made")
+@act(DECIDE_ACCESS, "/exceptions", EXCEPTION, "exception_made")
 def make_exception(trainee_id: int, given: Given, actor: str, now: datetime) -> None:
     """Open one gate for this person for a while."""
     exceptions.grant(
@@ -217,14 +226,14 @@ def make_exception(trainee_id: int, given: Given, actor: str, now: datetime) -> 
     )
 
 
-@act("/exceptions/<int:exception_id>/end", REASON, "exception_ended")
+@act(DECIDE_ACCESS, "/exceptions/<int:exception_id>/end", REASON, "exception_ended")
 def end_exception(trainee_id: int, given: Given, actor: str, now: datetime, exception_id: int) -> None:
     """End an exception of this person before its last day."""
     reason = given["reason"]
     exceptions.end(connection(), exception_id, reason=reason, actor=actor, now=now, trainee_id=trainee_id)
 
 
-@act("/completions", COMPLETION, "completion_added")
+@act(DECIDE_ACCESS, "/completions", COMPLETION, "completion_added")
 def add_completion(trainee_id: int, given: Given, actor: str, now: datetime) -> None:
     """Record that this person took a module."""
     completions.record_by_staff(
@@ -239,7 +248,7 @@ def add_completion(trainee_id: int, given: Given, actor: str, now: datetime) -> 
     )
 
 
-@act("/equivalencies", EQUIVALENCY, "equivalency_recorded")
+@act(DECIDE_ACCESS, "/equivalencies", EQUIVALENCY, "equivalency_recorded")
 def record_equivalency(trainee_id: int, given: Given, actor: str, now: datetime) -> None:
     """Record training elsewhere for this person and accept it at once: a request and its approval."""
     request_id = equivalency.submit(
@@ -257,7 +266,7 @@ def record_equivalency(trainee_id: int, given: Given, actor: str, now: datetime)
     equivalency.approve(connection(), request_id, actor=actor, now=now)
 
 
-@act("/licences", LICENCE, "licence_added")
+@act(KEEP_CREDIT, "/licences", LICENCE, "licence_added")
 def add_licence(trainee_id: int, given: Given, actor: str, now: datetime) -> None:
     """Record a licence of this person."""
     licences.record_licence(
@@ -281,10 +290,6 @@ def _asked_day(programme: Programme) -> date | None:
     except ValueError:
         return None
     return day if day < day_of(now(), programme.zone) else None
-
-
-def _end_of(day: date, zone: str) -> datetime:
-    return datetime.combine(day, time.max, ZoneInfo(zone)).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)

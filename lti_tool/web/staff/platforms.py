@@ -11,6 +11,7 @@ from lti_tool.platforms import self_registration
 from lti_tool.platforms.registered import by_issuer, tool_addresses
 from lti_tool.platforms.self_registration import REGISTER_PATH, Invitation
 from lti_tool.programme import versions
+from lti_tool.rights import RUN_PLATFORMS
 from lti_tool.web import headers
 from lti_tool.web.forms import field
 from lti_tool.web.page import go, show
@@ -60,7 +61,7 @@ def _load_invitation(asked: Asked) -> Invitation:
 
 
 @blueprint.get(DESK_PATH)
-@access("staff")
+@access(RUN_PLATFORMS)
 def platforms() -> str:
     """Every registration, those that need an approval first, and the tool's own addresses."""
     programme = versions.current(connection()).programme
@@ -69,7 +70,7 @@ def platforms() -> str:
 
 
 @blueprint.post(f"{DESK_PATH}/invite")
-@access("staff")
+@access(RUN_PLATFORMS)
 def invite() -> str:
     """A one-time link by which a platform registers itself, shown in this answer only."""
     programme = versions.current(connection()).programme
@@ -78,7 +79,7 @@ def invite() -> str:
 
 
 @blueprint.post(f"{DESK_PATH}/<int:registration_id>/approve")
-@access("staff")
+@access(RUN_PLATFORMS)
 def approve(registration_id: int) -> Response:
     """Let a self-registered platform launch, with the deployment id if it named none."""
     given = field("deployment_id")
@@ -87,7 +88,7 @@ def approve(registration_id: int) -> Response:
 
 
 @blueprint.get(f"{DESK_PATH}/<int:registration_id>/disable")
-@access("staff")
+@access(RUN_PLATFORMS)
 def confirm_disable(registration_id: int) -> str:
     """What happens when this platform is switched off, and a button."""
     programme = versions.current(connection()).programme
@@ -96,7 +97,7 @@ def confirm_disable(registration_id: int) -> str:
 
 
 @blueprint.post(f"{DESK_PATH}/<int:registration_id>/disable")
-@access("staff")
+@access(RUN_PLATFORMS)
 def disable(registration_id: int) -> Response:
     """Refuse its launches and end its browser sessions. Nothing is deleted."""
     registration.set_status(connection(), registration_id, "disabled", actor=viewer().actor, now=now())
@@ -104,7 +105,7 @@ def disable(registration_id: int) -> Response:
 
 
 @blueprint.post(f"{DESK_PATH}/<int:registration_id>/enable")
-@access("staff")
+@access(RUN_PLATFORMS)
 def enable(registration_id: int) -> Response:
     """Let a disabled platform launch again."""
     registration.set_status(connection(), registration_id, "active", actor=viewer().actor, now=now())

@@ -15,6 +15,7 @@ from lti_tool.materials import records
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.programme.open_values import cited, open_for, open_values
+from lti_tool.rights import USE_DESK
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access
@@ -34,7 +35,7 @@ blueprint = Blueprint("desk_programme", __name__, url_prefix="/desk/programme")
 
 
 @blueprint.get("")
-@access("staff")
+@access(USE_DESK)
 def overview_page() -> str:
     """Every module and retreat: who may open it, its next session, and how many questions are open about it."""
     published = versions.current(connection())
@@ -52,7 +53,7 @@ def overview_page() -> str:
 
 
 @blueprint.get("/<offering_id>")
-@access("staff")
+@access(USE_DESK)
 def offering(offering_id: str) -> str:
     """Everything that the programme says about one module or retreat, and what it leaves open."""
     published = versions.current(connection())

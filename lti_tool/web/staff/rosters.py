@@ -13,6 +13,7 @@ from lti_tool import audit
 from lti_tool.attendance import live_sessions
 from lti_tool.lti.claims import LONGEST_ID, is_plain_text
 from lti_tool.programme import versions
+from lti_tool.rights import SEE_CLASSES
 from lti_tool.rosters import queries, schedule
 from lti_tool.rosters.schedule import CourseKey
 from lti_tool.web.page import Part, asked_part, go, show, sql_part
@@ -26,7 +27,7 @@ blueprint = Blueprint("rosters", __name__, url_prefix="/desk/rosters")
 
 
 @blueprint.get("")
-@access("staff")
+@access(SEE_CLASSES)
 def rosters() -> str:
     """Every course with a roster: how many people, how fresh, and what went wrong."""
     programme = versions.current(connection()).programme
@@ -34,7 +35,7 @@ def rosters() -> str:
 
 
 @blueprint.get("/course")
-@access("staff")
+@access(SEE_CLASSES)
 def course() -> str:
     """The people of one course, and its live sessions with how many of them were there."""
     key = _course_key(http_request.args)
@@ -56,7 +57,7 @@ def course() -> str:
 
 
 @blueprint.post("/read")
-@access("staff")
+@access(SEE_CLASSES)
 def read_now() -> Response:
     """Ask the worker to read one roster now."""
     key = _course_key(http_request.form)
@@ -65,7 +66,7 @@ def read_now() -> Response:
 
 
 @blueprint.get("/missing/<int:session_id>")
-@access("staff")
+@access(SEE_CLASSES)
 def absent(session_id: int) -> str:
     """The enrolled people who have not been in a live session so far."""
     session = live_sessions.show(connection(), session_id)
@@ -82,7 +83,7 @@ def absent(session_id: int) -> str:
 
 
 @blueprint.post("/missing/<int:session_id>/look")
-@access("staff")
+@access(SEE_CLASSES)
 def look_now(session_id: int) -> Response:
     """Bring a session's attendance up to date with what Zoom has sent so far."""
     live_sessions.verify_settleable(live_sessions.show(connection(), session_id))

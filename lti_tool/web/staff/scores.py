@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from lti_tool.grades import ags, line_item_search, wording
 from lti_tool.grades import scores as ledger
 from lti_tool.programme import versions
+from lti_tool.rights import RUN_PLATFORMS
 from lti_tool.tables.scores import scores as table
 from lti_tool.web.page import asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now
@@ -22,7 +23,7 @@ blueprint = Blueprint("grades", __name__, url_prefix=PLACE)
 
 
 @blueprint.get("")
-@access("staff")
+@access(RUN_PLATFORMS)
 def scores() -> str:
     """The scores, those that need a person first; `?state=` shows one state only."""
     chosen = BY_ID.get(http_request.args.get("state", ""))
@@ -49,7 +50,7 @@ def _address(state: str = "", page: int = 1) -> str:
 
 
 @blueprint.post("/again")
-@access("staff")
+@access(RUN_PLATFORMS)
 def try_all_again() -> Response:
     """Queue every refused score again."""
     ledger.try_parked_again(connection(), now())
@@ -57,7 +58,7 @@ def try_all_again() -> Response:
 
 
 @blueprint.post("/<int:score_id>/again")
-@access("staff")
+@access(RUN_PLATFORMS)
 def try_again(score_id: int) -> Response:
     """Queue one score again: a refused one, or one that the gradebook does not show."""
     ledger.try_again(connection(), score_id, now())
@@ -65,7 +66,7 @@ def try_again(score_id: int) -> Response:
 
 
 @blueprint.post("/<int:score_id>/send")
-@access("staff")
+@access(RUN_PLATFORMS)
 def send_ours(score_id: int) -> Response:
     """Overwrite a grade that was entered on the platform."""
     ledger.send_ours(connection(), score_id, actor=viewer().actor, now=now())
@@ -73,7 +74,7 @@ def send_ours(score_id: int) -> Response:
 
 
 @blueprint.post("/<int:score_id>/keep")
-@access("staff")
+@access(RUN_PLATFORMS)
 def keep_theirs(score_id: int) -> Response:
     """Keep a grade that was entered on the platform."""
     ledger.keep_theirs(connection(), score_id, actor=viewer().actor, now=now())
@@ -81,7 +82,7 @@ def keep_theirs(score_id: int) -> Response:
 
 
 @blueprint.post("/columns/<int:placement_id>/again")
-@access("staff")
+@access(RUN_PLATFORMS)
 def find_columns_again(placement_id: int) -> Response:
     """Look for a unit's grade columns at once, and make a new one if it was removed on the platform."""
     line_item_search.search_again(connection(), placement_id, actor=viewer().actor, now=now())

@@ -19,6 +19,7 @@ from lti_tool.errors import BadInput, Conflict, GatehouseError, NotFound
 from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Module
 from lti_tool.programme.model import Programme
+from lti_tool.rights import RUN_SESSIONS
 from lti_tool.text import meeting_number
 from lti_tool.times import zone_of
 from lti_tool.web.forms import Problems, sent
@@ -61,7 +62,7 @@ class Planned:
 
 
 @blueprint.get("/add")
-@access("staff")
+@access(RUN_SESSIONS)
 def add_form() -> Page:
     """The form for new sessions: of the module in the address, or with the values of the session that it is `like`."""
     asked = http_request.args
@@ -76,7 +77,7 @@ def add_form() -> Page:
 
 
 @blueprint.post("/add")
-@access("staff")
+@access(RUN_SESSIONS)
 def add() -> Page:
     """Schedule one session by the rules of the programme published now. Several dates are shown first."""
     given = sent()
@@ -101,7 +102,7 @@ def add() -> Page:
 
 
 @blueprint.get("/<int:session_id>/edit")
-@access("staff")
+@access(RUN_SESSIONS)
 def edit_form(session_id: int) -> Page:
     """The form that changes note, meeting and join link."""
     session = live_sessions.show(connection(), session_id)
@@ -109,7 +110,7 @@ def edit_form(session_id: int) -> Page:
 
 
 @blueprint.post("/<int:session_id>/edit")
-@access("staff")
+@access(RUN_SESSIONS)
 def edit(session_id: int) -> Page:
     """Save them. An empty join link leaves the saved one, unless the person asked to remove it."""
     given = sent()
@@ -133,7 +134,7 @@ def edit(session_id: int) -> Page:
 
 
 @blueprint.get("/<int:session_id>/move")
-@access("staff")
+@access(RUN_SESSIONS)
 def move_form(session_id: int) -> Page:
     """The form that holds a session at another time."""
     session = live_sessions.show(connection(), session_id)
@@ -141,7 +142,7 @@ def move_form(session_id: int) -> Page:
 
 
 @blueprint.post("/<int:session_id>/move")
-@access("staff")
+@access(RUN_SESSIONS)
 def move(session_id: int) -> Page:
     """Move the session, with a reason."""
     given = sent()
@@ -162,7 +163,7 @@ def move(session_id: int) -> Page:
 
 
 @blueprint.get("/<int:session_id>/cancel")
-@access("staff")
+@access(RUN_SESSIONS)
 def cancel_form(session_id: int) -> Page:
     """Whom it concerns, what will happen, and a reason."""
     session = live_sessions.show(connection(), session_id)
@@ -170,7 +171,7 @@ def cancel_form(session_id: int) -> Page:
 
 
 @blueprint.post("/<int:session_id>/cancel")
-@access("staff")
+@access(RUN_SESSIONS)
 def cancel(session_id: int) -> Page:
     """Cancel the session, with a reason."""
     given = sent()

@@ -14,6 +14,7 @@ from lti_tool.grades import scores
 from lti_tool.mail import delivery
 from lti_tool.platforms import course_units
 from lti_tool.programme import versions
+from lti_tool.rights import RUN_PLATFORMS, RUN_SESSIONS, USE_DESK
 from lti_tool.rosters import queries
 from lti_tool.rosters.schedule import is_offered
 from lti_tool.tables.courses import placements, rosters
@@ -47,7 +48,7 @@ class Line:
 
 
 @blueprint.get("")
-@access("staff")
+@access(USE_DESK)
 def settings() -> str:
     """Every connection with its state, each leading to its page."""
     programme = versions.current(connection()).programme
@@ -55,7 +56,7 @@ def settings() -> str:
 
 
 @blueprint.get("/zoom")
-@access("staff")
+@access(RUN_SESSIONS)
 def zoom() -> str:
     """When Zoom last sent something, and what may keep attendance from being recorded."""
     return show(
@@ -68,7 +69,7 @@ def zoom() -> str:
 
 
 @blueprint.get("/jobs")
-@access("staff")
+@access(RUN_PLATFORMS)
 def jobs() -> str:
     """The background jobs that failed, the oldest first, and how many wait."""
     failed = select(tasks).where(tasks.c.state == "parked").order_by(tasks.c.id)

@@ -17,6 +17,7 @@ from lti_tool.errors import RefusedLaunch
 from lti_tool.grades import ags, wording
 from lti_tool.lti.claims import Launch
 from lti_tool.programme import versions
+from lti_tool.rights import SEE_PEOPLE
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import line_items, scores
@@ -38,14 +39,14 @@ class ReviewedDay:
 
 
 @blueprint.get("/<module_id>")
-@access("staff")
+@access(SEE_PEOPLE)
 def unknown_person(module_id: str) -> str:
     """The page for a gradebook user whom no launch and no roster has named."""
     return show("staff/review.html", versions.current(connection()).programme, module_id=module_id, person=None)
 
 
 @blueprint.get("/<module_id>/<int:trainee_id>")
-@access("staff")
+@access(SEE_PEOPLE)
 def person(module_id: str, trainee_id: int) -> str:
     """One person's attendance of one module, with credit and scores. The visit is logged."""
     who = people.trainee(connection(), trainee_id)

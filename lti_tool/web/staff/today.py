@@ -15,6 +15,7 @@ from lti_tool.attendance.live_board import AROUND, Curve, LiveBoard, LivePerson,
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
+from lti_tool.rights import USE_DESK
 from lti_tool.times import day_of
 from lti_tool.web.page import asked_part, show
 from lti_tool.web.request import connection, now
@@ -71,13 +72,13 @@ def blueprint(board_of: BoardOf) -> Blueprint:
         return board.without_staff(known.staff), known
 
     @pages.get("")
-    @access("staff")
+    @access(USE_DESK)
     def today() -> str:
         """What is on, and what needs attention since when."""
         return _today(look)
 
     @pages.get("/now")
-    @access("staff")
+    @access(USE_DESK)
     def session_now() -> str:
         """The session on top, which the page's script fetches every few seconds while it is on."""
         programme = versions.current(connection()).programme
