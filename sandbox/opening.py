@@ -43,6 +43,14 @@ def demo_stage(folder: Path, sandbox_python: Path, **given: Any) -> Stage:
     return Stage(folder, sandbox_python, with_demo=True, days_ago=2, **given)
 
 
+# Module, title, from when trainees see it, text.
+MATERIALS = (
+    ("F1", "Before you come", "gate", "Find a quiet room with a door. Test camera and sound. Have water at hand.\n"),
+    ("F1", "Notes of the day", "session_end", "What we spoke about, in the order of the agenda.\n"),
+    ("F2", "What to prepare", "gate", "Bring two questions from your own practice.\n"),
+)
+
+
 class Opening(Story):
     """The story of the demo, then the scenes that follow it."""
 
@@ -68,6 +76,7 @@ class Opening(Story):
             ("The last class is compared with Zoom's report", self.reconciled),
             ("Requests for training elsewhere wait, have a question, are declined", self.training_elsewhere),
             ("An exception opens a module until its last day", self.exception),
+            ("Two modules have materials", self.materials),
             ("A score cannot be delivered", self.undeliverable),
             ("A trainee asks about her day; staff propose a correction", self.questions),
             ("A nurse applies for a retreat", self.application),
@@ -108,6 +117,13 @@ class Opening(Story):
         reason = "Joined this week. Takes Module 1 at its next date."
         made = self._on_person_page("Idris Bello", "/exceptions", offering="F2", until=str(until_day), reason=reason)
         expect_words(made, "Idris Bello")
+
+    def materials(self) -> None:
+        for module, title, shown_from, text in MATERIALS:
+            file = self.stage.folder / f"{title}.txt"
+            file.write_text(text, encoding="utf-8")
+            words = ("--module", module, "--title", title, "--shown-from", shown_from, str(file))
+            self.stage.gatehouse("materials", "add", *words)
 
     def undeliverable(self) -> None:
         """Someone has deleted the gradebook's column of a unit before the class of its module gives scores."""
@@ -183,6 +199,7 @@ class Opening(Story):
             ("The live board shows people in every state", self.board_is_full),
             ("Home shows the class to those who are in it", self.home_in_class),
             ("Locked and open modules say why", self.gates_say_why),
+            ("A module's materials are behind its gate", self.materials_are_shown),
             ("Records show a whole day, half a day, none", self.records),
             ("Messages were sent", self.mail_was_sent),
         ]
@@ -212,6 +229,11 @@ class Opening(Story):
         expect_words(self.visit("tomas", "module2"), "In class now", "minutes needed")
         expect_words(self.visit("idris", "module2"), "open to you by an exception of the training team, until")
         expect_words(self.retreat("greta", "RT_EXP"), "Your application for")
+
+    def materials_are_shown(self) -> None:
+        expect_words(self.visit("maya", "module1"), "Before you come", "Notes of the day")
+        locked = self.visit("hiro", "module2")
+        expect("What to prepare" not in locked.words, "a locked module names none of its materials")
 
     def records(self) -> None:
         expect_words(self.day_page("maya"), "390 of 390 teaching minutes", "6.5 credits", "Confirmed")

@@ -13,10 +13,11 @@ from functools import cached_property
 from html.parser import HTMLParser
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
+from tests.profiles import portion
 from tests.unit.test_words import BANNED
 
-# A list of a hundred people has a hundred pages of one shape; so many of them are opened.
-MAX_OF_A_SHAPE = 12
+# A list of a hundred people has a hundred pages of one shape; so many of them are opened in a full run.
+MAX_OF_A_SHAPE = portion(12)
 MAX_HTML = 12 * 1024
 
 VOID = frozenset(("area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "track", "wbr"))

@@ -3,7 +3,10 @@
 `mutants` is for mutation testing: a few examples, always the same, and the first that fails ends the test.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 from hypothesis import HealthCheck, Phase, settings
 
@@ -46,3 +49,11 @@ def present_profile() -> Profile:
 def portion(number: int) -> int:
     """So many of a full run's examples belong to this run."""
     return max(1, number // present_profile().one_in)
+
+
+Case = TypeVar("Case")
+
+
+def some_of(cases: Mapping[str, Case], number: int = 1) -> dict[str, Case]:
+    """All cases of a full run; of a quick one the first so many."""
+    return dict(islice(cases.items(), number if present_profile().one_in > 1 else len(cases)))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import requests
 
@@ -12,6 +13,7 @@ from zoom_adapter.events import read_event
 
 MEETING = "86400009001"
 BEGUN = timedelta(hours=2)
+ZONE = "America/Phoenix"  # no clock shows an hour twice there
 WHOLE = Visit(0, 8 * 3600)
 
 
@@ -35,8 +37,8 @@ class RunningClass:
 
     def __post_init__(self) -> None:
         self.opens_at = datetime.now(UTC).replace(second=0, microsecond=0) - self.begun
-        starts = self.opens_at.strftime("%Y-%m-%dT%H:%M")  # in UTC no clock shows an hour twice
-        words = ("--module", "F1", "--starts", starts, "--zone", "UTC", "--zoom-meeting", self.meeting)
+        starts = self.opens_at.astimezone(ZoneInfo(ZONE)).strftime("%Y-%m-%dT%H:%M")
+        words = ("--module", "F1", "--starts", starts, "--zone", ZONE, "--zoom-meeting", self.meeting)
         self.session = int(self.stage.gatehouse_json("session", "add", *words)["id"])
 
     def tell(self, *attendees: Attendee) -> None:

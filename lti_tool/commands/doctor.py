@@ -10,6 +10,7 @@ from lti_tool.diagnostics.installation import Finding, check_up
 from lti_tool.diagnostics.unit_findings import BY_HAND
 from lti_tool.diagnostics.units import Examined, examine_units
 
+MAX_TITLE = 32
 SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 UNIT: Columns = {
     "platform": "registration_id",
@@ -55,7 +56,7 @@ def doctor(ctx: click.Context, units: bool, as_json: bool) -> None:
 def _of_units(examined: Iterable[Examined]) -> Iterable[Finding]:
     """The findings of each unit; then, once for each kind of platform, what staff must check by hand."""
     for unit in examined:
-        about = f"{unit.course}, {unit.title}"
+        about = f"{unit.course}, {unit.title or _end_of(unit.link_id)}"
         if not unit.findings:
             yield Finding(about, "ok", "No problem found.")
         for each in unit.findings:
@@ -63,3 +64,8 @@ def _of_units(examined: Iterable[Examined]) -> Iterable[Finding]:
     for profile in sorted({each.unit.profile for each in examined}):
         for says in BY_HAND[profile]:
             yield Finding(f"to check by hand in each unit ({profile})", "note", says)
+
+
+def _end_of(link_id: str) -> str:
+    """The last part of a long Open edX key is the one that people gave; of other ids the end is shown."""
+    return link_id if len(link_id) <= MAX_TITLE else link_id.rpartition("@")[2][-MAX_TITLE:] or link_id[-MAX_TITLE:]

@@ -24,7 +24,6 @@ from lti_tool.tables.scores import line_items
 # A change of a unit's passport there changes its client id (openedx.md §1). On other platforms several registrations
 # may well launch what looks like one unit.
 ONE_CLIENT_PER_UNIT = ("openedx",)
-MAX_TITLE = 32
 
 _Place = tuple[str, str, str | None, str]
 _Answers = Mapping[tuple[str, str], str]
@@ -33,7 +32,7 @@ _Offerings = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A unit with its course, and the doctor's findings."""
+    """A unit with its course, and the doctor's findings; `title` is None where the platform names none."""
 
     unit: Unit
     registration_id: int
@@ -41,7 +40,7 @@ class Examined:
     context_id: str | None
     course: str
     link_id: str
-    title: str
+    title: str | None
     launched_at: datetime
     findings: Sequence[Finding]
 
@@ -75,10 +74,6 @@ def examine_units(connection: Connection, now: datetime) -> list[Examined]:
     examined = []
     for row in rows:
         unit = _unit(row, known)
-        title = row.resource_link_title or row.resource_link_id
-        if not row.resource_link_title and len(title) > MAX_TITLE:
-            # The last part of a long Open edX key is the one that people gave; of other ids the end is shown.
-            title = title.rpartition("@")[2][-MAX_TITLE:] or title[-MAX_TITLE:]
         each = Examined(
             unit=unit,
             registration_id=row.registration_id,
@@ -86,7 +81,7 @@ def examine_units(connection: Connection, now: datetime) -> list[Examined]:
             context_id=row.context_id,
             course=row.context_title or row.context_id or "No course",
             link_id=row.resource_link_id,
-            title=title,
+            title=row.resource_link_title,
             launched_at=row.launched_at,
             findings=tuple(examine(unit)),
         )

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from lti_tool.tables.browser_sessions import deep_link_requests
 from lti_tool.tables.courses import enrolments, placements
-from lti_tool.tables.live_sessions import live_sessions
+from lti_tool.tables.live_sessions import attendances, live_sessions
 
 # Registration and context id; None or "" where launches carry no context.
 Course = tuple[int, str | None]
@@ -34,9 +34,7 @@ def trainee_ids(course: Course) -> Select[Any]:
 
 def _is_of(table: Any, course: Course) -> ColumnElement[bool]:
     registration_id, context_id = course
-    return and_(
-        table.c.registration_id == registration_id, func.coalesce(table.c.context_id, "") == (context_id or "")
-    )
+    return and_(table.c.registration_id == registration_id, func.coalesce(table.c.context_id, "") == (context_id or ""))
 
 
 def _session(course: Course, value: int) -> Select[Any]:
@@ -48,13 +46,19 @@ def _unit(course: Course, value: int) -> Select[Any]:
     return select(placements.c.id).where(placements.c.id == value, _is_of(placements, course))
 
 
+def _attendance(course: Course, value: int) -> Select[Any]:
+    of_session = select(attendances.c.id).join_from(attendances, live_sessions)
+    return of_session.where(attendances.c.id == value, live_sessions.c.module_id.in_(module_ids(course)))
+
+
 def _deep_link(course: Course, value: int) -> Select[Any]:
     asked = deep_link_requests
-    return select(asked.c.id).where(asked.c.id == value, asked.c.registration_id == course[0])
+    return select(asked.c.id).where(asked.c.id == value, _is_of(asked, course))
 
 
 _QUERIES: Mapping[str, Callable[[Course, Any], Select[Any]]] = {
     "session_id": _session,
+    "attendance_id": _attendance,
     "trainee_id": lambda course, value: trainee_ids(course).where(enrolments.c.trainee_id == value).limit(1),
     "module_id": lambda course, value: module_ids(course).where(placements.c.module_id == value).limit(1),
     "unit_id": _unit,

@@ -22,6 +22,7 @@ from lti_tool.lti.deep_linking import ContentItem, DeepLinkRequest
 from lti_tool.lti.registration import load
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
+from lti_tool.rights import SET_UP_UNITS
 from lti_tool.web import headers
 from lti_tool.web.forms import Form, Problems, sent
 from lti_tool.web.page import show
@@ -171,21 +172,21 @@ PICKED = PickedForm()
 blueprint = Blueprint("deep_linking", __name__, url_prefix="/deep-linking")
 
 
-@blueprint.get("/<int:request_id>")
-@access("staff")
-def picker(request_id: int) -> Page:
+@blueprint.get("/<int:deep_link_id>")
+@access(SET_UP_UNITS)
+def picker(deep_link_id: int) -> Page:
     """Everything that can be picked, each with its gate in words."""
-    asked = _load_request(request_id)
+    asked = _load_request(deep_link_id)
     # A new tool makes its first key here. A view that writes would wait for another writer, which is itself.
     context().keys.signing_key()
     return _picker(asked, Picked(), {})
 
 
-@blueprint.post("/<int:request_id>")
-@access("staff")
-def answer(request_id: int) -> Page:
+@blueprint.post("/<int:deep_link_id>")
+@access(SET_UP_UNITS)
+def answer(deep_link_id: int) -> Page:
     """Sign what was picked, or that nothing was, for the browser to send to the platform. Works once."""
-    asked, programme = _load_request(request_id), versions.current(connection()).programme
+    asked, programme = _load_request(deep_link_id), versions.current(connection()).programme
     given = sent("choice")
     try:
         values = PICKED.load(given)
@@ -197,11 +198,11 @@ def answer(request_id: int) -> Page:
     return _answer_page(programme, asked, chosen, [_content_item(programme, asked, each, score) for each in chosen])
 
 
-def _load_request(request_id: int) -> DeepLinkRequest:
+def _load_request(deep_link_id: int) -> DeepLinkRequest:
     who = viewer()
     return deep_linking.load(
         connection(),
-        request_id,
+        deep_link_id,
         trainee_id=who.trainee_id,
         registration_id=who.registration_id,
         context_id=who.context_id,

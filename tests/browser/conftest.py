@@ -1,7 +1,7 @@
 """Real chromium before a stage: the genuine Open edX consumer at `localhost`, the tool in its frame at `127.0.0.1`.
 
-To the browser these are two sites, so the tool's cookies are third-party cookies. There is one stage for all tests of
-this folder that run in one process, in any order: whoever needs the day played finds it played, or plays it.
+To the browser these are two sites, so the tool's cookies are third-party cookies. Each file has a stage of its own:
+whoever needs the day played finds it played, or plays it.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(MISSING, red=True, bold=True)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     if CHROMIUM is None:
         pytest.skip(MISSING)
@@ -34,7 +34,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def site(opened: Stage) -> Iterator[CourseSite]:
     """A second platform, which keeps values for tools. It is registered before any page is asked for: who may frame the
     tool is remembered for some seconds."""
@@ -42,7 +42,7 @@ def site(opened: Stage) -> Iterator[CourseSite]:
         yield site
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def story(opened: Stage, site: CourseSite) -> Story:
     """The stage, with everybody of the story enrolled and their licences on record; nothing has been played yet."""
     story = Story(opened)
@@ -50,23 +50,12 @@ def story(opened: Stage, site: CourseSite) -> Story:
     return story
 
 
-@pytest.fixture(scope="module")
-def story_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """The cast on a stage of this file alone, for days that begin with who has completed nothing."""
-    if CHROMIUM is None:
-        pytest.skip(MISSING)
-    with opened_stage(tmp_path_factory.mktemp("stage")) as stage:
-        story = Story(stage)
-        story.gather_the_cast()
-        yield story
-
-
 @pytest.fixture
 def stage(story: Story) -> Stage:
     return story.stage
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def after_the_day(story: Story) -> Story:
     """The stage after the training day: settled, graded, and Hiro's request waits for the staff."""
     if story.stage.zoom_json("status.json")["state"] == "idle":
@@ -79,7 +68,9 @@ def after_the_day(story: Story) -> Story:
 
 
 @pytest.fixture(scope="package")
-def player(story: Story) -> Iterator[Playwright]:
+def player() -> Iterator[Playwright]:
+    if CHROMIUM is None:
+        pytest.skip(MISSING)
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as player:
         yield player

@@ -7,7 +7,7 @@ from playwright.sync_api import FrameLocator, Locator, Page, expect
 from sandbox.stage import Stage
 
 # From one thing on a page to any other, around the whole window once.
-MOST_TABS = 220
+MOST_TABS, TRIES = 110, 2
 IS_FOCUSED = "each => document.activeElement === each && document.hasFocus()"
 # An outline or a ring of shadow; what is hidden or has no size cannot show one.
 SHOWS_FOCUS = """each => {
@@ -52,11 +52,13 @@ class Keyboard:
     def reach(self, target: Locator) -> None:
         """Tab on until the target has the focus, and can be seen to have it."""
         expect(target).to_be_visible()
-        for _ in range(MOST_TABS):
-            if target.evaluate(IS_FOCUSED):
-                assert target.evaluate(SHOWS_FOCUS), f"the focus cannot be seen on {target}"
-                return
-            self.page.keyboard.press("Tab")
+        for _ in range(TRIES):  # a page that renews itself meanwhile has another element in its place
+            element = target.element_handle()
+            for _ in range(MOST_TABS):
+                if element.evaluate(IS_FOCUSED):
+                    assert element.evaluate(SHOWS_FOCUS), f"the focus cannot be seen on {target}"
+                    return
+                self.page.keyboard.press("Tab")
         raise AssertionError(f"{target} cannot be reached by keyboard")
 
     def use(self, target: Locator, key: str = "Enter") -> None:

@@ -1,30 +1,15 @@
 """The main job clicked through by people in their own browsers, all within the frames of the course."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 
-from sandbox.stage import Stage
-from sandbox.story import Story
 from tests.browser.visitor import PageWatcher, Visitor
-from tests.stages import opened_stage
 
 Visit = Callable[..., Visitor]
 
 A_MINUTE = 60_000
 NOT_SPECIFIC = "not specific to ketamine in terms of history, dosing, protocol"
-
-
-@pytest.fixture
-def stage(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The stage before its day: another one where other tests have played the day already."""
-    if story.stage.zoom_json("status.json")["state"] == "idle":
-        yield story.stage
-        return
-    with opened_stage(tmp_path_factory.mktemp("stage")) as stage:
-        Story(stage).gather_the_cast()
-        yield stage
 
 
 def join_on_zoom(visitor: Visitor, tool: FrameLocator) -> None:

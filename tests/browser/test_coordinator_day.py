@@ -14,6 +14,7 @@ from tests.browser.keyboard import Keyboard
 from tests.browser.test_cookies import BLOCK_THIRD_PARTIES
 from tests.browser.test_trainee_day import A_MINUTE, DESKTOP, PHONE
 from tests.browser.visitor import Visitor
+from tests.profiles import some_of
 from tests.running_class import WHOLE, RunningClass, attendee
 
 # Meetings of a class that runs, of one that is over without Zoom having said so, and of one to come.
@@ -24,11 +25,6 @@ DAYS = {
 ASKS = {"wendell": "Wendell Ito", "tomas": "Tomas Lindqvist", "hiro": "Hiro Tanabe"}
 NOON = Visit(0, 3 * 3600)
 STAYS_ON = Visit(0, 9 * 3600)
-
-
-@pytest.fixture(scope="module")
-def story(story_of_its_own: Story) -> Story:
-    return story_of_its_own
 
 
 def ask_for_equivalency(story: Story) -> str:
@@ -77,7 +73,7 @@ class Coordinator(Keyboard):
         expect(self.tool.get_by_role("status").first).to_contain_text(text)
 
 
-@pytest.mark.parametrize(("size", "meetings"), DAYS.values(), ids=DAYS)
+@pytest.mark.parametrize(("size", "meetings"), some_of(DAYS).values(), ids=some_of(DAYS))
 def test_a_whole_day_of_a_coordinator(
     visit_with: Callable[[str, dict[str, Any]], Visitor], story: Story, size: Any, meetings: tuple[str, str, str]
 ) -> None:

@@ -12,6 +12,7 @@ from sandbox.story import Story
 from tests.browser.keyboard import Keyboard
 from tests.browser.test_cookies import BLOCK_THIRD_PARTIES
 from tests.browser.visitor import Visitor
+from tests.profiles import some_of
 from tests.running_class import WHOLE, RunningClass, attendee
 
 A_MINUTE = 60_000
@@ -23,11 +24,6 @@ DAYS = {
 }
 LICENCE = ("--type", "psychologist", "--jurisdiction", "CA", "--number", "PSY-90001", "--verified",
            "--issued", "2019-03-01", "--expires", "2044-02-29")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def story(story_of_its_own: Story) -> Story:
-    return story_of_its_own
 
 
 def decline(story: Story, username: str) -> None:
@@ -49,7 +45,7 @@ def check_state(person: Keyboard) -> FrameLocator:
     return person.tool
 
 
-@pytest.mark.parametrize(("username", "name", "size", "runs", "ended"), DAYS.values(), ids=DAYS)
+@pytest.mark.parametrize(("username", "name", "size", "runs", "ended"), some_of(DAYS).values(), ids=some_of(DAYS))
 def test_a_whole_day_of_a_trainee(
     visit_with: Callable[[str, dict[str, Any]], Visitor],
     story: Story,

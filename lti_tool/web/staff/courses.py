@@ -1,13 +1,17 @@
 """What each unit of a course opens. Staff confirm it once."""
 
+from functools import partial
+
 from flask import Blueprint
 from marshmallow import fields, validate
 from werkzeug.wrappers import Response
 
 from lti_tool.audit import trainee_of
+from lti_tool.diagnostics import unit_findings
 from lti_tool.platforms import course_units
 from lti_tool.platforms.course_units import Unit
 from lti_tool.programme import versions
+from lti_tool.programme.model import Programme
 from lti_tool.rights import SET_UP_UNITS
 from lti_tool.web.forms import MAX_ID, Form, read
 from lti_tool.web.page import go, show
@@ -21,8 +25,8 @@ MAX_UNITS = 1000
 FORM_WRONG = ("course_form_wrong", "The form is not complete.", "Open the list of courses again and send it there.")
 # What a unit names, if it is neither a module nor a retreat.
 PAGE_WORDS = {
-    "": "The dashboard (the unit names nothing)",
-    "page:dashboard": "The dashboard",
+    "": "Home (the unit names nothing)",
+    "page:dashboard": "Home",
     "page:retreats": "All retreats",
     "page:calendar": "The calendar",
     "page:desk": "The desk",
@@ -60,23 +64,24 @@ def courses() -> str:
     found = course_units.courses(connection(), now())
     confirmers = {trainee_of(unit.confirmed_by or "") for course in found for unit in course.units}
 
-    def opens(unit: Unit) -> str:
-        """What a unit opens, in words. An id that the programme no longer has is shown as it is."""
-        if unit.module_id is not None:
-            return programme.offering_title(unit.module_id)
-        if unit.content.startswith("retreat:"):
-            return programme.offering_title(unit.content.removeprefix("retreat:"))
-        return PAGE_WORDS.get(unit.content, unit.content)
-
     return show(
         "staff/courses.html",
         programme,
         courses=found,
-        opens=opens,
+        opens=partial(opens, programme),
         modules=[module for module in programme.modules.values() if programme.is_published(module.id)],
         names=overview.names(connection(), {each for each in confirmers if each is not None}),
         trainee_of=trainee_of,
     )
+
+
+def opens(programme: Programme, unit: Unit | unit_findings.Unit) -> str:
+    """What a unit opens, in words. An id that the programme no longer has is shown as it is."""
+    if unit.module_id is not None:
+        return programme.offering_title(unit.module_id)
+    if unit.content.startswith("retreat:"):
+        return programme.offering_title(unit.content.removeprefix("retreat:"))
+    return PAGE_WORDS.get(unit.content, unit.content)
 
 
 @blueprint.post("/confirm")

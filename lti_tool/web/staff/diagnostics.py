@@ -1,5 +1,6 @@
 """The set-up doctor for staff: what keeps each unit of a course from working, and where to fix it."""
 
+from functools import partial
 from itertools import groupby
 
 from flask import Blueprint
@@ -11,6 +12,7 @@ from lti_tool.rights import SET_UP_UNITS
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, now
 from lti_tool.web.session import access
+from lti_tool.web.staff.courses import opens
 
 blueprint = Blueprint("setup", __name__, url_prefix="/desk")
 
@@ -20,14 +22,16 @@ blueprint = Blueprint("setup", __name__, url_prefix="/desk")
 def setup() -> str:
     """Every unit with its findings, course by course, the most urgent first."""
     examined = sorted(examine_units(connection(), now()), key=_course)
+    programme = versions.current(connection()).programme
     courses = [
-        (course, sorted(units, key=lambda each: (not each.is_hindered, not each.findings, each.title)))
+        (course, sorted(units, key=lambda each: (not each.is_hindered, not each.findings, each.title or "")))
         for course, units in groupby(examined, key=_course)
     ]
     return show(
         "staff/diagnostics.html",
-        versions.current(connection()).programme,
+        programme,
         courses=courses,
+        opens=partial(opens, programme),
         by_hand={profile: BY_HAND[profile] for profile in sorted({each.unit.profile for each in examined})},
     )
 

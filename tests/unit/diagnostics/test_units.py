@@ -21,7 +21,10 @@ def platform(database: Database, now: datetime) -> int:
 
 
 def codes(connection: Connection, now: datetime) -> dict[str, list[str]]:
-    return {each.title: [finding.code for finding in each.findings] for each in examine_units(connection, now)}
+    return {
+        each.title or each.link_id: [finding.code for finding in each.findings]
+        for each in examine_units(connection, now)
+    }
 
 
 def add_column(connection: Connection, registration_id: int, place: int, now: datetime, **given) -> None:

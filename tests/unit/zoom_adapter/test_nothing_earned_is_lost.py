@@ -35,7 +35,7 @@ from zoom_adapter.inbox import Delivery, Inbox
 from zoom_adapter.presence import match_late, settle_presence, take_inbox
 
 # On each database: 10,000 sequences where both are tried.
-SEQUENCES, IN_ONE_SESSION, STEPS = 5_000, 100, 4
+SEQUENCES, IN_ONE_SESSION, STEPS = 5_000, portion(100), 4
 ISSUERS = ("https://lms.example.org", "https://other.example.org")
 WHOLE = (Visit(-60, 28_860),)
 
