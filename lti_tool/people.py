@@ -10,7 +10,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, String, Table, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from lti_tool import signing
 from lti_tool.audit import trainee_of
@@ -216,9 +229,9 @@ def _is_over(until_at: datetime | None, at: datetime) -> bool:
     return until_at is not None and until_at <= at
 
 
-def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]:
-    """Id, name and e-mail address of those whose name or address contains this text, by name. A look-up for a person's
-    eyes: it proves no identity. None for a text of fewer than two letters."""
+def search(connection: Connection, text: str, limit: int = 20, *among: ColumnElement[bool]) -> list[Row[Any]]:
+    """Id, name and e-mail address of those whose name or address contains this text, by name, of all or `among` these.
+    A look-up for a person's eyes: it proves no identity. None for a text of fewer than two letters."""
     wanted = clean(text)[:MAX_TEXT]
     if len(wanted) < 2:
         return []
@@ -226,7 +239,7 @@ def search(connection: Connection, text: str, limit: int = 20) -> list[Row[Any]]
     by_name = [trainees.c.name.contains(each, autoescape=True) for each in {wanted, wanted.title()}]
     columns = (trainees.c.name, trainees.c.email)
     lowered = [func.lower(each).contains(wanted.lower(), autoescape=True) for each in columns]
-    query = select(trainees.c.id, trainees.c.name, trainees.c.email).where(or_(*by_name, *lowered))
+    query = select(trainees.c.id, trainees.c.name, trainees.c.email).where(or_(*by_name, *lowered), *among)
     return list(connection.execute(query.order_by(func.lower(trainees.c.name), trainees.c.id).limit(limit)))
 
 

@@ -107,6 +107,11 @@ RIGHTS: tuple[Right, ...] = (
     RUN_PLATFORMS,
     READ_LOG,
 )
+_BY_NAME = {each.name: each for each in RIGHTS}
+
+
+def named(name: str) -> Right:
+    return _BY_NAME[name]
 
 
 def missing(right: Right) -> AccessDenied:

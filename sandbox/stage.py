@@ -40,6 +40,8 @@ STOP_SECONDS = 120.0
 # A worker that was killed leaves its task leased for a minute; only after that does another one take it.
 WORK_SECONDS = 240.0
 PLAYED_MEETING = "86400001001"
+# What the staff of the sandbox may do in the tool.
+STAFF_ROLES = {"ida": ("programme_admin", "platform_admin"), "stellan": ("coordinator", "registrar")}
 ZOOM_CREDENTIALS = ("account_id", "client_id", "client_secret", "app_id")
 # More people, and what the first page of the demo says of everybody.
 DEMO = ROOT / "sandbox" / "openedx" / "demo.yaml"
@@ -289,6 +291,15 @@ class Stage:
                 "--profile": "openedx",
             }
             self.gatehouse("platform", "add", *(word for pair in options.items() for word in pair))
+        self._grant_roles(each["issuer"])
+
+    def _grant_roles(self, issuer: str) -> None:
+        """Before they first open the course, since only then nobody waits for it."""
+        subs = {each["username"]: each["lti_user_id"] for each in self.lms_json("state.json")["people"]}
+        for username, roles in STAFF_ROLES.items():
+            for role in roles:
+                whose = ("--issuer", issuer, "--sub", subs[username], "--reason", "Runs the training.")
+                self.gatehouse("role", "grant", role, *whose)
 
     def _schedule(self) -> None:
         self.played_session = self.add_session("F1", f"{self.played_on}T09:00", PLAYED_MEETING)

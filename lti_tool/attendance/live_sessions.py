@@ -182,9 +182,13 @@ def upcoming(connection: Connection, module_id: str, now: datetime) -> list[Live
     return _load(connection, _UPCOMING, {"module": module_id, "now": now})
 
 
-def held_between(connection: Connection, first_at: datetime, last_at: datetime) -> list[LiveSession]:
-    """The sessions that end after the first moment and begin before the last, in order of time; no cancelled ones."""
-    return _select(connection, *NOT_CANCELLED, live_sessions.c.ends_at > first_at, live_sessions.c.starts_at < last_at)
+def held_between(
+    connection: Connection, first_at: datetime, last_at: datetime, *only: ColumnElement[bool]
+) -> list[LiveSession]:
+    """The sessions that end after the first moment and begin before the last, of all or of `only` these, in order of
+    time; no cancelled ones."""
+    within = (live_sessions.c.ends_at > first_at, live_sessions.c.starts_at < last_at)
+    return _select(connection, *NOT_CANCELLED, *within, *only)
 
 
 def latest_of(connection: Connection, module_ids: Collection[str], limit: int) -> list[LiveSession]:
@@ -193,15 +197,15 @@ def latest_of(connection: Connection, module_ids: Collection[str], limit: int) -
     return _load(connection, query.order_by(live_sessions.c.starts_at.desc(), live_sessions.c.id).limit(limit), {})
 
 
-def next_one(connection: Connection, now: datetime) -> LiveSession | None:
-    """The session that begins next, None without one."""
-    found = _load(connection, _IN_ORDER.where(*NOT_CANCELLED, live_sessions.c.starts_at > now).limit(1), {})
+def next_one(connection: Connection, now: datetime, *only: ColumnElement[bool]) -> LiveSession | None:
+    """The session that begins next, of all or of `only` these; None without one."""
+    found = _load(connection, _IN_ORDER.where(*NOT_CANCELLED, live_sessions.c.starts_at > now, *only).limit(1), {})
     return found[0] if found else None
 
 
-def last_one(connection: Connection, now: datetime) -> LiveSession | None:
-    """The session that ended last by its schedule, None without one."""
-    latest = select(live_sessions).where(*NOT_CANCELLED, live_sessions.c.ends_at <= now)
+def last_one(connection: Connection, now: datetime, *only: ColumnElement[bool]) -> LiveSession | None:
+    """The session that ended last by its schedule, of all or of `only` these; None without one."""
+    latest = select(live_sessions).where(*NOT_CANCELLED, live_sessions.c.ends_at <= now, *only)
     found = _load(connection, latest.order_by(live_sessions.c.ends_at.desc(), live_sessions.c.id).limit(1), {})
     return found[0] if found else None
 

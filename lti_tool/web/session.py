@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
-from flask import Flask, Response, g
+from flask import Flask, Response, current_app, g
 from flask import request as http_request
-from sqlalchemy import Connection, and_, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, select
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from lti_tool import audit, languages, people, rights
@@ -28,6 +29,7 @@ from lti_tool.people import LANGUAGE
 from lti_tool.rights import Right
 from lti_tool.signing import digest, fingerprint
 from lti_tool.tables.browser_sessions import web_sessions
+from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.operations import audit_log
 from lti_tool.tables.people import trainees
 from lti_tool.tables.platforms import registrations
@@ -79,7 +81,7 @@ class Viewer:
 
     @property
     def course(self) -> Course:
-        return self.registration_id, self.context_id
+        return self.registration_id, self.context_id or None
 
     def may(self, right: Right, *, reads: bool = False) -> bool:
         """Whether they may do this anywhere, or look at it; a right that is theirs in one course only is no answer."""
@@ -146,14 +148,17 @@ FORM = Limits()
 LARGE_BYTES = 2 * 1024 * 1024
 
 
-def access(level: Level | Right, limits: Limits = FORM) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def access(
+    level: Level | Right, limits: Limits = FORM, *, reads: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare who may call a view. Every view of the tool carries this decorator.
 
     "public": anyone. "trainee": anyone with a session. A right: whoever of the staff holds it; who holds it as teacher
     of a course only, for what belongs to that course (lti_tool/web/course_scope.py). But for "public", a request that
     changes something must carry the session's CSRF token. The form is read completely before a connection is taken, so
-    that a slow upload holds none. A view that takes files or long messages declares its own `limits`. Raises
-    AccessDenied, or BadInput `form_unreadable`, `form_too_large` or `form_too_many_fields` (both 413).
+    that a slow upload holds none. A view that takes files or long messages declares its own `limits`; one that takes a
+    form and yet only reads says `reads`. Raises AccessDenied, or BadInput `form_unreadable`, `form_too_large` or
+    `form_too_many_fields` (both 413).
     """
 
     def declare(view: Callable[P, R]) -> Callable[P, R]:
@@ -163,7 +168,7 @@ def access(level: Level | Right, limits: Limits = FORM) -> Callable[[Callable[P,
                 if http_request.method not in READING_METHODS:
                     _verify_form(limits)
                 if level != "public":
-                    _verify_access(level, http_request.view_args or {})
+                    _verify_access(level, http_request.view_args or {}, reads=reads)
                 return view(*args, **named)
             except Exception:
                 abandon()
@@ -188,7 +193,7 @@ def large_body(app: Flask, environ: dict[str, Any]) -> tuple[str, int] | None:
     with app.request_context(environ), context().database.read() as connection:
         token = session_token()
         g.viewer = viewer_of(connection, fingerprint(token), context().clock()) if token else None
-        _verify_right(getattr(app.view_functions[endpoint], "access"), http_request.view_args or {})  # noqa: B009
+        _verify_right(getattr(app.view_functions[endpoint], "access"), http_request.view_args or {}, reads=False)  # noqa: B009
         return viewer().visit, limits.max_bytes
 
 
@@ -231,7 +236,7 @@ def _verify_form(limits: Limits) -> None:
         raise BadInput("form_unreadable", "The form contains a character that cannot be stored.", "Go back and fix it.")
 
 
-def _verify_right(right: Right, named: Mapping[str, Any]) -> None:
+def _verify_right(right: Right, named: Mapping[str, Any], *, reads: bool) -> None:
     found = viewer()
     if not found.is_staff:
         raise AccessDenied(
@@ -239,18 +244,23 @@ def _verify_right(right: Right, named: Mapping[str, Any]) -> None:
             "This page is for the people who run the course.",
             "If you teach this course, open it from the course with your teaching role.",
         )
-    reads = http_request.method in READING_METHODS
     if found.may(right, reads=reads):
         return
     if not found.may_in_course(right, reads=reads) or not course_scope.holds(connection(), found.course, named):
         raise rights.missing(right)
 
 
-def _verify_access(level: Literal["trainee"] | Right, named: Mapping[str, Any]) -> None:
+def require(right: Right) -> None:
+    """Within a view: something that takes a right of its own. Raises AccessDenied `right_missing`."""
+    if not viewer().may(right):
+        raise rights.missing(right)
+
+
+def _verify_access(level: Literal["trainee"] | Right, named: Mapping[str, Any], *, reads: bool) -> None:
     if level == "trainee":
         viewer()
     else:
-        _verify_right(level, named)
+        _verify_right(level, named, reads=reads or http_request.method in READING_METHODS)
     if http_request.method not in READING_METHODS and not is_own_form(http_request.form.get(CSRF_FIELD, "")):
         raise AccessDenied(
             "form_not_ours",
@@ -281,6 +291,37 @@ def viewer_or_none() -> Viewer | None:
             choose_language(g.viewer)
     found: Viewer | None = g.viewer
     return found
+
+
+def only_course(right: Right = rights.SEE_CLASSES) -> Course | None:
+    """The course of a viewer whose right ends with it; None for whoever has the right in all courses."""
+    return None if viewer().may(right, reads=http_request.method in READING_METHODS) else viewer().course
+
+
+def is_ours(registration_id: int, context_id: str | None, right: Right = rights.SEE_CLASSES) -> bool:
+    """Whether the viewer's right reaches this course."""
+    course = only_course(right)
+    return course is None or course == (registration_id, context_id or None)
+
+
+def our_sessions() -> list[ColumnElement[bool]]:
+    """Which sessions the viewer may see, where those are not all."""
+    course = only_course()
+    return [] if course is None else [live_sessions.c.module_id.in_(course_scope.module_ids(course))]
+
+
+def may_open(address: str) -> bool:
+    """Whether the view at this address is the viewer's, at least for their own course. Pages show no link to others."""
+    endpoint, _ = current_app.url_map.bind("").match(urlsplit(address).path)
+    level = getattr(current_app.view_functions[str(endpoint)], "access", "public")
+    found = viewer_or_none()
+    return isinstance(level, str) or (found is not None and found.may_in_course(level, reads=True))
+
+
+def may(right_name: str, *, reads: bool = False) -> bool:
+    """For templates: whether the viewer may do this, at least in their own course."""
+    found = viewer_or_none()
+    return found is not None and found.may_in_course(rights.named(right_name), reads=reads)
 
 
 def choose_language(reader: Viewer | None) -> None:
@@ -355,7 +396,8 @@ def forget_sessions(database: Database, now: datetime) -> bool:
 
 
 def register(app: Flask) -> None:
-    """Give every template `csrf_token()` and `viewer_or_none()`, and forget the viewer when a request ends."""
+    """Give every template `csrf_token()`, `viewer_or_none()`, `may()` and `may_open()`. Forget the viewer when a
+    request ends."""
 
     def redirect_by_header(response: Response) -> Response:
         """Tell a browser without cookies by a header where to go: Safari before 16.1 drops `Authorization` when it
@@ -370,7 +412,7 @@ def register(app: Flask) -> None:
         g.pop("viewer", None)
         g.pop("csrf", None)
 
-    app.jinja_env.globals.update(csrf_token=csrf_token, viewer_or_none=viewer_or_none)
+    app.jinja_env.globals.update(csrf_token=csrf_token, viewer_or_none=viewer_or_none, may=may, may_open=may_open)
     app.before_request(lambda: choose_language(None))
     app.after_request(redirect_by_header)
     app.teardown_request(forget_viewer)

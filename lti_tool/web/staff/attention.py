@@ -5,7 +5,7 @@ with one statement for each kind, not for each item.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from lti_tool.attendance.queries import AttendedDay
 from lti_tool.gates import completion_batches, equivalency
 from lti_tool.grades.ags import NUMBER_OF
 from lti_tool.platforms import course_units
+from lti_tool.rights import ANSWER_ACCOMMODATIONS, CORRECT_ATTENDANCE, DECIDE_ACCESS, Right
 from lti_tool.rosters.queries import unreadable
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.gates import completion_imports, equivalency_requests
@@ -86,9 +87,21 @@ class Items:
     choices: Mapping[int, Sequence[Choice]]
 
 
-def items(connection: Connection, number: int) -> Items:
-    """Part `number` of the items, the oldest first."""
-    listed = _waiting().subquery()
+# Whose each kind of item is.
+RIGHT_OF: Mapping[Kind, Right] = {
+    "equivalency": DECIDE_ACCESS,
+    "participant": CORRECT_ATTENDANCE,
+    "correction": CORRECT_ATTENDANCE,
+    "day": CORRECT_ATTENDANCE,
+    "question": CORRECT_ATTENDANCE,
+    "accommodation": ANSWER_ACCOMMODATIONS,
+}
+
+
+def items(connection: Connection, kinds: Collection[Kind], number: int) -> Items:
+    """Part `number` of the items of these kinds, the oldest first."""
+    waiting = _waiting().subquery()
+    listed = select(waiting).where(waiting.c.kind.in_(kinds)).subquery()
     order = listed.c.since, listed.c.kind, listed.c.id
     part = sql_part(connection, select(listed).order_by(*order), ITEMS_ON_A_PAGE, number)
     rows = part.rows

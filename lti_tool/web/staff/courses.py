@@ -12,11 +12,11 @@ from lti_tool.platforms import course_units
 from lti_tool.platforms.course_units import Unit
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
-from lti_tool.rights import SET_UP_UNITS
+from lti_tool.rights import SET_UP_UNITS, missing
 from lti_tool.web.forms import MAX_ID, Form, read
 from lti_tool.web.page import go, show
 from lti_tool.web.request import connection, now
-from lti_tool.web.session import access, viewer
+from lti_tool.web.session import access, is_ours, viewer
 from lti_tool.web.staff import overview
 
 COURSES = "/desk/courses"
@@ -61,7 +61,11 @@ blueprint = Blueprint("courses", __name__, url_prefix=COURSES)
 def courses() -> str:
     """Every course with its units; first those with unconfirmed units."""
     programme = versions.current(connection()).programme
-    found = course_units.courses(connection(), now())
+    found = [
+        each
+        for each in course_units.courses(connection(), now())
+        if is_ours(each.registration_id, each.context_id, SET_UP_UNITS)
+    ]
     confirmers = {trainee_of(unit.confirmed_by or "") for course in found for unit in course.units}
 
     return show(
@@ -90,6 +94,8 @@ def confirm() -> Response:
     """Confirm the units of one course that the page showed."""
     given = read(CONFIRM, "unit", refusal=FORM_WRONG)
     course = given["course"] or None
+    if not is_ours(given["platform"], course, SET_UP_UNITS):
+        raise missing(SET_UP_UNITS)
     course_units.confirm(connection(), given["platform"], course, given["unit"], actor=viewer().actor, now=now())
     return go(COURSES, "course_confirmed")
 

@@ -11,7 +11,7 @@ from lti_tool.programme import versions
 from lti_tool.rights import SET_UP_UNITS
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, now
-from lti_tool.web.session import access
+from lti_tool.web.session import access, is_ours
 from lti_tool.web.staff.courses import opens
 
 blueprint = Blueprint("setup", __name__, url_prefix="/desk")
@@ -21,7 +21,14 @@ blueprint = Blueprint("setup", __name__, url_prefix="/desk")
 @access(SET_UP_UNITS)
 def setup() -> str:
     """Every unit with its findings, course by course, the most urgent first."""
-    examined = sorted(examine_units(connection(), now()), key=_course)
+    examined = sorted(
+        (
+            each
+            for each in examine_units(connection(), now())
+            if is_ours(each.registration_id, each.context_id, SET_UP_UNITS)
+        ),
+        key=_course,
+    )
     programme = versions.current(connection()).programme
     courses = [
         (course, sorted(units, key=lambda each: (not each.is_hindered, not each.findings, each.title or "")))

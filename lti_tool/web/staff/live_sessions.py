@@ -31,7 +31,7 @@ from lti_tool.times import zone_of
 from lti_tool.web.forms import field, sent
 from lti_tool.web.page import asked_part, go, show, sql_part
 from lti_tool.web.request import connection, context, now, read_id, writes
-from lti_tool.web.session import Limits, access, record_visit, viewer
+from lti_tool.web.session import Limits, access, our_sessions, record_visit, viewer
 from lti_tool.web.staff import attendance, overview, session_numbers
 from lti_tool.web.staff.attendance import ONLY, SORTS, SheetView
 from lti_tool.web.staff.session_plan import wall_time
@@ -95,7 +95,7 @@ def sessions() -> str:
         return _month(programme, shown)
     is_past = table.c.ends_at <= now()
     order = (is_past, case((is_past, None), else_=table.c.starts_at), table.c.starts_at.desc(), table.c.id)
-    query = live_sessions.planned(*shown.conditions(now())).order_by(*order)
+    query = live_sessions.planned(*shown.conditions(now()), *our_sessions()).order_by(*order)
     part = sql_part(connection(), query, ROWS_ON_A_PAGE, asked_part())
     found = live_sessions.load(part.rows)
     return show(
@@ -117,7 +117,7 @@ def _month(programme: Programme, shown: Shown) -> str:
     days = list(calendar.Calendar().itermonthdates(year, month))
     zone = zone_of(programme.zone)
     opens, closes = (datetime.combine(day, time(), zone) for day in (days[0], days[-1] + timedelta(days=1)))
-    within = (table.c.starts_at >= opens, table.c.starts_at < closes)
+    within = (table.c.starts_at >= opens, table.c.starts_at < closes, *our_sessions())
     query = live_sessions.planned(*shown.conditions(now()), *within).order_by(table.c.starts_at, table.c.id)
     found = live_sessions.load(connection().execute(query))
     on = {day: [each for each in found if each.starts_at.astimezone(zone).date() == day] for day in days}
@@ -136,7 +136,7 @@ def _month(programme: Programme, shown: Shown) -> str:
 
 
 def _filters(programme: Programme, shown: Shown) -> dict[str, Any]:
-    held = set(connection().scalars(select(table.c.module_id).distinct()))
+    held = set(connection().scalars(select(table.c.module_id).where(*our_sessions()).distinct()))
     modules = {each.id: each.label for each in programme.modules.values() if each.id in held}
     this_month = f"{now().astimezone(zone_of(programme.zone)):%Y-%m}"
     return {"shown": shown, "modules": modules, "states": STATES, "this_month": this_month}

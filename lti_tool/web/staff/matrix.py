@@ -48,13 +48,13 @@ class Cell:
     says: str
 
 
-def columns(programme: Programme) -> tuple[list[Group], list[Column]]:
-    """The published modules by series, in the order of the programme."""
+def columns(programme: Programme, only: Collection[str] | None = None) -> tuple[list[Group], list[Column]]:
+    """The published modules by series, in the order of the programme: all, or `only` these."""
     groups: list[Group] = []
     found: list[Column] = []
     taken: set[str] = set()
     for series in programme.series:
-        offered = [each for each in series.modules if programme.is_published(each)]
+        offered = [each for each in series.modules if programme.is_published(each) and (only is None or each in only)]
         for number, module_id in enumerate(offered):
             letters, name = _letters(programme, module_id, taken), short_name(programme, module_id)
             found.append(Column(module_id, letters, name, is_first=number == 0))

@@ -4,7 +4,7 @@ A search is sent as a form, so that no name stands in an address.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -14,28 +14,29 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, redirect
 from flask import request as http_request
 from marshmallow import fields, validate
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select, true
 from werkzeug.wrappers import Response
 
-from lti_tool import people
+from lti_tool import people, rights
 from lti_tool.attendance import live_sessions, person_joins
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.grades.outcomes import separate
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
-from lti_tool.rights import DECIDE_ACCESS, SEE_PEOPLE
+from lti_tool.rights import DECIDE_ACCESS, GRANT_ROLES, SEE_PEOPLE
 from lti_tool.rosters.schedule import IS_STAFF, IS_TRAINEE
 from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import completions, equivalency_requests
-from lti_tool.tables.people import licences, trainees
+from lti_tool.tables.people import licences, role_grants, trainees
 from lti_tool.tables.people import person_joins as joins_table
 from lti_tool.tables.presence import accommodation_requests, attendance_requests
 from lti_tool.text import clean, licence_words
 from lti_tool.times import day_of
+from lti_tool.web.course_scope import Course, module_ids, trainee_ids
 from lti_tool.web.forms import MAX_ID, Form, field, read
 from lti_tool.web.page import Part, asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now
-from lti_tool.web.session import access, viewer
+from lti_tool.web.session import access, only_course, require, viewer
 from lti_tool.web.staff import matrix, overview
 
 PEOPLE_ON_A_PAGE = 50
@@ -117,8 +118,10 @@ def _among(table: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 IS_JOINED = trainees.c.id.in_(select(joins_table.c.joined_id).where(joins_table.c.undone_at.is_(None)))
-# Who only teaches is no trainee.
-ONLY_TEACHES = _among(enrolments, ~IS_TRAINEE, IS_STAFF) & ~_has(enrolments, enrolments.c.role != "staff")
+# Who only teaches, or holds a role and is enrolled in nothing, is no trainee.
+ONLY_TEACHES = or_(
+    _among(enrolments, ~IS_TRAINEE, IS_STAFF), _among(role_grants, role_grants.c.ended_at.is_(None))
+) & ~_has(enrolments, enrolments.c.role != "staff")
 OPENED_AT = (
     select(func.max(enrolments.c.last_launch_at))
     .where(enrolments.c.trainee_id == trainees.c.id)
@@ -132,10 +135,11 @@ def _valid_on(today: date) -> tuple[ColumnElement[bool], ...]:
     return licences.c.ended_at.is_(None), licences.c.expires_on >= today
 
 
-def _filters(programme: Programme, now: datetime) -> dict[str, ColumnElement[bool]]:
-    """The condition of each filter but `one`, which no statement can ask."""
+def _filters(programme: Programme, now: datetime, course: Course | None) -> dict[str, ColumnElement[bool]]:
+    """The condition of each filter but `one`, which no statement can ask; of one course, its people only."""
     today = day_of(now, programme.zone)
-    is_trainee = and_(~IS_JOINED, ~ONLY_TEACHES)
+    is_ours = true() if course is None else trainees.c.id.in_(trainee_ids(course))
+    is_trainee = and_(is_ours, ~IS_JOINED, ~ONLY_TEACHES)
     asked = equivalency_requests.c.state.in_(("submitted", "more_info"))
     return {
         "": is_trainee,
@@ -149,7 +153,7 @@ def _filters(programme: Programme, now: datetime) -> dict[str, ColumnElement[boo
             _among(equivalency_requests, asked),
             *(_among(table, table.c.state == "open") for table in (attendance_requests, accommodation_requests)),
         ),
-        "staff": and_(~IS_JOINED, ONLY_TEACHES),
+        "staff": and_(is_ours, ~IS_JOINED, ONLY_TEACHES),
     }
 
 
@@ -166,9 +170,10 @@ def all_people() -> str:
     )
     published = versions.current(connection())
     programme = published.programme
-    groups, columns = matrix.columns(programme)
+    course = only_course()
+    groups, columns = matrix.columns(programme, _modules_of(connection(), course))
     starts = overview.starts(connection(), programme, now())
-    conditions = _filters(programme, now())
+    conditions = _filters(programme, now(), course)
     numbers = _count(connection(), conditions)
     filters = {each: says for each, says in FILTERS.items() if each != "one" or numbers[""] <= MOST_JUDGED}
     if view.which == "one" and view.which in filters:
@@ -195,6 +200,10 @@ def all_people() -> str:
         completed=_completed(connection(), chosen),
         version=published.version,
     )
+
+
+def _modules_of(connection: Connection, course: Course | None) -> Collection[str] | None:
+    return None if course is None else set(connection.scalars(module_ids(course)))
 
 
 def _count(connection: Connection, conditions: dict[str, ColumnElement[bool]]) -> dict[str, int]:
@@ -231,7 +240,7 @@ def _completed(connection: Connection, chosen: ColumnElement[bool]) -> dict[str,
 
 
 @blueprint.post("/search")
-@access(SEE_PEOPLE)
+@access(SEE_PEOPLE, reads=True)
 def search() -> str | Response:
     """People by a part of the name or address, or by a whole licence number; sessions by the module's title or
     the date. A single hit is opened."""
@@ -257,7 +266,13 @@ def _find(connection: Connection, programme: Programme, wanted: str) -> Found:
         ]
     elif len(wanted) > 1 and titled:
         sessions = live_sessions.latest_of(connection, titled, MOST_FOUND + 1)
-    who = people.search(connection, wanted, MOST_FOUND + 1) or people.with_licence_number(connection, wanted)
+    course = only_course()
+    if course is not None:
+        who = people.search(connection, wanted, MOST_FOUND + 1, trainees.c.id.in_(trainee_ids(course)))
+        ours = _modules_of(connection, course) or ()
+        sessions = [each for each in sessions if each.module_id in ours]
+    else:
+        who = people.search(connection, wanted, MOST_FOUND + 1) or people.with_licence_number(connection, wanted)
     return Found(who[:MOST_FOUND], sessions[:MOST_FOUND], len(who) > MOST_FOUND, len(sessions) > MOST_FOUND)
 
 
@@ -311,8 +326,10 @@ def pair(kept: int, joined: int) -> str:
 @blueprint.post("/joins")
 @access(DECIDE_ACCESS)
 def join() -> Response:
-    """Join two people."""
+    """Join two people. Who holds a role is joined only by those who grant roles: the other account gets it too."""
     given = read(PAIR)
+    if any(rights.roles_of(connection(), given[each], now()) for each in ("kept", "joined")):
+        require(GRANT_ROLES)
     person_joins.join(
         connection(),
         kept_id=given["kept"],

@@ -13,12 +13,12 @@ from lti_tool import audit
 from lti_tool.attendance import live_sessions
 from lti_tool.lti.claims import LONGEST_ID, is_plain_text
 from lti_tool.programme import versions
-from lti_tool.rights import SEE_CLASSES
+from lti_tool.rights import SEE_CLASSES, missing
 from lti_tool.rosters import queries, schedule
 from lti_tool.rosters.schedule import CourseKey
 from lti_tool.web.page import Part, asked_part, go, show, sql_part
 from lti_tool.web.request import connection, now, read_id
-from lti_tool.web.session import access, viewer
+from lti_tool.web.session import access, is_ours, viewer
 from lti_tool.web.staff import session_numbers
 
 PEOPLE_ON_A_PAGE = 100
@@ -31,7 +31,8 @@ blueprint = Blueprint("rosters", __name__, url_prefix="/desk/rosters")
 def rosters() -> str:
     """Every course with a roster: how many people, how fresh, and what went wrong."""
     programme = versions.current(connection()).programme
-    return show("staff/rosters.html", programme, courses=queries.courses(connection(), now()), address=_address)
+    ours = [each for each in queries.courses(connection(), now()) if is_ours(*each.key)]
+    return show("staff/rosters.html", programme, courses=ours, address=_address)
 
 
 @blueprint.get("/course")
@@ -77,7 +78,11 @@ def absent(session_id: int) -> str:
         versions.version(connection(), session.programme_version).programme,
         session=session,
         attendees=queries.attendees_of(connection(), session_id),
-        courses=[(each, _part(each.missing), _part(each.done), _part(each.locked)) for each in found],
+        courses=[
+            (each, _part(each.missing), _part(each.done), _part(each.locked))
+            for each in found
+            if is_ours(*each.roster.key)
+        ],
         course_address=_address,
     )
 
@@ -100,7 +105,8 @@ def _part(query: Select[Any]) -> Part[queries.ListedMember]:
 
 
 def _course_key(given: "MultiDict[str, str]") -> CourseKey:
-    """The course that an address or a form names. Raises NotFound `roster_unknown`."""
+    """The course that an address or a form names. Raises NotFound `roster_unknown`, and AccessDenied for a course that
+    is not the viewer's."""
     context_id = given.get("course", "")
     try:
         platform = read_id(given.get("platform", ""))
@@ -108,6 +114,8 @@ def _course_key(given: "MultiDict[str, str]") -> CourseKey:
         raise schedule.unknown() from None
     if not is_plain_text(context_id, LONGEST_ID):
         raise schedule.unknown()
+    if not is_ours(platform, context_id):
+        raise missing(SEE_CLASSES)
     return CourseKey(platform, context_id)
 
 

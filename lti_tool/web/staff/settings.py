@@ -22,7 +22,7 @@ from lti_tool.tables.operations import tasks
 from lti_tool.tables.platforms import registrations
 from lti_tool.web.page import asked_part, show, sql_part
 from lti_tool.web.request import connection, context, now
-from lti_tool.web.session import access
+from lti_tool.web.session import access, may_open
 from zoom_adapter import health
 
 ROWS_ON_A_PAGE = 50
@@ -52,7 +52,9 @@ class Line:
 def settings() -> str:
     """Every connection with its state, each leading to its page."""
     programme = versions.current(connection()).programme
-    return show("staff/settings.html", programme, lines=list(lines(connection(), now())))
+    return show(
+        "staff/settings.html", programme, lines=[each for each in lines(connection(), now()) if may_open(each.address)]
+    )
 
 
 @blueprint.get("/zoom")

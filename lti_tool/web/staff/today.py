@@ -19,7 +19,7 @@ from lti_tool.rights import USE_DESK
 from lti_tool.times import day_of
 from lti_tool.web.page import asked_part, show
 from lti_tool.web.request import connection, now
-from lti_tool.web.session import access, viewer
+from lti_tool.web.session import access, may_open, our_sessions, viewer
 from lti_tool.web.staff import attention, overview, session_numbers, settings
 from lti_tool.web.staff.accommodations import record_reading
 from lti_tool.web.staff.live_board import BoardOf, Enrolled, EnrolledCache, Expected, Standing, standing_of
@@ -82,7 +82,7 @@ def blueprint(board_of: BoardOf) -> Blueprint:
     def session_now() -> str:
         """The session on top, which the page's script fetches every few seconds while it is on."""
         programme = versions.current(connection()).programme
-        last = live_sessions.last_one(connection(), now())
+        last = live_sessions.last_one(connection(), now(), *our_sessions())
         coming = _coming(programme, 1)
         return show("staff/today_session.html", programme, **_on_top(look, coming, last, _enrolled(coming, last)))
 
@@ -91,9 +91,13 @@ def blueprint(board_of: BoardOf) -> Blueprint:
 
 def _today(look: Look) -> str:
     programme = versions.current(connection()).programme
-    coming, last = _coming(programme, 2 * WEEK), live_sessions.last_one(connection(), now())
+    coming, last = _coming(programme, 2 * WEEK), live_sessions.last_one(connection(), now(), *our_sessions())
     enrolled = _enrolled(coming, last)
-    counts, items = attention.counts(connection(), now()), attention.items(connection(), asked_part())
+    kinds = [kind for kind, right in attention.RIGHT_OF.items() if viewer().may(right, reads=True)]
+    items = attention.items(connection(), kinds, asked_part())
+    # Counts are of all courses together.
+    counts = attention.counts(connection(), now()) if viewer().granted else []
+    counts = [each for each in counts if may_open(each.where)]
     record_reading(each.about for each in items.part.rows if each.kind == "accommodation")
     days = [day_of(now(), programme.zone) + timedelta(days=number) for number in range(WEEK)]
     return show(
@@ -123,11 +127,11 @@ def _today(look: Look) -> str:
 def _coming(programme: Programme, days: int) -> list[LiveSession]:
     """The sessions of today, over or not, and of the days after it."""
     first_at = datetime.combine(day_of(now(), programme.zone), time.min, ZoneInfo(programme.zone))
-    return live_sessions.held_between(connection(), first_at, first_at + timedelta(days=days))
+    return live_sessions.held_between(connection(), first_at, first_at + timedelta(days=days), *our_sessions())
 
 
 def _enrolled(coming: Sequence[LiveSession], last: LiveSession | None) -> dict[str, int]:
-    following = live_sessions.next_one(connection(), now())
+    following = live_sessions.next_one(connection(), now(), *our_sessions())
     shown = [each for each in (*coming, following, last) if each]
     return admission.enrolled_in(connection(), {each.module_id for each in shown})
 
@@ -148,7 +152,7 @@ def _chosen(coming: Sequence[LiveSession], last: LiveSession | None) -> tuple[Wh
     for each in coming:
         if each.starts_at <= now() < each.ends_at:
             return "now", each
-    following = live_sessions.next_one(connection(), now())
+    following = live_sessions.next_one(connection(), now(), *our_sessions())
     if following:
         return "next", following
     return ("last", last) if last else None

@@ -1,6 +1,6 @@
 """A training day with invented people, and a browser for each of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -122,7 +122,7 @@ def request_elsewhere(connection, published: Published, trainee_id: int, at: dat
 def browse(app: Flask, database: Database, happened: TrainingDay, now: datetime) -> Callable[..., Browser]:
     """A browser with a session of its own for a person; staff where the person is."""
 
-    def browser(trainee_id: int, at: datetime = now) -> Browser:
+    def browser(trainee_id: int, at: datetime = now, granted: Collection[str] | None = None) -> Browser:
         role = "staff" if trainee_id == happened.staff else "trainee"
         with database.write() as connection:
             token = start(
@@ -132,6 +132,7 @@ def browse(app: Flask, database: Database, happened: TrainingDay, now: datetime)
                 context_id="course-1",
                 placement_id=happened.place,
                 role=role,
+                granted=granted,
                 now=at,
             )
         client = app.test_client()
