@@ -36,6 +36,7 @@ from lti_tool.web.staff import (
     person,
     platforms,
     programme,
+    roles,
     rosters,
     scores,
     session_plan,
@@ -121,6 +122,7 @@ def _pages(boards: Boards) -> tuple[Blueprint, ...]:
         courses.blueprint,
         platforms.blueprint,
         diagnostics.blueprint,
+        roles.blueprint,
         settings_desk.blueprint,
     )
 

@@ -7,12 +7,12 @@ the next request on.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func, insert, or_, select, update
 
-from lti_tool import audit, people
+from lti_tool import audit, people, times
 from lti_tool.audit import trainee_of
 from lti_tool.errors import AccessDenied, BadInput, Conflict, NotFound
 from lti_tool.tables.operations import audit_log
@@ -43,12 +43,13 @@ CANDIDATE_DAYS = 90
 @dataclass(frozen=True, slots=True)
 class Right:
     """One thing that staff do. `says` completes "You may not …". `roles` may do it, `readers` may only look at it; if
-    COURSE_STAFF is among them, then in their own course."""
+    COURSE_STAFF is among them, then in their own course unless it is not confined to it."""
 
     name: str
     says: str
     roles: frozenset[str]
     readers: frozenset[str] = frozenset({AUDITOR})
+    is_confined: bool = True
 
     def is_held(self, roles: Collection[str], *, reads: bool) -> bool:
         """Whether one of these roles may do it, or look at it."""
@@ -88,7 +89,7 @@ SET_UP_UNITS = _right("set_up_units", "set up the units of a course", COURSE_STA
 RUN_PLATFORMS = _right("run_platforms", "change platforms, keys and background work", PLATFORM_ADMIN)
 READ_LOG = _right("read_log", "read the log", PROGRAMME_ADMIN)
 # Every page that any of the staff opens.
-USE_DESK = _right("use_desk", "use the desk", COURSE_STAFF, *ROLES)
+USE_DESK = Right("use_desk", "use the desk", frozenset({COURSE_STAFF, *ROLES}), is_confined=False)
 
 RIGHTS: tuple[Right, ...] = (
     USE_DESK,
@@ -158,9 +159,10 @@ def grant(
     reason: str,
     actor: str,
     now: datetime,
-    ends_at: datetime | None = None,
+    last_day: date | None = None,
+    zone: str = "UTC",
 ) -> int:
-    """Give a person a role, for good or until a time; the id of the grant.
+    """Give a person a role, for good or until the end of a day in this zone; the id of the grant.
 
     Raises NotFound "trainee_unknown", BadInput "role_unknown", "reason_missing" or "role_end_past", and Conflict
     "role_held" or, where nobody else would be left with it, "role_needs_holder".
@@ -172,6 +174,7 @@ def grant(
     people.hold(connection, [trainee_id])
     if role in roles_of(connection, trainee_id, now):
         raise Conflict("role_held", "This person holds this role already.", "End it first to change its end.")
+    ends_at = None if last_day is None else times.end_of_day(last_day, zone)
     if ends_at is not None:
         if ends_at <= now:
             raise BadInput("role_end_past", "The last day of a role lies ahead.", "Choose a later day, or none.")
@@ -181,7 +184,7 @@ def grant(
     made = connection.execute(
         insert(role_grants).values(**row, ends_at=ends_at).returning(role_grants.c.id)
     ).scalar_one()
-    until = {} if ends_at is None else {"until": ends_at.isoformat()}
+    until = {} if last_day is None else {"until": last_day.isoformat()}
     audit.record(
         connection, actor=actor, act="role_granted", subject=f"trainee:{trainee_id}", at=now, reason=reason,
         role=role, **until,

@@ -4,7 +4,7 @@ Pure but for the reader's language: instant and zone are arguments. Instants are
 America/Los_Angeles.
 """
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -273,5 +273,5 @@ def day_of(at: datetime, zone: str) -> date:
 
 
 def end_of_day(value: date, zone: str) -> datetime:
-    """The instant at which this day is over there."""
-    return datetime.combine(value + timedelta(days=1), time.min, zone_of(zone)).astimezone(UTC)
+    """The last instant of this day there."""
+    return datetime.combine(value, time.max, zone_of(zone)).astimezone(UTC)

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import click
 
 from lti_tool.commands import main
-from lti_tool.lti.roles import FORMS, RIGHTS, Meaning
+from lti_tool.lti.roles import COURSE_RIGHTS, FORMS, Meaning
+from lti_tool.rights import COURSE_STAFF, RIGHTS, Right
+from lti_tool.rights import ROLES as STAFF_ROLES
 from tests.source import ROOT, UNKNOWN, Refused, modules, refusals
 
 ERRORS = """\
@@ -34,8 +36,9 @@ ROLES = """\
 
 What the roles of a launch mean, and what people may do then. A launch is a teacher's when one of its roles is a
 teacher's by this table; everybody else is a learner. Roles are compared as whole values, never by a part of them. A
-person who is a teacher and a learner is a teacher. The launch decides what people may do; a roster only says who is
-listed. This page is written from the source by `make reference`.
+person who is a teacher and a learner is a teacher. The launch decides what people may do in a course; a roster only says
+who is listed. On the desk, teachers see the classes and people of their own course. Everything else takes a role that is
+granted by name (Settings, Roles, or `gatehouse role grant`) and holds on every platform. This page is written from the source by `make reference`.
 """
 
 MEANINGS: Mapping[Meaning, str] = {
@@ -55,11 +58,21 @@ def roles() -> str:
     )
     rights = "".join(
         f"| {each.says} | {_yes('trainee' in each.roles)} | {_yes('staff' in each.roles)} | {each.terms} |\n"
-        for each in RIGHTS
+        for each in COURSE_RIGHTS
+    )
+    columns = (COURSE_STAFF, *STAFF_ROLES)
+    named = " | ".join(("Teacher, own course", *STAFF_ROLES.values()))
+    desk = "".join(
+        f"| {each.says.capitalize()} | {' | '.join(_may(each, role) for role in columns)} |\n" for each in RIGHTS
     )
     meant = f"## What a role means\n\n| form | values | means | why |\n|---|---|---|---|\n{forms}"
-    may = f"## What people may do\n\n| what | learner | teacher | on these terms |\n|---|---|---|---|\n{rights}"
-    return f"{ROLES}\n{meant}\n{may}"
+    on_desk = f"## What staff may do on the desk\n\n| what | {named} |\n|---{'|---' * len(columns)}|\n{desk}"
+    may = f"## What people may do in a course\n\n| what | learner | teacher | on these terms |\n|---|---|---|---|\n{rights}"
+    return f"{ROLES}\n{meant}\n{may}\n{on_desk}"
+
+
+def _may(right: Right, role: str) -> str:
+    return "yes" if role in right.roles else "look" if role in right.readers else "–"
 
 
 def _values(values: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from datetime import date
 
 import click
 
-from lti_tool import people, rights, times
+from lti_tool import people, rights
 from lti_tool.commands.console import DAY, json_option, listed, open_context, print_fields, print_rows
 from lti_tool.context import AppContext
 from lti_tool.errors import BadInput, NotFound
@@ -60,9 +60,10 @@ def grant(
         ids = [people.find(connection, each) for each in persons]
         if sub:
             ids.append(people.find_or_add(connection, issuer, sub, name=None, email=None, now=now))
-        ends_at = times.end_of_day(last_day, _zone(context)) if last_day else None
+        zone = _zone(context)
         made = [
-            rights.grant(connection, each, name, reason=reason, ends_at=ends_at, actor="cli", now=now) for each in ids
+            rights.grant(connection, each, name, reason=reason, last_day=last_day, zone=zone, actor="cli", now=now)
+            for each in ids
         ]
         rows = [row for row in rights.grants(connection) if row.id in made]
     print_rows(rows, as_json, SHOWN)

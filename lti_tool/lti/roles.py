@@ -32,8 +32,9 @@ class RoleForm:
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
-    """One thing that people do with the tool, who may, and on what terms."""
+class CourseRight:
+    """One thing that people do in a course by the role of their launch, who may, and on what terms. What staff do on
+    the desk is in `lti_tool.rights`."""
 
     name: str
     says: str
@@ -188,29 +189,35 @@ EVERYBODY: frozenset[Role] = frozenset({"trainee", "staff"})
 STAFF: frozenset[Role] = frozenset({"staff"})
 TRAINEES: frozenset[Role] = frozenset({"trainee"})
 
-RIGHTS: tuple[Right, ...] = (
-    Right("open_module", "Open a module whose gate is open", EVERYBODY, ""),
-    Right("enter_shut_module", "Open a module whose gate is shut", STAFF, "Staff pass every gate; each time is noted."),
-    Right("see_own_day", "See one's own attendance and credit", EVERYBODY, ""),
-    Right("question_own_day", "Say that one's own day does not look right", EVERYBODY, "One open request a session."),
-    Right("ask_for_equivalency", "Ask for earlier training to be accepted", EVERYBODY, ""),
-    Right("see_retreats", "See the retreats and what they take", EVERYBODY, ""),
-    Right(
+COURSE_RIGHTS: tuple[CourseRight, ...] = (
+    CourseRight("open_module", "Open a module whose gate is open", EVERYBODY, ""),
+    CourseRight(
+        "enter_shut_module",
+        "Open a module whose gate is shut",
+        STAFF,
+        "A module of the own course; whoever holds a role, every module. Each time is noted.",
+    ),
+    CourseRight("see_own_day", "See one's own attendance and credit", EVERYBODY, ""),
+    CourseRight(
+        "question_own_day", "Say that one's own day does not look right", EVERYBODY, "One open request a session."
+    ),
+    CourseRight("ask_for_equivalency", "Ask for earlier training to be accepted", EVERYBODY, ""),
+    CourseRight("see_retreats", "See the retreats and what they take", EVERYBODY, ""),
+    CourseRight(
         "be_scored",
         "Get scores in the gradebook",
         TRAINEES,
         "Where the latest launch in that course was a learner's; never a test user.",
     ),
-    Right(
+    CourseRight(
         "be_missed",
         "Be listed as missing from a live session",
         TRAINEES,
         "By the latest launch, else the roster; learners only, never a test user.",
     ),
-    Right("use_desk", "Use the desk: requests, sessions, everybody's minutes, scores", STAFF, ""),
-    Right("see_person", "See why a person is locked out", STAFF, "Looking is noted."),
-    Right("match_people", "Match an unmatched participant to a trainee", STAFF, "Never for oneself; it can be undone."),
-    Right("correct_presence", "Propose presence by hand", STAFF, "Never for oneself; a second person confirms."),
-    Right("pick_content", "Pick what a link opens (deep linking)", STAFF, ""),
-    Right("review_submission", "Open a person's attendance from the gradebook", STAFF, "Looking is noted."),
+    CourseRight(
+        "use_desk", "See classes and people of the own course on the desk", STAFF, "Everything else takes a role."
+    ),
+    CourseRight("pick_content", "Pick what a link opens (deep linking)", STAFF, ""),
+    CourseRight("review_submission", "Open a person's attendance from the gradebook", STAFF, "Looking is noted."),
 )

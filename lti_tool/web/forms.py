@@ -3,13 +3,13 @@
 Texts that a record judges itself, such as a reason, are read by name. A schema says what the other forms may hold.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import request as http_request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
-from lti_tool.errors import BadInput
+from lti_tool.errors import BadInput, GatehouseError
 from lti_tool.languages import gettext, translated
 from lti_tool.text import clean_lines
 
@@ -65,6 +65,11 @@ def sent(*lists: str) -> dict[str, Any]:
     """All fields of the form that was sent, cleaned. Those named in `lists` may occur several times."""
     given = {name: clean_lines(value) for name, value in http_request.form.items()}
     return given | {name: [clean_lines(each) for each in http_request.form.getlist(name)] for name in lists}
+
+
+def problems(refusal: GatehouseError, field_of: Mapping[str, str]) -> Problems:
+    """What a record refused, at the field that it is about: `field_of` gives it by the code of the refusal."""
+    return {field_of.get(refusal.code, "form"): [f"{refusal.message} {refusal.next_step}".strip()]}
 
 
 def read(form: Form, *lists: str, refusal: tuple[str, str, str] | None = None) -> dict[str, Any]:

@@ -85,6 +85,8 @@ NOTICES = {
         "ok", "Linked. The attendance it concerns is being recalculated. Reload in a few seconds."
     ),
     "person_unlinked": Notice("info", "Link removed. The attendance it concerned is being recalculated."),
+    "role_granted": Notice("ok", "Granted. It counts from their next page on."),
+    "role_ended": Notice("info", "Ended. It counts from their next page on."),
     "people_joined": Notice("ok", "Joined. Everything they have earned belongs to one person now."),
     "people_kept_apart": Notice("ok", "Noted. These two are no longer on the list of people who share an address."),
     "people_separated": Notice("info", "Separated. Each has again what was theirs before."),

@@ -72,12 +72,18 @@ class Viewer:
     @property
     def is_staff(self) -> bool:
         """Whether the desk is open to them: as teacher of their course, or by a programme role."""
-        return self.role == "staff" or bool(self.granted)
+        return self.teaches or bool(self.granted)
+
+    @property
+    def teaches(self) -> bool:
+        """Whether their launch was a teacher's. Who holds a role and opens the course as a learner sees what learners
+        see, and the desk beside it."""
+        return self.role == "staff"
 
     @property
     def roles(self) -> frozenset[str]:
         """The programme roles, and COURSE_STAFF for a teacher."""
-        return frozenset((self.granted or "").split()) | ({rights.COURSE_STAFF} if self.role == "staff" else set())
+        return frozenset((self.granted or "").split()) | ({rights.COURSE_STAFF} if self.teaches else set())
 
     @property
     def course(self) -> Course:
@@ -246,7 +252,8 @@ def _verify_right(right: Right, named: Mapping[str, Any], *, reads: bool) -> Non
         )
     if found.may(right, reads=reads):
         return
-    if not found.may_in_course(right, reads=reads) or not course_scope.holds(connection(), found.course, named):
+    reaches = not right.is_confined or course_scope.holds(connection(), found.course, named)
+    if not (found.may_in_course(right, reads=reads) and reaches):
         raise rights.missing(right)
 
 
@@ -310,6 +317,14 @@ def our_sessions() -> list[ColumnElement[bool]]:
     return [] if course is None else [live_sessions.c.module_id.in_(course_scope.module_ids(course))]
 
 
+def passes_gate(who: Viewer, module_id: str) -> bool:
+    """Staff pass the gate of every module, a teacher without a role those of the own course (gates.md A9)."""
+    is_own = {"module_id": module_id}
+    return who.teaches and (
+        who.may(rights.SEE_CLASSES, reads=True) or course_scope.holds(connection(), who.course, is_own)
+    )
+
+
 def may_open(address: str) -> bool:
     """Whether the view at this address is the viewer's, at least for their own course. Pages show no link to others."""
     endpoint, _ = current_app.url_map.bind("").match(urlsplit(address).path)
@@ -327,7 +342,7 @@ def may(right_name: str, *, reads: bool = False) -> bool:
 def choose_language(reader: Viewer | None) -> None:
     """Write the page in the language of its reader: what they chose, else what their platform says, else what their
     browser asks for. The desk is in English, and so is all that staff see."""
-    if reader is not None and reader.is_staff:
+    if reader is not None and (reader.teaches or http_request.path.startswith("/desk")):
         languages.choose(languages.ENGLISH)
     else:
         languages.choose(languages.known_language(reader and reader.language) or _asked_language())

@@ -6,6 +6,7 @@ from typing import Any
 
 from lti_tool.gates.condition_checks import short_name
 from lti_tool.programme.model import Programme
+from lti_tool.rights import ROLES
 from lti_tool.times import weekday
 
 ACTS = {
@@ -49,6 +50,8 @@ ACTS = {
     "person_linked": "matched a participant to this person",
     "person_separated": "separated two accounts",
     "person_unlinked": "took back a match to this person",
+    "role_ended": "ended a role",
+    "role_granted": "granted a role",
     "retreat_attended": "recorded attendance of a retreat",
     "retreat_no_show": "recorded absence from a retreat",
 }
@@ -62,6 +65,8 @@ def act_in_words(act: str, details: Mapping[str, Any], programme: Programme) -> 
     offering = next((details[name] for name in ("module", "offering", "target") if details.get(name)), None)
     if offering:
         words += f" for {short_name(programme, offering)}"
+    if role := details.get("role"):
+        words = words.replace("a role", f"the role {ROLES.get(role, role)}")
     if until := details.get("until"):
         words += f" until {weekday(date.fromisoformat(until))}"
     return words

@@ -15,14 +15,14 @@ from werkzeug.wrappers import Response
 
 from lti_tool.attendance import agenda, live_sessions
 from lti_tool.attendance.live_sessions import LiveSession
-from lti_tool.errors import BadInput, Conflict, GatehouseError, NotFound
+from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme import versions
 from lti_tool.programme.catalogue import Module
 from lti_tool.programme.model import Programme
 from lti_tool.rights import RUN_SESSIONS
 from lti_tool.text import meeting_number
 from lti_tool.times import zone_of
-from lti_tool.web.forms import Problems, sent
+from lti_tool.web.forms import Problems, problems, sent
 from lti_tool.web.page import go, show
 from lti_tool.web.request import connection, context, now, read_id
 from lti_tool.web.session import access, viewer
@@ -88,7 +88,7 @@ def add() -> Page:
         try:
             session_id = _add_one(given, entered[0])
         except REFUSED as refusal:
-            return _add_page(given, _problems(refusal)), refusal.status
+            return _add_page(given, problems(refusal, FIELD_OF)), refusal.status
         return go(f"/desk/sessions/{session_id}", "session_added")
     planned = _try_out(given, entered)
     refused = [each for each in planned if each.problem]
@@ -129,7 +129,7 @@ def edit(session_id: int) -> Page:
             now=now(),
         )
     except REFUSED as refusal:
-        return _plan_page("staff/session_edit.html", session, given, _problems(refusal)), refusal.status
+        return _plan_page("staff/session_edit.html", session, given, problems(refusal, FIELD_OF)), refusal.status
     return go(f"/desk/sessions/{session_id}/settings", "session_edited")
 
 
@@ -158,7 +158,7 @@ def move(session_id: int) -> Page:
             now=now(),
         )
     except REFUSED as refusal:
-        return _plan_page("staff/session_move.html", session, given, _problems(refusal)), refusal.status
+        return _plan_page("staff/session_move.html", session, given, problems(refusal, FIELD_OF)), refusal.status
     return go(f"/desk/sessions/{session_id}/settings", "session_moved")
 
 
@@ -180,7 +180,7 @@ def cancel(session_id: int) -> Page:
     try:
         live_sessions.cancel(connection(), session_id, reason=why, sequence=sequence, actor=viewer().actor, now=now())
     except REFUSED as refusal:
-        return _plan_page("staff/session_cancel.html", session, given, _problems(refusal)), refusal.status
+        return _plan_page("staff/session_cancel.html", session, given, problems(refusal, FIELD_OF)), refusal.status
     return go(f"/desk/sessions/{session_id}/settings", "session_cancelled")
 
 
@@ -303,7 +303,3 @@ def _sequence(given: Mapping[str, str]) -> int:
     """The plan that the person saw; none that there can be for anything else."""
     text = given.get("sequence", "")
     return int(text) if text.isdecimal() and len(text) < 10 else -1
-
-
-def _problems(refusal: GatehouseError) -> Problems:
-    return {FIELD_OF.get(refusal.code, "form"): [f"{refusal.message} {refusal.next_step}".strip()]}

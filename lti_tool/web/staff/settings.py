@@ -7,7 +7,7 @@ from datetime import datetime
 from flask import Blueprint
 from sqlalchemy import Connection, Row, case, func, select
 
-from lti_tool import times
+from lti_tool import rights, times
 from lti_tool.attendance import evidence_gaps
 from lti_tool.diagnostics.units import examine_units
 from lti_tool.grades import scores
@@ -87,6 +87,7 @@ def jobs() -> str:
 def lines(connection: Connection, now: datetime) -> Iterator[Line]:
     """Each line in one statement or two, however much there is."""
     yield Line("/desk/platforms", "Platforms", "Which learning platforms may open Gatehouse", *_platforms(connection))
+    yield Line("/desk/settings/roles", "Roles", "Who may do what on the desk", *_roles(connection, now))
     yield Line("/desk/courses", "Courses", "Which module each unit of a course opens", *_courses(connection, now))
     yield Line("/desk/rosters", "Rosters", "Who is enrolled in each course", *_rosters(connection, now))
     yield Line("/desk/scores", "Scores", "What was sent to the gradebooks", *score_line(connection))
@@ -105,6 +106,13 @@ def _platforms(connection: Connection) -> tuple[str, str]:
     said += [f"{pending} to approve"] if pending else []
     said += [f"{count['disabled']} switched off"] if count.get("disabled") else []
     return "wait" if pending or not count.get("active") else "ok", " · ".join(said)
+
+
+def _roles(connection: Connection, now: datetime) -> tuple[str, str]:
+    holders = {each.trainee_id for each in rights.grants(connection) if rights.is_in_force(each, now)}
+    waiting = len(rights.candidates(connection, now))
+    said = f"{len(holders)} {'person' if len(holders) == 1 else 'people'} with a role"
+    return ("wait", f"{said} · {waiting} used the desk without one") if waiting else ("ok", said)
 
 
 def _courses(connection: Connection, now: datetime) -> tuple[str, str]:

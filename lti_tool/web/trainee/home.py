@@ -41,7 +41,7 @@ def blueprint(board_of: BoardOf) -> Blueprint:
     @access("trainee")
     def home() -> str | Response:
         """The next thing to do, the modules by series with their states, and what is with the training team."""
-        if viewer().is_staff:
+        if viewer().teaches:
             return redirect("/desk", 303)
         published, trainee_id = versions.current(connection()), viewer().trainee_id
         programme = published.programme

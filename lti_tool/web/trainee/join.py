@@ -57,7 +57,7 @@ class Way:
 
 def address(secret: str, viewer: Viewer, session: LiveSession, now: datetime, *, registers: bool) -> str | None:
     """The address of the join link on a page, valid as long as a browser session. None if there is no way to join."""
-    if not can_join(session, registers=registers, is_staff=viewer.is_staff):
+    if not can_join(session, registers=registers, is_staff=viewer.teaches):
         return None
     payload = {"visit": viewer.visit, "session": session.id}
     return _address(session, sign(secret, PURPOSE, payload, expires_at=now + LIFETIME))
@@ -121,4 +121,4 @@ def read_ticket(connection: Connection, secret: str, ticket: str, now: datetime)
     viewer = viewer_of(connection, payload["visit"], now)
     if viewer is None:
         raise expired
-    return Ticket(viewer.trainee_id, payload["session"], viewer.is_staff)
+    return Ticket(viewer.trainee_id, payload["session"], viewer.teaches)

@@ -73,11 +73,11 @@ def card(connection: Connection, secret: str, who: Viewer, module_id: str, now: 
     shown = []
     for each in found:
         since = reach.since(each)
-        if since is not None or who.is_staff:
+        if since is not None or who.teaches:
             is_new = last_visit is not None and since is not None and since > last_visit
-            says = FOR_TRAINEES.get(each.shown_from, "") if who.is_staff else ""
+            says = FOR_TRAINEES.get(each.shown_from, "") if who.teaches else ""
             shown.append(Shown(each, ticket(each), is_new, says))
-    left_out = {each.shown_from for each in found if reach.since(each) is None} if not who.is_staff else set()
+    left_out = {each.shown_from for each in found if reach.since(each) is None} if not who.teaches else set()
     return Card(shown, [translated(says) for value, says in COMING.items() if value in left_out])
 
 
@@ -133,12 +133,12 @@ def load(connection: Connection, who: Viewer, module_id: str, material_id: int, 
     Raises NotFound "material_unknown", "material_file_deleted"; AccessDenied "material_not_yet".
     """
     number = None
-    if who.is_staff and "version" in http_request.args:
+    if who.teaches and "version" in http_request.args:
         number = http_request.args.get("version", 0, read_id)
     found = records.load(connection, module_id, material_id, number)
-    if not (who.is_staff or found.is_visible):
+    if not (who.teaches or found.is_visible):
         raise NotFound("material_unknown", "There is no such material.", "Open the page of the module again.")
-    if not who.is_staff and records.reach_of(connection, who.trainee_id, module_id, now).since(found) is None:
+    if not who.teaches and records.reach_of(connection, who.trainee_id, module_id, now).since(found) is None:
         raise AccessDenied(
             "material_not_yet",
             "This material is not shown to you yet.",

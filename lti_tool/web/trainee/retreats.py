@@ -72,7 +72,7 @@ def retreat(retreat_id: str) -> Page:
     """One retreat: its dates and requirements, in the same words as the page of a locked module."""
     published = versions.current(connection())
     asked = _eligibility(published, retreat_id)
-    if not viewer().is_staff:
+    if not viewer().teaches:
         append(decisions, decide.decision_row(asked.decision, "retreat"))
     return show("trainee/retreat.html", published.programme, **_values(published, asked))
 

@@ -135,7 +135,7 @@ def _load_own(session_id: int) -> tuple[LiveSession, AttendedDay | None]:
     """
     session = live_sessions.show(connection(), session_id)
     mine = queries.of_trainee_in(connection(), viewer().trainee_id, session_id)
-    is_shown = viewer().is_staff or versions.current(connection()).programme.is_published(session.module_id)
+    is_shown = viewer().teaches or versions.current(connection()).programme.is_published(session.module_id)
     if mine is None and not is_shown:
         raise NotFound("session_unknown", "There is no such live session.", "Choose one from the list of sessions.")
     return session, mine
@@ -184,7 +184,7 @@ def renew_calendar() -> str:
     """Make a new calendar address for the viewer and show it, this once. The old one and the join links in it stop
     working."""
     token = calendar_feed.renew_token(connection(), viewer().trainee_id, viewer().actor, now())
-    folder = "/calendar/staff" if viewer().is_staff else "/calendar"
+    folder = "/calendar/staff" if viewer().teaches else "/calendar"
     address = f"{context().settings.public_url}{folder}/{token}.ics"
     webcal = "webcal://" + address.partition("://")[2]
     programme = versions.current(connection()).programme

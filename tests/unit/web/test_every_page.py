@@ -11,6 +11,7 @@ from lti_tool import people
 from lti_tool.attendance.settlement import settle
 from lti_tool.grades.outcomes import follow_attendance
 from lti_tool.programme.model import Programme
+from lti_tool.rights import ROLES
 from lti_tool.tables.presence import presence_checks
 from sandbox.zoom.behaviours import Visit
 from tests.crawler import Answer, Document, Found, crawl, faults, faults_between
@@ -113,6 +114,12 @@ def test_every_page_that_a_reader_reaches_is_whole(browse, happened, published, 
     pages = walk(browse(getattr(happened, who)), FIRST.get(who, "/"))
     assert faults_of(pages, names_of(published.programme)) == ""
     assert len({page.shape for page in pages}) > 10
+
+
+@pytest.mark.parametrize("role", ["", *ROLES])
+def test_no_page_of_a_role_leads_to_one_that_is_refused(browse, happened, published, role: str) -> None:
+    pages = walk(browse(happened.staff, granted=[role] if role else []), "/desk")
+    assert faults_of(pages, names_of(published.programme)) == ""
 
 
 @pytest.mark.usefixtures("busy")

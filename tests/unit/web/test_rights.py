@@ -1,4 +1,4 @@
-"""What each role may do, right by right, as the table says it (lti.roles.RIGHTS; docs/roles.md)."""
+"""What each role may do, right by right, as the table says it (lti.roles.COURSE_RIGHTS; docs/roles.md)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,9 @@ from lti_tool.attendance import live_sessions
 from lti_tool.attendance.settlement import settle
 from lti_tool.db import Database
 from lti_tool.grades.outcomes import follow_attendance
-from lti_tool.lti.roles import RIGHTS, Right
+from lti_tool.lti.roles import COURSE_RIGHTS, CourseRight
 from lti_tool.rosters import queries
 from lti_tool.tables.courses import enrolments, roster_members, rosters
-from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.scores import scores
 from tests.platform import INSTRUCTOR, LEARNER, Platform
 from tests.training_day import FIVE, WHOLE_DAY, enrol, present
@@ -91,21 +90,6 @@ def may_question_own_day(who: Somebody) -> bool:
     return who.browser.send(who.browser.open(where), f"{where}/requests", text="Not all of it.").status == 303
 
 
-def may_match(who: Somebody) -> bool:
-    with who.database.read() as connection:
-        guest = connection.scalar(select(attendances.c.id).where(attendances.c.trainee_id.is_(None)))
-    given = {"trainee": str(who.happened.elsewhere), "reason": "She rang."}
-    page = who.browser.open(f"/sessions/{who.happened.day}")
-    return who.browser.send(page, f"/desk/unmatched/{guest}/match", **given).status == 303
-
-
-def may_correct(who: Somebody) -> bool:
-    given = {"what": "present", "starts": "2026-11-10T09:00", "ends": "2026-11-10T10:00"}
-    page = who.browser.open(f"/sessions/{who.happened.day}")
-    where = f"/desk/sessions/{who.happened.day}/corrections/{who.happened.half}"
-    return who.browser.send(page, where, **given, reason="Seen.", evidence="The roster.").status == 303
-
-
 PROBES: Mapping[str, Callable[[Somebody], bool]] = {
     "open_module": lambda who: who.opens("/modules/F1"),
     "enter_shut_module": enters_shut_module,
@@ -116,18 +100,15 @@ PROBES: Mapping[str, Callable[[Somebody], bool]] = {
     "be_scored": is_scored,
     "be_missed": is_listed_as_missing,
     "use_desk": lambda who: who.opens("/desk"),
-    "see_person": lambda who: who.opens(f"/desk/people/{who.happened.whole}"),
-    "match_people": may_match,
-    "correct_presence": may_correct,
     "pick_content": lambda who: is_let_in(who, "deep_linking"),
     "review_submission": lambda who: is_let_in(who, "review", custom={"module_id": "F1"}),
 }
 
 
-@pytest.mark.parametrize("right", RIGHTS, ids=lambda right: right.name)
+@pytest.mark.parametrize("right", COURSE_RIGHTS, ids=lambda right: right.name)
 @pytest.mark.parametrize("role", ["trainee", "staff"])
 def test_a_role_may_do_what_the_table_says_and_nothing_else(
-    right: Right, role: str, browse, happened, database, now
+    right: CourseRight, role: str, browse, happened, database, now
 ) -> None:
     trainee_id = happened.staff if role == "staff" else happened.new
     who = Somebody(role, trainee_id, browse(trainee_id), happened, database, now)
@@ -135,4 +116,4 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(
 
 
 def test_every_right_is_tried() -> None:
-    assert set(PROBES) == {each.name for each in RIGHTS}
+    assert set(PROBES) == {each.name for each in COURSE_RIGHTS}
