@@ -1,4 +1,4 @@
-"""What staff may do, the roles that carry each right, and who was granted which role (docs/facts/roles.md).
+"""What staff may do, the roles that carry each right, and who was granted which role (roles.md).
 
 A launch as instructor gives course staff: they act in their own course only. Everything else belongs to the programme
 roles that are granted by name and hold on every platform. A grant is ended, never deleted; it and its end count from
@@ -20,7 +20,7 @@ from lti_tool.tables.people import role_grants, trainees
 from lti_tool.text import reason_given
 
 WHY = "Say in a sentence why."
-# A teacher of this course, by the newest launch; not granted here (RL4).
+# A teacher of this course, by the newest launch; not granted here (roles.md RL4).
 COURSE_STAFF = "course_staff"
 PROGRAMME_ADMIN, COORDINATOR, REGISTRAR = "programme_admin", "coordinator", "registrar"
 RETREAT_COORDINATOR, SCREENER = "retreat_coordinator", "screener"
@@ -35,7 +35,7 @@ ROLES = {
     PLATFORM_ADMIN: "Platform admin",
     AUDITOR: "Auditor",
 }
-# Somebody must always hold these (RL6).
+# Somebody must always hold these (roles.md RL6).
 NEVER_EMPTY = (PROGRAMME_ADMIN, PLATFORM_ADMIN)
 CANDIDATE_DAYS = 90
 
@@ -117,7 +117,7 @@ def named(name: str) -> Right:
 
 def missing(right: Right) -> AccessDenied:
     """The refusal of somebody who lacks a right: which it is, and who can grant it; never whether a thing exists
-    (RL9)."""
+    (roles.md RL9)."""
     granting = " or ".join(title for role, title in ROLES.items() if role in right.roles)
     return AccessDenied(
         "right_missing",
@@ -194,7 +194,7 @@ def grant(
 
 def end(connection: Connection, grant_id: int, *, reason: str, actor: str, now: datetime) -> None:
     """End a grant. Raises NotFound "grant_unknown", BadInput "reason_missing", and Conflict "grant_ended" or
-    "role_needs_holder": somebody is always programme admin and somebody platform admin, without an end (RL6)."""
+    "role_needs_holder": somebody always holds each role of NEVER_EMPTY without an end (roles.md RL6)."""
     reason = reason_given(reason, WHY)
     row = connection.execute(select(role_grants).where(role_grants.c.id == grant_id)).first()
     if row is None:
@@ -223,7 +223,8 @@ class Candidate:
 
 
 def candidates(connection: Connection, now: datetime) -> list[Candidate]:
-    """Staff who did something on the desk within 90 days and hold no role: whom an upgrade asks about (RL13)."""
+    """Staff who did something on the desk within 90 days and hold no role: about whom an upgrade asks (roles.md
+    RL13)."""
     did = select(audit_log.c.actor, func.count(), func.max(audit_log.c.at)).group_by(audit_log.c.actor)
     since = audit_log.c.at >= now - timedelta(days=CANDIDATE_DAYS)
     acted = {
@@ -250,6 +251,6 @@ def _lasting(connection: Connection, role: str, but: int) -> bool:
 def _needs_holder(role: str) -> Conflict:
     return Conflict(
         "role_needs_holder",
-        f"Somebody must hold the role {ROLES[role]} without an end.",
+        f"Someone must hold the role {ROLES[role]} without an end.",
         "Grant it to another person first.",
     )

@@ -36,9 +36,10 @@ ROLES = """\
 
 What the roles of a launch mean, and what people may do then. A launch is a teacher's when one of its roles is a
 teacher's by this table; everybody else is a learner. Roles are compared as whole values, never by a part of them. A
-person who is a teacher and a learner is a teacher. The launch decides what people may do in a course; a roster only says
-who is listed. On the desk, teachers see the classes and people of their own course. Everything else takes a role that is
-granted by name (Settings, Roles, or `gatehouse role grant`) and holds on every platform. This page is written from the source by `make reference`.
+person who is a teacher and a learner is a teacher. The launch decides what people may do in a course; a roster only
+says who is listed. On the desk, teachers see the classes and people of their own course. Everything else takes a role
+that is granted by name (Settings, Roles, or `gatehouse role grant`) and holds on every platform. This page is written
+from the source by `make reference`.
 """
 
 MEANINGS: Mapping[Meaning, str] = {
@@ -67,7 +68,8 @@ def roles() -> str:
     )
     meant = f"## What a role means\n\n| form | values | means | why |\n|---|---|---|---|\n{forms}"
     on_desk = f"## What staff may do on the desk\n\n| what | {named} |\n|---{'|---' * len(columns)}|\n{desk}"
-    may = f"## What people may do in a course\n\n| what | learner | teacher | on these terms |\n|---|---|---|---|\n{rights}"
+    in_course = "| what | learner | teacher | on these terms |\n|---|---|---|---|"
+    may = f"## What people may do in a course\n\n{in_course}\n{rights}"
     return f"{ROLES}\n{meant}\n{may}\n{on_desk}"
 
 

@@ -198,9 +198,7 @@ COURSE_RIGHTS: tuple[CourseRight, ...] = (
         "A module of the own course; whoever holds a role, every module. Each time is noted.",
     ),
     CourseRight("see_own_day", "See one's own attendance and credit", EVERYBODY, ""),
-    CourseRight(
-        "question_own_day", "Say that one's own day does not look right", EVERYBODY, "One open request a session."
-    ),
+    CourseRight("question_own_day", "Say that one's own day looks wrong", EVERYBODY, "One open request a session."),
     CourseRight("ask_for_equivalency", "Ask for earlier training to be accepted", EVERYBODY, ""),
     CourseRight("see_retreats", "See the retreats and what they take", EVERYBODY, ""),
     CourseRight(
@@ -215,9 +213,7 @@ COURSE_RIGHTS: tuple[CourseRight, ...] = (
         TRAINEES,
         "By the latest launch, else the roster; learners only, never a test user.",
     ),
-    CourseRight(
-        "use_desk", "See classes and people of the own course on the desk", STAFF, "Everything else takes a role."
-    ),
+    CourseRight("use_desk", "See classes and people of the own course", STAFF, "Everything else takes a role."),
     CourseRight("pick_content", "Pick what a link opens (deep linking)", STAFF, ""),
     CourseRight("review_submission", "Open a person's attendance from the gradebook", STAFF, "Looking is noted."),
 )

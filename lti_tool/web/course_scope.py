@@ -1,6 +1,6 @@
 """What belongs to one course: the modules that its units open, their sessions, and the people enrolled in it.
 
-Teachers who hold no programme role see and do nothing beyond it (docs/facts/roles.md RL4).
+Teachers who hold no programme role see and do nothing beyond it (roles.md RL4).
 """
 
 from collections.abc import Callable, Mapping

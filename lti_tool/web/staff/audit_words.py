@@ -6,7 +6,6 @@ from typing import Any
 
 from lti_tool.gates.condition_checks import short_name
 from lti_tool.programme.model import Programme
-from lti_tool.rights import ROLES
 from lti_tool.times import weekday
 
 ACTS = {
@@ -66,7 +65,7 @@ def act_in_words(act: str, details: Mapping[str, Any], programme: Programme) -> 
     if offering:
         words += f" for {short_name(programme, offering)}"
     if role := details.get("role"):
-        words = words.replace("a role", f"the role {ROLES.get(role, role)}")
+        words = words.replace("a role", f"the role {role.replace('_', ' ')}")
     if until := details.get("until"):
         words += f" until {weekday(date.fromisoformat(until))}"
     return words

@@ -3,7 +3,7 @@
 Every act is refused about oneself, and is written to the audit log by the record that it changes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response
 
 from lti_tool import people
 from lti_tool.attendance import accommodations, queries, reviews, timeline
+from lti_tool.attendance.queries import AttendedDay
 from lti_tool.credit import claims, licences
 from lti_tool.credit.checklist import body_name
 from lti_tool.gates import completions, equivalency, exceptions
@@ -158,8 +159,7 @@ def person(trainee_id: int) -> str:
         name=who.name or f"Person {trainee_id}",
         own=viewer().trainee_id == trainee_id,
         sees_all=sees_all,
-        may_decide=viewer().may(DECIDE_ACCESS) and viewer().trainee_id != trainee_id and day is None,
-        may_licence=viewer().may(KEEP_CREDIT) and viewer().trainee_id != trainee_id and day is None,
+        **_acts(trainee_id, day),
         as_of=day,
         licences=licences.of_trainee(connection(), trainee_id),
         masked=licences.masked,
@@ -176,11 +176,7 @@ def person(trainee_id: int) -> str:
         address=address_of,
         today=day_of(now(), programme.zone),
         until=day_of(now(), programme.zone) + exceptions.DEFAULT_DURATION,
-        days=[
-            (each, timeline.strip(each.day, STRIP_WIDTH))
-            for each in queries.of_trainee(connection(), trainee_id)
-            if ours is None or each.module_id in ours
-        ],
+        days=_days(trainee_id, ours),
         strip_width=STRIP_WIDTH,
         claims=_claims(connection(), programme, trainee_id),
         scores=_scores(connection(), trainee_id),
@@ -193,6 +189,21 @@ def person(trainee_id: int) -> str:
         acting=overview.acting(connection(), {row.actor for row in log.rows}),
         act_in_words=act_in_words,
     )
+
+
+def _acts(trainee_id: int, day: date | None) -> dict[str, bool]:
+    """Which acts the page offers: none about oneself, none as of a day of the past."""
+    may_act = viewer().trainee_id != trainee_id and day is None
+    return {
+        "may_decide": may_act and viewer().may(DECIDE_ACCESS),
+        "may_licence": may_act and viewer().may(KEEP_CREDIT),
+    }
+
+
+def _days(trainee_id: int, ours: Collection[str] | None) -> list[tuple[AttendedDay, Any]]:
+    """The days of attendance that the viewer may see, each with its strip."""
+    days = queries.of_trainee(connection(), trainee_id)
+    return [(each, timeline.strip(each.day, STRIP_WIDTH)) for each in days if ours is None or each.module_id in ours]
 
 
 def act(right: Right, path: str, form: Form, done: str) -> Callable[[Record], Record]:

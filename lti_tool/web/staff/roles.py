@@ -1,4 +1,4 @@
-"""Roles: who may do what on the desk, granted by name and ended with a reason (docs/facts/roles.md)."""
+"""Roles: who may do what on the desk, granted by name and ended with a reason (roles.md)."""
 
 from dataclasses import dataclass
 from datetime import date

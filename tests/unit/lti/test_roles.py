@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lti_tool.lti.roles import (
+    COURSE_RIGHTS,
     EVERYBODY,
     FORMS,
     INSTITUTION,
     MEMBERSHIP,
-    RIGHTS,
     SUB_ROLE,
     SYSTEM,
     course_role_of,
@@ -114,9 +114,9 @@ def test_the_order_and_the_number_of_roles_change_nothing(roles: list[str]) -> N
 
 
 def test_every_right_belongs_to_somebody() -> None:
-    assert all(each.roles and each.roles <= EVERYBODY for each in RIGHTS)
-    assert set(chain.from_iterable(each.roles for each in RIGHTS)) == EVERYBODY
-    assert len({each.name for each in RIGHTS}) == len(RIGHTS)
+    assert all(each.roles and each.roles <= EVERYBODY for each in COURSE_RIGHTS)
+    assert set(chain.from_iterable(each.roles for each in COURSE_RIGHTS)) == EVERYBODY
+    assert len({each.name for each in COURSE_RIGHTS}) == len(COURSE_RIGHTS)
 
 
 LTI_TEST_USER = "http://purl.imsglobal.org/vocab/lti/system/person#TestUser"

@@ -4,8 +4,11 @@ import pytest
 import responses
 from flask import Flask
 
+from lti_tool import people
 from lti_tool.context import AppContext
+from lti_tool.db import Database
 from lti_tool.rosters.reading import RosterReader
+from tests.browser_session import ADMINS, grant
 from tests.clock import TestClock
 from tests.platform import INSTRUCTOR, Platform
 from tests.roster import RosterCourse, person
@@ -33,15 +36,22 @@ def assert_text(html: str) -> None:
     assert "<img src=x" not in html
 
 
-def enter(app: Flask, platform: Platform, clock: TestClock, **changed) -> Browser:
+def enter(app: Flask, platform: Platform, clock: TestClock, database: Database, **changed) -> Browser:
+    """Whoever launches as teacher may do everything."""
     client = app.test_client()
     assert platform.launch(client, clock(), **{**SENT, **changed}).status_code == 303
+    if "roles" in changed:
+        with database.write() as connection:
+            (user,) = people.of_identities(connection, platform.issuer, [changed.get("user", "user-1")]).values()
+            grant(connection, user.id, ADMINS, clock())
     return Browser(client)
 
 
-def test_what_a_launch_carries_is_text_on_every_page(app: Flask, platform: Platform, clock: TestClock) -> None:
-    learner = enter(app, platform, clock)
-    staff = enter(app, platform, clock, user="user-2", roles=[INSTRUCTOR])
+def test_what_a_launch_carries_is_text_on_every_page(
+    app: Flask, platform: Platform, clock: TestClock, database: Database
+) -> None:
+    learner = enter(app, platform, clock, database)
+    staff = enter(app, platform, clock, database, user="user-2", roles=[INSTRUCTOR])
     pages = [learner.open(path) for path in OF_LEARNERS] + [staff.open(path) for path in OF_STAFF]
     for page in pages:
         assert page.status == 200
@@ -53,7 +63,7 @@ def test_what_a_launch_carries_is_text_on_every_page(app: Flask, platform: Platf
 def test_what_a_roster_carries_is_text_on_the_pages_of_rosters(
     app: Flask, context: AppContext, platform: Platform, clock: TestClock, wire: responses.RequestsMock
 ) -> None:
-    staff = enter(app, platform, clock, roles=[INSTRUCTOR])
+    staff = enter(app, platform, clock, context.database, roles=[INSTRUCTOR])
     reader = RosterReader(context.database, context.platform_api, clock, context.settings.roster_every)
     course = RosterCourse(context.database, platform, clock, reader, wire)
     course.offer(context_title=MARKUP)

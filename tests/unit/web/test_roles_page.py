@@ -21,8 +21,8 @@ def test_a_role_is_granted_until_a_day_and_ended_with_a_reason(browse, happened)
     assert admin.send(page, grant, reason="It is summer.").sent_to == f"{PAGE}?done=role_ended"
     assert "Roles that ended 1" in admin.open(PAGE).text
     log = admin.open(f"/desk/people/{happened.new}").text
-    assert "granted the role Coordinator until Sun 20 Dec 2026" in log
-    assert "ended the role Coordinator" in log
+    assert "granted the role coordinator until Sun 20 Dec 2026" in log
+    assert "ended the role coordinator" in log
 
 
 def test_what_is_refused_stands_at_its_field_and_keeps_what_was_entered(browse, happened) -> None:
@@ -48,7 +48,7 @@ def test_the_last_programme_admin_and_platform_admin_stay(browse, happened, data
     for role in (rights.PROGRAMME_ADMIN, rights.PLATFORM_ADMIN):
         page = admin.send(admin.open(PAGE), f"{PAGE}/{held[role]}/end", reason="I leave.")
         assert page.status == 409
-        assert f"Somebody must hold the role {rights.ROLES[role]} without an end." in page.text
+        assert f"Someone must hold the role {rights.ROLES[role]} without an end." in page.text
     until = (now + timedelta(days=30)).date().isoformat()
     admin.send(admin.open(PAGE), PAGE, person=str(happened.new), role="programme_admin", reason="Helps.", until=until)
     assert admin.send(admin.open(PAGE), f"{PAGE}/{held['programme_admin']}/end", reason="I leave.").status == 409

@@ -14,6 +14,7 @@ from lti_tool.attendance import person_joins
 from lti_tool.db import Database
 from lti_tool.errors import Conflict
 from lti_tool.lti import registration
+from lti_tool.rights import USE_DESK
 from lti_tool.tables.browser_sessions import used_nonces, web_sessions
 from lti_tool.web import session
 from lti_tool.web.request import abandon, connection, now, writes
@@ -44,7 +45,7 @@ def app(app: Flask) -> Flask:
         return f"{viewer().actor} in {viewer().context_id}"
 
     @app.get("/t/staff")
-    @access("staff")
+    @access(USE_DESK)
     def staff() -> str:
         return viewer().actor
 

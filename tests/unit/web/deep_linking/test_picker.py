@@ -225,7 +225,7 @@ class TestWhoMayAnswer:
         first = sender.teacher()
         other = sender.teacher(context={"id": "course-2", "title": "Another course"})
         other.path = first.path
-        assert other.open().status == 404
+        assert other.open().status == 403
 
     def test_not_a_learner(self, sender: Sender) -> None:
         teacher = sender.teacher()
