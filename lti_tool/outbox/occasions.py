@@ -7,18 +7,21 @@ known here; whether the gate is open for them, and what they chose to receive, i
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, String, Subquery, exists, func, literal, select, union
+from sqlalchemy import ColumnElement, Connection, Row, String, Subquery, exists, func, literal, or_, select, union
 
 from lti_tool.db import insert_ignoring
 from lti_tool.tables.courses import enrolments, placements, roster_members
 from lti_tool.tables.gates import completions, equivalency_requests
 from lti_tool.tables.live_sessions import live_sessions
 from lti_tool.tables.mail import mail_preferences, outbox
-from lti_tool.tables.people import person_joins
+from lti_tool.tables.people import person_joins, role_grants
 from lti_tool.tables.platforms import registrations
 from lti_tool.tables.types import UtcDateTime
 from lti_tool.tables.zoom import registrants
 from lti_tool.times import day_of, machine
+
+# What the digest counts is theirs to decide.
+DIGEST_ROLES = ("programme_admin", "coordinator", "registrar")
 
 Kind = Literal[
     "equivalency_received",
@@ -94,12 +97,13 @@ def remind(connection: Connection, now: datetime) -> None:
 
 
 def digest_due(connection: Connection, day: date, now: datetime) -> None:
-    """Record the digest of one day for the staff who asked for it and still teach a course."""
+    """Record the digest of one day for those who asked for it and hold a role to which its matters belong."""
+    held = role_grants.c
     asked = (
         select(mail_preferences.c.trainee_id)
-        .join(enrolments, enrolments.c.trainee_id == mail_preferences.c.trainee_id)
-        .join(registrations, registrations.c.id == enrolments.c.registration_id)
-        .where(mail_preferences.c.digest, enrolments.c.role == "staff", registrations.c.status == "active")
+        .join(role_grants, held.trainee_id == mail_preferences.c.trainee_id)
+        .where(mail_preferences.c.digest, held.role.in_(DIGEST_ROLES), held.ended_at.is_(None))
+        .where(or_(held.ends_at.is_(None), held.ends_at > now))
         .where(~_is_joined(mail_preferences.c.trainee_id))
     )
     for trainee_id in connection.scalars(asked.distinct()).all():

@@ -34,7 +34,7 @@ def choose() -> Response:
     chosen = Preferences(
         reminders="reminders" in http_request.form,
         schedule_changes="schedule_changes" in http_request.form,
-        digest="digest" in http_request.form if viewer().teaches else before.digest,
+        digest="digest" in http_request.form if viewer().granted else before.digest,
     )
     preferences.choose(connection(), viewer().trainee_id, chosen, now())
     return go("/mail", "messages_chosen")

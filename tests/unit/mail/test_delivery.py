@@ -14,12 +14,14 @@ from lti_tool.gates import completions, equivalency
 from lti_tool.mail import delivery
 from lti_tool.outbox import occasions, preferences
 from lti_tool.outbox.preferences import Preferences
+from lti_tool.rights import COORDINATOR
 from lti_tool.settings import SmtpServer
 from lti_tool.tables.live_sessions import live_sessions as sessions
 from lti_tool.tables.mail import outbox
 from lti_tool.tables.people import trainees
 from lti_tool.times import machine
 from lti_tool.worker import build_worker
+from tests.browser_session import grant
 from tests.mail_server import HOST, certificate, listening, takes
 from tests.training_day import add_licence
 from tests.unit.mail.conftest import FROM, ONE, STAFF, STRANGER, TWO
@@ -446,8 +448,9 @@ def test_the_digest_comes_once_each_morning_to_staff_who_asked_if_something_need
     database, published, course, server, work, clock
 ) -> None:
     with database.write() as connection:
-        for each in (course.staff, course.one):  # a trainee who asks gets none
+        for each in (course.staff, course.one):  # who asks and holds no role gets none
             preferences.choose(connection, each, Preferences(digest=True), clock())
+        grant(connection, course.staff, [COORDINATOR], clock())
         submit(connection, published, course.stranger, clock())
     clock.at = datetime(2026, 12, 2, 14, 30, tzinfo=UTC)  # half past six in Los Angeles
     work()
@@ -465,6 +468,7 @@ def test_the_digest_comes_once_each_morning_to_staff_who_asked_if_something_need
 def test_there_is_no_digest_when_nothing_needs_attention(database, course, server, work, clock) -> None:
     with database.write() as connection:
         preferences.choose(connection, course.staff, Preferences(digest=True), clock())
+        grant(connection, course.staff, [COORDINATOR], clock())
     in_the_morning(clock)
     work()
     assert server.taken == []
