@@ -11,12 +11,20 @@ from lti_tool.diagnostics.unit_findings import BY_HAND
 from lti_tool.diagnostics.units import Examined, examine_units
 
 MAX_TITLE = 32
+
+
+def called(unit: Examined) -> str:
+    """Its title; without one the last part of a long Open edX key, which people gave, or the end of another id."""
+    name = unit.title or unit.link_id
+    return name if unit.title or len(name) <= MAX_TITLE else name.rpartition("@")[2][-MAX_TITLE:] or name[-MAX_TITLE:]
+
+
 SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 UNIT: Columns = {
     "platform": "registration_id",
     "course": "context_id",
     "link": "link_id",
-    "unit": "title",
+    "unit": called,
     "opens": lambda each: each.unit.content,
     "findings": lambda each: [asdict(finding) for finding in each.findings],
     "check_by_hand": lambda each: BY_HAND[each.unit.profile],
@@ -56,7 +64,7 @@ def doctor(ctx: click.Context, units: bool, as_json: bool) -> None:
 def _of_units(examined: Iterable[Examined]) -> Iterable[Finding]:
     """The findings of each unit; then, once for each kind of platform, what staff must check by hand."""
     for unit in examined:
-        about = f"{unit.course}, {unit.title or _end_of(unit.link_id)}"
+        about = f"{unit.course}, {called(unit)}"
         if not unit.findings:
             yield Finding(about, "ok", "No problem found.")
         for each in unit.findings:
@@ -64,8 +72,3 @@ def _of_units(examined: Iterable[Examined]) -> Iterable[Finding]:
     for profile in sorted({each.unit.profile for each in examined}):
         for says in BY_HAND[profile]:
             yield Finding(f"to check by hand in each unit ({profile})", "note", says)
-
-
-def _end_of(link_id: str) -> str:
-    """The last part of a long Open edX key is the one that people gave; of other ids the end is shown."""
-    return link_id if len(link_id) <= MAX_TITLE else link_id.rpartition("@")[2][-MAX_TITLE:] or link_id[-MAX_TITLE:]
