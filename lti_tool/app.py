@@ -44,6 +44,7 @@ from lti_tool.web.staff import (
     today,
 )
 from lti_tool.web.staff import equivalency as equivalency_desk
+from lti_tool.web.staff import log as log_desk
 from lti_tool.web.staff import mail as mail_desk
 from lti_tool.web.staff import settings as settings_desk
 from lti_tool.web.trainee import equivalency, help, home, language, mail, modules, retreats, sessions
@@ -123,6 +124,7 @@ def _pages(boards: Boards) -> tuple[Blueprint, ...]:
         platforms.blueprint,
         diagnostics.blueprint,
         roles.blueprint,
+        log_desk.blueprint,
         settings_desk.blueprint,
     )
 

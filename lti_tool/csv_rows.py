@@ -1,19 +1,22 @@
-"""Reads a CSV file as spreadsheets write it: every import reads its file with this one reader.
+"""Reads a CSV file as spreadsheets write it, and writes one that they read: one reader for all imports, one writer.
 
-PURE. The file is untrusted. It may have another separator, encoding or spelling of its headings; empty columns behind
-the last one; rows that end early; and huge or unreadable cells. Whatever is unclear is refused by the name of the
-separator, the heading or the column, and never guessed.
+PURE. A file that is read is untrusted. It may have another separator, encoding or spelling of its headings; empty
+columns behind the last one; rows that end early; and huge or unreadable cells. Whatever is unclear is refused by the
+name of the separator, the heading or the column, and never guessed.
 """
 
 import csv
 import io
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lti_tool.errors import BadInput
 from lti_tool.text import clean
 
+# What begins a formula. Spreadsheets drop tabs and line ends, so what follows them would begin one.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 MAX_CELL = 2_000
@@ -159,3 +162,14 @@ def _wrong(what: str, columns: Columns) -> BadInput:
 def _too_large(columns: Columns) -> BadInput:
     most = f"Use at most {columns.max_rows:,} rows and {columns.max_bytes // 1_000_000} MB per file."
     return BadInput("import_too_large", "The file is too large.", most)
+
+
+def write(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> bytes:
+    """The file: one heading line, one line per row; None is an empty cell. A spreadsheet calculates no cell of it."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        cells = ("" if value is None else str(value) for value in row)
+        writer.writerow(f"'{cell}" if cell.lstrip(" \u00a0").startswith(FORMULA) else cell for cell in cells)
+    return text.getvalue().encode("utf-8-sig")

@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, CheckConstraint, Column, Date, Index, Integer, String, Table, Text, text
 
-from lti_tool.tables.types import Id, UtcDateTime, metadata
+from lti_tool.tables.types import Id, UtcDateTime, metadata, only_grows
 
 READY = "state = 'ready'"
 UNCLAIMED = "state = 'ready' and lease_owner is null"
@@ -43,8 +43,10 @@ audit_log = Table(
     Column("subject", String(128), nullable=False),
     Column("reason", Text),
     Column("details", JSON, nullable=False),
+    Index(None, "act"),
     Index(None, "subject"),
 )
+only_grows(audit_log)
 
 # Launches that could not be checked because the platform's key set could not be read, by day (UTC) and code.
 launch_refusals = Table(

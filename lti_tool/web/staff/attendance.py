@@ -4,9 +4,7 @@ The file is UTF-8 with a byte order mark, without which the common spreadsheet g
 (RFC 4180). A cell that a spreadsheet would read as a formula gets an apostrophe in front (ce.md X3).
 """
 
-import csv
 import hashlib
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime
@@ -15,7 +13,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
-from lti_tool import audit
+from lti_tool import audit, csv_rows
 from lti_tool.attendance import live_sessions, queries, timeline
 from lti_tool.attendance.evidence import ReportComparison
 from lti_tool.attendance.live_board import Curve, LiveBoard, LivePerson, draw
@@ -28,8 +26,6 @@ from lti_tool.web.staff.overview import Credit
 
 ROWS_ON_A_PAGE = 50
 STRIP_WIDTH = 160
-# What begins a formula. Spreadsheets drop tabs and line ends, so what follows them would begin one.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +235,7 @@ def export(connection: Connection, session_id: int, *, purpose: str, actor: str,
 
 def table(lines: Iterable[Line]) -> bytes:
     """The file: one heading line, one line per person."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for line in lines:
-        cells = ("" if value is None else str(value) for value in astuple(line))
-        writer.writerow(f"'{cell}" if cell.lstrip(" \u00a0").startswith(FORMULA) else cell for cell in cells)
-    return text.getvalue().encode("utf-8-sig")
+    return csv_rows.write(COLUMNS, map(astuple, lines))
 
 
 def minutes(seconds: int) -> str:

@@ -88,6 +88,7 @@ def lines(connection: Connection, now: datetime) -> Iterator[Line]:
     """Each line in one statement or two, however much there is."""
     yield Line("/desk/platforms", "Platforms", "Which learning platforms may open Gatehouse", *_platforms(connection))
     yield Line("/desk/settings/roles", "Roles", "Who may do what on the desk", *_roles(connection, now))
+    yield Line("/desk/settings/log", "Log", "Who did what, and who looked at whom", "info", "Only grows")
     yield Line("/desk/courses", "Courses", "Which module each unit of a course opens", *_courses(connection, now))
     yield Line("/desk/rosters", "Rosters", "Who is enrolled in each course", *_rosters(connection, now))
     yield Line("/desk/scores", "Scores", "What was sent to the gradebooks", *score_line(connection))
