@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func,
 from lti_tool import audit, people, times
 from lti_tool.audit import trainee_of
 from lti_tool.errors import AccessDenied, BadInput, Conflict, NotFound
+from lti_tool.tables.courses import enrolments
 from lti_tool.tables.operations import audit_log
-from lti_tool.tables.people import role_grants, trainees
+from lti_tool.tables.people import person_joins, role_grants, trainees
 from lti_tool.text import reason_given
 
 WHY = "Say in a sentence why."
@@ -38,6 +39,8 @@ ROLES = {
 # Somebody must always hold these (roles.md RL6).
 NEVER_EMPTY = (PROGRAMME_ADMIN, PLATFORM_ADMIN)
 CANDIDATE_DAYS = 90
+# Some zones have no last hours of the calendar's last days.
+LAST_YEAR = 9000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,12 @@ SEE_CLASSES = _right(
 SEE_PEOPLE = _right(
     "see_people", "see people and why they are locked out", COURSE_STAFF, COORDINATOR, REGISTRAR, PROGRAMME_ADMIN
 )
-RUN_SESSIONS = _right("run_sessions", "add, change or run sessions", COORDINATOR, PROGRAMME_ADMIN)
+RUN_SESSIONS = Right(
+    "run_sessions",
+    "add, change or run sessions",
+    frozenset({COORDINATOR, PROGRAMME_ADMIN}),
+    readers=frozenset({AUDITOR, REGISTRAR}),
+)
 CORRECT_ATTENDANCE = _right(
     "correct_attendance", "match participants or correct attendance", COORDINATOR, REGISTRAR, PROGRAMME_ADMIN
 )
@@ -115,13 +123,14 @@ def named(name: str) -> Right:
     return _BY_NAME[name]
 
 
-def missing(right: Right) -> AccessDenied:
-    """The refusal of somebody who lacks a right: which it is, and who can grant it; never whether a thing exists
-    (roles.md RL9)."""
+def missing(right: Right, *, in_course: bool = False) -> AccessDenied:
+    """The refusal of somebody who lacks a right, or has it `in_course` only: which it is, and who can grant it; never
+    whether a thing exists (roles.md RL9)."""
+    only = " outside your own course" if in_course else ""
     granting = " or ".join(title for role, title in ROLES.items() if role in right.roles)
     return AccessDenied(
         "right_missing",
-        f"Your role does not let you {right.says}.",
+        f"Your role does not let you {right.says}{only}.",
         f"This belongs to the role {granting}. A programme admin grants roles under Settings, Roles.",
     )
 
@@ -172,8 +181,12 @@ def grant(
     reason = reason_given(reason, WHY)
     people.trainee(connection, trainee_id)
     people.hold(connection, [trainee_id])
+    if connection.scalar(select(person_joins.c.id).where(_is_joined(trainee_id))) is not None:
+        raise Conflict("role_for_joined", "This account is joined to another.", "Grant the role to the other one.")
     if role in roles_of(connection, trainee_id, now):
         raise Conflict("role_held", "This person holds this role already.", "End it first to change its end.")
+    if last_day is not None and last_day.year > LAST_YEAR:
+        raise BadInput("role_end_far", "This last day is too far ahead.", "Choose an earlier day, or none.")
     ends_at = None if last_day is None else times.end_of_day(last_day, zone)
     if ends_at is not None:
         if ends_at <= now:
@@ -204,7 +217,9 @@ def end(connection: Connection, grant_id: int, *, reason: str, actor: str, now: 
     if row.role in NEVER_EMPTY and not _lasting(connection, row.role, grant_id):
         raise _needs_holder(row.role)
     ended = {"ended_at": now, "ended_by": actor, "end_reason": reason}
-    connection.execute(update(role_grants).where(role_grants.c.id == grant_id).values(ended))
+    is_open = (role_grants.c.id == grant_id, role_grants.c.ended_at.is_(None))
+    if not connection.execute(update(role_grants).where(*is_open).values(ended)).rowcount:
+        raise Conflict("grant_ended", "This role has ended already.")
     audit.record(
         connection, actor=actor, act="role_ended", subject=f"trainee:{row.trainee_id}", at=now, reason=reason,
         role=row.role,
@@ -213,7 +228,7 @@ def end(connection: Connection, grant_id: int, *, reason: str, actor: str, now: 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Somebody of the staff who holds no role: what they did on the desk lately."""
+    """Somebody of the staff who holds no role: how many acts the log has of them, and when they last came."""
 
     trainee_id: int
     name: str | None
@@ -223,17 +238,29 @@ class Candidate:
 
 
 def candidates(connection: Connection, now: datetime) -> list[Candidate]:
-    """Staff who did something on the desk within 90 days and hold no role: about whom an upgrade asks (roles.md
-    RL13)."""
+    """Staff who launched as teachers or did something on the desk within 90 days and hold no role: about whom an
+    upgrade asks (roles.md RL13)."""
+    since = now - timedelta(days=CANDIDATE_DAYS)
+    acts: dict[int, int] = {}
+    last: dict[int, datetime] = {}
     did = select(audit_log.c.actor, func.count(), func.max(audit_log.c.at)).group_by(audit_log.c.actor)
-    since = audit_log.c.at >= now - timedelta(days=CANDIDATE_DAYS)
-    acted = {
-        trainee_of(actor): (acts, last_at)
-        for actor, acts, last_at in connection.execute(did.where(audit_log.c.actor.startswith("staff:"), since))
-    }
-    without = ~select(role_grants.c.id).where(role_grants.c.trainee_id == trainees.c.id, _is_in_force(now)).exists()
-    known = select(trainees.c.id, trainees.c.name, trainees.c.email).where(trainees.c.id.in_(acted), without)
-    return [Candidate(*row, *acted[row.id]) for row in connection.execute(known.order_by(trainees.c.id))]
+    for actor, count, at in connection.execute(did.where(audit_log.c.at >= since)):
+        trainee_id = trainee_of(actor) if actor.startswith("staff:") else None
+        if trainee_id is not None:
+            acts[trainee_id], last[trainee_id] = count, at
+    launched = select(enrolments.c.trainee_id, func.max(enrolments.c.last_launch_at)).group_by(enrolments.c.trainee_id)
+    as_staff = (enrolments.c.role == "staff", enrolments.c.last_launch_at >= since)
+    for trainee_id, at in connection.execute(launched.where(*as_staff)):
+        last[trainee_id] = max(at, last.get(trainee_id, at))
+    holds_one = select(role_grants.c.id).where(role_grants.c.trainee_id == trainees.c.id, _is_in_force(now))
+    is_joined = select(person_joins.c.id).where(_is_joined(trainees.c.id))
+    known = select(trainees.c.id, trainees.c.name, trainees.c.email).where(~holds_one.exists(), ~is_joined.exists())
+    found = connection.execute(known.where(trainees.c.id.in_(last)).order_by(trainees.c.id))
+    return [Candidate(*row, acts.get(row.id, 0), last[row.id]) for row in found]
+
+
+def _is_joined(trainee_id: Any) -> ColumnElement[bool]:
+    return and_(person_joins.c.joined_id == trainee_id, person_joins.c.undone_at.is_(None))
 
 
 def _is_in_force(now: Any) -> ColumnElement[bool]:

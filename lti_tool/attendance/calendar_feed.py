@@ -5,11 +5,11 @@ are UTC instants (RFC 5545, date with UTC time): every calendar program reads th
 """
 
 import secrets
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from lti_tool import audit
 from lti_tool.attendance import live_sessions
@@ -19,7 +19,7 @@ from lti_tool.languages import gettext
 from lti_tool.programme.model import Programme
 from lti_tool.programme.versions import Published
 from lti_tool.signing import fingerprint
-from lti_tool.tables.courses import enrolments
+from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.live_sessions import attendances
 from lti_tool.tables.people import trainees
 from lti_tool.tables.platforms import registrations
@@ -72,25 +72,35 @@ def staff_feed(
     *,
     host: str,
     page_address: Callable[[LiveSession], str],
+    only: Collection[str] | None = None,
 ) -> bytes:
-    """An iCalendar document with every live session, for those who teach: also those of unpublished modules.
+    """An iCalendar document with every live session, or those of `only` these modules, for staff: also those of
+    unpublished modules.
 
     An event links to the session's page on the desk, `page_address`, and to no meeting.
     """
     calendar = _calendar()
     calendar.add("x-wr-calname", f"{published.programme.title}: all sessions")
     for session in live_sessions.list_sessions(connection):
-        if session.ends_at > now - KEPT:
+        if session.ends_at > now - KEPT and (only is None or session.module_id in only):
             link = page_address(session)
             calendar.add_component(_event(session, published.programme, link, host, is_open=True))
     return bytes(calendar.to_ical())
 
 
-def teaches(connection: Connection, trainee_id: int) -> bool:
-    """Whether this person is staff in a course of an active platform."""
-    query = select(enrolments.c.trainee_id).join(registrations, registrations.c.id == enrolments.c.registration_id)
-    theirs = query.where(enrolments.c.trainee_id == trainee_id, enrolments.c.role == "staff")
-    return connection.execute(theirs.where(registrations.c.status == "active").limit(1)).first() is not None
+def taught(connection: Connection, trainee_id: int) -> set[str]:
+    """The modules of the courses of active platforms in which this person is staff."""
+    query = (
+        select(placements.c.module_id)
+        .join_from(enrolments, registrations)
+        .join(
+            placements,
+            (placements.c.registration_id == enrolments.c.registration_id)
+            & (func.coalesce(placements.c.context_id, "") == enrolments.c.context_id),
+        )
+        .where(enrolments.c.trainee_id == trainee_id, enrolments.c.role == "staff", registrations.c.status == "active")
+    )
+    return set(connection.scalars(query.where(placements.c.module_id.is_not(None))))
 
 
 def one_session(session: LiveSession, programme: Programme, link: str, host: str) -> bytes:

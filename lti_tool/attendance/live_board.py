@@ -79,6 +79,10 @@ class LiveBoard:
         people = (each for each in self.people if each.trainee_id not in staff)
         return replace(self, people=tuple(each for each in people if each.trainee_id is not None or not each.runs_it))
 
+    def only(self, trainee_ids: Set[int]) -> "LiveBoard":
+        """The board with these trainees and no one else."""
+        return replace(self, people=tuple(each for each in self.people if each.trainee_id in trainee_ids))
+
     @property
     def quiet_for(self) -> timedelta | None:
         """How long ago the last message came in, None without one."""

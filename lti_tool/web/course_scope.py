@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 from lti_tool.tables.browser_sessions import deep_link_requests
 from lti_tool.tables.courses import enrolments, placements
 from lti_tool.tables.live_sessions import attendances, live_sessions
+from lti_tool.tables.platforms import registrations
 
-# Registration and context id; None or "" where launches carry no context.
+# The registration of a launch and its context id; None where launches carry no context.
 Course = tuple[int, str | None]
 
 
@@ -32,9 +33,19 @@ def trainee_ids(course: Course) -> Select[Any]:
     return select(enrolments.c.trainee_id).where(_is_of(enrolments, course))
 
 
-def _is_of(table: Any, course: Course) -> ColumnElement[bool]:
+def registration_ids(course: Course) -> Select[Any]:
+    """The registrations under which the course is launched: Open edX has one client id for each unit of a course
+    (openedx.md §1). Where launches carry no context, the one of this launch."""
     registration_id, context_id = course
-    return and_(table.c.registration_id == registration_id, func.coalesce(table.c.context_id, "") == (context_id or ""))
+    if context_id is None:
+        return select(registrations.c.id).where(registrations.c.id == registration_id)
+    issuer = select(registrations.c.issuer).where(registrations.c.id == registration_id).scalar_subquery()
+    return select(registrations.c.id).where(registrations.c.issuer == issuer)
+
+
+def _is_of(table: Any, course: Course) -> ColumnElement[bool]:
+    here = func.coalesce(table.c.context_id, "") == (course[1] or "")
+    return and_(here, table.c.registration_id.in_(registration_ids(course)))
 
 
 def _session(course: Course, value: int) -> Select[Any]:
@@ -47,8 +58,8 @@ def _unit(course: Course, value: int) -> Select[Any]:
 
 
 def _attendance(course: Course, value: int) -> Select[Any]:
-    of_session = select(attendances.c.id).join_from(attendances, live_sessions)
-    return of_session.where(attendances.c.id == value, live_sessions.c.module_id.in_(module_ids(course)))
+    of_people = attendances.c.trainee_id.in_(trainee_ids(course))
+    return select(attendances.c.id).where(attendances.c.id == value, of_people)
 
 
 def _deep_link(course: Course, value: int) -> Select[Any]:

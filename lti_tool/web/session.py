@@ -9,7 +9,7 @@ script (static/visit.js), which sends it as `Authorization: Bearer`.
 import errno
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g
 from flask import request as http_request
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, false, select
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from lti_tool import audit, languages, people, rights
@@ -250,11 +250,12 @@ def _verify_right(right: Right, named: Mapping[str, Any], *, reads: bool) -> Non
             "This page is for the people who run the course.",
             "If you teach this course, open it from the course with your teaching role.",
         )
+    g.reads = reads
     if found.may(right, reads=reads):
         return
     reaches = not right.is_confined or course_scope.holds(connection(), found.course, named)
     if not (found.may_in_course(right, reads=reads) and reaches):
-        raise rights.missing(right)
+        raise rights.missing(right, in_course=found.may_in_course(right, reads=reads))
 
 
 def require(right: Right) -> None:
@@ -302,19 +303,30 @@ def viewer_or_none() -> Viewer | None:
 
 def only_course(right: Right = rights.SEE_CLASSES) -> Course | None:
     """The course of a viewer whose right ends with it; None for whoever has the right in all courses."""
-    return None if viewer().may(right, reads=http_request.method in READING_METHODS) else viewer().course
+    return None if viewer().may(right, reads=g.get("reads", True)) else viewer().course
 
 
 def is_ours(registration_id: int, context_id: str | None, right: Right = rights.SEE_CLASSES) -> bool:
     """Whether the viewer's right reaches this course."""
     course = only_course(right)
-    return course is None or course == (registration_id, context_id or None)
+    if course is None or course == (registration_id, context_id or None):
+        return True
+    same = course[1] is not None and course[1] == context_id
+    return same and registration_id in connection().scalars(course_scope.registration_ids(course)).all()
 
 
 def our_sessions() -> list[ColumnElement[bool]]:
-    """Which sessions the viewer may see, where those are not all."""
+    """Which sessions the viewer may see, where those are not all: those of the own course, or none."""
     course = only_course()
+    if not viewer().may_in_course(rights.SEE_CLASSES, reads=True):
+        return [false()]
     return [] if course is None else [live_sessions.c.module_id.in_(course_scope.module_ids(course))]
+
+
+def our_people() -> Set[int] | None:
+    """The people of the viewer's course, where the viewer sees no others."""
+    course = only_course()
+    return None if course is None else set(connection().scalars(course_scope.trainee_ids(course)))
 
 
 def passes_gate(who: Viewer, module_id: str) -> bool:
@@ -425,6 +437,7 @@ def register(app: Flask) -> None:
 
     def forget_viewer(_error: BaseException | None = None) -> None:
         g.pop("viewer", None)
+        g.pop("reads", None)
         g.pop("csrf", None)
 
     app.jinja_env.globals.update(csrf_token=csrf_token, viewer_or_none=viewer_or_none, may=may, may_open=may_open)

@@ -134,6 +134,10 @@ def _script(manner: str) -> str:
     return f"<script>const MANNER = {dumps(manner)};{STORAGE}</script>"
 
 
+# They may do everything.
+TEACHERS = ("teacher-1", "teacher-2")
+
+
 @contextmanager
 def course_site(stage: Stage) -> Iterator[CourseSite]:
     """The platform in a thread of its own, registered at the stage's tool; gone at the end."""
@@ -144,6 +148,10 @@ def course_site(stage: Stage) -> Iterator[CourseSite]:
     server.site = site  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     site.register(stage)
+    for teacher in TEACHERS:
+        for role in ("programme_admin", "platform_admin"):
+            whose = ("--issuer", platform.issuer, "--sub", teacher, "--reason", "Teaches.")
+            stage.gatehouse("role", "grant", role, *whose)
     yield site
     server.shutdown()
     server.server_close()

@@ -5,7 +5,8 @@ from threading import Barrier, Thread
 
 import pytest
 
-from lti_tool import rights
+from lti_tool import audit, rights
+from lti_tool.attendance import person_joins
 from lti_tool.errors import Conflict
 from tests.training_day import add_trainee
 
@@ -71,3 +72,12 @@ def test_of_two_admins_who_end_each_other_at_once_one_stays(database, pair, now)
 @pytest.mark.parametrize("right", rights.RIGHTS, ids=lambda right: right.name)
 def test_somebody_may_do_each_thing(right: rights.Right) -> None:
     assert right.roles & set(rights.ROLES)
+
+
+def test_an_account_that_was_joined_to_another_gets_no_role_and_is_no_candidate(database, pair, now) -> None:
+    with database.write() as connection:
+        audit.record(connection, actor=f"staff:{pair[1]}", act="decisions_viewed", subject="trainee:9", at=now)
+        person_joins.join(connection, kept_id=pair[0], joined_id=pair[1], reason="The same.", actor="cli", now=now)
+        with pytest.raises(Conflict, match="role_for_joined"):
+            rights.grant(connection, pair[1], rights.PROGRAMME_ADMIN, now=now, **WHY)
+        assert rights.candidates(connection, now) == []

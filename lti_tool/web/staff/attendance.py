@@ -115,9 +115,12 @@ SORTS: Mapping[str, Callable[[Row], Any]] = {
 ONLY = {"review": "To review", "unmatched": "Not matched", "incomplete": "Not completed"}
 
 
-def sheet(connection: Connection, session: LiveSession, view: SheetView, teachers: Set[int]) -> Sheet:
-    """The rows of this view; the last part if there are fewer parts. `teachers` are staff of the session's courses."""
-    every = rows(connection, session.id)
+def sheet(
+    connection: Connection, session: LiveSession, view: SheetView, teachers: Set[int], among: Set[int] | None = None
+) -> Sheet:
+    """The rows of this view; the last part if there are fewer parts. `teachers` are staff of the session's courses;
+    `among` are the only people that the reader may see."""
+    every = rows(connection, session.id, among)
     staff = [each for each in every if each.attended.only_ran_session or each.attended.trainee_id in teachers]
     those = {
         "review": [each for each in every if each.is_open and each.attended.trainee_id is not None],
@@ -157,9 +160,9 @@ def curve(people: Iterable[Row], session: LiveSession, enrolled: int, now: datet
     return draw(LiveBoard(now, there, None, session.ended_at), session, enrolled or None)
 
 
-def rows(connection: Connection, session_id: int) -> list[Row]:
-    """Every person of one session."""
-    days = queries.of_session(connection, session_id)
+def rows(connection: Connection, session_id: int, among: Set[int] | None = None) -> list[Row]:
+    """Every person of one session, or those `among` these."""
+    days = [each for each in queries.of_session(connection, session_id) if among is None or each.trainee_id in among]
     names = overview.names(connection, {each.trainee_id for each in days if each.trainee_id is not None})
     credit = overview.credit_of_session(connection, session_id)
     return [
@@ -213,11 +216,19 @@ class Export:
     body: bytes
 
 
-def export(connection: Connection, session_id: int, *, purpose: str, actor: str, now: datetime) -> Export:
-    """The sheet as a CSV file, sorted by name. The audit log keeps who took it, the number of rows, and the digest
-    (ce.md X2). Raises NotFound "session_unknown"."""
+def export(
+    connection: Connection,
+    session_id: int,
+    *,
+    purpose: str,
+    actor: str,
+    now: datetime,
+    among: Set[int] | None = None,
+) -> Export:
+    """The sheet as a CSV file, sorted by name, of all people or those `among` these. The audit log keeps who took it,
+    the number of rows, and the digest (ce.md X2). Raises NotFound "session_unknown"."""
     session = live_sessions.show(connection, session_id)
-    people = sorted(rows(connection, session_id), key=_name)
+    people = sorted(rows(connection, session_id, among), key=_name)
     held_on = session.held_on.isoformat()
     body = table(_line(row, session.id, session.module_id, held_on) for row in people)
     audit.record(

@@ -6,7 +6,7 @@ answer serves every reader for some seconds.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from lti_tool.rosters import queries
 from lti_tool.tables.people import trainees
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, context, now
-from lti_tool.web.session import access
+from lti_tool.web.session import access, our_people
 from lti_tool.web.staff import overview, session_numbers
 
 FRESH_FOR = timedelta(seconds=15)
@@ -67,6 +67,20 @@ class Enrolled:
     shut: Mapping[int, str]
     names: Mapping[int, str]
     has_roster: bool
+
+    def only(self, trainee_ids: Set[int]) -> "Enrolled":
+        """The same of these people and no one else."""
+        expected = [each for each in self.expected if each.id in trainee_ids]
+        excused, locked = self.excused & trainee_ids, self.locked & trainee_ids
+        return replace(
+            self,
+            enrolled=len(expected) + len(excused) + len(locked),
+            expected=expected,
+            excused=excused,
+            locked=locked,
+            shut={each: why for each, why in self.shut.items() if each in trainee_ids},
+            names={each: name for each, name in self.names.items() if each in trainee_ids},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +191,8 @@ def blueprint(board_of: BoardOf) -> Blueprint:
         board = board_of(connection(), session, now())
         enrolled = cache.load(connection(), session, board, now())
         board = board.without_staff(enrolled.staff)
+        if (ours := our_people()) is not None:
+            board, enrolled = board.only(ours), enrolled.only(ours)
         whole = http_request.args.get("all", "")
         return show(
             template,

@@ -31,7 +31,7 @@ from lti_tool.times import zone_of
 from lti_tool.web.forms import field, sent
 from lti_tool.web.page import asked_part, go, show, sql_part
 from lti_tool.web.request import connection, context, now, read_id, writes
-from lti_tool.web.session import Limits, access, our_sessions, record_visit, viewer
+from lti_tool.web.session import Limits, access, only_course, our_people, our_sessions, record_visit, viewer
 from lti_tool.web.staff import attendance, overview, session_numbers
 from lti_tool.web.staff.attendance import ONLY, SORTS, SheetView
 from lti_tool.web.staff.session_plan import wall_time
@@ -158,7 +158,7 @@ def session(session_id: int) -> str:
         number=asked_part(),
     )
     funnel = session_numbers.funnel(connection(), found)
-    sheet = attendance.sheet(connection(), found, view, session_numbers.teachers(connection(), found))
+    sheet = attendance.sheet(connection(), found, view, session_numbers.teachers(connection(), found), our_people())
     return show(
         "staff/session.html",
         _programme_of(found),
@@ -218,7 +218,7 @@ def person(session_id: int, attendance_id: int) -> str:
         questions=shown.day.participation.questions,
         picture=timeline.draw(shown.day, found.zone, labels, grace),
         room_labels=labels,
-        claims=[] if who is None else claims.of_session(connection(), programme, who, session_id),
+        claims=[] if who is None or only_course() else claims.of_session(connection(), programme, who, session_id),
     )
 
 
@@ -228,7 +228,7 @@ def person(session_id: int, attendance_id: int) -> str:
 def export(session_id: int) -> Response:
     """The attendance as a CSV file. The download is logged."""
     actor = viewer().actor
-    file = attendance.export(connection(), session_id, purpose="desk", actor=actor, now=now())
+    file = attendance.export(connection(), session_id, purpose="desk", actor=actor, now=now(), among=our_people())
     response = Response(file.body, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{file.filename}"'
     return response
@@ -288,14 +288,14 @@ def name_rooms(session_id: int) -> AnyResponse:
 
 
 @blueprint.get("/<int:session_id>/checks")
-@access(SEE_CLASSES)
+@access(RUN_SESSIONS)
 def checks(session_id: int) -> str:
     """The checks of one session, and the form that asks."""
     return _checks_page("staff/presence_checks.html", session_id)
 
 
 @blueprint.get("/<int:session_id>/checks/now")
-@access(SEE_CLASSES)
+@access(RUN_SESSIONS)
 def checks_now(session_id: int) -> str:
     """The part that changes, for the page's script."""
     return _checks_page("staff/presence_checks_now.html", session_id)
@@ -326,7 +326,7 @@ def _checks_page(template: str, session_id: int) -> str:
 
 
 @blueprint.get("/<int:session_id>/zoom")
-@access(SEE_CLASSES)
+@access(RUN_SESSIONS)
 def session_at_zoom(session_id: int) -> str:
     """The registrations of the session's meeting, those with a problem first, and the settings of the meeting."""
     session = live_sessions.show(connection(), session_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from lti_tool.attendance.live_sessions import NOT_CANCELLED
 from lti_tool.audit import trainee_of
@@ -68,11 +68,11 @@ def acting(connection: Connection, actors: Iterable[str | None]) -> dict[str, st
     return {actor: fixed.get(actor) or known.get(number or 0, actor) for actor, number in ids.items()}
 
 
-def next_sessions(connection: Connection, now: datetime) -> dict[str, datetime]:
-    """Module id → when its next live session starts."""
+def next_sessions(connection: Connection, now: datetime, *only: ColumnElement[bool]) -> dict[str, datetime]:
+    """Module id → when its next live session starts, of all or of `only` these."""
     query = (
         select(live_sessions.c.module_id, func.min(live_sessions.c.starts_at))
-        .where(live_sessions.c.starts_at > now, *NOT_CANCELLED)
+        .where(live_sessions.c.starts_at > now, *NOT_CANCELLED, *only)
         .group_by(live_sessions.c.module_id)
     )
     return {row[0]: row[1] for row in connection.execute(query)}

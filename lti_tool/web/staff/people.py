@@ -5,7 +5,7 @@ A search is sent as a form, so that no name stands in an address.
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -23,7 +23,7 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.grades.outcomes import separate
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
-from lti_tool.rights import DECIDE_ACCESS, GRANT_ROLES, SEE_PEOPLE
+from lti_tool.rights import ANSWER_ACCOMMODATIONS, DECIDE_ACCESS, GRANT_ROLES, SEE_PEOPLE
 from lti_tool.rosters.schedule import IS_STAFF, IS_TRAINEE
 from lti_tool.tables.courses import enrolments
 from lti_tool.tables.gates import completions, equivalency_requests
@@ -141,6 +141,9 @@ def _filters(programme: Programme, now: datetime, course: Course | None) -> dict
     is_ours = true() if course is None else trainees.c.id.in_(trainee_ids(course))
     is_trainee = and_(is_ours, ~IS_JOINED, ~ONLY_TEACHES)
     asked = equivalency_requests.c.state.in_(("submitted", "more_info"))
+    requests = [attendance_requests]
+    if viewer().may(ANSWER_ACCOMMODATIONS):
+        requests.append(accommodation_requests)
     return {
         "": is_trainee,
         "licence": is_trainee & ~_among(licences, *_valid_on(today)),
@@ -151,7 +154,7 @@ def _filters(programme: Programme, now: datetime, course: Course | None) -> dict
         "request": is_trainee
         & or_(
             _among(equivalency_requests, asked),
-            *(_among(table, table.c.state == "open") for table in (attendance_requests, accommodation_requests)),
+            *(_among(table, table.c.state == "open") for table in requests),
         ),
         "staff": and_(is_ours, ~IS_JOINED, ONLY_TEACHES),
     }
@@ -176,6 +179,9 @@ def all_people() -> str:
     conditions = _filters(programme, now(), course)
     numbers = _count(connection(), conditions)
     filters = {each: says for each, says in FILTERS.items() if each != "one" or numbers[""] <= MOST_JUDGED}
+    if course is not None:  # licences and requests are for those who see all of a person
+        filters = {each: says for each, says in filters.items() if each not in ("licence", "request")}
+        view = replace(view, which=view.which if view.which in filters else "")
     if view.which == "one" and view.which in filters:
         everyone = connection().scalars(select(trainees.c.id).where(conditions[""])).all()
         single = matrix.locked_by_one_thing(connection(), published, everyone, columns, starts, now())
@@ -196,7 +202,7 @@ def all_people() -> str:
         groups=groups,
         columns=columns,
         cells=matrix.cells(connection(), published, ids, columns, starts, now()) if ids else {},
-        licences=_licence_types(connection(), ids, day_of(now(), programme.zone)),
+        licences=None if course else _licence_types(connection(), ids, day_of(now(), programme.zone)),
         completed=_completed(connection(), chosen),
         version=published.version,
     )
@@ -354,6 +360,9 @@ def keep_apart() -> Response:
 @blueprint.post("/joins/<int:join_id>/undo")
 @access(DECIDE_ACCESS)
 def undo(join_id: int) -> Response:
-    """Separate two joined people."""
+    """Separate two joined people. A role goes back to the account that had it, so who grants roles decides about it."""
+    both = person_joins.show(connection(), join_id)
+    if any(rights.roles_of(connection(), each, now()) for each in (both.kept_id, both.joined_id)):
+        require(GRANT_ROLES)
     separate(connection(), join_id, reason=field("reason"), actor=viewer().actor, now=now())
     return go(QUEUE, "people_separated")

@@ -147,7 +147,7 @@ def person(trainee_id: int) -> str:
     record_visit(VISIT, f"trainee:{trainee_id}")
     record_reading(wishes)
     known = decisions[0].facts.completions if decisions else ()
-    taken = {each.module: each for each in known if each.ended_at is None}
+    taken = {each.module: each for each in known if each.ended_at is None and (ours is None or each.module in ours)}
     to_take = [each for each in decisions if each.offering not in taken]
     in_force = _exceptions(connection(), trainee_id, day_of(now(), programme.zone))
     log = _log(connection(), trainee_id)
@@ -170,8 +170,8 @@ def person(trainee_id: int) -> str:
         not_excepted=NOT_EXCEPTED,
         decisions=decisions,
         taken=taken,
-        exceptions=in_force if day is None else (),
-        progress=_progress(programme, taken),
+        exceptions=[each for each in in_force if day is None and (ours is None or each.offering_id in ours)],
+        progress=_progress(programme, taken, offered),
         says=lambda node: staff_sentence(node, programme),
         address=address_of,
         today=day_of(now(), programme.zone),
@@ -312,9 +312,9 @@ class Series:
     modules: int
 
 
-def _progress(programme: Programme, taken: Mapping[str, Any]) -> list[Series]:
-    offered = [(each.title, [one for one in each.modules if programme.is_published(one)]) for each in programme.series]
-    return [Series(title, sum(one in taken for one in modules), len(modules)) for title, modules in offered if modules]
+def _progress(programme: Programme, taken: Mapping[str, Any], offered: Collection[str]) -> list[Series]:
+    shown = [(each.title, [one for one in each.modules if one in offered]) for each in programme.series]
+    return [Series(title, sum(one in taken for one in modules), len(modules)) for title, modules in shown if modules]
 
 
 def _grouped(found: Sequence[Cause], programme: Programme) -> list[tuple[str, list[Cause]]]:

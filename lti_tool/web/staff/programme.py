@@ -15,10 +15,11 @@ from lti_tool.materials import records
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
 from lti_tool.programme.open_values import cited, open_for, open_values
-from lti_tool.rights import USE_DESK
+from lti_tool.rights import SEE_CLASSES, USE_DESK
+from lti_tool.web import course_scope
 from lti_tool.web.page import show
 from lti_tool.web.request import connection, now
-from lti_tool.web.session import access
+from lti_tool.web.session import access, only_course, our_sessions, viewer
 from lti_tool.web.staff import overview
 from lti_tool.web.trainee.modules import agenda_of, offered_credit
 
@@ -46,7 +47,7 @@ def overview_page() -> str:
         version=published.version,
         open_values=open_values(programme),
         open_count={each: len(open_for(programme, each)) for each in (*programme.modules, *programme.retreats)},
-        coming=overview.next_sessions(connection(), now()),
+        coming=overview.next_sessions(connection(), now(), *our_sessions()),
         materials=records.counts(connection()),
         **_words(programme),
     )
@@ -61,6 +62,10 @@ def offering(offering_id: str) -> str:
     module, retreat = programme.modules.get(offering_id), programme.retreats.get(offering_id)
     shown = module or retreat
     required, recommended = rules_of(programme, offering_id)
+    ours = only_course()
+    reaches = viewer().may_in_course(SEE_CLASSES, reads=True) and (
+        ours is None or course_scope.holds(connection(), ours, {"module_id": offering_id})
+    )
     if shown is None:
         raise NotFound("module_unknown", "The programme has no such module.", "Choose one from the programme.")
     return show(
@@ -81,7 +86,7 @@ def offering(offering_id: str) -> str:
         teachers=[each for each in programme.teachers.values() if offering_id in each.teaches],
         earlier=[each for each in programme.earlier_modules if each.now == offering_id],
         planned=[each for each in programme.sessions if each.module == offering_id],
-        upcoming=live_sessions.upcoming(connection(), offering_id, now()),
+        upcoming=live_sessions.upcoming(connection(), offering_id, now()) if reaches else [],
         open_values=open_for(programme, offering_id),
         open_of_bodies=sum(each.path.startswith("credit_bodies.") for each in open_values(programme)),
         confidence=CONFIDENCE,

@@ -9,6 +9,7 @@ from flask import request as http_request
 from werkzeug.wrappers import Response
 
 from lti_tool import people, rights
+from lti_tool.attendance import person_joins
 from lti_tool.errors import BadInput, Conflict, NotFound
 from lti_tool.programme import versions
 from lti_tool.rights import GRANT_ROLES
@@ -68,12 +69,15 @@ def roles() -> Page:
 @blueprint.post("")
 @access(GRANT_ROLES)
 def grant() -> Page:
-    """Give somebody a role."""
+    """Give somebody a role. Whoever is named by an address is shown first: an address proves no one."""
     given = sent()
     try:
+        trainee_id = people.find(connection(), given.get("person", ""))
+        if given.get("confirmed") != str(trainee_id):
+            return _page(given | {"confirmed": str(trainee_id)}, {})
         rights.grant(
             connection(),
-            people.find(connection(), given.get("person", "")),
+            trainee_id,
             given.get("role", ""),
             reason=given.get("reason", ""),
             last_day=_day(given.get("until", "")),
@@ -116,6 +120,7 @@ def _page(given: dict[str, str], found: Problems) -> str:
         roles=rights.ROLES,
         duties=DUTIES,
         given=given,
+        named=person_joins.known(connection(), int(given["confirmed"])) if given.get("confirmed") else None,
         problems=found,
     )
 

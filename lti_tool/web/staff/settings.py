@@ -1,6 +1,6 @@
 """Settings for staff: every connection with platforms and Zoom on one line each, with its state and its page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from lti_tool.grades import scores
 from lti_tool.mail import delivery
 from lti_tool.platforms import course_units
 from lti_tool.programme import versions
-from lti_tool.rights import RUN_PLATFORMS, RUN_SESSIONS, USE_DESK
+from lti_tool.rights import RUN_PLATFORMS, RUN_SESSIONS, SET_UP_UNITS, USE_DESK
 from lti_tool.rosters import queries
 from lti_tool.rosters.schedule import is_offered
 from lti_tool.tables.courses import placements, rosters
@@ -22,7 +22,7 @@ from lti_tool.tables.operations import tasks
 from lti_tool.tables.platforms import registrations
 from lti_tool.web.page import asked_part, show, sql_part
 from lti_tool.web.request import connection, context, now
-from lti_tool.web.session import access, may_open
+from lti_tool.web.session import access, may_open, only_course
 from zoom_adapter import health
 
 ROWS_ON_A_PAGE = 50
@@ -85,18 +85,44 @@ def jobs() -> str:
 
 
 def lines(connection: Connection, now: datetime) -> Iterator[Line]:
-    """Each line in one statement or two, however much there is."""
-    yield Line("/desk/platforms", "Platforms", "Which learning platforms may open Gatehouse", *_platforms(connection))
-    yield Line("/desk/settings/roles", "Roles", "Who may do what on the desk", *_roles(connection, now))
-    yield Line("/desk/settings/log", "Log", "Who did what, and who looked at whom", "info", "Only grows")
-    yield Line("/desk/courses", "Courses", "Which module each unit of a course opens", *_courses(connection, now))
-    yield Line("/desk/rosters", "Rosters", "Who is enrolled in each course", *_rosters(connection, now))
-    yield Line("/desk/scores", "Scores", "What was sent to the gradebooks", *score_line(connection))
-    yield Line("/desk/mail", "Mail", "Messages to people", *_mail(connection))
-    yield Line("/desk/settings/zoom", "Zoom", "Messages about who is in a class", *_zoom(connection, now))
-    about = "What Gatehouse does by itself, such as calculating attendance"
-    yield Line("/desk/settings/jobs", "Background jobs", about, *_of_jobs(connection))
-    yield Line("/desk/setup", "Set-up of course units", "What keeps a unit from working", *_units(connection, now))
+    """The lines of the pages that the viewer may open, each in one statement or two, however much there is. Numbers of
+    all courses together are for those who see all courses."""
+    own = ("info", "Of your course")
+    pages: tuple[tuple[str, str, str, Callable[[], tuple[str, str]]], ...] = (
+        ("/desk/platforms", "Platforms", "Which learning platforms may open Gatehouse", lambda: _platforms(connection)),
+        ("/desk/settings/roles", "Roles", "Who may do what on the desk", lambda: _roles(connection, now)),
+        ("/desk/settings/log", "Log", "Who did what, and who looked at whom", lambda: ("info", "Only grows")),
+        (
+            "/desk/courses",
+            "Courses",
+            "Which module each unit of a course opens",
+            lambda: own if only_course(SET_UP_UNITS) else _courses(connection, now),
+        ),
+        (
+            "/desk/rosters",
+            "Rosters",
+            "Who is enrolled in each course",
+            lambda: own if only_course() else _rosters(connection, now),
+        ),
+        ("/desk/scores", "Scores", "What was sent to the gradebooks", lambda: score_line(connection)),
+        ("/desk/mail", "Mail", "Messages to people", lambda: _mail(connection)),
+        ("/desk/settings/zoom", "Zoom", "Messages about who is in a class", lambda: _zoom(connection, now)),
+        (
+            "/desk/settings/jobs",
+            "Background jobs",
+            "What Gatehouse does by itself, such as calculating attendance",
+            lambda: _of_jobs(connection),
+        ),
+        (
+            "/desk/setup",
+            "Set-up of course units",
+            "What keeps a unit from working",
+            lambda: own if only_course(SET_UP_UNITS) else _units(connection, now),
+        ),
+    )
+    for address, title, about, state in pages:
+        if may_open(address):
+            yield Line(address, title, about, *state())
 
 
 def _platforms(connection: Connection) -> tuple[str, str]:

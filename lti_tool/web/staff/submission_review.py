@@ -23,7 +23,7 @@ from lti_tool.tables.platforms import registrations
 from lti_tool.tables.scores import line_items, scores
 from lti_tool.web.page import show
 from lti_tool.web.request import connection
-from lti_tool.web.session import access, record_visit
+from lti_tool.web.session import access, is_ours, only_course, record_visit
 
 blueprint = Blueprint("submission_review", __name__, url_prefix="/desk/review")
 
@@ -60,7 +60,12 @@ def person(module_id: str, trainee_id: int) -> str:
         name=who.name or f"Person {who.id}",
         has_launched=bool(connection().scalar(select(exists().where(launched)))),
         days=days_of(connection(), trainee_id, module_id),
-        scores=scores_of(connection(), trainee_id, module_id),
+        scores=[
+            each
+            for each in scores_of(connection(), trainee_id, module_id)
+            if is_ours(each.registration_id, each.context_id, SEE_PEOPLE)
+        ],
+        sees_all=only_course(SEE_PEOPLE) is None,
         state_of=ags.state_of,
         words=wording,
     )
@@ -110,7 +115,13 @@ def days_of(connection: Connection, trainee_id: int, module_id: str) -> list[Rev
 def scores_of(connection: Connection, trainee_id: int, module_id: str) -> list[Row[Any]]:
     """This person's scores for the module, with the course's title and the platform's profile."""
     query = (
-        select(scores, placements.c.context_title, registrations.c.profile)
+        select(
+            scores,
+            placements.c.registration_id,
+            placements.c.context_id,
+            placements.c.context_title,
+            registrations.c.profile,
+        )
         .join_from(scores, placements)
         .join(registrations, registrations.c.id == placements.c.registration_id)
         .where(scores.c.trainee_id == trainee_id, placements.c.module_id == module_id)

@@ -19,7 +19,7 @@ from lti_tool.rights import USE_DESK
 from lti_tool.times import day_of
 from lti_tool.web.page import asked_part, show
 from lti_tool.web.request import connection, now
-from lti_tool.web.session import access, may_open, our_sessions, viewer
+from lti_tool.web.session import access, may_open, our_people, our_sessions, viewer
 from lti_tool.web.staff import attention, overview, session_numbers, settings
 from lti_tool.web.staff.accommodations import record_reading
 from lti_tool.web.staff.live_board import BoardOf, Enrolled, EnrolledCache, Expected, Standing, standing_of
@@ -69,7 +69,9 @@ def blueprint(board_of: BoardOf) -> Blueprint:
     def look(session: LiveSession) -> tuple[LiveBoard, Enrolled]:
         board = board_of(connection(), session, now())
         known = cache.load(connection(), session, board, now())
-        return board.without_staff(known.staff), known
+        board = board.without_staff(known.staff)
+        ours = our_people()
+        return (board, known) if ours is None else (board.only(ours), known.only(ours))
 
     @pages.get("")
     @access(USE_DESK)

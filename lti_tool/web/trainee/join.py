@@ -20,7 +20,7 @@ from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.errors import AccessDenied
 from lti_tool.languages import N_, translated
 from lti_tool.signing import SignatureExpired, SignatureWrong, fingerprint, load, sign
-from lti_tool.web.session import LIFETIME, Viewer, viewer_of
+from lti_tool.web.session import LIFETIME, Viewer, passes_gate, viewer_of
 from zoom_adapter import places
 
 PURPOSE = "join"
@@ -57,7 +57,7 @@ class Way:
 
 def address(secret: str, viewer: Viewer, session: LiveSession, now: datetime, *, registers: bool) -> str | None:
     """The address of the join link on a page, valid as long as a browser session. None if there is no way to join."""
-    if not can_join(session, registers=registers, is_staff=viewer.teaches):
+    if not can_join(session, registers=registers, is_staff=passes_gate(viewer, session.module_id)):
         return None
     payload = {"visit": viewer.visit, "session": session.id}
     return _address(session, sign(secret, PURPOSE, payload, expires_at=now + LIFETIME))
@@ -101,9 +101,10 @@ def way_in(
     return Way(is_coming=True)
 
 
-def read_ticket(connection: Connection, secret: str, ticket: str, now: datetime) -> Ticket:
-    """The ticket of a join link. Raises AccessDenied `join_link_wrong`, or `join_link_expired` if the ticket or its
-    browser session has expired, its calendar link was replaced, or the platform was disabled."""
+def read_ticket(connection: Connection, secret: str, ticket: str, module_id: str, now: datetime) -> Ticket:
+    """The ticket of a join link to a session of this module. Raises AccessDenied `join_link_wrong`, or
+    `join_link_expired` if the ticket or its browser session has expired, its calendar link was replaced, or the
+    platform was disabled."""
     again = "Open the page of the module in your course again and join from there."
     expired = AccessDenied("join_link_expired", "This join link has expired.", again)
     try:
@@ -121,4 +122,4 @@ def read_ticket(connection: Connection, secret: str, ticket: str, now: datetime)
     viewer = viewer_of(connection, payload["visit"], now)
     if viewer is None:
         raise expired
-    return Ticket(viewer.trainee_id, payload["session"], viewer.teaches)
+    return Ticket(viewer.trainee_id, payload["session"], passes_gate(viewer, module_id))

@@ -5,6 +5,7 @@ from flask import request as http_request
 from werkzeug.wrappers import Response
 
 from lti_tool.outbox import preferences
+from lti_tool.outbox.occasions import DIGEST_ROLES
 from lti_tool.outbox.preferences import Choice, Preferences
 from lti_tool.programme import versions
 from lti_tool.web.page import go, show
@@ -23,7 +24,12 @@ def messages() -> str:
         versions.current(connection()).programme,
         chosen=preferences.of(connection(), viewer().trainee_id),
         is_on=context().settings.has_mail,
+        gets_digest=_gets_digest(),
     )
+
+
+def _gets_digest() -> bool:
+    return not viewer().roles.isdisjoint(DIGEST_ROLES)
 
 
 @blueprint.post("")
@@ -34,7 +40,7 @@ def choose() -> Response:
     chosen = Preferences(
         reminders="reminders" in http_request.form,
         schedule_changes="schedule_changes" in http_request.form,
-        digest="digest" in http_request.form if viewer().granted else before.digest,
+        digest="digest" in http_request.form if _gets_digest() else before.digest,
     )
     preferences.choose(connection(), viewer().trainee_id, chosen, now())
     return go("/mail", "messages_chosen")

@@ -23,7 +23,7 @@ from lti_tool.materials.records import Material
 from lti_tool.signing import SignatureExpired, SignatureWrong, sign
 from lti_tool.tables.gates import decisions
 from lti_tool.web.request import FILE, abandon, read_id
-from lti_tool.web.session import LIFETIME, Viewer, viewer, viewer_of
+from lti_tool.web.session import LIFETIME, Viewer, passes_gate, viewer, viewer_of
 
 PURPOSE = "material"
 # Visits that lie closer together are one visit.
@@ -67,17 +67,18 @@ def card(connection: Connection, secret: str, who: Viewer, module_id: str, now: 
     found = [each for each in records.load_all(connection, records.of_module(module_id)) if each.is_visible]
     if not found:
         return Card((), ())
+    passes = passes_gate(who, module_id)
     reach = records.reach_of(connection, who.trainee_id, module_id, now)
     last_visit = _last_visit(connection, who.trainee_id, module_id, now)
     ticket = address_maker(secret, who, module_id, now)
     shown = []
     for each in found:
         since = reach.since(each)
-        if since is not None or who.teaches:
+        if since is not None or passes:
             is_new = last_visit is not None and since is not None and since > last_visit
-            says = FOR_TRAINEES.get(each.shown_from, "") if who.teaches else ""
+            says = FOR_TRAINEES.get(each.shown_from, "") if passes else ""
             shown.append(Shown(each, ticket(each), is_new, says))
-    left_out = {each.shown_from for each in found if reach.since(each) is None} if not who.teaches else set()
+    left_out = {each.shown_from for each in found if reach.since(each) is None} if not passes else set()
     return Card(shown, [translated(says) for value, says in COMING.items() if value in left_out])
 
 
@@ -132,13 +133,13 @@ def load(connection: Connection, who: Viewer, module_id: str, material_id: int, 
 
     Raises NotFound "material_unknown", "material_file_deleted"; AccessDenied "material_not_yet".
     """
-    number = None
-    if who.teaches and "version" in http_request.args:
+    number, passes = None, passes_gate(who, module_id)
+    if passes and "version" in http_request.args:
         number = http_request.args.get("version", 0, read_id)
     found = records.load(connection, module_id, material_id, number)
-    if not (who.teaches or found.is_visible):
+    if not (passes or found.is_visible):
         raise NotFound("material_unknown", "There is no such material.", "Open the page of the module again.")
-    if not who.teaches and records.reach_of(connection, who.trainee_id, module_id, now).since(found) is None:
+    if not passes and records.reach_of(connection, who.trainee_id, module_id, now).since(found) is None:
         raise AccessDenied(
             "material_not_yet",
             "This material is not shown to you yet.",

@@ -91,7 +91,7 @@ def join_session(module_id: str) -> Page:
     """Evaluate the gate again, then send the person on to Zoom. Needs a ticket or a browser session."""
     registers = context().settings.has_zoom_api
     if given := http_request.args.get("ticket"):
-        ticket = join.read_ticket(connection(), context().settings.secret_key, given, now())
+        ticket = join.read_ticket(connection(), context().settings.secret_key, given, module_id, now())
         write_for(ticket.trainee_id)
     else:
         ticket = Ticket(

@@ -11,7 +11,7 @@ from flask import Blueprint, Response
 from sqlalchemy import Row
 from werkzeug.wrappers import Response as AnyResponse
 
-from lti_tool import languages, people
+from lti_tool import languages, people, rights
 from lti_tool.attendance import calendar_feed, live_sessions, presence_checks, queries, reviews, timeline
 from lti_tool.attendance.live_sessions import LiveSession
 from lti_tool.attendance.locking import progress
@@ -22,6 +22,7 @@ from lti_tool.errors import NotFound
 from lti_tool.gates.wording import name_of
 from lti_tool.programme import versions
 from lti_tool.programme.model import Programme
+from lti_tool.rights import SEE_CLASSES
 from lti_tool.times import day_of
 from lti_tool.web.forms import field
 from lti_tool.web.page import go, show
@@ -216,17 +217,22 @@ def feed(token: str) -> Response:
 @blueprint.get("/calendar/staff/<token>.ics")
 @access("public")
 def staff_feed(token: str) -> Response:
-    """The feed of all sessions. Raises NotFound `calendar_unknown` for a person who teaches no course any more."""
+    """The feed of the sessions that its owner sees on the desk. Raises NotFound `calendar_unknown` for a person who
+    sees none any more."""
     languages.choose(languages.ENGLISH)
     trainee_id = calendar_feed.owner(connection(), token)
-    if not calendar_feed.teaches(connection(), trainee_id):
+    sees_all = SEE_CLASSES.is_held(rights.roles_of(connection(), trainee_id, now()), reads=True)
+    taught = calendar_feed.taught(connection(), trainee_id)
+    if not (sees_all or taught):
         raise calendar_feed.unknown_calendar()
 
     def page_address(session: LiveSession) -> str:
         return f"{context().settings.public_url}/desk/sessions/{session.id}"
 
     published = versions.current(connection())
-    body = calendar_feed.staff_feed(connection(), published, now(), host=_host(), page_address=page_address)
+    body = calendar_feed.staff_feed(
+        connection(), published, now(), host=_host(), page_address=page_address, only=None if sees_all else taught
+    )
     return _calendar_file(body)
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select, update
 
 from lti_tool import rights
 from lti_tool.rights import COURSE_STAFF, RIGHTS, ROLES, Right
+from lti_tool.tables.live_sessions import attendances, live_sessions
 from lti_tool.web.session import COOKIE
 from tests.browser_session import start
 from tests.training_day import add_place, add_platform, enrol
@@ -139,7 +141,7 @@ def test_a_refusal_names_the_right_and_who_grants_it_and_not_what_exists(sign_in
     there, nowhere = (reader.open(f"/desk/sessions/{number}") for number in (happened.day, 99_999))
     assert there.status == nowhere.status == 403
     assert there.text == nowhere.text
-    assert "Your role does not let you see classes and their attendance." in there.text
+    assert "Your role does not let you see classes and their attendance outside your own course." in there.text
     assert "A programme admin grants roles under Settings, Roles." in there.text
 
 
@@ -201,3 +203,82 @@ def test_only_who_grants_roles_joins_an_account_that_holds_one(sign_in, places, 
     for role, status in ((rights.COORDINATOR, 403), (rights.PROGRAMME_ADMIN, 303)):
         reader = sign_in(places["own course"], "staff", role)
         assert reader.send(reader.open("/desk/joins"), "/desk/joins", **given).status == status
+
+
+class TestAModuleOfTwoCourses:
+    """A teacher on another platform, whose course shows the module too, sees nobody of this one."""
+
+    @pytest.fixture
+    def elsewhere(self, sign_in, places, database, now) -> Browser:
+        where = places["other platform"]
+        with database.write() as connection:
+            add_place(connection, where["registration_id"], now, resource_link_id="theirs")
+        return sign_in(where, "staff")
+
+    def test_of_its_session_no_person(self, elsewhere, happened, database) -> None:
+        session = f"/desk/sessions/{happened.day}"
+        for path in (
+            session,
+            f"{session}/attendance.csv",
+            f"{session}/live",
+            f"{session}/live/now",
+            "/desk",
+            "/desk/now",
+        ):
+            page = elsewhere.open(path)
+            assert page.status == 200, path
+            for name in ("Trainee 1", "Trainee 2", "example.org", "A guest"):
+                assert name not in page.html.replace("larkspur-hill.example", ""), (path, name)
+        with database.read() as connection:
+            (attendance,) = connection.scalars(
+                select(attendances.c.id).where(attendances.c.trainee_id == happened.whole, attendances.c.is_current)
+            )
+        assert elsewhere.open(f"{session}/people/{attendance}").status == 403
+        assert elsewhere.open(f"/desk/review/F1/{happened.whole}").status == 403
+
+    def test_while_the_own_teacher_sees_them(self, sign_in, places, happened) -> None:
+        session = sign_in(places["own course"], "staff").open(f"/desk/sessions/{happened.day}")
+        assert "Trainee 1" in session.text
+        assert "A guest" not in session.text
+
+    def test_units_of_one_platform_are_one_course(self, sign_in, places, database, happened, now) -> None:
+        with database.write() as connection:
+            second = add_platform(connection, now, client_id="another-unit")
+        reader = sign_in({**places["own course"], "registration_id": second, "placement_id": None}, "staff")
+        assert "Trainee 1" in reader.open(f"/desk/sessions/{happened.day}").text
+
+
+@pytest.mark.parametrize("role", [rights.SCREENER, rights.RETREAT_COORDINATOR, rights.PLATFORM_ADMIN])
+def test_who_may_not_see_classes_sees_none_on_today_and_in_the_programme(role, sign_in, places) -> None:
+    reader = sign_in(places["own course"], "trainee", role)
+    for path in ("/desk", "/desk/now", "/desk/programme/F1"):
+        page = reader.open(path)
+        assert page.status == 200
+        assert "/desk/sessions" not in page.html
+
+
+def test_an_auditor_finds_people_of_every_course(sign_in, places) -> None:
+    reader = sign_in(places["other platform"], "trainee", rights.AUDITOR)
+    assert "Trainee 2" in reader.send(reader.open("/desk/people"), "/desk/search", q="Trainee").text
+
+
+def test_a_teacher_reads_no_exception_and_no_licence(sign_in, places, happened, browse) -> None:
+    admin = browse(happened.half, granted=[rights.PROGRAMME_ADMIN])
+    person = f"/desk/people/{happened.whole}"
+    made = {"offering": "F2", "until": "2026-12-20", "reason": "She was ill in May."}
+    assert admin.send(admin.open(person), f"{person}/exceptions", **made).status == 303
+    reader = sign_in(places["own course"], "staff")
+    assert "ill in May" not in reader.open(person).text
+    assert "No licence" not in reader.open("/desk/people").text
+
+
+def test_a_registrar_locks_a_session_on_its_settings(sign_in, places, happened, database) -> None:
+    with database.write() as connection:
+        connection.execute(update(live_sessions).where(live_sessions.c.id == happened.day).values(state="reconciled"))
+    reader = sign_in(places["own course"], "trainee", rights.REGISTRAR)
+    settings = f"/desk/sessions/{happened.day}/settings"
+    page = reader.open(settings)
+    assert "Cancel the session" not in page.text
+    locked = reader.send(page, f"/desk/sessions/{happened.day}/lock", reason="All is settled.")
+    assert locked.status in (303, 409)
+    assert reader.open(settings).status == 200

@@ -18,7 +18,12 @@ def admin(browse, happened):
     """Who granted a role with a reason and looked at a person."""
     reader = browse(happened.staff)
     form = reader.open("/desk/settings/roles")
-    given = {"person": str(happened.new), "role": "registrar", "reason": "Keeps the licences."}
+    given = {
+        "person": str(happened.new),
+        "confirmed": str(happened.new),
+        "role": "registrar",
+        "reason": "Keeps the licences.",
+    }
     assert reader.send(form, "/desk/settings/roles", **given).status == 303
     assert reader.open(f"/desk/people/{happened.whole}").status == 200
     return reader

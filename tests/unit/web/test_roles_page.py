@@ -8,9 +8,21 @@ PAGE = "/desk/settings/roles"
 GIVEN = {"role": "coordinator", "reason": "Runs the classes of spring."}
 
 
+def grant(admin, trainee_id: int, **given: str) -> None:
+    """A programme admin more."""
+    who = {"person": str(trainee_id), "confirmed": str(trainee_id), "role": "programme_admin"}
+    assert admin.send(admin.open(PAGE), PAGE, **who, **given).status == 303
+
+
 def test_a_role_is_granted_until_a_day_and_ended_with_a_reason(browse, happened) -> None:
     admin = browse(happened.staff)
-    sent = admin.send(admin.open(PAGE), PAGE, person="trainee4@example.org", until="2026-12-20", **GIVEN)
+    given = {"person": "trainee4@example.org", "until": "2026-12-20", **GIVEN}
+    asked = admin.send(admin.open(PAGE), PAGE, **given)
+    assert "Is this the right person?" in asked.text
+    assert "Trainee 4" in asked.text
+    assert "https://lms.example.org" in asked.text
+    assert "Runs the classes of spring." not in admin.open(PAGE).text
+    sent = admin.send(asked, PAGE, **given, confirmed=str(happened.new))
     assert sent.sent_to == f"{PAGE}?done=role_granted"
     page = admin.open(PAGE)
     assert "Trainee 4" in page.text
@@ -29,7 +41,8 @@ def test_what_is_refused_stands_at_its_field_and_keeps_what_was_entered(browse, 
     admin = browse(happened.staff)
 
     def refused(**changed: str):
-        page = admin.send(admin.open(PAGE), PAGE, **{"person": "trainee4@example.org", **GIVEN, **changed})
+        given = {"person": "trainee4@example.org", "confirmed": str(happened.new), **GIVEN, **changed}
+        page = admin.send(admin.open(PAGE), PAGE, **given)
         assert page.status >= 400
         assert 'value="Runs the classes of spring."' in page.html or "reason" in changed
         return page.text
@@ -38,6 +51,7 @@ def test_what_is_refused_stands_at_its_field_and_keeps_what_was_entered(browse, 
     assert "There is no such role." in refused(role="king")
     assert "The last day of a role lies ahead." in refused(until="2026-11-30")
     assert "This is not a day." in refused(until="soon")
+    assert "too far ahead" in refused(until="9999-12-31")
     assert "A reason is missing." in refused(reason="")
 
 
@@ -50,9 +64,9 @@ def test_the_last_programme_admin_and_platform_admin_stay(browse, happened, data
         assert page.status == 409
         assert f"Someone must hold the role {rights.ROLES[role]} without an end." in page.text
     until = (now + timedelta(days=30)).date().isoformat()
-    admin.send(admin.open(PAGE), PAGE, person=str(happened.new), role="programme_admin", reason="Helps.", until=until)
+    grant(admin, happened.new, reason="Helps.", until=until)
     assert admin.send(admin.open(PAGE), f"{PAGE}/{held['programme_admin']}/end", reason="I leave.").status == 409
-    admin.send(admin.open(PAGE), PAGE, person=str(happened.half), role="programme_admin", reason="Takes over.")
+    grant(admin, happened.half, reason="Takes over.")
     assert admin.send(admin.open(PAGE), f"{PAGE}/{held['programme_admin']}/end", reason="I leave.").status == 303
 
 
