@@ -34,13 +34,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_completion_imports")),
     )
-    import_id = sa.Column(
-        "import_id",
-        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-        sa.ForeignKey("completion_imports.id", name=op.f("fk_completions_import_id_completion_imports")),
-        nullable=True,
-    )
-    op.add_column("completions", import_id, inline_references=True)
+    import_id = sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True)
+    name = op.f("fk_completions_import_id_completion_imports")
+    if op.get_bind().dialect.name == "postgresql":
+        op.add_column("completions", import_id)
+        op.create_foreign_key(name, "completions", "completion_imports", ["import_id"], ["id"])
+    else:  # SQLite adds no constraint to a table, but takes one with a column
+        import_id.append_foreign_key(sa.ForeignKey("completion_imports.id", name=name))
+        op.add_column("completions", import_id, inline_references=True)
     op.create_index(op.f("ix_completions_import_id"), "completions", ["import_id"], unique=False)
     op.create_table(
         "accommodation_requests",
