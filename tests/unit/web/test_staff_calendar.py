@@ -5,6 +5,7 @@ import re
 import pytest
 from sqlalchemy import update
 
+from lti_tool.tables.people import role_grants
 from lti_tool.tables.platforms import registrations
 from tests.training_day import enrol
 from tests.unit.web.browser import BASE
@@ -44,7 +45,21 @@ def test_a_trainee_has_no_way_to_it(browse, happened, client, address) -> None:
     assert client.get(own.replace("/calendar/", "/calendar/staff/"), base_url=BASE).status_code == 404
 
 
+def end_roles(database) -> None:
+    with database.write() as connection:
+        connection.execute(update(role_grants).values(ended_at=role_grants.c.granted_at))
+
+
+def test_a_teacher_without_a_role_gets_the_sessions_of_the_own_courses(client, address, database, happened) -> None:
+    assert "Module 2" in client.get(address, base_url=BASE).text
+    end_roles(database)
+    own = client.get(address, base_url=BASE).text
+    assert "Module 1" in own
+    assert "Module 2" not in own
+
+
 def test_it_ends_with_the_last_course_that_the_person_teaches(client, address, database) -> None:
+    end_roles(database)
     with database.write() as connection:
         connection.execute(update(registrations).values(status="disabled"))
     assert client.get(address, base_url=BASE).status_code == 404
