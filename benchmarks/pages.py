@@ -18,7 +18,9 @@ from benchmarks.installation import Bench, Installation, installed
 from benchmarks.load import Answer, Run, get, keep_busy
 from benchmarks.platform import INSTRUCTOR, LEARNER, Platform, cookies
 from benchmarks.webhooks import CLIENTS, deliveries, p99_milliseconds
+from lti_tool import people, rights
 from lti_tool.context import build_context
+from lti_tool.db import Database
 from lti_tool.settings import load_settings
 
 ROW = "pages"
@@ -38,7 +40,9 @@ TRAINEE, STAFF = 7, 999_999
 OF_TRAINEE = {"trainee: home": "/", "trainee: module": f"/modules/{MODULE}"}
 OF_STAFF = {
     "staff: overview": "/desk",
+    "staff: people": "/desk/people",
     "staff: sessions": "/desk/sessions",
+    "staff: log": "/desk/settings/log",
     "staff: unmatched": "/desk/unmatched",
     "staff: scores": "/desk/scores",
     "staff: equivalencies": "/desk/equivalencies",
@@ -56,6 +60,7 @@ def _growth(installation: Installation, platform: Platform) -> Iterator[Figure]:
     slow: set[str] = set()
     context = build_context(load_settings(dict(installation.environment)))
     full_database.lay_out(context.database, datetime.now(UTC))
+    _let_staff_do_everything(context.database, platform)
     for size in SIZES:
         progress(f"pages: {where}, filling up to {size:,} trainees")
         full_database.add_people(context.database, filled, size, datetime.now(UTC))
@@ -75,6 +80,15 @@ def _growth(installation: Installation, platform: Platform) -> Iterator[Figure]:
             progress(f"pages: {where}, the webhook while pages are opened")
             yield from _webhook_meanwhile(installation, list(requests.values()))
     context.database.close()
+
+
+def _let_staff_do_everything(database: Database, platform: Platform) -> None:
+    """A teacher without a role sees one course only."""
+    now = datetime.now(UTC)
+    with database.write() as connection:
+        trainee_id = people.find_or_add(connection, platform.issuer, f"user-{STAFF}", name=None, email=None, now=now)
+        for role in (rights.PROGRAMME_ADMIN, rights.PLATFORM_ADMIN):
+            rights.grant(connection, trainee_id, role, reason="Measures.", actor="cli", now=now)
 
 
 def _p95(installation: Installation, request: bytes) -> Spread:
