@@ -7,7 +7,7 @@ attendance, unless staff vouch for it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
@@ -185,15 +185,17 @@ def pieces_of(intervals: Iterable[PresenceInterval], *, staff_earn: bool = False
     With `staff_earn`, time in a role of the meeting counts like any other.
     """
     edges: list[tuple[datetime, int, str]] = []
-    grades: dict[datetime, Evidence] = {}
+    graded: list[tuple[datetime, str, Evidence]] = []
     for each in intervals:
         start, end = whole_second(each.from_at), whole_second(each.to_at)
         if start < end:
             label = _label(each, staff_earn)
             edges += [(start, 1, label), (end, -1, label)]
-            for at, grade in ((start, each.from_evidence), (end, each.to_evidence)):
-                known = grades.setdefault(at, grade or each.evidence)
-                grades[at] = min(known, grade or each.evidence, key=GRADES.index)
+            graded += [
+                (start, label, each.from_evidence or each.evidence),
+                (end, label, each.to_evidence or each.evidence),
+            ]
+    grades = _grades(edges, graded)
     pieces: list[Piece] = []
     active: Counter[str] = Counter()
     previous = datetime.min.replace(tzinfo=UTC)
@@ -207,6 +209,24 @@ def pieces_of(intervals: Iterable[PresenceInterval], *, staff_earn: bool = False
         active[label] += step
         previous = at
     return pieces
+
+
+def _grades(
+    edges: Iterable[tuple[datetime, int, str]], graded: Sequence[tuple[datetime, str, Evidence]]
+) -> dict[datetime, Evidence]:
+    """The best grade of the edges at each instant. Where time with one label ends and time with the same label begins,
+    nothing changed: such an edge is graded only if there is no other."""
+    steps: dict[tuple[datetime, str], set[int]] = {}
+    for at, step, label in edges:
+        steps.setdefault((at, label), set()).add(step)
+    best: dict[datetime, Evidence] = {}
+    for is_joint in (True, False):
+        those: dict[datetime, Evidence] = {}
+        for at, label, grade in graded:
+            if (len(steps[at, label]) == 2) is is_joint:
+                those[at] = min(those.get(at, grade), grade, key=GRADES.index)
+        best |= those
+    return best
 
 
 def whole_second(at: datetime) -> datetime:

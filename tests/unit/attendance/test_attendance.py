@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lti_tool.attendance.agenda import Segment
@@ -183,6 +183,7 @@ def test_the_sum_equals_a_count_second_by_second_in_any_order(intervals, random)
 
 
 @given(INTERVALS, st.integers(-60, 500))
+@example([there(0, 1 / 60), there(-1 / 60, 1 / 60, "both", counts=False)], 0)
 def test_cutting_an_interval_in_two_changes_nothing(intervals, cut) -> None:
     halves = []
     for each in intervals:
