@@ -7,8 +7,10 @@ import responses
 from flask import Flask
 from flask.testing import FlaskClient
 
+from lti_tool import people
 from lti_tool.db import Database
 from lti_tool.programme.versions import Published
+from tests.browser_session import ADMINS, grant
 from tests.clock import TestClock
 from tests.platform import INSTRUCTOR, Platform
 from tests.unit.web.browser import Browser, Page
@@ -23,10 +25,13 @@ def platform(database: Database, clock: TestClock, published: Published) -> Iter
 
 
 @pytest.fixture
-def staff(app: Flask, platform: Platform, clock: TestClock) -> Browser:
-    """A teacher who came through the unit of Module 1."""
+def staff(app: Flask, platform: Platform, clock: TestClock, database: Database) -> Browser:
+    """Someone who holds every role and came through the unit of Module 1."""
     client = app.test_client()
     platform.launch(client, clock(), user="teacher-1", roles=[INSTRUCTOR], name="Ida Example")
+    with database.write() as connection:
+        (user,) = people.of_identities(connection, platform.issuer, ["teacher-1"]).values()
+        grant(connection, user.id, ADMINS, clock())
     return Browser(client)
 
 
