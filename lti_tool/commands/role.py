@@ -42,7 +42,7 @@ def candidates(as_json: bool) -> None:
 @role.command()
 @click.argument("name", metavar="ROLE", type=click.Choice(list(rights.ROLES)))
 @click.argument("persons", metavar="PERSON...", nargs=-1)
-@click.option("--issuer", default="", help="With --sub: the platform of somebody who has not opened the course yet.")
+@click.option("--issuer", default="", help="With --sub: the platform of a person who has not opened the course yet.")
 @click.option("--sub", default="", help="Their user id on that platform.")
 @click.option("--reason", required=True, help="Why they hold it.")
 @click.option("--until", "last_day", type=DAY, help="The last day.  [default: it does not end]")

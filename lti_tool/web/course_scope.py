@@ -6,7 +6,7 @@ Teachers who hold no programme role see and do nothing beyond it (roles.md RL4).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from lti_tool.tables.browser_sessions import deep_link_requests
 from lti_tool.tables.courses import enrolments, placements
@@ -34,13 +34,16 @@ def trainee_ids(course: Course) -> Select[Any]:
 
 
 def registration_ids(course: Course) -> Select[Any]:
-    """The registrations under which the course is launched: Open edX has one client id for each unit of a course
-    (openedx.md §1). Where launches carry no context, the one of this launch."""
+    """The registrations under which the course is launched: the one of this launch. Open edX has one client id for each
+    unit of a course (openedx.md §1), so there it is every one of the site; elsewhere one issuer may serve many
+    schools."""
     registration_id, context_id = course
+    is_own = registrations.c.id == registration_id
     if context_id is None:
-        return select(registrations.c.id).where(registrations.c.id == registration_id)
-    issuer = select(registrations.c.issuer).where(registrations.c.id == registration_id).scalar_subquery()
-    return select(registrations.c.id).where(registrations.c.issuer == issuer)
+        return select(registrations.c.id).where(is_own)
+    issuer = select(registrations.c.issuer).where(is_own).scalar_subquery()
+    is_same_site = and_(registrations.c.issuer == issuer, registrations.c.profile == "openedx")
+    return select(registrations.c.id).where(or_(is_own, is_same_site))
 
 
 def _is_of(table: Any, course: Course) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from lti_tool.gates.condition_checks import short_name
 from lti_tool.programme.model import Programme
 from lti_tool.times import weekday
 
-# Who looked at whom; nothing was changed.
+# Visits and downloads: nothing was changed.
 LOOKS = (
     "accommodation_request_viewed",
     "attendance_exported",

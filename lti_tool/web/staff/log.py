@@ -1,4 +1,4 @@
-"""The log on the desk: who did what, to whom and why; who looked at whom (gates.md A7.7).
+"""The log on the desk: every act with its reason, and every visit to a person's page (gates.md A7.7).
 
 It is read, filtered and exported here. The database refuses to change it.
 """
@@ -35,7 +35,7 @@ ROWS_ON_A_PAGE = 50
 MAX_EXPORTED = 100_000
 MAX_ACTOR = 64
 COLUMNS = ("at", "actor", "name", "act", "subject", "reason", "details")
-FILTERS = {"": "Acts", "looks": "Who looked at whom", "all": "Everything"}
+FILTERS = {"": "Acts", "looks": "Visits and downloads", "all": "Everything"}
 
 blueprint = Blueprint("log", __name__, url_prefix=LOG)
 

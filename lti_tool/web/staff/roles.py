@@ -28,8 +28,8 @@ DUTIES = {
     rights.PROGRAMME_ADMIN: "Everything but platforms: publishes the programme, grants roles, reads the log.",
     rights.COORDINATOR: "Sessions, attendance, equivalencies, exceptions and completions.",
     rights.REGISTRAR: "Licences and credit; may correct attendance.",
-    rights.RETREAT_COORDINATOR: "Applications to retreats.",
-    rights.SCREENER: "Screens applications to retreats.",
+    rights.RETREAT_COORDINATOR: "Applications to retreats. The desk has no page for them yet.",
+    rights.SCREENER: "Screens applications to retreats. The desk has no page for them yet.",
     rights.PLATFORM_ADMIN: "Learning platforms, course units, scores, background jobs.",
     rights.AUDITOR: "Sees everything but requests for accommodations, and changes nothing.",
 }

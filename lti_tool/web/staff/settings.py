@@ -91,7 +91,7 @@ def lines(connection: Connection, now: datetime) -> Iterator[Line]:
     pages: tuple[tuple[str, str, str, Callable[[], tuple[str, str]]], ...] = (
         ("/desk/platforms", "Platforms", "Which learning platforms may open Gatehouse", lambda: _platforms(connection)),
         ("/desk/settings/roles", "Roles", "Who may do what on the desk", lambda: _roles(connection, now)),
-        ("/desk/settings/log", "Log", "Who did what, and who looked at whom", lambda: ("info", "Only grows")),
+        ("/desk/settings/log", "Log", "Every act, and every visit to a person’s page", lambda: ("info", "Only grows")),
         (
             "/desk/courses",
             "Courses",
